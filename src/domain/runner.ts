@@ -1,0 +1,98 @@
+import type { Reading } from './reading.ts';
+
+/** A runner as configuration describes it: all that an activity needs to work on it, and no secret. */
+export interface RunnerTarget {
+  /** Repository `owner/name`, or organisation `owner`, that the runner is registered at. */
+  readonly scope: string;
+  /** The runner's name on GitHub. */
+  readonly runner: string;
+  /** Custom labels; GitHub adds `self-hosted`, the operating system and the architecture. */
+  readonly labels: readonly string[];
+  /** Runner group (organisations only); `null` leaves GitHub's default. */
+  readonly group: string | null;
+  /** What `config.sh --url` is given, such as `https://github.com/owner/name`. */
+  readonly registrationUrl: string;
+  /** Configured name of the computer that owns the machine; names its task queues. */
+  readonly host: string;
+  /** The machine that the runner lives on: a Multipass instance. */
+  readonly machine: string;
+  /** The runner's directory in the guest, an absolute path. */
+  readonly directory: string;
+  /** The guest's user that the service runs as. */
+  readonly user: string;
+  /** Other configured runners on the same machine, as `scope` and `runner`: an act on the whole machine needs them idle. */
+  readonly neighbours: readonly { readonly scope: string; readonly runner: string }[];
+}
+
+/** States of a machine in its provider's own words, lower case; `unknown` is the provider's word too. */
+export const MACHINE_STATES = [
+  'running',
+  'stopped',
+  'suspended',
+  'suspending',
+  'starting',
+  'restarting',
+  'delayed shutdown',
+  'unavailable',
+  'deleted',
+  'missing',
+  'unknown',
+] as const;
+export type MachineState = (typeof MACHINE_STATES)[number];
+
+/** systemd's `ActiveState`, or `missing` where no unit is loaded. */
+export type ServiceState = 'active' | 'inactive' | 'failed' | 'activating' | 'deactivating' | 'reloading' | 'missing';
+
+/** What the guest says about itself and one runner, read in one call. */
+export interface GuestObservation {
+  readonly bootId: string;
+  /** Guest's clock minus host's clock at the same moment; positive: the guest is ahead. */
+  readonly clockOffsetMs: number;
+  readonly service: {
+    /** The unit's name from the runner's own `.service` file; `null` without one. */
+    readonly unit: string | null;
+    readonly state: ServiceState;
+  };
+  /** `Runner.Worker` processes of this runner that its listener started: a job is running. */
+  readonly workers: number;
+  /** `Runner.Worker` processes of all runners on the machine. */
+  readonly workersOnMachine: number;
+  /** `Runner.Listener` processes of this runner; more than one is a session conflict. */
+  readonly listeners: number;
+  /** What `.runner` says; `null` where the runner is not configured. */
+  readonly registration: { readonly agentId: number; readonly agentName: string; readonly url: string } | null;
+  readonly installedVersion: string | null;
+  readonly disk: { readonly usedPercent: number; readonly freeBytes: number };
+  /** The actions cache `_work/_actions`; `null` where it could not be counted in time. */
+  readonly cache: { readonly bytes: number; readonly entries: number } | null;
+  /** Key of the act that runs in the guest at this moment, Runward's own or another Runward's. */
+  readonly runningAct: string | null;
+}
+
+/** One look at a machine; the guest is asked only while the machine runs. */
+export interface MachineObservation {
+  /** Host's clock at the look, epoch milliseconds. */
+  readonly observedAt: number;
+  readonly state: MachineState;
+  readonly guest: Reading<GuestObservation>;
+}
+
+/** A runner as GitHub's list shows it. */
+export interface RegisteredRunner {
+  readonly id: number;
+  readonly name: string;
+  /** GitHub's word: `online` or `offline`; anything else counts as unknown. */
+  readonly status: string;
+  readonly busy: boolean;
+  readonly labels: readonly string[];
+  readonly version: string | null;
+}
+
+/** One look at GitHub; `runner` is `null` where no runner of that name is registered. */
+export interface GitHubObservation {
+  /** GitHub's own clock (`Date` header) at the look, epoch milliseconds. */
+  readonly observedAt: number;
+  readonly runner: RegisteredRunner | null;
+  /** Neighbours on the same machine that GitHub calls busy, as `scope/name`. */
+  readonly busyNeighbours: readonly string[];
+}

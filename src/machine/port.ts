@@ -1,0 +1,120 @@
+// Machines in domain words: the port, its adapters and the scripts that run in the guest.
+// May import: domain, execa, zod; not Temporal (signal and heartbeat come in as arguments), not github.
+
+import type { MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
+import type { Secret } from '../domain/secret.ts';
+
+/** How the caller follows and ends a call. */
+export interface CallContext {
+  /** Aborting ends the call, and the act in the guest that it waits for. */
+  readonly signal: AbortSignal;
+  /** Called every few seconds while the call lives, with a word on what it waits for. */
+  readonly heartbeat: (doing: string) => void;
+}
+
+/** Identity of one writing step in the guest. */
+export interface Act {
+  /** ASCII `[A-Za-z0-9._:-]{1,120}`, the same for every retry of the same step: a retry waits for its own act or reads its record. */
+  readonly key: string;
+  /** The number that `takeFence` gave to the operation; a lower one than the guest's is refused as late. */
+  readonly fence: number;
+  /** Ends the act in the guest, whatever became of its client. Milliseconds, at least 1,000. */
+  readonly deadlineMs: number;
+}
+
+/** Answers that every act may give instead of its own. */
+export type ActRefusal =
+  /** A job runs: on this runner, or for acts on the whole machine on any runner of the machine. */
+  | { readonly kind: 'refused-busy'; readonly evidence: string }
+  /** A newer operation has taken the fence. */
+  | { readonly kind: 'refused-late'; readonly holder: string }
+  /** An act of another operation is running in the guest. */
+  | { readonly kind: 'refused-in-progress'; readonly holder: string };
+
+export type FenceTaken = { readonly kind: 'taken'; readonly fence: number } | { readonly kind: 'refused-in-progress'; readonly holder: string };
+
+export interface ClockSynced {
+  readonly kind: 'synced';
+  /** Guest minus host after the act. */
+  readonly offsetMs: number;
+  /** `ntp`, or `host` where no time server answered and the host's time was set. */
+  readonly source: 'ntp' | 'host';
+}
+
+export interface SetAside {
+  readonly kind: 'set-aside';
+  /** The registration that the set-aside files belong to; `null` where there was none. */
+  readonly agentId: number | null;
+  /** Names of the files that were moved aside by this or an earlier attempt. */
+  readonly files: readonly string[];
+}
+
+export type Configured =
+  | { readonly kind: 'configured'; readonly agentId: number }
+  /** `config.sh` ended without a configuration; `evidence` is its exit code and the redacted end of its output. */
+  | { readonly kind: 'not-configured'; readonly exitCode: number; readonly evidence: string };
+
+export type ServiceStarted =
+  | { readonly kind: 'started'; readonly unit: string }
+  | { readonly kind: 'not-started'; readonly unit: string | null; readonly state: string; readonly evidence: string };
+
+export type Restored = { readonly kind: 'restored'; readonly files: readonly string[] };
+export type Discarded = { readonly kind: 'discarded'; readonly files: readonly string[] };
+
+/** Every method rejects with {@link MachineError} where the machine could not be asked or the act could not be done. */
+export interface MachinePort {
+  /** Never touches an instance that is not running. A missing machine is the state `missing`. */
+  state(machine: string, call: CallContext): Promise<MachineState>;
+  /** Never touches an instance that is not running; a guest that does not answer is an unknown reading. */
+  observe(target: RunnerTarget, call: CallContext): Promise<MachineObservation>;
+  /** Starts or resumes; a running machine is left as it is. Resolves once the guest answers. */
+  start(machine: string, call: CallContext): Promise<void>;
+  /** An operation's first call under the lock: gives it the next number of the guest's fence. `holder` is told to those that are refused later (ASCII). */
+  takeFence(machine: string, holder: string, call: CallContext): Promise<FenceTaken>;
+  /** Whole machine. */
+  syncClock(target: RunnerTarget, act: Act, call: CallContext): Promise<ClockSynced | ActRefusal>;
+  /** Proves that no job runs, stops and uninstalls the runner's own service, and moves its configuration files aside. `force` overrides busy only. */
+  setConfigurationAside(target: RunnerTarget, act: Act, options: { readonly force: boolean }, call: CallContext): Promise<SetAside | ActRefusal>;
+  /** Runs `config.sh`; one that is configured already under this name, with nothing left to set aside, is left as it is. */
+  configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext): Promise<Configured | ActRefusal>;
+  /** Installs the unit where it is missing, starts it where it is not active, and sees it stay active. */
+  startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal>;
+  /** Proves that no job runs, then stops the service, sees its listener gone, and starts it. */
+  restartService(target: RunnerTarget, act: Act, options: { readonly force: boolean }, call: CallContext): Promise<ServiceStarted | ActRefusal>;
+  /** Puts the set-aside files back over whatever a failed configuration left. */
+  restoreConfiguration(target: RunnerTarget, act: Act, call: CallContext): Promise<Restored | ActRefusal>;
+  /** Deletes the set-aside files once they are not needed any more. */
+  discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal>;
+}
+
+/**
+ * Why a machine could not be asked.
+ * - `tool-missing`: the client (`multipass`) is not installed: final
+ * - `provider-unavailable`: the client runs but its daemon does not answer: try again
+ * - `machine-missing`: no such instance: final
+ * - `not-running`: the instance is not running, and the call does not start it
+ * - `unreachable`: the instance runs but its guest does not answer in time: try again
+ * - `act-failed`: the act ran in the guest and ended otherwise than `exited 0`; `evidence` holds its end
+ * - `protocol`: an answer that this version does not understand: final
+ */
+export type MachineErrorKind =
+  | 'tool-missing'
+  | 'provider-unavailable'
+  | 'machine-missing'
+  | 'not-running'
+  | 'unreachable'
+  | 'act-failed'
+  | 'protocol';
+
+export class MachineError extends Error {
+  override readonly name = 'MachineError';
+  readonly kind: MachineErrorKind;
+  /** Redacted end of what the command printed. */
+  readonly evidence: string;
+
+  constructor(kind: MachineErrorKind, message: string, details: { evidence?: string; cause?: unknown } = {}) {
+    super(message, { cause: details.cause });
+    this.kind = kind;
+    this.evidence = details.evidence ?? '';
+  }
+}

@@ -1,0 +1,235 @@
+// The make-believe GitHub as a server on the loopback interface, and the controls of tests and the demo.
+
+import { createServer } from "node:http";
+import { answerHttp } from "./http.ts";
+import type { BadDay, Misbehaviour } from "./http.ts";
+import { World } from "./world.ts";
+import type { JobResult, Permissions, Runner, Scope } from "./world.ts";
+
+export interface GitHubOptions {
+  /** 0, the default, takes a free one. */
+  readonly port?: number;
+  readonly repositories?: readonly string[];
+  readonly organizations?: readonly string[];
+  /** Length of a runner's long poll. Default 10,000. */
+  readonly pollMs?: number;
+  /** How long a runner is still `online` after it was last heard of. Default 10,000. */
+  readonly offlineAfterMs?: number;
+  /** Default one hour, as at GitHub. */
+  readonly registrationTokenLifetimeMs?: number;
+  /** GitHub's clock minus this computer's. Default 0. */
+  readonly clockOffsetMs?: number;
+}
+
+export interface TokenOptions {
+  readonly permissions?: Permissions;
+  /** Scopes that it sees; all by default. */
+  readonly sees?: readonly string[];
+  /** Never expires by default. */
+  readonly lifetimeMs?: number;
+  /** Requests per hour. Default 5,000. */
+  readonly limit?: number;
+}
+
+export interface RunnerOptions {
+  readonly name: string;
+  /** Custom labels. */
+  readonly labels?: readonly string[];
+  readonly os?: string;
+  readonly architecture?: string;
+  readonly version?: string;
+  /** What the API shows instead of the truth. */
+  readonly shown?: Runner["shown"];
+}
+
+/** What the API shows of a runner. */
+export interface ShownRunner {
+  readonly id: number;
+  readonly name: string;
+  readonly status: string;
+  readonly busy: boolean;
+  /** Custom labels. */
+  readonly labels: readonly string[];
+}
+
+/** Holds no token: those travel in headers and bodies. */
+export interface LoggedRequest {
+  readonly method: string;
+  /** With prefix and query. */
+  readonly path: string;
+  /** `null` where the client had gone before it was answered. */
+  readonly status: number | null;
+}
+
+export interface SandboxGitHub {
+  /** Web address, `GITHUB_SERVER_URL`. The REST API answers here and below `/api/v3`. */
+  readonly url: string;
+  readonly port: number;
+  /** An API token made at start that may do everything. */
+  readonly token: string;
+  /** Every request that was answered, oldest first. */
+  readonly requests: readonly LoggedRequest[];
+  /** GitHub's clock minus this computer's, milliseconds; may be changed. */
+  clockOffsetMs: number;
+  addRepository(name: string): void;
+  addOrganization(name: string): void;
+  renameRepository(from: string, to: string): void;
+  addToken(options?: TokenOptions): string;
+  revokeToken(token: string): void;
+  /** A GitHub App with its one installation; the private key is PEM text. */
+  addApp(options?: Pick<TokenOptions, "permissions" | "sees">): {
+    readonly appId: number;
+    readonly installationId: number;
+    readonly privateKey: string;
+  };
+  addRunner(
+    scope: string,
+    options: RunnerOptions,
+  ): { readonly id: number; readonly credential: string };
+  /** Makes the API show something else than the truth; `{}` ends that. */
+  showRunner(scope: string, runner: string, shown: Runner["shown"]): void;
+  /** Deletes the registration, busy or not. */
+  removeRunner(scope: string, runner: string): void;
+  runners(scope: string): readonly ShownRunner[];
+  /** Queues a job for the runner and returns its id. */
+  giveJob(
+    scope: string,
+    runner: string,
+    options?: { readonly name?: string; readonly seconds?: number },
+  ): number;
+  job(id: number): {
+    readonly state: "queued" | "in_progress" | "completed";
+    readonly result: JobResult | null;
+  };
+  /** Replaces the repository's runs by so many of each status. */
+  setRuns(repository: string, counts: Readonly<Record<string, number>>): void;
+  /** Returns a function that ends it. The earliest one that matches wins. */
+  misbehave(misbehaviour: Misbehaviour): () => void;
+  close(): Promise<void>;
+}
+
+const EVERYTHING: Permissions = {
+  administration: "write",
+  actions: "write",
+  organization_self_hosted_runners: "write",
+};
+
+/** Starts a make-believe GitHub on 127.0.0.1. */
+export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxGitHub> {
+  const { port: wantedPort = 0, pollMs = 10_000, repositories = [], organizations = [] } = options;
+  const world = new World({
+    clockOffsetMs: options.clockOffsetMs ?? 0,
+    offlineAfterMs: options.offlineAfterMs ?? 10_000,
+    registrationTokenLifetimeMs: options.registrationTokenLifetimeMs ?? 3_600_000,
+  });
+  for (const name of repositories) world.addScope("repository", name);
+  for (const name of organizations) world.addScope("organization", name);
+  const badDays: BadDay[] = [];
+  const requests: LoggedRequest[] = [];
+
+  const server = createServer((request, response) => {
+    void answerHttp({ world, pollMs, badDays }, request, response).then((status) => {
+      requests.push({ method: request.method ?? "", path: request.url ?? "", status });
+    });
+  });
+  const port = await listen(server, wantedPort);
+
+  const scopeOf = (name: string): Scope => found(world.findScope(name), `scope ${name}`);
+  const runnerOf = (scope: string, name: string): Runner =>
+    found(world.findRunner(scopeOf(scope), name), `runner ${name} of ${scope}`);
+  const addToken = ({
+    permissions = EVERYTHING,
+    sees,
+    lifetimeMs,
+    limit = 5000,
+  }: TokenOptions = {}): string =>
+    world.addApiToken({
+      kind: "personal",
+      permissions,
+      sees: sees ?? null,
+      lifetimeMs: lifetimeMs ?? null,
+      limit,
+    }).token;
+
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    token: addToken(),
+    requests,
+    get clockOffsetMs() {
+      return world.clockOffsetMs;
+    },
+    set clockOffsetMs(offset) {
+      world.clockOffsetMs = offset;
+    },
+    addRepository: (name) => void world.addScope("repository", name),
+    addOrganization: (name) => void world.addScope("organization", name),
+    renameRepository: (from, to) => world.renameScope(scopeOf(from), to),
+    addToken,
+    revokeToken: (token) => world.revokeApiToken(token),
+    addApp({ permissions = EVERYTHING, sees } = {}) {
+      const { appId, installationId, privateKey } = world.addApp(permissions, sees ?? null);
+      return { appId, installationId, privateKey };
+    },
+    addRunner(
+      scope,
+      { labels = [], os = "Linux", architecture = "X64", version = "2.336.0", ...named },
+    ) {
+      const { id, credential } = world.addRunner(scopeOf(scope), {
+        labels,
+        os,
+        architecture,
+        version,
+        ...named,
+      });
+      return { id, credential };
+    },
+    showRunner(scope, runner, shown) {
+      runnerOf(scope, runner).shown = shown;
+    },
+    removeRunner: (scope, runner) => world.deleteRunner(runnerOf(scope, runner)),
+    runners: (scope) =>
+      world.runnersOf(scopeOf(scope)).map((runner) => ({
+        id: runner.id,
+        name: runner.name,
+        status: world.statusShown(runner),
+        busy: world.busyShown(runner),
+        labels: runner.labels,
+      })),
+    giveJob: (scope, runner, { name = "build", seconds = 1 } = {}) =>
+      world.giveJob(runnerOf(scope, runner), name, seconds).id,
+    job(id) {
+      const { state, result } = found(world.jobs.get(id), `job ${id}`);
+      return { state, result };
+    },
+    setRuns: (repository, counts) => world.setRuns(scopeOf(repository), counts),
+    misbehave(what) {
+      const badDay: BadDay = { ...what, left: what.times ?? Infinity };
+      badDays.push(badDay);
+      return () => {
+        badDay.left = 0;
+      };
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function listen(server: ReturnType<typeof createServer>, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => {
+      server.off("error", reject);
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : port);
+    });
+  });
+}
+
+function found<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`the make-believe GitHub knows no ${what}`);
+  return value;
+}

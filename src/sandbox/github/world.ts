@@ -1,0 +1,415 @@
+// The make-believe GitHub: what it knows (scopes, runners, sessions, jobs, runs, tokens) and its own clock; no HTTP.
+// May import: domain types, node. Only tests and the demo import this room.
+
+import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
+
+/** Permissions of fine-grained tokens and Apps, by GitHub's names: `administration`, `actions`, `organization_self_hosted_runners`, … */
+export type Permissions = Readonly<Record<string, "read" | "write">>;
+
+export interface Scope {
+  readonly id: number;
+  readonly kind: "repository" | "organization";
+  /** `owner/name`, or `owner` for an organisation. */
+  name: string;
+  readonly formerNames: string[];
+  readonly createdAt: number;
+  runs: Run[];
+}
+
+export interface ApiToken {
+  readonly token: string;
+  readonly kind: "personal" | "installation";
+  readonly permissions: Permissions;
+  /** Names of the scopes that it sees; `null`: all. */
+  readonly sees: readonly string[] | null;
+  /** Epoch milliseconds by GitHub's clock; `null`: never. */
+  readonly expiresAt: number | null;
+  /** Requests per hour. */
+  readonly limit: number;
+  used: number;
+  /** Epoch seconds at which `used` starts anew. */
+  resetsAt: number;
+}
+
+export interface App {
+  readonly appId: number;
+  readonly installationId: number;
+  /** PEM text. */
+  readonly publicKey: string;
+  readonly permissions: Permissions;
+  readonly sees: readonly string[] | null;
+}
+
+export interface Runner {
+  readonly id: number;
+  readonly scopeId: number;
+  readonly name: string;
+  os: string;
+  architecture: string;
+  labels: readonly string[];
+  version: string | null;
+  credential: string;
+  session: Session | null;
+  /** When it was last heard of, by the monotonic clock in milliseconds; `null`: it never connected. */
+  lastHeardAt: number | null;
+  /** What the API shows instead of the truth. */
+  shown: { readonly status?: string; readonly busy?: boolean };
+}
+
+export interface Session {
+  readonly id: string;
+  readonly runner: Runner;
+  /** The credential that it was started with. */
+  readonly credential: string;
+  openPolls: number;
+  /** Each wakes a poll that waits, so that it looks again. */
+  readonly wakers: Set<() => void>;
+  /** Monotonic clock, milliseconds. */
+  usedAt: number;
+}
+
+export type JobResult = "Succeeded" | "Failed" | "Canceled";
+
+export interface Job {
+  readonly id: number;
+  readonly runnerId: number;
+  readonly name: string;
+  readonly seconds: number;
+  state: "queued" | "in_progress" | "completed";
+  result: JobResult | null;
+}
+
+export interface Run {
+  readonly id: number;
+  readonly number: number;
+  status: string;
+  conclusion: string | null;
+  readonly createdAt: number;
+  updatedAt: number;
+}
+
+interface ScopedToken {
+  readonly scopeId: number;
+  readonly expiresAt: number;
+}
+
+export interface WorldOptions {
+  readonly clockOffsetMs: number;
+  readonly offlineAfterMs: number;
+  readonly registrationTokenLifetimeMs: number;
+}
+
+const HOUR_MS = 3_600_000;
+
+export class World {
+  readonly scopes: Scope[] = [];
+  readonly runners = new Map<number, Runner>();
+  readonly jobs = new Map<number, Job>();
+  readonly apps: App[] = [];
+  /** GitHub's clock minus this computer's, milliseconds. */
+  clockOffsetMs: number;
+  readonly #apiTokens = new Map<string, ApiToken>();
+  readonly #registrationTokens = new Map<string, ScopedToken>();
+  readonly #serviceTokens = new Map<string, ScopedToken>();
+  readonly #sessions = new Map<string, Session>();
+  readonly #options: WorldOptions;
+  #lastId = 1000;
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    this.clockOffsetMs = options.clockOffsetMs;
+  }
+
+  /** GitHub's clock, epoch milliseconds. */
+  now(): number {
+    return Date.now() + this.clockOffsetMs;
+  }
+
+  addScope(kind: Scope["kind"], name: string): Scope {
+    const scope: Scope = {
+      id: this.#nextId(),
+      kind,
+      name,
+      formerNames: [],
+      createdAt: this.now(),
+      runs: [],
+    };
+    this.scopes.push(scope);
+    return scope;
+  }
+
+  findScope(name: string): Scope | undefined {
+    return this.scopes.find((scope) => sameName(scope.name, name));
+  }
+
+  renameScope(scope: Scope, name: string): void {
+    scope.formerNames.push(scope.name);
+    scope.name = name;
+  }
+
+  addApiToken(token: {
+    readonly kind: ApiToken["kind"];
+    readonly permissions: Permissions;
+    readonly sees: readonly string[] | null;
+    readonly lifetimeMs: number | null;
+    readonly limit: number;
+  }): ApiToken {
+    const { kind, permissions, sees, lifetimeMs, limit } = token;
+    const text =
+      kind === "installation"
+        ? `ghs_${randomBytes(18).toString("hex")}`
+        : `ghp_${randomBytes(18).toString("hex")}`;
+    const added: ApiToken = {
+      token: text,
+      kind,
+      permissions,
+      sees,
+      expiresAt: lifetimeMs === null ? null : this.now() + lifetimeMs,
+      limit,
+      used: 0,
+      resetsAt: 0,
+    };
+    this.#apiTokens.set(text, added);
+    return added;
+  }
+
+  /** `undefined` for an unknown, revoked or expired one. */
+  findApiToken(token: string): ApiToken | undefined {
+    const found = this.#apiTokens.get(token);
+    return found && (found.expiresAt === null || found.expiresAt > this.now()) ? found : undefined;
+  }
+
+  revokeApiToken(token: string): void {
+    this.#apiTokens.delete(token);
+  }
+
+  /** Counts one request against the hourly limit. */
+  countRequest(token: ApiToken): void {
+    this.startRateWindow(token);
+    token.used += 1;
+  }
+
+  startRateWindow(token: ApiToken): void {
+    const now = this.now();
+    if (token.resetsAt * 1000 <= now) {
+      token.used = 0;
+      token.resetsAt = Math.ceil((now + HOUR_MS) / 1000);
+    }
+  }
+
+  addApp(
+    permissions: Permissions,
+    sees: readonly string[] | null,
+  ): App & { readonly privateKey: string } {
+    const { publicKey, privateKey } = generateKeyPairSync("rsa", {
+      modulusLength: 2048,
+      publicKeyEncoding: { type: "spki", format: "pem" },
+      privateKeyEncoding: { type: "pkcs8", format: "pem" },
+    });
+    const app: App = {
+      appId: this.#nextId(),
+      installationId: this.#nextId(),
+      publicKey,
+      permissions,
+      sees,
+    };
+    this.apps.push(app);
+    return { ...app, privateKey };
+  }
+
+  createRegistrationToken(scope: Scope): { readonly token: string; readonly expiresAt: number } {
+    const token = `A${randomBytes(14).toString("hex").toUpperCase()}`;
+    const expiresAt = this.now() + this.#options.registrationTokenLifetimeMs;
+    this.#registrationTokens.set(token, { scopeId: scope.id, expiresAt });
+    return { token, expiresAt };
+  }
+
+  /** The scope's token for the service side, or `undefined` where the registration token is not valid for it. */
+  exchangeRegistrationToken(token: string, scope: Scope): string | undefined {
+    const found = this.#registrationTokens.get(token);
+    if (!found || found.scopeId !== scope.id || found.expiresAt <= this.now()) return undefined;
+    const serviceToken = randomBytes(24).toString("base64url");
+    this.#serviceTokens.set(serviceToken, { scopeId: scope.id, expiresAt: this.now() + HOUR_MS });
+    return serviceToken;
+  }
+
+  scopeOfServiceToken(token: string): Scope | undefined {
+    const found = this.#serviceTokens.get(token);
+    if (!found || found.expiresAt <= this.now()) return undefined;
+    return this.scopes.find(({ id }) => id === found.scopeId);
+  }
+
+  runnersOf(scope: Scope): Runner[] {
+    return [...this.runners.values()].filter(({ scopeId }) => scopeId === scope.id);
+  }
+
+  findRunner(scope: Scope, name: string): Runner | undefined {
+    return this.runnersOf(scope).find((runner) => sameName(runner.name, name));
+  }
+
+  addRunner(
+    scope: Scope,
+    described: Pick<Runner, "name" | "labels" | "os" | "architecture" | "version"> & {
+      readonly shown?: Runner["shown"];
+    },
+  ): Runner {
+    const runner: Runner = {
+      id: this.#nextId(),
+      scopeId: scope.id,
+      credential: randomUUID(),
+      session: null,
+      lastHeardAt: null,
+      shown: {},
+      ...described,
+    };
+    this.runners.set(runner.id, runner);
+    return runner;
+  }
+
+  /** Keeps the id, makes a new credential; the old one and its session die. */
+  replaceRunner(
+    runner: Runner,
+    described: Pick<Runner, "labels" | "os" | "architecture" | "version">,
+  ): void {
+    Object.assign(runner, described, { credential: randomUUID() });
+    this.#abandonJob(runner);
+    this.endSession(runner);
+  }
+
+  deleteRunner(runner: Runner): void {
+    this.runners.delete(runner.id);
+    this.#abandonJob(runner);
+    this.endSession(runner);
+  }
+
+  isOnline(runner: Runner): boolean {
+    if (runner.session && runner.session.openPolls > 0) return true;
+    return (
+      runner.lastHeardAt !== null &&
+      performance.now() - runner.lastHeardAt < this.#options.offlineAfterMs
+    );
+  }
+
+  isBusy(runner: Runner): boolean {
+    return this.#jobOf(runner, "in_progress") !== undefined;
+  }
+
+  statusShown(runner: Runner): string {
+    return runner.shown.status ?? (this.isOnline(runner) ? "online" : "offline");
+  }
+
+  busyShown(runner: Runner): boolean {
+    return runner.shown.busy ?? this.isBusy(runner);
+  }
+
+  /** `undefined` where another session was used lately. */
+  startSession(runner: Runner): Session | undefined {
+    const other = runner.session;
+    if (
+      other &&
+      (other.openPolls > 0 || performance.now() - other.usedAt < this.#options.offlineAfterMs)
+    )
+      return undefined;
+    const session: Session = {
+      id: randomUUID(),
+      runner,
+      credential: runner.credential,
+      openPolls: 0,
+      wakers: new Set(),
+      usedAt: performance.now(),
+    };
+    this.endSession(runner);
+    runner.session = session;
+    this.#sessions.set(session.id, session);
+    return session;
+  }
+
+  findSession(id: string): Session | undefined {
+    return this.#sessions.get(id);
+  }
+
+  endSession(runner: Runner): void {
+    const session = runner.session;
+    runner.session = null;
+    if (session) this.wake(session);
+  }
+
+  wake(session: Session): void {
+    for (const wake of session.wakers) wake();
+  }
+
+  beginPoll(session: Session): void {
+    session.openPolls += 1;
+    this.#heard(session);
+  }
+
+  endPoll(session: Session): void {
+    session.openPolls -= 1;
+    this.#heard(session);
+  }
+
+  giveJob(runner: Runner, name: string, seconds: number): Job {
+    const job: Job = {
+      id: this.#nextId(),
+      runnerId: runner.id,
+      name,
+      seconds,
+      state: "queued",
+      result: null,
+    };
+    this.jobs.set(job.id, job);
+    if (runner.session) this.wake(runner.session);
+    return job;
+  }
+
+  /** The next queued job, now in progress; `undefined` where there is none or one runs already. */
+  takeJob(runner: Runner): Job | undefined {
+    if (this.isBusy(runner)) return undefined;
+    const job = this.#jobOf(runner, "queued");
+    if (job) job.state = "in_progress";
+    return job;
+  }
+
+  finishJob(job: Job, result: JobResult): void {
+    job.state = "completed";
+    job.result = result;
+  }
+
+  setRuns(scope: Scope, counts: Readonly<Record<string, number>>): void {
+    const now = this.now();
+    scope.runs = Object.entries(counts).flatMap(([status, count]) =>
+      Array.from({ length: count }, () => ({
+        id: 34_000_000_000 + this.#nextId(),
+        number: this.#lastId,
+        status,
+        conclusion: status === "completed" ? "success" : null,
+        createdAt: now,
+        updatedAt: now,
+      })),
+    );
+  }
+
+  #heard(session: Session): void {
+    session.usedAt = performance.now();
+    session.runner.lastHeardAt = session.usedAt;
+  }
+
+  /** A job whose runner is gone fails. */
+  #abandonJob(runner: Runner): void {
+    const job = this.#jobOf(runner, "in_progress");
+    if (job) this.finishJob(job, "Failed");
+  }
+
+  #jobOf(runner: Runner, state: Job["state"]): Job | undefined {
+    return [...this.jobs.values()].find((job) => job.runnerId === runner.id && job.state === state);
+  }
+
+  #nextId(): number {
+    this.#lastId += 1;
+    return this.#lastId;
+  }
+}
+
+function sameName(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}

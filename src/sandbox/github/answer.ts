@@ -9,14 +9,10 @@ export interface Answer {
   readonly text?: string;
 }
 
-const DOCUMENTATION = "https://docs.github.com/rest";
+const DOCUMENTATION = 'https://docs.github.com/rest';
 
 /** GitHub's error body; its `status` is a string. */
-export function refuse(
-  status: number,
-  message: string,
-  headers: Readonly<Record<string, string>> = {},
-): Answer {
+export function refuse(status: number, message: string, headers: Readonly<Record<string, string>> = {}): Answer {
   return {
     status,
     headers,
@@ -25,23 +21,22 @@ export function refuse(
 }
 
 export function notFound(): Answer {
-  return refuse(404, "Not Found");
+  return refuse(404, 'Not Found');
 }
 
 const WORDS: Readonly<Record<number, string>> = {
-  401: "Bad credentials",
-  403: "Resource not accessible by personal access token",
-  404: "Not Found",
-  429: "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
-  500: "Server Error",
-  503: "Service Unavailable",
+  401: 'Bad credentials',
+  403: 'Resource not accessible by personal access token',
+  404: 'Not Found',
+  429: 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.',
+  500: 'Server Error',
+  503: 'Service Unavailable',
 };
 
 /** A refusal as GitHub words it for this status; bad gateways answer a page for people instead of JSON. */
 export function refuseByStatus(status: number): Answer {
-  if (status === 502 || status === 504)
-    return { status, html: "<html><body><h1>Unicorn!</h1></body></html>" };
-  return refuse(status, WORDS[status] ?? "Error");
+  if (status === 502 || status === 504) return { status, html: '<html><body><h1>Unicorn!</h1></body></html>' };
+  return refuse(status, WORDS[status] ?? 'Error');
 }
 
 /** The part of a list that `page` and `per_page` ask for, and the `Link` header to the others; none where all fits on one page. */
@@ -50,24 +45,24 @@ export function paginate<T>(
   query: URLSearchParams,
   url: URL,
 ): { readonly page: T[]; readonly headers: Record<string, string> } {
-  const perPage = Math.min(positive(query.get("per_page"), 30), 100);
-  const page = positive(query.get("page"), 1);
+  const perPage = Math.min(positive(query.get('per_page'), 30), 100);
+  const page = positive(query.get('page'), 1);
   const last = Math.max(1, Math.ceil(items.length / perPage));
   const links: string[] = [];
   const link = (rel: string, number: number): void => {
     const target = new URL(url);
-    target.searchParams.set("page", String(number));
+    target.searchParams.set('page', String(number));
     links.push(`<${target.href}>; rel="${rel}"`);
   };
-  if (page > 1) link("prev", Math.min(page - 1, last));
+  if (page > 1) link('prev', Math.min(page - 1, last));
   if (page < last) {
-    link("next", page + 1);
-    link("last", last);
+    link('next', page + 1);
+    link('last', last);
   }
-  if (page > 1) link("first", 1);
+  if (page > 1) link('first', 1);
   return {
     page: items.slice((page - 1) * perPage, page * perPage),
-    headers: links.length > 0 ? { Link: links.join(", ") } : {},
+    headers: links.length > 0 ? { Link: links.join(', ') } : {},
   };
 }
 

@@ -1,13 +1,13 @@
 // From an HTTP request to GitHub's answer on the wire: credentials, bad days, ETag, and the headers that every answer carries.
 
-import { createHash, randomBytes } from "node:crypto";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
-import { refuse, refuseByStatus } from "./answer.ts";
-import type { Answer } from "./answer.ts";
-import { API_VERSIONS, answerRest, rateOf } from "./rest.ts";
-import { answerService } from "./service.ts";
-import type { ApiToken, World } from "./world.ts";
+import { createHash, randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { refuse, refuseByStatus } from './answer.ts';
+import type { Answer } from './answer.ts';
+import { API_VERSIONS, answerRest, rateOf } from './rest.ts';
+import { answerService } from './service.ts';
+import type { ApiToken, World } from './world.ts';
 
 /** Requests that match are delayed, and answered by `status` where one is given. */
 export interface Misbehaviour {
@@ -48,18 +48,14 @@ interface Received {
   readonly token: ApiToken | null;
   /** Parsed JSON; `undefined` where it is none. */
   readonly body: unknown;
-  readonly headers: IncomingMessage["headers"];
+  readonly headers: IncomingMessage['headers'];
   readonly gone: AbortSignal;
 }
 
 /** Answers one request. Resolves to the status sent, or `null` where the client had gone before. */
-export async function answerHttp(
-  site: Site,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<number | null> {
+export async function answerHttp(site: Site, request: IncomingMessage, response: ServerResponse): Promise<number | null> {
   const gone = new AbortController();
-  response.on("close", () => gone.abort());
+  response.on('close', () => gone.abort());
   try {
     const received = await receive(site.world, request, gone.signal);
     const answer = await decide(site, received);
@@ -70,18 +66,14 @@ export async function answerHttp(
   }
 }
 
-async function receive(
-  world: World,
-  request: IncomingMessage,
-  gone: AbortSignal,
-): Promise<Received> {
-  const { headers, method = "GET" } = request;
-  const url = new URL(request.url ?? "/", `http://${headers.host ?? "127.0.0.1"}`);
-  const prefix = /^\/api\/v3(?=\/|$)/.exec(url.pathname)?.[0] ?? "";
-  const [scheme = null, credentials = null] = headers.authorization?.split(" ", 2) ?? [];
+async function receive(world: World, request: IncomingMessage, gone: AbortSignal): Promise<Received> {
+  const { headers, method = 'GET' } = request;
+  const url = new URL(request.url ?? '/', `http://${headers.host ?? '127.0.0.1'}`);
+  const prefix = /^\/api\/v3(?=\/|$)/.exec(url.pathname)?.[0] ?? '';
+  const [scheme = null, credentials = null] = headers.authorization?.split(' ', 2) ?? [];
   return {
     method,
-    path: url.pathname.slice(prefix.length) || "/",
+    path: url.pathname.slice(prefix.length) || '/',
     url,
     prefix,
     scheme: scheme?.toLowerCase() ?? null,
@@ -95,28 +87,27 @@ async function receive(
 
 async function decide({ world, pollMs, badDays }: Site, received: Received): Promise<Answer> {
   const { method, path, url, prefix, headers, credentials, token, body } = received;
-  if (headers["user-agent"] === undefined) {
+  if (headers['user-agent'] === undefined) {
     return {
       status: 403,
-      text: "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.\n",
+      text: 'Request forbidden by administrative rules. Please make sure your request has a User-Agent header.\n',
     };
   }
   const badDay = badDays.find(({ left, match }) => left > 0 && matches(match, method, path));
   if (badDay) badDay.left -= 1;
-  if (badDay?.delayMs !== undefined)
-    await sleep(badDay.delayMs, undefined, { signal: received.gone });
+  if (badDay?.delayMs !== undefined) await sleep(badDay.delayMs, undefined, { signal: received.gone });
   if (badDay?.status !== undefined) return misbehaved(badDay, badDay.status);
-  if (body === undefined) return refuse(400, "Problems parsing JSON");
+  if (body === undefined) return refuse(400, 'Problems parsing JSON');
 
   const serviced = await answerService(world, received, pollMs);
   if (serviced) return serviced;
-  if (token !== null && path !== "/rate_limit" && rateOf(world, token).remaining === 0) {
+  if (token !== null && path !== '/rate_limit' && rateOf(world, token).remaining === 0) {
     return refuse(
       403,
-      "API rate limit exceeded for user ID 1. If you reach out to GitHub Support for help, please include the request ID.",
+      'API rate limit exceeded for user ID 1. If you reach out to GitHub Support for help, please include the request ID.',
     );
   }
-  const apiVersion = String(headers["x-github-api-version"] ?? API_VERSIONS[0]);
+  const apiVersion = String(headers['x-github-api-version'] ?? API_VERSIONS[0]);
   const rest = {
     method,
     path,
@@ -126,47 +117,41 @@ async function decide({ world, pollMs, badDays }: Site, received: Received): Pro
     base: `${url.origin}${prefix}`,
   };
   const answer = answerRest(world, rest, token);
-  return { ...answer, headers: { "X-GitHub-Api-Version-Selected": apiVersion, ...answer.headers } };
+  return { ...answer, headers: { 'X-GitHub-Api-Version-Selected': apiVersion, ...answer.headers } };
 }
 
-function matches(match: Misbehaviour["match"], method: string, path: string): boolean {
+function matches(match: Misbehaviour['match'], method: string, path: string): boolean {
   if (match?.method !== undefined && match.method !== method) return false;
   if (match?.path === undefined) return true;
-  return typeof match.path === "string" ? path.includes(match.path) : match.path.test(path);
+  return typeof match.path === 'string' ? path.includes(match.path) : match.path.test(path);
 }
 
 function misbehaved({ headers = {}, body }: Misbehaviour, status: number): Answer {
   return body === undefined ? { ...refuseByStatus(status), headers } : { status, headers, body };
 }
 
-function send(
-  world: World,
-  { method, path, headers, token, credentials }: Received,
-  answer: Answer,
-  response: ServerResponse,
-): number {
+function send(world: World, { method, path, headers, token, credentials }: Received, answer: Answer, response: ServerResponse): number {
   const content = contentOf(answer);
-  const etag =
-    method === "GET" && answer.status === 200 ? etagOf(content.text, credentials) : undefined;
-  const unchanged = etag !== undefined && headers["if-none-match"] === etag;
-  if (token !== null && !unchanged && path !== "/rate_limit") world.countRequest(token);
+  const etag = method === 'GET' && answer.status === 200 ? etagOf(content.text, credentials) : undefined;
+  const unchanged = etag !== undefined && headers['if-none-match'] === etag;
+  if (token !== null && !unchanged && path !== '/rate_limit') world.countRequest(token);
   const rate = rateOf(world, token);
   const status = unchanged ? 304 : answer.status;
   response.writeHead(status, {
-    Server: "github.com",
+    Server: 'github.com',
     Date: new Date(world.now()).toUTCString(),
-    "X-GitHub-Request-Id": randomBytes(10)
-      .toString("hex")
+    'X-GitHub-Request-Id': randomBytes(10)
+      .toString('hex')
       .toUpperCase()
-      .replace(/(.{4})(?=.)/g, "$1:"),
-    "X-GitHub-Media-Type": "github.v3; format=json",
-    "X-RateLimit-Limit": rate.limit,
-    "X-RateLimit-Remaining": rate.remaining,
-    "X-RateLimit-Used": rate.used,
-    "X-RateLimit-Reset": rate.reset,
-    "X-RateLimit-Resource": "core",
+      .replace(/(.{4})(?=.)/g, '$1:'),
+    'X-GitHub-Media-Type': 'github.v3; format=json',
+    'X-RateLimit-Limit': rate.limit,
+    'X-RateLimit-Remaining': rate.remaining,
+    'X-RateLimit-Used': rate.used,
+    'X-RateLimit-Reset': rate.reset,
+    'X-RateLimit-Resource': 'core',
     ...(etag === undefined ? {} : { ETag: etag }),
-    ...(content.type === null || unchanged ? {} : { "Content-Type": content.type }),
+    ...(content.type === null || unchanged ? {} : { 'Content-Type': content.type }),
     ...answer.headers,
   });
   response.end(unchanged || status === 204 ? undefined : content.text);
@@ -177,27 +162,26 @@ function contentOf({ body, html, text }: Answer): {
   readonly type: string | null;
   readonly text: string;
 } {
-  if (html !== undefined) return { type: "text/html; charset=utf-8", text: html };
-  if (text !== undefined) return { type: "text/plain; charset=utf-8", text };
-  if (body !== undefined)
-    return { type: "application/json; charset=utf-8", text: JSON.stringify(body) };
-  return { type: null, text: "" };
+  if (html !== undefined) return { type: 'text/html; charset=utf-8', text: html };
+  if (text !== undefined) return { type: 'text/plain; charset=utf-8', text };
+  if (body !== undefined) return { type: 'application/json; charset=utf-8', text: JSON.stringify(body) };
+  return { type: null, text: '' };
 }
 
 /** GitHub's ETags are weak and differ from token to token. */
 function etagOf(text: string, credentials: string | null): string {
-  return `W/"${createHash("sha256").update(`${credentials}\n${text}`).digest("hex")}"`;
+  return `W/"${createHash('sha256').update(`${credentials}\n${text}`).digest('hex')}"`;
 }
 
 async function readText(request: IncomingMessage): Promise<string> {
-  let text = "";
-  for await (const chunk of request.setEncoding("utf8")) text += String(chunk);
+  let text = '';
+  for await (const chunk of request.setEncoding('utf8')) text += String(chunk);
   return text;
 }
 
 /** No text is an empty object. */
 function parseJson(text: string): unknown {
-  if (text.trim() === "") return {};
+  if (text.trim() === '') return {};
   try {
     return JSON.parse(text);
   } catch {

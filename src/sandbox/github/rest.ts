@@ -1,10 +1,10 @@
 // The REST API: which endpoints there are, what permission each needs, and what it answers.
 
-import { verify } from "node:crypto";
-import { notFound, paginate, refuse } from "./answer.ts";
-import type { Answer } from "./answer.ts";
-import { iso, repositoryJson, rootJson, runJson, runnerJson } from "./shapes.ts";
-import type { ApiToken, App, Run, Runner, Scope, World } from "./world.ts";
+import { verify } from 'node:crypto';
+import { notFound, paginate, refuse } from './answer.ts';
+import type { Answer } from './answer.ts';
+import { iso, repositoryJson, rootJson, runJson, runnerJson } from './shapes.ts';
+import type { ApiToken, App, Run, Runner, Scope, World } from './world.ts';
 
 export interface RestRequest {
   readonly method: string;
@@ -18,7 +18,7 @@ export interface RestRequest {
   readonly base: string;
 }
 
-export const API_VERSIONS = ["2022-11-28", "2026-03-10"] as const;
+export const API_VERSIONS = ['2022-11-28', '2026-03-10'] as const;
 const ANONYMOUS_LIMIT = 60;
 const INSTALLATION_TOKEN_LIFETIME_MS = 3_600_000;
 
@@ -36,77 +36,77 @@ interface Asked {
 interface Endpoint {
   readonly method: string;
   readonly path: RegExp;
-  readonly kinds: readonly Scope["kind"][];
+  readonly kinds: readonly Scope['kind'][];
   /** GitHub's name of the permission; `runners` stands for the one that runners of the scope's kind need. */
-  readonly needs: readonly [permission: string, level: "read" | "write"];
+  readonly needs: readonly [permission: string, level: 'read' | 'write'];
   readonly answer: (asked: Asked) => Answer;
 }
 
-const BOTH = ["repository", "organization"] as const;
-const REPOSITORY = ["repository"] as const;
+const BOTH = ['repository', 'organization'] as const;
+const REPOSITORY = ['repository'] as const;
 
 const ENDPOINTS: readonly Endpoint[] = [
   {
-    method: "GET",
+    method: 'GET',
     path: /^$/,
     kinds: REPOSITORY,
-    needs: ["metadata", "read"],
+    needs: ['metadata', 'read'],
     answer: showRepository,
   },
   {
-    method: "GET",
+    method: 'GET',
     path: /^\/actions\/runners$/,
     kinds: BOTH,
-    needs: ["runners", "read"],
+    needs: ['runners', 'read'],
     answer: listRunners,
   },
   {
-    method: "GET",
+    method: 'GET',
     path: /^\/actions\/runners\/(\d+)$/,
     kinds: BOTH,
-    needs: ["runners", "read"],
+    needs: ['runners', 'read'],
     answer: getRunner,
   },
   {
-    method: "DELETE",
+    method: 'DELETE',
     path: /^\/actions\/runners\/(\d+)$/,
     kinds: BOTH,
-    needs: ["runners", "write"],
+    needs: ['runners', 'write'],
     answer: deleteRunner,
   },
   {
-    method: "POST",
+    method: 'POST',
     path: /^\/actions\/runners\/registration-token$/,
     kinds: BOTH,
-    needs: ["runners", "write"],
+    needs: ['runners', 'write'],
     answer: createRegistrationToken,
   },
   {
-    method: "POST",
+    method: 'POST',
     path: /^\/actions\/runners\/remove-token$/,
     kinds: BOTH,
-    needs: ["runners", "write"],
+    needs: ['runners', 'write'],
     answer: createRegistrationToken,
   },
   {
-    method: "GET",
+    method: 'GET',
     path: /^\/actions\/runs$/,
     kinds: REPOSITORY,
-    needs: ["actions", "read"],
+    needs: ['actions', 'read'],
     answer: listRuns,
   },
   {
-    method: "GET",
+    method: 'GET',
     path: /^\/actions\/runs\/(\d+)$/,
     kinds: REPOSITORY,
-    needs: ["actions", "read"],
+    needs: ['actions', 'read'],
     answer: getRun,
   },
   {
-    method: "POST",
+    method: 'POST',
     path: /^\/actions\/runs\/(\d+)\/cancel$/,
     kinds: REPOSITORY,
-    needs: ["actions", "write"],
+    needs: ['actions', 'write'],
     answer: cancelRun,
   },
 ];
@@ -117,23 +117,17 @@ export function answerRest(world: World, request: RestRequest, token: ApiToken |
     return refuse(400, `Invalid API version: ${request.apiVersion}.`);
   }
   const installation = /^\/app\/installations\/(\d+)\/access_tokens$/.exec(request.path);
-  if (installation && request.method === "POST")
-    return createInstallationToken(world, request, Number(installation[1]));
-  if (request.credentials !== null && token === null) return refuse(401, "Bad credentials");
+  if (installation && request.method === 'POST') return createInstallationToken(world, request, Number(installation[1]));
+  if (request.credentials !== null && token === null) return refuse(401, 'Bad credentials');
   const { method, path } = request;
-  if (method === "GET" && path === "/")
-    return { status: 200, headers: oauthScopes(token), body: rootJson(request.base) };
-  if (method === "GET" && path === "/versions") return { status: 200, body: API_VERSIONS };
-  if (method === "GET" && path === "/rate_limit")
-    return { status: 200, body: rateLimitJson(world, token, request.apiVersion) };
+  if (method === 'GET' && path === '/') return { status: 200, headers: oauthScopes(token), body: rootJson(request.base) };
+  if (method === 'GET' && path === '/versions') return { status: 200, body: API_VERSIONS };
+  if (method === 'GET' && path === '/rate_limit') return { status: 200, body: rateLimitJson(world, token, request.apiVersion) };
   return answerBelowScope(world, request, token);
 }
 
 /** Numbers of the primary rate limit as the headers tell them. */
-export function rateOf(
-  world: World,
-  token: ApiToken | null,
-): { limit: number; remaining: number; used: number; reset: number } {
+export function rateOf(world: World, token: ApiToken | null): { limit: number; remaining: number; used: number; reset: number } {
   if (token === null)
     return {
       limit: ANONYMOUS_LIMIT,
@@ -153,14 +147,13 @@ export function rateOf(
 function answerBelowScope(world: World, request: RestRequest, token: ApiToken | null): Answer {
   const located = locateScope(world, request.path);
   if (located === null) return notFound();
-  if (token === null) return refuse(401, "Requires authentication");
+  if (token === null) return refuse(401, 'Requires authentication');
   const { scope, rest, moved } = located;
   if (token.sees !== null && !token.sees.includes(scope.name)) return notFound();
   if (moved) return moveTo(request, scope, rest);
   for (const endpoint of ENDPOINTS) {
     const match = endpoint.path.exec(rest);
-    if (!match || endpoint.method !== request.method || !endpoint.kinds.includes(scope.kind))
-      continue;
+    if (!match || endpoint.method !== request.method || !endpoint.kinds.includes(scope.kind)) continue;
     const missing = missingPermission(endpoint, scope, token);
     if (missing !== null) return refusePermission(token, missing);
     return endpoint.answer({ world, request, scope, rest, id: Number(match[1]) });
@@ -179,66 +172,56 @@ interface Located {
 function locateScope(world: World, path: string): Located | null {
   const byName = /^\/(?:repos\/([^/]+\/[^/]+)|orgs\/([^/]+))(.*)$/.exec(path);
   if (byName) {
-    const name = decodeURIComponent(byName[1] ?? byName[2] ?? "");
-    const kind = byName[1] === undefined ? "organization" : "repository";
+    const name = decodeURIComponent(byName[1] ?? byName[2] ?? '');
+    const kind = byName[1] === undefined ? 'organization' : 'repository';
     const scope = world.findScope(name);
-    if (scope) return scope.kind === kind ? { scope, rest: byName[3] ?? "", moved: false } : null;
-    const renamed = world.scopes.find(
-      (candidate) => candidate.kind === kind && candidate.formerNames.includes(name),
-    );
-    return renamed ? { scope: renamed, rest: byName[3] ?? "", moved: true } : null;
+    if (scope) return scope.kind === kind ? { scope, rest: byName[3] ?? '', moved: false } : null;
+    const renamed = world.scopes.find((candidate) => candidate.kind === kind && candidate.formerNames.includes(name));
+    return renamed ? { scope: renamed, rest: byName[3] ?? '', moved: true } : null;
   }
   const byId = /^\/(repositories|organizations)\/(\d+)(.*)$/.exec(path);
-  const scope =
-    byId &&
-    world.scopes.find(({ id, kind }) => id === Number(byId[2]) && pathKind(kind) === byId[1]);
-  return scope ? { scope, rest: byId[3] ?? "", moved: false } : null;
+  const scope = byId && world.scopes.find(({ id, kind }) => id === Number(byId[2]) && pathKind(kind) === byId[1]);
+  return scope ? { scope, rest: byId[3] ?? '', moved: false } : null;
 }
 
-function pathKind(kind: Scope["kind"]): string {
-  return kind === "repository" ? "repositories" : "organizations";
+function pathKind(kind: Scope['kind']): string {
+  return kind === 'repository' ? 'repositories' : 'organizations';
 }
 
 /** Reads move for good; writes are asked to be repeated with the same method. */
 function moveTo(request: RestRequest, scope: Scope, rest: string): Answer {
   const url = urlById(request, scope, rest).href;
-  const [status, message] =
-    request.method === "GET" ? [301, "Moved Permanently"] : [307, "Temporary Redirect"];
+  const [status, message] = request.method === 'GET' ? [301, 'Moved Permanently'] : [307, 'Temporary Redirect'];
   return {
     status,
     headers: { Location: url },
-    body: { message, url, documentation_url: "https://docs.github.com/rest" },
+    body: { message, url, documentation_url: 'https://docs.github.com/rest' },
   };
 }
 
 function missingPermission({ needs }: Endpoint, scope: Scope, token: ApiToken): string | null {
   const [asked, level] = needs;
-  if (asked === "metadata") return null;
-  const permission =
-    asked !== "runners"
-      ? asked
-      : scope.kind === "repository"
-        ? "administration"
-        : "organization_self_hosted_runners";
+  if (asked === 'metadata') return null;
+  const permission = asked !== 'runners' ? asked : scope.kind === 'repository' ? 'administration' : 'organization_self_hosted_runners';
   const held = token.permissions[permission];
-  return held === "write" || held === level ? null : `${permission}=${level}`;
+  return held === 'write' || held === level ? null : `${permission}=${level}`;
 }
 
 function refusePermission(token: ApiToken, missing: string): Answer {
-  const who = token.kind === "installation" ? "integration" : "personal access token";
+  const who = token.kind === 'installation' ? 'integration' : 'personal access token';
   return refuse(403, `Resource not accessible by ${who}`, {
-    "X-Accepted-GitHub-Permissions": missing,
+    'X-Accepted-GitHub-Permissions': missing,
   });
 }
 
 function oauthScopes(token: ApiToken | null): Record<string, string> {
-  return token?.kind === "personal" ? { "X-OAuth-Scopes": "read:org, repo" } : {};
+  return token?.kind === 'personal' ? { 'X-OAuth-Scopes': 'read:org, repo' } : {};
 }
 
 function rateLimitJson(world: World, token: ApiToken | null, apiVersion: string): object {
-  const core = { ...rateOf(world, token), resource: "core" };
-  const search = { limit: 30, remaining: 30, used: 0, reset: core.reset, resource: "search" };
-  return { resources: { core, search }, ...(apiVersion === "2022-11-28" ? { rate: core } : {}) };
+  const core = { ...rateOf(world, token), resource: 'core' };
+  const search = { limit: 30, remaining: 30, used: 0, reset: core.reset, resource: 'search' };
+  return { resources: { core, search }, ...(apiVersion === '2022-11-28' ? { rate: core } : {}) };
 }
 
 function showRepository({ scope, request }: Asked): Answer {
@@ -246,10 +229,8 @@ function showRepository({ scope, request }: Asked): Answer {
 }
 
 function listRunners({ world, request, scope, rest }: Asked): Answer {
-  const name = request.query.get("name")?.toLowerCase();
-  const runners = world
-    .runnersOf(scope)
-    .filter((runner) => name === undefined || runner.name.toLowerCase() === name);
+  const name = request.query.get('name')?.toLowerCase();
+  const runners = world.runnersOf(scope).filter((runner) => name === undefined || runner.name.toLowerCase() === name);
   const { page, headers } = paginate(runners, request.query, urlById(request, scope, rest));
   return {
     status: 200,
@@ -266,8 +247,7 @@ function getRunner({ world, scope, id }: Asked): Answer {
 function deleteRunner({ world, scope, id }: Asked): Answer {
   const runner = runnerOf(world, scope, id);
   if (!runner) return notFound();
-  if (world.busyShown(runner))
-    return refuse(422, `Runner "${runner.name}" is currently running a job and cannot be deleted.`);
+  if (world.busyShown(runner)) return refuse(422, `Runner "${runner.name}" is currently running a job and cannot be deleted.`);
   world.deleteRunner(runner);
   return { status: 204 };
 }
@@ -282,15 +262,9 @@ function createRegistrationToken({ world, scope }: Asked): Answer {
 }
 
 function listRuns({ request, scope, rest }: Asked): Answer {
-  const status = request.query.get("status");
-  const runs = scope.runs.filter(
-    (run) => status === null || run.status === status || run.conclusion === status,
-  );
-  const { page, headers } = paginate(
-    [...runs].reverse(),
-    request.query,
-    urlById(request, scope, rest),
-  );
+  const status = request.query.get('status');
+  const runs = scope.runs.filter((run) => status === null || run.status === status || run.conclusion === status);
+  const { page, headers } = paginate([...runs].reverse(), request.query, urlById(request, scope, rest));
   return {
     status: 200,
     headers,
@@ -309,26 +283,21 @@ function getRun({ request, scope, id }: Asked): Answer {
 function cancelRun({ world, scope, id }: Asked): Answer {
   const run = runOf(scope, id);
   if (!run) return notFound();
-  if (run.status === "completed")
-    return refuse(409, "Cannot cancel a workflow run that is completed.");
-  run.status = "completed";
-  run.conclusion = "cancelled";
+  if (run.status === 'completed') return refuse(409, 'Cannot cancel a workflow run that is completed.');
+  run.status = 'completed';
+  run.conclusion = 'cancelled';
   run.updatedAt = world.now();
   return { status: 202, body: {} };
 }
 
-function createInstallationToken(
-  world: World,
-  request: RestRequest,
-  installationId: number,
-): Answer {
+function createInstallationToken(world: World, request: RestRequest, installationId: number): Answer {
   const app = request.credentials === null ? null : appOfJwt(world, request.credentials);
-  if (typeof app === "string") return refuse(401, app);
-  if (!app) return refuse(401, "A JSON web token could not be decoded");
+  if (typeof app === 'string') return refuse(401, app);
+  if (!app) return refuse(401, 'A JSON web token could not be decoded');
   if (app.installationId !== installationId) return notFound();
   const { permissions, sees } = app;
   const added = world.addApiToken({
-    kind: "installation",
+    kind: 'installation',
     permissions,
     sees,
     lifetimeMs: INSTALLATION_TOKEN_LIFETIME_MS,
@@ -339,25 +308,24 @@ function createInstallationToken(
     body: {
       token: added.token,
       expires_at: iso(added.expiresAt ?? 0),
-      permissions: { metadata: "read", ...permissions },
-      repository_selection: sees === null ? "all" : "selected",
+      permissions: { metadata: 'read', ...permissions },
+      repository_selection: sees === null ? 'all' : 'selected',
     },
   };
 }
 
 /** The App that signed it, GitHub's refusal of its times, or `null` where nobody did. */
 function appOfJwt(world: World, jwt: string): App | string | null {
-  const [header = "", payload = "", signature = ""] = jwt.split(".");
+  const [header = '', payload = '', signature = ''] = jwt.split('.');
   let claims: { iss?: unknown; iat?: unknown; exp?: unknown };
   try {
-    claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as typeof claims;
+    claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as typeof claims;
   } catch {
     return null;
   }
   const app = world.apps.find(({ appId }) => String(claims.iss) === String(appId));
   const signed = Buffer.from(`${header}.${payload}`);
-  if (!app || !verify("RSA-SHA256", signed, app.publicKey, Buffer.from(signature, "base64url")))
-    return null;
+  if (!app || !verify('RSA-SHA256', signed, app.publicKey, Buffer.from(signature, 'base64url'))) return null;
   const now = Math.floor(world.now() / 1000);
   if (!isWhole(claims.iat) || claims.iat > now) {
     return "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued";

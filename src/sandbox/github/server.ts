@@ -1,10 +1,10 @@
 // The make-believe GitHub as a server on the loopback interface, and the controls of tests and the demo.
 
-import { createServer } from "node:http";
-import { answerHttp } from "./http.ts";
-import type { BadDay, Misbehaviour } from "./http.ts";
-import { World } from "./world.ts";
-import type { JobResult, Permissions, Runner, Scope } from "./world.ts";
+import { createServer } from 'node:http';
+import { answerHttp } from './http.ts';
+import type { BadDay, Misbehaviour } from './http.ts';
+import { World } from './world.ts';
+import type { JobResult, Permissions, Runner, Scope } from './world.ts';
 
 export interface GitHubOptions {
   /** 0, the default, takes a free one. */
@@ -39,7 +39,7 @@ export interface RunnerOptions {
   readonly architecture?: string;
   readonly version?: string;
   /** What the API shows instead of the truth. */
-  readonly shown?: Runner["shown"];
+  readonly shown?: Runner['shown'];
 }
 
 /** What the API shows of a runner. */
@@ -77,28 +77,21 @@ export interface SandboxGitHub {
   addToken(options?: TokenOptions): string;
   revokeToken(token: string): void;
   /** A GitHub App with its one installation; the private key is PEM text. */
-  addApp(options?: Pick<TokenOptions, "permissions" | "sees">): {
+  addApp(options?: Pick<TokenOptions, 'permissions' | 'sees'>): {
     readonly appId: number;
     readonly installationId: number;
     readonly privateKey: string;
   };
-  addRunner(
-    scope: string,
-    options: RunnerOptions,
-  ): { readonly id: number; readonly credential: string };
+  addRunner(scope: string, options: RunnerOptions): { readonly id: number; readonly credential: string };
   /** Makes the API show something else than the truth; `{}` ends that. */
-  showRunner(scope: string, runner: string, shown: Runner["shown"]): void;
+  showRunner(scope: string, runner: string, shown: Runner['shown']): void;
   /** Deletes the registration, busy or not. */
   removeRunner(scope: string, runner: string): void;
   runners(scope: string): readonly ShownRunner[];
   /** Queues a job for the runner and returns its id. */
-  giveJob(
-    scope: string,
-    runner: string,
-    options?: { readonly name?: string; readonly seconds?: number },
-  ): number;
+  giveJob(scope: string, runner: string, options?: { readonly name?: string; readonly seconds?: number }): number;
   job(id: number): {
-    readonly state: "queued" | "in_progress" | "completed";
+    readonly state: 'queued' | 'in_progress' | 'completed';
     readonly result: JobResult | null;
   };
   /** Replaces the repository's runs by so many of each status. */
@@ -109,9 +102,9 @@ export interface SandboxGitHub {
 }
 
 const EVERYTHING: Permissions = {
-  administration: "write",
-  actions: "write",
-  organization_self_hosted_runners: "write",
+  administration: 'write',
+  actions: 'write',
+  organization_self_hosted_runners: 'write',
 };
 
 /** Starts a make-believe GitHub on 127.0.0.1. */
@@ -122,29 +115,23 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     offlineAfterMs: options.offlineAfterMs ?? 10_000,
     registrationTokenLifetimeMs: options.registrationTokenLifetimeMs ?? 3_600_000,
   });
-  for (const name of repositories) world.addScope("repository", name);
-  for (const name of organizations) world.addScope("organization", name);
+  for (const name of repositories) world.addScope('repository', name);
+  for (const name of organizations) world.addScope('organization', name);
   const badDays: BadDay[] = [];
   const requests: LoggedRequest[] = [];
 
   const server = createServer((request, response) => {
     void answerHttp({ world, pollMs, badDays }, request, response).then((status) => {
-      requests.push({ method: request.method ?? "", path: request.url ?? "", status });
+      requests.push({ method: request.method ?? '', path: request.url ?? '', status });
     });
   });
   const port = await listen(server, wantedPort);
 
   const scopeOf = (name: string): Scope => found(world.findScope(name), `scope ${name}`);
-  const runnerOf = (scope: string, name: string): Runner =>
-    found(world.findRunner(scopeOf(scope), name), `runner ${name} of ${scope}`);
-  const addToken = ({
-    permissions = EVERYTHING,
-    sees,
-    lifetimeMs,
-    limit = 5000,
-  }: TokenOptions = {}): string =>
+  const runnerOf = (scope: string, name: string): Runner => found(world.findRunner(scopeOf(scope), name), `runner ${name} of ${scope}`);
+  const addToken = ({ permissions = EVERYTHING, sees, lifetimeMs, limit = 5000 }: TokenOptions = {}): string =>
     world.addApiToken({
-      kind: "personal",
+      kind: 'personal',
       permissions,
       sees: sees ?? null,
       lifetimeMs: lifetimeMs ?? null,
@@ -162,8 +149,8 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     set clockOffsetMs(offset) {
       world.clockOffsetMs = offset;
     },
-    addRepository: (name) => void world.addScope("repository", name),
-    addOrganization: (name) => void world.addScope("organization", name),
+    addRepository: (name) => void world.addScope('repository', name),
+    addOrganization: (name) => void world.addScope('organization', name),
     renameRepository: (from, to) => world.renameScope(scopeOf(from), to),
     addToken,
     revokeToken: (token) => world.revokeApiToken(token),
@@ -171,10 +158,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
       const { appId, installationId, privateKey } = world.addApp(permissions, sees ?? null);
       return { appId, installationId, privateKey };
     },
-    addRunner(
-      scope,
-      { labels = [], os = "Linux", architecture = "X64", version = "2.336.0", ...named },
-    ) {
+    addRunner(scope, { labels = [], os = 'Linux', architecture = 'X64', version = '2.336.0', ...named }) {
       const { id, credential } = world.addRunner(scopeOf(scope), {
         labels,
         os,
@@ -196,8 +180,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
         busy: world.busyShown(runner),
         labels: runner.labels,
       })),
-    giveJob: (scope, runner, { name = "build", seconds = 1 } = {}) =>
-      world.giveJob(runnerOf(scope, runner), name, seconds).id,
+    giveJob: (scope, runner, { name = 'build', seconds = 1 } = {}) => world.giveJob(runnerOf(scope, runner), name, seconds).id,
     job(id) {
       const { state, result } = found(world.jobs.get(id), `job ${id}`);
       return { state, result };
@@ -220,11 +203,11 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
 
 function listen(server: ReturnType<typeof createServer>, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => {
-      server.off("error", reject);
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      server.off('error', reject);
       const address = server.address();
-      resolve(typeof address === "object" && address !== null ? address.port : port);
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
     });
   });
 }

@@ -1,10 +1,10 @@
 // The side of GitHub that the runner's own programs call. GitHub publishes no description of it: only
 // `runner-registration` is the real call, the rest is a small protocol with the same states and refusals.
 
-import { z } from "zod";
-import { notFound, refuse } from "./answer.ts";
-import type { Answer } from "./answer.ts";
-import type { Job, Session, World } from "./world.ts";
+import { z } from 'zod';
+import { notFound, refuse } from './answer.ts';
+import type { Answer } from './answer.ts';
+import type { Job, Session, World } from './world.ts';
 
 export interface ServiceRequest {
   readonly method: string;
@@ -20,7 +20,7 @@ export interface ServiceRequest {
 /** GitHub refuses a runner whose clock is further off. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
-const Registration = z.object({ url: z.url(), runner_event: z.literal("register") });
+const Registration = z.object({ url: z.url(), runner_event: z.literal('register') });
 const NewRunner = z.object({
   name: z.string().min(1),
   labels: z.array(z.string()),
@@ -34,47 +34,35 @@ const NewSession = z.object({
   credential: z.string(),
   clientTime: z.iso.datetime({ offset: true }),
 });
-const Finish = z.object({ result: z.enum(["Succeeded", "Failed", "Canceled"]) });
+const Finish = z.object({ result: z.enum(['Succeeded', 'Failed', 'Canceled']) });
 
 /** `null` where the path is none of the service's. */
-export function answerService(
-  world: World,
-  request: ServiceRequest,
-  pollMs: number,
-): Answer | Promise<Answer> | null {
+export function answerService(world: World, request: ServiceRequest, pollMs: number): Answer | Promise<Answer> | null {
   const { method, path } = request;
-  if (method === "POST" && path === "/actions/runner-registration")
-    return exchangeToken(world, request);
-  if (method === "POST" && path === "/_service/runners") return register(world, request);
-  if (method === "POST" && path === "/_service/sessions") return startSession(world, request);
+  if (method === 'POST' && path === '/actions/runner-registration') return exchangeToken(world, request);
+  if (method === 'POST' && path === '/_service/runners') return register(world, request);
+  if (method === 'POST' && path === '/_service/sessions') return startSession(world, request);
   const session = /^\/_service\/sessions\/([^/]+)(\/poll)?$/.exec(path);
   if (session) {
-    const found = world.findSession(session[1] ?? "");
-    if (method === "POST" && session[2] !== undefined)
-      return found ? poll(world, found, request.gone, pollMs) : refuseClient();
-    if (method === "DELETE" && session[2] === undefined)
-      return found ? endSession(world, found) : notFound();
+    const found = world.findSession(session[1] ?? '');
+    if (method === 'POST' && session[2] !== undefined) return found ? poll(world, found, request.gone, pollMs) : refuseClient();
+    if (method === 'DELETE' && session[2] === undefined) return found ? endSession(world, found) : notFound();
   }
   const job = /^\/_service\/jobs\/(\d+)\/finish$/.exec(path);
-  if (job && method === "POST") return finishJob(world, Number(job[1]), request);
+  if (job && method === 'POST') return finishJob(world, Number(job[1]), request);
   return null;
 }
 
 function exchangeToken(world: World, { scheme, credentials, body }: ServiceRequest): Answer {
   const asked = Registration.safeParse(body);
   if (!asked.success) return refuseBody(asked.error);
-  const scope = world.findScope(
-    decodeURIComponent(new URL(asked.data.url).pathname).replace(/^\/+|\/+$/g, ""),
-  );
-  const token =
-    scheme === "remoteauth" && credentials !== null && scope
-      ? world.exchangeRegistrationToken(credentials, scope)
-      : undefined;
+  const scope = world.findScope(decodeURIComponent(new URL(asked.data.url).pathname).replace(/^\/+|\/+$/g, ''));
+  const token = scheme === 'remoteauth' && credentials !== null && scope ? world.exchangeRegistrationToken(credentials, scope) : undefined;
   return token === undefined ? notFound() : { status: 200, body: { token } };
 }
 
 function register(world: World, { credentials, body }: ServiceRequest): Answer {
-  const scope = world.scopeOfServiceToken(credentials ?? "");
+  const scope = world.scopeOfServiceToken(credentials ?? '');
   if (!scope) return refuseClient();
   const asked = NewRunner.safeParse(body);
   if (!asked.success) return refuseBody(asked.error);
@@ -92,11 +80,8 @@ function startSession(world: World, { body }: ServiceRequest): Answer {
   const { agentId, credential, clientTime } = asked.data;
   const aheadMs = Date.parse(clientTime) - world.now();
   if (Math.abs(aheadMs) > CLOCK_TOLERANCE_MS) {
-    const verdict = aheadMs > 0 ? "is not valid until" : "expired on";
-    return refuse(
-      400,
-      `The bearer token ${verdict} ${clientTime}. Current server time is ${new Date(world.now()).toISOString()}.`,
-    );
+    const verdict = aheadMs > 0 ? 'is not valid until' : 'expired on';
+    return refuse(400, `The bearer token ${verdict} ${clientTime}. Current server time is ${new Date(world.now()).toISOString()}.`);
   }
   const runner = world.runners.get(agentId);
   if (runner?.credential !== credential) return refuseClient();
@@ -105,12 +90,7 @@ function startSession(world: World, { body }: ServiceRequest): Answer {
 }
 
 /** Waits for a job; answers at once when the registration, the credential or the session dies meanwhile. */
-async function poll(
-  world: World,
-  session: Session,
-  gone: AbortSignal,
-  pollMs: number,
-): Promise<Answer> {
+async function poll(world: World, session: Session, gone: AbortSignal, pollMs: number): Promise<Answer> {
   const deadline = performance.now() + pollMs;
   world.beginPoll(session);
   try {
@@ -119,8 +99,7 @@ async function poll(
       if (refused) return refused;
       const job = gone.aborted ? undefined : world.takeJob(session.runner);
       const waitMs = deadline - performance.now();
-      if (job || waitMs <= 0 || gone.aborted)
-        return { status: 200, body: { message: job ? jobMessage(job) : null } };
+      if (job || waitMs <= 0 || gone.aborted) return { status: 200, body: { message: job ? jobMessage(job) : null } };
       await wakened(session, gone, waitMs);
     }
   } finally {
@@ -139,18 +118,18 @@ function wakened(session: Session, gone: AbortSignal, waitMs: number): Promise<v
   return new Promise((resolve) => {
     const wake = (): void => {
       clearTimeout(timer);
-      gone.removeEventListener("abort", wake);
+      gone.removeEventListener('abort', wake);
       session.wakers.delete(wake);
       resolve();
     };
     const timer = setTimeout(wake, waitMs);
-    gone.addEventListener("abort", wake);
+    gone.addEventListener('abort', wake);
     session.wakers.add(wake);
   });
 }
 
 function jobMessage({ id, name, seconds }: Job): object {
-  return { type: "job", jobId: id, name, seconds };
+  return { type: 'job', jobId: id, name, seconds };
 }
 
 function endSession(world: World, session: Session): Answer {
@@ -160,7 +139,7 @@ function endSession(world: World, session: Session): Answer {
 
 function finishJob(world: World, id: number, { body }: ServiceRequest): Answer {
   const job = world.jobs.get(id);
-  if (job?.state !== "in_progress") return notFound();
+  if (job?.state !== 'in_progress') return notFound();
   const asked = Finish.safeParse(body);
   if (!asked.success) return refuseBody(asked.error);
   world.finishJob(job, asked.data.result);
@@ -168,11 +147,11 @@ function finishJob(world: World, id: number, { body }: ServiceRequest): Answer {
 }
 
 function refuseClient(): Answer {
-  return { status: 401, body: { error: "invalid_client" } };
+  return { status: 401, body: { error: 'invalid_client' } };
 }
 
 function refuseConflict(): Answer {
-  return refuse(409, "A session for this runner already exists.");
+  return refuse(409, 'A session for this runner already exists.');
 }
 
 function refuseBody(error: z.ZodError): Answer {

@@ -1,9 +1,9 @@
 // JSON of GitHub's objects, with all the fields that GitHub's OpenAPI description requires.
 
-import type { Run, Runner, Scope } from "./world.ts";
+import type { Run, Runner, Scope } from './world.ts';
 
 export function runnerJson(runner: Runner, status: string, busy: boolean): object {
-  const readOnly = ["self-hosted", runner.os, runner.architecture];
+  const readOnly = ['self-hosted', runner.os, runner.architecture];
   return {
     id: runner.id,
     runner_group_id: 1,
@@ -12,12 +12,10 @@ export function runnerJson(runner: Runner, status: string, busy: boolean): objec
     status,
     busy,
     ephemeral: false,
-    version:
-      runner.lastHeardAt === null && runner.shown.status === undefined ? null : runner.version,
-    labels: [
-      ...readOnly.map((name) => ({ name, type: "read-only" })),
-      ...runner.labels.map((name) => ({ name, type: "custom" })),
-    ].map((label, index) => ({ id: index + 1, ...label })),
+    version: runner.lastHeardAt === null && runner.shown.status === undefined ? null : runner.version,
+    labels: [...readOnly.map((name) => ({ name, type: 'read-only' })), ...runner.labels.map((name) => ({ name, type: 'custom' }))].map(
+      (label, index) => ({ id: index + 1, ...label }),
+    ),
   };
 }
 
@@ -60,11 +58,11 @@ export function rootJson(base: string): object {
 
 /** The short form that GitHub embeds in runs. */
 export function minimalRepositoryJson(scope: Scope, base: string): object {
-  const [owner = "", name = ""] = scope.name.split("/");
+  const [owner = '', name = ''] = scope.name.split('/');
   const url = `${base}/repos/${scope.name}`;
   return {
     id: scope.id,
-    node_id: nodeId("R", scope.id),
+    node_id: nodeId('R', scope.id),
     name,
     full_name: scope.name,
     private: true,
@@ -118,17 +116,17 @@ export function repositoryJson(scope: Scope, base: string): object {
   return {
     ...minimalRepositoryJson(scope, base),
     clone_url: `${web}.git`,
-    git_url: `${web.replace(/^https?:/, "git:")}.git`,
+    git_url: `${web.replace(/^https?:/, 'git:')}.git`,
     ssh_url: `git@${new URL(base).hostname}:${scope.name}.git`,
     svn_url: web,
     mirror_url: null,
     homepage: null,
     language: null,
     license: null,
-    default_branch: "main",
+    default_branch: 'main',
     archived: false,
     disabled: false,
-    visibility: "private",
+    visibility: 'private',
     has_issues: true,
     has_projects: true,
     has_wiki: true,
@@ -155,15 +153,15 @@ export function runJson(run: Run, scope: Scope, base: string): object {
   const url = `${base}/repos/${scope.name}/actions/runs/${run.id}`;
   return {
     id: run.id,
-    node_id: nodeId("WFR", run.id),
-    name: "CI",
+    node_id: nodeId('WFR', run.id),
+    name: 'CI',
     display_title: `Change ${run.number}`,
-    head_branch: "main",
-    head_sha: "0123456789abcdef0123456789abcdef01234567",
-    path: ".github/workflows/ci.yml",
+    head_branch: 'main',
+    head_sha: '0123456789abcdef0123456789abcdef01234567',
+    path: '.github/workflows/ci.yml',
     run_number: run.number,
     run_attempt: 1,
-    event: "push",
+    event: 'push',
     status: run.status,
     conclusion: run.conclusion,
     workflow_id: 1,
@@ -197,9 +195,9 @@ function userJson(login: string, base: string): object {
   return {
     login,
     id: 1,
-    node_id: nodeId("U", 1),
+    node_id: nodeId('U', 1),
     avatar_url: `${web}/avatars/u/1`,
-    gravatar_id: "",
+    gravatar_id: '',
     url,
     html_url: `${web}/${login}`,
     followers_url: `${url}/followers`,
@@ -211,13 +209,13 @@ function userJson(login: string, base: string): object {
     repos_url: `${url}/repos`,
     events_url: `${url}/events{/privacy}`,
     received_events_url: `${url}/received_events`,
-    type: "User",
+    type: 'User',
     site_admin: false,
   };
 }
 
 function nodeId(kind: string, id: number): string {
-  return `${kind}_${Buffer.from(String(id)).toString("base64url")}`;
+  return `${kind}_${Buffer.from(String(id)).toString('base64url')}`;
 }
 
 function webAddress(base: string): string {

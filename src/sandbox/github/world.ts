@@ -1,14 +1,14 @@
 // The make-believe GitHub: what it knows (scopes, runners, sessions, jobs, runs, tokens) and its own clock; no HTTP.
 // May import: domain types, node. Only tests and the demo import this room.
 
-import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 
 /** Permissions of fine-grained tokens and Apps, by GitHub's names: `administration`, `actions`, `organization_self_hosted_runners`, … */
-export type Permissions = Readonly<Record<string, "read" | "write">>;
+export type Permissions = Readonly<Record<string, 'read' | 'write'>>;
 
 export interface Scope {
   readonly id: number;
-  readonly kind: "repository" | "organization";
+  readonly kind: 'repository' | 'organization';
   /** `owner/name`, or `owner` for an organisation. */
   name: string;
   readonly formerNames: string[];
@@ -18,7 +18,7 @@ export interface Scope {
 
 export interface ApiToken {
   readonly token: string;
-  readonly kind: "personal" | "installation";
+  readonly kind: 'personal' | 'installation';
   readonly permissions: Permissions;
   /** Names of the scopes that it sees; `null`: all. */
   readonly sees: readonly string[] | null;
@@ -68,14 +68,14 @@ export interface Session {
   usedAt: number;
 }
 
-export type JobResult = "Succeeded" | "Failed" | "Canceled";
+export type JobResult = 'Succeeded' | 'Failed' | 'Canceled';
 
 export interface Job {
   readonly id: number;
   readonly runnerId: number;
   readonly name: string;
   readonly seconds: number;
-  state: "queued" | "in_progress" | "completed";
+  state: 'queued' | 'in_progress' | 'completed';
   result: JobResult | null;
 }
 
@@ -125,7 +125,7 @@ export class World {
     return Date.now() + this.clockOffsetMs;
   }
 
-  addScope(kind: Scope["kind"], name: string): Scope {
+  addScope(kind: Scope['kind'], name: string): Scope {
     const scope: Scope = {
       id: this.#nextId(),
       kind,
@@ -148,17 +148,14 @@ export class World {
   }
 
   addApiToken(token: {
-    readonly kind: ApiToken["kind"];
+    readonly kind: ApiToken['kind'];
     readonly permissions: Permissions;
     readonly sees: readonly string[] | null;
     readonly lifetimeMs: number | null;
     readonly limit: number;
   }): ApiToken {
     const { kind, permissions, sees, lifetimeMs, limit } = token;
-    const text =
-      kind === "installation"
-        ? `ghs_${randomBytes(18).toString("hex")}`
-        : `ghp_${randomBytes(18).toString("hex")}`;
+    const text = kind === 'installation' ? `ghs_${randomBytes(18).toString('hex')}` : `ghp_${randomBytes(18).toString('hex')}`;
     const added: ApiToken = {
       token: text,
       kind,
@@ -197,14 +194,11 @@ export class World {
     }
   }
 
-  addApp(
-    permissions: Permissions,
-    sees: readonly string[] | null,
-  ): App & { readonly privateKey: string } {
-    const { publicKey, privateKey } = generateKeyPairSync("rsa", {
+  addApp(permissions: Permissions, sees: readonly string[] | null): App & { readonly privateKey: string } {
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', {
       modulusLength: 2048,
-      publicKeyEncoding: { type: "spki", format: "pem" },
-      privateKeyEncoding: { type: "pkcs8", format: "pem" },
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
     });
     const app: App = {
       appId: this.#nextId(),
@@ -218,7 +212,7 @@ export class World {
   }
 
   createRegistrationToken(scope: Scope): { readonly token: string; readonly expiresAt: number } {
-    const token = `A${randomBytes(14).toString("hex").toUpperCase()}`;
+    const token = `A${randomBytes(14).toString('hex').toUpperCase()}`;
     const expiresAt = this.now() + this.#options.registrationTokenLifetimeMs;
     this.#registrationTokens.set(token, { scopeId: scope.id, expiresAt });
     return { token, expiresAt };
@@ -228,7 +222,7 @@ export class World {
   exchangeRegistrationToken(token: string, scope: Scope): string | undefined {
     const found = this.#registrationTokens.get(token);
     if (!found || found.scopeId !== scope.id || found.expiresAt <= this.now()) return undefined;
-    const serviceToken = randomBytes(24).toString("base64url");
+    const serviceToken = randomBytes(24).toString('base64url');
     this.#serviceTokens.set(serviceToken, { scopeId: scope.id, expiresAt: this.now() + HOUR_MS });
     return serviceToken;
   }
@@ -249,8 +243,8 @@ export class World {
 
   addRunner(
     scope: Scope,
-    described: Pick<Runner, "name" | "labels" | "os" | "architecture" | "version"> & {
-      readonly shown?: Runner["shown"];
+    described: Pick<Runner, 'name' | 'labels' | 'os' | 'architecture' | 'version'> & {
+      readonly shown?: Runner['shown'];
     },
   ): Runner {
     const runner: Runner = {
@@ -267,10 +261,7 @@ export class World {
   }
 
   /** Keeps the id, makes a new credential; the old one and its session die. */
-  replaceRunner(
-    runner: Runner,
-    described: Pick<Runner, "labels" | "os" | "architecture" | "version">,
-  ): void {
+  replaceRunner(runner: Runner, described: Pick<Runner, 'labels' | 'os' | 'architecture' | 'version'>): void {
     Object.assign(runner, described, { credential: randomUUID() });
     this.#abandonJob(runner);
     this.endSession(runner);
@@ -284,18 +275,15 @@ export class World {
 
   isOnline(runner: Runner): boolean {
     if (runner.session && runner.session.openPolls > 0) return true;
-    return (
-      runner.lastHeardAt !== null &&
-      performance.now() - runner.lastHeardAt < this.#options.offlineAfterMs
-    );
+    return runner.lastHeardAt !== null && performance.now() - runner.lastHeardAt < this.#options.offlineAfterMs;
   }
 
   isBusy(runner: Runner): boolean {
-    return this.#jobOf(runner, "in_progress") !== undefined;
+    return this.#jobOf(runner, 'in_progress') !== undefined;
   }
 
   statusShown(runner: Runner): string {
-    return runner.shown.status ?? (this.isOnline(runner) ? "online" : "offline");
+    return runner.shown.status ?? (this.isOnline(runner) ? 'online' : 'offline');
   }
 
   busyShown(runner: Runner): boolean {
@@ -305,11 +293,7 @@ export class World {
   /** `undefined` where another session was used lately. */
   startSession(runner: Runner): Session | undefined {
     const other = runner.session;
-    if (
-      other &&
-      (other.openPolls > 0 || performance.now() - other.usedAt < this.#options.offlineAfterMs)
-    )
-      return undefined;
+    if (other && (other.openPolls > 0 || performance.now() - other.usedAt < this.#options.offlineAfterMs)) return undefined;
     const session: Session = {
       id: randomUUID(),
       runner,
@@ -354,7 +338,7 @@ export class World {
       runnerId: runner.id,
       name,
       seconds,
-      state: "queued",
+      state: 'queued',
       result: null,
     };
     this.jobs.set(job.id, job);
@@ -365,13 +349,13 @@ export class World {
   /** The next queued job, now in progress; `undefined` where there is none or one runs already. */
   takeJob(runner: Runner): Job | undefined {
     if (this.isBusy(runner)) return undefined;
-    const job = this.#jobOf(runner, "queued");
-    if (job) job.state = "in_progress";
+    const job = this.#jobOf(runner, 'queued');
+    if (job) job.state = 'in_progress';
     return job;
   }
 
   finishJob(job: Job, result: JobResult): void {
-    job.state = "completed";
+    job.state = 'completed';
     job.result = result;
   }
 
@@ -382,7 +366,7 @@ export class World {
         id: 34_000_000_000 + this.#nextId(),
         number: this.#lastId,
         status,
-        conclusion: status === "completed" ? "success" : null,
+        conclusion: status === 'completed' ? 'success' : null,
         createdAt: now,
         updatedAt: now,
       })),
@@ -396,11 +380,11 @@ export class World {
 
   /** A job whose runner is gone fails. */
   #abandonJob(runner: Runner): void {
-    const job = this.#jobOf(runner, "in_progress");
-    if (job) this.finishJob(job, "Failed");
+    const job = this.#jobOf(runner, 'in_progress');
+    if (job) this.finishJob(job, 'Failed');
   }
 
-  #jobOf(runner: Runner, state: Job["state"]): Job | undefined {
+  #jobOf(runner: Runner, state: Job['state']): Job | undefined {
     return [...this.jobs.values()].find((job) => job.runnerId === runner.id && job.state === state);
   }
 

@@ -1,0 +1,111 @@
+// Effects, thin: call a port, heartbeat, map errors. This file is all that workflows see, and they see its types only.
+// May import: domain, types of ports.
+
+import type { LedgerEntry } from '../domain/ledger.ts';
+import type { RecoveryPolicy } from '../domain/policy.ts';
+import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
+import type { ActRefusal, ClockSynced, Configured, Discarded, FenceTaken, Restored, ServiceStarted, SetAside } from '../machine/port.ts';
+
+export type { ActRefusal };
+
+/** What an activity answered, and the attempt that did. */
+export interface Answered<T> {
+  readonly attempt: number;
+  readonly value: T;
+}
+
+/** GitHub's limit is reached: the workflow waits on a timer until `until` (epoch milliseconds). */
+export interface Limited {
+  readonly kind: 'limited';
+  readonly until: number;
+  readonly why: string;
+}
+
+/** A registration token under a key that only workers have; the history may show it. */
+export interface SealedToken {
+  readonly keyId: string;
+  readonly nonce: string;
+  readonly sealed: string;
+}
+
+export interface TokenGranted {
+  readonly kind: 'granted';
+  readonly token: SealedToken;
+  /** What is left of the token's life by GitHub's clock at the moment it was given. */
+  readonly livesMs: number;
+}
+
+export interface ResolvedRunner {
+  readonly target: RunnerTarget;
+  readonly policy: RecoveryPolicy;
+  /** `watch`: plan and tell, write nothing. */
+  readonly mode: 'act' | 'watch';
+}
+
+/** The other operation that has the machine. */
+export interface LockHolder {
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly type: string;
+  readonly reason: string | null;
+  /** ISO 8601. */
+  readonly since: string;
+}
+
+export type LockState =
+  /** `null`: a lock without memo, which nobody can be asked about. */
+  | { readonly kind: 'held'; readonly holder: LockHolder | null }
+  /** Nobody holds it, or its holder was gone and the lock was ended. */
+  | { readonly kind: 'free' };
+
+/** Activities of the main queue: configuration, GitHub, Temporal itself. */
+export interface MainActivities {
+  /** Looks the runner up in configuration. Fails for good, naming the choices, where the input names none or several. */
+  resolveRunner(input: { readonly runner: unknown }): Promise<ResolvedRunner>;
+  observeGitHub(input: { readonly target: RunnerTarget }): Promise<Answered<({ readonly kind: 'seen' } & GitHubObservation) | Limited>>;
+  requestRegistrationToken(input: { readonly target: RunnerTarget }): Promise<Answered<TokenGranted | Limited>>;
+  /** Whether the registration of this id still stands. */
+  findRegistration(input: { readonly target: RunnerTarget; readonly agentId: number }): Promise<Answered<{ readonly kind: 'seen'; readonly stands: boolean } | Limited>>;
+  /** Polls until GitHub shows the runner of this id online, or until `deadline` (epoch milliseconds); looks once at least. */
+  awaitOnline(input: {
+    readonly target: RunnerTarget;
+    readonly agentId: number;
+    readonly deadline: number;
+    readonly pollMs: number;
+  }): Promise<Answered<{ readonly kind: 'online' | 'offline'; readonly runner: RegisteredRunner | null } | Limited>>;
+  /** Who holds a lock; a lock whose holder is gone is ended. `asking` is the execution that asks. */
+  inspectLock(input: { readonly lockId: string; readonly asking: { readonly workflowId: string; readonly runId: string } }): Promise<LockState>;
+  readLedger(input: { readonly ledgerId: string }): Promise<{ readonly entries: readonly LedgerEntry[] }>;
+}
+
+/** Activities of a host's look queue. */
+export interface LookActivities {
+  observeMachine(input: { readonly target: RunnerTarget }): Promise<Answered<MachineObservation>>;
+}
+
+/** What every act is given: who, and the identity of the act in the guest. */
+export interface ActInput {
+  readonly target: RunnerTarget;
+  readonly key: string;
+  readonly fence: number;
+  readonly deadlineMs: number;
+}
+
+/** Activities of a host's act queue. */
+export interface ActActivities {
+  startMachine(input: { readonly target: RunnerTarget }): Promise<Answered<{ readonly kind: 'running' }>>;
+  takeFence(input: { readonly target: RunnerTarget; readonly holder: string }): Promise<Answered<FenceTaken>>;
+  syncClock(input: ActInput): Promise<Answered<ClockSynced | ActRefusal>>;
+  setConfigurationAside(
+    input: ActInput & {
+      readonly force: boolean;
+      /** When GitHub was asked whether the runner is busy, epoch milliseconds by Temporal's clock. */
+      readonly busyAskedAt: number;
+      readonly busyAnswerMaxAgeMs: number;
+    },
+  ): Promise<Answered<SetAside | ActRefusal | { readonly kind: 'ask-again' }>>;
+  configureRunner(input: ActInput & { readonly token: SealedToken }): Promise<Answered<Configured | ActRefusal>>;
+  startService(input: ActInput): Promise<Answered<ServiceStarted | ActRefusal>>;
+  restoreConfiguration(input: ActInput): Promise<Answered<Restored | ActRefusal>>;
+  discardAside(input: ActInput): Promise<Answered<Discarded | ActRefusal>>;
+}

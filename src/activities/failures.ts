@@ -1,0 +1,79 @@
+// The only file that names ApplicationFailure on the activities' side.
+
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { activityInfo } from '@temporalio/activity';
+import type { Limited } from './contract.ts';
+import { GitHubError } from '../github/port.ts';
+import { MachineError, type MachineErrorKind } from '../machine/port.ts';
+import { SealingError } from './sealing.ts';
+
+/** A limit that ends within this is waited out by Temporal's retry; a longer one is the workflow's to wait for. */
+const SHORT_WAIT_MS = 30_000;
+
+/** Machine errors that no retry can mend. */
+const FINAL_MACHINE_ERRORS: ReadonlySet<MachineErrorKind> = new Set(['tool-missing', 'machine-missing', 'not-running', 'protocol']);
+
+/** The failure types that histories show. */
+const FAILURE_TYPES = {
+  unavailable: 'GitHubUnavailable',
+  limited: 'GitHubRateLimited',
+  rejected: 'GitHubRejected',
+  'tool-missing': 'ToolMissing',
+  'provider-unavailable': 'MachineProviderUnavailable',
+  'machine-missing': 'MachineMissing',
+  'not-running': 'MachineNotRunning',
+  unreachable: 'GuestUnreachable',
+  'act-failed': 'GuestActFailed',
+  protocol: 'GuestProtocol',
+} as const;
+
+/** Bad input: fails at once and for good, saying what is allowed. */
+export function invalidInput(message: string): ApplicationFailure {
+  return ApplicationFailure.create({ type: 'InvalidInput', message, nonRetryable: true });
+}
+
+/** Runs one call of an adapter: a long limit becomes a value, every other error a failure of a known type. */
+export async function withGitHubFailures<T>(call: () => Promise<T>): Promise<T | Limited> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!(error instanceof GitHubError)) {
+      throw error;
+    }
+    if (error.kind !== 'limited') {
+      throw failure(error, { nonRetryable: error.kind === 'rejected' });
+    }
+    const until = error.retryAt ?? Date.now() + SHORT_WAIT_MS;
+    const waitMs = until - Date.now();
+    if (waitMs >= SHORT_WAIT_MS) {
+      return { kind: 'limited', until, why: error.message };
+    }
+    throw failure(error, { nextRetryDelay: Math.max(waitMs, 1_000), category: ApplicationFailureCategory.BENIGN });
+  }
+}
+
+export async function withMachineFailures<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof MachineError) {
+      throw failure(error, { nonRetryable: FINAL_MACHINE_ERRORS.has(error.kind) });
+    }
+    if (error instanceof SealingError) {
+      throw ApplicationFailure.create({ type: 'SealingKey', message: error.message, nonRetryable: true, details: [{ attempt: activityInfo().attempt }] });
+    }
+    throw error;
+  }
+}
+
+function failure(
+  error: GitHubError | MachineError,
+  options: { nonRetryable?: boolean; nextRetryDelay?: number; category?: ApplicationFailureCategory },
+): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: FAILURE_TYPES[error.kind],
+    message: error.message,
+    details: [{ attempt: activityInfo().attempt, evidence: error instanceof MachineError ? error.evidence : '' }],
+    ...options,
+  });
+}

@@ -1,0 +1,59 @@
+import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
+import type { Act, ActRefusal, CallContext, MachinePort } from '../machine/port.ts';
+import type { ActActivities, ActInput, Answered, LookActivities } from './contract.ts';
+import { withMachineFailures } from './failures.ts';
+import { tokenBinding, type Sealing } from './sealing.ts';
+
+export function createLookActivities(machine: MachinePort): LookActivities {
+  return {
+    observeMachine: ({ target }) => answered(() => machine.observe(target, callContext())),
+  };
+}
+
+export function createActActivities(machine: MachinePort, sealing: Sealing): ActActivities {
+  return {
+    startMachine: ({ target }) =>
+      answered(async () => {
+        await machine.start(target.machine, callContext());
+        return { kind: 'running' as const };
+      }),
+
+    takeFence: ({ target, holder }) => answered(() => machine.takeFence(target.machine, holder, callContext())),
+
+    syncClock: (input) => answered(() => machine.syncClock(input.target, actOf(input), callContext())),
+
+    setConfigurationAside: (input) =>
+      answered<Awaited<ReturnType<MachinePort['setConfigurationAside']>> | ActRefusal | { kind: 'ask-again' }>(async () => {
+        // Both times are the server's, so a wrong clock here does not matter.
+        const answerAgeMs = activityInfo().currentAttemptScheduledTimestampMs - input.busyAskedAt;
+        if (answerAgeMs > input.busyAnswerMaxAgeMs && !input.force) {
+          return { kind: 'ask-again' as const };
+        }
+        return machine.setConfigurationAside(input.target, actOf(input), { force: input.force }, callContext());
+      }),
+
+    configureRunner: (input) =>
+      answered(async () => {
+        const token = sealing.open(input.token, tokenBinding(activityInfo().workflowExecution?.workflowId, input.target));
+        return machine.configure(input.target, actOf(input), token, callContext());
+      }),
+
+    startService: (input) => answered(() => machine.startService(input.target, actOf(input), callContext())),
+
+    restoreConfiguration: (input) => answered(() => machine.restoreConfiguration(input.target, actOf(input), callContext())),
+
+    discardAside: (input) => answered(() => machine.discardAside(input.target, actOf(input), callContext())),
+  };
+}
+
+async function answered<T>(call: () => Promise<T>): Promise<Answered<T>> {
+  return { attempt: activityInfo().attempt, value: await withMachineFailures(call) };
+}
+
+function actOf({ key, fence, deadlineMs }: ActInput): Act {
+  return { key, fence, deadlineMs };
+}
+
+function callContext(): CallContext {
+  return { signal: cancellationSignal(), heartbeat: (doing) => heartbeat(doing) };
+}

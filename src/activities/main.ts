@@ -1,0 +1,147 @@
+import { Context, activityInfo, cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
+import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import type { LedgerEntry } from '../domain/ledger.ts';
+import type { RegisteredRunner } from '../domain/runner.ts';
+import type { GitHubPort } from '../github/port.ts';
+import type { LockHolder, LockState, MainActivities, ResolvedRunner } from './contract.ts';
+import { invalidInput, withGitHubFailures } from './failures.ts';
+import { tokenBinding, type Sealing } from './sealing.ts';
+
+/** What the main queue's activities work with. */
+export interface MainDependencies {
+  readonly github: GitHubPort;
+  readonly sealing: Sealing;
+  /** Looks a runner up in configuration; a text says what is wrong and lists the choices. */
+  readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
+}
+
+export function createMainActivities({ github, sealing, resolveRunner }: MainDependencies): MainActivities {
+  return {
+    async resolveRunner({ runner }) {
+      const resolved = resolveRunner(runner);
+      if ('problem' in resolved) {
+        throw invalidInput(resolved.problem);
+      }
+      return resolved;
+    },
+
+    async observeGitHub({ target }) {
+      return attempted(() =>
+        withGitHubFailures(async () => {
+          const { value: runner, githubTime } = await github.findRunner(target.scope, target.runner, cancellationSignal());
+          const busyNeighbours: string[] = [];
+          for (const neighbour of target.neighbours) {
+            const found = await github.findRunner(neighbour.scope, neighbour.runner, cancellationSignal());
+            if (found.value?.busy === true) {
+              busyNeighbours.push(`${neighbour.scope}/${neighbour.runner}`);
+            }
+          }
+          return { kind: 'seen' as const, observedAt: githubTime, runner, busyNeighbours };
+        }),
+      );
+    },
+
+    async requestRegistrationToken({ target }) {
+      return attempted(() =>
+        withGitHubFailures(async () => {
+          const { value, githubTime } = await github.createRegistrationToken(target.scope, cancellationSignal());
+          const binding = tokenBinding(activityInfo().workflowExecution?.workflowId, target);
+          return { kind: 'granted' as const, token: sealing.seal(value.token, binding), livesMs: value.expiresAt - githubTime };
+        }),
+      );
+    },
+
+    async findRegistration({ target, agentId }) {
+      return attempted(() =>
+        withGitHubFailures(async () => {
+          const { value } = await github.getRunner(target.scope, agentId, cancellationSignal());
+          return { kind: 'seen' as const, stands: value !== null };
+        }),
+      );
+    },
+
+    async awaitOnline({ target, agentId, deadline, pollMs }) {
+      return attempted(() =>
+        withGitHubFailures(async () => {
+          // `deadline` is by Temporal's clock; this worker's clock may be another.
+          const localDeadline = Date.now() + deadline - activityInfo().currentAttemptScheduledTimestampMs;
+          for (;;) {
+            const { value: runner } = await github.getRunner(target.scope, agentId, cancellationSignal());
+            if (runner?.status === 'online') {
+              return { kind: 'online' as const, runner };
+            }
+            heartbeat(`GitHub shows ${describeRunner(runner)}`);
+            if (Date.now() + pollMs > localDeadline) {
+              return { kind: 'offline' as const, runner };
+            }
+            await sleep(pollMs);
+          }
+        }),
+      );
+    },
+
+    async inspectLock({ lockId, asking }) {
+      return inspectLock(Context.current().client, lockId, asking);
+    },
+
+    async readLedger({ ledgerId }) {
+      const ledger = await describe(Context.current().client, ledgerId);
+      const entries = ledger?.memo?.['entries'];
+      return { entries: Array.isArray(entries) ? (entries as LedgerEntry[]) : [] };
+    },
+  };
+}
+
+async function attempted<T>(call: () => Promise<T>): Promise<{ attempt: number; value: T }> {
+  return { attempt: activityInfo().attempt, value: await call() };
+}
+
+function describeRunner(runner: RegisteredRunner | null): string {
+  return runner === null ? 'no such runner' : `the runner ${runner.status}`;
+}
+
+/**
+ * A lock outlives its holder only after `temporal workflow reset`, which ends the run that holds it. The holder is gone when its run is
+ * closed and no newer run of its workflow id is open, unless that newer run is the one that asks. Such a lock is ended by its own run id.
+ */
+async function inspectLock(client: Client, lockId: string, asking: { workflowId: string; runId: string }): Promise<LockState> {
+  const lock = await describe(client, lockId);
+  if (lock === null || lock.status.name !== 'RUNNING') {
+    return { kind: 'free' };
+  }
+  const holder = lock.memo?.['holder'] as LockHolder | undefined;
+  if (holder === undefined) {
+    return { kind: 'held', holder: null };
+  }
+  if (await works(client, holder, asking)) {
+    return { kind: 'held', holder };
+  }
+  try {
+    await client.workflow.getHandle(lockId, lock.runId).terminate(`its holder ${holder.workflowId} has ended`);
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) {
+      throw error;
+    }
+  }
+  return { kind: 'free' };
+}
+
+async function works(client: Client, holder: LockHolder, asking: { workflowId: string; runId: string }): Promise<boolean> {
+  const run = await describe(client, holder.workflowId, holder.runId);
+  if (run?.status.name === 'RUNNING') {
+    return holder.runId !== asking.runId;
+  }
+  const newest = await describe(client, holder.workflowId);
+  return newest?.status.name === 'RUNNING' && newest.runId !== asking.runId;
+}
+
+async function describe(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | null> {
+  try {
+    return await client.workflow.getHandle(workflowId, runId).describe();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) {
+      return null;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,40 @@
+/** Task queue of workflows, GitHub and alerts. */
+export const MAIN_QUEUE = 'runward';
+
+/** Queue of looks at a host's machines: own slots, so that a hanging act never delays a look. */
+export function lookQueue(host: string): string {
+  return `runward-host-${host}-look`;
+}
+
+/** Queue of acts on a host's machines. */
+export function actQueue(host: string): string {
+  return `runward-host-${host}-act`;
+}
+
+/** Workflow id that is the lock of a machine: whoever runs under it holds the machine. */
+export function machineLockId(host: string, machine: string): string {
+  return `machine/${host}/${machine}`;
+}
+
+/** Workflow id whose last run's memo is the ledger of a machine's acts. */
+export function machineLedgerId(host: string, machine: string): string {
+  return `ledger/${host}/${machine}`;
+}
+
+/** Search attributes, all of type Keyword. */
+export const SEARCH_ATTRIBUTES = {
+  runner: 'RunwardRunner',
+  scope: 'RunwardScope',
+  outcome: 'RunwardOutcome',
+  trigger: 'RunwardTrigger',
+} as const;
+
+/** Signal that ends a machine's lock. */
+export const RELEASE_SIGNAL = 'release';
+
+/** Query of every operation. */
+export const PROGRESS_QUERY = 'progress';
+
+/** What started an operation; derived, never given. */
+export const TRIGGERS = ['check', 'schedule', 'webhook', 'manual'] as const;
+export type Trigger = (typeof TRIGGERS)[number];

@@ -1,0 +1,93 @@
+/** Durations in Temporal's notation. */
+export type PolicyDuration = `${number}${'ms' | 's' | 'm' | 'h'}`;
+
+/** Time-outs of one kind of activity; every retry is bounded by `scheduleToClose`, not by a number of attempts. */
+export interface ActivityLimits {
+  /** One attempt. */
+  readonly startToClose: PolicyDuration;
+  /** Silence after which an attempt is given up; how a cancellation reaches it. */
+  readonly heartbeat: PolicyDuration;
+  /** All attempts together. */
+  readonly scheduleToClose: PolicyDuration;
+  readonly retryInitial: PolicyDuration;
+  readonly retryMaximum: PolicyDuration;
+}
+
+/** All that bounds a recovery. It is recorded in the history of each recovery; tests shorten it. */
+export interface RecoveryPolicy {
+  /** Drift below this is no reason to touch the clock; the operations document names 60 s. */
+  readonly driftThresholdMs: number;
+  /** An older answer of GitHub about `busy` is asked again right before the service is stopped. */
+  readonly busyAnswerMaxAgeMs: number;
+  /** Registration tokens that one recovery may use: the first, and two where one was refused or had expired. */
+  readonly tokensPerRecovery: number;
+  /** Times that starting the service is tried. */
+  readonly serviceStarts: number;
+  /** A guest that boots is given this long to answer. */
+  readonly guestAnswersWithinMs: number;
+  readonly guestPollMs: number;
+  /** GitHub shows a runner online some seconds after its listener connected, seen up to 45 s; the default leaves room. */
+  readonly onlineWithinMs: number;
+  readonly onlinePollMs: number;
+  /** A host whose worker takes no task for this long is silent. */
+  readonly hostSilentAfterMs: number;
+  /** Wait between two tries to get a lock that somebody holds. */
+  readonly lockPollMs: number;
+  readonly limits: {
+    readonly look: ActivityLimits;
+    readonly github: ActivityLimits;
+    readonly verify: ActivityLimits;
+    readonly startMachine: ActivityLimits;
+    readonly act: ActivityLimits;
+  };
+  /** Deadlines in the guest, enforced there whatever becomes of the client. */
+  readonly deadlines: {
+    readonly timeSyncMs: number;
+    readonly setAsideMs: number;
+    readonly configureMs: number;
+    readonly startServiceMs: number;
+    readonly restoreMs: number;
+  };
+  readonly budgets: BudgetPolicy;
+}
+
+/** How often a check may recover one runner. A person's command is counted and never refused. */
+export interface BudgetPolicy {
+  readonly recoveries: number;
+  readonly withinMs: number;
+  /** Failures in a row after which checks stop and wait for a person or the cool-down. */
+  readonly failuresInARow: number;
+}
+
+const MINUTE = 60_000;
+
+export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
+  driftThresholdMs: MINUTE,
+  busyAnswerMaxAgeMs: 30_000,
+  tokensPerRecovery: 3,
+  serviceStarts: 3,
+  guestAnswersWithinMs: 2 * MINUTE,
+  guestPollMs: 5_000,
+  onlineWithinMs: 3 * MINUTE,
+  onlinePollMs: 3_000,
+  hostSilentAfterMs: 5 * MINUTE,
+  lockPollMs: 2_000,
+  limits: {
+    look: { startToClose: '60s', heartbeat: '20s', scheduleToClose: '5m', retryInitial: '1s', retryMaximum: '10s' },
+    github: { startToClose: '30s', heartbeat: '20s', scheduleToClose: '10m', retryInitial: '2s', retryMaximum: '60s' },
+    // One attempt outlives the online deadline; a second one follows a worker that was restarted.
+    verify: { startToClose: '5m', heartbeat: '20s', scheduleToClose: '15m', retryInitial: '1s', retryMaximum: '10s' },
+    // Multipass's daemon waits five minutes each for SSH and for initialisation.
+    startMachine: { startToClose: '11m', heartbeat: '20s', scheduleToClose: '25m', retryInitial: '5s', retryMaximum: '30s' },
+    act: { startToClose: '12m', heartbeat: '20s', scheduleToClose: '30m', retryInitial: '3s', retryMaximum: '30s' },
+  },
+  deadlines: {
+    timeSyncMs: 2 * MINUTE,
+    // `svc.sh stop` may take TimeoutStopSec (five minutes) where the runner does not react.
+    setAsideMs: 8 * MINUTE,
+    configureMs: 5 * MINUTE,
+    startServiceMs: 2 * MINUTE,
+    restoreMs: 2 * MINUTE,
+  },
+  budgets: { recoveries: 3, withinMs: 6 * 60 * MINUTE, failuresInARow: 2 },
+};

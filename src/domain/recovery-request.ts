@@ -1,0 +1,58 @@
+/** Input of `recoverRunner`, as a person types it: everything but the runner may be left out. */
+export interface RecoveryRequest {
+  /** Looked up in configuration by an activity, so it may still be anything. */
+  readonly runner: unknown;
+  readonly reason: string | null;
+  readonly force: boolean;
+  /** How long to wait for another operation on the same machine. */
+  readonly waitMs: number;
+}
+
+const EXAMPLE = '{"runner":"NAME"}';
+const KEYS = ['runner', 'reason', 'force', 'wait'];
+
+/** The request, or what is wrong with it and how it should look. */
+export function readRecoveryRequest(given: readonly unknown[]): RecoveryRequest | { readonly problem: string } {
+  if (given.length > 1) {
+    return { problem: `recoverRunner takes one input, ${EXAMPLE}, but got ${given.length}` };
+  }
+  const input = given[0];
+  if (input === undefined || input === null) {
+    // An empty request names no runner: the look-up answers with the choices.
+    return { runner: undefined, reason: null, force: false, waitMs: 0 };
+  }
+  if (typeof input !== 'object' || Array.isArray(input)) {
+    return { problem: `recoverRunner takes an object such as ${EXAMPLE}, but got ${JSON.stringify(input)}` };
+  }
+  const fields = input as Readonly<Record<string, unknown>>;
+  const strange = Object.keys(fields).filter((key) => !KEYS.includes(key));
+  if (strange.length > 0) {
+    return { problem: `recoverRunner does not know ${strange.join(', ')}: allowed are ${KEYS.join(', ')}` };
+  }
+  const { reason = null, force = false, wait = 0 } = fields;
+  if (reason !== null && typeof reason !== 'string') {
+    return { problem: `reason must be text, but is ${JSON.stringify(reason)}` };
+  }
+  if (typeof force !== 'boolean') {
+    return { problem: `force must be true or false, but is ${JSON.stringify(force)}` };
+  }
+  const waitMs = readWait(wait);
+  if (waitMs === null) {
+    return { problem: `wait must be a duration such as "10m", or a number of seconds, but is ${JSON.stringify(wait)}` };
+  }
+  return { runner: fields['runner'], reason, force, waitMs };
+}
+
+const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/** `90s`, `10m`, `1h`, `500ms`, or a number of seconds, in milliseconds; `null` for anything else. */
+export function readWait(wait: unknown): number | null {
+  if (typeof wait === 'number') {
+    return Number.isFinite(wait) && wait >= 0 ? wait * 1_000 : null;
+  }
+  if (typeof wait !== 'string') {
+    return null;
+  }
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)$/.exec(wait.trim());
+  return match === null ? null : Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
+}

@@ -1,0 +1,181 @@
+import { type Reading } from './reading.ts';
+import type { RecoveryPolicy } from './policy.ts';
+import { RUNGS, type Rung } from './report.ts';
+import type { GitHubObservation, GuestObservation, MachineObservation, RunnerTarget } from './runner.ts';
+
+/** One look at both sides. */
+export interface Look {
+  readonly github: Reading<GitHubObservation>;
+  readonly machine: Reading<MachineObservation>;
+}
+
+/** What a recovery does after a look. Every answer carries its evidence, one reading a line. */
+export type RecoveryDecision =
+  | { readonly kind: 'already-healthy'; readonly evidence: readonly string[] }
+  | { readonly kind: 'recover'; readonly evidence: readonly string[] }
+  /** The machine has to be started before its guest can be asked. */
+  | { readonly kind: 'start-machine'; readonly evidence: readonly string[] }
+  /** The machine is on its way up or its guest does not answer yet: look again within the deadline. */
+  | { readonly kind: 'look-again'; readonly why: string; readonly evidence: readonly string[] }
+  | { readonly kind: 'refused-busy'; readonly why: string; readonly evidence: readonly string[] }
+  | { readonly kind: 'impossible'; readonly why: string; readonly evidence: readonly string[] };
+
+/** `force` overrides busy and already healthy, nothing else. */
+export function decideRecovery(target: RunnerTarget, look: Look, policy: RecoveryPolicy, options: { readonly force: boolean }): RecoveryDecision {
+  const evidence = evidenceOf(look);
+  const { github, machine } = look;
+  if (!github.known) {
+    return { kind: 'impossible', why: `GitHub could not be read, so nothing was touched: ${github.why}`, evidence };
+  }
+  if (!machine.known) {
+    return { kind: 'impossible', why: `machine ${target.machine} could not be read, so nothing was touched: ${machine.why}`, evidence };
+  }
+  switch (machine.value.state) {
+    case 'missing':
+      return { kind: 'impossible', why: `there is no machine named ${target.machine} on host ${target.host}: check VM_NAME or the file's \`vm\``, evidence };
+    case 'deleted':
+      return { kind: 'impossible', why: `machine ${target.machine} is deleted: bring it back with \`multipass recover ${target.machine}\``, evidence };
+    case 'stopped':
+    case 'suspended':
+      return { kind: 'start-machine', evidence };
+    case 'starting':
+    case 'restarting':
+    case 'suspending':
+    case 'delayed shutdown':
+      return { kind: 'look-again', why: `machine ${target.machine} is ${machine.value.state}`, evidence };
+    case 'unavailable':
+    case 'unknown':
+      return {
+        kind: 'impossible',
+        why: `machine ${target.machine} is in state ${machine.value.state}: look with \`multipass info ${target.machine}\`, then stop and start it`,
+        evidence,
+      };
+    case 'running':
+      break;
+  }
+  const guest = machine.value.guest;
+  if (!guest.known) {
+    return { kind: 'look-again', why: `machine ${target.machine} runs, but its guest does not answer: ${guest.why}`, evidence };
+  }
+  if (isHealthy(github.value, guest.value, policy) && !options.force) {
+    return { kind: 'already-healthy', evidence };
+  }
+  const busy = busyReason(github.value, guest.value);
+  if (busy !== null && !options.force) {
+    return { kind: 'refused-busy', why: busy, evidence };
+  }
+  return { kind: 'recover', evidence };
+}
+
+/** Both sides agree: online on GitHub, and in the guest an active service with one listener, its registration, and a right clock. */
+export function isHealthy(github: GitHubObservation, guest: GuestObservation, policy: Pick<RecoveryPolicy, 'driftThresholdMs'>): boolean {
+  return (
+    github.runner?.status === 'online' &&
+    guest.service.state === 'active' &&
+    guest.listeners === 1 &&
+    guest.registration?.agentId === github.runner.id &&
+    Math.abs(guest.clockOffsetMs) < policy.driftThresholdMs
+  );
+}
+
+/** Why the runner must be left alone, or `null` where both sides call it idle. */
+export function busyReason(github: GitHubObservation, guest: GuestObservation): string | null {
+  const reasons: string[] = [];
+  if (guest.workers > 0) {
+    reasons.push(`${guest.workers} Runner.Worker process${guest.workers === 1 ? '' : 'es'} in the guest`);
+  }
+  if (github.runner?.busy === true) {
+    reasons.push('GitHub calls the runner busy');
+  }
+  return reasons.length === 0 ? null : reasons.join('; ');
+}
+
+/** Why the whole machine must be left alone, or `null` where all its runners are idle on both sides. */
+export function busyMachineReason(github: GitHubObservation, guest: GuestObservation): string | null {
+  const reasons: string[] = [];
+  if (guest.workersOnMachine > 0) {
+    reasons.push(`${guest.workersOnMachine} Runner.Worker process${guest.workersOnMachine === 1 ? '' : 'es'} on the machine`);
+  }
+  if (github.runner?.busy === true) {
+    reasons.push('GitHub calls the runner busy');
+  }
+  if (github.busyNeighbours.length > 0) {
+    reasons.push(`GitHub calls a neighbour busy: ${github.busyNeighbours.join(', ')}`);
+  }
+  return reasons.length === 0 ? null : reasons.join('; ');
+}
+
+/**
+ * The rungs that make sense for what was seen, cheapest first. `re-register` always stands last: it is the six steps.
+ * A rung whose goal holds already is left out.
+ */
+export function planLadder(look: { readonly github: GitHubObservation; readonly machine: MachineObservation }, policy: Pick<RecoveryPolicy, 'driftThresholdMs'>): readonly Rung[] {
+  const { github, machine } = look;
+  const guest = machine.guest;
+  const wanted = new Set<Rung>(['re-register']);
+  if (!guest.known) {
+    if (machine.state !== 'running') {
+      // Nothing is known of the guest before it runs, so each cheaper cure keeps its place until the next look.
+      for (const rung of RUNGS) {
+        wanted.add(rung);
+      }
+    }
+    return RUNGS.filter((rung) => wanted.has(rung));
+  }
+  if (Math.abs(guest.value.clockOffsetMs) >= policy.driftThresholdMs) {
+    wanted.add('fix-clock');
+  }
+  const registered = github.runner !== null && guest.value.registration?.agentId === github.runner.id;
+  // A service can't bring back a registration that is gone, so starting it is no rung then.
+  if (registered && guest.value.service.state !== 'missing') {
+    wanted.add(guest.value.service.state === 'active' ? 'restart-service' : 'start-service');
+    wanted.add('restart-service');
+  }
+  return RUNGS.filter((rung) => wanted.has(rung));
+}
+
+/** What was read, one line each, in words a tired person can read. */
+export function evidenceOf(look: Look): readonly string[] {
+  return [...githubEvidence(look.github), ...machineEvidence(look.machine)];
+}
+
+function githubEvidence(github: Reading<GitHubObservation>): string[] {
+  if (!github.known) {
+    return [`GitHub: unknown (${github.why})`];
+  }
+  const { runner } = github.value;
+  return runner === null ? ['GitHub: not registered'] : [`GitHub: ${runner.status}, ${runner.busy ? 'busy' : 'idle'}, id ${runner.id}`];
+}
+
+function machineEvidence(machine: Reading<MachineObservation>): string[] {
+  if (!machine.known) {
+    return [`machine: unknown (${machine.why})`];
+  }
+  const lines = [`machine: ${machine.value.state}`];
+  const { guest } = machine.value;
+  if (!guest.known) {
+    return machine.value.state === 'running' ? [...lines, `guest: unknown (${guest.why})`] : lines;
+  }
+  const { service, registration } = guest.value;
+  return [
+    ...lines,
+    `service: ${service.state}${service.unit === null ? '' : ` (${service.unit})`}`,
+    `listeners: ${guest.value.listeners}, workers: ${guest.value.workers}`,
+    registration === null ? 'configuration: none' : `configuration: ${registration.agentName}, id ${registration.agentId}`,
+    `clock: ${describeOffset(guest.value.clockOffsetMs)}`,
+  ];
+}
+
+/** `2 h 0 min ahead`, `13 s behind`, `right`. */
+export function describeOffset(offsetMs: number): string {
+  const seconds = Math.round(Math.abs(offsetMs) / 1000);
+  if (seconds < 2) {
+    return 'right';
+  }
+  const direction = offsetMs > 0 ? 'ahead' : 'behind';
+  if (seconds < 120) {
+    return `${seconds} s ${direction}`;
+  }
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min ${direction}` : `${Math.floor(minutes / 60)} h ${minutes % 60} min ${direction}`;
+}

@@ -1,0 +1,42 @@
+import type { Config } from '../config/config.ts';
+import { DEFAULT_RECOVERY_POLICY, type ActivityLimits, type RecoveryPolicy } from '../domain/policy.ts';
+
+/** What an attempt needs beyond the guest's deadline: two commands to the machine, and their slack. */
+const SLACK_MS = 2 * 60_000;
+
+/** The policy of every recovery: the default, with what configuration replaces; outer time-outs grow with inner ones. */
+export function recoveryPolicy(config: Pick<Config, 'budgets' | 'recovery'>): RecoveryPolicy {
+  const base = DEFAULT_RECOVERY_POLICY;
+  const { timeoutsMs } = config.recovery;
+  const deadlines: RecoveryPolicy['deadlines'] = {
+    timeSyncMs: timeoutsMs['time-sync'] ?? base.deadlines.timeSyncMs,
+    setAsideMs: timeoutsMs['config-cleanup'] ?? base.deadlines.setAsideMs,
+    configureMs: timeoutsMs.reconfigure ?? base.deadlines.configureMs,
+    startServiceMs: timeoutsMs['start-service'] ?? base.deadlines.startServiceMs,
+    restoreMs: base.deadlines.restoreMs,
+  };
+  const onlineWithinMs = timeoutsMs['verify-online'] ?? base.onlineWithinMs;
+  const longestActMs = Math.max(...Object.values(deadlines));
+  return {
+    ...base,
+    deadlines,
+    onlineWithinMs,
+    limits: {
+      ...base.limits,
+      github: timeoutsMs['registration-token'] === undefined ? base.limits.github : { ...base.limits.github, scheduleToClose: `${timeoutsMs['registration-token']}ms` },
+      act: roomFor(base.limits.act, longestActMs),
+      verify: roomFor(base.limits.verify, onlineWithinMs),
+    },
+    budgets: {
+      recoveries: config.budgets.recoveries.max,
+      withinMs: config.budgets.recoveries.perMs,
+      failuresInARow: config.budgets.breakerAfter,
+    },
+  };
+}
+
+/** One attempt has room for the deadline, all attempts for three of them. */
+function roomFor(limits: ActivityLimits, deadlineMs: number): ActivityLimits {
+  const attemptMs = deadlineMs + SLACK_MS;
+  return { ...limits, startToClose: `${attemptMs}ms`, scheduleToClose: `${3 * attemptMs}ms` };
+}

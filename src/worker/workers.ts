@@ -1,0 +1,100 @@
+import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import { createActActivities, createLookActivities } from '../activities/machine.ts';
+import { createMainActivities, type MainDependencies } from '../activities/main.ts';
+import type { Sealing } from '../activities/sealing.ts';
+import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
+import type { MachinePort } from '../machine/port.ts';
+
+/** Looks never wait for acts, so each queue has slots of its own. */
+const LOOKS_AT_ONCE = 20;
+const ACTS_AT_ONCE = 8;
+
+/** A step in the guest is mostly done within this; one that is not goes on there, and its retry waits for it. */
+const SHUTDOWN_GRACE = '20s';
+const SHUTDOWN_FORCE = '40s';
+
+export interface WorkerParts {
+  readonly connection: NativeConnection;
+  readonly namespace: string;
+  /** What works on the main queue; `null` on a host that only looks after its machines. */
+  readonly main: Omit<MainDependencies, 'sealing'> | null;
+  /** Name of the host whose machines this process looks after, and its machines; `null` for none. */
+  readonly host: { readonly name: string; readonly machine: MachinePort } | null;
+  readonly sealing: Sealing;
+  /** Prebuilt workflow code; bundled at start where it is missing. */
+  readonly workflowBundle?: WorkerOptions['workflowBundle'];
+}
+
+/** The workers of one process: on one computer all three queues, elsewhere the main one or a host's two. */
+export async function createWorkers(parts: WorkerParts): Promise<readonly Worker[]> {
+  const common = {
+    connection: parts.connection,
+    namespace: parts.namespace,
+    identity: `runward@${parts.host?.name ?? hostname()}`,
+    shutdownGraceTime: SHUTDOWN_GRACE,
+    shutdownForceTime: SHUTDOWN_FORCE,
+  } as const;
+  const creations: Promise<Worker>[] = [];
+  if (parts.main !== null) {
+    creations.push(
+      Worker.create({
+        ...common,
+        taskQueue: MAIN_QUEUE,
+        ...workflowCode(parts.workflowBundle),
+        activities: { ...createMainActivities({ ...parts.main, sealing: parts.sealing }) },
+        maxCachedWorkflows: 50,
+      }),
+    );
+  }
+  if (parts.host !== null) {
+    const { name, machine } = parts.host;
+    creations.push(
+      Worker.create({
+        ...common,
+        taskQueue: lookQueue(name),
+        activities: { ...createLookActivities(machine) },
+        maxConcurrentActivityTaskExecutions: LOOKS_AT_ONCE,
+      }),
+      Worker.create({
+        ...common,
+        taskQueue: actQueue(name),
+        activities: { ...createActActivities(machine, parts.sealing) },
+        maxConcurrentActivityTaskExecutions: ACTS_AT_ONCE,
+      }),
+    );
+  }
+  return Promise.all(creations);
+}
+
+/** Runs until `stop` aborts or one of them fails; then all are shut down in order. */
+export async function runWorkers(workers: readonly Worker[], stop: AbortSignal): Promise<void> {
+  const shutDown = (): void => {
+    for (const worker of workers) {
+      if (worker.getState() === 'RUNNING') {
+        worker.shutdown();
+      }
+    }
+  };
+  const running = workers.map(async (worker) => {
+    try {
+      await worker.run();
+    } finally {
+      shutDown();
+    }
+  });
+  stop.addEventListener('abort', shutDown, { once: true });
+  if (stop.aborted) {
+    shutDown();
+  }
+  const ends = await Promise.allSettled(running);
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed !== undefined) {
+    throw failed.reason;
+  }
+}
+
+function workflowCode(bundle: WorkerOptions['workflowBundle'] | undefined): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
+  return bundle === undefined ? { workflowsPath: fileURLToPath(new URL('../workflows', import.meta.url)) } : { workflowBundle: bundle };
+}

@@ -1,0 +1,3 @@
+export { holdMachine } from './machine-lock.ts';
+export { machineLedger } from './machine-ledger.ts';
+export { recoverRunner } from './recover-runner.ts';

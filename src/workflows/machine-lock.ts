@@ -1,0 +1,90 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  CancellationScope,
+  condition,
+  defineSignal,
+  getExternalWorkflowHandle,
+  proxyActivities,
+  setHandler,
+  sleep,
+  startChild,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { LockHolder, MainActivities } from '../activities/contract.ts';
+import { machineLockId, RELEASE_SIGNAL } from '../domain/names.ts';
+import { temporalOptions } from './options.ts';
+
+const release = defineSignal(RELEASE_SIGNAL);
+
+/**
+ * The lock of a machine: while it runs under the machine's fixed id, its parent may change the machine.
+ * It never continues as new, which would free the lock.
+ */
+export async function holdMachine(): Promise<void> {
+  let released = false;
+  setHandler(release, () => {
+    released = true;
+  });
+  await condition(() => released);
+}
+
+export type MachineLock = { readonly kind: 'locked'; readonly release: () => Promise<void> } | { readonly kind: 'held'; readonly holder: LockHolder | null };
+
+/** Takes a machine's lock, waiting for another holder up to `waitMs`; `onWait` hears whom it waits for. */
+export async function lockMachine(
+  machine: { readonly host: string; readonly machine: string },
+  asked: { readonly reason: string | null; readonly waitMs: number; readonly pollMs: number; readonly onWait: (holder: LockHolder | null) => void },
+): Promise<MachineLock> {
+  const lockId = machineLockId(machine.host, machine.machine);
+  const deadline = Date.now() + asked.waitMs;
+  for (;;) {
+    const lockRunId = await startHolding(lockId, asked.reason);
+    if (lockRunId !== null) {
+      return { kind: 'locked', release: () => releaseLock(lockId, lockRunId) };
+    }
+    const { workflowId, runId } = workflowInfo();
+    const temporal = proxyActivities<MainActivities>(temporalOptions(`who holds ${lockId}?`));
+    const state = await temporal.inspectLock({ lockId, asking: { workflowId, runId } });
+    if (state.kind === 'held') {
+      if (Date.now() >= deadline) {
+        return state;
+      }
+      asked.onWait(state.holder);
+      await sleep(Math.min(asked.pollMs, deadline - Date.now()), { summary: `wait for ${lockId}` });
+    }
+  }
+}
+
+/** The lock's run id, or `null` where somebody has it. */
+async function startHolding(lockId: string, reason: string | null): Promise<string | null> {
+  const { workflowId, runId, workflowType } = workflowInfo();
+  const holder: LockHolder = { workflowId, runId, type: workflowType, reason, since: new Date().toISOString() };
+  try {
+    // Cancelling the operation must not free the lock before its clean-up.
+    const child = await CancellationScope.nonCancellable(() =>
+      startChild(holdMachine, {
+        workflowId: lockId,
+        parentClosePolicy: 'TERMINATE',
+        memo: { holder },
+        staticSummary: `held by ${workflowType} ${workflowId}`,
+      }),
+    );
+    return child.firstExecutionRunId;
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) {
+      return null;
+    }
+    throw error;
+  }
+}
+
+/** Addressed by run id and not as a child, so that a run made by `temporal workflow reset` releases it as well. */
+async function releaseLock(lockId: string, lockRunId: string): Promise<void> {
+  await CancellationScope.nonCancellable(async () => {
+    try {
+      await getExternalWorkflowHandle(lockId, lockRunId).signal(release);
+    } catch {
+      // The lock is gone already: ended by hand, or by whoever found it orphaned.
+    }
+  });
+}

@@ -1,0 +1,59 @@
+import type { ActivityOptions } from '@temporalio/workflow';
+import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
+import type { ActivityLimits, RecoveryPolicy } from '../domain/policy.ts';
+
+/** Limits of the first activity, which brings the policy that bounds all others. */
+const CONFIGURATION_LIMITS: ActivityLimits = { startToClose: '10s', heartbeat: '10s', scheduleToClose: '1h', retryInitial: '1s', retryMaximum: '10s' };
+
+/** Limits of looks at Temporal itself. */
+const TEMPORAL_LIMITS: ActivityLimits = { startToClose: '10s', heartbeat: '10s', scheduleToClose: '1h', retryInitial: '1s', retryMaximum: '10s' };
+
+/** `summary` is the line that Temporal's UI shows. */
+export function configurationOptions(summary: string): ActivityOptions {
+  return onMainQueue(CONFIGURATION_LIMITS, summary);
+}
+
+export function temporalOptions(summary: string): ActivityOptions {
+  return onMainQueue(TEMPORAL_LIMITS, summary);
+}
+
+export function githubOptions(policy: RecoveryPolicy, summary: string): ActivityOptions {
+  return onMainQueue(policy.limits.github, summary);
+}
+
+export function verifyOptions(policy: RecoveryPolicy, summary: string): ActivityOptions {
+  return onMainQueue(policy.limits.verify, summary);
+}
+
+export function lookOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
+  return onHostQueue(policy, policy.limits.look, lookQueue(host), summary);
+}
+
+export function actOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
+  return onHostQueue(policy, policy.limits.act, actQueue(host), summary);
+}
+
+export function startMachineOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
+  return onHostQueue(policy, policy.limits.startMachine, actQueue(host), summary);
+}
+
+function onMainQueue(limits: ActivityLimits, summary: string): ActivityOptions {
+  return { ...withLimits(limits, summary), taskQueue: MAIN_QUEUE };
+}
+
+/** A host's queue has one worker, so its silence is known by a task that nobody takes. */
+function onHostQueue(policy: RecoveryPolicy, limits: ActivityLimits, taskQueue: string, summary: string): ActivityOptions {
+  return { ...withLimits(limits, summary), taskQueue, scheduleToStartTimeout: policy.hostSilentAfterMs };
+}
+
+function withLimits(limits: ActivityLimits, summary: string): ActivityOptions {
+  return {
+    startToCloseTimeout: limits.startToClose,
+    heartbeatTimeout: limits.heartbeat,
+    scheduleToCloseTimeout: limits.scheduleToClose,
+    retry: { initialInterval: limits.retryInitial, backoffCoefficient: 2, maximumInterval: limits.retryMaximum },
+    // The documented default is not the real one (sdk-typescript#2442), and an act must be seen to end before its lock is released.
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    summary,
+  };
+}

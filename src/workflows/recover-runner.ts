@@ -1,0 +1,581 @@
+import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
+import {
+  CancellationScope,
+  defineQuery,
+  isCancellation,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ActActivities, ActInput, ActRefusal, Answered, Limited, LockHolder, LookActivities, MainActivities, ResolvedRunner, TokenGranted } from '../activities/contract.ts';
+import { budgetRefusal, type LedgerEntry } from '../domain/ledger.ts';
+import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
+import type { RecoveryPolicy } from '../domain/policy.ts';
+import { known, unknown, type Reading } from '../domain/reading.ts';
+import { busyMachineReason, busyReason, decideRecovery, describeOffset, type Look, type RecoveryDecision } from '../domain/recovery.ts';
+import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
+import type { Progress, RecoveryOutcome, RecoveryReport } from '../domain/report.ts';
+import type { GitHubObservation, MachineObservation, RunnerTarget } from '../domain/runner.ts';
+import { readLedger, writeLedger } from './machine-ledger.ts';
+import { lockMachine } from './machine-lock.ts';
+import { actOptions, configurationOptions, githubOptions, lookOptions, startMachineOptions, verifyOptions } from './options.ts';
+import { label, trigger } from './search-attributes.ts';
+import { StepBoard } from './step-board.ts';
+
+const progress = defineQuery<Progress>(PROGRESS_QUERY);
+
+/** A token this close to its end is not handed out any more. */
+const TOKEN_RESERVE_MS = 60_000;
+
+/**
+ * Brings a runner back: looks at both sides, and re-registers an unhealthy, idle one in six converging steps.
+ * Ends with a {@link RecoveryReport}, also where it refuses or fails; only bad input fails the execution itself.
+ */
+export async function recoverRunner(...given: unknown[]): Promise<RecoveryReport> {
+  const request = readRecoveryRequest(given);
+  const startedBy = trigger();
+  label({ runner: runnerText(request), trigger: startedBy });
+  if ('problem' in request) {
+    throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
+  }
+  const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${runnerText(request)} in the configuration`));
+  const resolved = await configuration.resolveRunner({ runner: request.runner });
+  label({ runner: resolved.target.runner, scope: resolved.target.scope });
+  const report = await new Recovery(request, resolved, startedBy).run();
+  label({ outcome: report.outcome });
+  return report;
+}
+
+function runnerText(request: RecoveryRequest | { readonly problem: string }): string {
+  return 'problem' in request || typeof request.runner !== 'string' ? 'unknown' : request.runner;
+}
+
+/** Ends the recovery with an outcome that is no surprise; everything that was opened is closed on the way out. */
+class Ended extends Error {
+  override readonly name = 'Ended';
+  readonly outcome: RecoveryOutcome;
+
+  constructor(outcome: RecoveryOutcome, message: string) {
+    super(message);
+    this.outcome = outcome;
+  }
+}
+
+class Recovery {
+  readonly #request: RecoveryRequest;
+  readonly #target: RunnerTarget;
+  readonly #policy: RecoveryPolicy;
+  readonly #mode: ResolvedRunner['mode'];
+  readonly #trigger: Trigger;
+  readonly #board: StepBoard;
+  #evidence: readonly string[] = [];
+  #outcome: RecoveryOutcome | null = null;
+  /** Number of the guest's fence; 0 before it was taken. */
+  #fence = 0;
+  /** Set once configuration may have been moved aside, with the registration that it belongs to. */
+  #aside: { readonly agentId: number | null } | null = null;
+  /** Set once `config.sh` made a new registration: from here the way is only forward. */
+  #agentId: number | null = null;
+  #serviceStarts = 0;
+
+  constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger) {
+    this.#request = request;
+    this.#target = resolved.target;
+    this.#policy = resolved.policy;
+    this.#mode = resolved.mode;
+    this.#trigger = startedBy;
+    this.#board = new StepBoard(() => setCurrentDetails(this.#board.markdown()));
+    setHandler(progress, () => this.#board.progress(this.#target.runner, this.#outcome));
+  }
+
+  async run(): Promise<RecoveryReport> {
+    try {
+      const decision = await this.#lookUntilAnswered();
+      this.#evidence = decision.evidence;
+      if (decision.kind !== 'recover' && decision.kind !== 'start-machine') {
+        return this.#report(this.#refusal(decision));
+      }
+      if (this.#mode === 'watch') {
+        return this.#report(new Ended('refused-watching', `${this.#target.runner} needs a recovery, but Runward only watches (mode: watch)`));
+      }
+      return await this.#underLock();
+    } catch (error) {
+      if (error instanceof Ended) {
+        return this.#report(error);
+      }
+      throw error;
+    }
+  }
+
+  async #underLock(): Promise<RecoveryReport> {
+    const lock = await lockMachine(this.#target, {
+      reason: this.#request.reason,
+      waitMs: this.#request.waitMs,
+      pollMs: this.#policy.lockPollMs,
+      onWait: (holder) => this.#board.say(`waiting for ${holderText(holder)}`),
+    });
+    if (lock.kind === 'held') {
+      return this.#report(new Ended('refused-in-progress', `${this.#target.machine} is in the hands of ${holderText(lock.holder)}`));
+    }
+    try {
+      // What was true before the lock may have been cured by whoever held it.
+      const decision = await this.#lookUntilAnswered();
+      this.#evidence = decision.evidence;
+      if (decision.kind !== 'recover' && decision.kind !== 'start-machine') {
+        return this.#report(this.#refusal(decision));
+      }
+      return await this.#underLedger(() => this.#recover(decision));
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /** Enters the operation before its first act, and its outcome after the last. */
+  async #underLedger(recover: () => Promise<void>): Promise<RecoveryReport> {
+    let entries = await readLedger(this.#target);
+    const { runner, scope } = this.#target;
+    const now = Date.now();
+    if (this.#trigger !== 'manual') {
+      const refusal = budgetRefusal(entries, { scope, runner, now }, this.#policy.budgets);
+      if (refusal !== null) {
+        return this.#report(new Ended('refused-budget', refusal));
+      }
+    }
+    const { workflowId, runId, workflowType } = workflowInfo();
+    const entry: LedgerEntry = { at: now, type: workflowType, scope, runner, trigger: this.#trigger, workflowId, runId, outcome: null };
+    entries = await writeLedger(this.#target, entries, entry);
+    let ended: Ended;
+    try {
+      await recover();
+      ended = new Ended('recovered', `${runner} is online again`);
+    } catch (error) {
+      ended = isCancellation(error) ? new Ended('cancelled', 'the recovery was cancelled') : this.#asEnded(error);
+      ended = await CancellationScope.nonCancellable(() => this.#leaveInOrder(ended));
+      if (isCancellation(error)) {
+        await writeLedger(this.#target, entries, { ...entry, outcome: ended.outcome });
+        label({ outcome: ended.outcome });
+        throw error;
+      }
+    }
+    await writeLedger(this.#target, entries, { ...entry, outcome: ended.outcome });
+    return this.#report(ended);
+  }
+
+  async #recover(decision: RecoveryDecision): Promise<void> {
+    await this.#timeSync(decision);
+    const token = await this.#registrationToken();
+    await this.#configCleanup();
+    await this.#reconfigure(token);
+    await this.#startService();
+    await this.#verifyOnline();
+  }
+
+  // Looking
+
+  /** Looks until the guest answers, within the time that a boot may take. */
+  async #lookUntilAnswered(): Promise<RecoveryDecision> {
+    const deadline = Date.now() + this.#policy.guestAnswersWithinMs;
+    for (;;) {
+      const look = await this.#look();
+      const decision = decideRecovery(this.#target, look, this.#policy, { force: this.#request.force });
+      if (decision.kind !== 'look-again' || Date.now() >= deadline) {
+        return decision;
+      }
+      this.#board.say(`${decision.why}; looking again`);
+      await sleep(this.#policy.guestPollMs, { summary: 'wait for the guest' });
+    }
+  }
+
+  async #look(): Promise<Look> {
+    const [github, machine] = await Promise.all([reading(this.#askGitHub()), reading(this.#askMachine())]);
+    return { github, machine };
+  }
+
+  async #askGitHub(): Promise<GitHubObservation> {
+    const { runner } = this.#target;
+    const github = proxyActivities<MainActivities>(githubOptions(this.#policy, `how does GitHub see ${runner}?`));
+    return this.#withinLimits(() => github.observeGitHub({ target: this.#target }));
+  }
+
+  async #askMachine(): Promise<MachineObservation> {
+    const { host, machine, runner } = this.#target;
+    const looks = proxyActivities<LookActivities>(lookOptions(this.#policy, host, `how do ${machine} and ${runner} look from inside?`));
+    return this.#answer(() => looks.observeMachine({ target: this.#target }));
+  }
+
+  #refusal(decision: RecoveryDecision): Ended {
+    switch (decision.kind) {
+      case 'already-healthy':
+        return new Ended('already-healthy', `${this.#target.runner} is online and its service is active: nothing to do`);
+      case 'refused-busy':
+        return new Ended('refused-busy', busyText(this.#target.runner, decision.why));
+      case 'look-again':
+        return new Ended('failed', `${decision.why}; nothing was touched. Look with \`multipass list\`, and restart the machine when its runners are idle`);
+      case 'impossible':
+        return new Ended('failed', decision.why);
+      case 'recover':
+      case 'start-machine':
+        return new Ended('failed', 'a recovery was decided, but not begun');
+    }
+  }
+
+  // The six steps
+
+  /** Starts the machine where it is down, takes the fence, and mends the clock where it drifted. */
+  async #timeSync(decision: RecoveryDecision): Promise<void> {
+    const { machine, host } = this.#target;
+    this.#board.begin('time-sync');
+    let started = '';
+    if (decision.kind === 'start-machine') {
+      this.#board.say(`starting machine ${machine}`);
+      const starts = proxyActivities<ActActivities>(startMachineOptions(this.#policy, host, `time-sync: start machine ${machine}`));
+      await this.#answer(() => starts.startMachine({ target: this.#target }));
+      started = 'machine started; ';
+      const after = await this.#lookUntilAnswered();
+      if (after.kind !== 'recover' && after.kind !== 'already-healthy') {
+        throw this.#refusal(after);
+      }
+    }
+    await this.#takeFence();
+    const look = await this.#look();
+    const { github, guest } = this.#seen(look);
+    if (Math.abs(guest.clockOffsetMs) < this.#policy.driftThresholdMs) {
+      this.#board.end('time-sync', started === '' ? 'skipped' : 'done', `${started}clock ${describeOffset(guest.clockOffsetMs)}`);
+      return;
+    }
+    const busy = this.#request.force ? null : busyMachineReason(github, guest);
+    if (busy !== null) {
+      throw new Ended('refused-busy', busyText(machine, busy));
+    }
+    const act = await this.#act('time-sync', `set the clock of ${machine}, ${describeOffset(guest.clockOffsetMs)}`, this.#policy.deadlines.timeSyncMs, (acts, input) =>
+      acts.syncClock(input),
+    );
+    if (Math.abs(act.offsetMs) >= this.#policy.driftThresholdMs) {
+      throw new Ended('failed', `the clock of ${machine} is still ${describeOffset(act.offsetMs)} after a sync: check its time servers`);
+    }
+    this.#board.end('time-sync', 'done', `${started}clock was ${describeOffset(guest.clockOffsetMs)}, now ${describeOffset(act.offsetMs)} (by ${act.source === 'ntp' ? 'its time server' : "the host's clock"})`);
+  }
+
+  async #takeFence(): Promise<void> {
+    const { host, machine } = this.#target;
+    const acts = proxyActivities<ActActivities>(actOptions(this.#policy, host, `time-sync: take the fence of ${machine}`));
+    const taken = await this.#answer(() => acts.takeFence({ target: this.#target, holder: ascii(workflowInfo().workflowId) }));
+    if (taken.kind === 'refused-in-progress') {
+      throw new Ended('refused-in-progress', `an act of ${taken.holder} is running in ${machine}`);
+    }
+    this.#fence = taken.fence;
+  }
+
+  async #registrationToken(): Promise<{ token: TokenGranted; until: number }> {
+    const { runner, scope } = this.#target;
+    if (this.#board.current !== 'reconfigure') {
+      this.#board.begin('registration-token');
+    }
+    const github = proxyActivities<MainActivities>(githubOptions(this.#policy, `registration-token: for ${runner} from ${scope}`));
+    const token = await this.#withinLimits(() => github.requestRegistrationToken({ target: this.#target }));
+    if (this.#board.current === 'registration-token') {
+      this.#board.end('registration-token', 'done', `from ${scope}, lives ${Math.round(token.livesMs / 60_000)} min`);
+    }
+    return { token, until: Date.now() + token.livesMs - TOKEN_RESERVE_MS };
+  }
+
+  /** Proves on both sides that no job runs, then stops the service and moves its configuration aside. */
+  async #configCleanup(): Promise<void> {
+    const { runner } = this.#target;
+    this.#board.begin('config-cleanup');
+    for (;;) {
+      const busyAskedAt = Date.now();
+      const github = await this.#askGitHub();
+      if (github.runner?.busy === true && !this.#request.force) {
+        throw new Ended('refused-busy', busyText(runner, 'GitHub calls the runner busy'));
+      }
+      const act = await this.#act('config-cleanup', `stop the service of ${runner}, set its configuration aside`, this.#policy.deadlines.setAsideMs, (acts, input) =>
+        acts.setConfigurationAside({ ...input, force: this.#request.force, busyAskedAt, busyAnswerMaxAgeMs: this.#policy.busyAnswerMaxAgeMs }),
+      );
+      if (act.kind === 'ask-again') {
+        continue;
+      }
+      this.#aside = { agentId: act.agentId };
+      this.#board.end('config-cleanup', 'done', act.files.length === 0 ? 'nothing to set aside' : `set aside ${act.files.join(', ')}`);
+      return;
+    }
+  }
+
+  async #reconfigure(first: { token: TokenGranted; until: number }): Promise<void> {
+    const { runner, registrationUrl } = this.#target;
+    this.#board.begin('reconfigure');
+    let current = first;
+    let refused = '';
+    for (let round = 1; round <= this.#policy.tokensPerRecovery; round += 1) {
+      if (round > 1 || Date.now() > current.until) {
+        current = await this.#registrationToken();
+      }
+      const act = await this.#act(
+        `reconfigure-${round}`,
+        `register ${runner} at ${registrationUrl}, token ${round} of ${this.#policy.tokensPerRecovery}`,
+        this.#policy.deadlines.configureMs,
+        (acts, input) => acts.configureRunner({ ...input, token: current.token.token }),
+      );
+      if (act.kind === 'configured') {
+        this.#agentId = act.agentId;
+        this.#board.end('reconfigure', 'done', `registered at ${registrationUrl} as id ${act.agentId}`);
+        return;
+      }
+      refused = `config.sh exited ${act.exitCode}: ${act.evidence}`;
+      this.#board.say(`${refused}; asking for another token`);
+    }
+    throw new Ended('failed', `${runner}: ${refused} (${this.#policy.tokensPerRecovery} tokens tried)`);
+  }
+
+  async #startService(): Promise<void> {
+    this.#board.begin('start-service');
+    this.#board.end('start-service', 'done', `${await this.#serviceUp('start-service')} active`);
+  }
+
+  /** The unit's name, once it is active. */
+  async #serviceUp(step: string): Promise<string> {
+    let last = '';
+    for (let tries = 1; tries <= this.#policy.serviceStarts; tries += 1) {
+      this.#serviceStarts += 1;
+      const act = await this.#act(`${step}-${this.#serviceStarts}`, `install and start the service of ${this.#target.runner}`, this.#policy.deadlines.startServiceMs, (acts, input) =>
+        acts.startService(input),
+      );
+      if (act.kind === 'started') {
+        return act.unit;
+      }
+      last = `${act.unit ?? 'the service'} is ${act.state}: ${act.evidence}`;
+    }
+    throw new Ended('failed', `${this.#target.runner}: ${last}. See \`journalctl -u 'actions.runner.*'\` in ${this.#target.machine}`);
+  }
+
+  async #verifyOnline(): Promise<void> {
+    const { runner, scope } = this.#target;
+    this.#board.begin('verify-online');
+    if (this.#agentId === null) {
+      throw new Ended('failed', 'there is no registration to verify');
+    }
+    const agentId = this.#agentId;
+    const github = proxyActivities<MainActivities>(verifyOptions(this.#policy, `verify-online: does GitHub show ${runner} online?`));
+    const deadline = Date.now() + this.#policy.onlineWithinMs;
+    const seen = await this.#withinLimits(() => github.awaitOnline({ target: this.#target, agentId, deadline, pollMs: this.#policy.onlinePollMs }));
+    if (seen.kind === 'offline') {
+      const state = seen.runner === null ? 'no such runner' : seen.runner.status;
+      throw new Ended(
+        'failed',
+        `${runner} is registered and its service is active, but after ${this.#policy.onlineWithinMs / 1_000} s GitHub still shows ${state}: look at ${this.#target.directory}/_diag in ${this.#target.machine}, and at the runner in the settings of ${scope}`,
+      );
+    }
+    // The old credentials are of no use any more; failing to delete them does not undo the recovery.
+    const left = await this.#discardAside();
+    this.#board.end('verify-online', 'done', `online as id ${agentId}${left}`);
+  }
+
+  async #discardAside(): Promise<string> {
+    try {
+      await this.#act('discard', `delete what was set aside of ${this.#target.runner}`, this.#policy.deadlines.restoreMs, (acts, input) => acts.discardAside(input));
+      this.#aside = null;
+      return '';
+    } catch (error) {
+      if (isCancellation(error)) {
+        throw error;
+      }
+      return `; old files left in ${this.#target.directory}/.runward-aside (${this.#asEnded(error).message})`;
+    }
+  }
+
+  // Leaving
+
+  /** After a failure or cancellation: back to the old configuration while it still counts, else forward as far as it goes. */
+  async #leaveInOrder(ended: Ended): Promise<Ended> {
+    const { current } = this.#board;
+    if (current !== null) {
+      this.#board.end(current, 'failed', ended.message);
+    }
+    if (this.#aside === null) {
+      return ended;
+    }
+    try {
+      if (this.#agentId !== null) {
+        this.#board.say('starting the service under its new registration');
+        await this.#serviceUp('leave');
+        return new Ended(ended.outcome, `${ended.message}. The runner is registered anew and its service was started`);
+      }
+      return new Ended(ended.outcome, `${ended.message}. ${await this.#restore(this.#aside.agentId)}`);
+    } catch (error) {
+      const { directory, machine } = this.#target;
+      return new Ended(
+        ended.outcome,
+        `${ended.message}. Leaving it in order failed too: ${this.#asEnded(error).message}. The old configuration is in ${directory}/.runward-aside on ${machine}; run the recovery again`,
+      );
+    }
+  }
+
+  async #restore(agentId: number | null): Promise<string> {
+    if (agentId === null) {
+      return 'There was no old configuration to put back';
+    }
+    const { runner } = this.#target;
+    const github = proxyActivities<MainActivities>(githubOptions(this.#policy, `does registration ${agentId} of ${runner} still stand?`));
+    const registration = await this.#withinLimits(() => github.findRegistration({ target: this.#target, agentId }));
+    if (!registration.stands) {
+      return `The old registration ${agentId} is gone, so its configuration stays aside`;
+    }
+    this.#board.say('putting the old configuration back');
+    await this.#act('restore', `put the old configuration of ${runner} back`, this.#policy.deadlines.restoreMs, (acts, input) => acts.restoreConfiguration(input));
+    await this.#serviceUp('leave');
+    return 'The old configuration was put back and its service started';
+  }
+
+  // Asking
+
+  /**
+   * Runs one writing step in the guest. A refusal ends the recovery. Where the host falls silent after something was
+   * changed, the step waits for it to come back; before that, it gives up.
+   */
+  async #act<T extends { readonly kind: string }>(
+    step: string,
+    summary: string,
+    deadlineMs: number,
+    start: (acts: ReturnType<typeof proxyActivities<ActActivities>>, input: ActInput) => Promise<Answered<T | ActRefusal>>,
+  ): Promise<Exclude<T, ActRefusal>> {
+    const { host, machine, runner } = this.#target;
+    const input: ActInput = { target: this.#target, key: `${workflowInfo().runId}.${step}`, fence: this.#fence, deadlineMs };
+    for (;;) {
+      try {
+        const acts = proxyActivities<ActActivities>(actOptions(this.#policy, host, `${this.#board.current ?? step}: ${summary}`));
+        const answer = await this.#answer(() => start(acts, input));
+        if (isRefusal(answer)) {
+          throw refusalText(answer, runner, machine);
+        }
+        return answer as Exclude<T, ActRefusal>;
+      } catch (error) {
+        const silent = hostSilence(error);
+        if (silent === null || (this.#aside === null && silent === 'never started')) {
+          throw error;
+        }
+        this.#board.say(`waiting for host ${host}: its worker takes no tasks. Start it with \`runward worker --host ${host}\``);
+      }
+    }
+  }
+
+  async #answer<T>(ask: () => Promise<Answered<T>>): Promise<T> {
+    const { attempt, value } = await ask();
+    this.#board.count(attempt);
+    return value;
+  }
+
+  /** Asks GitHub; a rate limit is waited out on a timer. */
+  async #withinLimits<T extends { readonly kind: string }>(ask: () => Promise<Answered<T | Limited>>): Promise<Exclude<T, Limited>> {
+    for (;;) {
+      const answer = await this.#answer(ask);
+      if (answer.kind !== 'limited') {
+        return answer as Exclude<T, Limited>;
+      }
+      const { until, why } = answer as Limited;
+      this.#board.say(`GitHub's limit is reached until ${new Date(until).toISOString()}: ${why}`);
+      await sleep(Math.max(until - Date.now(), 1_000), { summary: "wait for GitHub's limit" });
+    }
+  }
+
+  #seen({ github, machine }: Look) {
+    if (!github.known) {
+      throw new Ended('failed', `GitHub could not be read: ${github.why}`);
+    }
+    if (!machine.known) {
+      throw new Ended('failed', `machine ${this.#target.machine} could not be read: ${machine.why}`);
+    }
+    if (!machine.value.guest.known) {
+      throw new Ended('failed', `the guest of ${this.#target.machine} does not answer: ${machine.value.guest.why}`);
+    }
+    const guest = machine.value.guest.value;
+    const busy = busyReason(github.value, guest);
+    if (busy !== null && !this.#request.force) {
+      throw new Ended('refused-busy', busyText(this.#target.runner, busy));
+    }
+    return { github: github.value, guest };
+  }
+
+  #asEnded(error: unknown): Ended {
+    return error instanceof Ended ? error : new Ended('failed', reasonOf(error, this.#target));
+  }
+
+  #report(ended: Ended): RecoveryReport {
+    this.#outcome = ended.outcome;
+    this.#board.say(ended.message);
+    const { runner, scope } = this.#target;
+    return {
+      outcome: ended.outcome,
+      runner,
+      scope,
+      summary: ended.message,
+      evidence: this.#evidence,
+      steps: this.#board.reports(),
+      rungs: [],
+      reason: this.#request.reason,
+    };
+  }
+}
+
+/** A failure to look is a value: unknown. */
+async function reading<T>(look: Promise<T>): Promise<Reading<T>> {
+  try {
+    return known(await look);
+  } catch (error) {
+    if (isCancellation(error)) {
+      throw error;
+    }
+    return unknown(reasonOf(error));
+  }
+}
+
+/** What went wrong, in the words of whoever saw it. */
+function reasonOf(error: unknown, target?: RunnerTarget): string {
+  if (error instanceof ActivityFailure) {
+    const { cause } = error;
+    if (cause instanceof TimeoutFailure) {
+      return cause.timeoutType === 'SCHEDULE_TO_START'
+        ? `no worker of host ${target?.host ?? ''} took the task ${error.activityType}: start it with \`runward worker\``
+        : `${error.activityType} did not end in time${cause.cause === undefined ? '' : `: ${cause.cause.message}`}`;
+    }
+    return cause?.message ?? error.message;
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether an act failed because nobody took it; `may have begun` where an earlier attempt was under way. */
+function hostSilence(error: unknown): 'never started' | 'may have begun' | null {
+  if (!(error instanceof ActivityFailure) || !(error.cause instanceof TimeoutFailure) || error.cause.timeoutType !== 'SCHEDULE_TO_START') {
+    return null;
+  }
+  return error.cause.cause === undefined ? 'never started' : 'may have begun';
+}
+
+function isRefusal(answer: { readonly kind: string }): answer is ActRefusal {
+  return answer.kind === 'refused-busy' || answer.kind === 'refused-late' || answer.kind === 'refused-in-progress';
+}
+
+function refusalText(refusal: ActRefusal, runner: string, machine: string): Ended {
+  switch (refusal.kind) {
+    case 'refused-busy':
+      return new Ended('refused-busy', busyText(runner, refusal.evidence));
+    case 'refused-late':
+      return new Ended('refused-in-progress', `${machine} was taken over by ${refusal.holder}`);
+    case 'refused-in-progress':
+      return new Ended('refused-in-progress', `an act of ${refusal.holder} is running in ${machine}`);
+  }
+}
+
+function busyText(what: string, why: string): string {
+  return `${what} is busy (${why}), so it was left alone: wait for the job to end, or use --force`;
+}
+
+function holderText(holder: LockHolder | null): string {
+  return holder === null ? 'an unknown holder' : `${holder.type} ${holder.workflowId} (since ${holder.since}${holder.reason === null ? '' : `, ${holder.reason}`})`;
+}
+
+/** The guest's tools are given ASCII only. */
+function ascii(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9._:/@-]/g, '_').slice(0, 200);
+}

@@ -1,0 +1,47 @@
+// Makes the guest's image and saved state where they are missing. Run by image.ts, one at a time.
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { ask } from './control.ts';
+import { IMAGES, guestImage, overlayDisk, succeed } from './image.ts';
+import { launchInstance } from './launch.ts';
+import { accelerator } from './qemu.ts';
+
+const image = guestImage();
+
+if (!existsSync(path.join(image.folder, 'base.img'))) {
+  for (const old of readdirSync(IMAGES).filter((name) => name.startsWith('image-'))) rmSync(path.join(IMAGES, old), { recursive: true });
+  await timed('building the image of the test guest (Debian 12)', buildImage);
+}
+if (!existsSync(image.state)) await timed(`starting the test guest once (${accelerator()}) and saving it`, saveRunningState);
+
+function buildImage(): Promise<void> {
+  const script = path.join(import.meta.dirname, 'image/build.sh');
+  return succeed(spawn('bash', [script, image.folder], { stdio: ['ignore', 2, 2] }), 'building the image');
+}
+
+/** The disk that goes with the state stays where it is: clones refer to it by its path. */
+async function saveRunningState(): Promise<void> {
+  const old = readdirSync(image.folder).filter((name) => name.startsWith('saved-'));
+  for (const name of old) rmSync(path.join(image.folder, name), { recursive: true });
+  mkdirSync(path.dirname(image.disk));
+  overlayDisk(image.disk, '../base.img', 'raw');
+  const folder = mkdtempSync(path.join(tmpdir(), 'runward-guest-'));
+  const instance = await launchInstance({ folder, disk: image.disk, image: image.folder, savedState: null, hostPort: null });
+  try {
+    await ask(folder, 'start');
+    await ask(folder, 'save', { file: `${image.state}.part` });
+    renameSync(`${image.state}.part`, image.state);
+  } finally {
+    await instance.close();
+  }
+}
+
+async function timed(doing: string, work: () => Promise<void>): Promise<void> {
+  const begun = Date.now();
+  process.stderr.write(`${doing} …\n`);
+  await work();
+  process.stderr.write(`${doing}: ${((Date.now() - begun) / 1000).toFixed(1)} s\n`);
+}

@@ -1,27 +1,27 @@
 // Configuration: the schema of runward.yaml, the environment's variables, and loading both with every mistake at once.
 // May import: domain, zod, yaml, node:fs; nothing here reads `process`.
 
-import type { RunnerTarget } from "../domain/runner.ts";
-import type { Secret } from "../domain/secret.ts";
-import type { Mode, QueueRules, StepTimeouts, VmAutostart } from "./schema.ts";
+import type { RunnerTarget } from '../domain/runner.ts';
+import type { Secret } from '../domain/secret.ts';
+import type { Mode, QueueRules, StepTimeouts, VmAutostart } from './schema.ts';
 
 /** How GitHub is asked, in the order in which the sources are looked at. A description: no file is read, no command run. */
 export type Credentials =
   | {
-      readonly kind: "token";
-      readonly variable: "GH_TOKEN" | "GITHUB_TOKEN";
+      readonly kind: 'token';
+      readonly variable: 'GH_TOKEN' | 'GITHUB_TOKEN';
       readonly token: Secret;
     }
   /** Read again for each use, so that a renewed token is picked up. */
-  | { readonly kind: "token-file"; readonly path: string }
+  | { readonly kind: 'token-file'; readonly path: string }
   | {
-      readonly kind: "app";
+      readonly kind: 'app';
       readonly appId: string;
       readonly installationId: number;
       readonly privateKeyFile: string;
     }
   /** `gh auth token --hostname HOSTNAME`, where `gh` is logged in. */
-  | { readonly kind: "gh"; readonly hostname: string };
+  | { readonly kind: 'gh'; readonly hostname: string };
 
 /** The whole configuration, checked and frozen. Durations are in milliseconds; paths are absolute. */
 export interface Config {

@@ -1,6 +1,6 @@
-import type { z } from "zod";
-import { describeFound } from "./mistake.ts";
-import type { Mistake } from "./mistake.ts";
+import type { z } from 'zod';
+import { describeFound } from './mistake.ts';
+import type { Mistake } from './mistake.ts';
 import {
   cacheDays,
   machineName,
@@ -12,7 +12,7 @@ import {
   runnerUser,
   staleHours,
   webAddress,
-} from "./schema.ts";
+} from './schema.ts';
 
 /** Variables of a process. An empty one counts as not set, as `docker compose` passes on what is not set. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -34,7 +34,7 @@ const VARIABLES = {
 
 type Variable = keyof typeof VARIABLES;
 export type EnvironmentSettings = {
-  readonly [V in Variable]?: z.output<(typeof VARIABLES)[V]["schema"]>;
+  readonly [V in Variable]?: z.output<(typeof VARIABLES)[V]['schema']>;
 };
 
 /** The settings that the environment gives, and what is wrong with the others. */
@@ -53,23 +53,11 @@ export function readEnvironment(env: Environment): {
     if (checked.success) {
       settings[variable] = checked.data;
     } else {
-      mistakes.push(
-        variableMistake(
-          variable,
-          written,
-          `${checked.error.issues[0]?.message}${hint(variable, written)}`,
-        ),
-      );
+      mistakes.push(variableMistake(variable, written, `${checked.error.issues[0]?.message}${hint(variable, written)}`));
     }
   }
-  if (settings["REPO"] !== undefined && settings["GITHUB_ORG"] !== undefined) {
-    mistakes.push(
-      variableMistake(
-        "GITHUB_ORG",
-        String(settings["GITHUB_ORG"]),
-        "either REPO or GITHUB_ORG, not both",
-      ),
-    );
+  if (settings['REPO'] !== undefined && settings['GITHUB_ORG'] !== undefined) {
+    mistakes.push(variableMistake('GITHUB_ORG', settings['GITHUB_ORG'], 'either REPO or GITHUB_ORG, not both'));
   }
   return { settings, mistakes };
 }
@@ -77,11 +65,11 @@ export function readEnvironment(env: Environment): {
 /** A variable's value without blanks around it; `undefined` where it is not set or empty. */
 export function read(env: Environment, variable: string): string | undefined {
   const value = env[variable]?.trim();
-  return value === "" ? undefined : value;
+  return value === '' ? undefined : value;
 }
 
 export function variableMistake(variable: string, value: unknown, allowed: string): Mistake {
-  return { place: { kind: "variable", variable }, key: "", found: describeFound(value), allowed };
+  return { place: { kind: 'variable', variable }, key: '', found: describeFound(value), allowed };
 }
 
 /** Decimal notation alone: `0x10` and `1e3` are mistakes. */
@@ -95,12 +83,12 @@ function asWritten(written: string): string {
 
 function splitAtCommas(written: string): string[] {
   return written
-    .split(",")
+    .split(',')
     .map((label) => label.trim())
-    .filter((label) => label !== "");
+    .filter((label) => label !== '');
 }
 
 function hint(variable: string, written: string): string {
   const address = /^(?:https?:\/\/|git@)[^/:]+[/:]([^/]+\/[^/]+?)(?:\.git)?\/?$/.exec(written)?.[1];
-  return variable === "REPO" && address !== undefined ? `. Did you mean ${address}?` : "";
+  return variable === 'REPO' && address !== undefined ? `. Did you mean ${address}?` : '';
 }

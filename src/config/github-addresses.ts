@@ -5,8 +5,8 @@ export interface GitHubAddresses {
 }
 
 const GITHUB: GitHubAddresses = {
-  apiUrl: "https://api.github.com",
-  serverUrl: "https://github.com",
+  apiUrl: 'https://api.github.com',
+  serverUrl: 'https://github.com',
 };
 
 /**
@@ -22,22 +22,16 @@ export function completeAddresses(given: Partial<GitHubAddresses>): GitHubAddres
   if (serverUrl !== undefined) {
     return {
       serverUrl,
-      apiUrl: isCloud(new URL(serverUrl).hostname)
-        ? serverUrl.replace("://", "://api.")
-        : `${serverUrl}/api/v3`,
+      apiUrl: isCloud(new URL(serverUrl).hostname) ? serverUrl.replace('://', '://api.') : `${serverUrl}/api/v3`,
     };
   }
   if (apiUrl === undefined) {
     return GITHUB;
   }
-  const server = apiUrl.endsWith("/api/v3")
-    ? apiUrl.slice(0, -"/api/v3".length)
-    : apiUrl.replace("://api.", "://");
-  return server !== apiUrl && (apiUrl.endsWith("/api/v3") || isCloud(new URL(server).hostname))
-    ? { apiUrl, serverUrl: server }
-    : null;
+  const server = apiUrl.endsWith('/api/v3') ? apiUrl.slice(0, -'/api/v3'.length) : apiUrl.replace('://api.', '://');
+  return server !== apiUrl && (apiUrl.endsWith('/api/v3') || isCloud(new URL(server).hostname)) ? { apiUrl, serverUrl: server } : null;
 }
 
 function isCloud(hostname: string): boolean {
-  return hostname === "github.com" || hostname.endsWith(".ghe.com");
+  return hostname === 'github.com' || hostname.endsWith('.ghe.com');
 }

@@ -1,18 +1,18 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import type { Config } from "./config.ts";
-import { readCredentials } from "./credentials.ts";
-import { read, readEnvironment, variableMistake } from "./environment.ts";
-import { explainIssues, readConfigFile } from "./file.ts";
-import type { WrittenFile } from "./file.ts";
-import { completeAddresses } from "./github-addresses.ts";
-import { ConfigError, describeFound } from "./mistake.ts";
-import type { Mistake } from "./mistake.ts";
-import { configFileCandidates, findHome, findMultipass, makeAbsolute } from "./paths.ts";
-import type { Surroundings } from "./paths.ts";
-import { listRunners } from "./runners.ts";
-import { fileSchema, hostName } from "./schema.ts";
-import type { FileSettings, Mode } from "./schema.ts";
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from './config.ts';
+import { readCredentials } from './credentials.ts';
+import { read, readEnvironment, variableMistake } from './environment.ts';
+import { explainIssues, readConfigFile } from './file.ts';
+import type { WrittenFile } from './file.ts';
+import { completeAddresses } from './github-addresses.ts';
+import { ConfigError, describeFound } from './mistake.ts';
+import type { Mistake } from './mistake.ts';
+import { configFileCandidates, findHome, findMultipass, makeAbsolute } from './paths.ts';
+import type { Surroundings } from './paths.ts';
+import { listRunners } from './runners.ts';
+import { fileSchema, hostName } from './schema.ts';
+import type { FileSettings, Mode } from './schema.ts';
 
 /** What flags say; they win over everything. */
 export interface ConfigFlags {
@@ -40,10 +40,10 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
   const checkedHost = hostName.safeParse(host);
   if (!checkedHost.success) {
     mistakes.push({
-      place: { kind: "flag", flag: "--host" },
-      key: "",
+      place: { kind: 'flag', flag: '--host' },
+      key: '',
       found: describeFound(host),
-      allowed: checkedHost.error.issues[0]?.message ?? "",
+      allowed: checkedHost.error.issues[0]?.message ?? '',
     });
   }
 
@@ -55,25 +55,16 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
   );
   if (addresses === null) {
     mistakes.push(
-      variableMistake(
-        "GITHUB_SERVER_URL",
-        undefined,
-        "the address of the server that GITHUB_API_URL (github.apiUrl) belongs to",
-      ),
+      variableMistake('GITHUB_SERVER_URL', undefined, 'the address of the server that GITHUB_API_URL (github.apiUrl) belongs to'),
     );
   }
-  const serverUrl = addresses?.serverUrl ?? "https://github.com";
+  const serverUrl = addresses?.serverUrl ?? 'https://github.com';
 
-  const credentials = readCredentials(inputs.env, new URL(serverUrl).hostname, (path) =>
-    makeAbsolute(path, inputs),
-  );
+  const credentials = readCredentials(inputs.env, new URL(serverUrl).hostname, (path) => makeAbsolute(path, inputs));
   mistakes.push(...credentials.mistakes);
   warnings.push(...credentials.warnings);
 
-  const isScopeWrong =
-    found.mistakes.length > 0 ||
-    read(inputs.env, "REPO") !== undefined ||
-    read(inputs.env, "GITHUB_ORG") !== undefined;
+  const isScopeWrong = found.mistakes.length > 0 || read(inputs.env, 'REPO') !== undefined || read(inputs.env, 'GITHUB_ORG') !== undefined;
   const runners = listRunners({
     file: found.file,
     isScopeWrong,
@@ -84,19 +75,19 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
   mistakes.push(...runners.mistakes);
   warnings.push(...runners.warnings);
   if (settings.alerts !== undefined) {
-    warnings.push("alerts: not sent by this version.");
+    warnings.push('alerts: not sent by this version.');
   }
 
   if (mistakes.length > 0) {
     throw new ConfigError(mistakes);
   }
   const home = findHome(inputs);
-  const sealingKeyFile = read(inputs.env, "RUNWARD_SEALING_KEY_FILE");
+  const sealingKeyFile = read(inputs.env, 'RUNWARD_SEALING_KEY_FILE');
   return freeze({
     file: found.file?.path ?? null,
     mode: flags.mode ?? settings.mode,
     host,
-    github: { apiUrl: addresses?.apiUrl ?? "", serverUrl, credentials: credentials.credentials },
+    github: { apiUrl: addresses?.apiUrl ?? '', serverUrl, credentials: credentials.credentials },
     runners: runners.targets,
     vm: settings.vm,
     queue: {
@@ -117,10 +108,7 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
     recovery: { timeoutsMs: settings.recovery.timeouts },
     multipass: findMultipass(inputs),
     home,
-    sealingKeyFile:
-      sealingKeyFile === undefined
-        ? join(home, "sealing.key")
-        : makeAbsolute(sealingKeyFile, inputs),
+    sealingKeyFile: sealingKeyFile === undefined ? join(home, 'sealing.key') : makeAbsolute(sealingKeyFile, inputs),
     warnings,
   });
 }
@@ -133,29 +121,29 @@ interface FileFound {
 
 /** The file that a flag or a variable names must be there; else the first that is there is read, or none. */
 function findFile(inputs: Surroundings, flags: ConfigFlags): FileFound {
-  const variable = read(inputs.env, "RUNWARD_CONFIG");
+  const variable = read(inputs.env, 'RUNWARD_CONFIG');
   const named = flags.config ?? variable;
   if (named !== undefined) {
     const reading = readConfigFile(makeAbsolute(named, inputs), inputs.cwd);
-    if (reading.kind === "absent") {
+    if (reading.kind === 'absent') {
       const place =
         flags.config === undefined
-          ? ({ kind: "variable", variable: "RUNWARD_CONFIG" } as const)
-          : ({ kind: "flag", flag: "--config" } as const);
+          ? ({ kind: 'variable', variable: 'RUNWARD_CONFIG' } as const)
+          : ({ kind: 'flag', flag: '--config' } as const);
       return {
         file: null,
         mistakes: [
           {
             place,
-            key: "",
+            key: '',
             found: `${describeFound(named)}, which does not exist`,
-            allowed: "the path of a YAML file",
+            allowed: 'the path of a YAML file',
           },
         ],
         warnings: [],
       };
     }
-    return reading.kind === "read"
+    return reading.kind === 'read'
       ? { file: reading.file, mistakes: [], warnings: [] }
       : { file: null, mistakes: reading.mistakes, warnings: [] };
   }
@@ -163,12 +151,12 @@ function findFile(inputs: Surroundings, flags: ConfigFlags): FileFound {
   const warnings: string[] = [];
   for (const candidate of configFileCandidates(inputs)) {
     const reading = readConfigFile(candidate, inputs.cwd);
-    if (reading.kind !== "absent") {
-      return reading.kind === "read"
+    if (reading.kind !== 'absent') {
+      return reading.kind === 'read'
         ? { file: reading.file, mistakes: [], warnings }
         : { file: null, mistakes: reading.mistakes, warnings };
     }
-    const misnamed = candidate.replace(/\.yaml$/, ".yml");
+    const misnamed = candidate.replace(/\.yaml$/, '.yml');
     if (existsSync(misnamed)) {
       warnings.push(`${misnamed}: not read; rename it to runward.yaml.`);
     }
@@ -188,9 +176,7 @@ function checkSettings(file: WrittenFile | null, mistakes: Mistake[]): FileSetti
   return fileSchema.parse({});
 }
 
-function withoutUndefined<T extends object>(
-  values: T,
-): { [K in keyof T]?: Exclude<T[K], undefined> } {
+function withoutUndefined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>;
   };
@@ -198,7 +184,7 @@ function withoutUndefined<T extends object>(
 
 function freeze<T extends object>(value: T): T {
   for (const part of Object.values(value)) {
-    if (typeof part === "object" && part !== null) {
+    if (typeof part === 'object' && part !== null) {
       freeze(part as object);
     }
   }

@@ -1,8 +1,8 @@
 /** Where a mistake stands: a line of the file (counted from 1), a variable of the environment, or a flag. */
 export type MistakePlace =
-  | { readonly kind: "file"; readonly file: string; readonly line: number }
-  | { readonly kind: "variable"; readonly variable: string }
-  | { readonly kind: "flag"; readonly flag: string };
+  | { readonly kind: 'file'; readonly file: string; readonly line: number }
+  | { readonly kind: 'variable'; readonly variable: string }
+  | { readonly kind: 'flag'; readonly flag: string };
 
 /** One mistake in the configuration. No field ever holds a secret. */
 export interface Mistake {
@@ -15,32 +15,29 @@ export interface Mistake {
 
 /** The configuration cannot be used; `message` shows every mistake, one per line. */
 export class ConfigError extends Error {
-  override readonly name = "ConfigError";
+  override readonly name = 'ConfigError';
   readonly mistakes: readonly Mistake[];
 
   constructor(mistakes: readonly Mistake[]) {
     const sorted = mistakes.toSorted(comparePlaces);
-    const title =
-      sorted.length === 1
-        ? "The configuration has a mistake:"
-        : `The configuration has ${sorted.length} mistakes:`;
-    super([title, ...sorted.map((mistake) => `  ${formatMistake(mistake)}`)].join("\n"));
+    const title = sorted.length === 1 ? 'The configuration has a mistake:' : `The configuration has ${sorted.length} mistakes:`;
+    super([title, ...sorted.map((mistake) => `  ${formatMistake(mistake)}`)].join('\n'));
     this.mistakes = sorted;
   }
 }
 
 function formatMistake({ place, key, found, allowed }: Mistake): string {
-  const where = [formatPlace(place), key].filter((part) => part !== "").join(" ");
+  const where = [formatPlace(place), key].filter((part) => part !== '').join(' ');
   return `${where}: found ${found}; allowed: ${allowed}`;
 }
 
 function formatPlace(place: MistakePlace): string {
   switch (place.kind) {
-    case "file":
+    case 'file':
       return `${place.file}:${place.line}`;
-    case "variable":
+    case 'variable':
       return place.variable;
-    case "flag":
+    case 'flag':
       return place.flag;
   }
 }
@@ -51,7 +48,7 @@ function comparePlaces(a: Mistake, b: Mistake): number {
 }
 
 function lineOrEnd(place: MistakePlace): number {
-  return place.kind === "file" ? place.line : Number.MAX_SAFE_INTEGER;
+  return place.kind === 'file' ? place.line : Number.MAX_SAFE_INTEGER;
 }
 
 /** The longest value shown in full; longer ones are cut. */
@@ -63,23 +60,21 @@ const SECRET_FORMS = /gh[pousr]_\w+|github_pat_\w+|-----BEGIN[^]*|(?<=:\/\/)[^\s
 /** A value as a mistake shows it: quoted, cut, and without anything that looks like a secret. */
 export function describeFound(value: unknown): string {
   if (value === undefined || value === null) {
-    return "nothing";
+    return 'nothing';
   }
   if (Array.isArray(value)) {
-    return value.length === 0 ? "an empty list" : "a list";
+    return value.length === 0 ? 'an empty list' : 'a list';
   }
   switch (typeof value) {
-    case "string": {
-      const redacted = value.replace(SECRET_FORMS, "[secret]");
-      return JSON.stringify(
-        redacted.length > SHOWN_LENGTH ? `${redacted.slice(0, SHOWN_LENGTH)}…` : redacted,
-      );
+    case 'string': {
+      const redacted = value.replace(SECRET_FORMS, '[secret]');
+      return JSON.stringify(redacted.length > SHOWN_LENGTH ? `${redacted.slice(0, SHOWN_LENGTH)}…` : redacted);
     }
-    case "number":
-    case "boolean":
-    case "bigint":
+    case 'number':
+    case 'boolean':
+    case 'bigint':
       return String(value);
     default:
-      return "a mapping";
+      return 'a mapping';
   }
 }

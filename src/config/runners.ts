@@ -1,31 +1,16 @@
-import type { RunnerTarget } from "../domain/runner.ts";
-import { variableMistake } from "./environment.ts";
-import type { EnvironmentSettings } from "./environment.ts";
-import type { KeyPath, WrittenFile } from "./file.ts";
-import type { Mistake } from "./mistake.ts";
-import {
-  DEFAULT_DIRECTORY,
-  DEFAULT_USER,
-  machineName,
-  organisation,
-  repository,
-  runnerSchema,
-} from "./schema.ts";
-import type { RunnerSettings } from "./schema.ts";
+import type { RunnerTarget } from '../domain/runner.ts';
+import { variableMistake } from './environment.ts';
+import type { EnvironmentSettings } from './environment.ts';
+import type { KeyPath, WrittenFile } from './file.ts';
+import type { Mistake } from './mistake.ts';
+import { DEFAULT_DIRECTORY, DEFAULT_USER, machineName, organisation, repository, runnerSchema } from './schema.ts';
+import type { RunnerSettings } from './schema.ts';
 
 /** Defaults of the one runner that the environment describes; those of a runner in the file stand in the schema. */
-const DEFAULT_RUNNER = "assay-bpf-runner";
-const DEFAULT_LABELS = ["bpf-lsm", "assay-bpf-runner"];
+const DEFAULT_RUNNER = 'assay-bpf-runner';
+const DEFAULT_LABELS = ['bpf-lsm', 'assay-bpf-runner'];
 
-const RUNNER_VARIABLES = [
-  "REPO",
-  "GITHUB_ORG",
-  "VM_NAME",
-  "RUNNER_NAME",
-  "RUNNER_DIR",
-  "RUNNER_USER",
-  "RUNNER_LABELS",
-] as const;
+const RUNNER_VARIABLES = ['REPO', 'GITHUB_ORG', 'VM_NAME', 'RUNNER_NAME', 'RUNNER_DIR', 'RUNNER_USER', 'RUNNER_LABELS'] as const;
 
 /** A runner before the environment is laid over it. */
 interface WrittenRunner {
@@ -67,9 +52,7 @@ export function listRunners(input: RunnersInput): RunnersReading {
   const given = RUNNER_VARIABLES.filter((variable) => environment[variable] !== undefined);
   const isOnly = written.count === 1;
   if (!isOnly && given.length > 0) {
-    warnings.push(
-      `${given.join(", ")}: left aside, since ${file.path} lists ${written.count} runners.`,
-    );
+    warnings.push(`${given.join(', ')}: left aside, since ${file.path} lists ${written.count} runners.`);
   }
   const drafts = written.runners.map((runner) => {
     const target = toTarget(runner, input);
@@ -92,23 +75,22 @@ export function listRunners(input: RunnersInput): RunnersReading {
 }
 
 /** The runners that are right by themselves, so that a mistake in one does not hide those of others; `null` without `scopes`. */
-function readScopes(
-  file: WrittenFile,
-): { runners: WrittenRunner[]; count: number; mistakes: Mistake[] } | null {
-  const scopes = at(file.content, "scopes");
+function readScopes(file: WrittenFile): { runners: WrittenRunner[]; count: number; mistakes: Mistake[] } | null {
+  const scopes = at(file.content, 'scopes');
   if (!Array.isArray(scopes)) {
-    return scopes === undefined ? null : { runners: [], count: 0, mistakes: [] };
+    const isLeftOut = scopes === undefined && !Array.isArray(file.content) && typeof file.content === 'object';
+    return isLeftOut ? null : { runners: [], count: 0, mistakes: [] };
   }
   const runners: WrittenRunner[] = [];
   const mistakes: Mistake[] = [];
   let count = 0;
   for (const [scopeIndex, scope] of scopes.entries()) {
-    const repo = repository.safeParse(at(scope, "repo"));
-    const name = repo.success ? repo : organisation.safeParse(at(scope, "org"));
-    const listed: unknown = at(scope, "runners");
+    const repo = repository.safeParse(at(scope, 'repo'));
+    const name = repo.success ? repo : organisation.safeParse(at(scope, 'org'));
+    const listed: unknown = at(scope, 'runners');
     for (const [index, content] of Array.isArray(listed) ? listed.entries() : []) {
       count += 1;
-      const path = ["scopes", scopeIndex, "runners", index];
+      const path = ['scopes', scopeIndex, 'runners', index];
       const settings = runnerSchema.safeParse(content);
       if (!settings.success || !name.success) {
         continue;
@@ -116,20 +98,12 @@ function readScopes(
       runners.push({ scope: name.data, settings: settings.data, path });
       if (settings.data.group !== undefined && repo.success) {
         mistakes.push(
-          file.mistakeAt(
-            [...path, "group"],
-            JSON.stringify(settings.data.group),
-            "no group: only an organisation's runners have groups",
-          ),
+          file.mistakeAt([...path, 'group'], JSON.stringify(settings.data.group), "no group: only an organisation's runners have groups"),
         );
       }
       if (settings.data.vm === undefined && !machineName.safeParse(settings.data.name).success) {
         mistakes.push(
-          file.mistakeAt(
-            [...path, "vm"],
-            "nothing",
-            "the name of the runner's Multipass instance; the runner's own name cannot be one",
-          ),
+          file.mistakeAt([...path, 'vm'], 'nothing', "the name of the runner's Multipass instance; the runner's own name cannot be one"),
         );
       }
     }
@@ -138,15 +112,10 @@ function readScopes(
 }
 
 function at(content: unknown, key: string): unknown {
-  return typeof content === "object" && content !== null
-    ? (content as Record<string, unknown>)[key]
-    : undefined;
+  return typeof content === 'object' && content !== null ? (content as Record<string, unknown>)[key] : undefined;
 }
 
-function toTarget(
-  { scope, settings }: WrittenRunner,
-  { host, serverUrl }: RunnersInput,
-): RunnerTarget {
+function toTarget({ scope, settings }: WrittenRunner, { host, serverUrl }: RunnersInput): RunnerTarget {
   return {
     scope,
     runner: settings.name,
@@ -184,11 +153,8 @@ function describeByEnvironment(input: RunnersInput): RunnersReading {
 }
 
 function missingScope(file: WrittenFile | null): Mistake {
-  const allowed =
-    "REPO=owner/name or GITHUB_ORG=name in the environment, or scopes in a file runward.yaml";
-  return file === null
-    ? variableMistake("REPO", undefined, allowed)
-    : file.mistakeAt(["scopes"], "nothing", allowed);
+  const allowed = 'REPO=owner/name or GITHUB_ORG=name in the environment, or scopes in a file runward.yaml';
+  return file === null ? variableMistake('REPO', undefined, allowed) : file.mistakeAt(['scopes'], 'nothing', allowed);
 }
 
 function overlay(target: RunnerTarget, { environment, serverUrl }: RunnersInput): RunnerTarget {
@@ -197,7 +163,7 @@ function overlay(target: RunnerTarget, { environment, serverUrl }: RunnersInput)
     ...target,
     scope,
     registrationUrl: `${serverUrl}/${scope}`,
-    group: scope.includes("/") ? null : target.group,
+    group: scope.includes('/') ? null : target.group,
     runner: environment.RUNNER_NAME ?? target.runner,
     machine: environment.VM_NAME ?? target.machine,
     directory: environment.RUNNER_DIR ?? target.directory,
@@ -206,7 +172,7 @@ function overlay(target: RunnerTarget, { environment, serverUrl }: RunnersInput)
   };
 }
 
-const CHANGEABLE = ["scope", "runner", "machine", "directory", "user", "labels"] as const;
+const CHANGEABLE = ['scope', 'runner', 'machine', 'directory', 'user', 'labels'] as const;
 
 function tellChanges(original: RunnerTarget, target: RunnerTarget, file: string): string[] {
   return CHANGEABLE.filter((key) => String(original[key]) !== String(target[key])).map(
@@ -227,37 +193,20 @@ function checkTogether(file: WrittenFile, drafts: readonly Draft[]): Mistake[] {
     const mistakes: Mistake[] = [];
     if (earlier.some((other) => isSame(nameOf(other), nameOf(target)))) {
       mistakes.push(
-        file.mistakeAt(
-          [...path, "name"],
-          `${JSON.stringify(target.runner)} a second time`,
-          `each name once in ${target.scope}`,
-        ),
+        file.mistakeAt([...path, 'name'], `${JSON.stringify(target.runner)} a second time`, `each name once in ${target.scope}`),
       );
     }
-    const housemate = earlier.find(
-      (other) => isSameMachine(other, target) && other.directory === target.directory,
-    );
+    const housemate = earlier.find((other) => isSameMachine(other, target) && other.directory === target.directory);
     if (housemate !== undefined) {
       const found = `${JSON.stringify(target.directory)} on VM ${target.machine}, where ${nameOf(housemate)} lives`;
-      mistakes.push(
-        file.mistakeAt(
-          [...path, "directory"],
-          found,
-          "a directory of its own for each runner of a VM",
-        ),
-      );
+      mistakes.push(file.mistakeAt([...path, 'directory'], found, 'a directory of its own for each runner of a VM'));
     }
     return mistakes;
   });
 }
 
-function listNeighbours(
-  target: RunnerTarget,
-  all: readonly RunnerTarget[],
-): { scope: string; runner: string }[] {
-  return all
-    .filter((other) => other !== target && isSameMachine(other, target))
-    .map(({ scope, runner }) => ({ scope, runner }));
+function listNeighbours(target: RunnerTarget, all: readonly RunnerTarget[]): { scope: string; runner: string }[] {
+  return all.filter((other) => other !== target && isSameMachine(other, target)).map(({ scope, runner }) => ({ scope, runner }));
 }
 
 function isSameMachine(a: RunnerTarget, b: RunnerTarget): boolean {

@@ -1,23 +1,17 @@
-import { posix } from "node:path";
-import { z } from "zod";
+import { posix } from 'node:path';
+import { z } from 'zod';
 
 /** Every `error` below says what is allowed, in words that follow "allowed:". */
 function text(pattern: RegExp, allowed: string): z.ZodString {
   return z.string({ error: allowed }).regex(pattern, { error: allowed });
 }
 
-function choice<const T extends readonly [string, ...string[]]>(
-  words: T,
-): z.ZodEnum<{ [K in T[number]]: K }> {
-  return z.enum(words, { error: words.join(", ").replace(/, ([^,]*)$/, " or $1") });
+function choice<const T extends readonly [string, ...string[]]>(words: T): z.ZodEnum<{ [K in T[number]]: K }> {
+  return z.enum(words, { error: words.join(', ').replace(/, ([^,]*)$/, ' or $1') });
 }
 
 function count(most: number, allowed: string): z.ZodNumber {
-  return z
-    .number({ error: allowed })
-    .int({ error: allowed })
-    .min(1, { error: allowed })
-    .max(most, { error: allowed });
+  return z.number({ error: allowed }).int({ error: allowed }).min(1, { error: allowed }).max(most, { error: allowed });
 }
 
 function positive(allowed: string): z.ZodNumber {
@@ -33,10 +27,7 @@ const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 /** A number and a unit, such as `90s`; read as milliseconds. */
 function duration(allowed: string, leastMs: number, mostMs: number) {
   return text(/^[1-9][0-9]{0,7}[smhd]$/, allowed)
-    .transform(
-      (written) =>
-        Number(written.slice(0, -1)) * UNIT_MS[written.slice(-1) as keyof typeof UNIT_MS],
-    )
+    .transform((written) => Number(written.slice(0, -1)) * UNIT_MS[written.slice(-1) as keyof typeof UNIT_MS])
     .refine((milliseconds) => milliseconds >= leastMs && milliseconds <= mostMs, {
       error: allowed,
     });
@@ -44,23 +35,19 @@ function duration(allowed: string, leastMs: number, mostMs: number) {
 
 function section<T extends z.ZodRawShape>(shape: T) {
   return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === "invalid_type" ? `a mapping of ${Object.keys(shape).join(", ")}` : undefined,
+    error: (issue) => (issue.code === 'invalid_type' ? `a mapping of ${Object.keys(shape).join(', ')}` : undefined),
   });
 }
 
 /** https://docs.github.com/en/enterprise-cloud@latest/admin/managing-iam/iam-configuration-reference/username-considerations-for-external-authentication: letters, digits, inner hyphens; `_shortcode` at the end of managed users. */
 export const repository = text(
   /^[A-Za-z0-9][A-Za-z0-9-]*(_[A-Za-z0-9]+)?\/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}$/,
-  "a repository as owner/name, such as octo-org/widgets",
+  'a repository as owner/name, such as octo-org/widgets',
 );
-export const organisation = text(
-  /^[A-Za-z0-9][A-Za-z0-9-]{0,38}$/,
-  "the name of an organisation, such as octo-org",
-);
+export const organisation = text(/^[A-Za-z0-9][A-Za-z0-9-]{0,38}$/, 'the name of an organisation, such as octo-org');
 export const hostName = text(
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
-  "a name of up to 63 letters, digits, dots, hyphens and underscores, such as mac-mini",
+  'a name of up to 63 letters, digits, dots, hyphens and underscores, such as mac-mini',
 );
 export const runnerName = text(
   /^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,62}[A-Za-z0-9._-])?$/,
@@ -68,255 +55,209 @@ export const runnerName = text(
 );
 export const machineName = text(
   /^[A-Za-z]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?$/,
-  "the name of a Multipass instance: letters, digits and hyphens, beginning with a letter",
+  'the name of a Multipass instance: letters, digits and hyphens, beginning with a letter',
 );
 
-const DIRECTORY = "an absolute path without .., such as /opt/actions-runner";
-export const runnerDirectory = text(/^\/[^\u0000-\u001f\u007f]*$/, DIRECTORY)
-  .refine((path) => /[^/.]/.test(path) && !path.split("/").includes(".."), { error: DIRECTORY })
-  .transform((path) => posix.normalize(path).replace(/\/$/, ""));
+const DIRECTORY = 'an absolute path without .., such as /opt/actions-runner';
+export const runnerDirectory = text(/^\/\P{Cc}*$/u, DIRECTORY)
+  .refine((path) => /[^/.]/.test(path) && !path.split('/').includes('..'), { error: DIRECTORY })
+  .transform((path) => posix.normalize(path).replace(/\/$/, ''));
 
 /** config.sh refuses root. */
-export const runnerUser = text(
-  /^(?!root$)[A-Za-z_][A-Za-z0-9_.-]{0,31}$/,
-  "a user of the guest other than root, such as github-runner",
-);
+export const runnerUser = text(/^(?!root$)[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, 'a user of the guest other than root, such as github-runner');
 /** 256 is config.sh's own limit; it splits its argument at commas. */
-const label = text(
-  /^[^\s,]([^,\u0000-\u001f\u007f]{0,254}[^\s,])?$/,
-  "a label of up to 256 characters, without commas",
-);
-export const runnerLabels = list(label, "a list of labels, such as [bpf-lsm]").transform((labels) =>
+const label = text(/^[^\s,]([^,\p{Cc}]{0,254}[^\s,])?$/u, 'a label of up to 256 characters, without commas');
+export const runnerLabels = list(label, 'a list of labels, such as [bpf-lsm]').transform((labels) =>
   [...new Map(labels.toReversed().map((name) => [name.toLowerCase(), name])).values()].toReversed(),
 );
 
-export const staleHours = positive("a number of hours above 0");
-export const cacheDays = positive("a number of days above 0");
+export const staleHours = positive('a number of hours above 0');
+export const cacheDays = positive('a number of days above 0');
 
-const WEB_ADDRESS =
-  "a web address without user, query and fragment, such as https://github.example.com";
+const WEB_ADDRESS = 'a web address without user, query and fragment, such as https://github.example.com';
 export const webAddress = text(/^https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?$/, WEB_ADDRESS)
   .refine((address) => URL.canParse(address), { error: WEB_ADDRESS })
-  .transform((address) => address.replace(/\/+$/, ""));
+  .transform((address) => address.replace(/\/+$/, ''));
 
-export const DEFAULT_DIRECTORY = "/opt/actions-runner";
-export const DEFAULT_USER = "github-runner";
+export const DEFAULT_DIRECTORY = '/opt/actions-runner';
+export const DEFAULT_USER = 'github-runner';
 
 export const runnerSchema = section({
   name: runnerName.meta({
     description: "The runner's name on GitHub.",
-    examples: ["assay-bpf-runner"],
+    examples: ['assay-bpf-runner'],
   }),
-  vm: machineName
-    .optional()
-    .meta({
-      description: "The Multipass instance that the runner lives on. Default: the runner's name.",
-    }),
-  directory: runnerDirectory
-    .prefault(DEFAULT_DIRECTORY)
-    .meta({ description: "The runner's directory in the VM, an absolute path." }),
-  user: runnerUser
-    .default(DEFAULT_USER)
-    .meta({ description: "The VM's user that the runner's service runs as." }),
+  vm: machineName.optional().meta({
+    description: "The Multipass instance that the runner lives on. Default: the runner's name.",
+  }),
+  directory: runnerDirectory.prefault(DEFAULT_DIRECTORY).meta({ description: "The runner's directory in the VM, an absolute path." }),
+  user: runnerUser.default(DEFAULT_USER).meta({ description: "The VM's user that the runner's service runs as." }),
   labels: runnerLabels.meta({
     description:
-      "Custom labels; GitHub adds self-hosted, the operating system and the architecture. A recovery registers the runner with exactly these, so there is no default.",
-    examples: [["bpf-lsm", "assay-bpf-runner"]],
+      'Custom labels; GitHub adds self-hosted, the operating system and the architecture. A recovery registers the runner with exactly these, so there is no default.',
+    examples: [['bpf-lsm', 'assay-bpf-runner']],
   }),
-  group: text(/^[^\u0000-\u001f\u007f]{1,255}$/, "the name of a runner group")
+  group: text(/^\P{Cc}{1,255}$/u, 'the name of a runner group')
     .optional()
     .meta({
-      description:
-        "Runner group, only for an organisation's runners. Default: GitHub's default group.",
+      description: "Runner group, only for an organisation's runners. Default: GitHub's default group.",
     }),
-  host: hostName
-    .optional()
-    .meta({ description: "Name of the computer that owns the VM. Default: the file's own host." }),
-}).meta({ title: "Runner" });
+  host: hostName.optional().meta({ description: "Name of the computer that owns the VM. Default: the file's own host." }),
+}).meta({ title: 'Runner' });
 
 /** Checked also where another part of the scope is wrong, so that both are told at once. */
 const ALWAYS = { when: () => true };
 
 const scopeSchema = section({
-  repo: repository
-    .optional()
-    .meta({ description: "Repository, as owner/name.", examples: ["octo-org/widgets"] }),
-  org: organisation
-    .optional()
-    .meta({ description: "Organisation, instead of a repository.", examples: ["octo-org"] }),
-  runners: list(runnerSchema, "a list of runners, each with name and labels")
-    .min(1, { error: "at least one runner" })
-    .meta({ description: "The runners registered there that Runward looks after." }),
+  repo: repository.optional().meta({ description: 'Repository, as owner/name.', examples: ['octo-org/widgets'] }),
+  org: organisation.optional().meta({ description: 'Organisation, instead of a repository.', examples: ['octo-org'] }),
+  runners: list(runnerSchema, 'a list of runners, each with name and labels')
+    .min(1, { error: 'at least one runner' })
+    .meta({ description: 'The runners registered there that Runward looks after.' }),
 })
-  .refine((scope) => !has(scope, "repo") || !has(scope, "org"), {
+  .refine((scope) => !has(scope, 'repo') || !has(scope, 'org'), {
     ...ALWAYS,
-    path: ["org"],
-    error: "either repo or org, not both",
+    path: ['org'],
+    error: 'either repo or org, not both',
   })
-  .refine((scope) => has(scope, "repo") || has(scope, "org"), {
+  .refine((scope) => has(scope, 'repo') || has(scope, 'org'), {
     ...ALWAYS,
-    path: ["repo"],
-    error: "either repo or org",
+    path: ['repo'],
+    error: 'either repo or org',
   })
-  .meta({ title: "Scope", oneOf: [{ required: ["repo"] }, { required: ["org"] }] });
+  .meta({ title: 'Scope', oneOf: [{ required: ['repo'] }, { required: ['org'] }] });
 
 function has(scope: unknown, key: string): boolean {
-  return typeof scope !== "object" || scope === null || key in scope;
+  return typeof scope !== 'object' || scope === null || key in scope;
 }
 
-const ruleMode = choice(["on", "off", "plan"]);
-const RULE_MODE = "on: act. plan: only say what would be done. off: leave alone.";
+const ruleMode = choice(['on', 'off', 'plan']);
+const RULE_MODE = 'on: act. plan: only say what would be done. off: leave alone.';
 
 const queueSchema = section({
   stale: section({
-    mode: ruleMode.default("on").meta({ description: RULE_MODE }),
-    hours: staleHours.default(4).meta({ description: "Hours in the queue before a job is stale." }),
+    mode: ruleMode.default('on').meta({ description: RULE_MODE }),
+    hours: staleHours.default(4).meta({ description: 'Hours in the queue before a job is stale.' }),
   })
     .prefault({})
-    .meta({ description: "Runs that waited too long." }),
+    .meta({ description: 'Runs that waited too long.' }),
   superseded: section({
-    mode: ruleMode.default("on").meta({ description: RULE_MODE }),
-    events: list(
-      choice(["push", "pull_request", "pull_request_target", "merge_group"]),
-      "a list of events",
-    )
-      .default(["push", "pull_request", "pull_request_target", "merge_group"])
-      .meta({ description: "Events whose older runs a newer one replaces." }),
-    protect: list(text(/^\S+$/, "a glob of refs, such as release/*"), "a list of globs of refs")
+    mode: ruleMode.default('on').meta({ description: RULE_MODE }),
+    events: list(choice(['push', 'pull_request', 'pull_request_target', 'merge_group']), 'a list of events')
+      .default(['push', 'pull_request', 'pull_request_target', 'merge_group'])
+      .meta({ description: 'Events whose older runs a newer one replaces.' }),
+    protect: list(text(/^\S+$/, 'a glob of refs, such as release/*'), 'a list of globs of refs')
       .default([])
       .meta({
-        description: "Globs of refs whose runs are never cancelled as superseded.",
-        examples: [["main", "release/*"]],
+        description: 'Globs of refs whose runs are never cancelled as superseded.',
+        examples: [['main', 'release/*']],
       }),
   })
     .prefault({})
-    .meta({ description: "Runs that a newer run of the same kind has replaced." }),
+    .meta({ description: 'Runs that a newer run of the same kind has replaced.' }),
   prioritizePullRequests: section({
-    mode: ruleMode.default("on").meta({ description: RULE_MODE }),
-    threshold: count(10_000, "a whole number from 1 to 10000")
-      .default(5)
-      .meta({
-        description: "Waiting runs of pull requests above which queued push runs make way.",
-      }),
-    then: choice(["park", "cancel"])
-      .default("park")
-      .meta({ description: "park: cancelled now and run again later. cancel: cancelled." }),
+    mode: ruleMode.default('on').meta({ description: RULE_MODE }),
+    threshold: count(10_000, 'a whole number from 1 to 10000').default(5).meta({
+      description: 'Waiting runs of pull requests above which queued push runs make way.',
+    }),
+    // oxlint-disable-next-line unicorn/no-thenable -- a key of the file, and never a function
+    then: choice(['park', 'cancel']).default('park').meta({ description: 'park: cancelled now and run again later. cancel: cancelled.' }),
   })
     .prefault({})
-    .meta({ description: "Pull requests before pushes." }),
-  reach: choice(["served", "repository"]).default("served").meta({
+    .meta({ description: 'Pull requests before pushes.' }),
+  reach: choice(['served', 'repository']).default('served').meta({
     description:
-      "served: runs with a queued job that a configured runner serves or that asks for self-hosted. repository: all runs of the repository.",
+      'served: runs with a queued job that a configured runner serves or that asks for self-hosted. repository: all runs of the repository.',
   }),
   /** GitHub's secondary limit is 80 content-creating requests a minute and 900 points; 180 writes are 900 points. */
-  writesPerMinute: count(180, "a whole number from 1 to 180")
+  writesPerMinute: count(180, 'a whole number from 1 to 180')
     .default(60)
     .meta({ description: "Writes to GitHub's API per minute, at most." }),
-  maxPerPass: count(100_000, "a whole number from 1 to 100000")
-    .default(200)
-    .meta({ description: "Acts of one scheduled pass, at most." }),
+  maxPerPass: count(100_000, 'a whole number from 1 to 100000').default(200).meta({ description: 'Acts of one scheduled pass, at most.' }),
 });
 
-const STEP_TIMEOUT = "a duration from 1s to 1h, such as 90s or 5m";
+const STEP_TIMEOUT = 'a duration from 1s to 1h, such as 90s or 5m';
 const stepTimeout = duration(STEP_TIMEOUT, UNIT_MS.s, UNIT_MS.h)
   .optional()
-  .meta({ examples: ["90s", "5m"] });
+  .meta({ examples: ['90s', '5m'] });
 
 /** The file runward.yaml. */
 export const fileSchema = section({
-  mode: choice(["act", "watch"])
-    .default("act")
-    .meta({ description: "act: heal. watch: look, record and tell, and write nothing." }),
-  host: hostName
-    .default("local")
-    .meta({
-      description: "Name of this computer, which owns the VMs; it names their task queues.",
-    }),
+  mode: choice(['act', 'watch']).default('act').meta({ description: 'act: heal. watch: look, record and tell, and write nothing.' }),
+  host: hostName.default('local').meta({
+    description: 'Name of this computer, which owns the VMs; it names their task queues.',
+  }),
   github: section({
-    apiUrl: webAddress
-      .optional()
-      .meta({ description: "Address of the REST API. Default: derived from serverUrl." }),
-    serverUrl: webAddress
-      .optional()
-      .meta({ description: "Address that runners register at. Default: https://github.com." }),
+    apiUrl: webAddress.optional().meta({ description: 'Address of the REST API. Default: derived from serverUrl.' }),
+    serverUrl: webAddress.optional().meta({ description: 'Address that runners register at. Default: https://github.com.' }),
   })
     .prefault({})
-    .meta({ description: "Addresses of a GitHub Enterprise Server." }),
-  scopes: list(scopeSchema, "a list of scopes, each with repo or org, and runners")
-    .min(1, { error: "at least one scope" })
+    .meta({ description: 'Addresses of a GitHub Enterprise Server.' }),
+  scopes: list(scopeSchema, 'a list of scopes, each with repo or org, and runners')
+    .min(1, { error: 'at least one scope' })
     .optional()
     .meta({
       description:
-        "Repositories and organisations with the runners to look after. May be left out where the environment names the one runner.",
+        'Repositories and organisations with the runners to look after. May be left out where the environment names the one runner.',
     }),
   vm: section({
-    autostart: choice(["wanted", "always", "never"]).default("wanted").meta({
+    autostart: choice(['wanted', 'always', 'never']).default('wanted').meta({
       description:
-        "Whether a check starts a stopped VM. wanted: when a job waits for it, or the host has booted since. A recovery asked for by a person always does.",
+        'Whether a check starts a stopped VM. wanted: when a job waits for it, or the host has booted since. A recovery asked for by a person always does.',
     }),
   })
     .prefault({})
-    .meta({ description: "Rules for virtual machines." }),
-  queue: queueSchema.prefault({}).meta({ description: "Rules for the queue of workflow runs." }),
+    .meta({ description: 'Rules for virtual machines.' }),
+  queue: queueSchema.prefault({}).meta({ description: 'Rules for the queue of workflow runs.' }),
   cache: section({
-    maxAgeDays: cacheDays
-      .default(7)
-      .meta({ description: "Days before an entry of the actions cache is stale." }),
+    maxAgeDays: cacheDays.default(7).meta({ description: 'Days before an entry of the actions cache is stale.' }),
   })
     .prefault({})
     .meta({ description: "The runner's actions cache." }),
   budgets: section({
     recoveries: section({
-      max: count(1_000, "a whole number from 1 to 1000")
-        .default(3)
-        .meta({ description: "Recoveries of one runner, at most." }),
-      per: duration("a duration from 1m to 30d, such as 6h", UNIT_MS.m, 30 * UNIT_MS.d)
-        .prefault("6h")
-        .meta({ description: "The time that max counts in." }),
+      max: count(1_000, 'a whole number from 1 to 1000').default(3).meta({ description: 'Recoveries of one runner, at most.' }),
+      per: duration('a duration from 1m to 30d, such as 6h', UNIT_MS.m, 30 * UNIT_MS.d)
+        .prefault('6h')
+        .meta({ description: 'The time that max counts in.' }),
     })
       .prefault({})
       .meta({
-        description:
-          "How often a check may recover a runner. What a person asks for is counted and never refused.",
+        description: 'How often a check may recover a runner. What a person asks for is counted and never refused.',
       }),
-    breakerAfter: count(100, "a whole number from 1 to 100")
-      .default(2)
-      .meta({
-        description: "Failures in a row after which a check leaves the runner to a person.",
-      }),
+    breakerAfter: count(100, 'a whole number from 1 to 100').default(2).meta({
+      description: 'Failures in a row after which a check leaves the runner to a person.',
+    }),
   })
     .prefault({})
-    .meta({ description: "Limits on what is done without asking." }),
+    .meta({ description: 'Limits on what is done without asking.' }),
   /** Temporal keeps no namespace for less than a day. */
-  retention: duration("a duration from 1d to 3650d, such as 90d", UNIT_MS.d, 3_650 * UNIT_MS.d)
-    .prefault("90d")
-    .meta({ description: "How long finished operations stay to be looked at." }),
+  retention: duration('a duration from 1d to 3650d, such as 90d', UNIT_MS.d, 3_650 * UNIT_MS.d)
+    .prefault('90d')
+    .meta({ description: 'How long finished operations stay to be looked at.' }),
   recovery: section({
     timeouts: section({
-      "time-sync": stepTimeout,
-      "registration-token": stepTimeout,
-      "config-cleanup": stepTimeout,
+      'time-sync': stepTimeout,
+      'registration-token': stepTimeout,
+      'config-cleanup': stepTimeout,
       reconfigure: stepTimeout,
-      "start-service": stepTimeout,
-      "verify-online": stepTimeout,
+      'start-service': stepTimeout,
+      'verify-online': stepTimeout,
     })
       .prefault({})
-      .meta({ description: "Time limits of single steps. Default: those of the policy." }),
+      .meta({ description: 'Time limits of single steps. Default: those of the policy.' }),
   })
     .prefault({})
-    .meta({ description: "How a recovery proceeds." }),
-  alerts: z
-    .looseObject({}, { error: "a mapping" })
-    .optional()
-    .meta({ description: "Reserved: where findings are delivered to." }),
-}).meta({ title: "runward.yaml", description: "Configuration of Runward." });
+    .meta({ description: 'How a recovery proceeds.' }),
+  alerts: z.looseObject({}, { error: 'a mapping' }).optional().meta({ description: 'Reserved: where findings are delivered to.' }),
+}).meta({ title: 'runward.yaml', description: 'Configuration of Runward.' });
 
 export type FileSettings = z.output<typeof fileSchema>;
 export type RunnerSettings = z.output<typeof runnerSchema>;
-export type Mode = FileSettings["mode"];
-export type VmAutostart = FileSettings["vm"]["autostart"];
-export type QueueRules = FileSettings["queue"];
-export type StepTimeouts = FileSettings["recovery"]["timeouts"];
+export type Mode = FileSettings['mode'];
+export type VmAutostart = FileSettings['vm']['autostart'];
+export type QueueRules = FileSettings['queue'];
+export type StepTimeouts = FileSettings['recovery']['timeouts'];
 
 /** The keys allowed at a path of the file, or `null` where the path leads to no mapping. */
 export function keysAt(path: readonly PropertyKey[]): readonly string[] | null {
@@ -334,9 +275,7 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] | null {
 }
 
 function unwrap(schema: unknown): unknown {
-  return schema instanceof z.ZodOptional ||
-    schema instanceof z.ZodDefault ||
-    schema instanceof z.ZodPrefault
+  return schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault
     ? unwrap(schema.unwrap())
     : schema;
 }

@@ -15,7 +15,7 @@ export function suggest(found: string, known: readonly string[]): string | null 
 
 /** `max_age_days`, `max-age-days` and `maxAgeDays` are the same word. */
 function simplify(word: string): string {
-  return word.toLowerCase().replace(/[^a-z0-9]/g, "");
+  return word.toLowerCase().replace(/[^a-z0-9]/g, '');
 }
 
 /** Levenshtein's distance: insertions, deletions and replacements of single characters. */

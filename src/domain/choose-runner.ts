@@ -1,10 +1,10 @@
-import type { RunnerTarget } from "./runner.ts";
+import type { RunnerTarget } from './runner.ts';
 
 export type RunnerChoice =
-  | { readonly kind: "chosen"; readonly target: RunnerTarget }
+  | { readonly kind: 'chosen'; readonly target: RunnerTarget }
   /** `choices` are the names that would do; `message` says it to a person. */
   | {
-      readonly kind: "unknown" | "ambiguous";
+      readonly kind: 'unknown' | 'ambiguous';
       readonly choices: readonly string[];
       readonly message: string;
     };
@@ -13,29 +13,23 @@ export type RunnerChoice =
  * Finds the runner that a person named, as `name` or `scope/name`, without regard to case, as GitHub compares names.
  * `null`: none was named, which is enough where only one is configured.
  */
-export function chooseRunner(
-  runners: readonly RunnerTarget[],
-  wanted: string | null,
-): RunnerChoice {
+export function chooseRunner(runners: readonly RunnerTarget[], wanted: string | null): RunnerChoice {
   const matching = wanted === null ? runners : runners.filter((target) => isNamed(target, wanted));
   const [target] = matching;
   if (target !== undefined && matching.length === 1) {
-    return { kind: "chosen", target };
+    return { kind: 'chosen', target };
   }
   if (target === undefined) {
     const choices = listChoices(runners, runners);
     return {
-      kind: "unknown",
+      kind: 'unknown',
       choices,
-      message: `no runner ${JSON.stringify(wanted)} is configured; choose one of ${choices.join(", ")}`,
+      message: `no runner ${JSON.stringify(wanted)} is configured; choose one of ${choices.join(', ')}`,
     };
   }
   const choices = listChoices(matching, runners);
-  const problem =
-    wanted === null
-      ? "several runners are configured"
-      : `several runners are called ${JSON.stringify(wanted)}`;
-  return { kind: "ambiguous", choices, message: `${problem}; choose one of ${choices.join(", ")}` };
+  const problem = wanted === null ? 'several runners are configured' : `several runners are called ${JSON.stringify(wanted)}`;
+  return { kind: 'ambiguous', choices, message: `${problem}; choose one of ${choices.join(', ')}` };
 }
 
 function isNamed({ scope, runner }: RunnerTarget, wanted: string): boolean {

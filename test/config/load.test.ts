@@ -73,7 +73,8 @@ const TWO_RUNNERS = `scopes:
 
 describe('the environment alone', () => {
   test('REPO is enough, with the defaults of the documentation', () => {
-    expect(load({ REPO: 'octo-org/widgets' })).toMatchObject({
+    const config = load({ REPO: 'octo-org/widgets' });
+    expect(config).toMatchObject({
       file: null,
       mode: 'act',
       host: 'local',
@@ -95,7 +96,7 @@ describe('the environment alone', () => {
       vm: { autostart: 'wanted' },
       queue: {
         stale: { mode: 'on', hours: 4 },
-        prioritizePullRequests: { mode: 'on', threshold: 5, then: 'park' },
+        prioritizePullRequests: { mode: 'on', threshold: 5 },
         reach: 'served',
         writesPerMinute: 60,
         maxPerPass: 200,
@@ -106,6 +107,7 @@ describe('the environment alone', () => {
       multipass: 'multipass',
       warnings: [],
     });
+    expect(config.queue.prioritizePullRequests.then).toBe('park');
   });
 
   test('every variable is used', () => {

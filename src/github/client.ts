@@ -1,0 +1,105 @@
+// One request to GitHub: sent once, answered by a checked value or by one GitHubError.
+
+import { Octokit } from '@octokit/rest';
+import type { z } from 'zod';
+import type { Secret } from '../domain/secret.ts';
+import { createAuthorizedFetch, isUsableToken } from './authorized-fetch.ts';
+import { GitHubError } from './port.ts';
+import type { Dated } from './port.ts';
+import { githubTimeOf, sortFailure, sortRefusal } from './refusals.ts';
+import type { Asked, Refusal } from './refusals.ts';
+
+/** Gives the token for the next request. `renew`: GitHub refused the last one, so a stored one is not good enough. */
+export type TokenSource = (options: { readonly renew: boolean }) => Promise<Secret> | Secret;
+
+export interface ClientOptions {
+  /** Address of the REST API, such as `https://api.github.com` or `https://ghe.example.com/api/v3`. */
+  readonly baseUrl: string;
+  readonly token: TokenSource;
+  /** Default `runward`. */
+  readonly userAgent?: string;
+  readonly fetch?: typeof globalThis.fetch;
+  /** Limit of each request. Default 15,000: GitHub itself cuts off a request after 10 s. */
+  readonly timeoutMs?: number;
+}
+
+export interface Call<T> extends Omit<Asked, 'what'> {
+  /** Octokit's form, such as `GET /repos/{owner}/{repo}`, or `GET` and the address of a next page. */
+  readonly route: string;
+  readonly parameters?: Readonly<Record<string, string | number>>;
+  readonly answer: z.ZodType<T>;
+  readonly signal: AbortSignal;
+}
+
+export interface Answer<T> extends Dated<T> {
+  /** Address of the next page of a list; `null` on the last one. */
+  readonly nextPage: string | null;
+}
+
+export interface Client {
+  /** Rejects with {@link GitHubError}, or with the signal's reason once the signal is aborted. */
+  request<T>(call: Call<T>): Promise<Answer<T>>;
+}
+
+/** Version of the REST API that the answers are read by; GitHub keeps it until March 2028 at least. */
+const API_VERSION = '2022-11-28';
+const DEFAULT_TIMEOUT_MS = 15_000;
+
+/** Octokit's default prints every refusal to the console. */
+const SILENT = { debug: doNothing, info: doNothing, warn: doNothing, error: doNothing };
+
+export function createClient(options: ClientOptions): Client {
+  const { token: tokenSource, userAgent = 'runward', fetch = globalThis.fetch, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const baseUrl = options.baseUrl.replace(/\/+$/, '');
+  const octokit = new Octokit({ baseUrl, userAgent, log: SILENT });
+  let renew = false;
+
+  return {
+    async request({ route, parameters = {}, answer, signal, ...call }) {
+      signal.throwIfAborted();
+      const { method, url } = octokit.request.endpoint(route, parameters);
+      const asked: Asked = { ...call, what: `${method} ${url.replace(baseUrl, '').replace(/\?.*/, '')}` };
+      const token = await tokenSource({ renew });
+      renew = false;
+      if (!isUsableToken(token)) {
+        throw new GitHubError(
+          'rejected',
+          `${asked.what} was not sent: the GitHub token is empty or holds blanks or line breaks; give a clean one`,
+        );
+      }
+      const deadline = AbortSignal.timeout(timeoutMs);
+      const request = {
+        fetch: createAuthorizedFetch(fetch, new URL(baseUrl).origin, token),
+        signal: AbortSignal.any([signal, deadline]),
+        log: SILENT,
+      };
+      try {
+        const response = await octokit.request(route, { ...parameters, headers: { 'x-github-api-version': API_VERSION }, request });
+        const value = answer.safeParse(response.data);
+        if (value.success) {
+          const { date, link } = response.headers;
+          return { value: value.data, githubTime: githubTimeOf(date, Date.now()), nextPage: nextPageOf(link) };
+        }
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isRefusal(error)) throw sortFailure(asked, deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : error);
+        const refused = sortRefusal(asked, error.response, Date.now());
+        renew = refused.kind === 'rejected' && (refused.status === 401 || refused.status === 403);
+        throw refused;
+      }
+      signal.throwIfAborted();
+      throw sortFailure(asked, `the answer is not the JSON that GitHub sends; is ${baseUrl} the address of its REST API?`);
+    },
+  };
+}
+
+function nextPageOf(link: string | undefined): string | null {
+  return /<([^<>]+)>;\s*rel="next"/.exec(link ?? '')?.[1] ?? null;
+}
+
+/** Octokit's error for an answer of status 400 and above; its other errors come without an answer. */
+function isRefusal(error: unknown): error is { readonly response: Refusal } {
+  return error instanceof Error && 'response' in error && error.response !== undefined;
+}
+
+function doNothing(): void {}

@@ -1,0 +1,78 @@
+// The GitHub port, by its REST API.
+
+import type { RegisteredRunner } from '../domain/runner.ts';
+import { Counted, ExpiringToken, Runner, Runners } from './answers.ts';
+import { createClient } from './client.ts';
+import type { Call, Client, ClientOptions } from './client.ts';
+import { GitHubError } from './port.ts';
+import type { Dated, GitHubPort } from './port.ts';
+
+/** Sends nothing until a method is called; each method sends each of its requests once. */
+export function createGitHub(options: ClientOptions): GitHubPort {
+  const client = createClient(options);
+  return {
+    findRunner: (scope, name, signal) => findRunner(client, scope, name, signal),
+    getRunner: (scope, id, signal) => getRunner(client, scope, id, signal),
+    async createRegistrationToken(scope, signal) {
+      const call = below(scope, 'POST', '/actions/runners/registration-token', runnersPermission(scope, 'write'));
+      const { value, githubTime } = await client.request({ ...call, answer: ExpiringToken, signal });
+      return { value, githubTime };
+    },
+    async countRuns(scope, signal) {
+      if (!isRepository(scope)) return { value: null, githubTime: Date.now() };
+      const queued = await countRuns(client, scope, 'queued', signal);
+      const inProgress = await countRuns(client, scope, 'in_progress', signal);
+      return { value: { queued: queued.value, inProgress: inProgress.value }, githubTime: queued.githubTime };
+    },
+  };
+}
+
+/** GitHub does not say how `name=` compares, and older servers ignore it: so all pages that it gives are compared here. */
+async function findRunner(client: Client, scope: string, name: string, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>> {
+  const needs = runnersPermission(scope, 'read');
+  const wanted = name.toLowerCase();
+  let call: Requested = below(scope, 'GET', '/actions/runners', needs, { name, per_page: 100 });
+  for (;;) {
+    const { value, githubTime, nextPage } = await client.request({ ...call, answer: Runners, signal });
+    const runner = value.runners.find((candidate) => candidate.name.toLowerCase() === wanted);
+    if (runner || nextPage === null) return { value: runner ?? null, githubTime };
+    call = { route: `GET ${nextPage}`, scope, needs };
+  }
+}
+
+/** GitHub answers 404 for a runner that is gone and for a scope that the token may not see; the list tells which. */
+async function getRunner(client: Client, scope: string, id: number, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>> {
+  const needs = runnersPermission(scope, 'read');
+  try {
+    const call = below(scope, 'GET', '/actions/runners/{runner_id}', needs, { runner_id: id });
+    const { value, githubTime } = await client.request({ ...call, answer: Runner, signal });
+    return { value, githubTime };
+  } catch (error) {
+    if (!(error instanceof GitHubError) || error.status !== 404) throw error;
+    const list = below(scope, 'GET', '/actions/runners', needs, { per_page: 1 });
+    const { githubTime } = await client.request({ ...list, answer: Runners, signal });
+    return { value: null, githubTime };
+  }
+}
+
+async function countRuns(client: Client, scope: string, status: string, signal: AbortSignal): Promise<Dated<number>> {
+  const call = below(scope, 'GET', '/actions/runs', 'actions=read', { status, per_page: 1 });
+  const { value, githubTime } = await client.request({ ...call, answer: Counted, signal });
+  return { value: value.total_count, githubTime };
+}
+
+type Requested = Omit<Call<unknown>, 'answer' | 'signal'>;
+
+function below(scope: string, method: string, path: string, needs: string, parameters: Call<unknown>['parameters'] = {}): Requested {
+  if (!isRepository(scope)) return { route: `${method} /orgs/{org}${path}`, parameters: { org: scope, ...parameters }, scope, needs };
+  const [owner = '', repo = ''] = scope.split('/');
+  return { route: `${method} /repos/{owner}/{repo}${path}`, parameters: { owner, repo, ...parameters }, scope, needs };
+}
+
+function isRepository(scope: string): boolean {
+  return scope.includes('/');
+}
+
+function runnersPermission(scope: string, level: 'read' | 'write'): string {
+  return `${isRepository(scope) ? 'administration' : 'organization_self_hosted_runners'}=${level}`;
+}

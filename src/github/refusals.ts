@@ -1,0 +1,119 @@
+// What GitHub's refusals and silences mean: try again, wait until, or final; and what a person can do about it.
+
+import { GitHubError } from './port.ts';
+
+/** What was asked, for the message. */
+export interface Asked {
+  /** Method and path, such as `GET /repos/o/r/actions/runners`. */
+  readonly what: string;
+  /** Repository or organisation. */
+  readonly scope: string;
+  /** The permission that it needs in GitHub's notation `name=level`, said where GitHub does not name one. */
+  readonly needs: string;
+}
+
+/** An answer with a status of 400 and above. */
+export interface Refusal {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | number | undefined>>;
+  readonly data: unknown;
+}
+
+/**
+ * Least wait after a secondary limit that names no time.
+ * https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
+ */
+const SECONDARY_WAIT_MS = 60_000;
+
+/** GitHub's own names for its permissions, as its settings page shows them. */
+const PERMISSION_NAMES: Readonly<Record<string, string>> = {
+  administration: 'Administration',
+  actions: 'Actions',
+  organization_self_hosted_runners: 'Self-hosted runners (organisation)',
+};
+
+/** GitHub's clock by its `Date` header (whole seconds), or the own one. Epoch milliseconds. */
+export function githubTimeOf(date: unknown, now: number): number {
+  const time = typeof date === 'string' ? Date.parse(date) : NaN;
+  return Number.isNaN(time) ? now : time;
+}
+
+/** No answer, or none that can be read. */
+export function sortFailure({ what }: Asked, failure: unknown): GitHubError {
+  return new GitHubError('unavailable', `GitHub could not be asked for ${what}: ${reasonOf(failure)}`, { cause: failure });
+}
+
+/** @param now own clock, epoch milliseconds */
+export function sortRefusal(asked: Asked, refusal: Refusal, now: number): GitHubError {
+  const { status } = refusal;
+  const said = wordsOf(refusal.data);
+  if (status >= 500 || status === 408) {
+    return new GitHubError('unavailable', `GitHub failed at ${asked.what} (${status}${said === null ? '' : `: ${said}`})`, { status });
+  }
+  const retryAt = limitedUntil(refusal, said ?? '', now);
+  if (retryAt !== null) {
+    const until = new Date(retryAt).toISOString();
+    return new GitHubError('limited', `GitHub's rate limit refused ${asked.what} (${status}): nothing more before ${until}`, {
+      status,
+      retryAt,
+    });
+  }
+  return new GitHubError('rejected', `GitHub refused ${asked.what} (${status}): ${adviceOn(asked, refusal, said)}`, { status });
+}
+
+/** Own clock at which the limit ends, or `null` where the refusal is no rate limit. */
+function limitedUntil({ status, headers }: Refusal, said: string, now: number): number | null {
+  if (status !== 403 && status !== 429) return null;
+  const retryAfter = Number(headers['retry-after']);
+  if (retryAfter > 0) return now + retryAfter * 1000;
+  const reset = Number(headers['x-ratelimit-reset']);
+  if (String(headers['x-ratelimit-remaining']) === '0' && reset > 0) {
+    return Math.max(now, now + reset * 1000 - githubTimeOf(headers['date'], now));
+  }
+  return status === 429 || /rate limit|abuse detection/i.test(said) ? now + SECONDARY_WAIT_MS : null;
+}
+
+function adviceOn(asked: Asked, { status, headers }: Refusal, said: string | null): string {
+  const quoted = said === null ? '' : ` (${said})`;
+  if (status === 401) return `the token is wrong, expired or revoked${quoted}; give a valid one`;
+  if (status === 404) {
+    return said === null
+      ? 'the answer is not in the form of GitHub; check the address of its REST API'
+      : `${asked.scope} does not exist, or the token may not see it; check the name, and that the token has ${explained(asked.needs)}`;
+  }
+  if (status !== 403) return said ?? 'no reason given';
+  const sso = /url=(\S+)/.exec(String(headers['x-github-sso'] ?? ''))?.[1];
+  if (sso !== undefined) return `the token is not authorised for the organisation's single sign-on; do so at ${sso}`;
+  if (/^Resource not accessible by/i.test(said ?? '')) {
+    const accepted = String(headers['x-accepted-github-permissions'] ?? asked.needs);
+    return `the token lacks permission ${accepted}; give it ${explained(accepted)} for ${asked.scope}`;
+  }
+  return `the token, or its owner, has not the right to do this on ${asked.scope}${quoted}; it needs ${explained(asked.needs)}`;
+}
+
+/** `a=read,b=write; c=write` in the words of GitHub's settings page. */
+function explained(permissions: string): string {
+  return permissions
+    .split(';')
+    .map((alternative) => alternative.split(',').map(explainedOne).join(' and '))
+    .join(', or ');
+}
+
+function explainedOne(permission: string): string {
+  const [name = '', level = ''] = permission.trim().split('=');
+  return `"${PERMISSION_NAMES[name] ?? name}: ${level === 'write' ? 'read and write' : level}"`;
+}
+
+/** GitHub's message, short and on one line; `null` where the answer has none. */
+function wordsOf(data: unknown): string | null {
+  if (typeof data !== 'object' || data === null || !('message' in data) || typeof data.message !== 'string') return null;
+  return data.message.replace(/\s+/g, ' ').slice(0, 300);
+}
+
+/** The deepest cause: `fetch` itself says only that it failed. */
+function reasonOf(failure: unknown): string {
+  if (!(failure instanceof Error)) return String(failure);
+  if (failure.cause instanceof Error) return reasonOf(failure.cause);
+  return failure.message || ('code' in failure ? String(failure.code) : failure.name);
+}

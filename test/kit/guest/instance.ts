@@ -6,7 +6,7 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { type Socket, createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +18,7 @@ import { relay } from './relay.ts';
 import { timeServer } from './sntp.ts';
 
 export interface InstanceSettings {
-  /** Folder of the instance, short enough for sockets in it; removed when the instance ends. */
+  /** Folder of the instance, in a folder of instances; short enough for sockets in it. Removed when the instance ends, the last one with its parent. */
   readonly folder: string;
   /** The guest's own qcow2 disk. */
   readonly disk: string;
@@ -26,7 +26,7 @@ export interface InstanceSettings {
   readonly image: string;
   /** Running state that the disk belongs to; `null` for a disk that is started cold. */
   readonly savedState: string | null;
-  /** TCP port on which the guest reaches the unix socket `host.sock` in the folder. */
+  /** TCP port at which the guest finds what listens on the unix socket `host.sock` in the folder. */
   readonly hostPort: number | null;
 }
 
@@ -55,8 +55,8 @@ let starting: Promise<void> | null = null;
 let savedState = settings.savedState;
 const clock = timeServer();
 
-process.stdin.on('end', close).resume();
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, close);
+process.stdin.on('end', () => void close()).resume();
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void close());
 
 execFileSync('ip', ['link', 'set', 'lo', 'up']);
 await clock.start();
@@ -270,8 +270,11 @@ function exec(client: Socket, command: Command): (message: Message) => void {
   };
 }
 
-function close(): void {
-  machine?.process.kill('SIGKILL');
-  if (existsSync(settings.folder)) rmSync(settings.folder, { recursive: true, force: true });
+async function close(): Promise<void> {
+  await kill();
+  rmSync(settings.folder, { recursive: true, force: true });
+  const instances = path.dirname(settings.folder);
+  const isLast = readdirSync(instances, { withFileTypes: true }).every((entry) => !entry.isDirectory());
+  if (isLast) rmSync(instances, { recursive: true });
   process.exit();
 }

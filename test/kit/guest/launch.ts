@@ -2,7 +2,8 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { InstanceSettings } from './instance.ts';
 
@@ -11,6 +12,11 @@ export interface Instance {
   readonly pid: number;
   /** Ends the process and all that it started, and removes its folder. */
   close(): Promise<void>;
+}
+
+/** A folder for instances, removed with the last of them. */
+export function newInstancesFolder(): string {
+  return mkdtempSync(path.join(tmpdir(), 'runward-guests-'));
 }
 
 /** Resolves once its control socket answers. The instance ends with this process, however that ends. */
@@ -28,7 +34,6 @@ export async function launchInstance(settings: InstanceSettings): Promise<Instan
     close: async () => {
       child.stdin.end();
       await exited;
-      if (existsSync(settings.folder)) rmSync(settings.folder, { recursive: true, force: true });
     },
   };
 }

@@ -1,12 +1,11 @@
 // Makes the guest's image and saved state where they are missing. Run by image.ts, one at a time.
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { ask } from './control.ts';
 import { IMAGES, guestImage, overlayDisk, succeed } from './image.ts';
-import { launchInstance } from './launch.ts';
+import { launchInstance, newInstancesFolder } from './launch.ts';
 import { accelerator } from './qemu.ts';
 
 const image = guestImage();
@@ -28,7 +27,8 @@ async function saveRunningState(): Promise<void> {
   for (const name of old) rmSync(path.join(image.folder, name), { recursive: true });
   mkdirSync(path.dirname(image.disk));
   overlayDisk(image.disk, '../base.img', 'raw');
-  const folder = mkdtempSync(path.join(tmpdir(), 'runward-guest-'));
+  const folder = path.join(newInstancesFolder(), 'saved');
+  mkdirSync(folder);
   const instance = await launchInstance({ folder, disk: image.disk, image: image.folder, savedState: null, hostPort: null });
   try {
     await ask(folder, 'start');

@@ -1,0 +1,227 @@
+// The guest test kit: a real Linux with a real systemd, as a clone that is up in about a second.
+//
+//   const guest = await startGuest({ github: { port } });
+//   await guest.exec('systemctl is-active cron', { input: '' });
+//   await guest.close();
+
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { ask, runCommand } from './control.ts';
+import type { Command } from './exec-agent.ts';
+import { overlayDisk, prepareImage } from './image.ts';
+import type { InstanceState } from './instance.ts';
+import { launchInstance, newInstancesFolder } from './launch.ts';
+import { HOST_ADDRESS } from './qemu.ts';
+import { relay } from './relay.ts';
+
+export { needs, prepareImage } from './image.ts';
+
+export interface GuestOptions {
+  /** The instance's name; `runner-vm` without it. */
+  readonly name?: string;
+  /** Port on the host's loopback that the guest reaches as `http://10.0.2.2:<port>`. */
+  readonly github?: { readonly port: number };
+  /** Another guest that is to stand in the same `multipass list`. */
+  readonly beside?: Guest;
+}
+
+export interface ExecOptions {
+  readonly input?: string;
+  /** `root` without it. */
+  readonly user?: Command['user'];
+}
+
+export interface ExecResult {
+  /** 255 where a signal ended the script. */
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Guest {
+  readonly name: string;
+  /** Folder of the instances: what RUNWARD_TEST_GUESTS of the `multipass`-shaped command is. */
+  readonly instances: string;
+  /** `http://10.0.2.2:<port>`: the make-believe GitHub as the guest sees it; `null` without one. */
+  readonly githubUrl: string | null;
+  /** For Runward's environment: `MULTIPASS`, `VM_NAME`, and with a GitHub `GITHUB_API_URL` (host's view) and `GITHUB_SERVER_URL` (guest's view). */
+  readonly env: Readonly<Record<string, string>>;
+  /** Process id of the process that owns the guest's qemu. */
+  readonly pid: number;
+
+  /** Runs a bash script in the running guest, past Multipass; rejects where the guest is lost meanwhile. */
+  exec(script: string, options?: ExecOptions): Promise<ExecResult>;
+  /** As `exec`; rejects unless the script exits 0. Returns its trimmed standard output. */
+  must(script: string, options?: ExecOptions): Promise<string>;
+  /** Runs the `multipass`-shaped command. */
+  multipass(args: readonly string[], input?: string): Promise<ExecResult>;
+
+  state(): Promise<InstanceState>;
+  /** Starts or resumes; cold, and 10 to 20 s long, after a stop or a power cut. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  powerCut(): Promise<void>;
+  reboot(): Promise<void>;
+  /** Suspended for Multipass; the clock stands still. `start` resumes. */
+  suspend(): Promise<void>;
+  /** Still `Running` for Multipass, but nothing answers; the clock stands still until `thaw`. */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+
+  /** Stops the guest's NTP client, and sets its clock to the host's time plus this. */
+  setClock(offsetSeconds: number): Promise<void>;
+  /** Guest's clock minus host's clock, in seconds. */
+  clockOffset(): Promise<number>;
+  readonly ntp: {
+    /** The time server answers, and is this far ahead of the host. */
+    setOffset(seconds: number): Promise<void>;
+    /** The time server's port is closed. */
+    stop(): Promise<void>;
+  };
+
+  /** Command lines of all processes at this moment. */
+  processList(): Promise<string[]>;
+  /** Watches all command lines from now on; `stop` returns each one that was seen. */
+  sampleProcesses(): Promise<{ stop(): Promise<string[]> }>;
+
+  /** Ends the guest and all its processes. */
+  close(): Promise<void>;
+}
+
+const ENVIRONMENT = { LANG: 'C.UTF-8', PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+
+/** A clone of the saved guest: running, its clock right, its system up. Prepares image and saved state where they are missing. */
+export async function startGuest(options: GuestOptions = {}): Promise<Guest> {
+  const name = options.name ?? 'runner-vm';
+  const image = await prepareImage();
+  const instances = options.beside?.instances ?? newInstancesFolder();
+  const folder = path.join(instances, name);
+  const disk = path.join(folder, 'disk.qcow2');
+  mkdirSync(folder);
+  overlayDisk(disk, image.disk, 'qcow2');
+  const port = options.github?.port ?? null;
+  const instance = await launchInstance({ folder, disk, image: image.folder, savedState: image.state, hostPort: port });
+  const toHost = port === null ? null : await relay({ path: path.join(folder, 'host.sock') }, { host: '127.0.0.1', port });
+  await ask(folder, 'start');
+
+  const multipass = writeMultipass(instances);
+  const exec: Guest['exec'] = (script, { input = '', user = 'root' } = {}) => execIn(folder, script, input, user);
+  const must: Guest['must'] = async (script, options_) => {
+    const { exitCode, stdout, stderr } = await exec(script, options_);
+    if (exitCode !== 0) throw new Error(`in the guest, exit code ${exitCode}: ${script}\n${stdout}${stderr}`);
+    return stdout.trim();
+  };
+
+  return {
+    name,
+    instances,
+    githubUrl: port === null ? null : `http://${HOST_ADDRESS}:${port}`,
+    env: {
+      MULTIPASS: multipass,
+      VM_NAME: name,
+      ...(port !== null && { GITHUB_API_URL: `http://127.0.0.1:${port}`, GITHUB_SERVER_URL: `http://${HOST_ADDRESS}:${port}` }),
+    },
+    pid: instance.pid,
+    exec,
+    must,
+    multipass: (args, input = '') => runProgram(multipass, args, input),
+
+    state: () => ask(folder, 'state'),
+    start: () => ask(folder, 'start'),
+    stop: () => ask(folder, 'stop'),
+    powerCut: () => ask(folder, 'kill'),
+    reboot: () => ask(folder, 'reboot'),
+    suspend: () => ask(folder, 'suspend'),
+    freeze: () => ask(folder, 'freeze'),
+    thaw: () => ask(folder, 'thaw'),
+
+    setClock: async (offsetSeconds) => void (await must(`systemctl stop systemd-timesyncd && date --set @${Date.now() / 1000 + offsetSeconds}`)),
+    clockOffset: async () => {
+      const before = Date.now();
+      const guest = Number(await must('date +%s.%N'));
+      return guest - (before + Date.now()) / 2000;
+    },
+    ntp: {
+      setOffset: (offsetSeconds) => ask(folder, 'time-server', { answers: true, offsetSeconds }),
+      stop: () => ask(folder, 'time-server', { answers: false, offsetSeconds: 0 }),
+    },
+
+    processList: async () => (await must('ps -e -ww -o args=')).split('\n'),
+    sampleProcesses: () => sampleProcesses(folder),
+
+    close: async () => {
+      toHost?.close();
+      await instance.close();
+    },
+  };
+}
+
+async function execIn(folder: string, script: string, input: string, user: Command['user']): Promise<ExecResult> {
+  const cwd = user === 'root' ? '/root' : `/home/${user}`;
+  const { ended, output } = startIn(folder, { argv: ['/bin/bash', '-c', script], user, cwd, env: { ...ENVIRONMENT, HOME: cwd, USER: user } }, input);
+  return { exitCode: await ended, ...output() };
+}
+
+/** Watches by one process of its own in the guest; a process that lives shorter than its pause may be missed. */
+async function sampleProcesses(folder: string): Promise<{ stop(): Promise<string[]> }> {
+  const program = readFileSync(path.join(import.meta.dirname, 'sample-processes.cjs'), 'utf8');
+  const watcher = startIn(folder, { argv: ['node', '-e', program], user: 'root', cwd: '/', env: ENVIRONMENT }, null);
+  await watcher.firstOutput;
+  return {
+    stop: async () => {
+      watcher.endInput();
+      await watcher.ended;
+      return watcher
+        .output()
+        .stdout.split('\n')
+        .filter((line) => line !== '');
+    },
+  };
+}
+
+/** Input `null` leaves the standard input open. */
+function startIn(folder: string, command: Command, input: string | null) {
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  const { promise: firstOutput, resolve: haveOutput } = Promise.withResolvers<void>();
+  const out = (bytes: Buffer): void => {
+    stdout.push(bytes);
+    haveOutput();
+  };
+  const remote = runCommand(folder, command, { out, err: (bytes) => void stderr.push(bytes) });
+  if (input !== null) {
+    remote.input(Buffer.from(input));
+    remote.endInput();
+  }
+  return {
+    firstOutput,
+    endInput: () => remote.endInput(),
+    output: () => ({ stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() }),
+    ended: remote.ended.then((ending) => {
+      if (ending.kind === 'exited') return ending.code ?? 255;
+      throw new Error(ending.kind === 'lost' ? 'the guest was lost while a command ran in it' : ending.message);
+    }),
+  };
+}
+
+/** The command with its surroundings written in, so that it works whatever environment it is called with. */
+function writeMultipass(instances: string): string {
+  const file = path.join(instances, 'multipass');
+  const program = path.join(import.meta.dirname, 'multipass');
+  const script = `#!/bin/sh\nRUNWARD_TEST_GUESTS='${instances}' RUNWARD_TEST_NODE='${process.execPath}' exec '${program}' "$@"\n`;
+  writeFileSync(file, script, { mode: 0o755 });
+  return file;
+}
+
+function runProgram(program: string, args: readonly string[], input: string): Promise<ExecResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args);
+    const read = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (text: string) => (read[name] += text));
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ exitCode: code ?? 255, ...read }));
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
+  });
+}

@@ -65,7 +65,10 @@ export interface MainActivities {
   observeGitHub(input: { readonly target: RunnerTarget }): Promise<Answered<({ readonly kind: 'seen' } & GitHubObservation) | Limited>>;
   requestRegistrationToken(input: { readonly target: RunnerTarget }): Promise<Answered<TokenGranted | Limited>>;
   /** Whether the registration of this id still stands. */
-  findRegistration(input: { readonly target: RunnerTarget; readonly agentId: number }): Promise<Answered<{ readonly kind: 'seen'; readonly stands: boolean } | Limited>>;
+  findRegistration(input: {
+    readonly target: RunnerTarget;
+    readonly agentId: number;
+  }): Promise<Answered<{ readonly kind: 'seen'; readonly stands: boolean } | Limited>>;
   /** Polls until GitHub shows the runner of this id online, or until `deadline` (epoch milliseconds); looks once at least. */
   awaitOnline(input: {
     readonly target: RunnerTarget;
@@ -74,7 +77,10 @@ export interface MainActivities {
     readonly pollMs: number;
   }): Promise<Answered<{ readonly kind: 'online' | 'offline'; readonly runner: RegisteredRunner | null } | Limited>>;
   /** Who holds a lock; a lock whose holder is gone is ended. `asking` is the execution that asks. */
-  inspectLock(input: { readonly lockId: string; readonly asking: { readonly workflowId: string; readonly runId: string } }): Promise<LockState>;
+  inspectLock(input: {
+    readonly lockId: string;
+    readonly asking: { readonly workflowId: string; readonly runId: string };
+  }): Promise<LockState>;
   readLedger(input: { readonly ledgerId: string }): Promise<{ readonly entries: readonly LedgerEntry[] }>;
 }
 

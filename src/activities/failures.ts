@@ -60,7 +60,12 @@ export async function withMachineFailures<T>(call: () => Promise<T>): Promise<T>
       throw failure(error, { nonRetryable: FINAL_MACHINE_ERRORS.has(error.kind) });
     }
     if (error instanceof SealingError) {
-      throw ApplicationFailure.create({ type: 'SealingKey', message: error.message, nonRetryable: true, details: [{ attempt: activityInfo().attempt }] });
+      throw ApplicationFailure.create({
+        type: 'SealingKey',
+        message: error.message,
+        nonRetryable: true,
+        details: [{ attempt: activityInfo().attempt }],
+      });
     }
     throw error;
   }

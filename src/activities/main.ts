@@ -5,6 +5,7 @@ import type { RegisteredRunner } from '../domain/runner.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedRunner } from './contract.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
+import { observeGitHub } from './observe-github.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
 
 /** What the main queue's activities work with. */
@@ -28,15 +29,8 @@ export function createMainActivities({ github, sealing, resolveRunner }: MainDep
     async observeGitHub({ target }) {
       return attempted(() =>
         withGitHubFailures(async () => {
-          const { value: runner, githubTime } = await github.findRunner(target.scope, target.runner, cancellationSignal());
-          const busyNeighbours: string[] = [];
-          for (const neighbour of target.neighbours) {
-            const found = await github.findRunner(neighbour.scope, neighbour.runner, cancellationSignal());
-            if (found.value?.busy === true) {
-              busyNeighbours.push(`${neighbour.scope}/${neighbour.runner}`);
-            }
-          }
-          return { kind: 'seen' as const, observedAt: githubTime, runner, busyNeighbours };
+          const seen = await observeGitHub(github, target, cancellationSignal());
+          return { kind: 'seen' as const, ...seen };
         }),
       );
     },

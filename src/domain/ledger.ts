@@ -30,13 +30,18 @@ export function budgetRefusal(
   asked: { readonly scope: string; readonly runner: string; readonly now: number },
   budget: BudgetPolicy,
 ): string | null {
-  const ofRunner = entries.filter((entry) => entry.scope === asked.scope && entry.runner === asked.runner && entry.type === 'recoverRunner');
+  const ofRunner = entries.filter(
+    (entry) => entry.scope === asked.scope && entry.runner === asked.runner && entry.type === 'recoverRunner',
+  );
   const recent = ofRunner.filter((entry) => asked.now - entry.at < budget.withinMs);
   if (recent.length >= budget.recoveries) {
     return `${recent.length} recoveries of ${asked.runner} within ${budget.withinMs / 3_600_000} h: the budget is ${budget.recoveries}`;
   }
   const lastOutcomes = recent.slice(-budget.failuresInARow);
-  if (lastOutcomes.length === budget.failuresInARow && lastOutcomes.every((entry) => entry.outcome === 'failed' || entry.outcome === null)) {
+  if (
+    lastOutcomes.length === budget.failuresInARow &&
+    lastOutcomes.every((entry) => entry.outcome === 'failed' || entry.outcome === null)
+  ) {
     return `the last ${budget.failuresInARow} recoveries of ${asked.runner} failed: waiting for a person`;
   }
   return null;

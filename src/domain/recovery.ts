@@ -21,7 +21,12 @@ export type RecoveryDecision =
   | { readonly kind: 'impossible'; readonly why: string; readonly evidence: readonly string[] };
 
 /** `force` overrides busy and already healthy, nothing else. */
-export function decideRecovery(target: RunnerTarget, look: Look, policy: RecoveryPolicy, options: { readonly force: boolean }): RecoveryDecision {
+export function decideRecovery(
+  target: RunnerTarget,
+  look: Look,
+  policy: RecoveryPolicy,
+  options: { readonly force: boolean },
+): RecoveryDecision {
   const evidence = evidenceOf(look);
   const { github, machine } = look;
   if (!github.known) {
@@ -32,9 +37,17 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
   }
   switch (machine.value.state) {
     case 'missing':
-      return { kind: 'impossible', why: `there is no machine named ${target.machine} on host ${target.host}: check VM_NAME or the file's \`vm\``, evidence };
+      return {
+        kind: 'impossible',
+        why: `there is no machine named ${target.machine} on host ${target.host}: check VM_NAME or the file's \`vm\``,
+        evidence,
+      };
     case 'deleted':
-      return { kind: 'impossible', why: `machine ${target.machine} is deleted: bring it back with \`multipass recover ${target.machine}\``, evidence };
+      return {
+        kind: 'impossible',
+        why: `machine ${target.machine} is deleted: bring it back with \`multipass recover ${target.machine}\``,
+        evidence,
+      };
     case 'stopped':
     case 'suspended':
       return { kind: 'start-machine', evidence };
@@ -109,7 +122,10 @@ export function busyMachineReason(github: GitHubObservation, guest: GuestObserva
  * The rungs that make sense for what was seen, cheapest first. `re-register` always stands last: it is the six steps.
  * A rung whose goal holds already is left out.
  */
-export function planLadder(look: { readonly github: GitHubObservation; readonly machine: MachineObservation }, policy: Pick<RecoveryPolicy, 'driftThresholdMs'>): readonly Rung[] {
+export function planLadder(
+  look: { readonly github: GitHubObservation; readonly machine: MachineObservation },
+  policy: Pick<RecoveryPolicy, 'driftThresholdMs'>,
+): readonly Rung[] {
   const { github, machine } = look;
   const guest = machine.guest;
   const wanted = new Set<Rung>(['re-register']);

@@ -1,5 +1,12 @@
 /** The six steps of a recovery, in their only order. */
-export const RECOVERY_STEPS = ['time-sync', 'registration-token', 'config-cleanup', 'reconfigure', 'start-service', 'verify-online'] as const;
+export const RECOVERY_STEPS = [
+  'time-sync',
+  'registration-token',
+  'config-cleanup',
+  'reconfigure',
+  'start-service',
+  'verify-online',
+] as const;
 export type RecoveryStep = (typeof RECOVERY_STEPS)[number];
 
 export type StepStatus = 'done' | 'skipped' | 'failed';
@@ -15,7 +22,15 @@ export interface StepReport {
   readonly detail: string;
 }
 
-export type RecoveryOutcome = 'recovered' | 'already-healthy' | 'refused-busy' | 'refused-in-progress' | 'refused-budget' | 'refused-watching' | 'failed' | 'cancelled';
+export type RecoveryOutcome =
+  | 'recovered'
+  | 'already-healthy'
+  | 'refused-busy'
+  | 'refused-in-progress'
+  | 'refused-budget'
+  | 'refused-watching'
+  | 'failed'
+  | 'cancelled';
 
 /** Result of `recoverRunner`. */
 export interface RecoveryReport {

@@ -19,7 +19,11 @@ export interface NamespaceState {
  * Makes what every worker needs before it polls: an unregistered search attribute leaves a workflow running for ever.
  * Retention is set only where Runward owns the server (`ownedRetentionDays`), and read elsewhere.
  */
-export async function prepareNamespace(connection: Connection, namespace: string, ownedRetentionDays: number | null): Promise<NamespaceState> {
+export async function prepareNamespace(
+  connection: Connection,
+  namespace: string,
+  ownedRetentionDays: number | null,
+): Promise<NamespaceState> {
   await addSearchAttributes(connection, namespace);
   if (ownedRetentionDays !== null) {
     await connection.workflowService.updateNamespace({

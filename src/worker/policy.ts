@@ -23,7 +23,10 @@ export function recoveryPolicy(config: Pick<Config, 'budgets' | 'recovery'>): Re
     onlineWithinMs,
     limits: {
       ...base.limits,
-      github: timeoutsMs['registration-token'] === undefined ? base.limits.github : { ...base.limits.github, scheduleToClose: `${timeoutsMs['registration-token']}ms` },
+      github:
+        timeoutsMs['registration-token'] === undefined
+          ? base.limits.github
+          : { ...base.limits.github, scheduleToClose: `${timeoutsMs['registration-token']}ms` },
       act: roomFor(base.limits.act, longestActMs),
       verify: roomFor(base.limits.verify, onlineWithinMs),
     },

@@ -8,7 +8,9 @@ export function sealingKey(file: string): Buffer {
   const found = readKey(file) ?? makeKey(file);
   const key = Buffer.from(found.trim(), 'base64');
   if (key.length !== SEALING_KEY_BYTES) {
-    throw new Error(`${file} holds no sealing key (${SEALING_KEY_BYTES} bytes in base64): copy it from another host, or delete it to have a new one made`);
+    throw new Error(
+      `${file} holds no sealing key (${SEALING_KEY_BYTES} bytes in base64): copy it from another host, or delete it to have a new one made`,
+    );
   }
   return key;
 }

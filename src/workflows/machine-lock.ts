@@ -28,12 +28,19 @@ export async function holdMachine(): Promise<void> {
   await condition(() => released);
 }
 
-export type MachineLock = { readonly kind: 'locked'; readonly release: () => Promise<void> } | { readonly kind: 'held'; readonly holder: LockHolder | null };
+export type MachineLock =
+  | { readonly kind: 'locked'; readonly release: () => Promise<void> }
+  | { readonly kind: 'held'; readonly holder: LockHolder | null };
 
 /** Takes a machine's lock, waiting for another holder up to `waitMs`; `onWait` hears whom it waits for. */
 export async function lockMachine(
   machine: { readonly host: string; readonly machine: string },
-  asked: { readonly reason: string | null; readonly waitMs: number; readonly pollMs: number; readonly onWait: (holder: LockHolder | null) => void },
+  asked: {
+    readonly reason: string | null;
+    readonly waitMs: number;
+    readonly pollMs: number;
+    readonly onWait: (holder: LockHolder | null) => void;
+  },
 ): Promise<MachineLock> {
   const lockId = machineLockId(machine.host, machine.machine);
   const deadline = Date.now() + asked.waitMs;

@@ -3,10 +3,22 @@ import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
 import type { ActivityLimits, RecoveryPolicy } from '../domain/policy.ts';
 
 /** Limits of the first activity, which brings the policy that bounds all others. */
-const CONFIGURATION_LIMITS: ActivityLimits = { startToClose: '10s', heartbeat: '10s', scheduleToClose: '1h', retryInitial: '1s', retryMaximum: '10s' };
+const CONFIGURATION_LIMITS: ActivityLimits = {
+  startToClose: '10s',
+  heartbeat: '10s',
+  scheduleToClose: '1h',
+  retryInitial: '1s',
+  retryMaximum: '10s',
+};
 
 /** Limits of looks at Temporal itself. */
-const TEMPORAL_LIMITS: ActivityLimits = { startToClose: '10s', heartbeat: '10s', scheduleToClose: '1h', retryInitial: '1s', retryMaximum: '10s' };
+const TEMPORAL_LIMITS: ActivityLimits = {
+  startToClose: '10s',
+  heartbeat: '10s',
+  scheduleToClose: '1h',
+  retryInitial: '1s',
+  retryMaximum: '10s',
+};
 
 /** `summary` is the line that Temporal's UI shows. */
 export function configurationOptions(summary: string): ActivityOptions {

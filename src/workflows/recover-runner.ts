@@ -9,7 +9,18 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ActActivities, ActInput, ActRefusal, Answered, Limited, LockHolder, LookActivities, MainActivities, ResolvedRunner, TokenGranted } from '../activities/contract.ts';
+import type {
+  ActActivities,
+  ActInput,
+  ActRefusal,
+  Answered,
+  Limited,
+  LockHolder,
+  LookActivities,
+  MainActivities,
+  ResolvedRunner,
+  TokenGranted,
+} from '../activities/contract.ts';
 import { budgetRefusal, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
@@ -98,7 +109,9 @@ class Recovery {
         return this.#report(this.#refusal(decision));
       }
       if (this.#mode === 'watch') {
-        return this.#report(new Ended('refused-watching', `${this.#target.runner} needs a recovery, but Runward only watches (mode: watch)`));
+        return this.#report(
+          new Ended('refused-watching', `${this.#target.runner} needs a recovery, but Runward only watches (mode: watch)`),
+        );
       }
       return await this.#underLock();
     } catch (error) {
@@ -212,7 +225,10 @@ class Recovery {
       case 'refused-busy':
         return new Ended('refused-busy', busyText(this.#target.runner, decision.why));
       case 'look-again':
-        return new Ended('failed', `${decision.why}; nothing was touched. Look with \`multipass list\`, and restart the machine when its runners are idle`);
+        return new Ended(
+          'failed',
+          `${decision.why}; nothing was touched. Look with \`multipass list\`, and restart the machine when its runners are idle`,
+        );
       case 'impossible':
         return new Ended('failed', decision.why);
       case 'recover':
@@ -249,13 +265,20 @@ class Recovery {
     if (busy !== null) {
       throw new Ended('refused-busy', busyText(machine, busy));
     }
-    const act = await this.#act('time-sync', `set the clock of ${machine}, ${describeOffset(guest.clockOffsetMs)}`, this.#policy.deadlines.timeSyncMs, (acts, input) =>
-      acts.syncClock(input),
+    const act = await this.#act(
+      'time-sync',
+      `set the clock of ${machine}, ${describeOffset(guest.clockOffsetMs)}`,
+      this.#policy.deadlines.timeSyncMs,
+      (acts, input) => acts.syncClock(input),
     );
     if (Math.abs(act.offsetMs) >= this.#policy.driftThresholdMs) {
       throw new Ended('failed', `the clock of ${machine} is still ${describeOffset(act.offsetMs)} after a sync: check its time servers`);
     }
-    this.#board.end('time-sync', 'done', `${started}clock was ${describeOffset(guest.clockOffsetMs)}, now ${describeOffset(act.offsetMs)} (by ${act.source === 'ntp' ? 'its time server' : "the host's clock"})`);
+    this.#board.end(
+      'time-sync',
+      'done',
+      `${started}clock was ${describeOffset(guest.clockOffsetMs)}, now ${describeOffset(act.offsetMs)} (by ${act.source === 'ntp' ? 'its time server' : "the host's clock"})`,
+    );
   }
 
   async #takeFence(): Promise<void> {
@@ -291,8 +314,17 @@ class Recovery {
       if (github.runner?.busy === true && !this.#request.force) {
         throw new Ended('refused-busy', busyText(runner, 'GitHub calls the runner busy'));
       }
-      const act = await this.#act('config-cleanup', `stop the service of ${runner}, set its configuration aside`, this.#policy.deadlines.setAsideMs, (acts, input) =>
-        acts.setConfigurationAside({ ...input, force: this.#request.force, busyAskedAt, busyAnswerMaxAgeMs: this.#policy.busyAnswerMaxAgeMs }),
+      const act = await this.#act(
+        'config-cleanup',
+        `stop the service of ${runner}, set its configuration aside`,
+        this.#policy.deadlines.setAsideMs,
+        (acts, input) =>
+          acts.setConfigurationAside({
+            ...input,
+            force: this.#request.force,
+            busyAskedAt,
+            busyAnswerMaxAgeMs: this.#policy.busyAnswerMaxAgeMs,
+          }),
       );
       if (act.kind === 'ask-again') {
         continue;
@@ -339,8 +371,11 @@ class Recovery {
     let last = '';
     for (let tries = 1; tries <= this.#policy.serviceStarts; tries += 1) {
       this.#serviceStarts += 1;
-      const act = await this.#act(`${step}-${this.#serviceStarts}`, `install and start the service of ${this.#target.runner}`, this.#policy.deadlines.startServiceMs, (acts, input) =>
-        acts.startService(input),
+      const act = await this.#act(
+        `${step}-${this.#serviceStarts}`,
+        `install and start the service of ${this.#target.runner}`,
+        this.#policy.deadlines.startServiceMs,
+        (acts, input) => acts.startService(input),
       );
       if (act.kind === 'started') {
         return act.unit;
@@ -359,7 +394,9 @@ class Recovery {
     const agentId = this.#agentId;
     const github = proxyActivities<MainActivities>(verifyOptions(this.#policy, `verify-online: does GitHub show ${runner} online?`));
     const deadline = Date.now() + this.#policy.onlineWithinMs;
-    const seen = await this.#withinLimits(() => github.awaitOnline({ target: this.#target, agentId, deadline, pollMs: this.#policy.onlinePollMs }));
+    const seen = await this.#withinLimits(() =>
+      github.awaitOnline({ target: this.#target, agentId, deadline, pollMs: this.#policy.onlinePollMs }),
+    );
     if (seen.kind === 'offline') {
       const state = seen.runner === null ? 'no such runner' : seen.runner.status;
       throw new Ended(
@@ -374,7 +411,9 @@ class Recovery {
 
   async #discardAside(): Promise<string> {
     try {
-      await this.#act('discard', `delete what was set aside of ${this.#target.runner}`, this.#policy.deadlines.restoreMs, (acts, input) => acts.discardAside(input));
+      await this.#act('discard', `delete what was set aside of ${this.#target.runner}`, this.#policy.deadlines.restoreMs, (acts, input) =>
+        acts.discardAside(input),
+      );
       this.#aside = null;
       return '';
     } catch (error) {
@@ -423,7 +462,9 @@ class Recovery {
       return `The old registration ${agentId} is gone, so its configuration stays aside`;
     }
     this.#board.say('putting the old configuration back');
-    await this.#act('restore', `put the old configuration of ${runner} back`, this.#policy.deadlines.restoreMs, (acts, input) => acts.restoreConfiguration(input));
+    await this.#act('restore', `put the old configuration of ${runner} back`, this.#policy.deadlines.restoreMs, (acts, input) =>
+      acts.restoreConfiguration(input),
+    );
     await this.#serviceUp('leave');
     return 'The old configuration was put back and its service started';
   }
@@ -572,7 +613,9 @@ function busyText(what: string, why: string): string {
 }
 
 function holderText(holder: LockHolder | null): string {
-  return holder === null ? 'an unknown holder' : `${holder.type} ${holder.workflowId} (since ${holder.since}${holder.reason === null ? '' : `, ${holder.reason}`})`;
+  return holder === null
+    ? 'an unknown holder'
+    : `${holder.type} ${holder.workflowId} (since ${holder.since}${holder.reason === null ? '' : `, ${holder.reason}`})`;
 }
 
 /** The guest's tools are given ASCII only. */

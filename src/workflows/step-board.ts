@@ -19,7 +19,10 @@ export class StepBoard {
   /** `changed` is called after every change. */
   constructor(changed: () => void) {
     this.#rows = Object.fromEntries(
-      RECOVERY_STEPS.map((name): [RecoveryStep, Row] => [name, { status: 'waiting', attempts: 0, startedAt: null, durationMs: 0, detail: '' }]),
+      RECOVERY_STEPS.map((name): [RecoveryStep, Row] => [
+        name,
+        { status: 'waiting', attempts: 0, startedAt: null, durationMs: 0, detail: '' },
+      ]),
     ) as Record<RecoveryStep, Row>;
     this.#changed = changed;
   }
@@ -88,7 +91,9 @@ export class StepBoard {
 
   /** For Temporal's UI, which renders Markdown. */
   markdown(): string {
-    const rows = RECOVERY_STEPS.map((name) => `| ${name} | ${this.#rows[name].status} | ${this.#rows[name].detail.replaceAll('|', '\\|')} |`);
+    const rows = RECOVERY_STEPS.map(
+      (name) => `| ${name} | ${this.#rows[name].status} | ${this.#rows[name].detail.replaceAll('|', '\\|')} |`,
+    );
     return [`**${this.#doing}**`, '', '| step | status | |', '| --- | --- | --- |', ...rows].join('\n');
   }
 }

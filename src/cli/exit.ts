@@ -1,0 +1,16 @@
+// Composition root of the command; one file per verb. May import everything; nobody imports it.
+
+/** The command's exit codes, as the public interface fixes them; 128 + 2 is what shells expect of an interrupted command. */
+export const EXIT = { done: 0, bad: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** Ends the command with a message for the person: what failed, on what, and what to do. */
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure';
+  readonly exitCode: ExitCode;
+
+  constructor(exitCode: ExitCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.exitCode = exitCode;
+  }
+}

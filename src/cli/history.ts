@@ -1,0 +1,48 @@
+import { writeFileSync } from 'node:fs';
+import { formatDuration, parseDuration } from './durations.ts';
+import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
+import { print, printJson, say, type Invocation } from './invocation.ts';
+import { listOperations, type OperationSummary } from './operations.ts';
+import { withTemporal } from './temporal.ts';
+
+export interface HistoryFlags {
+  readonly runner: string | undefined;
+  readonly scope: string | undefined;
+  /** Text such as `30d`. */
+  readonly since: string;
+  readonly max: number;
+  /** A JSON file to write instead of printing. */
+  readonly export: string | undefined;
+  readonly json: boolean;
+}
+
+/** Lists past operations, newest first. */
+export async function history(flags: HistoryFlags, invocation: Invocation): Promise<ExitCode> {
+  const sinceMs = parseDuration(flags.since);
+  if (sinceMs === null) {
+    throw new CommandFailure(EXIT.usage, `--since takes a duration such as 12h or 30d, not "${flags.since}"`);
+  }
+  const operations = await withTemporal(invocation, ({ client }) =>
+    listOperations(client, { runner: flags.runner, scope: flags.scope, since: new Date(Date.now() - sinceMs), limit: flags.max }),
+  );
+  if (flags.export !== undefined) {
+    writeFileSync(flags.export, `${JSON.stringify({ operations }, null, 2)}\n`);
+    say(`Wrote ${operations.length} operations to ${flags.export}.`);
+  } else if (flags.json) {
+    printJson({ operations });
+  } else {
+    print(operations.length === 0 ? `No operations in the last ${flags.since}.` : operations.map(line).join('\n'));
+  }
+  return EXIT.done;
+}
+
+function line({ startedAt, type, runner, outcome, durationMs, workflowId }: OperationSummary): string {
+  return [
+    startedAt.slice(0, 19).replace('T', ' '),
+    type,
+    runner ?? '?',
+    outcome.padEnd(20),
+    formatDuration(durationMs).padEnd(10),
+    workflowId,
+  ].join('  ');
+}

@@ -1,0 +1,59 @@
+import { homedir } from 'node:os';
+import { styleText } from 'node:util';
+import type { Config } from '../config/config.ts';
+import { loadConfig, type ConfigFlags } from '../config/load.ts';
+import { ConfigError } from '../config/mistake.ts';
+import { findHome, type Surroundings } from '../config/paths.ts';
+import { CommandFailure, EXIT } from './exit.ts';
+
+/** What every verb is given: where it runs, and how it speaks. */
+export interface Invocation extends Surroundings {
+  /** Aborts at the first SIGINT or SIGTERM. */
+  readonly interrupted: AbortSignal;
+}
+
+export function invocationOf(interrupted: AbortSignal): Invocation {
+  return { env: process.env, cwd: process.cwd(), platform: process.platform, homedir: homedir(), interrupted };
+}
+
+/** The configuration with its warnings told, or every mistake at once and exit code 2. */
+export function readConfig(invocation: Invocation, flags: ConfigFlags): Config {
+  try {
+    const config = loadConfig({ ...invocation, flags });
+    for (const warning of config.warnings) {
+      say(`warning: ${warning}`);
+    }
+    return config;
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      throw new CommandFailure(EXIT.usage, error.message);
+    }
+    throw error;
+  }
+}
+
+/** The data folder, which also verbs that need no configuration read. */
+export function dataFolder(invocation: Invocation): string {
+  return findHome(invocation);
+}
+
+/** Progress and remarks go to standard error. */
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** The answer goes to standard output. */
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Colour on a terminal only; `NO_COLOR` is honoured. */
+export function styled(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
+  return styleText(style, text, { stream });
+}

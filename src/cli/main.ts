@@ -1,0 +1,250 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { ConfigFlags } from '../config/load.ts';
+import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
+import { parseDuration } from './durations.ts';
+import { invocationOf, say, type Invocation } from './invocation.ts';
+import { translateLegacyFlags } from './legacy-flags.ts';
+
+const VERSION = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+/** Verbs of the public interface that this version does not have yet. */
+const LATER_VERBS = [
+  'init',
+  'doctor',
+  'schedule',
+  'check',
+  'queue',
+  'cache',
+  'runner',
+  'service',
+  'logs',
+  'report',
+  'changes',
+  'dashboard',
+] as const;
+
+process.exitCode = await run(process.argv.slice(2));
+
+async function run(given: readonly string[]): Promise<ExitCode> {
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => interrupted.abort());
+  }
+  try {
+    const translation = translateLegacyFlags(given);
+    if (translation.kind === 'mistake') {
+      throw new CommandFailure(EXIT.usage, translation.message);
+    }
+    if (translation.say !== null) {
+      say(translation.say);
+    }
+    let exitCode: ExitCode = EXIT.done;
+    const program = commandLine(invocationOf(interrupted.signal), given.length === 0, (code) => {
+      exitCode = code;
+    });
+    await program.parseAsync([...translation.arguments], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return tell(error);
+  }
+}
+
+function tell(error: unknown): ExitCode {
+  if (error instanceof CommandFailure) {
+    say(error.message);
+    return error.exitCode;
+  }
+  if (error instanceof CommanderError) {
+    return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  }
+  say(`Runward failed unexpectedly: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  return EXIT.bad;
+}
+
+interface CommonFlags {
+  readonly config?: string;
+  readonly runner?: string;
+  readonly scope?: string;
+  readonly json?: boolean;
+}
+
+/** Verbs are imported when they are run: most of the start-up time is Temporal's. */
+function commandLine(invocation: Invocation, isBare: boolean, end: (code: ExitCode) => void): Command {
+  const program = new Command('runward')
+    .description('Keeps self-hosted GitHub Actions runners alive without harming them.')
+    .version(VERSION)
+    .exitOverride()
+    .showHelpAfterError('Run `runward --help` for the verbs and their flags.')
+    .helpCommand(false);
+
+  program
+    .command('up')
+    .description("everything for one machine: Temporal's server, its UI and the worker; Ctrl-C stops all")
+    .addOption(configOption())
+    .option('--watch-only', 'plan and tell, write nothing')
+    .action(async (flags: CommonFlags & { watchOnly?: boolean }) => {
+      const { up } = await import('./up.ts');
+      end(await up({ config: configFlags(flags) }, invocation));
+    });
+
+  program
+    .command('demo')
+    .description('the same against a make-believe GitHub and machine: breaks the runner and shows it being healed')
+    .addOption(
+      new Option('--break <how>', 'how the runner is broken; at random without it').choices([
+        'service',
+        'registration',
+        'clock',
+        'vm',
+        'config',
+        'listener',
+      ]),
+    )
+    .option('--keep', 'leave all running until Ctrl-C')
+    .option('--json', 'print the result as JSON')
+    .action(async (flags: { break?: string; keep?: boolean; json?: boolean }) => {
+      const { demo } = await import('./demo.ts');
+      end(await demo({ break: flags.break, keep: flags.keep === true, json: flags.json === true }, invocation));
+    });
+
+  program
+    .command('worker')
+    .description('a worker alone, for production')
+    .addOption(configOption())
+    .option('--host <name>', 'look after the machines of this host, and nothing else')
+    .option('--watch-only', 'plan and tell, write nothing')
+    .action(async (flags: CommonFlags & { host?: string; watchOnly?: boolean }) => {
+      const { worker } = await import('./worker.ts');
+      end(await worker({ config: configFlags(flags) }, invocation));
+    });
+
+  program
+    .command('status')
+    .description('what both sides say of the runners; reads only')
+    .addOption(configOption())
+    .option('--runner <name>', 'this runner alone')
+    .option('--scope <scope>', 'the runners of this repository or organisation')
+    .option('--json', 'print JSON')
+    .option('--watch', 'look again every five seconds')
+    .action(async (flags: CommonFlags & { watch?: boolean }) => {
+      const { status } = await import('./status.ts');
+      end(
+        await status(
+          { runner: flags.runner, scope: flags.scope, json: flags.json === true, watch: flags.watch === true, config: configFlags(flags) },
+          invocation,
+        ),
+      );
+    });
+
+  program
+    .command('recover')
+    .description('recover a runner now')
+    .addOption(configOption())
+    .option('--runner <name>', 'which runner; not needed where one is configured')
+    .option('--reason <text>', 'why, for the history')
+    .option('--force', 'also when it is busy or healthy')
+    .option('--dry-run', 'show what would be done, and write nothing')
+    .option('--wait <duration>', 'how long to wait for another operation on the machine', waitText, '10m')
+    .option('--no-wait', 'start it and return')
+    .option('--json', 'print the result as JSON')
+    .action(async (flags: CommonFlags & { reason?: string; force?: boolean; dryRun?: boolean; wait: string | false }) => {
+      const { recover } = await import('./recover.ts');
+      end(
+        await recover(
+          {
+            runner: flags.runner,
+            reason: flags.reason,
+            force: flags.force === true,
+            dryRun: flags.dryRun === true,
+            json: flags.json === true,
+            wait: flags.wait === false ? null : flags.wait,
+            config: configFlags(flags),
+          },
+          invocation,
+        ),
+      );
+    });
+
+  program
+    .command('history')
+    .description('past operations, newest first')
+    .option('--runner <name>', 'of this runner alone')
+    .option('--scope <scope>', 'of this repository or organisation alone')
+    .option('--since <duration>', 'how far back', '30d')
+    .option('--max <n>', 'at most so many', count, 100)
+    .option('--export <file>', 'write them to a JSON file')
+    .option('--json', 'print JSON')
+    .action(async (flags: CommonFlags & { since: string; max: number; export?: string }) => {
+      const { history } = await import('./history.ts');
+      end(
+        await history(
+          { runner: flags.runner, scope: flags.scope, since: flags.since, max: flags.max, export: flags.export, json: flags.json === true },
+          invocation,
+        ),
+      );
+    });
+
+  program
+    .command('explain')
+    .description('tell one operation: what broke, why it was sure, what it did, what came of it')
+    .argument('[operation]', 'a workflow id, or a runner for its newest operation')
+    .option('--last', 'the newest operation')
+    .option('--demo', "look into the demo's history")
+    .option('--json', 'print JSON')
+    .action(async (subject: string | undefined, flags: { last?: boolean; demo?: boolean; json?: boolean }) => {
+      const request = { subject, last: flags.last === true, json: flags.json === true };
+      if (flags.demo === true) {
+        const { explainDemo } = await import('./demo.ts');
+        end(await explainDemo(request, invocation));
+        return;
+      }
+      const { explain } = await import('./explain.ts');
+      end(await explain(request, invocation));
+    });
+
+  for (const verb of LATER_VERBS) {
+    program
+      .command(verb, { hidden: true })
+      .allowUnknownOption()
+      .argument('[rest...]')
+      .action(() => {
+        if (isBare) {
+          program.outputHelp({ error: true });
+          throw new CommandFailure(EXIT.usage, '\nName a verb: without one, `check` will run, which this version does not have yet.');
+        }
+        throw new CommandFailure(
+          EXIT.usage,
+          `\`runward ${verb}\` is not there yet in version ${VERSION}. Run \`runward --help\` for what is.`,
+        );
+      });
+  }
+  return program;
+}
+
+function configOption(): Option {
+  return new Option('--config <file>', 'configuration file');
+}
+
+function configFlags(flags: { config?: string; host?: string; watchOnly?: boolean }): ConfigFlags {
+  return {
+    ...(flags.config === undefined ? {} : { config: flags.config }),
+    ...(flags.host === undefined ? {} : { host: flags.host }),
+    ...(flags.watchOnly === true ? { mode: 'watch' as const } : {}),
+  };
+}
+
+function waitText(text: string): string {
+  if (parseDuration(text) === null) {
+    throw new InvalidArgumentError('Use a duration such as 90s, 10m or 1h.');
+  }
+  return text;
+}
+
+function count(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1) {
+    throw new InvalidArgumentError('Use a whole number from 1.');
+  }
+  return number;
+}

@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto';
+import type { WorkflowHandle } from '@temporalio/client';
+import { MAIN_QUEUE } from '../domain/names.ts';
+import { decideRecovery } from '../domain/recovery.ts';
+import { RECOVERY_STEPS, type RecoveryReport } from '../domain/report.ts';
+import { recoveryPolicy } from '../worker/policy.ts';
+import type { ConfigFlags } from '../config/load.ts';
+import { EXIT, type ExitCode } from './exit.ts';
+import { formatDuration } from './durations.ts';
+import { followOperation } from './follow.ts';
+import { print, printJson, readConfig, say, styled, type Invocation } from './invocation.ts';
+import { createLiveSteps } from './live-steps.ts';
+import { createPorts, lookAtRunner } from './look.ts';
+import { chosenRunners } from './runners.ts';
+import { withTemporal } from './temporal.ts';
+
+export interface RecoverFlags {
+  readonly runner: string | undefined;
+  readonly reason: string | undefined;
+  readonly force: boolean;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+  /** Text such as `10m`; `null` starts the recovery and returns. */
+  readonly wait: string | null;
+  readonly config: ConfigFlags;
+}
+
+/** Starts a recovery, shows its steps, and answers with its result. */
+export async function recover(flags: RecoverFlags, invocation: Invocation): Promise<ExitCode> {
+  if (flags.dryRun) {
+    return plan(flags, invocation);
+  }
+  return withTemporal(invocation, async ({ client }) => {
+    const runner = flags.runner ?? invocation.env['RUNNER_NAME'];
+    const workflowId = `recover/${runner ?? 'the-runner'}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`;
+    const handle = await client.workflow.start('recoverRunner', {
+      workflowId,
+      taskQueue: MAIN_QUEUE,
+      staticSummary: `recover ${runner ?? 'the runner'}, started by hand`,
+      args: [
+        {
+          ...(runner === undefined ? {} : { runner }),
+          reason: flags.reason ?? 'started by hand',
+          force: flags.force,
+          wait: flags.wait ?? '0s',
+        },
+      ],
+    });
+    const comeBack = `Look at it with \`runward explain ${workflowId}\`.`;
+    if (flags.wait === null) {
+      return answerStarted(flags, handle, comeBack);
+    }
+    say(`Recovery ${workflowId}`);
+    const steps = createLiveSteps();
+    try {
+      const report = await followOperation<RecoveryReport>({
+        client,
+        handle,
+        show: (progress) => steps.show(progress),
+        interrupted: invocation.interrupted,
+        comeBack,
+      });
+      steps.end();
+      answer(flags, workflowId, report);
+      return isGood(report) ? EXIT.done : EXIT.bad;
+    } finally {
+      steps.end();
+    }
+  });
+}
+
+function answerStarted(flags: RecoverFlags, handle: WorkflowHandle, comeBack: string): ExitCode {
+  if (flags.json) {
+    printJson({ workflowId: handle.workflowId });
+  } else {
+    print(`Started ${handle.workflowId}. ${comeBack}`);
+  }
+  return EXIT.done;
+}
+
+function answer(flags: RecoverFlags, workflowId: string, report: RecoveryReport): void {
+  if (flags.json) {
+    printJson({ workflowId, ...report });
+    return;
+  }
+  print(headline(report));
+  print(`More: runward explain ${workflowId}`);
+}
+
+/** The outcome in one line, coloured on a terminal. */
+export function headline(report: RecoveryReport): string {
+  const took = report.steps.reduce((sum, step) => sum + step.durationMs, 0);
+  const time = took === 0 ? '' : ` in ${formatDuration(took)}`;
+  return `${styled(isGood(report) ? 'green' : 'red', report.outcome)}${time}: ${report.summary}`;
+}
+
+export function isGood({ outcome }: Pick<RecoveryReport, 'outcome'>): boolean {
+  return outcome === 'recovered' || outcome === 'already-healthy';
+}
+
+/** Reads both sides and says what a recovery would do; writes nothing anywhere. */
+async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCode> {
+  const config = readConfig(invocation, flags.config);
+  const policy = recoveryPolicy(config);
+  const ports = createPorts(config);
+  const plans = [];
+  for (const target of chosenRunners(config, flags.runner, { single: true })) {
+    const look = await lookAtRunner(ports, target, invocation.interrupted);
+    const decision = decideRecovery(target, look, policy, { force: flags.force });
+    plans.push({
+      runner: target.runner,
+      scope: target.scope,
+      decision: decision.kind,
+      ...('why' in decision ? { why: decision.why } : {}),
+      evidence: decision.evidence,
+    });
+  }
+  if (flags.json) {
+    printJson({ dryRun: true, plans });
+    return EXIT.done;
+  }
+  for (const { runner, decision, evidence, why } of plans) {
+    print(`${runner}: ${decision}${why === undefined ? '' : `: ${why}`}`);
+    for (const line of evidence) {
+      print(`  ${line}`);
+    }
+    if (decision === 'recover' || decision === 'start-machine') {
+      print(`  would do: ${decision === 'start-machine' ? 'start the machine, then ' : ''}${RECOVERY_STEPS.join(' → ')}`);
+    }
+  }
+  return EXIT.done;
+}

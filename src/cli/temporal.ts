@@ -1,0 +1,57 @@
+import { Client, Connection } from '@temporalio/client';
+import { findTemporal, type TemporalAddress } from '../worker/temporal-address.ts';
+import { CommandFailure, EXIT } from './exit.ts';
+import { dataFolder, type Invocation } from './invocation.ts';
+
+/** A server on the same computer answers within milliseconds; one that is far needs a moment. */
+const CONNECT_TIMEOUT_MS = 5_000;
+
+export interface TemporalSession {
+  readonly client: Client;
+  readonly connection: Connection;
+  readonly address: TemporalAddress;
+}
+
+/** Runs `use` with a client; exit code 3 where Temporal does not answer. */
+export async function withTemporal<T>(invocation: Invocation, use: (session: TemporalSession) => Promise<T>): Promise<T> {
+  const address = temporalAddress(invocation);
+  const connection = await connect(address);
+  try {
+    return await use({ client: new Client({ connection, namespace: address.namespace }), connection, address });
+  } finally {
+    await connection.close();
+  }
+}
+
+export function temporalAddress(invocation: Invocation): TemporalAddress {
+  try {
+    return findTemporal(invocation.env, dataFolder(invocation));
+  } catch (error) {
+    throw new CommandFailure(EXIT.usage, `Temporal's environment configuration can't be used: ${messageOf(error)}`, error);
+  }
+}
+
+async function connect(address: TemporalAddress): Promise<Connection> {
+  try {
+    return await Connection.connect({ ...address.connectionOptions, connectTimeout: CONNECT_TIMEOUT_MS });
+  } catch (error) {
+    throw connectionFailure(address, error);
+  }
+}
+
+/** What a person is told where Temporal can't be reached; other errors stay what they are. */
+export function connectionFailure({ connectionOptions, source }: TemporalAddress, error: unknown): unknown {
+  const unreachable = /connect|unavailable|deadline/i.test(messageOf(error));
+  if (!unreachable || error instanceof CommandFailure) {
+    return error;
+  }
+  return new CommandFailure(
+    EXIT.unreachable,
+    `Temporal does not answer at ${connectionOptions.address} (from ${source}).\nStart it with \`runward up\`, or set TEMPORAL_ADDRESS to a server that runs.`,
+    error,
+  );
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,98 @@
+import { Connection } from '@temporalio/client';
+import { NativeConnection } from '@temporalio/worker';
+import { createSealing } from '../activities/sealing.ts';
+import type { ResolvedRunner } from '../activities/contract.ts';
+import type { Config } from '../config/config.ts';
+import { chooseRunner } from '../domain/choose-runner.ts';
+import { createGitHub } from '../github/github.ts';
+import { createTokenSource } from '../github/credentials.ts';
+import type { GitHubPort } from '../github/port.ts';
+import type { MachinePort } from '../machine/port.ts';
+import { createShellMachine } from '../machine/shell-machine.ts';
+import { createMultipass } from '../machine/transports/multipass.ts';
+import { prepareNamespace } from './namespace.ts';
+import { recoveryPolicy } from './policy.ts';
+import { sealingKey } from './sealing-key.ts';
+import type { TemporalAddress } from './temporal-address.ts';
+import { createWorkers, runWorkers, type WorkerParts } from './workers.ts';
+
+/** What a worker process is there for: everything, or the machines of one host alone. */
+export type WorkerRole = 'all' | 'host';
+
+export interface WorkerSettings {
+  readonly temporal: TemporalAddress;
+  readonly config: Config;
+  readonly role: WorkerRole;
+  /** Days that a server of Runward's own keeps histories; `null` leaves somebody else's server alone. */
+  readonly ownedRetentionDays: number | null;
+  /** Called once all workers poll. */
+  readonly onReady: (retentionDays: number | null) => void;
+}
+
+/** Runs the workers of this process until `stop` aborts. */
+export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSignal): Promise<void> {
+  const { config, temporal, role } = settings;
+  const machine = createMachine(config);
+  const main = role === 'host' ? null : { github: createGitHubOf(config), resolveRunner: runnerResolver(config) };
+  await runParts({ ...settings, main, host: { name: config.host, machine }, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
+}
+
+export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'workflowBundle'> {
+  readonly temporal: TemporalAddress;
+  readonly sealingKeyFile: string;
+  readonly ownedRetentionDays: number | null;
+  readonly onReady: (retentionDays: number | null) => void;
+}
+
+/** The same for ports that are there already, as the demo's are. */
+export async function runParts(settings: PartsSettings, stop: AbortSignal): Promise<void> {
+  const { temporal } = settings;
+  const retentionDays = await prepare(temporal, settings.ownedRetentionDays);
+  const connection = await NativeConnection.connect(temporal.connectionOptions);
+  try {
+    const workers = await createWorkers({
+      connection,
+      namespace: temporal.namespace,
+      main: settings.main,
+      host: settings.host,
+      sealing: createSealing(sealingKey(settings.sealingKeyFile)),
+      ...(settings.workflowBundle === undefined ? {} : { workflowBundle: settings.workflowBundle }),
+    });
+    const running = runWorkers(workers, stop);
+    settings.onReady(retentionDays);
+    await running;
+  } finally {
+    await connection.close();
+  }
+}
+
+async function prepare({ connectionOptions, namespace }: TemporalAddress, ownedRetentionDays: number | null): Promise<number | null> {
+  const connection = await Connection.connect(connectionOptions);
+  try {
+    return (await prepareNamespace(connection, namespace, ownedRetentionDays)).retentionDays;
+  } finally {
+    await connection.close();
+  }
+}
+
+export function createMachine(config: Config): MachinePort {
+  return createShellMachine(createMultipass({ file: config.multipass }));
+}
+
+export function createGitHubOf(config: Config): GitHubPort {
+  return createGitHub({ baseUrl: config.github.apiUrl, token: createTokenSource(config.github.credentials, config.github.apiUrl) });
+}
+
+/** Looks runners up for `resolveRunner`: whatever a person typed, the answer is a target or says what is allowed. */
+export function runnerResolver(config: Config): (runner: unknown) => ResolvedRunner | { readonly problem: string } {
+  const policy = recoveryPolicy(config);
+  return (runner) => {
+    if (runner !== undefined && runner !== null && typeof runner !== 'string') {
+      return {
+        problem: `runner must be a name, but is ${JSON.stringify(runner)}: choose one of ${config.runners.map((target) => target.runner).join(', ')}`,
+      };
+    }
+    const choice = chooseRunner(config.runners, runner ?? null);
+    return choice.kind === 'chosen' ? { target: choice.target, policy, mode: config.mode } : { problem: choice.message };
+  };
+}

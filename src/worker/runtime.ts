@@ -1,0 +1,26 @@
+import { DefaultLogger, Runtime, type LogEntry, type LogLevel } from '@temporalio/worker';
+
+/**
+ * Prepares the SDK's runtime once, before anything else of it. Signals stay with the caller: the SDK's own handler unhooks itself
+ * after the first signal, and a library that listens as well would end the process.
+ * Log lines are JSON on standard error.
+ */
+export function installRuntime(level: LogLevel): void {
+  Runtime.install({
+    shutdownSignals: [],
+    logger: new DefaultLogger(level, printJson),
+    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} } },
+  });
+}
+
+function printJson({ level, message, timestampNanos, meta }: LogEntry): void {
+  const time = new Date(Number(timestampNanos / 1_000_000n)).toISOString();
+  process.stderr.write(`${JSON.stringify({ time, level, message, ...meta }, plainErrors)}\n`);
+}
+
+function plainErrors(_key: string, value: unknown): unknown {
+  if (value instanceof Error) {
+    return { name: value.name, message: value.message, stack: value.stack };
+  }
+  return typeof value === 'bigint' ? value.toString() : value;
+}

@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest';
+import { budgetRefusal, enter, LEDGER_CAPACITY, type LedgerEntry } from '../../src/domain/ledger.ts';
+import { DEFAULT_RECOVERY_POLICY } from '../../src/domain/policy.ts';
+
+const { budgets } = DEFAULT_RECOVERY_POLICY;
+const HOUR = 3_600_000;
+const now = 100 * HOUR;
+
+function entry(replaced: Partial<LedgerEntry> = {}): LedgerEntry {
+  return {
+    at: now - HOUR,
+    type: 'recoverRunner',
+    scope: 'acme/kernel',
+    runner: 'r1',
+    trigger: 'check',
+    workflowId: 'w',
+    runId: 'r',
+    outcome: 'recovered',
+    ...replaced,
+  };
+}
+
+describe('a ledger', () => {
+  test('replaces the entry of the same run and keeps the newest', () => {
+    let entries: readonly LedgerEntry[] = [];
+    for (let count = 0; count < LEDGER_CAPACITY + 5; count += 1) {
+      entries = enter(entries, entry({ runId: `run-${count}`, outcome: null }));
+      entries = enter(entries, entry({ runId: `run-${count}` }));
+    }
+    expect(entries).toHaveLength(LEDGER_CAPACITY);
+    expect(entries.at(-1)?.runId).toBe(`run-${LEDGER_CAPACITY + 4}`);
+    expect(entries.every(({ outcome }) => outcome === 'recovered')).toBe(true);
+  });
+});
+
+describe('the budget of checks', () => {
+  const asked = { scope: 'acme/kernel', runner: 'r1', now };
+  const cases: readonly [string, readonly LedgerEntry[], RegExp | null][] = [
+    ['nothing so far', [], null],
+    ['two that worked', [entry(), entry()], null],
+    ['three within six hours', [entry(), entry(), entry()], /3 recoveries of r1 within 6 h: the budget is 3/],
+    ['three, one of them long ago', [entry({ at: now - 7 * HOUR }), entry(), entry()], null],
+    ['three of a neighbour', [entry({ runner: 'r2' }), entry({ runner: 'r2' }), entry({ runner: 'r2' })], null],
+    [
+      'three of a namesake elsewhere',
+      [entry({ scope: 'acme/other' }), entry({ scope: 'acme/other' }), entry({ scope: 'acme/other' })],
+      null,
+    ],
+    ['two failures in a row', [entry({ outcome: 'failed' }), entry({ outcome: 'failed' })], /the last 2 recoveries of r1 failed/],
+    ['one cut off, one failed', [entry({ outcome: null }), entry({ outcome: 'failed' })], /waiting for a person/],
+    ['a failure, then a success', [entry({ outcome: 'failed' }), entry()], null],
+    ['a success, then a failure', [entry(), entry({ outcome: 'failed' })], null],
+    [
+      'failures that are cooled down',
+      [entry({ outcome: 'failed', at: now - 7 * HOUR }), entry({ outcome: 'failed', at: now - 7 * HOUR })],
+      null,
+    ],
+  ];
+  test.each(cases)('%s', (_name, entries, refusal) => {
+    const answer = budgetRefusal(entries, asked, budgets);
+    if (refusal === null) {
+      expect(answer).toBeNull();
+    } else {
+      expect(answer).toMatch(refusal);
+    }
+  });
+});

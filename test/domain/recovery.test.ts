@@ -1,0 +1,210 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { DEFAULT_RECOVERY_POLICY as policy } from '../../src/domain/policy.ts';
+import { known, unknown } from '../../src/domain/reading.ts';
+import {
+  busyMachineReason,
+  busyReason,
+  decideRecovery,
+  describeOffset,
+  isHealthy,
+  planLadder,
+  type Look,
+} from '../../src/domain/recovery.ts';
+import { RUNGS } from '../../src/domain/report.ts';
+import { anyLook, github, guest, look, machine, target } from '../kit/observations.ts';
+
+const offline = { ...github().runner!, status: 'offline' };
+
+describe('what a recovery decides', () => {
+  const cases: readonly [name: string, look: Look, force: boolean, kind: string, why: RegExp][] = [
+    ['healthy on both sides', look(), false, 'already-healthy', /^/],
+    ['healthy, but forced', look(), true, 'recover', /^/],
+    [
+      'offline, service stopped',
+      look({
+        github: known(github({ runner: offline })),
+        machine: known(machine({ guest: known(guest({ service: { unit: 'u', state: 'inactive' }, listeners: 0 })) })),
+      }),
+      false,
+      'recover',
+      /^/,
+    ],
+    ['not registered', look({ github: known(github({ runner: null })) }), false, 'recover', /^/],
+    [
+      'online under another registration',
+      look({ machine: known(machine({ guest: known(guest({ registration: { agentId: 8, agentName: 'r1', url: '' } })) })) }),
+      false,
+      'recover',
+      /^/,
+    ],
+    ['two listeners', look({ machine: known(machine({ guest: known(guest({ listeners: 2 })) })) }), false, 'recover', /^/],
+    [
+      'clock two hours off',
+      look({ machine: known(machine({ guest: known(guest({ clockOffsetMs: 7_200_000 })) })) }),
+      false,
+      'recover',
+      /^/,
+    ],
+    [
+      'a job in the guest',
+      look({ github: known(github({ runner: offline })), machine: known(machine({ guest: known(guest({ workers: 1 })) })) }),
+      false,
+      'refused-busy',
+      /1 Runner\.Worker process in the guest/,
+    ],
+    [
+      'a job by GitHub alone',
+      look({ github: known(github({ runner: { ...offline, busy: true } })) }),
+      false,
+      'refused-busy',
+      /GitHub calls the runner busy/,
+    ],
+    ['a job, but forced', look({ github: known(github({ runner: { ...offline, busy: true } })) }), true, 'recover', /^/],
+    ['GitHub unknown', look({ github: unknown('503') }), false, 'impossible', /nothing was touched: 503/],
+    ['GitHub unknown, forced', look({ github: unknown('503') }), true, 'impossible', /503/],
+    ['machine unknown', look({ machine: unknown('no daemon') }), true, 'impossible', /no daemon/],
+    [
+      'machine missing',
+      look({ machine: known(machine({ state: 'missing', guest: unknown('not running') })) }),
+      false,
+      'impossible',
+      /no machine named m1/,
+    ],
+    [
+      'machine deleted',
+      look({ machine: known(machine({ state: 'deleted', guest: unknown('not running') })) }),
+      false,
+      'impossible',
+      /multipass recover m1/,
+    ],
+    [
+      'machine stopped',
+      look({ machine: known(machine({ state: 'stopped', guest: unknown('not running') })) }),
+      false,
+      'start-machine',
+      /^/,
+    ],
+    [
+      'machine suspended',
+      look({ machine: known(machine({ state: 'suspended', guest: unknown('not running') })) }),
+      false,
+      'start-machine',
+      /^/,
+    ],
+    [
+      'machine starting',
+      look({ machine: known(machine({ state: 'starting', guest: unknown('not running') })) }),
+      false,
+      'look-again',
+      /m1 is starting/,
+    ],
+    [
+      'machine in an unknown state',
+      look({ machine: known(machine({ state: 'unknown', guest: unknown('not running') })) }),
+      false,
+      'impossible',
+      /multipass info m1/,
+    ],
+    ['guest silent', look({ machine: known(machine({ guest: unknown('time-out') })) }), true, 'look-again', /does not answer: time-out/],
+  ];
+
+  test.each(cases)('%s', (_name, seen, force, kind, why) => {
+    const decision = decideRecovery(target(), seen, policy, { force });
+    expect(decision.kind).toBe(kind);
+    expect('why' in decision ? decision.why : '').toMatch(why);
+    expect(decision.evidence.length).toBeGreaterThan(0);
+  });
+
+  test('unknown never leads to an act, whatever else is seen and forced', () => {
+    fc.assert(
+      fc.property(anyLook, fc.boolean(), (seen, force) => {
+        const { kind } = decideRecovery(target(), seen, policy, { force });
+        if (kind === 'recover') {
+          return seen.github.known && seen.machine.known && seen.machine.value.guest.known && seen.machine.value.state === 'running';
+        }
+        return (
+          kind !== 'start-machine' ||
+          (seen.github.known && seen.machine.known && ['stopped', 'suspended'].includes(seen.machine.value.state))
+        );
+      }),
+    );
+  });
+
+  test('a busy runner is never recovered without force', () => {
+    fc.assert(
+      fc.property(anyLook, (seen) => {
+        const { kind } = decideRecovery(target(), seen, policy, { force: false });
+        if (kind !== 'recover' || !seen.github.known || !seen.machine.known || !seen.machine.value.guest.known) {
+          return true;
+        }
+        return seen.github.value.runner?.busy !== true && seen.machine.value.guest.value.workers === 0;
+      }),
+    );
+  });
+
+  test('a healthy runner is left alone without force, and only a healthy one', () => {
+    fc.assert(
+      fc.property(anyLook, (seen) => {
+        const { kind } = decideRecovery(target(), seen, policy, { force: false });
+        const healthy =
+          seen.github.known &&
+          seen.machine.known &&
+          seen.machine.value.state === 'running' &&
+          seen.machine.value.guest.known &&
+          isHealthy(seen.github.value, seen.machine.value.guest.value, policy);
+        return (kind === 'already-healthy') === healthy;
+      }),
+    );
+  });
+});
+
+test('who is busy is told by both sides', () => {
+  expect(busyReason(github(), guest())).toBeNull();
+  expect(busyReason(github({ runner: { ...offline, busy: true } }), guest({ workers: 2 }))).toBe(
+    '2 Runner.Worker processes in the guest; GitHub calls the runner busy',
+  );
+  expect(busyReason(github({ busyNeighbours: ['acme/kernel/r2'] }), guest({ workersOnMachine: 1 }))).toBeNull();
+  expect(busyMachineReason(github({ busyNeighbours: ['acme/kernel/r2'] }), guest({ workersOnMachine: 1 }))).toBe(
+    '1 Runner.Worker process on the machine; GitHub calls a neighbour busy: acme/kernel/r2',
+  );
+});
+
+describe('the ladder', () => {
+  const rungsFor = (replaced: Parameters<typeof guest>[0], registered = true): readonly string[] =>
+    planLadder({ github: github(registered ? {} : { runner: null }), machine: machine({ guest: known(guest(replaced)) }) }, policy);
+
+  test('climbs from the cheapest cure', () => {
+    expect(rungsFor({ service: { unit: 'u', state: 'inactive' } })).toEqual(['start-service', 'restart-service', 're-register']);
+    expect(rungsFor({ service: { unit: 'u', state: 'active' } })).toEqual(['restart-service', 're-register']);
+    expect(rungsFor({ clockOffsetMs: -7_200_000 })).toEqual(['fix-clock', 'restart-service', 're-register']);
+    expect(rungsFor({ service: { unit: null, state: 'missing' } })).toEqual(['re-register']);
+    expect(rungsFor({}, false)).toEqual(['re-register']);
+    expect(planLadder({ github: github(), machine: machine({ state: 'stopped', guest: unknown('not running') }) }, policy)).toEqual(RUNGS);
+    expect(planLadder({ github: github(), machine: machine({ guest: unknown('time-out') }) }, policy)).toEqual(['re-register']);
+  });
+
+  test('keeps its order, repeats no rung and ends with the six steps', () => {
+    fc.assert(
+      fc.property(anyLook, (seen) => {
+        if (!seen.github.known || !seen.machine.known) {
+          return true;
+        }
+        const rungs = planLadder({ github: seen.github.value, machine: seen.machine.value }, policy);
+        const places = rungs.map((rung) => RUNGS.indexOf(rung));
+        return rungs.at(-1) === 're-register' && places.every((place, index) => index === 0 || place > places[index - 1]!);
+      }),
+    );
+  });
+});
+
+test.each([
+  [0, 'right'],
+  [1_400, 'right'],
+  [13_000, '13 s ahead'],
+  [-13_000, '13 s behind'],
+  [7_200_000, '2 h 0 min ahead'],
+  [-300_000, '5 min behind'],
+])('an offset of %i ms reads "%s"', (offset, text) => {
+  expect(describeOffset(offset)).toBe(text);
+});

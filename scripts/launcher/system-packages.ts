@@ -1,0 +1,57 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+
+/** What became of the wish for packages: `null`, all are there; else why not, for people. */
+export type Unready = string | null;
+
+/** Finds the system packages of a list (one name a line) installed, or installs them where that is possible and allowed. */
+export async function bringInPackages(listFile: string, logFile: string, isAllowed: boolean): Promise<Unready> {
+  const wanted = readFileSync(listFile, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  if (!isDebianOrUbuntu()) return `its packages (${wanted.join(', ')}) are known for Debian and Ubuntu only`;
+  const missing = missingOf(wanted);
+  if (missing.length === 0) return null;
+  const command = `apt-get install --no-install-recommends ${missing.join(' ')}`;
+  if (process.getuid?.() !== 0) return `packages are missing; as root run: ${command}`;
+  if (!isAllowed && !(await agrees(command))) return `packages are missing; say --yes, or run: ${command}`;
+  return install(missing, logFile);
+}
+
+function isDebianOrUbuntu(): boolean {
+  if (!existsSync('/etc/os-release')) return false;
+  return /^(ID|ID_LIKE)=.*\b(debian|ubuntu)\b/m.test(readFileSync('/etc/os-release', 'utf8'));
+}
+
+function missingOf(wanted: readonly string[]): readonly string[] {
+  const query = spawnSync('dpkg-query', ['--show', '--showformat', '${Package} ${db:Status-Status}\n', ...wanted], { encoding: 'utf8' });
+  const lines = query.stdout.split('\n');
+  return wanted.filter((name) => !lines.includes(`${name} installed`));
+}
+
+async function agrees(command: string): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await prompt.question(`The guest tests need system packages. Run this now: ${command}? [y/N] `);
+  prompt.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+function install(missing: readonly string[], logFile: string): Unready {
+  process.stdout.write(`installing system packages: ${missing.join(' ')}\n`);
+  mkdirSync(dirname(logFile), { recursive: true });
+  writeFileSync(logFile, '');
+  const wait = ['-o', 'DPkg::Lock::Timeout=300'];
+  for (const words of [['update'], ['install', '--yes', '--no-install-recommends', ...missing]]) {
+    const run = spawnSync('apt-get', [...wait, ...words], {
+      encoding: 'utf8',
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    writeFileSync(logFile, run.stdout + run.stderr, { flag: 'a' });
+    if (run.status !== 0) return `apt-get ${words[0]} failed: ${run.stderr.trim().split('\n').at(-1)} (whole log: ${logFile})`;
+  }
+  return null;
+}

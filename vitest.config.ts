@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+
+import { defineConfig } from 'vitest/config';
+
+const TEMPORAL_CLI = 'scripts/launcher/temporal-cli.ts';
+
+const TEMPORAL = ['test/temporal/**/*.test.ts', 'test/replay/**/*.test.ts', 'test/e2e/**/*.test.ts'];
+const GUEST = ['test/guest/**/*.test.ts'];
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...TEMPORAL, ...GUEST],
+          testTimeout: 15_000,
+        },
+      },
+      {
+        test: {
+          name: 'temporal',
+          include: TEMPORAL,
+          globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'].filter(existsSync),
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'guest',
+          include: GUEST,
+          globalSetup: [TEMPORAL_CLI, 'test/kit/guest/setup.ts'].filter(existsSync),
+          fileParallelism: false,
+          // A guest without hardware virtualisation is slow, and slower on a busy machine.
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});

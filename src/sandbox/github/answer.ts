@@ -20,6 +20,11 @@ export function refuse(status: number, message: string, headers: Readonly<Record
   };
 }
 
+/** The body of a 422 without a list of errors. */
+export function refuseAsInvalid(message: string): Answer {
+  return { status: 422, body: { message, documentation_url: DOCUMENTATION } };
+}
+
 export function notFound(): Answer {
   return refuse(404, 'Not Found');
 }

@@ -1,7 +1,7 @@
 // The REST API: which endpoints there are, what permission each needs, and what it answers.
 
 import { verify } from 'node:crypto';
-import { notFound, paginate, refuse } from './answer.ts';
+import { notFound, paginate, refuse, refuseAsInvalid } from './answer.ts';
 import type { Answer } from './answer.ts';
 import { iso, repositoryJson, rootJson, runJson, runnerJson } from './shapes.ts';
 import type { ApiToken, App, Run, Runner, Scope, World } from './world.ts';
@@ -219,8 +219,8 @@ function oauthScopes(token: ApiToken | null): Record<string, string> {
 }
 
 function rateLimitJson(world: World, token: ApiToken | null, apiVersion: string): object {
-  const core = { ...rateOf(world, token), resource: 'core' };
-  const search = { limit: 30, remaining: 30, used: 0, reset: core.reset, resource: 'search' };
+  const core = rateOf(world, token);
+  const search = { limit: 30, remaining: 30, used: 0, reset: core.reset };
   return { resources: { core, search }, ...(apiVersion === '2022-11-28' ? { rate: core } : {}) };
 }
 
@@ -247,7 +247,7 @@ function getRunner({ world, scope, id }: Asked): Answer {
 function deleteRunner({ world, scope, id }: Asked): Answer {
   const runner = runnerOf(world, scope, id);
   if (!runner) return notFound();
-  if (world.busyShown(runner)) return refuse(422, `Runner "${runner.name}" is currently running a job and cannot be deleted.`);
+  if (world.busyShown(runner)) return refuseAsInvalid(`Runner "${runner.name}" is currently running a job and cannot be deleted.`);
   world.deleteRunner(runner);
   return { status: 204 };
 }

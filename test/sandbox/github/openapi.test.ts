@@ -1,0 +1,134 @@
+// Holds every kind of answer of the make-believe GitHub to GitHub's own OpenAPI description.
+
+import { Ajv } from 'ajv';
+import addFormats from 'ajv-formats';
+import { afterAll, expect, test } from 'vitest';
+import { startGitHub } from '../../../src/sandbox/github/server.ts';
+import { ask, type Answered, type AskOptions } from './ask.ts';
+import extract from './generated/openapi-extract.json' with { type: 'json' };
+import { signJwt } from './jwt.ts';
+
+type Endpoint = keyof typeof extract.answers;
+type Case = readonly [endpoint: Endpoint, request: string, status: number, options?: AskOptions];
+
+const github = await startGitHub({ repositories: ['octo/app', 'octo/old'], organizations: ['octo'] });
+afterAll(() => github.close());
+
+github.renameRepository('octo/old', 'octo/new');
+github.setRuns('octo/app', { queued: 1, completed: 1 });
+const app = github.addApp();
+const now = Math.floor(Date.now() / 1000);
+const jwt = signJwt({ iss: app.appId, iat: now - 60, exp: now + 60 }, app.privateKey);
+const idle = github.addRunner('octo/app', { name: 'idle', labels: ['bpf'] }).id;
+const busy = github.addRunner('octo/app', { name: 'busy', shown: { status: 'online', busy: true } }).id;
+const idleOfOrganization = github.addRunner('octo', { name: 'idle' }).id;
+const busyOfOrganization = github.addRunner('octo', { name: 'busy', shown: { status: 'online', busy: true } }).id;
+const runs = await ask<{ workflow_runs: { id: number }[] }>(github, 'GET /repos/octo/app/actions/runs');
+const [completed, queued] = runs.body.workflow_runs.map(({ id }) => id);
+
+const CASES: readonly Case[] = [
+  ['GET /', 'GET /', 200],
+  ['GET /versions', 'GET /versions', 200, { token: null }],
+  ['GET /rate_limit', 'GET /rate_limit', 200],
+  ['GET /repos/{owner}/{repo}', 'GET /repos/octo/app', 200],
+  ['GET /repos/{owner}/{repo}', 'GET /repos/octo/old', 301],
+  ['GET /repos/{owner}/{repo}', 'GET /repos/octo/missing', 404],
+  ['GET /repos/{owner}/{repo}/actions/runners', 'GET /repos/octo/app/actions/runners', 200],
+  ['GET /repos/{owner}/{repo}/actions/runners/{runner_id}', `GET /repos/octo/app/actions/runners/${idle}`, 200],
+  ['DELETE /repos/{owner}/{repo}/actions/runners/{runner_id}', `DELETE /repos/octo/app/actions/runners/${busy}`, 422],
+  ['DELETE /repos/{owner}/{repo}/actions/runners/{runner_id}', `DELETE /repos/octo/app/actions/runners/${idle}`, 204],
+  ['POST /repos/{owner}/{repo}/actions/runners/registration-token', 'POST /repos/octo/app/actions/runners/registration-token', 201],
+  ['POST /repos/{owner}/{repo}/actions/runners/remove-token', 'POST /repos/octo/app/actions/runners/remove-token', 201],
+  ['GET /repos/{owner}/{repo}/actions/runs', 'GET /repos/octo/app/actions/runs?status=queued', 200],
+  ['GET /repos/{owner}/{repo}/actions/runs/{run_id}', `GET /repos/octo/app/actions/runs/${queued}`, 200],
+  ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel', `POST /repos/octo/app/actions/runs/${queued}/cancel`, 202],
+  ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel', `POST /repos/octo/app/actions/runs/${completed}/cancel`, 409],
+  ['GET /orgs/{org}/actions/runners', 'GET /orgs/octo/actions/runners', 200],
+  ['GET /orgs/{org}/actions/runners/{runner_id}', `GET /orgs/octo/actions/runners/${busyOfOrganization}`, 200],
+  ['DELETE /orgs/{org}/actions/runners/{runner_id}', `DELETE /orgs/octo/actions/runners/${busyOfOrganization}`, 422],
+  ['DELETE /orgs/{org}/actions/runners/{runner_id}', `DELETE /orgs/octo/actions/runners/${idleOfOrganization}`, 204],
+  ['POST /orgs/{org}/actions/runners/registration-token', 'POST /orgs/octo/actions/runners/registration-token', 201],
+  ['POST /orgs/{org}/actions/runners/remove-token', 'POST /orgs/octo/actions/runners/remove-token', 201],
+  [
+    'POST /app/installations/{installation_id}/access_tokens',
+    `POST /app/installations/${app.installationId}/access_tokens`,
+    201,
+    { token: jwt },
+  ],
+  ['POST /app/installations/{installation_id}/access_tokens', `POST /app/installations/${app.installationId}/access_tokens`, 401],
+  ['POST /app/installations/{installation_id}/access_tokens', 'POST /app/installations/1/access_tokens', 404, { token: jwt }],
+];
+
+const BASIC_ERROR = { $ref: '#/definitions/basic-error' };
+
+/** Refusals that GitHub may give at any endpoint, and does not describe at each. */
+const REFUSALS: readonly (readonly [request: string, status: number, options?: AskOptions])[] = [
+  ['GET /repos/octo/app/actions/runners', 400, { headers: { 'x-github-api-version': '2020-01-01' } }],
+  ['GET /repos/octo/app/actions/runners', 401, { token: null }],
+  ['GET /repos/octo/app/actions/runners', 401, { token: 'wrong' }],
+  ['GET /repos/octo/app/actions/runners', 403, { token: github.addToken({ permissions: {} }) }],
+  ['GET /repos/octo/app/actions/runners', 403, { token: github.addToken({ limit: 0 }) }],
+  ['GET /repos/octo/app/actions/runners', 404, { token: github.addToken({ sees: [] }) }],
+  ['GET /repos/octo/app/actions/runners/1', 404],
+  ['GET /repos/octo/app/', 404],
+];
+
+test('every endpoint of the description is asked', () => {
+  expect(new Set(CASES.map(([endpoint]) => endpoint))).toEqual(new Set(Object.keys(extract.answers)));
+});
+
+for (const [endpoint, request, status, options] of CASES) {
+  test(`${request} answers ${status} as described`, async () => {
+    const described: Readonly<Record<string, object | null>> = extract.answers[endpoint];
+    expect(Object.keys(described)).toContain(String(status));
+    const answered = await ask(github, request, options);
+    expect(answered.status).toBe(status);
+    expect(deviations(described[status] ?? null, answered)).toEqual([]);
+  });
+}
+
+for (const [request, status, options] of REFUSALS) {
+  test(`${request} answers ${status} as any endpoint may`, async () => {
+    const answered = await ask(github, request, options);
+    expect(answered.status).toBe(status);
+    expect(deviations(BASIC_ERROR, answered)).toEqual([]);
+  });
+}
+
+test.each([401, 403, 404, 429, 500, 503])('on a bad day %i is answered as described', async (status) => {
+  const end = github.misbehave({ status });
+  const answered = await ask(github, 'GET /rate_limit');
+  end();
+  expect(answered.status).toBe(status);
+  expect(deviations(BASIC_ERROR, answered)).toEqual([]);
+});
+
+test('what GitHub does not describe is found', () => {
+  const label = { $ref: '#/definitions/runner-label' };
+  expect(deviations(label, { text: '{}', body: { name: 'bpf', type: 'custom' } })).toEqual([]);
+  expect(deviations(label, { text: '{}', body: { name: 'bpf', colour: 'red' } })).toMatchObject([
+    { params: { additionalProperty: 'colour' } },
+  ]);
+  expect(deviations(label, { text: '{}', body: { type: 'custom' } })).toMatchObject([{ params: { missingProperty: 'name' } }]);
+  expect(deviations(label, { text: '', body: undefined })).toHaveLength(1);
+  expect(deviations(null, { text: '{}', body: {} })).toHaveLength(1);
+});
+
+/** @param schema `null`: no content */
+function deviations(schema: object | null, { body, text }: Pick<Answered<unknown>, 'body' | 'text'>): readonly unknown[] {
+  if (schema === null) return text === '' ? [] : [`content where none is described: ${text}`];
+  const ajv = new Ajv({ allErrors: true, allowUnionTypes: true });
+  addFormats.default(ajv);
+  const validate = ajv.compile(closed({ ...schema, definitions: extract.definitions }) as object);
+  return validate(body) ? [] : (validate.errors ?? []);
+}
+
+/** The same schema without room for fields that it does not name. */
+function closed(schema: unknown): unknown {
+  if (typeof schema !== 'object' || schema === null) return schema;
+  if (Array.isArray(schema)) return schema.map(closed);
+  const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closed(value)]));
+  return 'properties' in schema && 'type' in schema && !('additionalProperties' in schema)
+    ? { ...inner, additionalProperties: false }
+    : inner;
+}

@@ -16,8 +16,8 @@ export interface Ports {
   readonly machine: MachinePort;
 }
 
-export function createPorts(config: Config): Ports {
-  return { github: createGitHubOf(config), machine: createMachine(config) };
+export function createPorts(config: Config, environment: NodeJS.ProcessEnv): Ports {
+  return { github: createGitHubOf(config), machine: createMachine(config, environment) };
 }
 
 /** Reads both sides in parallel; what can't be read is unknown, with the reason. */

@@ -102,7 +102,7 @@ export function isGood({ outcome }: Pick<RecoveryReport, 'outcome'>): boolean {
 async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCode> {
   const config = readConfig(invocation, flags.config);
   const policy = recoveryPolicy(config);
-  const ports = createPorts(config);
+  const ports = createPorts(config, invocation.env);
   const plans = [];
   for (const target of chosenRunners(config, flags.runner, { single: true })) {
     const look = await lookAtRunner(ports, target, invocation.interrupted);

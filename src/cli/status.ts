@@ -47,7 +47,7 @@ interface ScopeStatus {
 export async function status(flags: StatusFlags, invocation: Invocation): Promise<ExitCode> {
   const config = readConfig(invocation, flags.config);
   const scopes = chosenScopes(config, flags);
-  const ports = createPorts(config);
+  const ports = createPorts(config, invocation.env);
   const draw = createLogUpdate(process.stdout);
   for (;;) {
     const seen = await Promise.all(scopes.map((scope) => scopeStatus(config, ports, scope, flags, invocation)));

@@ -8,8 +8,8 @@ import { createGitHub } from '../github/github.ts';
 import { createTokenSource } from '../github/credentials.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { MachinePort } from '../machine/port.ts';
-import { createShellMachine } from '../machine/shell-machine.ts';
-import { createMultipass } from '../machine/transports/multipass.ts';
+import { ShellMachine } from '../machine/shell-machine.ts';
+import { MultipassTransport } from '../machine/transports/multipass.ts';
 import { prepareNamespace } from './namespace.ts';
 import { recoveryPolicy } from './policy.ts';
 import { sealingKey } from './sealing-key.ts';
@@ -32,7 +32,7 @@ export interface WorkerSettings {
 /** Runs the workers of this process until `stop` aborts. */
 export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSignal): Promise<void> {
   const { config, temporal, role } = settings;
-  const machine = createMachine(config);
+  const machine = createMachine(config, process.env);
   const main = role === 'host' ? null : { github: createGitHubOf(config), resolveRunner: runnerResolver(config) };
   await runParts({ ...settings, main, host: { name: config.host, machine }, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
@@ -75,12 +75,13 @@ async function prepare({ connectionOptions, namespace }: TemporalAddress, ownedR
   }
 }
 
-export function createMachine(config: Config): MachinePort {
-  return createShellMachine(createMultipass({ file: config.multipass }));
+/** `environment` is the Multipass client's; its certificate is found through `HOME`. */
+export function createMachine(config: Config, environment: NodeJS.ProcessEnv): MachinePort {
+  return new ShellMachine(new MultipassTransport({ multipass: config.multipass, environment: definedOnly(environment) }));
 }
 
-export function createGitHubOf(config: Config): GitHubPort {
-  return createGitHub({ baseUrl: config.github.apiUrl, token: createTokenSource(config.github.credentials, config.github.apiUrl) });
+export function createGitHubOf({ github: { apiUrl, credentials } }: Config): GitHubPort {
+  return createGitHub({ baseUrl: apiUrl, token: createTokenSource(credentials, { baseUrl: apiUrl }) });
 }
 
 /** Looks runners up for `resolveRunner`: whatever a person typed, the answer is a target or says what is allowed. */
@@ -95,4 +96,8 @@ export function runnerResolver(config: Config): (runner: unknown) => ResolvedRun
     const choice = chooseRunner(config.runners, runner ?? null);
     return choice.kind === 'chosen' ? { target: choice.target, policy, mode: config.mode } : { problem: choice.message };
   };
+}
+
+function definedOnly(environment: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

@@ -31,7 +31,9 @@ export type ActRefusal =
   /** An act of another operation is running in the guest. */
   | { readonly kind: 'refused-in-progress'; readonly holder: string };
 
-export type FenceTaken = { readonly kind: 'taken'; readonly fence: number } | { readonly kind: 'refused-in-progress'; readonly holder: string };
+export type FenceTaken =
+  | { readonly kind: 'taken'; readonly fence: number }
+  | { readonly kind: 'refused-in-progress'; readonly holder: string };
 
 export interface ClockSynced {
   readonly kind: 'synced';
@@ -74,13 +76,23 @@ export interface MachinePort {
   /** Whole machine. */
   syncClock(target: RunnerTarget, act: Act, call: CallContext): Promise<ClockSynced | ActRefusal>;
   /** Proves that no job runs, stops and uninstalls the runner's own service, and moves its configuration files aside. `force` overrides busy only. */
-  setConfigurationAside(target: RunnerTarget, act: Act, options: { readonly force: boolean }, call: CallContext): Promise<SetAside | ActRefusal>;
+  setConfigurationAside(
+    target: RunnerTarget,
+    act: Act,
+    options: { readonly force: boolean },
+    call: CallContext,
+  ): Promise<SetAside | ActRefusal>;
   /** Runs `config.sh`; one that is configured already under this name, with nothing left to set aside, is left as it is. */
   configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext): Promise<Configured | ActRefusal>;
   /** Installs the unit where it is missing, starts it where it is not active, and sees it stay active. */
   startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal>;
   /** Proves that no job runs, then stops the service, sees its listener gone, and starts it. */
-  restartService(target: RunnerTarget, act: Act, options: { readonly force: boolean }, call: CallContext): Promise<ServiceStarted | ActRefusal>;
+  restartService(
+    target: RunnerTarget,
+    act: Act,
+    options: { readonly force: boolean },
+    call: CallContext,
+  ): Promise<ServiceStarted | ActRefusal>;
   /** Puts the set-aside files back over whatever a failed configuration left. */
   restoreConfiguration(target: RunnerTarget, act: Act, call: CallContext): Promise<Restored | ActRefusal>;
   /** Deletes the set-aside files once they are not needed any more. */

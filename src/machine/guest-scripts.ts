@@ -1,0 +1,68 @@
+// What runs in the guest, read once from guest/*.sh, and the form in which it travels: one standard input for the driver and all that it receives.
+
+import { readFileSync } from 'node:fs';
+
+/** Steps, each a script of its own name. */
+export type Step = 'observe' | 'sync-clock' | 'set-aside' | 'configure' | 'start-service' | 'restart-service' | 'restore' | 'discard';
+
+const read = (name: string): Buffer => readFileSync(new URL(`guest/${name}.sh`, import.meta.url));
+
+const LIBRARY = read('lib');
+const RECORD = read('record');
+
+/** bash reads a compound command to its end before it runs any of it, so that a driver that was cut off runs nothing. */
+const DRIVER = Buffer.concat([Buffer.from('{\n'), read('driver'), Buffer.from('exit\n}\n')]);
+
+const STEPS = new Map<Step, Buffer>();
+
+function script(step: Step): Buffer {
+  const text = STEPS.get(step) ?? read(step);
+  STEPS.set(step, text);
+  return text;
+}
+
+/** Runs the driver of standard input in the guest. */
+export interface DriverCall {
+  readonly argv: readonly string[];
+  readonly input: Buffer;
+}
+
+/** Names and values, neither of which may hold a NUL. */
+export type Parameters = Readonly<Record<string, string>>;
+
+export function look(step: Step, parameters: Parameters): DriverCall {
+  return call(['look'], [LIBRARY, script(step), packed(parameters)]);
+}
+
+export function act(
+  step: Step,
+  act: { readonly key: string; readonly fence: number; readonly seconds: number; readonly attempt: string },
+  parameters: Parameters,
+  secret: string,
+): DriverCall {
+  const words = ['act', act.key, String(act.fence), String(act.seconds), act.attempt];
+  return call(words, [LIBRARY, script(step), RECORD, packed(parameters), Buffer.from(secret)]);
+}
+
+export function takeFence(holder: string): DriverCall {
+  return call(['fence-take'], [Buffer.from(holder)]);
+}
+
+export function cancel(key: string, attempt: string): DriverCall {
+  return call(['cancel', key, attempt], []);
+}
+
+function call(words: readonly string[], files: readonly Buffer[]): DriverCall {
+  return {
+    argv: ['sudo', '-n', '/bin/bash', '-s', '--', ...words, ...files.map((file) => String(file.length))],
+    input: Buffer.concat([DRIVER, ...files]),
+  };
+}
+
+function packed(parameters: Parameters): Buffer {
+  return Buffer.from(
+    Object.entries(parameters)
+      .map(([name, value]) => `${name}\0${value.replaceAll('\0', '')}\0`)
+      .join(''),
+  );
+}

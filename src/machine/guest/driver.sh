@@ -1,0 +1,220 @@
+#!/bin/bash
+# Runs as root in the guest, read whole from standard input before any of it runs: receives a step, and starts it under the guest's fence.
+#
+#   look       LIBRARY STEP PARAMETERS            runs a reading step at once
+#   act        KEY FENCE SECONDS ATTEMPT LIBRARY STEP RECORD PARAMETERS SECRET
+#                                                 runs a writing step as the unit runward-act, or waits for the one of the same KEY
+#   fence-take HOLDER                             gives an operation the next number of the fence
+#   cancel     KEY ATTEMPT                        ends the act of KEY, and keeps ATTEMPT from starting it
+#
+# What follows the driver on standard input is a file for each capital name after the verb's own words, given there by its length in bytes.
+# HOLDER is such a file too. Answers are `name=value` lines between `runward-answer` and `runward-end`; values of names that end in 64 are base64.
+set -euo pipefail
+export LC_ALL=C
+umask 077
+
+UNIT=runward-act.service
+STATE=/var/lib/runward # survives a reboot: the fence, and a record of each act
+RUN=/run/runward       # does not: what acts are started from
+KEPT_DAYS=7            # a retry comes within hours
+
+read -r received _ </proc/uptime
+folder=
+
+die() {
+  printf 'runward: %s\n' "$1" >&2
+  exit 1
+}
+
+# --- receiving -------------------------------------------------------------------------------------------------------------------------------
+
+# receive NAME LENGTH …: the files that follow on standard input, stored in a folder of their own; none of them is used unless all came whole.
+receive() {
+  local names=() lengths=() total=0 at=1 i
+  while [ $# -gt 0 ]; do
+    names+=("$1") lengths+=("$2")
+    total=$((total + $2))
+    shift 2
+  done
+  folder=$(mktemp -d "$RUN/act.XXXXXXXXXX")
+  trap 'rm -rf "$folder"' EXIT
+  cat >"$folder/all"
+  [ "$(stat -c %s "$folder/all")" -eq "$total" ] || die "received $(stat -c %s "$folder/all") bytes instead of $total: nothing was done"
+  for i in "${!names[@]}"; do
+    tail -c "+$at" "$folder/all" | head -c "${lengths[i]}" >"$folder/${names[i]}"
+    at=$((at + lengths[i]))
+  done
+  rm "$folder/all"
+  printf '%s\n' "$received" >"$folder/received"
+}
+
+# --- answering -------------------------------------------------------------------------------------------------------------------------------
+
+# answer NAME=VALUE …: the end of the driver's work. The guest's clock comes last, with the time that passed since the driver began.
+answer() {
+  local now elapsed
+  read -r now _ </proc/uptime
+  elapsed=$(((10#${now/./} - 10#${received/./}) * 10))
+  printf 'runward-answer\n'
+  printf '%s\n' "$@" "elapsedMs=$elapsed" "clockMs=$(date +%s%3N)" runward-end
+  exit 0
+}
+
+base64_end_of() {
+  if [ -f "$1" ]; then tail -c 65536 "$1" | base64 -w 0; fi
+}
+
+# --- the fence: all below is called with the lock held ---------------------------------------------------------------------------------------
+
+lock() {
+  exec 9>"$RUN/lock"
+  flock -w 30 9 || die 'the lock of the guest was not free within 30 s'
+}
+
+unlock() {
+  exec 9>&-
+}
+
+# KEY of the act that runs, or nothing. Never guesses: without an answer of systemd the driver ends. A missing unit reads like a finished
+# one, so what counts is whether a unit is loaded; one that has ended is unloaded at once, and until then no other can start.
+running_key() {
+  local shown
+  shown=$(systemctl show -p LoadState -p Description "$UNIT") || die 'systemd does not answer'
+  case $shown in
+    *LoadState=not-found*) ;;
+    *LoadState=loaded*) sed -n 's/^Description=//p' <<<"$shown" ;;
+    *) die "systemd does not know whether $UNIT runs: $shown" ;;
+  esac
+}
+
+# Sets number and holder; 0 and nothing on a guest that has none yet.
+read_fence() {
+  number=0 holder=
+  if [ -f "$STATE/fence" ]; then
+    { read -r number && read -r holder; } <"$STATE/fence" || true
+    [[ $number =~ ^[0-9]{1,15}$ ]] || number=0
+  fi
+}
+
+write_fence() {
+  printf '%s\n%s\n' "$1" "$2" >"$STATE/fence.new"
+  sync "$STATE/fence.new"
+  mv "$STATE/fence.new" "$STATE/fence"
+  sync "$STATE"
+}
+
+# The record of KEY: systemd's result, exit code and exit status.
+record_of() {
+  local record=
+  if [ -f "$STATE/act.$1/record" ]; then read -r record <"$STATE/act.$1/record" || true; fi
+  printf '%s\n' "$record"
+}
+
+start_act() {
+  local kept=$STATE/act.$key input=null
+  find "$STATE" -mindepth 1 -maxdepth 1 -name 'act.*' -mtime "+$KEPT_DAYS" -exec rm -rf {} +
+  find "$RUN" -mindepth 1 -maxdepth 1 -name 'cancelled.*' -mtime +0 -delete
+  find "$RUN" -mindepth 1 -maxdepth 1 -name 'act.*' -mtime +0 -exec rm -rf {} + # of a driver that was killed
+  rm -rf "$kept"
+  mkdir "$kept"
+  printf '%s %s\n' "$fence" "$key" >"$RUN/running"
+  if [ -s "$folder/secret" ]; then input=file:$folder/secret; fi
+  systemd-run -q --collect "--unit=$UNIT" "--description=$key" \
+    -p "RuntimeMaxSec=$seconds" -p TimeoutStopSec=5 -p "ExecStopPost=/bin/bash $folder/record.sh $kept $folder" \
+    -p "StandardInput=$input" -p "StandardOutput=file:$kept/output" -p "StandardError=file:$kept/errors" \
+    /bin/bash "$folder/step.sh" "$folder" 9>&-
+  trap - EXIT # the folder belongs to the act now, and goes with it
+}
+
+# --- verbs -----------------------------------------------------------------------------------------------------------------------------------
+
+look() {
+  receive lib.sh "$1" step.sh "$2" parameters "$3"
+  timeout 25 bash "$folder/step.sh" "$folder" >"$folder/output" </dev/null
+  answer kind=done "output64=$(base64_end_of "$folder/output")"
+}
+
+fence_take() {
+  receive holder "$1"
+  local taker running number holder
+  taker=$(tr -cd ' -~' <"$folder/holder")
+  lock
+  read_fence
+  running=$(running_key)
+  if [ -n "$running" ]; then
+    answer kind=refused-in-progress "holder64=$(printf '%s' "${holder:-$running}" | base64 -w 0)"
+  fi
+  write_fence "$((number + 1))" "$taker"
+  answer kind=taken "fence=$((number + 1))"
+}
+
+# Looks, and then either answers, starts, or waits and looks again. Only an act that this very driver started or waited for is answered with a
+# record of failure; for an older one the step is run again, since every step converges.
+act() {
+  key=$1 fence=$2 seconds=$3 attempt=$4
+  receive lib.sh "$5" step.sh "$6" record.sh "$7" parameters "$8" secret "$9"
+  local running='' started='' record number holder other
+  while true; do
+    lock
+    if [ -e "$RUN/cancelled.$attempt" ]; then answer kind=cancelled; fi
+    read_fence
+    if [ "$fence" -lt "$number" ]; then answer kind=refused-late "holder64=$(printf '%s' "$holder" | base64 -w 0)"; fi
+    running=$(running_key)
+    record=$(record_of "$key")
+    if [ -z "$running" ]; then
+      case $record in
+        'success exited 0') answer_record ;;
+        ?*) if [ -n "$started" ]; then answer_record; fi ;;
+        *) if [ -n "$started" ]; then die "the act ended without a record"; fi ;;
+      esac
+      if [ "$fence" -gt "$number" ]; then write_fence "$fence" "$key"; fi
+      start_act
+      running=$key
+    elif [ "$running" != "$key" ]; then
+      { read -r other _ <"$RUN/running"; } 2>/dev/null || other=
+      if [ "$other" != "$fence" ]; then
+        answer kind=refused-in-progress "holder64=$(printf '%s' "${holder:-$running}" | base64 -w 0)"
+      fi
+    fi
+    unlock
+    if [ "$running" = "$key" ]; then started=yes; fi
+    await_end "$running"
+  done
+}
+
+answer_record() {
+  answer kind=done "record=$record" "output64=$(base64_end_of "$STATE/act.$key/output")" "errors64=$(base64_end_of "$STATE/act.$key/errors")"
+}
+
+# Waits until the act of KEY has left systemd. A record is cheaper to see than the unit, so the unit is asked once every two seconds.
+await_end() {
+  local turn=0 running
+  while true; do
+    if [ -f "$STATE/act.$1/record" ] || [ $((turn % 10)) -eq 9 ]; then
+      running=$(running_key)
+      if [ "$running" != "$1" ]; then return 0; fi
+    fi
+    turn=$((turn + 1))
+    sleep 0.2
+  done
+}
+
+cancel() {
+  local running
+  lock
+  : >"$RUN/cancelled.$2"
+  running=$(running_key)
+  if [ "$running" = "$1" ]; then systemctl stop "$UNIT" 9>&-; fi
+  answer kind=cancelled
+}
+
+mkdir -p "$STATE" "$RUN"
+verb=${1:-}
+shift || true
+case $verb in
+  look) look "$@" ;;
+  act) act "$@" ;;
+  fence-take) fence_take "$@" ;;
+  cancel) cancel "$@" ;;
+  *) die "unknown verb '$verb'" ;;
+esac

@@ -1,0 +1,338 @@
+#!/bin/bash
+# Prelude of every step: parameters, answers, and what the steps share about one runner.
+#
+# A step is started as `bash STEP FOLDER` by root. It prints `name=value` lines (base64 under names that end in 64), and ends with
+#   0   its goal holds now
+#   75  it looked, did not reach the goal, and its lines say why; a retry runs it again
+#   *   it failed; its standard error says why
+set -euo pipefail
+export LC_ALL=C
+export SYSTEMD_PAGER='' SYSTEMD_COLORS=0
+umask 077
+
+STEP_FOLDER=$1
+OTHERWISE=75
+
+# --- parameters and answers ------------------------------------------------------------------------------------------------------------------
+
+declare -A given=()
+while IFS= read -r -d '' parameter && IFS= read -r -d '' value; do given[$parameter]=$value; done <"$STEP_FOLDER/parameters"
+
+say() {
+  printf '%s=%s\n' "$1" "$2"
+}
+
+say_text() {
+  say "${1}64" "$(printf '%s' "$2" | tail -c 4096 | base64 -w 0)"
+}
+
+fail() {
+  printf '%s\n' "$1" >&2
+  exit 1
+}
+
+# otherwise KIND EVIDENCE: ends the step with an answer other than its goal.
+otherwise() {
+  say kind "$1"
+  say_text evidence "$2"
+  exit "$OTHERWISE"
+}
+
+# --- time ------------------------------------------------------------------------------------------------------------------------------------
+
+# Seconds since boot, whole: no change of the clock moves them.
+uptime_now() {
+  local now
+  read -r now _ </proc/uptime
+  printf '%s\n' "${now%.*}"
+}
+
+# within SECONDS COMMAND …: repeats the command until it succeeds; fails when it never did.
+within() {
+  local until=$(($(uptime_now) + $1))
+  shift
+  until "$@"; do
+    if [ "$(uptime_now)" -ge "$until" ]; then return 1; fi
+    sleep 0.3
+  done
+}
+
+# --- the runner's directory ------------------------------------------------------------------------------------------------------------------
+
+# Where this runner's files are, and the same with every link resolved, as /proc shows it.
+directory=${given[directory]:-}
+home=$(readlink -f -- "$directory" || true)
+
+enter_directory() {
+  cd -- "$directory" || fail "no directory $directory in the guest; is it this machine's runner?"
+}
+
+# The files that make a runner count as configured, or as installed as a service; those that exist, one a line.
+configuration_files() {
+  local file
+  for file in .runner .runner_* .credentials .credentials_* .credential_store .service; do
+    if [ -e "$file" ] || [ -L "$file" ]; then printf '%s\n' "$file"; fi
+  done
+}
+
+# config.sh writes .runner last, after the credentials.
+is_configured() {
+  [ -s .runner ] && [ -s .credentials ]
+}
+
+# runner_field NAME FILE: a plain field of a .runner file.
+runner_field() {
+  if [ -f "$2" ]; then
+    head -c 65536 -- "$2" | tr -d '\r\n' | sed -n "s/.*\"$1\"[[:space:]]*:[[:space:]]*\"\{0,1\}\([^\",}]*\).*/\1/p"
+  fi
+}
+
+# --- the runner's processes ------------------------------------------------------------------------------------------------------------------
+
+# Processes of exactly this name, one a line.
+processes_named() {
+  local process name
+  for process in /proc/[0-9]*; do
+    { read -r name <"$process/comm"; } 2>/dev/null || continue
+    if [ "$name" = "$1" ]; then printf '%s\n' "${process#/proc/}"; fi
+  done
+}
+
+name_of() {
+  local name=
+  { read -r name <"/proc/$1/comm"; } 2>/dev/null || true
+  printf '%s\n' "$name"
+}
+
+parent_of() {
+  local stat='' parent=''
+  { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || true
+  read -r _ parent _ <<<"${stat##*) }"
+  printf '%s\n' "${parent:-0}"
+}
+
+# Whether a process was started from this runner's directory: by its program, its first argument, or where it works.
+is_of_runner() {
+  local program where first=
+  program=$(readlink "/proc/$1/exe" || true)
+  where=$(readlink "/proc/$1/cwd" || true)
+  { IFS= read -r -d '' first <"/proc/$1/cmdline"; } 2>/dev/null || true
+  case $program in "$home"/bin*/*) return 0 ;; esac
+  case $first in "$home"/bin*/* | "$directory"/bin*/*) return 0 ;; esac
+  case $where in "$home" | "$home"/bin*) return 0 ;; esac
+  return 1
+}
+
+# Listeners of this runner.
+listeners() {
+  local pid
+  for pid in $(processes_named Runner.Listener); do
+    if is_of_runner "$pid"; then printf '%s\n' "$pid"; fi
+  done
+}
+
+# workers runner|machine: workers that a listener started; one without a listener is a leftover and no job.
+workers() {
+  local pid parent
+  for pid in $(processes_named Runner.Worker); do
+    parent=$(parent_of "$pid")
+    if [ "$(name_of "$parent")" != Runner.Listener ]; then continue; fi
+    if [ "$1" = machine ] || is_of_runner "$parent"; then printf '%s\n' "$pid"; fi
+  done
+}
+
+# What keeps a listener of this runner alive: runsvc.sh and its node program, or run.sh.
+supervisors() {
+  local name pid arguments
+  for name in runsvc.sh run.sh run-helper.sh bash sh node MainThread; do
+    for pid in $(processes_named "$name"); do
+      if [ "$(readlink "/proc/$pid/cwd" || true)" != "$home" ]; then continue; fi
+      arguments=$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null || true)
+      case $arguments in
+        */RunnerService.js* | */runsvc.sh* | */run.sh* | */run-helper.sh*) printf '%s\n' "$pid" ;;
+      esac
+    done
+  done
+}
+
+# prove_idle runner|machine: ends the step where a job runs, unless it was told to go on.
+prove_idle() {
+  local found
+  if [ "${given[force]:-no}" = yes ]; then return 0; fi
+  found=$(workers "$1")
+  if [ -n "$found" ]; then
+    otherwise refused-busy "Runner.Worker runs on this $1 (process $(printf '%s' "$found" | tr '\n' ' ' | sed 's/ $//'))"
+  fi
+}
+
+# Ends what is left of this runner once its unit is stopped, supervisors first: they would start another listener.
+end_leftovers() {
+  local pid
+  for pid in $(supervisors); do kill -KILL "$pid" 2>/dev/null || true; done
+  for pid in $(listeners); do kill -INT "$pid" 2>/dev/null || true; done
+  if ! within 10 no_listener; then
+    for pid in $(listeners); do kill -KILL "$pid" 2>/dev/null || true; done
+    within 5 no_listener || fail "a Runner.Listener of $directory could not be ended (process $(listeners | tr '\n' ' '))"
+  fi
+}
+
+no_listener() {
+  [ -z "$(listeners)" ]
+}
+
+# --- the runner's service --------------------------------------------------------------------------------------------------------------------
+
+# Name of the runner's own unit: from .service, else from the svc.sh that config.sh made; nothing where neither names one.
+unit_name() {
+  local name=
+  if [ -f .service ]; then IFS= read -r name <.service || true; fi
+  if [ -z "$name" ] && [ -f svc.sh ]; then
+    name=$(sed -n 's/^SVC_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' svc.sh | sed -n 1p)
+    name=${name// /_}
+  fi
+  name=${name%$'\r'}
+  if [[ $name =~ ^[A-Za-z0-9:_.@-]+\.service$ ]]; then printf '%s\n' "$name"; fi
+}
+
+# Sets unit, and what systemd says of it: load, active, works_in, unit_file, invocation, active_for (seconds; nothing where not active).
+# A unit that works in another directory is another runner's, and counts as not loaded here.
+read_unit() {
+  local name value entered=0
+  unit=$(unit_name)
+  load=not-found active=inactive works_in='' unit_file='' invocation='' active_for=''
+  if [ -z "$unit" ]; then return 0; fi
+  while IFS='=' read -r name value; do
+    case $name in
+      LoadState) load=$value ;;
+      ActiveState) active=$value ;;
+      WorkingDirectory) works_in=${value#[!/]} ;;
+      # shellcheck disable=SC2034 # read by set-aside.sh
+      FragmentPath) unit_file=$value ;;
+      InvocationID) invocation=$value ;;
+      ActiveEnterTimestampMonotonic) entered=$value ;;
+    esac
+  done < <(systemctl show -p LoadState -p ActiveState -p WorkingDirectory -p FragmentPath -p InvocationID -p ActiveEnterTimestampMonotonic -- "$unit")
+  if [ "$load" = loaded ] && [ "$(readlink -f -- "$works_in")" != "$home" ]; then
+    load=foreign
+  elif [ "$active" = active ]; then
+    active_for=$(($(uptime_now) - entered / 1000000))
+  fi
+}
+
+is_loaded() {
+  [ "$load" = loaded ]
+}
+
+# What the service printed since its current or last start.
+journal() {
+  if [ -n "$invocation" ]; then
+    timeout 10 journalctl --no-pager -q -o cat -n 200 "_SYSTEMD_INVOCATION_ID=$invocation" || true
+  fi
+}
+
+has_said_it_started() {
+  case $(journal) in *'Started running service'*) return 0 ;; esac
+  return 1
+}
+
+is_at_rest() {
+  read_unit
+  case $active in inactive | failed) return 0 ;; esac
+  return 1
+}
+
+# Stops the runner's service and sees all of it gone. A service that was started a moment ago has no handler for the signal yet and would
+# hang for five minutes, so its own word that it runs is waited for; one that hangs all the same is helped by ending its processes.
+stop_service() {
+  read_unit
+  if [ "$load" = foreign ]; then fail "$unit works in $works_in and not in $directory: another runner's unit is left alone"; fi
+  if is_loaded && ! is_at_rest; then
+    if [ "${active_for:-60}" -lt 60 ]; then within 30 has_said_it_started || true; fi
+    systemctl stop --no-block -- "$unit"
+    if ! within 45 is_at_rest; then
+      end_leftovers
+      within 15 is_at_rest || fail "$unit did not stop; it is $active"
+    fi
+  fi
+  end_leftovers
+}
+
+# Starts the runner's unit, which is loaded, and watches it until one listener has lived for some seconds.
+start_service() {
+  local until listener seen='' since=0
+  if [ "$active" != active ]; then
+    if [ -n "$(workers runner)" ]; then otherwise refused-busy "a job runs on a listener outside of $unit"; fi
+    end_leftovers
+    systemctl start -- "$unit" || true
+  fi
+  until=$(($(uptime_now) + ${given[start_seconds]:-60}))
+  while [ "$(uptime_now)" -lt "$until" ]; do
+    read_unit
+    case $active in
+      active) ;;
+      activating | reloading) ;;
+      *) break ;;
+    esac
+    listener=$(listeners)
+    if [ "$listener" != "$seen" ]; then
+      seen=$listener since=$(uptime_now)
+    elif [ -n "$seen" ] && [ "$active" = active ] && [ $(($(uptime_now) - since)) -ge "${given[settle_seconds]:-5}" ]; then
+      say kind started
+      say unit "$unit"
+      return 0
+    fi
+    sleep 0.5
+  done
+  say unit "$unit"
+  say state "$active"
+  otherwise not-started "$(journal | tail -n 20)"
+}
+
+# --- set-aside files -------------------------------------------------------------------------------------------------------------------------
+
+# ASIDE holds one complete set of files that count as the old configuration; it is built as ASIDE.new, so that a cut-off move is gone on with.
+# In it, `unit` holds the unit file, `leftover` what a failed config.sh had left, and `restoring` says that files are being put back.
+ASIDE=.runward-aside
+
+# Root works in a directory that belongs to the runner's user: a link or a folder of somebody else is not followed.
+own_folder() {
+  if [ ! -e "$1" ] && [ ! -L "$1" ]; then mkdir -m 700 "$1"; fi
+  if [ -L "$1" ] || [ ! -d "$1" ] || [ ! -O "$1" ]; then fail "$directory/$1 is not a folder of root; move it away"; fi
+}
+
+# Names of the set-aside configuration files, one a line.
+aside_files() {
+  if [ -d "$ASIDE" ]; then (cd "$ASIDE" && configuration_files); fi
+}
+
+# move_files FOLDER: the configuration files of the current folder.
+move_files() {
+  local file
+  configuration_files | while IFS= read -r file; do mv -fT -- "$file" "$1/$file"; done
+}
+
+move_leftovers() {
+  own_folder "$ASIDE/leftover"
+  move_files "$ASIDE/leftover"
+}
+
+# Away with the set in one move: a half-deleted one would be taken for a whole.
+drop_aside() {
+  rm -rf "$ASIDE.old"
+  if [ -e "$ASIDE" ]; then mv -T -- "$ASIDE" "$ASIDE.old"; fi
+  rm -rf "$ASIDE.old"
+}
+
+# Second half of putting back, gone on with wherever it was cut off.
+finish_restoring() {
+  local file
+  (cd "$ASIDE" && move_files ..)
+  for file in "$ASIDE"/unit/*.service; do
+    if [ -f "$file" ]; then
+      mv -fT -- "$file" "/etc/systemd/system/${file##*/}"
+      systemctl daemon-reload
+      systemctl -q enable -- "${file##*/}"
+    fi
+  done
+  drop_aside
+}

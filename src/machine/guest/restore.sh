@@ -1,0 +1,20 @@
+#!/bin/bash
+# Puts the set-aside files back over whatever a failed configuration left. The service is not started.
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
+
+enter_directory
+files=
+if [ -e "$ASIDE" ]; then
+  own_folder "$ASIDE"
+  if [ ! -e "$ASIDE/restoring" ]; then
+    prove_idle runner
+    stop_service
+    move_leftovers
+    : >"$ASIDE/restoring"
+  fi
+  files=$(aside_files)
+  finish_restoring
+fi
+say kind restored
+say_text files "$files"

@@ -1,0 +1,35 @@
+#!/bin/bash
+# Proves that no job runs, stops and removes the runner's own service, and moves its configuration files aside.
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
+
+# remove_unit FOLDER: the unit file that svc.sh wrote goes aside too; one in another place was not written by it, and stays.
+remove_unit() {
+  read_unit
+  if ! is_loaded || [ "$unit_file" != "/etc/systemd/system/$unit" ]; then return 0; fi
+  systemctl -q disable -- "$unit"
+  own_folder "$1/unit"
+  mv -fT -- "$unit_file" "$1/unit/$unit"
+  systemctl daemon-reload
+}
+
+enter_directory
+if [ -e "$ASIDE/restoring" ]; then finish_restoring; fi
+prove_idle runner
+stop_service
+
+if [ -e "$ASIDE.new" ] || is_configured || [ ! -e "$ASIDE" ]; then
+  own_folder "$ASIDE.new"
+  remove_unit "$ASIDE.new"
+  move_files "$ASIDE.new"
+  drop_aside
+  mv -T -- "$ASIDE.new" "$ASIDE"
+else # a set from before is there, and the directory holds at most what a cut-off config.sh left
+  own_folder "$ASIDE"
+  remove_unit "$ASIDE"
+  move_leftovers
+fi
+
+say kind set-aside
+say agentId "$(runner_field agentId "$ASIDE/.runner")"
+say_text files "$(aside_files)"

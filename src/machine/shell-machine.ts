@@ -1,0 +1,339 @@
+// The machine port by shell: guest scripts under the guest's own fence, over any transport.
+
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { type Reading, known, unknown } from '../domain/reading.ts';
+import type { GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
+import type { Secret } from '../domain/secret.ts';
+import * as guest from './guest-scripts.ts';
+import {
+  type Act,
+  type ActRefusal,
+  type CallContext,
+  type ClockSynced,
+  type Configured,
+  type Discarded,
+  type FenceTaken,
+  MachineError,
+  type MachinePort,
+  type Restored,
+  type ServiceStarted,
+  type SetAside,
+} from './port.ts';
+import { evidenceOf } from './text.ts';
+import type { Transport } from './transport.ts';
+
+export interface ShellMachineTiming {
+  /** A look, with the login: its script ends itself after 25 s. */
+  readonly lookMs: number;
+  /** Taking the fence, or cancelling an act (which has 5 s to end). */
+  readonly shortMs: number;
+  /** How much longer than its act a call may take: login, the wait for the guest's lock, the end of the act. */
+  readonly slackMs: number;
+  /** How long a started service must live with one listener. */
+  readonly settleSeconds: number;
+  /** How long a started service may take until then. */
+  readonly startSeconds: number;
+  /** How long a time server may take to answer. */
+  readonly ntpSeconds: number;
+  /** How long the actions cache may be counted. */
+  readonly cacheSeconds: number;
+}
+
+const TIMING: ShellMachineTiming = {
+  lookMs: 45_000,
+  shortMs: 45_000,
+  slackMs: 60_000,
+  settleSeconds: 5,
+  startSeconds: 60,
+  ntpSeconds: 20,
+  cacheSeconds: 3,
+};
+
+const KEY = /^[A-Za-z0-9._:-]{1,120}$/;
+
+export class ShellMachine implements MachinePort {
+  readonly #transport: Transport;
+  readonly #timing: ShellMachineTiming;
+
+  constructor(transport: Transport, timing: Partial<ShellMachineTiming> = {}) {
+    this.#transport = transport;
+    this.#timing = { ...TIMING, ...timing };
+  }
+
+  state(machine: string, call: CallContext): Promise<MachineState> {
+    return this.#transport.state(machine, call);
+  }
+
+  start(machine: string, call: CallContext): Promise<void> {
+    return this.#transport.start(machine, call);
+  }
+
+  async observe(target: RunnerTarget, call: CallContext): Promise<MachineObservation> {
+    const observedAt = Date.now();
+    const state = await this.#transport.state(target.machine, call);
+    if (state !== 'running') return { observedAt, state, guest: unknown(`${target.machine} is ${state}`) };
+    return { observedAt, state, guest: await this.#look(target, call) };
+  }
+
+  async takeFence(machine: string, holder: string, call: CallContext): Promise<FenceTaken> {
+    const printable = holder.replace(/[^ -~]/g, '?').slice(0, 200);
+    const { answer } = await this.#drive('take the fence', machine, guest.takeFence(printable), this.#timing.shortMs, call);
+    return parsed(FENCE_TAKEN, answer, 'take the fence');
+  }
+
+  async syncClock(target: RunnerTarget, act: Act, call: CallContext): Promise<ClockSynced | ActRefusal> {
+    const { ntpSeconds } = this.#timing;
+    const ended = await this.#act('sync-clock', target, act, { host_ms: String(Date.now()), ntp_seconds: String(ntpSeconds) }, call);
+    if (ended.kind !== 'ended') return ended;
+    return { ...parsed(CLOCK_SYNCED, ended.output, 'sync-clock'), offsetMs: ended.clockOffsetMs };
+  }
+
+  async setConfigurationAside(
+    target: RunnerTarget,
+    act: Act,
+    options: { readonly force: boolean },
+    call: CallContext,
+  ): Promise<SetAside | ActRefusal> {
+    const ended = await this.#act('set-aside', target, act, { force: options.force ? 'yes' : 'no' }, call);
+    return ended.kind === 'ended' ? parsed(SET_ASIDE, ended.output, 'set-aside') : ended;
+  }
+
+  async configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext): Promise<Configured | ActRefusal> {
+    const { registrationUrl: url, runner: name, labels, group } = target;
+    const ended = await this.#act('configure', target, act, { url, name, labels: labels.join(','), group: group ?? '' }, call, token);
+    return ended.kind === 'ended' ? parsed(CONFIGURED, ended.output, 'configure') : ended;
+  }
+
+  async startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal> {
+    const ended = await this.#act('start-service', target, act, this.#patience(), call);
+    return ended.kind === 'ended' ? parsed(SERVICE_STARTED, ended.output, 'start-service') : ended;
+  }
+
+  async restartService(
+    target: RunnerTarget,
+    act: Act,
+    options: { readonly force: boolean },
+    call: CallContext,
+  ): Promise<ServiceStarted | ActRefusal> {
+    const ended = await this.#act('restart-service', target, act, { ...this.#patience(), force: options.force ? 'yes' : 'no' }, call);
+    return ended.kind === 'ended' ? parsed(SERVICE_STARTED, ended.output, 'restart-service') : ended;
+  }
+
+  async restoreConfiguration(target: RunnerTarget, act: Act, call: CallContext): Promise<Restored | ActRefusal> {
+    const ended = await this.#act('restore', target, act, {}, call);
+    return ended.kind === 'ended' ? parsed(RESTORED, ended.output, 'restore') : ended;
+  }
+
+  async discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal> {
+    const ended = await this.#act('discard', target, act, {}, call);
+    return ended.kind === 'ended' ? parsed(DISCARDED, ended.output, 'discard') : ended;
+  }
+
+  #patience(): guest.Parameters {
+    return { settle_seconds: String(this.#timing.settleSeconds), start_seconds: String(this.#timing.startSeconds) };
+  }
+
+  async #look(target: RunnerTarget, call: CallContext): Promise<Reading<GuestObservation>> {
+    const { lookMs, cacheSeconds } = this.#timing;
+    const parameters = { directory: target.directory, cache_seconds: String(cacheSeconds) };
+    try {
+      const { answer, clockOffsetMs } = await this.#drive('observe', target.machine, guest.look('observe', parameters), lookMs, call);
+      return known({ ...parsed(OBSERVED, linesOf(decode(answer['output64'])), 'observe'), clockOffsetMs });
+    } catch (error) {
+      if (error instanceof MachineError && error.kind !== 'tool-missing' && error.kind !== 'provider-unavailable') {
+        return unknown([error.message, error.evidence].filter((text) => text !== '').join(': '));
+      }
+      throw error;
+    }
+  }
+
+  /** Runs a writing step under the fence, waits for its end, and ends it in the guest when the call is aborted. */
+  async #act(
+    step: guest.Step,
+    target: RunnerTarget,
+    act: Act,
+    parameters: guest.Parameters,
+    call: CallContext,
+    secret?: Secret,
+  ): Promise<{ readonly kind: 'ended'; readonly output: Lines; readonly clockOffsetMs: number } | ActRefusal> {
+    if (!KEY.test(act.key)) throw new MachineError('protocol', `${step}: ${JSON.stringify(act.key)} is no key of an act`);
+    const seconds = Math.max(1, Math.ceil(act.deadlineMs / 1_000));
+    const attempt = randomUUID();
+    const own = { directory: target.directory, user: target.user, ...parameters };
+    const request = guest.act(step, { key: act.key, fence: act.fence, seconds, attempt }, own, secret?.reveal() ?? '');
+
+    const { answer, clockOffsetMs } = await this.#drive(step, target.machine, request, act.deadlineMs + this.#timing.slackMs, call).catch(
+      async (error: unknown) => {
+        if (call.signal.aborted) await this.#cancel(target.machine, act.key, attempt, call);
+        throw error;
+      },
+    );
+    const outcome = parsed(ACT_ANSWER, answer, step);
+    if (outcome.kind !== 'done') return outcome;
+
+    const output = linesOf(outcome.output);
+    if (outcome.record === 'success exited 0') return { kind: 'ended', output, clockOffsetMs };
+    if (outcome.record === 'exit-code exited 75') {
+      const refusal = BUSY.safeParse(output);
+      return refusal.success ? refusal.data : { kind: 'ended', output, clockOffsetMs };
+    }
+    const ending = outcome.record.startsWith('timeout ') ? `did not end within ${seconds} s` : `ended with ${outcome.record}`;
+    throw new MachineError('act-failed', `${step} on ${target.machine} ${ending}`, { evidence: evidenceOf(outcome.errors) });
+  }
+
+  /** The deadline in the guest stands behind this one, so a failure to cancel is no failure. */
+  async #cancel(machine: string, key: string, attempt: string, { heartbeat }: CallContext): Promise<void> {
+    const call = { heartbeat, signal: new AbortController().signal };
+    await this.#drive('cancel', machine, guest.cancel(key, attempt), this.#timing.shortMs, call).catch(() => {});
+  }
+
+  async #drive(
+    step: string,
+    machine: string,
+    request: guest.DriverCall,
+    deadlineMs: number,
+    call: CallContext,
+  ): Promise<{ readonly answer: Lines; readonly clockOffsetMs: number }> {
+    const before = Date.now();
+    const result = await this.#transport.exec(machine, { step, ...request, deadlineMs }, call);
+    const after = Date.now();
+
+    const answer = answerIn(result.stdout);
+    if (answer === null) {
+      const evidence = evidenceOf(result.stderr);
+      throw new MachineError('unreachable', `${step}: the guest of ${machine} gave no answer (exit code ${result.exitCode})`, { evidence });
+    }
+    const { clockMs, elapsedMs } = parsed(CLOCK, answer, step);
+    return { answer, clockOffsetMs: offset(clockMs, before + elapsedMs, after) };
+  }
+}
+
+/**
+ * Guest's clock minus host's clock. The guest read its clock at a moment between two of the host's; only what lies outside of them
+ * is certainly the clock's fault and not the way's.
+ */
+function offset(guestMs: number, earliest: number, latest: number): number {
+  if (guestMs < earliest) return guestMs - earliest;
+  return guestMs > latest ? guestMs - latest : 0;
+}
+
+type Lines = Readonly<Record<string, string>>;
+
+/** The driver's answer; what a client or a login printed around it is passed over. */
+function answerIn(stdout: string): Lines | null {
+  const answer = /^runward-answer\n(.*?)^runward-end$/ms.exec(stdout)?.[1];
+  return answer === undefined ? null : linesOf(answer);
+}
+
+function linesOf(text: string): Lines {
+  const lines: Record<string, string> = {};
+  for (const line of text.split('\n')) {
+    const at = line.indexOf('=');
+    if (at > 0) lines[line.slice(0, at)] = line.slice(at + 1);
+  }
+  return lines;
+}
+
+function decode(base64: string | undefined): string {
+  return Buffer.from(base64 ?? '', 'base64').toString('utf8');
+}
+
+function parsed<T>(schema: z.ZodType<T>, lines: Lines, step: string): T {
+  const result = schema.safeParse(lines);
+  if (result.success) return result.data;
+  throw new MachineError('protocol', `${step}: the guest's answer is not understood: ${z.prettifyError(result.error)}`);
+}
+
+const text64 = z.string().transform(decode);
+const names64 = text64.transform((text) => text.split('\n').filter((name) => name !== ''));
+const count = z.coerce.number().int().nonnegative();
+const orNull = (text: string): string | null => (text === '' ? null : text);
+
+const CLOCK = z.object({ clockMs: z.coerce.number().int(), elapsedMs: count });
+
+const REFUSED_IN_PROGRESS = z
+  .object({ kind: z.literal('refused-in-progress'), holder64: text64 })
+  .transform(({ kind, holder64 }) => ({ kind, holder: holder64 }));
+
+const FENCE_TAKEN = z.union([z.object({ kind: z.literal('taken'), fence: count }), REFUSED_IN_PROGRESS]);
+
+const ACT_ANSWER = z.union([
+  z
+    .object({ kind: z.literal('done'), record: z.string(), output64: text64, errors64: text64 })
+    .transform(({ kind, record, output64, errors64 }) => ({ kind, record, output: output64, errors: errors64 })),
+  z.object({ kind: z.literal('refused-late'), holder64: text64 }).transform(({ kind, holder64 }) => ({ kind, holder: holder64 })),
+  REFUSED_IN_PROGRESS,
+]);
+
+const BUSY = z
+  .object({ kind: z.literal('refused-busy'), evidence64: text64 })
+  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) }));
+
+const CLOCK_SYNCED = z.object({ kind: z.literal('synced'), source: z.enum(['ntp', 'host']) });
+
+const SET_ASIDE = z
+  .object({ kind: z.literal('set-aside'), agentId: z.string(), files64: names64 })
+  .transform(({ kind, agentId, files64 }) => ({ kind, agentId: /^\d+$/.test(agentId) ? Number(agentId) : null, files: files64 }));
+
+const CONFIGURED = z.union([
+  z.object({ kind: z.literal('configured'), agentId: count }),
+  z
+    .object({ kind: z.literal('not-configured'), exitCode: count, evidence64: text64 })
+    .transform(({ kind, exitCode, evidence64 }) => ({ kind, exitCode, evidence: evidenceOf(evidence64) })),
+]);
+
+const SERVICE_STARTED = z.union([
+  z.object({ kind: z.literal('started'), unit: z.string() }),
+  z
+    .object({ kind: z.literal('not-started'), unit: z.string(), state: z.string(), evidence64: text64 })
+    .transform(({ kind, unit, state, evidence64 }) => ({ kind, unit: orNull(unit), state, evidence: evidenceOf(evidence64) })),
+]);
+
+const RESTORED = z.object({ kind: z.literal('restored'), files64: names64 }).transform(({ kind, files64 }) => ({ kind, files: files64 }));
+const DISCARDED = z.object({ kind: z.literal('discarded'), files64: names64 }).transform(({ kind, files64 }) => ({ kind, files: files64 }));
+
+/** A `.runner` file, which begins with a byte order mark. One that can't be read counts as no configuration, as it does for the runner. */
+const registration = text64.transform((text) => {
+  try {
+    const { agentId, agentName, gitHubUrl } = RUNNER_FILE.parse(JSON.parse(text.replace(/^\uFEFF/, '')));
+    return { agentId, agentName, url: gitHubUrl ?? '' };
+  } catch {
+    return null;
+  }
+});
+
+const RUNNER_FILE = z.object({ agentId: z.number(), agentName: z.string(), gitHubUrl: z.string().optional() });
+
+const SERVICE_STATES = ['active', 'inactive', 'failed', 'activating', 'deactivating', 'reloading', 'missing'] as const;
+
+const OBSERVED = z
+  .object({
+    bootId: z.string().min(1),
+    unit: z.string(),
+    serviceState: z.enum(SERVICE_STATES),
+    workers: count,
+    workersOnMachine: count,
+    listeners: count,
+    runner64: registration.optional(),
+    version: z.string().optional(),
+    disk: z.string().regex(/^\d+% \d+$/),
+    cache: z.string().optional(),
+    runningAct: z.string(),
+  })
+  .transform((seen) => {
+    const [usedPercent = '', freeBytes = ''] = seen.disk.split('% ');
+    const [bytes, entries] = (seen.cache ?? '').split(' ');
+    return {
+      bootId: seen.bootId,
+      service: { unit: orNull(seen.unit), state: seen.serviceState },
+      workers: seen.workers,
+      workersOnMachine: seen.workersOnMachine,
+      listeners: seen.listeners,
+      registration: seen.runner64 ?? null,
+      installedVersion: orNull(seen.version ?? ''),
+      disk: { usedPercent: Number(usedPercent), freeBytes: Number(freeBytes) },
+      cache: entries === undefined ? null : { bytes: Number(bytes), entries: Number(entries) },
+      runningAct: orNull(seen.runningAct),
+    };
+  });

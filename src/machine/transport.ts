@@ -1,0 +1,34 @@
+import type { MachineState } from '../domain/runner.ts';
+import type { CallContext } from './port.ts';
+
+/** A command to run in a guest. */
+export interface RemoteCommand {
+  /** Names the call in errors and heartbeats. */
+  readonly step: string;
+  /** Program and arguments; each arrives in the guest as it is. */
+  readonly argv: readonly string[];
+  /** Standard input, less than 2 MiB; empty by default. */
+  readonly input?: Uint8Array;
+  /** How long the client may take. The command in the guest may outlive it. Milliseconds. */
+  readonly deadlineMs: number;
+}
+
+export interface RemoteResult {
+  /** The command's own exit code. */
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * The way to one provider's machines. Every method rejects with `MachineError`, or with the signal's reason once that is aborted.
+ * What was started in a guest outlives a call that is aborted or times out.
+ */
+export interface Transport {
+  /** Leaves the machine as it is; one that does not exist is `missing`. */
+  state(machine: string, call: CallContext): Promise<MachineState>;
+  /** Starts or resumes the machine and resolves once its guest answers. */
+  start(machine: string, call: CallContext): Promise<void>;
+  /** Only on a machine that is running: rejects with `not-running` otherwise, and does not start it. */
+  exec(machine: string, command: RemoteCommand, call: CallContext): Promise<RemoteResult>;
+}

@@ -1,0 +1,120 @@
+// What every transport must do, whatever the provider: run against each of them.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type CallContext, MachineError } from '../../src/machine/port.ts';
+import type { RemoteResult, Transport } from '../../src/machine/transport.ts';
+
+/** One machine behind a transport, which the suite starts and stops. */
+export interface TransportWorld {
+  readonly transport: Transport;
+  /** A machine with bash and coreutils, running at first. */
+  readonly machine: string;
+  /** Past the transport: makes the machine `stopped`. */
+  stop(): Promise<void>;
+  /** Past the transport: runs a script in the running machine and gives its trimmed standard output. */
+  look(script: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
+
+export function transportConformance(name: string, makeWorld: () => Promise<TransportWorld>): void {
+  describe(`transport ${name}`, () => {
+    let world: TransportWorld;
+    beforeAll(async () => {
+      world = await makeWorld();
+    });
+    afterAll(() => world.close());
+
+    const exec = (argv: readonly string[], input?: string, call = CALL): Promise<RemoteResult> =>
+      world.transport.exec(
+        world.machine,
+        { step: 'try', argv, deadlineMs: 60_000, ...(input === undefined ? {} : { input: Buffer.from(input) }) },
+        call,
+      );
+    const kindOf = async (call: Promise<unknown>): Promise<string> => {
+      const error = await call.then(
+        () => 'no error',
+        (reason: unknown) => reason,
+      );
+      return error instanceof MachineError ? error.kind : String(error);
+    };
+
+    it('sees a machine that runs, and one that does not exist', async () => {
+      expect(await world.transport.state(world.machine, CALL)).toBe('running');
+      expect(await world.transport.state('no-such-machine', CALL)).toBe('missing');
+    });
+
+    it('runs a command with its own exit code and both streams', async () => {
+      expect(await exec(['sh', '-c', 'cat; echo problem >&2; exit 7'], 'héllo\n')).toEqual({
+        exitCode: 7,
+        stdout: 'héllo\n',
+        stderr: 'problem\n',
+      });
+    });
+
+    it.each([0, 1, 2, 3, 4, 5, 127, 255])('gives exit code %d as it is, and runs the command once', async (code) => {
+      await world.look('rm -f /tmp/times');
+      expect((await exec(['sh', '-c', `echo >> /tmp/times; exit ${code}`])).exitCode).toBe(code);
+      expect(await world.look('wc -l < /tmp/times')).toBe('1');
+    });
+
+    it('passes arguments as they are', async () => {
+      const odd = ['a b', '$HOME', '`id`', "it's", '"', '', '*', 'line\nbreak', '--', 'ünïcode', '~', 'A=b'];
+      expect((await exec(['printf', '%s\\0', ...odd])).stdout.split('\0').slice(0, -1)).toEqual(odd);
+    });
+
+    it('takes an assignment for the name of a program', async () => {
+      expect((await exec(['A=b'])).exitCode).toBe(127);
+    });
+
+    it('brings a large input over whole', async () => {
+      const input = 'x'.repeat(1_500_000);
+      expect((await exec(['wc', '-c'], input)).stdout.trim()).toBe('1500000');
+    });
+
+    it('refuses an input that the way would cut', async () => {
+      expect(await kindOf(exec(['wc', '-c'], 'x'.repeat(2 * 1024 * 1024)))).toBe('protocol');
+    });
+
+    it('ends the input of a command that gets none', async () => {
+      expect((await exec(['cat'])).stdout).toBe('');
+    });
+
+    it('rejects with the reason of an aborted signal', async () => {
+      const controller = new AbortController();
+      const reason = new Error('because');
+      const running = exec(['sleep', '30'], '', { ...CALL, signal: controller.signal });
+      await sleep(300);
+      controller.abort(reason);
+      await expect(running).rejects.toBe(reason);
+    });
+
+    it('gives up a command at its deadline', async () => {
+      const late = world.transport.exec(world.machine, { step: 'try', argv: ['sleep', '30'], deadlineMs: 1_500 }, CALL);
+      expect(await kindOf(late)).toBe('unreachable');
+    });
+
+    it('runs nothing on a machine that does not exist, and does not start it', async () => {
+      expect(await kindOf(world.transport.exec('no-such-machine', { step: 'try', argv: ['true'], deadlineMs: 5_000 }, CALL))).toBe(
+        'machine-missing',
+      );
+      expect(await kindOf(world.transport.start('no-such-machine', CALL))).toBe('machine-missing');
+    });
+
+    it('leaves a stopped machine stopped when it is asked to run a command', async () => {
+      await world.stop();
+      expect(await world.transport.state(world.machine, CALL)).toBe('stopped');
+      expect(await kindOf(exec(['true']))).toBe('not-running');
+      expect(await world.transport.state(world.machine, CALL)).toBe('stopped');
+    });
+
+    it('starts a stopped machine until commands run in it, and leaves a running one as it is', async () => {
+      await world.transport.start(world.machine, CALL);
+      const boot = (await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout;
+      await world.transport.start(world.machine, CALL);
+      expect((await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout).toBe(boot);
+    });
+  });
+}

@@ -1,0 +1,215 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type CallContext, MachineError } from '../../../src/machine/port.ts';
+import { MultipassTransport } from '../../../src/machine/transports/multipass.ts';
+import { type FakeMultipass, type FakeRule, fakeMultipass } from '../../kit/fake-multipass/index.ts';
+
+const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
+const TIMING = { listMs: 5_000, startMs: 5_000, probeMs: 2_000, pauseMs: 10 };
+const SPINNER = '\u001B[2K\u001B[0A\u001B[0EStarting t1  \b-\b\\\b|\u001B[2K\u001B[0A\u001B[0E';
+
+let fake: FakeMultipass;
+let transport: MultipassTransport;
+beforeEach(() => {
+  fake = fakeMultipass([]);
+  transport = new MultipassTransport({ multipass: fake.path, environment: { PATH: '/usr/bin:/bin', HOME: '/home/me' }, timing: TIMING });
+});
+afterEach(() => fake.close());
+
+const listed = (...instances: readonly (readonly [name: string, state: string])[]): FakeRule => ({
+  args: ['list'],
+  stdout: JSON.stringify({ list: instances.map(([name, state]) => ({ name, state, ipv4: [], release: 'Ubuntu 24.04 LTS' })) }),
+});
+const answering = (exitCode: number, stdout = ''): FakeRule => ({ args: ['exec'], stdout, stderr: `\nrunward-exit ${exitCode}\n` });
+const commands = () => fake.calls().map(({ args }) => args[0]);
+const exec = (argv: readonly string[] = ['id', '-un']) => transport.exec('t1', { step: 'try', argv, deadlineMs: 2_000 }, CALL);
+
+async function failure(call: Promise<unknown>): Promise<MachineError> {
+  const error = await call.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof MachineError)) throw new Error(`expected a MachineError, got ${String(error)}`);
+  return error;
+}
+
+describe('state', () => {
+  it.each([
+    ['Running', 'running'],
+    ['Stopped', 'stopped'],
+    ['Suspended', 'suspended'],
+    ['Suspending', 'suspending'],
+    ['Starting', 'starting'],
+    ['Restarting', 'restarting'],
+    ['Delayed Shutdown', 'delayed shutdown'],
+    ['Unavailable', 'unavailable'],
+    ['Deleted', 'deleted'],
+    ['Unknown', 'unknown'],
+    ['Something New', 'unknown'],
+    ['Missing', 'unknown'],
+  ])('reads %s as %s', async (theirs, ours) => {
+    fake.script([listed(['other', 'Stopped'], ['t1', theirs])]);
+    expect(await transport.state('t1', CALL)).toBe(ours);
+  });
+
+  it('reads an instance that is not listed as missing', async () => {
+    fake.script([listed(['t10', 'Running'])]);
+    expect(await transport.state('t1', CALL)).toBe('missing');
+  });
+
+  it('asks nothing but the list, in the given environment', async () => {
+    fake.script([listed(['t1', 'Running'])]);
+    await transport.state('t1', CALL);
+    const [call, ...more] = fake.calls();
+    expect(more).toEqual([]);
+    expect(call?.args).toEqual(['list', '--format', 'json']);
+    expect(call?.env['HOME']).toBe('/home/me');
+    expect(call?.env['USER']).toBeUndefined();
+  });
+
+  it('says that the daemon is down', async () => {
+    fake.script([{ args: ['list'], exitCode: 2, stderr: 'list failed: cannot connect to the multipass socket\n' }]);
+    expect(await failure(transport.state('t1', CALL))).toMatchObject({
+      kind: 'provider-unavailable',
+      message: 'list instances: multipass exited 2; is its daemon running?',
+      evidence: 'list failed: cannot connect to the multipass socket',
+    });
+  });
+
+  it('says that the daemon does not answer', async () => {
+    fake.script([{ args: ['list'], hangs: true }]);
+    const slow = new MultipassTransport({ multipass: fake.path, environment: { PATH: '/usr/bin:/bin' }, timing: { listMs: 700 } });
+    expect((await failure(slow.state('t1', CALL))).kind).toBe('provider-unavailable');
+  });
+
+  it('says that multipass is not installed, and what to do', async () => {
+    const without = new MultipassTransport({ multipass: 'no-such-multipass', environment: { PATH: '/usr/bin:/bin' } });
+    const { kind, message } = await failure(without.state('t1', CALL));
+    expect(kind).toBe('tool-missing');
+    expect(message).toContain('install Multipass, or say by MULTIPASS where it is');
+  });
+
+  it.each(['', 'no JSON', '{}', '{"list": {}}', '{"list": [{"name": "t1"}]}'])('does not guess at %j', async (stdout) => {
+    fake.script([{ args: ['list'], stdout }]);
+    expect((await failure(transport.state('t1', CALL))).kind).toBe('protocol');
+  });
+});
+
+describe('exec', () => {
+  it('runs the command without directory mapping, past a `--`, with an end to its input', async () => {
+    fake.script([listed(['t1', 'Running']), answering(0, 'ubuntu\n')]);
+    expect(await exec()).toEqual({ exitCode: 0, stdout: 'ubuntu\n', stderr: '' });
+    const { args, stdin } = fake.calls()[1] ?? { args: [], stdin: null };
+    expect(args.slice(0, 6)).toEqual(['exec', '-n', 't1', '--', 'sh', '-c']);
+    expect(args.slice(-2)).toEqual(['id', '-un']);
+    expect(stdin).toBe('');
+  });
+
+  it.each(['Stopped', 'Suspended', 'Starting', 'Restarting', 'Suspending', 'Delayed Shutdown', 'Deleted', 'Unknown'])(
+    'never runs on an instance that is %s, which it would start',
+    async (state) => {
+      fake.script([listed(['t1', state]), answering(0)]);
+      const { kind, message } = await failure(exec());
+      expect(kind).toBe('not-running');
+      expect(message).toBe(`try: t1 is ${state.toLowerCase()}`);
+      expect(commands()).toEqual(['list']);
+    },
+  );
+
+  it.each([
+    { exitCode: 2, stderr: "exec failed: ssh connection failed: 'Timeout connecting to 10.0.0.2'\n" },
+    { exitCode: 255, stderr: '' },
+    { exitCode: 0, stderr: '' },
+    { exitCode: 0, stderr: 'runward-exit 0 and more\n' },
+  ])('takes no exit code of the client for one of the command: %o', async (rule) => {
+    fake.script([listed(['t1', 'Running']), { args: ['exec'], ...rule }]);
+    expect((await failure(exec())).kind).toBe('unreachable');
+  });
+
+  it('keeps what the command printed on standard error apart from its exit code', async () => {
+    fake.script([listed(['t1', 'Running']), { args: ['exec'], stderr: 'a\nrunward-exit 9\nb\n\nrunward-exit 3\n' }]);
+    expect(await exec()).toEqual({ exitCode: 3, stdout: '', stderr: 'a\nrunward-exit 9\nb\n' });
+  });
+
+  it('gives up a client that hangs', async () => {
+    fake.script([listed(['t1', 'Running']), { args: ['exec'], hangs: true }]);
+    const { kind, message } = await failure(exec());
+    expect(kind).toBe('unreachable');
+    expect(message).toContain('did not end within 2 s');
+  });
+});
+
+describe('start', () => {
+  it.each(['Stopped', 'Suspended', 'Delayed Shutdown'])('starts an instance that is %s and waits for its guest', async (state) => {
+    fake.script([
+      { ...listed(['t1', state]), times: 1 },
+      { ...listed(['t1', 'Starting']), times: 1 },
+      listed(['t1', 'Running']),
+      { args: ['start', 't1'], stdout: SPINNER },
+      { args: ['exec'], exitCode: 2, stderr: 'exec failed: ssh connection failed\n', times: 1 },
+      answering(0),
+    ]);
+    await transport.start('t1', CALL);
+    expect(commands().filter((command) => command !== 'list')).toEqual(['start', 'exec', 'exec']);
+  });
+
+  it('leaves a running instance as it is', async () => {
+    fake.script([listed(['t1', 'Running']), answering(0)]);
+    await transport.start('t1', CALL);
+    expect(commands()).not.toContain('start');
+  });
+
+  it('waits for one that is starting already', async () => {
+    fake.script([{ ...listed(['t1', 'Starting']), times: 2 }, listed(['t1', 'Running']), answering(0)]);
+    await transport.start('t1', CALL);
+    expect(commands()).not.toContain('start');
+  });
+
+  it.each([
+    ['Deleted', 'machine-missing', 'multipass recover t1'],
+    ['Unknown', 'unreachable', 'multipass stop t1'],
+    ['Unavailable', 'provider-unavailable', 'zone'],
+  ])('says what to do about an instance that is %s, and does nothing', async (state, kind, advice) => {
+    fake.script([listed(['t1', state])]);
+    const error = await failure(transport.start('t1', CALL));
+    expect(error.kind).toBe(kind);
+    expect(error.message).toContain(advice);
+    expect(commands()).toEqual(['list']);
+  });
+
+  it('says that there is no such instance', async () => {
+    fake.script([listed(['other', 'Running'])]);
+    expect(await failure(transport.start('t1', CALL))).toMatchObject({ kind: 'machine-missing' });
+  });
+
+  it("tells Multipass's own words without its spinner", async () => {
+    fake.script([
+      listed(['t1', 'Stopped']),
+      { args: ['start'], exitCode: 2, stdout: SPINNER, stderr: `${SPINNER}start failed: cannot start\n` },
+    ]);
+    const error = await failure(transport.start('t1', CALL));
+    expect(error.kind).toBe('unreachable');
+    expect(error.evidence.endsWith('start failed: cannot start')).toBe(true);
+    expect(error.evidence).not.toContain('\u001B');
+  });
+
+  it('ends at its deadline where the guest never answers, with the last reason', async () => {
+    fake.script([listed(['t1', 'Running']), { args: ['exec'], exitCode: 2, stderr: 'exec failed: ssh connection failed\n' }]);
+    const hasty = new MultipassTransport({
+      multipass: fake.path,
+      environment: { PATH: '/usr/bin:/bin' },
+      timing: { ...TIMING, startMs: 2_000 },
+    });
+    const { kind, message, evidence } = await failure(hasty.start('t1', CALL));
+    expect(kind).toBe('unreachable');
+    expect(message).toBe('start t1: its guest did not answer within 2 s');
+    expect(evidence).toContain('ssh connection failed');
+  });
+
+  it('rejects with the reason of an aborted signal', async () => {
+    fake.script([listed(['t1', 'Starting'])]);
+    const reason = new Error('because');
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(reason), 300);
+    await expect(transport.start('t1', { ...CALL, signal: controller.signal })).rejects.toBe(reason);
+  });
+});

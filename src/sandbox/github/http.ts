@@ -60,9 +60,10 @@ export async function answerHttp(site: Site, request: IncomingMessage, response:
     const received = await receive(site.world, request, gone.signal);
     const answer = await decide(site, received);
     return gone.signal.aborted ? null : send(site.world, received, answer, response);
-  } catch (error) {
+  } catch {
     if (gone.signal.aborted) return null;
-    throw error;
+    response.writeHead(500).end();
+    return 500;
   }
 }
 

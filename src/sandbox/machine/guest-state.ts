@@ -1,0 +1,54 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+
+/** The files `.runner` and `.credentials` that config.sh writes. */
+const configuration = z.object({ agentId: z.int(), agentName: z.string(), url: z.string(), credential: z.string() });
+
+const installedRunner = z.object({
+  configuration: configuration.nullable(),
+  /** What a recovery has set aside, be it nothing; `null`: no recovery is under way. */
+  aside: z.object({ configuration: configuration.nullable(), unit: z.string().nullable() }).nullable(),
+  /** The unit that svc.sh installed; `null` without one. */
+  unit: z.object({ name: z.string(), state: z.enum(['active', 'inactive', 'failed']) }).nullable(),
+  /** The job that runs; `endsAt` in epoch milliseconds by the host's clock. */
+  job: z.object({ id: z.int(), name: z.string(), endsAt: z.number() }).nullable(),
+});
+
+const machine = z.object({
+  state: z.enum(['running', 'stopped', 'suspended', 'starting']),
+  bootId: z.string(),
+  /** Guest's clock minus host's clock. */
+  clockOffsetMs: z.number(),
+  fence: z.object({ number: z.int(), holder: z.string() }),
+  /** Results of acts that succeeded, by key. */
+  records: z.record(z.string(), z.looseObject({ kind: z.string() })),
+  /** By directory. */
+  runners: z.record(z.string(), installedRunner),
+});
+
+const machines = z.record(z.string(), machine);
+
+export type Configuration = z.infer<typeof configuration>;
+export type InstalledRunner = z.infer<typeof installedRunner>;
+export type Machine = z.infer<typeof machine>;
+export type Machines = z.infer<typeof machines>;
+
+/** The machines that a file remembers; none where there is no file yet. */
+export function readMachines(file: string): Machines {
+  let written: string;
+  try {
+    written = readFileSync(file, 'utf8');
+  } catch {
+    return {};
+  }
+  return machines.parse(JSON.parse(written));
+}
+
+/** Replaces the file in one stroke, so that a process that is killed never leaves half of it. */
+export function writeMachines(file: string, state: Machines): void {
+  mkdirSync(dirname(file), { recursive: true });
+  const draft = `${file}.new`;
+  writeFileSync(draft, JSON.stringify(state, null, 2), { mode: 0o600 });
+  renameSync(draft, file);
+}

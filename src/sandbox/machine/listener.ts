@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RunnerApi } from './runner-api.ts';
+import type { JobMessage } from './runner-api.ts';
+import type { Configuration } from './guest-state.ts';
+
+/** How a listener ended by itself. */
+export interface ListenerExit {
+  readonly code: 0 | 1;
+  /** What its journal says last. */
+  readonly line: string;
+  /** It was told that its registration is gone, and has deleted its own configuration. */
+  readonly isDeregistered: boolean;
+}
+
+export interface ListenerOptions {
+  readonly configuration: Configuration;
+  /** The guest's clock, epoch milliseconds. */
+  readonly now: () => number;
+  /** Wait between two tries to connect. The real listener waits 30 s. */
+  readonly retryMs: number;
+  readonly onJob: (job: JobMessage) => void;
+  readonly onExit: (exit: ListenerExit) => void;
+}
+
+/** How long a goodbye to GitHub may take. */
+const GOODBYE_MS = 2_000;
+
+/** Stands for `Runner.Listener run`: holds a session at GitHub and takes jobs, until it is ended or ends by itself. */
+export class Listener {
+  /** Resolves once the first try to connect is answered and `onExit` was told of a refusal. */
+  readonly settled: Promise<void>;
+  readonly #options: ListenerOptions;
+  readonly #api: RunnerApi;
+  readonly #ended = new AbortController();
+  #sessionId: string | null = null;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#api = new RunnerApi(options.configuration.url);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.settled = promise;
+    void this.#run(resolve).finally(resolve);
+  }
+
+  /** SIGTERM: says goodbye, so that GitHub sees it offline soon. */
+  async stop(): Promise<void> {
+    const sessionId = this.#sessionId;
+    this.kill();
+    if (sessionId !== null) {
+      await this.#api.endSession(sessionId, AbortSignal.timeout(GOODBYE_MS)).catch(() => undefined);
+    }
+  }
+
+  /** SIGKILL, a power cut, or a process that hangs: GitHub hears no more of it. */
+  kill(): void {
+    this.#ended.abort();
+  }
+
+  async #run(settle: () => void): Promise<void> {
+    while (!this.#ended.signal.aborted) {
+      try {
+        const exit = await this.#connectAndListen(settle);
+        if (exit !== null) {
+          this.#ended.abort();
+          this.#options.onExit(exit);
+          return;
+        }
+      } catch {
+        settle();
+      }
+      await sleep(this.#options.retryMs, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+    }
+  }
+
+  /** `null`: to be tried again. Rejects where GitHub cannot be reached, or when the listener is ended. */
+  async #connectAndListen(settle: () => void): Promise<ListenerExit | null> {
+    const { agentId, credential } = this.#options.configuration;
+    const { signal } = this.#ended;
+    const session = await this.#api.createSession(agentId, credential, new Date(this.#options.now()), signal);
+    if (session.kind === 'refused') {
+      return { code: 1, line: session.why, isDeregistered: false };
+    }
+    settle();
+    if (session.kind === 'not-now') {
+      return null;
+    }
+    this.#sessionId = session.sessionId;
+    for (;;) {
+      const answer = await this.#api.poll(session.sessionId, signal);
+      if (answer.kind === 'deleted') {
+        const line = 'The runner no longer exists on the server. Cleaning up local configuration.';
+        return { code: 0, line, isDeregistered: true };
+      }
+      if (answer.kind === 'session-over') {
+        return null;
+      }
+      if (answer.message !== null) {
+        this.#options.onJob(answer.message);
+      }
+    }
+  }
+}

@@ -1,0 +1,572 @@
+// The make-believe machine: the machine port without a shell, steps by name, with a listener that is really online at the make-believe GitHub.
+// May import: the machine port, domain types, zod, node; only tests and the demo import it.
+
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
+import type { Secret } from '../../domain/secret.ts';
+import {
+  type Act,
+  type ActRefusal,
+  type CallContext,
+  type ClockSynced,
+  type Configured,
+  type Discarded,
+  type FenceTaken,
+  MachineError,
+  type MachinePort,
+  type Restored,
+  type ServiceStarted,
+  type SetAside,
+} from '../../machine/port.ts';
+import { type ActClock, ActFence } from './act-fence.ts';
+import { type InstalledRunner, type Machine, type Machines, readMachines, writeMachines } from './guest-state.ts';
+import { Listener, type ListenerExit } from './listener.ts';
+import { type JobMessage, RunnerApi, RUNNER_VERSION } from './runner-api.ts';
+
+/** Ways to break a runner; each leaves it offline. */
+export const BREAKS = ['service', 'registration', 'clock', 'vm', 'config', 'listener'] as const;
+export type Break = (typeof BREAKS)[number];
+
+export interface SandboxMachineOptions {
+  /** Remembers the machines, so that they outlive the process. One process at a time has it open. */
+  readonly file?: string;
+  /** Length of steps: 1, the default, is long enough to watch (a second or so each), 0 is no wait at all. */
+  readonly pace?: number;
+  /** Wait between two tries of a listener to connect. Default 1,000; the real one waits 30 s. */
+  readonly retryMs?: number;
+  /** Deletes a runner's registration at the make-believe GitHub; `registration` breaks by it. */
+  readonly removeRegistration?: (scope: string, runner: string) => void | Promise<void>;
+}
+
+/** How long steps take at pace 1, milliseconds. Scaled down from what a real guest needs, so that a demo stays short. */
+const STEP_MS = {
+  observe: 200,
+  boot: 2_000,
+  syncClock: 1_200,
+  stopService: 900,
+  setAside: 500,
+  configure: 1_500,
+  startService: 1_000,
+  restore: 500,
+  discard: 300,
+} as const;
+
+const TWO_HOURS_MS = 2 * 3_600_000;
+
+/** All make-believe machines of a host. */
+export class SandboxMachine implements MachinePort {
+  readonly #options: SandboxMachineOptions;
+  readonly #machines: Machines;
+  readonly #fences = new Map<string, ActFence>();
+  /** Listener processes, by the runner they belong to. */
+  readonly #listeners = new Map<InstalledRunner, Listener>();
+  readonly #jobTimers = new Map<InstalledRunner, NodeJS.Timeout>();
+  /** The last line of each runner's journal. */
+  readonly #journals = new Map<InstalledRunner, string>();
+  readonly #closed = new AbortController();
+
+  /** Machines that a file remembers go on as they were; services that were active listen again. */
+  constructor(options: SandboxMachineOptions = {}) {
+    this.#options = options;
+    this.#machines = options.file === undefined ? {} : readMachines(options.file);
+    for (const machine of Object.values(this.#machines)) {
+      if (machine.state === 'starting') {
+        finishBoot(machine);
+      }
+      if (machine.state === 'running') {
+        this.#listenAgain(machine);
+      }
+    }
+  }
+
+  // Controls
+
+  isInstalled(target: RunnerTarget): boolean {
+    return this.#machines[target.machine]?.runners[target.directory] !== undefined;
+  }
+
+  /** Adds a runner to its machine, which is made and runs. With a registration it is configured and its service runs. */
+  async install(target: RunnerTarget, registration: { readonly id: number; readonly credential: string } | null): Promise<void> {
+    const machine = (this.#machines[target.machine] ??= newMachine());
+    const runner: InstalledRunner = { configuration: null, aside: null, unit: null, job: null };
+    machine.runners[target.directory] = runner;
+    if (registration !== null) {
+      const { id, credential } = registration;
+      runner.configuration = { agentId: id, agentName: target.runner, url: target.registrationUrl, credential };
+      runner.unit = { name: unitName(target), state: 'active' };
+      await this.#listen(machine, runner);
+    }
+    this.#save();
+  }
+
+  /** Breaks a runner that works; GitHub shows it offline after its usual lag. */
+  async break(how: Break, target: RunnerTarget): Promise<void> {
+    const { machine, runner } = this.#find(target);
+    switch (how) {
+      case 'service':
+        await this.#stopService(runner);
+        break;
+      case 'registration':
+        await this.#removeRegistration(target);
+        break;
+      case 'clock':
+        machine.clockOffsetMs = TWO_HOURS_MS;
+        await this.#restartEveryListener(machine);
+        break;
+      case 'vm':
+        this.stop(target.machine, 'stopped');
+        break;
+      case 'config':
+        if (runner.configuration !== null) {
+          runner.configuration = { ...runner.configuration, credential: 'damaged' };
+        }
+        await this.#restartListener(machine, runner);
+        break;
+      case 'listener':
+        // A process that hangs: its unit is active, and GitHub hears nothing.
+        this.#listeners.get(runner)?.kill();
+        break;
+    }
+    this.#save();
+  }
+
+  /** As a power cut or a closed lid does it: nobody says goodbye, and an act in the middle leaves no record. */
+  stop(name: string, state: 'stopped' | 'suspended'): void {
+    const machine = this.#running(name);
+    machine.state = state;
+    this.#fenceOf(name).cut();
+    for (const runner of Object.values(machine.runners)) {
+      this.#killListener(runner);
+      this.#forgetJob(runner);
+    }
+    this.#save();
+  }
+
+  /** Ends every process of the machines, which stay as they are for the next one that opens the file. */
+  async close(): Promise<void> {
+    this.#save();
+    this.#closed.abort(new MachineError('unreachable', 'the make-believe machine was closed'));
+    for (const fence of this.#fences.values()) {
+      fence.cut();
+    }
+    for (const timer of this.#jobTimers.values()) {
+      clearTimeout(timer);
+    }
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.stop()));
+  }
+
+  // The port
+
+  async state(name: string, _call: CallContext): Promise<MachineState> {
+    return this.#machines[name]?.state ?? 'missing';
+  }
+
+  async observe(target: RunnerTarget, call: CallContext): Promise<MachineObservation> {
+    const state = await this.state(target.machine, call);
+    const observedAt = Date.now();
+    if (state !== 'running') {
+      return { observedAt, state, guest: { known: false, why: `the machine is ${state}` } };
+    }
+    await this.#pause('observe', call);
+    const machine = this.#running(target.machine);
+    return { observedAt: Date.now(), state, guest: { known: true, value: this.#look(target, machine) } };
+  }
+
+  async start(name: string, call: CallContext): Promise<void> {
+    const machine = this.#known(name);
+    if (machine.state === 'running') {
+      return;
+    }
+    const isResumed = machine.state === 'suspended';
+    machine.state = 'starting';
+    this.#save();
+    await this.#pause('boot', call);
+    if (machine.state !== 'starting') {
+      return;
+    }
+    if (isResumed) {
+      machine.state = 'running';
+    } else {
+      finishBoot(machine);
+    }
+    this.#listenAgain(machine);
+    this.#save();
+  }
+
+  async takeFence(name: string, holder: string, _call: CallContext): Promise<FenceTaken> {
+    const taken = this.#fenceOf(name).take(this.#running(name), holder);
+    this.#save();
+    return taken;
+  }
+
+  async syncClock(target: RunnerTarget, act: Act, call: CallContext): Promise<ClockSynced | ActRefusal> {
+    return this.#act<ClockSynced>(target, act, call, async (clock, { machine }) => {
+      const busy = Object.values(machine.runners).filter((runner) => runner.job !== null);
+      if (busy.length > 0) {
+        return { kind: 'refused-busy', evidence: busy.map(describeJob).join('; ') };
+      }
+      await this.#work('syncClock', clock);
+      machine.clockOffsetMs = 0;
+      return { kind: 'synced', offsetMs: 0, source: 'ntp' };
+    });
+  }
+
+  async setConfigurationAside(
+    target: RunnerTarget,
+    act: Act,
+    { force }: { readonly force: boolean },
+    call: CallContext,
+  ): Promise<SetAside | ActRefusal> {
+    return this.#act<SetAside>(target, act, call, async (clock, { runner }) => {
+      if (runner.job !== null && !force) {
+        return { kind: 'refused-busy', evidence: describeJob(runner) };
+      }
+      await this.#stopService(runner);
+      this.#save();
+      await this.#work('stopService', clock);
+      await this.#work('setAside', clock);
+      if (runner.configuration !== null || runner.aside === null) {
+        runner.aside = { configuration: runner.configuration, unit: runner.unit?.name ?? null };
+      }
+      runner.configuration = null;
+      runner.unit = null;
+      return { kind: 'set-aside', agentId: runner.aside.configuration?.agentId ?? null, files: filesAside(runner) };
+    });
+  }
+
+  async configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext): Promise<Configured | ActRefusal> {
+    return this.#act<Configured>(target, act, call, async (clock, { runner }) => {
+      if (runner.aside !== null && runner.configuration?.agentName === target.runner) {
+        return { kind: 'configured', agentId: runner.configuration.agentId };
+      }
+      await this.#work('configure', clock);
+      if (runner.configuration !== null) {
+        return { kind: 'not-configured', exitCode: 1, evidence: 'Cannot configure the runner because it is already configured.' };
+      }
+      const api = new RunnerApi(target.registrationUrl);
+      const answer = await api.register(token.reveal(), { name: target.runner, labels: target.labels }, clock.signal);
+      if (answer.kind === 'refused') {
+        return { kind: 'not-configured', exitCode: 1, evidence: answer.evidence };
+      }
+      const { agentId, credential } = answer;
+      runner.configuration = { agentId, agentName: target.runner, url: target.registrationUrl, credential };
+      return { kind: 'configured', agentId };
+    });
+  }
+
+  async startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal> {
+    return this.#act<ServiceStarted>(target, act, call, (clock, { machine, runner }) => this.#bringUp(target, clock, machine, runner));
+  }
+
+  async restartService(
+    target: RunnerTarget,
+    act: Act,
+    { force }: { readonly force: boolean },
+    call: CallContext,
+  ): Promise<ServiceStarted | ActRefusal> {
+    return this.#act<ServiceStarted>(target, act, call, async (clock, { machine, runner }) => {
+      if (runner.unit === null) {
+        return { kind: 'not-started', unit: null, state: 'missing', evidence: 'no unit of this runner is loaded' };
+      }
+      if (runner.job !== null && !force) {
+        return { kind: 'refused-busy', evidence: describeJob(runner) };
+      }
+      await this.#stopService(runner);
+      this.#save();
+      await this.#work('stopService', clock);
+      return this.#bringUp(target, clock, machine, runner);
+    });
+  }
+
+  async restoreConfiguration(target: RunnerTarget, act: Act, call: CallContext): Promise<Restored | ActRefusal> {
+    return this.#act<Restored>(target, act, call, async (clock, { runner }) => {
+      const files = filesAside(runner);
+      if (runner.aside === null) {
+        return { kind: 'restored', files };
+      }
+      if (runner.job !== null) {
+        return { kind: 'refused-busy', evidence: describeJob(runner) };
+      }
+      await this.#stopService(runner);
+      await this.#work('restore', clock);
+      const { configuration, unit } = runner.aside;
+      runner.configuration = configuration;
+      runner.unit = unit === null ? runner.unit : { name: unit, state: 'inactive' };
+      runner.aside = null;
+      return { kind: 'restored', files };
+    });
+  }
+
+  async discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal> {
+    return this.#act<Discarded>(target, act, call, async (clock, { runner }) => {
+      await this.#work('discard', clock);
+      const files = filesAside(runner);
+      runner.aside = null;
+      return { kind: 'discarded', files };
+    });
+  }
+
+  // Acts
+
+  async #act<T extends { readonly kind: string }>(
+    target: RunnerTarget,
+    act: Act,
+    call: CallContext,
+    body: (clock: ActClock, found: { machine: Machine; runner: InstalledRunner }) => Promise<T | ActRefusal>,
+  ): Promise<T | ActRefusal> {
+    const machine = this.#running(target.machine);
+    try {
+      return await this.#fenceOf(target.machine).run<T>(machine, act, call, (clock) => body(clock, this.#find(target)));
+    } finally {
+      this.#save();
+    }
+  }
+
+  async #bringUp(target: RunnerTarget, clock: ActClock, machine: Machine, runner: InstalledRunner): Promise<ServiceStarted> {
+    runner.unit ??= { name: unitName(target), state: 'inactive' };
+    const { unit } = runner;
+    this.#save();
+    if (unit.state !== 'active') {
+      await this.#work('startService', clock);
+      unit.state = 'active';
+      await this.#listen(machine, runner);
+    }
+    // The listener may have ended it meanwhile.
+    const { state } = unit as { readonly state: string };
+    return state === 'active'
+      ? { kind: 'started', unit: unit.name }
+      : { kind: 'not-started', unit: unit.name, state, evidence: this.#journals.get(runner) ?? '' };
+  }
+
+  async #stopService(runner: InstalledRunner): Promise<void> {
+    if (runner.unit !== null) {
+      runner.unit.state = 'inactive';
+    }
+    await this.#cancelJob(runner);
+    const listener = this.#listeners.get(runner);
+    this.#listeners.delete(runner);
+    await listener?.stop();
+  }
+
+  // Listeners and jobs
+
+  /** Starts the service's listener and waits until its first try to connect is answered. */
+  async #listen(machine: Machine, runner: InstalledRunner): Promise<void> {
+    const { configuration } = runner;
+    if (configuration === null) {
+      this.#exited(runner, {
+        code: 1,
+        line: 'An error occurred: Not configured. Run config.(sh/cmd) to configure the runner.',
+        isDeregistered: false,
+      });
+      return;
+    }
+    const listener: Listener = new Listener({
+      configuration,
+      now: () => Date.now() + machine.clockOffsetMs,
+      retryMs: this.#options.retryMs ?? 1_000,
+      onJob: (job) => this.#beginJob(runner, job),
+      onExit: (exit) => {
+        if (this.#listeners.get(runner) === listener) {
+          this.#exited(runner, exit);
+        }
+      },
+    });
+    this.#listeners.set(runner, listener);
+    await listener.settled;
+  }
+
+  /** A listener that ends by itself leaves its unit inactive, also after an error. */
+  #exited(runner: InstalledRunner, { code, line, isDeregistered }: ListenerExit): void {
+    this.#listeners.delete(runner);
+    this.#journals.set(runner, `${line} Runner listener exited with error code ${code}`);
+    if (runner.unit !== null) {
+      runner.unit.state = 'inactive';
+    }
+    if (isDeregistered) {
+      runner.configuration = null;
+    }
+    this.#save();
+  }
+
+  /** As systemd does at boot: installed units are enabled, and start. */
+  #listenAgain(machine: Machine): void {
+    for (const runner of Object.values(machine.runners)) {
+      if (runner.unit?.state === 'active') {
+        void this.#listen(machine, runner);
+      }
+      if (runner.job !== null) {
+        this.#awaitJob(runner, runner.job.endsAt - Date.now());
+      }
+    }
+  }
+
+  #killListener(runner: InstalledRunner): void {
+    this.#listeners.get(runner)?.kill();
+    this.#listeners.delete(runner);
+  }
+
+  async #restartListener(machine: Machine, runner: InstalledRunner): Promise<void> {
+    const listener = this.#listeners.get(runner);
+    if (listener !== undefined) {
+      this.#listeners.delete(runner);
+      await listener.stop();
+      await this.#listen(machine, runner);
+    }
+  }
+
+  async #restartEveryListener(machine: Machine): Promise<void> {
+    for (const runner of Object.values(machine.runners)) {
+      await this.#restartListener(machine, runner);
+    }
+  }
+
+  #beginJob(runner: InstalledRunner, { jobId, name, seconds }: JobMessage): void {
+    runner.job = { id: jobId, name, endsAt: Date.now() + seconds * 1_000 };
+    this.#awaitJob(runner, seconds * 1_000);
+    this.#save();
+  }
+
+  #awaitJob(runner: InstalledRunner, milliseconds: number): void {
+    const timer = setTimeout(() => void this.#endJob(runner, 'Succeeded'), Math.max(0, milliseconds));
+    this.#jobTimers.set(runner, timer);
+  }
+
+  /** What stopping the service does to a running job. */
+  async #cancelJob(runner: InstalledRunner): Promise<void> {
+    if (runner.job !== null) {
+      await this.#endJob(runner, 'Canceled');
+    }
+  }
+
+  async #endJob(runner: InstalledRunner, result: 'Succeeded' | 'Canceled'): Promise<void> {
+    const { job, configuration } = runner;
+    this.#forgetJob(runner);
+    this.#save();
+    if (job !== null && configuration !== null) {
+      await new RunnerApi(configuration.url).finishJob(job.id, result, AbortSignal.timeout(2_000)).catch(() => undefined);
+    }
+  }
+
+  #forgetJob(runner: InstalledRunner): void {
+    clearTimeout(this.#jobTimers.get(runner));
+    this.#jobTimers.delete(runner);
+    runner.job = null;
+  }
+
+  async #removeRegistration({ scope, runner }: RunnerTarget): Promise<void> {
+    if (this.#options.removeRegistration === undefined) {
+      throw new Error('breaking the registration needs the option removeRegistration');
+    }
+    await this.#options.removeRegistration(scope, runner);
+  }
+
+  // Looking up
+
+  #look(target: RunnerTarget, machine: Machine): GuestObservation {
+    const runner = machine.runners[target.directory];
+    const all = Object.values(machine.runners);
+    const { configuration, unit } = runner ?? { configuration: null, unit: null };
+    return {
+      bootId: machine.bootId,
+      clockOffsetMs: machine.clockOffsetMs,
+      service: { unit: unit?.name ?? null, state: unit?.state ?? 'missing' },
+      workers: countJobs(runner === undefined ? [] : [runner]),
+      workersOnMachine: countJobs(all),
+      listeners: runner !== undefined && this.#listeners.has(runner) ? 1 : 0,
+      registration: configuration && { agentId: configuration.agentId, agentName: configuration.agentName, url: configuration.url },
+      installedVersion: runner === undefined ? null : RUNNER_VERSION,
+      disk: { usedPercent: 41, freeBytes: 23_622_320_128 },
+      cache: { bytes: 187_904_819, entries: 7 },
+      runningAct: this.#fenceOf(target.machine).runningKey,
+    };
+  }
+
+  #find(target: RunnerTarget): { machine: Machine; runner: InstalledRunner } {
+    const machine = this.#running(target.machine);
+    const runner = machine.runners[target.directory];
+    if (runner === undefined) {
+      throw new MachineError('act-failed', `${target.machine}: there is no runner in ${target.directory}`);
+    }
+    return { machine, runner };
+  }
+
+  #running(name: string): Machine {
+    const machine = this.#known(name);
+    if (machine.state !== 'running') {
+      throw new MachineError('not-running', `machine ${name} is ${machine.state}`);
+    }
+    return machine;
+  }
+
+  #known(name: string): Machine {
+    const machine = this.#machines[name];
+    if (machine === undefined) {
+      throw new MachineError('machine-missing', `there is no machine ${name}`);
+    }
+    return machine;
+  }
+
+  #fenceOf(name: string): ActFence {
+    const fence = this.#fences.get(name) ?? new ActFence();
+    this.#fences.set(name, fence);
+    return fence;
+  }
+
+  #save(): void {
+    if (this.#options.file !== undefined && !this.#closed.signal.aborted) {
+      writeMachines(this.#options.file, this.#machines);
+    }
+  }
+
+  // Time
+
+  async #work(step: keyof typeof STEP_MS, clock: ActClock): Promise<void> {
+    await clock.wait(this.#lengthOf(step));
+  }
+
+  async #pause(step: keyof typeof STEP_MS, { signal, heartbeat }: CallContext): Promise<void> {
+    heartbeat(step);
+    const ended = AbortSignal.any([signal, this.#closed.signal]);
+    await sleep(this.#lengthOf(step), undefined, { signal: ended }).catch(() => ended.throwIfAborted());
+  }
+
+  #lengthOf(step: keyof typeof STEP_MS): number {
+    return STEP_MS[step] * (this.#options.pace ?? 1);
+  }
+}
+
+function newMachine(): Machine {
+  return { state: 'running', bootId: randomUUID(), clockOffsetMs: 0, fence: { number: 0, holder: 'nobody' }, records: {}, runners: {} };
+}
+
+/** The hardware clock is right, and installed units are enabled. */
+function finishBoot(machine: Machine): void {
+  machine.state = 'running';
+  machine.bootId = randomUUID();
+  machine.clockOffsetMs = 0;
+  for (const { unit } of Object.values(machine.runners)) {
+    if (unit !== null) {
+      unit.state = 'active';
+    }
+  }
+}
+
+/** https://github.com/actions/runner: ServiceControlManager.cs */
+function unitName({ scope, runner }: RunnerTarget): string {
+  return `actions.runner.${scope.replace(/[^0-9a-zA-Z._-]/g, '-')}.${runner.replaceAll(' ', '_')}.service`;
+}
+
+/** Names of the set-aside files. */
+function filesAside({ aside }: InstalledRunner): readonly string[] {
+  return [...(aside?.configuration ? ['.credentials', '.credentials_rsaparams', '.runner'] : []), ...(aside?.unit ? ['.service'] : [])];
+}
+
+function countJobs(runners: readonly InstalledRunner[]): number {
+  return runners.filter(({ job }) => job !== null).length;
+}
+
+function describeJob({ job }: InstalledRunner): string {
+  return job === null ? 'idle' : `Runner.Worker runs job ${job.name}`;
+}

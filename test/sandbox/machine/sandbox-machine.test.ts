@@ -1,0 +1,394 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { GuestObservation, RunnerTarget } from '../../../src/domain/runner.ts';
+import { Secret } from '../../../src/domain/secret.ts';
+import type { SandboxGitHub } from '../../../src/sandbox/github/server.ts';
+import { type Break, BREAKS, SandboxMachine, type SandboxMachineOptions } from '../../../src/sandbox/machine/sandbox-machine.ts';
+import { anAct, call, requestToken, SCOPE, settles, startFastGitHub, statusBecomes, targetAt } from './kit.ts';
+
+let github: SandboxGitHub;
+let target: RunnerTarget;
+let folder: string;
+const opened: SandboxMachine[] = [];
+
+beforeEach(async () => {
+  github = await startFastGitHub();
+  target = targetAt(github);
+  folder = mkdtempSync(join(tmpdir(), 'runward-machine-'));
+});
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((machine) => machine.close()));
+  await github.close();
+  rmSync(folder, { recursive: true });
+});
+
+function open(options: SandboxMachineOptions = {}): SandboxMachine {
+  const machine = new SandboxMachine({
+    pace: 0,
+    retryMs: 50,
+    removeRegistration: (scope, runner) => github.removeRunner(scope, runner),
+    ...options,
+  });
+  opened.push(machine);
+  return machine;
+}
+
+/** A machine with one runner that is registered, listens, and is online. */
+async function openHealthy(options: SandboxMachineOptions = {}): Promise<SandboxMachine> {
+  const machine = open(options);
+  await machine.install(target, github.addRunner(SCOPE, { name: target.runner, labels: target.labels }));
+  expect(await statusBecomes(github, 'online')).toBe('online');
+  return machine;
+}
+
+async function look(machine: SandboxMachine, at = target): Promise<GuestObservation> {
+  const { guest } = await machine.observe(at, call);
+  if (!guest.known) {
+    throw new Error(guest.why);
+  }
+  return guest.value;
+}
+
+async function takeFence(machine: SandboxMachine, holder = 'operation'): Promise<number> {
+  const taken = await machine.takeFence(target.machine, holder, call);
+  if (taken.kind !== 'taken') {
+    throw new Error(`the fence is held by ${taken.holder}`);
+  }
+  return taken.fence;
+}
+
+/** The six steps, as a recovery takes them, each of which must succeed. */
+async function recover(machine: SandboxMachine): Promise<void> {
+  await machine.start(target.machine, call);
+  const fence = await takeFence(machine);
+  expect(await machine.syncClock(target, anAct(fence), call)).toMatchObject({ kind: 'synced' });
+  const token = await requestToken(github);
+  expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'set-aside' });
+  expect(await machine.configure(target, anAct(fence), token, call)).toMatchObject({ kind: 'configured' });
+  expect(await machine.startService(target, anAct(fence), call)).toMatchObject({ kind: 'started' });
+  expect(await statusBecomes(github, 'online')).toBe('online');
+  await machine.discardAside(target, anAct(fence), call);
+}
+
+describe('a healthy runner', () => {
+  test('is seen alike by both sides', async () => {
+    const machine = await openHealthy();
+    const registered = github.runners(SCOPE)[0];
+    expect(await machine.observe(target, call)).toMatchObject({ state: 'running' });
+    expect(await look(machine)).toMatchObject({
+      clockOffsetMs: 0,
+      service: { unit: 'actions.runner.octo-org-widgets.builder.service', state: 'active' },
+      workers: 0,
+      listeners: 1,
+      registration: { agentId: registered?.id, agentName: 'builder', url: target.registrationUrl },
+      installedVersion: '2.336.0',
+      runningAct: null,
+    });
+  });
+
+  test('takes a job, is busy on both sides, and finishes it', async () => {
+    const machine = await openHealthy();
+    const job = github.giveJob(SCOPE, 'builder', { seconds: 0.2 });
+    expect(await settles(async () => (await look(machine)).workers, 1)).toBe(1);
+    expect(github.job(job).state).toBe('in_progress');
+    expect(await settles(() => github.job(job).result, 'Succeeded')).toBe('Succeeded');
+    expect(await look(machine)).toMatchObject({ workers: 0 });
+  });
+});
+
+describe('broken and recovered', () => {
+  const seen: Record<Break, Partial<GuestObservation>> = {
+    service: { service: { unit: 'actions.runner.octo-org-widgets.builder.service', state: 'inactive' }, listeners: 0 },
+    registration: { registration: null, listeners: 0 },
+    clock: { clockOffsetMs: 7_200_000, listeners: 1 },
+    vm: {},
+    config: { service: { unit: 'actions.runner.octo-org-widgets.builder.service', state: 'inactive' }, listeners: 0 },
+    listener: { service: { unit: 'actions.runner.octo-org-widgets.builder.service', state: 'active' }, listeners: 1 },
+  };
+
+  test.each(BREAKS)('%s', async (how) => {
+    const machine = await openHealthy();
+    await machine.break(how, target);
+    if (how === 'registration') {
+      expect(github.runners(SCOPE)).toEqual([]);
+      expect(await settles(async () => (await look(machine)).listeners, 0)).toBe(0);
+    } else {
+      expect(await statusBecomes(github, 'offline')).toBe('offline');
+    }
+    if (how === 'vm') {
+      expect(await machine.observe(target, call)).toMatchObject({ state: 'stopped', guest: { known: false } });
+    } else {
+      expect(await look(machine)).toMatchObject(seen[how]);
+    }
+    await recover(machine);
+    expect(await look(machine)).toMatchObject({
+      service: { state: 'active' },
+      listeners: 1,
+      registration: { agentId: github.runners(SCOPE)[0]?.id },
+    });
+  });
+
+  test('a clock that is right again lets the waiting listener connect', async () => {
+    const machine = await openHealthy();
+    await machine.break('clock', target);
+    expect(await statusBecomes(github, 'offline')).toBe('offline');
+    await machine.syncClock(target, anAct(await takeFence(machine)), call);
+    expect(await statusBecomes(github, 'online')).toBe('online');
+  });
+
+  test('a registration cannot be broken without a GitHub that deletes it', async () => {
+    const machine = new SandboxMachine({ pace: 0 });
+    await machine.install(target, null);
+    await expect(machine.break('registration', target)).rejects.toThrow('removeRegistration');
+  });
+});
+
+describe('the machine', () => {
+  test('one that is not there is missing, and cannot be started', async () => {
+    const machine = open();
+    expect(await machine.observe(target, call)).toMatchObject({ state: 'missing', guest: { known: false } });
+    await expect(machine.start('vm', call)).rejects.toMatchObject({ name: 'MachineError', kind: 'machine-missing' });
+    await expect(machine.takeFence('vm', 'operation', call)).rejects.toMatchObject({ kind: 'machine-missing' });
+  });
+
+  test('a stopped one boots with a right clock and its service; a suspended one goes on', async () => {
+    const machine = await openHealthy();
+    const { bootId } = await look(machine);
+    await machine.break('clock', target);
+    machine.stop('vm', 'suspended');
+    await expect(machine.syncClock(target, anAct(1), call)).rejects.toMatchObject({ kind: 'not-running' });
+    await machine.start('vm', call);
+    expect(await look(machine)).toMatchObject({ bootId, clockOffsetMs: 7_200_000, listeners: 1 });
+    machine.stop('vm', 'stopped');
+    await machine.start('vm', call);
+    expect(await statusBecomes(github, 'online')).toBe('online');
+    const after = await look(machine);
+    expect(after).toMatchObject({ clockOffsetMs: 0, listeners: 1 });
+    expect(after.bootId).not.toBe(bootId);
+  });
+});
+
+describe('the steps', () => {
+  test('a running job refuses them, and `force` cancels it', async () => {
+    const machine = await openHealthy();
+    const fence = await takeFence(machine);
+    const job = github.giveJob(SCOPE, 'builder', { name: 'deploy', seconds: 60 });
+    expect(await settles(async () => (await look(machine)).workers, 1)).toBe(1);
+
+    const refused = { kind: 'refused-busy', evidence: 'Runner.Worker runs job deploy' };
+    expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toEqual(refused);
+    expect(await machine.restartService(target, anAct(fence), { force: false }, call)).toEqual(refused);
+    expect(await machine.syncClock(target, anAct(fence), call)).toEqual(refused);
+    expect(github.job(job).state).toBe('in_progress');
+
+    expect(await machine.restartService(target, anAct(fence), { force: true }, call)).toMatchObject({ kind: 'started' });
+    expect(await settles(() => github.job(job).result, 'Canceled')).toBe('Canceled');
+  });
+
+  test('what concerns one runner leaves its neighbour alone; the clock needs both idle', async () => {
+    const machine = await openHealthy();
+    const neighbour = targetAt(github, { runner: 'neighbour', directory: '/opt/neighbour' });
+    await machine.install(neighbour, github.addRunner(SCOPE, { name: 'neighbour' }));
+    expect(await statusBecomes(github, 'online', 'neighbour')).toBe('online');
+    github.giveJob(SCOPE, 'neighbour', { seconds: 60 });
+    expect(await settles(async () => (await look(machine)).workersOnMachine, 1)).toBe(1);
+    expect(await look(machine)).toMatchObject({ workers: 0 });
+
+    const fence = await takeFence(machine);
+    expect(await machine.syncClock(target, anAct(fence), call)).toMatchObject({ kind: 'refused-busy' });
+    expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'set-aside' });
+    expect(await look(machine, neighbour)).toMatchObject({ workers: 1, listeners: 1, service: { state: 'active' } });
+  });
+
+  test('a wrong token is refused by GitHub and leaves nothing configured', async () => {
+    const machine = await openHealthy();
+    const fence = await takeFence(machine);
+    await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
+    expect(await machine.configure(target, anAct(fence), new Secret('WRONG'), call)).toEqual({
+      kind: 'not-configured',
+      exitCode: 1,
+      evidence: expect.stringContaining('Http response code: 404'),
+    });
+    expect(await look(machine)).toMatchObject({ registration: null });
+  });
+
+  test('a configuration is put back with its unit, and works', async () => {
+    const machine = await openHealthy();
+    const fence = await takeFence(machine);
+    const files = ['.credentials', '.credentials_rsaparams', '.runner', '.service'];
+    const { agentId } = (await look(machine)).registration ?? { agentId: 0 };
+    expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toEqual({
+      kind: 'set-aside',
+      agentId,
+      files,
+    });
+    expect(await look(machine)).toMatchObject({ registration: null, service: { unit: null, state: 'missing' } });
+    expect(await machine.restoreConfiguration(target, anAct(fence), call)).toEqual({ kind: 'restored', files });
+    expect(await machine.restoreConfiguration(target, anAct(fence), call)).toEqual({ kind: 'restored', files: [] });
+    expect(await machine.startService(target, anAct(fence), call)).toMatchObject({ kind: 'started' });
+    expect(await statusBecomes(github, 'online')).toBe('online');
+  });
+
+  test('setting aside twice keeps the first set; configuring twice keeps the first registration', async () => {
+    const machine = await openHealthy();
+    const fence = await takeFence(machine);
+    const first = await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
+    const second = await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
+    expect(second).toEqual(first);
+    const configured = await machine.configure(target, anAct(fence), await requestToken(github), call);
+    expect(await machine.configure(target, anAct(fence), new Secret('USED'), call)).toEqual(configured);
+  });
+
+  test('without a configuration the service does not stay', async () => {
+    const machine = await openHealthy();
+    const fence = await takeFence(machine);
+    await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
+    expect(await machine.restartService(target, anAct(fence), { force: false }, call)).toMatchObject({
+      kind: 'not-started',
+      state: 'missing',
+    });
+    expect(await machine.startService(target, anAct(fence), call)).toEqual({
+      kind: 'not-started',
+      unit: 'actions.runner.octo-org-widgets.builder.service',
+      state: 'inactive',
+      evidence: expect.stringContaining('Not configured'),
+    });
+  });
+});
+
+describe('the fence', () => {
+  test('a record answers a retry, without running anything', async () => {
+    const machine = await openHealthy();
+    const act = anAct(await takeFence(machine));
+    const first = await machine.setConfigurationAside(target, act, { force: false }, call);
+    await machine.restoreConfiguration(target, anAct(act.fence), call);
+    expect(await machine.setConfigurationAside(target, act, { force: false }, call)).toEqual(first);
+    expect(await look(machine)).toMatchObject({ registration: { agentName: 'builder' } });
+  });
+
+  test('a lower number is late', async () => {
+    const machine = await openHealthy();
+    const old = await takeFence(machine, 'first');
+    expect(await takeFence(machine, 'second')).toBe(old + 1);
+    expect(await machine.discardAside(target, anAct(old), call)).toEqual({ kind: 'refused-late', holder: 'second' });
+  });
+
+  test('while an act runs its retry waits for it, and a stranger is refused by name', async () => {
+    const machine = await openHealthy({ pace: 0.2 });
+    const act = anAct(await takeFence(machine, 'first'));
+    const running = machine.syncClock(target, act, call);
+    const retry = machine.syncClock(target, act, call);
+    expect(await look(machine)).toMatchObject({ runningAct: act.key });
+    expect(await machine.takeFence('vm', 'second', call)).toEqual({ kind: 'refused-in-progress', holder: 'first' });
+    expect(await machine.syncClock(target, anAct(act.fence + 1), call)).toEqual({ kind: 'refused-in-progress', holder: 'first' });
+    expect(await retry).toEqual(await running);
+  });
+
+  test('ten at once: one runs', async () => {
+    const machine = await openHealthy({ pace: 0.05 });
+    const { fence } = anAct(await takeFence(machine));
+    const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => machine.syncClock(target, anAct(fence + index), call)));
+    expect(answers.filter(({ kind }) => kind === 'synced')).toHaveLength(1);
+  });
+
+  test('a deadline ends an act, and a retry runs it again', async () => {
+    const machine = await openHealthy({ pace: 0.5 });
+    const act = anAct(await takeFence(machine), { deadlineMs: 100 });
+    await machine.break('clock', target);
+    await expect(machine.syncClock(target, act, call)).rejects.toMatchObject({
+      kind: 'act-failed',
+      message: expect.stringContaining('deadline'),
+    });
+    expect(await look(machine)).toMatchObject({ clockOffsetMs: 7_200_000, runningAct: null });
+    expect(await machine.syncClock(target, { ...act, deadlineMs: 5_000 }, call)).toMatchObject({ kind: 'synced' });
+  });
+
+  test('a caller that goes away takes its act with it', async () => {
+    const machine = await openHealthy({ pace: 1 });
+    const going = new AbortController();
+    const act = anAct(await takeFence(machine));
+    const waiting = machine.syncClock(target, act, { ...call, signal: going.signal });
+    setTimeout(() => going.abort(new Error('cancelled')), 50);
+    await expect(waiting).rejects.toThrow('cancelled');
+    expect(await look(machine)).toMatchObject({ runningAct: null });
+  });
+
+  test('a power cut ends an act without a record', async () => {
+    const machine = await openHealthy({ pace: 0.3 });
+    const act = anAct(await takeFence(machine));
+    const cut = machine.setConfigurationAside(target, act, { force: false }, call);
+    setTimeout(() => machine.stop('vm', 'stopped'), 100);
+    await expect(cut).rejects.toMatchObject({ kind: 'unreachable' });
+    await machine.start('vm', call);
+    expect(await machine.setConfigurationAside(target, act, { force: false }, call)).toMatchObject({
+      kind: 'set-aside',
+      agentId: expect.any(Number),
+    });
+  });
+});
+
+describe('the file', () => {
+  test('carries machine, fence, records and listener over a restart of the process', async () => {
+    const file = join(folder, 'state', 'machines.json');
+    const before = await openHealthy({ file });
+    const act = anAct(await takeFence(before, 'first'));
+    const first = await before.syncClock(target, act, call);
+    const seen = await look(before);
+    await before.close();
+    expect(await statusBecomes(github, 'offline')).toBe('offline');
+
+    const after = open({ file });
+    expect(after.isInstalled(target)).toBe(true);
+    expect(await statusBecomes(github, 'online')).toBe('online');
+    expect(await look(after)).toEqual(seen);
+    expect(await after.syncClock(target, act, call)).toEqual(first);
+    expect(await takeFence(after, 'second')).toBe(act.fence + 1);
+  });
+
+  test('carries a running job', async () => {
+    const file = join(folder, 'machines.json');
+    const before = await openHealthy({ file });
+    const job = github.giveJob(SCOPE, 'builder', { seconds: 0.5 });
+    expect(await settles(async () => (await look(before)).workers, 1)).toBe(1);
+    await before.close();
+    const after = open({ file });
+    expect(await look(after)).toMatchObject({ workers: 1 });
+    expect(await settles(() => github.job(job).result, 'Succeeded')).toBe('Succeeded');
+  });
+
+  test('goes on from a step that was cut off in the middle', async () => {
+    const file = join(folder, 'machines.json');
+    const before = await openHealthy({ file, pace: 0.3 });
+    const act = anAct(await takeFence(before));
+    const cut = before.setConfigurationAside(target, act, { force: false }, call);
+    setTimeout(() => void before.close(), 100);
+    await expect(cut).rejects.toThrow('went down');
+    await recover(open({ file }));
+  });
+
+  test('goes on from a boot that was cut off in the middle', async () => {
+    const file = join(folder, 'machines.json');
+    const before = await openHealthy({ file, pace: 0.5 });
+    await before.break('vm', target);
+    const cut = before.start('vm', call);
+    setTimeout(() => void before.close(), 50);
+    await expect(cut).rejects.toThrow('was closed');
+    const after = open({ file });
+    expect(await after.observe(target, call)).toMatchObject({ state: 'running' });
+    expect(await statusBecomes(github, 'online')).toBe('online');
+  });
+
+  test('is readable by its owner alone, and holds no registration token', async () => {
+    const file = join(folder, 'machines.json');
+    const machine = await openHealthy({ file });
+    const fence = await takeFence(machine);
+    const token = await requestToken(github);
+    await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
+    await machine.configure(target, anAct(fence), token, call);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readFileSync(file, 'utf8')).not.toContain(token.reveal());
+  });
+});

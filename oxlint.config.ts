@@ -57,6 +57,10 @@ export default defineConfig({
     'typescript/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
     'typescript/unbound-method': 'error',
     'unicorn/prefer-node-protocol': 'error',
+    // The second argument is the message of a failure.
+    'vitest/valid-expect': ['error', { maxArgs: 2 }],
+    // `then` is a key of the configuration.
+    'unicorn/no-thenable': 'off',
     // Spreading `...['-option', 'value']` keeps the words of a command line in pairs.
     'unicorn/no-useless-spread': 'off',
   },

@@ -26,7 +26,11 @@ export interface RemoteCommand {
 }
 
 /** Runs a command in a guest that is up; a client that dies leaves the command running. */
-export function runCommand(folder: string, command: Command, output: { out(bytes: Buffer): void; err(bytes: Buffer): void }): RemoteCommand {
+export function runCommand(
+  folder: string,
+  command: Command,
+  output: { out(bytes: Buffer): void; err(bytes: Buffer): void },
+): RemoteCommand {
   const socket = connect(path.join(folder, 'control.sock'));
   const ended = new Promise<Ending>((resolve) => {
     socket.on('error', () => resolve({ kind: 'lost' }));

@@ -93,7 +93,8 @@ export class ExecAgent {
     else writeMessage(this.#socket, { id, run: command });
     return {
       input: (bytes) => {
-        for (let at = 0; at < bytes.length; at += CHUNK_BYTES) writeMessage(this.#socket, { id, in: bytes.toString('base64', at, at + CHUNK_BYTES) });
+        for (let at = 0; at < bytes.length; at += CHUNK_BYTES)
+          writeMessage(this.#socket, { id, in: bytes.toString('base64', at, at + CHUNK_BYTES) });
       },
       endInput: () => void writeMessage(this.#socket, { id, end: true }),
       drop: () => {

@@ -44,7 +44,10 @@ export async function prepareImage(): Promise<GuestImage> {
   mkdirSync(IMAGES, { recursive: true });
   const program = path.join(import.meta.dirname, 'prepare.ts');
   // One process at a time; whoever waited finds the work done.
-  await succeed(spawn('flock', [path.join(IMAGES, 'lock'), process.execPath, program], { stdio: ['ignore', 2, 2] }), 'preparing the guest image');
+  await succeed(
+    spawn('flock', [path.join(IMAGES, 'lock'), process.execPath, program], { stdio: ['ignore', 2, 2] }),
+    'preparing the guest image',
+  );
   return image;
 }
 

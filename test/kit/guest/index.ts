@@ -14,20 +14,21 @@ import type { InstanceState } from './instance.ts';
 import { launchInstance, newInstancesFolder } from './launch.ts';
 import { HOST_ADDRESS } from './qemu.ts';
 import { relay } from './relay.ts';
+import { type InstalledRunner, type RunnerOptions, installRunner, unpackRunner } from './runner.ts';
 
 export { needs, prepareImage } from './image.ts';
 
 export interface GuestOptions {
   /** The instance's name; `runner-vm` without it. */
   readonly name?: string;
-  /** Port on the host's loopback that the guest reaches as `http://10.0.2.2:<port>`. */
-  readonly github?: { readonly port: number };
+  /** A server on the host's loopback that the guest reaches as `http://10.0.2.2:<port>`; its API token serves `installRunner`. */
+  readonly github?: GitHub;
   /** Another guest that is to stand in the same `multipass list`. */
   readonly beside?: Guest;
 }
 
 export interface ExecOptions {
-  readonly input?: string;
+  readonly input?: string | Buffer;
   /** `root` without it. */
   readonly user?: Command['user'];
 }
@@ -37,6 +38,11 @@ export interface ExecResult {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+export interface GitHub {
+  readonly port: number;
+  readonly token?: string;
 }
 
 export interface Guest {
@@ -79,6 +85,11 @@ export interface Guest {
     /** The time server's port is closed. */
     stop(): Promise<void>;
   };
+
+  /** Lays out the runner's programs in the guest, not configured. */
+  unpackRunner(options?: Pick<RunnerOptions, 'directory' | 'user' | 'times'>): Promise<void>;
+  /** A healthy runner: unpacked, registered at the make-believe GitHub, its service installed, and listening for jobs. */
+  installRunner(options: RunnerOptions): Promise<InstalledRunner>;
 
   /** Command lines of all processes at this moment. */
   processList(): Promise<string[]>;
@@ -136,7 +147,8 @@ export async function startGuest(options: GuestOptions = {}): Promise<Guest> {
     freeze: () => ask(folder, 'freeze'),
     thaw: () => ask(folder, 'thaw'),
 
-    setClock: async (offsetSeconds) => void (await must(`systemctl stop systemd-timesyncd && date --set @${Date.now() / 1000 + offsetSeconds}`)),
+    setClock: async (offsetSeconds) =>
+      void (await must(`systemctl stop systemd-timesyncd && date --set @${Date.now() / 1000 + offsetSeconds}`)),
     clockOffset: async () => {
       const before = Date.now();
       const guest = Number(await must('date +%s.%N'));
@@ -146,6 +158,9 @@ export async function startGuest(options: GuestOptions = {}): Promise<Guest> {
       setOffset: (offsetSeconds) => ask(folder, 'time-server', { answers: true, offsetSeconds }),
       stop: () => ask(folder, 'time-server', { answers: false, offsetSeconds: 0 }),
     },
+
+    unpackRunner: (unpacked) => unpackRunner(must, unpacked),
+    installRunner: (wanted) => installRunner(must, options.github, wanted),
 
     processList: async () => (await must('ps -e -ww -o args=')).split('\n'),
     sampleProcesses: () => sampleProcesses(folder),
@@ -157,9 +172,13 @@ export async function startGuest(options: GuestOptions = {}): Promise<Guest> {
   };
 }
 
-async function execIn(folder: string, script: string, input: string, user: Command['user']): Promise<ExecResult> {
+async function execIn(folder: string, script: string, input: string | Buffer, user: Command['user']): Promise<ExecResult> {
   const cwd = user === 'root' ? '/root' : `/home/${user}`;
-  const { ended, output } = startIn(folder, { argv: ['/bin/bash', '-c', script], user, cwd, env: { ...ENVIRONMENT, HOME: cwd, USER: user } }, input);
+  const { ended, output } = startIn(
+    folder,
+    { argv: ['/bin/bash', '-c', script], user, cwd, env: { ...ENVIRONMENT, HOME: cwd, USER: user } },
+    input,
+  );
   return { exitCode: await ended, ...output() };
 }
 
@@ -181,7 +200,7 @@ async function sampleProcesses(folder: string): Promise<{ stop(): Promise<string
 }
 
 /** Input `null` leaves the standard input open. */
-function startIn(folder: string, command: Command, input: string | null) {
+function startIn(folder: string, command: Command, input: string | Buffer | null) {
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   const { promise: firstOutput, resolve: haveOutput } = Promise.withResolvers<void>();

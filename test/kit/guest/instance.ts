@@ -60,7 +60,8 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal
 
 execFileSync('ip', ['link', 'set', 'lo', 'up']);
 await clock.start();
-if (settings.hostPort !== null) await relay({ host: '127.0.0.1', port: settings.hostPort }, { path: path.join(settings.folder, 'host.sock') });
+if (settings.hostPort !== null)
+  await relay({ host: '127.0.0.1', port: settings.hostPort }, { path: path.join(settings.folder, 'host.sock') });
 const control = createServer(serve);
 control.listen(path.join(settings.folder, 'control.sock'));
 await once(control, 'listening');

@@ -134,7 +134,10 @@ async function forEach(name: string, act: (instance: string) => Promise<void>): 
   if (named.length === 0) throw new Failure(1, 'Name argument or --all is required');
   const missing = named.filter((instance) => !exists(instance));
   if (missing.length > 0 && name === 'start')
-    throw new Failure(2, `start failed: instance(s) missing\n${missing.map((instance) => `Instance '${instance}' does not exist.`).join('\n')}`);
+    throw new Failure(
+      2,
+      `start failed: instance(s) missing\n${missing.map((instance) => `Instance '${instance}' does not exist.`).join('\n')}`,
+    );
   if (missing.length > 0) throw new Failure(2, `${name} failed: ${missingText(missing)}`);
   for (const instance of named) await act(instance);
   return 0;
@@ -251,7 +254,7 @@ function escapeForShell(word: string): string {
 async function runOverSsh(instance: string, line: string): Promise<number> {
   const remote = runCommand(
     folderOf(instance),
-    { argv: ['/bin/bash', '-c', line], ...SESSION },
+    { argv: ['bash', '-c', line], ...SESSION },
     {
       out: (bytes) => process.stdout.write(bytes),
       err: (bytes) => process.stderr.write(bytes),

@@ -68,6 +68,8 @@ export function createClient(options: ClientOptions): Client {
         );
       }
       const deadline = AbortSignal.timeout(timeoutMs);
+      const unanswered = (failure: unknown): GitHubError =>
+        sortFailure(asked, deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : failure);
       const request = {
         fetch: createAuthorizedFetch(fetch, new URL(baseUrl).origin, token),
         signal: AbortSignal.any([signal, deadline]),
@@ -82,13 +84,13 @@ export function createClient(options: ClientOptions): Client {
         }
       } catch (error) {
         signal.throwIfAborted();
-        if (!isRefusal(error)) throw sortFailure(asked, deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : error);
+        if (!isRefusal(error)) throw unanswered(error);
         const refused = sortRefusal(asked, error.response, Date.now());
         renew = refused.kind === 'rejected' && (refused.status === 401 || refused.status === 403);
         throw refused;
       }
       signal.throwIfAborted();
-      throw sortFailure(asked, `the answer is not the JSON that GitHub sends; is ${baseUrl} the address of its REST API?`);
+      throw unanswered(`the answer is not the JSON that GitHub sends; is ${baseUrl} the address of its REST API?`);
     },
   };
 }

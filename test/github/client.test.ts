@@ -1,0 +1,199 @@
+// One request, with answers that no well-behaved server gives.
+
+import { createServer } from 'node:http';
+import { inspect } from 'node:util';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { z } from 'zod';
+import { Secret } from '../../src/domain/secret.ts';
+import { createClient, type Answer } from '../../src/github/client.ts';
+import { startGitHub } from '../../src/sandbox/github/server.ts';
+import { failureOf } from './failure-of.ts';
+
+const TOKEN = 'ghp_0123456789abcdefghijklmnopqrstuvwxyz';
+const NAMED = z.object({ name: z.string() });
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('an answer', () => {
+  test('is the checked part of the JSON, with the time and the next page', async () => {
+    const headers = {
+      'content-type': 'application/json',
+      date: 'Tue, 24 Nov 2026 12:00:00 GMT',
+      link: '<https://api.test/x?page=1>; rel="prev", <https://api.test/x?page=3>; rel="next"',
+    };
+    expect(await ask(() => new Response('{"name":"r","other":1}', { headers }))).toEqual({
+      value: { name: 'r' },
+      githubTime: Date.parse('2026-11-24T12:00:00Z'),
+      nextPage: 'https://api.test/x?page=3',
+    });
+  });
+
+  test('without a Date is dated by the own clock', async () => {
+    const { githubTime, nextPage } = await ask(() => Response.json({ name: 'r' }));
+    expect(Math.abs(githubTime - Date.now())).toBeLessThan(5000);
+    expect(nextPage).toBeNull();
+  });
+
+  const unreadable: readonly (readonly [string, () => Response])[] = [
+    ['a page for people', () => new Response('<html>Sign in</html>', { headers: { 'content-type': 'text/html' } })],
+    ['cut JSON', () => new Response('{"name":"r', { headers: { 'content-type': 'application/json' } })],
+    ['JSON of another shape', () => Response.json({ title: 'r' })],
+    ['an empty body', () => new Response('')],
+    ['bytes', () => new Response(new Uint8Array([1, 2]), { headers: { 'content-type': 'application/octet-stream' } })],
+    ['an impossible content type', () => new Response('{}', { headers: { 'content-type': ';;;' } })],
+    ['a redirect to nowhere', () => new Response(null, { status: 302 })],
+  ];
+  test.each(unreadable)('that is %s is tried again', async (_, respond) => {
+    const failure = await failureOf(ask(respond));
+    expect(failure.kind).toBe('unavailable');
+    expect(failure.message).toMatch(/^GitHub could not be asked for GET \/x: /);
+  });
+
+  test('that is not of GitHub makes one check the address', async () => {
+    expect((await failureOf(ask(() => Response.json('hello')))).message).toBe(
+      'GitHub could not be asked for GET /x: the answer is not the JSON that GitHub sends; is https://api.test the address of its REST API?',
+    );
+  });
+});
+
+describe('no answer', () => {
+  test('within the time is told with the time', async () => {
+    const github = await startGitHub();
+    github.misbehave({ delayMs: 10_000 });
+    const client = createClient({ baseUrl: github.url, token: () => new Secret(TOKEN), timeoutMs: 100 });
+    const failure = await failureOf(client.request({ ...CALL, signal: new AbortController().signal }));
+    await github.close();
+    expect(failure).toMatchObject({
+      kind: 'unavailable',
+      status: null,
+      message: 'GitHub could not be asked for GET /x: no answer within 0.1 s',
+    });
+  });
+
+  test('to the end within the time is told with the time', async () => {
+    const stalled = await serveUnended('{"name":');
+    const client = createClient({ baseUrl: stalled.url, token: () => new Secret(TOKEN), timeoutMs: 100 });
+    const failure = await failureOf(client.request({ ...CALL, signal: new AbortController().signal }));
+    await stalled.close();
+    expect(failure).toMatchObject({ kind: 'unavailable', message: 'GitHub could not be asked for GET /x: no answer within 0.1 s' });
+  });
+
+  test('at a closed port is told with host and port', async () => {
+    const github = await startGitHub();
+    await github.close();
+    const client = createClient({ baseUrl: github.url, token: () => new Secret(TOKEN) });
+    const failure = await failureOf(client.request({ ...CALL, signal: new AbortController().signal }));
+    expect(failure).toMatchObject({
+      kind: 'unavailable',
+      message: `GitHub could not be asked for GET /x: connect ECONNREFUSED 127.0.0.1:${github.port}`,
+    });
+  });
+
+  test('is waited for no longer than the caller wants', async () => {
+    const github = await startGitHub();
+    github.misbehave({ delayMs: 10_000 });
+    const client = createClient({ baseUrl: github.url, token: () => new Secret(TOKEN) });
+    const leaving = new AbortController();
+    const reason = new Error('the activity was cancelled');
+    setTimeout(() => leaving.abort(reason), 50);
+    await expect(client.request({ ...CALL, signal: leaving.signal })).rejects.toBe(reason);
+    await expect(client.request({ ...CALL, signal: leaving.signal })).rejects.toBe(reason);
+    await github.close();
+    await expect.poll(() => github.requests).toHaveLength(1);
+  });
+});
+
+test('a token source that fails is told as it is, and nothing is sent', async () => {
+  const sent = vi.fn<typeof globalThis.fetch>();
+  const problem = new Error('no token today');
+  const client = createClient({ baseUrl: 'https://api.test', token: () => Promise.reject(problem), fetch: sent });
+  await expect(client.request({ ...CALL, signal: new AbortController().signal })).rejects.toBe(problem);
+  expect(sent).not.toHaveBeenCalled();
+});
+
+describe('the token', () => {
+  const refusing: readonly (readonly [string, string, () => Response | Promise<Response>])[] = [
+    ['refused', TOKEN, () => Response.json({ message: 'Bad credentials' }, { status: 401 })],
+    ['forbidden', TOKEN, () => Response.json({ message: 'Resource not accessible by integration' }, { status: 403 })],
+    ['limited', TOKEN, () => Response.json({ message: 'secondary rate limit' }, { status: 429 })],
+    ['failing', TOKEN, () => new Response('<html>', { status: 502 })],
+    ['unreachable', TOKEN, () => Promise.reject(new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED') }))],
+    ['unreadable', TOKEN, () => new Response('{')],
+    ['of two lines', `${TOKEN}\nsecond`, () => Response.json({ name: 'r' })],
+    ['with a letter that no header holds', `${TOKEN}ł`, () => Response.json({ name: 'r' })],
+    ['in a redirect without end', TOKEN, () => new Response(null, { status: 301, headers: { location: 'https://api.test/x' } })],
+  ];
+  test.each(refusing)('%s is in no error and on no console', async (_, token, respond) => {
+    const printed = (['log', 'info', 'warn', 'error', 'debug'] as const).map((method) => vi.spyOn(console, method).mockReturnValue());
+    const failure = await failureOf(ask(respond, token));
+    const seen = [inspect(failure, { depth: 20, showHidden: true }), JSON.stringify(failure), failure.stack, String(failure)].join('\n');
+    expect(seen).toContain('GET /x');
+    expect(seen).not.toContain(TOKEN);
+    for (const spy of printed) expect(spy).not.toHaveBeenCalled();
+  });
+
+  test('in an answer that cannot be read is in no error', async () => {
+    const failure = await failureOf(
+      ask(() => new Response(`{"token":"${TOKEN}`, { status: 201, headers: { 'content-type': 'application/json' } }), 'ghp_x'),
+    );
+    expect(inspect(failure, { depth: 20, showHidden: true })).not.toContain(TOKEN);
+  });
+
+  test.each(['', 'two words'])('%o is not sent', async (token) => {
+    const sent = vi.fn<typeof globalThis.fetch>();
+    const client = createClient({ baseUrl: 'https://api.test', token: () => new Secret(token), fetch: sent });
+    expect(await failureOf(client.request({ ...CALL, signal: new AbortController().signal }))).toMatchObject({
+      kind: 'rejected',
+      message: 'GET /x was not sent: the GitHub token is empty or holds blanks or line breaks; give a clean one',
+    });
+    expect(sent).not.toHaveBeenCalled();
+  });
+});
+
+test('every request names its sender, the version of the API and the form of the answer', async () => {
+  const seen: Headers[] = [];
+  const client = createClient({
+    baseUrl: 'https://api.test',
+    userAgent: 'runward/1.2.3',
+    token: () => new Secret(TOKEN),
+    async fetch(_, init) {
+      seen.push(new Headers(init?.headers));
+      return Response.json({ name: 'r' });
+    },
+  });
+  await client.request({ ...CALL, signal: new AbortController().signal });
+  expect(seen[0]?.get('user-agent')).toMatch(/^runward\/1\.2\.3 octokit/);
+  expect(seen[0]?.get('x-github-api-version')).toBe('2022-11-28');
+  expect(seen[0]?.get('accept')).toMatch(/^application\/vnd\.github\./);
+  expect(seen[0]?.get('authorization')).toBe(`Bearer ${TOKEN}`);
+});
+
+const CALL = { route: 'GET /x', answer: NAMED, needs: 'administration=read', scope: 'o/r' } as const;
+
+function ask(respond: () => Response | Promise<Response>, token = TOKEN): Promise<Answer<{ name: string }>> {
+  const client = createClient({ baseUrl: 'https://api.test', token: () => new Secret(token), fetch: async () => respond() });
+  return client.request({ ...CALL, signal: new AbortController().signal });
+}
+
+/** A server that begins an answer of JSON and never ends it. */
+async function serveUnended(text: string): Promise<{ readonly url: string; readonly close: () => Promise<void> }> {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.write(text);
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  if (typeof address !== 'object' || address === null) throw new Error('no address');
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

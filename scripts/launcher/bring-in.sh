@@ -5,7 +5,6 @@
 OLDEST_NODE=24
 
 bring_in() {
-  [ -f "$root/package-lock.json" ] || fail 2 "$root is not a checkout of Runward: package-lock.json is missing" 'Clone the repository again.'
   [ ! -f /etc/alpine-release ] || fail 2 'does not run on Alpine Linux: Temporal ships no build for its C library (musl)' 'Use a Linux with glibc.'
   mkdir -p "$tools/log" || fail 3 "cannot write to $tools" 'The launcher keeps what it fetches there: make the folder writable.'
   child='' ticker=''
@@ -61,13 +60,14 @@ install_dependencies() {
   else
     run 'installing the dependencies, those for development too' dependencies npm_ci --include=dev
   fi
-  printf '%s %s %s\n' "$(cksum <"$root/package-lock.json")" "$platform" "$mode" >"$staging/node_modules/.runward"
+  printf '%s %s\n' "$lock" "$mode" >"$staging/node_modules/.runward"
   put_in_place "$staging/node_modules" "$root/node_modules"
 }
 
 # No dependency needs its install script, and a fetched Node is one file.
 npm_ci() {
-  exec npm ci --prefix "$staging" --ignore-scripts --include=optional --no-audit --no-fund --no-update-notifier --no-progress "$@"
+  exec npm ci --prefix "$staging" --ignore-scripts --include=optional --no-audit --no-fund --no-update-notifier --no-progress \
+    --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 "$@"
 }
 
 need_npm() { # REASON
@@ -201,7 +201,8 @@ explain_failure() {
   else
     advice='Mend what the lines above say, and run the command again.'
   fi
-  fail 3 "failed (exit code $status) $doing" "$(tail -n 12 "$log" | sed '/^[[:space:]]*$/d')" "Whole log: $log" "$advice"
+  cause=$(grep -E '^(npm (error|ERR!) [^ ]|ERROR: )' "$log" | head -n 5)
+  fail 3 "$doing failed (exit code $status)" "${cause:-$(tail -n 5 "$log")}" "Whole log: $log" "$advice"
 }
 
 # --- One at a time ------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '../..');
 
 /** Commands that every macOS and Linux has; all else on the computer is a stand-in. */
 const SYSTEM_TOOLS = [
-  ...['bash', 'cat', 'chmod', 'cksum', 'cp', 'date', 'grep', 'ln', 'ls', 'mkdir', 'mv', 'ps', 'readlink', 'rm', 'rmdir'],
+  ...['bash', 'cat', 'chmod', 'cksum', 'cp', 'date', 'grep', 'head', 'ln', 'ls', 'mkdir', 'mv', 'ps', 'readlink', 'rm', 'rmdir'],
   ...['sed', 'sh', 'sleep', 'tail', 'touch', 'tr'],
 ];
 

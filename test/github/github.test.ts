@@ -72,6 +72,12 @@ describe('getRunner', () => {
     expect((await github.getRunner('octo/app', id, signal)).value).toBeNull();
   });
 
+  test.each([500, 401, 403])('does not call a runner gone because GitHub answers %i', async (status) => {
+    const { id } = server.addRunner('octo/app', { name: `answered-${status}` });
+    server.misbehave({ match: { path: new RegExp(`/runners/${id}$`) }, status, times: 1 });
+    expect((await failureOf(github.getRunner('octo/app', id, signal))).status).toBe(status);
+  });
+
   test('does not call a runner gone because the token does not see its repository', async () => {
     const { id } = server.addRunner('octo/app', { name: 'hidden' });
     const blind = portOf(server.addToken({ sees: ['octo/fleet'] }));

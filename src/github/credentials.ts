@@ -65,14 +65,14 @@ function stored(logIn: () => Promise<Lease>): TokenSource {
 }
 
 async function askGh(hostname: string): Promise<Secret> {
-  const { stdout, stderr, failed, code } = await execa('gh', ['auth', 'token', '--hostname', hostname], {
+  const { stdout, stderr, failed, code, shortMessage } = await execa('gh', ['auth', 'token', '--hostname', hostname], {
     cleanup: false,
     reject: false,
     stdin: 'ignore',
     timeout: GH_TIMEOUT_MS,
   });
   if (failed) {
-    const why = code === 'ENOENT' ? 'it is not installed' : (stderr?.split('\n', 1)[0] ?? '');
+    const why = code === 'ENOENT' ? 'it is not installed' : stderr ? stderr.split('\n', 1)[0] : shortMessage;
     throw new GitHubError('rejected', `gh auth token gave no token: ${why}; log in by gh auth login, or set GH_TOKEN`);
   }
   return new Secret(stdout.trim());

@@ -68,6 +68,12 @@ describe('the login of gh', () => {
     });
   });
 
+  test('that fails without a word is said with what was run', async () => {
+    await installGh('exit 3');
+    const source = createTokenSource({ kind: 'gh', hostname: 'github.com' }, NOWHERE);
+    expect((await failureOf(Promise.resolve(source(KEEP)))).message).toContain('exit code 3: gh auth token --hostname github.com');
+  });
+
   test('needs gh', async () => {
     vi.stubEnv('PATH', folder);
     await rm(join(folder, 'gh'), { force: true });

@@ -57,7 +57,7 @@ export function rootJson(base: string): object {
 }
 
 /** The short form that GitHub embeds in runs. */
-export function minimalRepositoryJson(scope: Scope, base: string): object {
+function minimalRepositoryJson(scope: Scope, base: string): object {
   const [owner = '', name = ''] = scope.name.split('/');
   const url = `${base}/repos/${scope.name}`;
   return {

@@ -1,5 +1,5 @@
 // The make-believe GitHub: what it knows (scopes, runners, sessions, jobs, runs, tokens) and its own clock; no HTTP.
-// May import: domain types, node. Only tests and the demo import this room.
+// May import: domain types, zod, node. Only tests and the demo import this room.
 
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 

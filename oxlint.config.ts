@@ -20,7 +20,7 @@ export const ROOMS = {
   activities: {
     imports: ['domain/', 'github/port.ts', 'machine/port.ts', '@temporalio/activity', '@temporalio/common', '@temporalio/client', 'node:'],
   },
-  github: { imports: ['domain/', '@octokit/', 'zod', 'node:'] },
+  github: { imports: ['domain/', '@octokit/', 'execa', 'zod', 'node:'] },
   machine: { imports: ['domain/', 'execa', 'zod', 'node:'] },
   alerts: { imports: ['domain/', 'execa', 'zod', 'node:'] },
   config: { imports: ['domain/', 'zod', 'yaml', 'node:'] },
@@ -31,6 +31,8 @@ export const ROOMS = {
 } satisfies Record<string, Room>;
 
 const DEMO: Room = { imports: [...ROOMS.cli.imports, 'sandbox/'] };
+/** `npm run worker` is the command's verb `worker`. */
+const WORKER_MAIN: Room = { imports: ['cli/main.ts'] };
 
 export default defineConfig({
   plugins: ['typescript', 'unicorn', 'oxc', 'import', 'promise', 'vitest'],
@@ -38,7 +40,6 @@ export default defineConfig({
   ignorePatterns: ['/build/', '/dist/'],
   rules: {
     eqeqeq: 'error',
-    'no-shadow': 'error',
     'no-var': 'error',
     'prefer-const': 'error',
     'import/no-cycle': 'error',
@@ -59,6 +60,9 @@ export default defineConfig({
     'unicorn/prefer-node-protocol': 'error',
     // The second argument is the message of a failure.
     'vitest/valid-expect': ['error', { maxArgs: 2 }],
+    'vitest/expect-expect': ['error', { assertFunctionNames: ['expect', 'expect*', 'fc.assert'] }],
+    // A property states what follows from what.
+    'vitest/no-conditional-expect': 'off',
     // `then` is a key of the configuration.
     'unicorn/no-thenable': 'off',
     // Spreading `...['-option', 'value']` keeps the words of a command line in pairs.
@@ -67,6 +71,8 @@ export default defineConfig({
   overrides: [
     ...Object.entries(ROOMS).flatMap(([name, room]) => importRule(name, room, ['*.ts', '*/*.ts', '*/*/*.ts'])),
     ...importRule('cli', DEMO, ['demo.ts', 'demo/*.ts']),
+    ...importRule('worker', WORKER_MAIN, ['main.ts']),
+    { files: ['test/**/*.ts'], rules: { 'typescript/no-non-null-assertion': 'off' } },
   ],
 });
 

@@ -48,7 +48,7 @@ export function qemuArguments({ image, disk, folder }: QemuFiles): string[] {
     ...machineArguments(),
     ...['-kernel', path.join(image, 'vmlinuz')],
     ...['-initrd', path.join(image, 'initrd')],
-    ...['-append', 'root=/dev/vda rw console=ttyS0 quiet net.ifnames=0'],
+    ...['-append', 'root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 mitigations=off'],
     ...['-serial', `file:${path.join(folder, 'console.log')}`],
     ...['-drive', `file=${disk},if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap`],
     ...['-device', 'virtio-blk-pci,drive=disk'],

@@ -70,6 +70,8 @@ export async function installRunner(must: Must, github: GitHub | undefined, opti
       if [ "$try" = 100 ]; then journalctl -u "$unit" >&2; exit 1; fi
       sleep 0.2
     done
+    # A power cut later on finds the files as they are now.
+    sync
     sed -n 's/.*"agentId": \\([0-9]*\\).*/\\1/p' .runner
     echo "$unit"`;
   const [agentId, unit = ''] = (await must(script, { input: `${token}\n` })).split('\n');

@@ -28,11 +28,14 @@ worker=
 job=
 
 main() {
+  if is_in --version "$@"; then
+    echo "$VERSION"
+    exit 0
+  fi
   case ${1:-} in
     configure) configure "${@:2}" ;;
     remove) remove "${@:2}" ;;
     run) run ;;
-    --version) echo "$VERSION" ;;
     *)
       echo "Runner.Listener: unknown command ${1:-}"
       exit "$TERMINATED"

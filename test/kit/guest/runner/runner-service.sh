@@ -26,7 +26,8 @@ begin_stop() {
 
 # Seconds since boot: no change of the clock moves them.
 uptime_now() {
-  local now
+  # A trap runs with the empty IFS of the `read` that it interrupts.
+  local now IFS=' '
   read -r now _ </proc/uptime
   echo "${now%.*}"
 }

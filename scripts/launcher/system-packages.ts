@@ -39,19 +39,23 @@ async function agrees(command: string): Promise<boolean> {
   return /^y(es)?$/i.test(answer.trim());
 }
 
+/** A package list that is only partly renewed may be good enough, so what counts is the installation. */
 function install(missing: readonly string[], logFile: string): Unready {
   process.stdout.write(`installing system packages: ${missing.join(' ')}\n`);
   mkdirSync(dirname(logFile), { recursive: true });
   writeFileSync(logFile, '');
-  const wait = ['-o', 'DPkg::Lock::Timeout=300'];
-  for (const words of [['update'], ['install', '--yes', '--no-install-recommends', ...missing]]) {
-    const run = spawnSync('apt-get', [...wait, ...words], {
-      encoding: 'utf8',
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    writeFileSync(logFile, run.stdout + run.stderr, { flag: 'a' });
-    if (run.status !== 0) return `apt-get ${words[0]} failed: ${run.stderr.trim().split('\n').at(-1)} (whole log: ${logFile})`;
-  }
-  return null;
+  aptGet(['update'], logFile);
+  const installation = aptGet(['install', '--yes', '--no-install-recommends', ...missing], logFile);
+  if (installation.status === 0) return null;
+  return `apt-get install failed: ${installation.stderr.trim().split('\n').at(-1)} (whole log: ${logFile})`;
+}
+
+function aptGet(words: readonly string[], logFile: string) {
+  const run = spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...words], {
+    encoding: 'utf8',
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  writeFileSync(logFile, run.stdout + run.stderr, { flag: 'a' });
+  return run;
 }

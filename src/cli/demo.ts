@@ -50,6 +50,7 @@ const STORIES: Readonly<Record<Break, string>> = {
 /** Breaks a make-believe runner and shows how Temporal, the worker and the workflow of every day bring it back. */
 export async function demo(flags: DemoFlags, invocation: Invocation): Promise<ExitCode> {
   const how = BREAKS.find((each) => each === flags.break) ?? (BREAKS[randomInt(BREAKS.length)] as Break);
+  installRuntime('ERROR');
   return withDemoServer(invocation, async (server) => {
     const stage = await setStage();
     const stop = new AbortController();
@@ -90,7 +91,6 @@ async function withDemoServer(invocation: Invocation, use: (server: TemporalServ
   const folder = demoFolder(invocation);
   const owned = ownFolder(folder);
   try {
-    installRuntime('ERROR');
     say("Starting Temporal's server …");
     const server = await startTemporalServer({
       folder,

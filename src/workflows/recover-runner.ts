@@ -48,13 +48,15 @@ export async function recoverRunner(...given: unknown[]): Promise<RecoveryReport
   const request = readRecoveryRequest(given);
   const startedBy = trigger();
   label({ runner: runnerText(request), trigger: startedBy });
+  const board: StepBoard = new StepBoard(runnerText(request), () => setCurrentDetails(board.markdown()));
+  setHandler(progress, () => board.progress());
   if ('problem' in request) {
     throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
   }
   const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${runnerText(request)} in the configuration`));
   const resolved = await configuration.resolveRunner({ runner: request.runner });
   label({ runner: resolved.target.runner, scope: resolved.target.scope });
-  const report = await new Recovery(request, resolved, startedBy).run();
+  const report = await new Recovery(request, resolved, startedBy, board).run();
   label({ outcome: report.outcome });
   return report;
 }
@@ -82,7 +84,6 @@ class Recovery {
   readonly #trigger: Trigger;
   readonly #board: StepBoard;
   #evidence: readonly string[] = [];
-  #outcome: RecoveryOutcome | null = null;
   /** Number of the guest's fence; 0 before it was taken. */
   #fence = 0;
   /** Set once configuration may have been moved aside, with the registration that it belongs to. */
@@ -91,14 +92,14 @@ class Recovery {
   #agentId: number | null = null;
   #serviceStarts = 0;
 
-  constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger) {
+  constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard) {
     this.#request = request;
     this.#target = resolved.target;
     this.#policy = resolved.policy;
     this.#mode = resolved.mode;
     this.#trigger = startedBy;
-    this.#board = new StepBoard(() => setCurrentDetails(this.#board.markdown()));
-    setHandler(progress, () => this.#board.progress(this.#target.runner, this.#outcome));
+    this.#board = board;
+    this.#board.name(resolved.target.runner);
   }
 
   async run(): Promise<RecoveryReport> {
@@ -543,8 +544,7 @@ class Recovery {
   }
 
   #report(ended: Ended): RecoveryReport {
-    this.#outcome = ended.outcome;
-    this.#board.say(ended.message);
+    this.#board.finish(ended.outcome, ended.message);
     const { runner, scope } = this.#target;
     return {
       outcome: ended.outcome,

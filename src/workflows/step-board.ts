@@ -13,11 +13,14 @@ interface Row {
 export class StepBoard {
   readonly #rows: Record<RecoveryStep, Row>;
   readonly #changed: () => void;
+  #runner: string;
   #doing = 'looking';
   #current: RecoveryStep | null = null;
+  #outcome: RecoveryOutcome | null = null;
 
   /** `changed` is called after every change. */
-  constructor(changed: () => void) {
+  constructor(runner: string, changed: () => void) {
+    this.#runner = runner;
     this.#rows = Object.fromEntries(
       RECOVERY_STEPS.map((name): [RecoveryStep, Row] => [
         name,
@@ -25,6 +28,11 @@ export class StepBoard {
       ]),
     ) as Record<RecoveryStep, Row>;
     this.#changed = changed;
+  }
+
+  /** Its configured name, once that is known. */
+  name(runner: string): void {
+    this.#runner = runner;
   }
 
   get current(): RecoveryStep | null {
@@ -60,11 +68,16 @@ export class StepBoard {
     this.#changed();
   }
 
-  progress(runner: string, outcome: RecoveryOutcome | null): Progress {
+  finish(outcome: RecoveryOutcome, summary: string): void {
+    this.#outcome = outcome;
+    this.say(summary);
+  }
+
+  progress(): Progress {
     return {
-      runner,
+      runner: this.#runner,
       doing: this.#doing,
-      outcome,
+      outcome: this.#outcome,
       steps: RECOVERY_STEPS.map((name) => {
         const row = this.#rows[name];
         const durationMs = row.status === 'running' && row.startedAt !== null ? Date.now() - row.startedAt : row.durationMs;

@@ -1,0 +1,202 @@
+// A whole make-believe world on a real Temporal server: GitHub, a machine with one runner, and the product's own workers.
+
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { NativeConnection } from '@temporalio/worker';
+import { afterAll, inject } from 'vitest';
+import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
+import { chooseRunner } from '../../src/domain/choose-runner.ts';
+import { MAIN_QUEUE } from '../../src/domain/names.ts';
+import { DEFAULT_RECOVERY_POLICY, type RecoveryPolicy } from '../../src/domain/policy.ts';
+import type { RecoveryReport } from '../../src/domain/report.ts';
+import type { RunnerTarget } from '../../src/domain/runner.ts';
+import { Secret } from '../../src/domain/secret.ts';
+import { createGitHub } from '../../src/github/github.ts';
+import type { GitHubPort } from '../../src/github/port.ts';
+import type { MachinePort } from '../../src/machine/port.ts';
+import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
+import { SandboxMachine } from '../../src/sandbox/machine/sandbox-machine.ts';
+import { installRuntime } from '../../src/worker/runtime.ts';
+import { createWorkers, runWorkers } from '../../src/worker/workers.ts';
+import { target as aTarget } from './observations.ts';
+import { namespaceOf } from './temporal-setup.ts';
+
+/** The product's policy with the waits of a test. */
+export const QUICK_POLICY: RecoveryPolicy = {
+  ...DEFAULT_RECOVERY_POLICY,
+  guestAnswersWithinMs: 3_000,
+  guestPollMs: 100,
+  onlineWithinMs: 5_000,
+  onlinePollMs: 100,
+  hostSilentAfterMs: 2_000,
+  lockPollMs: 200,
+  limits: {
+    ...DEFAULT_RECOVERY_POLICY.limits,
+    look: { ...DEFAULT_RECOVERY_POLICY.limits.look, heartbeat: '3s', scheduleToClose: '5s', retryInitial: '100ms' },
+    github: { ...DEFAULT_RECOVERY_POLICY.limits.github, scheduleToClose: '5s', retryInitial: '100ms', retryMaximum: '500ms' },
+    act: { ...DEFAULT_RECOVERY_POLICY.limits.act, heartbeat: '3s', scheduleToClose: '20s', retryInitial: '100ms' },
+  },
+};
+
+export interface World {
+  readonly github: SandboxGitHub;
+  readonly machine: SandboxMachine;
+  readonly target: RunnerTarget;
+  readonly client: Client;
+  /** Starts a recovery under an id of its own. */
+  recover(input?: unknown, workflowId?: string): Promise<WorkflowHandle<() => Promise<RecoveryReport>>>;
+  /** GitHub's word for the runner. */
+  shown(): string;
+  until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface WorldOptions {
+  readonly policy?: Partial<RecoveryPolicy>;
+  /** Length of the machine's steps; 0 is no wait. */
+  readonly pace?: number;
+  readonly mode?: 'act' | 'watch';
+  /** The API token; by default it may do everything. */
+  readonly token?: Parameters<SandboxGitHub['addToken']>[0];
+  /** Another host than the one whose queues the workers of this file serve. */
+  readonly host?: string;
+}
+
+/** What one world's runner resolves to; the workers of a test file serve all its worlds. */
+interface Resident {
+  readonly target: RunnerTarget;
+  readonly policy: RecoveryPolicy;
+  readonly mode: 'act' | 'watch';
+  readonly github: GitHubPort;
+  readonly machine: MachinePort;
+}
+
+const residents = new Map<string, Resident>();
+let crew: { readonly client: Client; stop(): Promise<void> } | null = null;
+let worlds = 0;
+
+installRuntime('ERROR');
+afterAll(async () => crew?.stop());
+
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  worlds += 1;
+  const { client } = (crew ??= await startCrew());
+  const name = `r${process.pid}-${worlds}`;
+  const scope = `acme/kernel-${worlds}`;
+  const github = await startGitHub({ repositories: [scope], pollMs: 100, offlineAfterMs: 300 });
+  const machine = new SandboxMachine({
+    pace: options.pace ?? 0,
+    retryMs: 100,
+    removeRegistration: (at, runner) => github.removeRunner(at, runner),
+  });
+  const target = aTarget({
+    scope,
+    runner: name,
+    machine: `m-${name}`,
+    registrationUrl: `${github.url}/${scope}`,
+    host: options.host ?? 'local',
+  });
+  await machine.install(target, github.addRunner(scope, { name }));
+  const token = new Secret(options.token === undefined ? github.token : github.addToken(options.token));
+  residents.set(name, {
+    target,
+    policy: { ...QUICK_POLICY, ...options.policy },
+    mode: options.mode ?? 'act',
+    github: createGitHub({ baseUrl: github.url, token: () => token }),
+    machine,
+  });
+
+  const world: World = {
+    github,
+    machine,
+    target,
+    client,
+    recover: (input = { runner: name }, workflowId = `by-hand-${name}-${Math.random()}`) =>
+      client.workflow.start('recoverRunner', { workflowId, taskQueue: MAIN_QUEUE, args: [input] }) as never,
+    shown: () => github.runners(scope).find((runner) => runner.name === name)?.status ?? 'unregistered',
+    until,
+    close: async () => {
+      residents.delete(name);
+      await machine.close();
+      await github.close();
+    },
+  };
+  await until(() => world.shown() === 'online', 'the runner is online');
+  return world;
+}
+
+async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (const deadline = Date.now() + 10_000; !(await isSo()); await sleep(50)) {
+    if (Date.now() > deadline) {
+      throw new Error(`waited in vain until ${what}`);
+    }
+  }
+}
+
+/** The product's own workers, whose ports lead to the world that a task is for. */
+async function startCrew(): Promise<{ readonly client: Client; stop(): Promise<void> }> {
+  const address = inject('temporalAddress');
+  const namespace = namespaceOf(Number(process.env['VITEST_POOL_ID'] ?? 1));
+  const connection = await Connection.connect({ address });
+  const native = await NativeConnection.connect({ address });
+  const workers = await createWorkers({
+    connection: native,
+    namespace,
+    workflowBundle: { codePath: inject('workflowBundle') },
+    sealing: createSealing(randomBytes(SEALING_KEY_BYTES)),
+    main: {
+      github: routed<GitHubPort>((scope) => [...residents.values()].find(({ target }) => target.scope === scope)?.github),
+      resolveRunner: (wanted) => {
+        const choice = chooseRunner(
+          [...residents.values()].map(({ target }) => target),
+          typeof wanted === 'string' ? wanted : null,
+        );
+        if (choice.kind !== 'chosen') {
+          return { problem: choice.message };
+        }
+        const { target, policy, mode } = residents.get(choice.target.runner) as Resident;
+        return { target, policy, mode };
+      },
+    },
+    host: {
+      name: 'local',
+      machine: routed<MachinePort>((at) => {
+        const machine = typeof at === 'string' ? at : (at as RunnerTarget).machine;
+        return [...residents.values()].find(({ target }) => target.machine === machine)?.machine;
+      }),
+    },
+  });
+  const stop = new AbortController();
+  const running = runWorkers(workers, stop.signal);
+  return {
+    client: new Client({ connection, namespace }),
+    stop: async () => {
+      stop.abort();
+      await running;
+      await native.close();
+      await connection.close();
+    },
+  };
+}
+
+/** A port whose every method goes to the one that its first argument leads to. */
+function routed<Port extends object>(find: (first: unknown) => Port | undefined): Port {
+  return new Proxy({} as Port, {
+    get:
+      (_target, method) =>
+      async (first: unknown, ...rest: unknown[]) => {
+        const port = find(first);
+        if (port === undefined) {
+          throw new Error(`no world of this test has ${JSON.stringify(first)}`);
+        }
+        return (Reflect.get(port, method) as (...given: unknown[]) => unknown).call(port, first, ...rest);
+      },
+  });
+}
+
+/** Breaks the runner and waits until GitHub has seen it. */
+export async function breakRunner(world: World, how: Parameters<SandboxMachine['break']>[0]): Promise<void> {
+  await world.machine.break(how, world.target);
+  await world.until(() => world.shown() !== 'online', 'GitHub shows the runner offline');
+}

@@ -1,0 +1,56 @@
+// Set-up of the Temporal group: one real server with a namespace for each test process, and the workflows bundled once.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import type { TestProject } from 'vitest/node';
+import { prepareNamespace } from '../../src/worker/namespace.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    temporalAddress: string;
+    workflowBundle: string;
+  }
+}
+
+/** Test files run side by side, each in the namespace of its process: two workers on one queue would take each other's tasks. */
+export const NAMESPACES = 8;
+
+export function namespaceOf(process: number): string {
+  return `test-${process}`;
+}
+
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const path = process.env['RUNWARD_TEMPORAL_CLI'];
+  if (path === undefined) {
+    throw new Error('RUNWARD_TEMPORAL_CLI is not set: run `./runward test` once, which brings the Temporal CLI');
+  }
+  const namespaces = Array.from({ length: NAMESPACES }, (_, index) => namespaceOf(index + 1));
+  const environment = await TestWorkflowEnvironment.createLocal({
+    server: {
+      executable: { type: 'existing-path', path },
+      namespace: namespaces[0] as string,
+      extraArgs: namespaces.slice(1).flatMap((name) => ['--namespace', name]),
+      log: { format: 'pretty', level: 'error' },
+    },
+  });
+  for (const namespace of namespaces) {
+    await prepareNamespace(environment.connection, namespace, null);
+  }
+  project.provide('temporalAddress', environment.address);
+  project.provide('workflowBundle', await bundle());
+  return () => environment.teardown();
+}
+
+async function bundle(): Promise<string> {
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL('../../src/workflows', import.meta.url)),
+    logger: new DefaultLogger('ERROR'),
+  });
+  const folder = fileURLToPath(new URL('../../build/', import.meta.url));
+  mkdirSync(folder, { recursive: true });
+  const file = `${folder}test-workflows.js`;
+  writeFileSync(file, code);
+  return file;
+}

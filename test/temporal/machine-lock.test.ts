@@ -1,0 +1,185 @@
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
+import { afterEach, describe, expect, test } from 'vitest';
+import { machineLedgerId, machineLockId } from '../../src/domain/names.ts';
+import type { LedgerEntry } from '../../src/domain/ledger.ts';
+import type { Progress, RecoveryReport } from '../../src/domain/report.ts';
+import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
+
+let world: World;
+
+afterEach(() => world.close());
+
+describe('operations on one machine', () => {
+  test('of twenty started at once one makes the repair, and the others say who', async () => {
+    world = await startWorld({ pace: 0.3 });
+    await breakRunner(world, 'service');
+    const reports = await Promise.all(Array.from({ length: 20 }, async () => (await world.recover()).result()));
+    expect(outcomes(reports)).toEqual({ recovered: 1, 'refused-in-progress': 19 });
+    const refused = reports.find(({ outcome }) => outcome === 'refused-in-progress');
+    expect(refused?.summary).toMatch(/is in the hands of recoverRunner by-hand-/);
+    expect(await repairs()).toBe(1);
+    expect(await ledger()).toHaveLength(1);
+  });
+
+  test('wait for each other when they may, and find nothing left to do', async () => {
+    world = await startWorld({ pace: 0.2 });
+    await breakRunner(world, 'service');
+    const input = { runner: world.target.runner, wait: '30s' };
+    const reports = await Promise.all(Array.from({ length: 4 }, async () => (await world.recover(input)).result()));
+    expect(outcomes(reports)).toEqual({ recovered: 1, 'already-healthy': 3 });
+    expect(await repairs()).toBe(1);
+  });
+});
+
+describe('an operation that is', () => {
+  test('terminated leaves no lock, and the next one ends the repair', async () => {
+    world = await startWorld({ pace: 0.5 });
+    await breakRunner(world, 'service');
+    const first = await world.recover();
+    await reached(first, 'reconfigure');
+    await first.terminate('by a test');
+    await expect(first.result()).rejects.toSatisfy((error) => (error as WorkflowFailedError).cause instanceof TerminatedFailure);
+    await world.until(async () => !(await isLocked()), 'the lock is gone');
+    // Its act outlives it in the guest, and is respected there.
+    expect(await (await world.recover()).result()).toMatchObject({
+      outcome: 'refused-in-progress',
+      summary: expect.stringContaining(`an act of ${first.workflowId} is running`),
+    });
+    await world.until(async () => (await look()).runningAct === null, 'the act is over');
+    const report = await (await world.recover()).result();
+    expect(report.outcome, report.summary).toBe('recovered');
+    await world.until(() => world.shown() === 'online', 'the runner is online');
+  });
+
+  test('reset goes on alone: its lock is respected until it ends, and ended by the next one', async () => {
+    world = await startWorld({ pace: 0.5 });
+    await breakRunner(world, 'service');
+    const first = await world.recover();
+    await reached(first, 'reconfigure');
+    await reset(first);
+    const second = await (await world.recover()).result();
+    expect(second.outcome, second.summary).toBe('refused-in-progress');
+    const again = world.client.workflow.getHandle<() => Promise<RecoveryReport>>(first.workflowId);
+    const report = await again.result();
+    expect(report.outcome, report.summary).toBe('recovered');
+    await world.until(async () => !(await isLocked()), 'the lock is gone');
+    expect(await (await world.recover()).result()).toMatchObject({ outcome: 'already-healthy' });
+  });
+
+  test('reset to before its lock finds the orphan and ends it', async () => {
+    world = await startWorld({ pace: 0.5 });
+    await breakRunner(world, 'service');
+    const first = await world.recover();
+    await reached(first, 'time-sync');
+    await reset(first, 'first');
+    const report = await world.client.workflow.getHandle<() => Promise<RecoveryReport>>(first.workflowId).result();
+    expect(report.outcome, report.summary).toBe('recovered');
+    await world.until(async () => !(await isLocked()), 'the lock is gone');
+  });
+
+  test('cancelled after the clean-up puts things back before it frees the lock', async () => {
+    world = await startWorld({ pace: 0.5 });
+    await breakRunner(world, 'service');
+    const first = await world.recover();
+    await reached(first, 'reconfigure');
+    await first.cancel();
+    await expect(first.result()).rejects.toSatisfy((error) => (error as WorkflowFailedError).cause instanceof CancelledFailure);
+    expect(await isLocked()).toBe(false);
+    await world.until(() => world.shown() === 'online', 'the old registration is online again');
+    expect(await ledger()).toMatchObject([{ outcome: 'cancelled' }]);
+    expect((await look()).registration).not.toBeNull();
+  });
+
+  test('robbed of its lock by hand does no harm', async () => {
+    world = await startWorld({ pace: 0.5 });
+    await breakRunner(world, 'service');
+    const first = await world.recover();
+    await reached(first, 'config-cleanup');
+    await lock().terminate('by a test');
+    const second = await world.recover({ runner: world.target.runner, wait: '20s' });
+    const ends = await Promise.all([first.result(), second.result()]);
+    expect(ends.map(({ outcome }) => outcome)).toContain('recovered');
+    await world.until(() => world.shown() === 'online', 'the runner is online');
+    expect(world.github.runners(world.target.scope)).toHaveLength(1);
+  });
+});
+
+test('a lock without a memo has an unknown holder, and is respected', async () => {
+  world = await startWorld();
+  await breakRunner(world, 'service');
+  const { host, machine } = world.target;
+  const handle = await world.client.workflow.start('holdMachine', { workflowId: machineLockId(host, machine), taskQueue: 'runward' });
+  expect(await (await world.recover()).result()).toMatchObject({
+    outcome: 'refused-in-progress',
+    summary: expect.stringContaining('an unknown holder'),
+  });
+  await handle.signal('release');
+  await handle.result();
+  expect(await (await world.recover()).result()).toMatchObject({ outcome: 'recovered' });
+});
+
+describe('a host whose worker is gone', () => {
+  test('is given up while nothing was changed', async () => {
+    world = await startWorld({ host: 'nowhere', policy: { hostSilentAfterMs: 1_000 } });
+    const report = await (await world.recover()).result();
+    expect(report.outcome).toBe('failed');
+    expect(report.summary).toMatch(/no worker of host .* took the task observeMachine|could not be read/);
+  });
+});
+
+function outcomes(reports: readonly RecoveryReport[]): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(Object.groupBy(reports, ({ outcome }) => outcome)).map(([outcome, group]) => [outcome, group?.length ?? 0]),
+  );
+}
+
+/** Registrations that GitHub was asked for. */
+async function repairs(): Promise<number> {
+  return world.github.requests.filter(({ path }) => path.endsWith('/_service/runners')).length;
+}
+
+async function ledger(): Promise<readonly LedgerEntry[]> {
+  const { host, machine } = world.target;
+  const { memo } = await world.client.workflow.getHandle(machineLedgerId(host, machine)).describe();
+  return memo?.['entries'] as LedgerEntry[];
+}
+
+function lock(): WorkflowHandle {
+  const { host, machine } = world.target;
+  return world.client.workflow.getHandle(machineLockId(host, machine));
+}
+
+async function isLocked(): Promise<boolean> {
+  return (await lock().describe()).status.name === 'RUNNING';
+}
+
+async function look() {
+  const { guest } = await world.machine.observe(world.target, { signal: new AbortController().signal, heartbeat: () => {} });
+  if (!guest.known) {
+    throw new Error(guest.why);
+  }
+  return guest.value;
+}
+
+async function reached(handle: WorkflowHandle, step: string): Promise<void> {
+  await world.until(async () => {
+    const progress = await handle.query<Progress>('progress');
+    return progress.steps.some(({ name, status }) => name === step && status === 'running');
+  }, `${step} is reached`);
+}
+
+/** `temporal workflow reset` to the last workflow task that ended, or to the first one. */
+async function reset(handle: WorkflowHandle, to: 'last' | 'first' = 'last'): Promise<void> {
+  const { events } = await handle.fetchHistory();
+  const ends = (events ?? []).filter(({ workflowTaskCompletedEventAttributes }) => workflowTaskCompletedEventAttributes != null);
+  const chosen = to === 'last' ? ends.at(-1) : ends[0];
+  const { runId } = await handle.describe();
+  await world.client.workflowService.resetWorkflowExecution({
+    namespace: world.client.options.namespace,
+    workflowExecution: { workflowId: handle.workflowId, runId },
+    reason: 'by a test',
+    requestId: `${Math.random()}`,
+    workflowTaskFinishEventId: chosen?.eventId ?? null,
+  });
+}

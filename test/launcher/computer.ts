@@ -189,6 +189,7 @@ function nodeStandIn(version: string): string {
   -p) echo "${version} $0" ;;
   --version) echo "v${version}" ;;
   *)
+    case $1 in --disable-warning=*) shift ;; esac
     record "$@"
     echo "node ${version} in $PWD"
     for word in "$@"; do echo "<$word>"; done

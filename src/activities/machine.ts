@@ -1,5 +1,5 @@
 import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
-import type { Act, ActRefusal, CallContext, MachinePort } from '../machine/port.ts';
+import { CallGivenUp, type Act, type ActRefusal, type CallContext, type MachinePort } from '../machine/port.ts';
 import type { ActActivities, ActInput, Answered, LookActivities } from './contract.ts';
 import { withMachineFailures } from './failures.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
@@ -47,13 +47,30 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
 }
 
 async function answered<T>(call: () => Promise<T>): Promise<Answered<T>> {
-  return { attempt: activityInfo().attempt, value: await withMachineFailures(call) };
+  try {
+    return { attempt: activityInfo().attempt, value: await withMachineFailures(call) };
+  } catch (error) {
+    throw error instanceof CallGivenUp ? error.cause : error;
+  }
 }
 
 function actOf({ key, fence, deadlineMs }: ActInput): Act {
   return { key, fence, deadlineMs };
 }
 
+/** Cancellations after which Temporal schedules the same activity again; its retry finds the act under its key. */
+const RETRIED: ReadonlySet<string> = new Set(['WORKER_SHUTDOWN', 'TIMED_OUT']);
+
 function callContext(): CallContext {
-  return { signal: cancellationSignal(), heartbeat: (doing) => heartbeat(doing) };
+  const cancelled = cancellationSignal();
+  const call = new AbortController();
+  const end = (): void => {
+    const cause = cancelled.reason as Error;
+    call.abort(RETRIED.has(cause.message) ? new CallGivenUp(cause.message, { cause }) : cause);
+  };
+  cancelled.addEventListener('abort', end, { once: true });
+  if (cancelled.aborted) {
+    end();
+  }
+  return { signal: call.signal, heartbeat: (doing) => heartbeat(doing) };
 }

@@ -4,9 +4,14 @@
 import type { MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
 import type { Secret } from '../domain/secret.ts';
 
+/** Reason of an abort that ends the call alone: its act goes on in the guest, where a retry with the same key waits for it. */
+export class CallGivenUp extends Error {
+  override readonly name = 'CallGivenUp';
+}
+
 /** How the caller follows and ends a call. */
 export interface CallContext {
-  /** Aborting ends the call, and the act in the guest that it waits for. */
+  /** Aborting ends the call, and unless the reason is {@link CallGivenUp} the act in the guest that it waits for. */
   readonly signal: AbortSignal;
   /** Called every few seconds while the call lives, with a word on what it waits for. */
   readonly heartbeat: (doing: string) => void;

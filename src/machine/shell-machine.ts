@@ -10,6 +10,7 @@ import {
   type Act,
   type ActRefusal,
   type CallContext,
+  CallGivenUp,
   type ClockSynced,
   type Configured,
   type Discarded,
@@ -165,7 +166,7 @@ export class ShellMachine implements MachinePort {
 
     const { answer, clockOffsetMs } = await this.#drive(step, target.machine, request, act.deadlineMs + this.#timing.slackMs, call).catch(
       async (error: unknown) => {
-        if (call.signal.aborted) await this.#cancel(target.machine, act.key, attempt, call);
+        if (call.signal.aborted && !(call.signal.reason instanceof CallGivenUp)) await this.#cancel(target.machine, act.key, attempt, call);
         throw error;
       },
     );

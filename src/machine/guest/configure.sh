@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs config.sh as the runner's user. The registration token comes by standard input and reaches config.sh by its environment.
-token=$(cat) && rm -f "$1/secret"
+token=$(cat) && : >"$1/secret" # emptied and not removed: systemd opens it once more for the record
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
 

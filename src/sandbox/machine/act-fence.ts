@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Act, type ActRefusal, type CallContext, type FenceTaken, MachineError } from '../../machine/port.ts';
+import { type Act, type ActRefusal, type CallContext, CallGivenUp, type FenceTaken, MachineError } from '../../machine/port.ts';
 import type { Machine } from './guest-state.ts';
 
 /** How often a caller is told what it waits for; an activity's heartbeat time-out is 20 s. */
@@ -106,16 +106,17 @@ export class ActFence {
     }
   }
 
-  /** A caller that goes away takes the act with it. */
+  /** A caller that goes away takes the act with it, unless it only gives up the call. */
   async #follow({ key, ending, result }: RunningAct, { signal, heartbeat }: CallContext): Promise<{ readonly kind: string }> {
     const tell = (): void => heartbeat(`waiting for ${key}`);
-    const end = (): void => ending.abort(signal.reason);
+    const givenUp = Promise.withResolvers<never>();
+    const end = (): void => (signal.reason instanceof CallGivenUp ? givenUp.reject(signal.reason) : ending.abort(signal.reason));
     signal.throwIfAborted();
     signal.addEventListener('abort', end);
     tell();
     const telling = setInterval(tell, HEARTBEAT_MS);
     try {
-      return await result;
+      return await Promise.race([result, givenUp.promise]);
     } catch (error) {
       // Waits and requests that are aborted say no more than that; the reason is the signal's.
       throw ending.signal.aborted ? ending.signal.reason : error;

@@ -6,7 +6,8 @@ OLDEST_NODE=24
 
 bring_in() {
   [ ! -f /etc/alpine-release ] || fail 2 'does not run on Alpine Linux: Temporal ships no build for its C library (musl)' 'Use a Linux with glibc.'
-  mkdir -p "$tools/log" || fail 3 "cannot write to $tools" 'The launcher keeps what it fetches there: make the folder writable.'
+  { mkdir -p "$tools/log" && [ -w "$tools" ] && [ -w "$root" ]; } ||
+    fail 3 "cannot write to $root and its folder .tools" 'What is missing is kept there: make both writable, or run this once as their owner.'
   child='' ticker=''
   trap clean_up EXIT
   trap 'interrupted INT' INT
@@ -209,23 +210,24 @@ explain_failure() {
 
 # The lock is a symbolic link that names its holder, since making one is atomic and includes its content.
 take_lock() {
-  lock_file=$tools/lock waited=0
+  lock_file=$tools/lock tries=0 told=false
   until ln -s "pid-$$" "$lock_file" 2>/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -le 900 ] || fail 3 "waited 15 minutes for $lock_file of process ${holder#pid-}" 'If that is no runward, delete the file and run the command again.'
     holder=$(readlink "$lock_file") || continue
-    if ! is_alive "${holder#pid-}"; then
-      remove_stale_lock
-      continue
+    if is_alive "${holder#pid-}"; then
+      $told || printf 'runward: another runward (process %s) is bringing things in, waiting for it\n' "${holder#pid-}" >&2
+      told=true
+      sleep 1
+    else
+      remove_stale_lock || sleep 1
     fi
-    [ $waited -ne 0 ] || printf 'runward: another runward (process %s) is bringing things in, waiting for it\n' "${holder#pid-}" >&2
-    waited=$((waited + 1))
-    [ $waited -le 900 ] || fail 3 "process ${holder#pid-} has held $lock_file for 15 minutes" "If it is no runward, delete that file and run the command again."
-    sleep 1
   done
 }
 
 # Whoever makes the folder may remove this holder's lock, once; a newer lock has another name.
 remove_stale_lock() {
-  mkdir "$lock_file-of-$holder" 2>/dev/null || { sleep 1; return; }
+  mkdir "$lock_file-of-$holder" 2>/dev/null || return 1
   [ "$(readlink "$lock_file")" != "$holder" ] || rm -f "$lock_file"
   rmdir "$lock_file-of-$holder"
 }

@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-
 import { defineConfig } from 'vitest/config';
 
 const TEMPORAL_CLI = 'scripts/launcher/temporal-cli.ts';
@@ -22,7 +20,7 @@ export default defineConfig({
         test: {
           name: 'temporal',
           include: TEMPORAL,
-          globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'].filter(existsSync),
+          globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -31,7 +29,7 @@ export default defineConfig({
         test: {
           name: 'guest',
           include: GUEST,
-          globalSetup: [TEMPORAL_CLI, 'test/kit/guest/setup.ts'].filter(existsSync),
+          globalSetup: [TEMPORAL_CLI, 'test/kit/guest/setup.ts'],
           fileParallelism: false,
           // A guest without hardware virtualisation is slow, and slower on a busy machine.
           testTimeout: 300_000,

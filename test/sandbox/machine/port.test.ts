@@ -1,0 +1,36 @@
+import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
+import { machineConformance } from '../../machine/port-conformance.ts';
+import { call, requestToken, SCOPE, settles, startFastGitHub, statusBecomes, targetAt } from './kit.ts';
+
+machineConformance('make-believe machine', async () => {
+  const github = await startFastGitHub();
+  // An act takes long enough to be aborted in its middle.
+  const machine = new SandboxMachine({ pace: 0.1, retryMs: 50 });
+  const target = targetAt(github);
+  const neighbour = targetAt(github, { runner: 'neighbour', directory: '/opt/neighbour' });
+  for (const each of [target, neighbour]) {
+    await machine.install(each, github.addRunner(SCOPE, { name: each.runner, labels: each.labels }));
+    await statusBecomes(github, 'online', each.runner);
+  }
+  return {
+    machine,
+    target,
+    neighbour,
+    token: () => requestToken(github),
+    async startJob(runner) {
+      github.giveJob(SCOPE, runner.runner, { seconds: 600 });
+      const workers = async () => {
+        const { guest } = await machine.observe(runner, call);
+        return guest.known ? guest.value.workers : 0;
+      };
+      await settles(workers, 1);
+    },
+    stopService: (runner) => machine.break('service', runner),
+    setClock: (offsetMs) => machine.setClock(target.machine, offsetMs),
+    stopMachine: () => machine.break('vm', target),
+    async close() {
+      await machine.close();
+      await github.close();
+    },
+  };
+});

@@ -175,7 +175,7 @@ export class ShellMachine implements MachinePort {
 
     const output = linesOf(outcome.output);
     if (outcome.record === 'success exited 0') return { kind: 'ended', output, clockOffsetMs };
-    if (outcome.record === 'exit-code exited 75') {
+    if (outcome.record === 'success exited 75') {
       const refusal = BUSY.safeParse(output);
       return refusal.success ? refusal.data : { kind: 'ended', output, clockOffsetMs };
     }

@@ -30,7 +30,7 @@ die() {
 
 # receive NAME LENGTH …: the files that follow on standard input, stored in a folder of their own; none of them is used unless all came whole.
 receive() {
-  local names=() lengths=() total=0 at=1 i
+  local names=() lengths=() total=0 read=0 i
   while [ $# -gt 0 ]; do
     names+=("$1") lengths+=("$2")
     total=$((total + $2))
@@ -41,8 +41,9 @@ receive() {
   cat >"$folder/all"
   [ "$(stat -c %s "$folder/all")" -eq "$total" ] || die "received $(stat -c %s "$folder/all") bytes instead of $total: nothing was done"
   for i in "${!names[@]}"; do
-    tail -c "+$at" "$folder/all" | head -c "${lengths[i]}" >"$folder/${names[i]}"
-    at=$((at + lengths[i]))
+    read=$((read + lengths[i]))
+    : >"$folder/${names[i]}"
+    if [ "${lengths[i]}" -gt 0 ]; then head -c "$read" "$folder/all" | tail -c "${lengths[i]}" >"$folder/${names[i]}"; fi
   done
   rm "$folder/all"
   printf '%s\n' "$received" >"$folder/received"
@@ -120,7 +121,7 @@ start_act() {
   printf '%s %s\n' "$fence" "$key" >"$RUN/running"
   if [ -s "$folder/secret" ]; then input=file:$folder/secret; fi
   systemd-run -q --collect "--unit=$UNIT" "--description=$key" \
-    -p "RuntimeMaxSec=$seconds" -p TimeoutStopSec=5 -p "ExecStopPost=/bin/bash $folder/record.sh $kept $folder" \
+    -p "RuntimeMaxSec=$seconds" -p TimeoutStopSec=5 -p SuccessExitStatus=75 -p "ExecStopPost=/bin/bash $folder/record.sh $kept $folder" \
     -p "StandardInput=$input" -p "StandardOutput=file:$kept/output" -p "StandardError=file:$kept/errors" \
     /bin/bash "$folder/step.sh" "$folder" 9>&-
   trap - EXIT # the folder belongs to the act now, and goes with it
@@ -190,12 +191,12 @@ answer_record() {
 await_end() {
   local turn=0 running
   while true; do
-    if [ -f "$STATE/act.$1/record" ] || [ $((turn % 10)) -eq 9 ]; then
+    if [ -f "$STATE/act.$1/record" ] || [ $((turn % 5)) -eq 4 ]; then
       running=$(running_key)
       if [ "$running" != "$1" ]; then return 0; fi
     fi
     turn=$((turn + 1))
-    sleep 0.2
+    sleep 0.4
   done
 }
 

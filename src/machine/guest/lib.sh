@@ -89,12 +89,12 @@ runner_field() {
 
 # --- the runner's processes ------------------------------------------------------------------------------------------------------------------
 
-# Processes of exactly this name, one a line.
+# processes_named NAME …: processes of exactly one of these names, one a line.
 processes_named() {
   local process name
   for process in /proc/[0-9]*; do
     { read -r name <"$process/comm"; } 2>/dev/null || continue
-    if [ "$name" = "$1" ]; then printf '%s\n' "${process#/proc/}"; fi
+    case " $* " in *" $name "*) printf '%s\n' "${process#/proc/}" ;; esac
   done
 }
 
@@ -111,15 +111,13 @@ parent_of() {
   printf '%s\n' "${parent:-0}"
 }
 
-# Whether a process was started from this runner's directory: by its program, its first argument, or where it works.
+# Whether a process was started from this runner's directory: by its first argument, its program, or where it works.
 is_of_runner() {
-  local program where first=
-  program=$(readlink "/proc/$1/exe" || true)
-  where=$(readlink "/proc/$1/cwd" || true)
+  local first=''
   { IFS= read -r -d '' first <"/proc/$1/cmdline"; } 2>/dev/null || true
-  case $program in "$home"/bin*/*) return 0 ;; esac
   case $first in "$home"/bin*/* | "$directory"/bin*/*) return 0 ;; esac
-  case $where in "$home" | "$home"/bin*) return 0 ;; esac
+  case $(readlink "/proc/$1/exe" || true) in "$home"/bin*/*) return 0 ;; esac
+  case $(readlink "/proc/$1/cwd" || true) in "$home" | "$home"/bin*) return 0 ;; esac
   return 1
 }
 
@@ -143,15 +141,13 @@ workers() {
 
 # What keeps a listener of this runner alive: runsvc.sh and its node program, or run.sh.
 supervisors() {
-  local name pid arguments
-  for name in runsvc.sh run.sh run-helper.sh bash sh node MainThread; do
-    for pid in $(processes_named "$name"); do
-      if [ "$(readlink "/proc/$pid/cwd" || true)" != "$home" ]; then continue; fi
-      arguments=$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null || true)
-      case $arguments in
-        */RunnerService.js* | */runsvc.sh* | */run.sh* | */run-helper.sh*) printf '%s\n' "$pid" ;;
-      esac
-    done
+  local pid arguments
+  for pid in $(processes_named runsvc.sh run.sh run-helper.sh bash sh node MainThread); do
+    if [ "$(readlink "/proc/$pid/cwd" || true)" != "$home" ]; then continue; fi
+    arguments=$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null || true)
+    case $arguments in
+      */RunnerService.js* | */runsvc.sh* | */run.sh* | */run-helper.sh*) printf '%s\n' "$pid" ;;
+    esac
   done
 }
 
@@ -196,6 +192,7 @@ unit_name() {
 
 # Sets unit, and what systemd says of it: load, active, works_in, unit_file, invocation, active_for (seconds; nothing where not active).
 # A unit that works in another directory is another runner's, and counts as not loaded here.
+# shellcheck disable=SC2034 # unit_file is for set-aside.sh
 read_unit() {
   local name value entered=0
   unit=$(unit_name)
@@ -206,7 +203,6 @@ read_unit() {
       LoadState) load=$value ;;
       ActiveState) active=$value ;;
       WorkingDirectory) works_in=${value#[!/]} ;;
-      # shellcheck disable=SC2034 # read by set-aside.sh
       FragmentPath) unit_file=$value ;;
       InvocationID) invocation=$value ;;
       ActiveEnterTimestampMonotonic) entered=$value ;;
@@ -236,7 +232,6 @@ has_said_it_started() {
 }
 
 is_at_rest() {
-  read_unit
   case $active in inactive | failed) return 0 ;; esac
   return 1
 }
@@ -248,18 +243,19 @@ stop_service() {
   if [ "$load" = foreign ]; then fail "$unit works in $works_in and not in $directory: another runner's unit is left alone"; fi
   if is_loaded && ! is_at_rest; then
     if [ "${active_for:-60}" -lt 60 ]; then within 30 has_said_it_started || true; fi
-    systemctl stop --no-block -- "$unit"
-    if ! within 45 is_at_rest; then
+    if ! timeout 45 systemctl stop -- "$unit"; then
       end_leftovers
-      within 15 is_at_rest || fail "$unit did not stop; it is $active"
+      timeout 15 systemctl stop -- "$unit" || true
     fi
+    read_unit
+    is_at_rest || fail "$unit did not stop; it is $active"
   fi
   end_leftovers
 }
 
 # Starts the runner's unit, which is loaded, and watches it until one listener has lived for some seconds.
 start_service() {
-  local until listener seen='' since=0
+  local until listener
   if [ "$active" != active ]; then
     if [ -n "$(workers runner)" ]; then otherwise refused-busy "a job runs on a listener outside of $unit"; fi
     end_leftovers
@@ -267,21 +263,15 @@ start_service() {
   fi
   until=$(($(uptime_now) + ${given[start_seconds]:-60}))
   while [ "$(uptime_now)" -lt "$until" ]; do
-    read_unit
-    case $active in
-      active) ;;
-      activating | reloading) ;;
-      *) break ;;
-    esac
     listener=$(listeners)
-    if [ "$listener" != "$seen" ]; then
-      seen=$listener since=$(uptime_now)
-    elif [ -n "$seen" ] && [ "$active" = active ] && [ $(($(uptime_now) - since)) -ge "${given[settle_seconds]:-5}" ]; then
+    if [ -n "$listener" ]; then sleep "${given[settle_seconds]:-5}"; else sleep 0.5; fi
+    read_unit
+    if is_at_rest; then break; fi
+    if [ "$active" = active ] && [ -n "$listener" ] && [ "$(listeners)" = "$listener" ]; then
       say kind started
       say unit "$unit"
       return 0
     fi
-    sleep 0.5
   done
   say unit "$unit"
   say state "$active"

@@ -1,0 +1,244 @@
+// What every implementation of the machine port must do: run against the real guest and against the make-believe machine.
+// The tests of one world build on each other, in this order.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { GuestObservation, RunnerTarget } from '../../src/domain/runner.ts';
+import { Secret } from '../../src/domain/secret.ts';
+import { type Act, type CallContext, MachineError, type MachinePort } from '../../src/machine/port.ts';
+
+/** A machine with two runners, and the ways past the port to disturb it. */
+export interface MachineWorld {
+  readonly machine: MachinePort;
+  /** Registered, its service listening, idle; its machine runs. */
+  readonly target: RunnerTarget;
+  /** Another such runner on the same machine. */
+  readonly neighbour: RunnerTarget;
+  /** A registration token that the world's GitHub takes. */
+  token(): Promise<Secret>;
+  /** Gives the runner a job of many minutes, and resolves once the job runs. */
+  startJob(runner: RunnerTarget): Promise<void>;
+  /** Stops the runner's service as a person would, and resolves once its listener is gone. */
+  stopService(runner: RunnerTarget): Promise<void>;
+  /** Makes the guest's clock wrong by this much; its time servers are right. */
+  setClock(offsetMs: number): Promise<void>;
+  stopMachine(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
+
+/** How far off a clock may be read: a way into a guest takes its time. */
+const CLOCK_TOLERANCE_MS = 10_000;
+
+export function machineConformance(name: string, makeWorld: () => Promise<MachineWorld>): void {
+  describe(`machine port: ${name}`, () => {
+    let world: MachineWorld;
+    let fence = 0;
+    let acts = 0;
+
+    beforeAll(async () => {
+      world = await makeWorld();
+      fence = await takeFence('conformance');
+    });
+    afterAll(() => world.close());
+
+    const takeFence = async (holder: string): Promise<number> => {
+      const taken = await world.machine.takeFence(world.target.machine, holder, CALL);
+      if (taken.kind !== 'taken') throw new Error(`the fence is held by ${taken.holder}`);
+      return taken.fence;
+    };
+    const anAct = (more: Partial<Act> = {}): Act => ({ key: `conformance:${(acts += 1)}`, fence, deadlineMs: 120_000, ...more });
+    const look = async (runner = world.target): Promise<GuestObservation> => {
+      const { state, guest } = await world.machine.observe(runner, CALL);
+      if (!guest.known) throw new Error(`the guest is ${state}: ${guest.why}`);
+      return guest.value;
+    };
+    const kindOf = async (call: Promise<unknown>): Promise<string> => {
+      const error = await call.then(
+        () => 'no error',
+        (reason: unknown) => reason,
+      );
+      return error instanceof MachineError ? error.kind : String(error);
+    };
+    const UNFORCED = { force: false };
+    const restart = (runner = world.target, force = false) => world.machine.restartService(runner, anAct(), { force }, CALL);
+    const start = () => world.machine.startService(world.target, anAct(), CALL);
+    const setAside = () => world.machine.setConfigurationAside(world.target, anAct(), UNFORCED, CALL);
+    const restore = () => world.machine.restoreConfiguration(world.target, anAct(), CALL);
+    const discard = () => world.machine.discardAside(world.target, anAct(), CALL);
+    const configure = (token: Secret) => world.machine.configure(world.target, anAct(), token, CALL);
+
+    it('sees a healthy runner', async () => {
+      expect(await world.machine.state(world.target.machine, CALL)).toBe('running');
+      const seen = await look();
+      expect(seen).toMatchObject({
+        service: { state: 'active' },
+        workers: 0,
+        workersOnMachine: 0,
+        listeners: 1,
+        registration: { agentName: world.target.runner, url: world.target.registrationUrl },
+        installedVersion: '2.336.0',
+        runningAct: null,
+      });
+      expect(seen.bootId).not.toBe('');
+      expect(seen.service.unit).toMatch(/^actions\.runner\..*\.service$/);
+      expect(Math.abs(seen.clockOffsetMs)).toBeLessThan(CLOCK_TOLERANCE_MS);
+      expect(seen.disk.freeBytes).toBeGreaterThan(0);
+      expect(seen.disk.usedPercent).toBeGreaterThan(0);
+      expect(seen.cache).toEqual({ bytes: expect.any(Number), entries: expect.any(Number) });
+    });
+
+    it('knows no machine that is not there', async () => {
+      const nowhere = { ...world.target, machine: 'no-such-machine' };
+      expect(await world.machine.state(nowhere.machine, CALL)).toBe('missing');
+      expect(await world.machine.observe(nowhere, CALL)).toMatchObject({ state: 'missing', guest: { known: false } });
+      expect(await kindOf(world.machine.start(nowhere.machine, CALL))).toBe('machine-missing');
+    });
+
+    it('gives each operation a higher number, and refuses a lower one by the name of the holder', async () => {
+      const first = await takeFence('first operation');
+      const second = await takeFence('second operation (run 2)');
+      expect(second).toBeGreaterThan(first);
+      const late = await world.machine.discardAside(world.target, anAct({ fence: first }), CALL);
+      expect(late).toEqual({ kind: 'refused-late', holder: 'second operation (run 2)' });
+      fence = second;
+    });
+
+    it('answers the retry of a finished act by its record', async () => {
+      const act = anAct();
+      const first = await world.machine.restartService(world.target, act, UNFORCED, CALL);
+      expect(first.kind).toBe('started');
+      await world.stopService(world.target);
+      expect(await world.machine.restartService(world.target, act, UNFORCED, CALL)).toEqual(first);
+      expect((await look()).service.state).toBe('inactive');
+    });
+
+    it('starts a stopped service, and leaves one that runs as it is', async () => {
+      const { service } = await look();
+      expect(await start()).toEqual({ kind: 'started', unit: service.unit });
+      expect(await start()).toEqual({ kind: 'started', unit: service.unit });
+      expect(await look()).toMatchObject({ service: { unit: service.unit, state: 'active' }, listeners: 1 });
+    });
+
+    it('touches nothing while a job runs', async () => {
+      await world.startJob(world.target);
+      const before = await look();
+      expect(before).toMatchObject({ workers: 1, workersOnMachine: 1 });
+
+      for (const refused of [await restart(), await setAside(), await world.machine.syncClock(world.target, anAct(), CALL)]) {
+        expect(refused).toEqual({ kind: 'refused-busy', evidence: expect.stringMatching(/./) });
+      }
+      expect(await look()).toMatchObject({
+        workers: 1,
+        listeners: 1,
+        service: { state: 'active' },
+        registration: before.registration,
+      });
+    });
+
+    it("lets a neighbour's job stop what concerns the whole machine, and nothing else", async () => {
+      expect(await look(world.neighbour)).toMatchObject({ workers: 0, workersOnMachine: 1 });
+      expect((await world.machine.syncClock(world.neighbour, anAct(), CALL)).kind).toBe('refused-busy');
+      expect((await restart(world.neighbour)).kind).toBe('started');
+    });
+
+    it('ends a job where it is told to', async () => {
+      expect((await restart(world.target, true)).kind).toBe('started');
+      expect(await look()).toMatchObject({ workers: 0, workersOnMachine: 0, listeners: 1, service: { state: 'active' } });
+    });
+
+    it('sets a configuration aside with its service, once', async () => {
+      const { registration } = await look();
+      const first = await setAside();
+      expect(first).toMatchObject({ kind: 'set-aside', agentId: registration?.agentId });
+      expect(first.kind === 'set-aside' && first.files).toContain('.runner');
+      expect(await look()).toMatchObject({ registration: null, service: { state: 'missing' }, listeners: 0 });
+      expect(await setAside()).toEqual(first);
+    });
+
+    it('tells that a token was refused, and does not tell the token', async () => {
+      const wrong = new Secret('AWRONGTOKENWRONGTOKENWRONGTOK');
+      const answer = await configure(wrong);
+      expect(answer).toMatchObject({ kind: 'not-configured', exitCode: 1 });
+      expect(answer.kind === 'not-configured' && answer.evidence).toMatch(/./);
+      expect(JSON.stringify(answer)).not.toContain(wrong.reveal());
+      expect((await look()).registration).toBeNull();
+    });
+
+    it('puts the configuration back, and it works', async () => {
+      const restored = await restore();
+      expect(restored.kind === 'restored' && restored.files).toContain('.runner');
+      expect((await look()).registration).toMatchObject({ agentName: world.target.runner });
+      expect((await start()).kind).toBe('started');
+      expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1 });
+    });
+
+    it('registers anew under the same name, once', async () => {
+      const before = (await look()).registration;
+      await setAside();
+      const configured = await configure(await world.token());
+      expect(configured).toEqual({ kind: 'configured', agentId: before?.agentId });
+      expect(await configure(new Secret('not used: it is configured'))).toEqual(configured);
+      expect((await look()).registration).toEqual(before);
+      expect((await start()).kind).toBe('started');
+    });
+
+    it('discards what was set aside, and then has nothing to put back', async () => {
+      const discarded = await discard();
+      expect(discarded.kind === 'discarded' && discarded.files).toContain('.runner');
+      expect(await discard()).toEqual({ kind: 'discarded', files: [] });
+      const { registration } = await look();
+      expect(await restore()).toEqual({ kind: 'restored', files: [] });
+      expect(await look()).toMatchObject({ registration, service: { state: 'active' }, listeners: 1 });
+    });
+
+    it('has left the neighbour alone', async () => {
+      expect(await look(world.neighbour)).toMatchObject({
+        registration: { agentName: world.neighbour.runner },
+        service: { state: 'active' },
+        listeners: 1,
+      });
+    });
+
+    it.each([-7_200_000, 7_200_000])('brings a clock right that is off by %d ms', async (offsetMs) => {
+      await world.setClock(offsetMs);
+      expect(Math.abs((await look()).clockOffsetMs - offsetMs)).toBeLessThan(CLOCK_TOLERANCE_MS);
+      const synced = await world.machine.syncClock(world.target, anAct(), CALL);
+      expect(synced).toMatchObject({ kind: 'synced', source: 'ntp' });
+      expect(Math.abs(synced.kind === 'synced' ? synced.offsetMs : Number.NaN)).toBeLessThan(CLOCK_TOLERANCE_MS);
+      expect(Math.abs((await look()).clockOffsetMs)).toBeLessThan(CLOCK_TOLERANCE_MS);
+    });
+
+    it('rejects with the reason of an aborted signal, and leaves no act behind', async () => {
+      const controller = new AbortController();
+      const reason = new Error('because');
+      const running = world.machine.restartService(world.target, anAct(), UNFORCED, { ...CALL, signal: controller.signal });
+      await sleep(50);
+      controller.abort(reason);
+      await expect(running).rejects.toBe(reason);
+      expect((await look()).runningAct).toBeNull();
+      expect((await start()).kind).toBe('started');
+    });
+
+    it('leaves a stopped machine stopped, whatever it is asked but to start it', async () => {
+      await world.stopMachine();
+      expect(await world.machine.state(world.target.machine, CALL)).toBe('stopped');
+      expect(await world.machine.observe(world.target, CALL)).toMatchObject({ state: 'stopped', guest: { known: false } });
+      expect(await kindOf(world.machine.takeFence(world.target.machine, 'nobody', CALL))).toBe('not-running');
+      expect(await kindOf(start())).toBe('not-running');
+      expect(await world.machine.state(world.target.machine, CALL)).toBe('stopped');
+    });
+
+    it('starts the machine, and its services are there again', async () => {
+      await world.machine.start(world.target.machine, CALL);
+      await world.machine.start(world.target.machine, CALL);
+      expect((await start()).kind).toBe('started');
+      expect(await look()).toMatchObject({ registration: { agentName: world.target.runner }, listeners: 1 });
+    });
+
+    it('goes on counting its fence after a stop', async () => {
+      expect(await takeFence('after the stop')).toBeGreaterThan(fence);
+    });
+  });
+}

@@ -88,6 +88,8 @@ export interface SandboxGitHub {
   /** Deletes the registration, busy or not. */
   removeRunner(scope: string, runner: string): void;
   runners(scope: string): readonly ShownRunner[];
+  /** Every registration token that was handed out, for tests that search for traces of them. */
+  registrationTokens(): readonly string[];
   /** Queues a job for the runner and returns its id. */
   giveJob(scope: string, runner: string, options?: { readonly name?: string; readonly seconds?: number }): number;
   job(id: number): {
@@ -180,6 +182,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
         busy: world.busyShown(runner),
         labels: runner.labels,
       })),
+    registrationTokens: () => world.registrationTokens,
     giveJob: (scope, runner, { name = 'build', seconds = 1 } = {}) => world.giveJob(runnerOf(scope, runner), name, seconds).id,
     job(id) {
       const { state, result } = found(world.jobs.get(id), `job ${id}`);

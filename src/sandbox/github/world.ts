@@ -218,6 +218,11 @@ export class World {
     return { token, expiresAt };
   }
 
+  /** Every registration token that was handed out, for tests that search for traces of them. */
+  get registrationTokens(): readonly string[] {
+    return [...this.#registrationTokens.keys()];
+  }
+
   /** The scope's token for the service side, or `undefined` where the registration token is not valid for it. */
   exchangeRegistrationToken(token: string, scope: Scope): string | undefined {
     const found = this.#registrationTokens.get(token);

@@ -273,7 +273,7 @@ function fingerprint(): Promise<string> {
 /** Nothing of a recovery may stay: files set aside, secrets, running acts. */
 function leftovers(): Promise<string> {
   return guest.must(
-    `find ${DIRECTORY}/.runward-aside /run/runward -type f 2>/dev/null; systemctl list-units --no-legend 'runward-act*'; true`,
+    `find ${DIRECTORY}/.runward-aside /run/runward/act.* -type f 2>/dev/null; systemctl list-units --no-legend 'runward-act*'; true`,
   );
 }
 

@@ -151,7 +151,7 @@ export function planLadder(
 }
 
 /** What was read, one line each, in words a tired person can read. */
-export function evidenceOf(look: Look): readonly string[] {
+function evidenceOf(look: Look): readonly string[] {
   return [...githubEvidence(look.github), ...machineEvidence(look.machine)];
 }
 

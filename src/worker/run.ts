@@ -85,7 +85,7 @@ export function createGitHubOf({ github: { apiUrl, credentials } }: Config): Git
 }
 
 /** Looks runners up for `resolveRunner`: whatever a person typed, the answer is a target or says what is allowed. */
-export function runnerResolver(config: Config): (runner: unknown) => ResolvedRunner | { readonly problem: string } {
+function runnerResolver(config: Config): (runner: unknown) => ResolvedRunner | { readonly problem: string } {
   const policy = recoveryPolicy(config);
   return (runner) => {
     if (runner !== undefined && runner !== null && typeof runner !== 'string') {

@@ -23,7 +23,7 @@ export const serverFileSchema = z.object({
 });
 export type ServerFile = z.output<typeof serverFileSchema>;
 
-export const DEFAULT_TEMPORAL_ADDRESS = '127.0.0.1:7233';
+const DEFAULT_TEMPORAL_ADDRESS = '127.0.0.1:7233';
 
 export function serverFile(home: string): string {
   return join(home, 'server.json');

@@ -24,7 +24,7 @@ export interface Started {
 }
 
 /** The environment of a product process: nothing of the developer's own but what Node and the tools need. */
-export function cleanEnvironment(variables: Readonly<Record<string, string>>): Record<string, string> {
+function cleanEnvironment(variables: Readonly<Record<string, string>>): Record<string, string> {
   const { PATH = '', RUNWARD_TEMPORAL_CLI = '' } = process.env;
   return { PATH, RUNWARD_TEMPORAL_CLI, HOME: tmpdir(), ...variables };
 }

@@ -23,7 +23,7 @@ import { target as aTarget } from './observations.ts';
 import { namespaceOf } from './temporal-setup.ts';
 
 /** The product's policy with the waits of a test. */
-export const QUICK_POLICY: RecoveryPolicy = {
+const QUICK_POLICY: RecoveryPolicy = {
   ...DEFAULT_RECOVERY_POLICY,
   guestAnswersWithinMs: 3_000,
   guestPollMs: 100,

@@ -1,4 +1,4 @@
-import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import type { WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
 import { afterEach, describe, expect, test } from 'vitest';
 import { machineLedgerId, machineLockId } from '../../src/domain/names.ts';

@@ -1,0 +1,47 @@
+// Histories that were saved once replay with the workflows of today: what runs while Runward is upgraded goes on.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Worker } from '@temporalio/worker';
+import { describe, expect, inject, test } from 'vitest';
+import { installRuntime } from '../../src/worker/runtime.ts';
+
+const FOLDER = join(import.meta.dirname, 'histories');
+
+installRuntime('ERROR');
+
+function history(name: string): Parameters<typeof Worker.runReplayHistory>[1] {
+  return JSON.parse(readFileSync(join(FOLDER, name), 'utf8'));
+}
+
+async function replay(name: string, change: (json: string) => string = (json) => json): Promise<void> {
+  const changed = JSON.parse(change(JSON.stringify(history(name))));
+  await Worker.runReplayHistory({ workflowBundle: { codePath: inject('workflowBundle') } }, changed);
+}
+
+describe('a saved history replays', () => {
+  const names = readdirSync(FOLDER).filter((name) => name.endsWith('.json'));
+
+  test('of each kind of end', () => {
+    expect(names.map((name) => name.split('-').slice(0, 2).join('-')).toSorted()).toEqual(
+      expect.arrayContaining([
+        'recoverRunner-clock',
+        'recoverRunner-failed',
+        'recoverRunner-healthy',
+        'recoverRunner-service',
+        'recoverRunner-vm',
+      ]),
+    );
+  });
+
+  test.each(names)('%s', async (name) => {
+    await expect(replay(name)).resolves.toBeUndefined();
+  });
+});
+
+test('a history that other code made is refused', async () => {
+  const [name] = readdirSync(FOLDER).filter((each) => each.startsWith('recoverRunner-service'));
+  await expect(replay(name as string, (json) => json.replaceAll('"setConfigurationAside"', '"wipeConfiguration"'))).rejects.toThrow(
+    /[Nn]on-?determinis/,
+  );
+});

@@ -129,12 +129,13 @@ pip_download() {
 find_on_path() {
   rest=$PATH:
   while [ -n "$rest" ]; do
-    folder=${rest%%:*} rest=${rest#*:}
-    case $folder in /*) ;; *) continue ;; esac
-    [ -f "$folder/$1" ] && found=$("$2" "$folder/$1") || continue
-    printf '%s\n%s\n' "$found" "$(mark_of "$found")" >"$tools/found-$1.$$"
-    mv -f "$tools/found-$1.$$" "$tools/found-$1"
-    "have_$1" && return
+    candidate=${rest%%:*}/$1 rest=${rest#*:}
+    case $candidate in /*) ;; *) continue ;; esac
+    if [ -f "$candidate" ] && found=$("$2" "$candidate"); then
+      printf '%s\n%s\n' "$found" "$(mark_of "$found")" >"$tools/found-$1.$$"
+      mv -f "$tools/found-$1.$$" "$tools/found-$1"
+      "have_$1" && return
+    fi
   done
   return 1
 }

@@ -128,7 +128,12 @@ async function start(): Promise<void> {
     return;
   }
   starting ??= (savedState === null ? boot() : resume(savedState)).finally(() => (starting = null));
-  await starting;
+  try {
+    await starting;
+  } catch (error) {
+    await kill();
+    throw error;
+  }
 }
 
 async function boot(): Promise<void> {

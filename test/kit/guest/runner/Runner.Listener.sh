@@ -23,7 +23,7 @@ cd "$root" || exit "$TERMINATED"
 # A socket that nothing comes from: waiting on it needs no process.
 exec {nothing}<>/dev/udp/127.0.0.1/9
 
-stopping=
+session=
 worker=
 job=
 
@@ -223,7 +223,6 @@ remove_files() {
 # --- run ---------------------------------------------------------------------------------------------------------------
 
 run() {
-  trap 'stopping=yes' INT TERM
   read_configuration
   mkdir -p _work _diag 2>/dev/null
   if [ ! -w _work ]; then fail "Fail to create and validate runner's work directory '$root/_work'."; fi
@@ -267,7 +266,8 @@ damaged() {
 # Sets session, or ends the program.
 create_session() {
   local waited=0 content now said=''
-  while [ -z "$stopping" ]; do
+  session=
+  while :; do
     printf -v now '%(%FT%TZ)T' -1
     quoted "$credential"
     content="{\"agentId\":$agent_id,\"credential\":$value,\"clientTime\":\"$now\"}"
@@ -276,6 +276,7 @@ create_session() {
       201)
         field sessionId "$body"
         session=$value
+        trap stop INT TERM
         if [ -n "$said" ]; then say 'Runner reconnected.'; fi
         echo '√ Connected to GitHub'
         return
@@ -304,12 +305,12 @@ create_session() {
     wait_for "$SESSION_RETRY"
     waited=$((waited + SESSION_RETRY))
   done
-  exit 0
 }
 
+# A job that has ended is reported when the poll that is under way comes back.
 listen() {
   local said=''
-  while [ -z "$stopping" ]; do
+  while :; do
     request POST "/_service/sessions/$session/poll" '' '{}'
     case $status in
       200)
@@ -324,17 +325,13 @@ listen() {
         ;;
       401 | 409) create_session ;;
       *)
-        if [ -n "$stopping" ]; then break; fi
         if [ -z "$said" ]; then say "Runner connect error: status $status. Retrying until reconnected."; fi
         said=yes
         wait_for "$SESSION_RETRY"
         ;;
     esac
+    if [ -n "$worker" ] && ! kill -0 "$worker" 2>/dev/null; then finish_job; fi
   done
-  say 'Exiting...'
-  cancel_job
-  request DELETE "/_service/sessions/$session" '' ''
-  exit 0
 }
 
 take_job() {
@@ -348,44 +345,35 @@ take_job() {
   worker=$!
 }
 
-# Called while an answer is waited for; fails where the listener has been told to stop.
-while_waiting() {
-  if [ -n "$worker" ] && ! kill -0 "$worker" 2>/dev/null; then finish_job; fi
-  [ -z "$stopping" ]
-}
-
 finish_job() {
-  local code=0 result=Failed kept_status kept_body
+  local code=0 result=Failed
   wait "$worker" || code=$?
   worker=
   case $code in
     100) result=Succeeded ;;
-    103) result=Canceled ;;
+    143) result=Canceled ;; # by SIGTERM
   esac
   say "Job $job_name completed with result: $result"
-  kept_status=$status kept_body=$body
   request POST "/_service/jobs/$job/finish" '' "{\"result\":\"$result\"}"
-  status=$kept_status body=$kept_body
 }
 
-# The real listener waits for its worker however long that takes; its own end comes by SIGKILL then.
-cancel_job() {
-  if [ -z "$worker" ]; then return; fi
+# Waits for a worker that it cancels, however long that takes; the listener's own end comes by SIGKILL then.
+stop() {
   trap '' INT TERM
-  kill -TERM "$worker"
-  stopping=
-  while kill -0 "$worker" 2>/dev/null; do wait_for 0.2; done
-  finish_job
+  say 'Exiting...'
+  if [ -n "$worker" ]; then
+    kill -TERM "$worker" 2>/dev/null
+    finish_job
+  fi
+  request DELETE "/_service/sessions/$session" '' ''
+  exit 0
 }
 
-# wait_for SECONDS, by no clock; ends early where the listener has been told to stop.
+# wait_for SECONDS, by no clock. A trap that runs inside a `read -t` is cut off when its time is over: here the signal simply ends the program.
 wait_for() {
-  local ticks
-  printf -v ticks '%.0f' "${1}e1"
-  while [ "$ticks" -gt 0 ] && [ -z "$stopping" ]; do
-    read -r -t 0.1 -u "$nothing"
-    ticks=$((ticks - 1))
-  done
+  trap - INT TERM
+  read -r -t "$1" -u "$nothing"
+  if [ -n "$session" ]; then trap stop INT TERM; fi
 }
 
 main "$@"

@@ -4,65 +4,52 @@
 . ./bin/stand-in/settings.sh
 
 RETRIES=10
-TICK=0.2
 
 stopping=
 listener=
 retryable=0
 unknown=0
 
+# A trap that runs inside a `read -t` is cut off when the time of that `read` is over: none has a limit here.
 trap begin_stop INT TERM
 
 # shellcheck disable=SC2317 # called by the trap
 begin_stop() {
   if [ -n "$stopping" ]; then return; fi
-  stopping=$(uptime_now)
+  stopping=yes
   echo 'Shutting down runner listener'
   if [ -n "$listener" ]; then
     echo 'Sending SIGINT to runner listener to stop'
     kill -INT "$listener"
+    kill_late "$listener" &
   fi
 }
 
-# Seconds since boot: no change of the clock moves them.
-uptime_now() {
-  # A trap runs with the empty IFS of the `read` that it interrupts.
-  local now IFS=' '
-  read -r now _ </proc/uptime
-  echo "${now%.*}"
+# shellcheck disable=SC2317 # called by the trap
+kill_late() {
+  sleep "$STOP_GRACE"
+  if [ "$(ps -o ppid= -p "$1" | tr -d ' ')" = $$ ]; then
+    echo 'Sending SIGKILL to runner listener'
+    kill -KILL "$1"
+  fi
 }
 
 run_listener() {
-  local line output code=0 killed=
+  local line output code=0
   echo 'Starting Runner listener with startup type: service'
   # A process substitution starts with SIGINT ignored.
   exec {output}< <(exec env --default-signal=INT ./bin/Runner.Listener run --startuptype service)
   listener=$!
   echo "Started listener process, pid: $listener"
-  while :; do
-    line=
-    if IFS= read -r -t "$TICK" -u "$output" line; then
-      hear "$line"
-    elif [ $? -le 128 ]; then
-      hear "$line"
-      break
-    fi
-    if [ -n "$stopping" ] && [ -z "$killed" ] && [ $(($(uptime_now) - stopping)) -ge "$STOP_GRACE" ]; then
-      killed=yes
-      echo 'Sending SIGKILL to runner listener'
-      kill -KILL "$listener"
-    fi
+  while IFS= read -r -u "$output" line; do
+    printf '%s\n' "$line"
+    case $line in *'Listening for Jobs'*) retryable=0 unknown=0 ;; esac
   done
   exec {output}<&-
   wait "$listener" || code=$?
   listener=
   echo "Runner listener exited with error code $code"
   decide "$code"
-}
-
-hear() {
-  if [ -n "$1" ]; then printf '%s\n' "$1"; fi
-  case $1 in *'Listening for Jobs'*) retryable=0 unknown=0 ;; esac
 }
 
 decide() {
@@ -91,7 +78,7 @@ decide() {
 
 end() {
   echo "$1"
-  stopping=$(uptime_now)
+  stopping=yes
 }
 
 echo 'Started running service'

@@ -27,7 +27,6 @@ export interface DriverCall {
   readonly input: Buffer;
 }
 
-/** Names and values, neither of which may hold a NUL. */
 export type Parameters = Readonly<Record<string, string>>;
 
 export function look(step: Step, parameters: Parameters): DriverCall {
@@ -62,7 +61,15 @@ function call(words: readonly string[], files: readonly Buffer[]): DriverCall {
 function packed(parameters: Parameters): Buffer {
   return Buffer.from(
     Object.entries(parameters)
-      .map(([name, value]) => `${name}\0${value.replaceAll('\0', '')}\0`)
+      .map(([name, value]) => `${name}=${escaped(value)}\n`)
       .join(''),
   );
+}
+
+/** For bash's `printf %b`: anything but plain letters becomes `\xHH`. */
+function escaped(value: string): string {
+  return Array.from(Buffer.from(value), (byte) => {
+    const letter = String.fromCharCode(byte);
+    return /[A-Za-z0-9.,:/_-]/.test(letter) ? letter : `\\x${byte.toString(16).padStart(2, '0')}`;
+  }).join('');
 }

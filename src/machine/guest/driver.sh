@@ -19,7 +19,7 @@ RUN=/run/runward       # does not: what acts are started from
 KEPT_DAYS=7            # a retry comes within hours
 
 read -r received _ </proc/uptime
-folder=
+folder=$RUN/act.$$.$RANDOM
 
 die() {
   printf 'runward: %s\n' "$1" >&2
@@ -28,24 +28,20 @@ die() {
 
 # --- receiving -------------------------------------------------------------------------------------------------------------------------------
 
-# receive NAME LENGTH …: the files that follow on standard input, stored in a folder of their own; none of them is used unless all came whole.
+# receive NAME LENGTH …: the files that follow on standard input. Nothing is stored unless all came whole.
+# Bash's own read and printf do it all: it is exact where head and tail of other makers read ahead, and quick where a process is dear.
 receive() {
-  local names=() lengths=() total=0 read=0 i
+  local names=() texts=() text i
   while [ $# -gt 0 ]; do
-    names+=("$1") lengths+=("$2")
-    total=$((total + $2))
+    text=
+    if [ "$2" -gt 0 ]; then IFS= read -r -N "$2" text || true; fi
+    [ "${#text}" -eq "$2" ] || die "received ${#text} of the $2 bytes of $1: nothing was done"
+    names+=("$1") texts+=("$text")
     shift 2
   done
-  folder=$(mktemp -d "$RUN/act.XXXXXXXXXX")
+  mkdir -p "$STATE" "$folder"
   trap 'rm -rf "$folder"' EXIT
-  cat >"$folder/all"
-  [ "$(stat -c %s "$folder/all")" -eq "$total" ] || die "received $(stat -c %s "$folder/all") bytes instead of $total: nothing was done"
-  for i in "${!names[@]}"; do
-    read=$((read + lengths[i]))
-    : >"$folder/${names[i]}"
-    if [ "${lengths[i]}" -gt 0 ]; then head -c "$read" "$folder/all" | tail -c "${lengths[i]}" >"$folder/${names[i]}"; fi
-  done
-  rm "$folder/all"
+  for i in "${!names[@]}"; do printf '%s' "${texts[i]}" >"$folder/${names[i]}"; done
   printf '%s\n' "$received" >"$folder/received"
 }
 
@@ -57,12 +53,12 @@ answer() {
   read -r now _ </proc/uptime
   elapsed=$(((10#${now/./} - 10#${received/./}) * 10))
   printf 'runward-answer\n'
-  printf '%s\n' "$@" "elapsedMs=$elapsed" "clockMs=$(date +%s%3N)" runward-end
+  printf '%s\n' "$@" "elapsedMs=$elapsed" "clockMs=$((${EPOCHREALTIME/./} / 1000))" runward-end
   exit 0
 }
 
 base64_end_of() {
-  if [ -f "$1" ]; then tail -c 65536 "$1" | base64 -w 0; fi
+  if [ -s "$1" ]; then tail -c 65536 "$1" | base64 -w 0; fi
 }
 
 # --- the fence: all below is called with the lock held ---------------------------------------------------------------------------------------
@@ -79,11 +75,12 @@ unlock() {
 # KEY of the act that runs, or nothing. Never guesses: without an answer of systemd the driver ends. A missing unit reads like a finished
 # one, so what counts is whether a unit is loaded; one that has ended is unloaded at once, and until then no other can start.
 running_key() {
-  local shown
+  local shown key
   shown=$(systemctl show -p LoadState -p Description "$UNIT") || die 'systemd does not answer'
+  key=${shown#*Description=}
   case $shown in
     *LoadState=not-found*) ;;
-    *LoadState=loaded*) sed -n 's/^Description=//p' <<<"$shown" ;;
+    *LoadState=loaded*) printf '%s\n' "${key%%$'\n'*}" ;;
     *) die "systemd does not know whether $UNIT runs: $shown" ;;
   esac
 }
@@ -113,9 +110,7 @@ record_of() {
 
 start_act() {
   local kept=$STATE/act.$key input=null
-  find "$STATE" -mindepth 1 -maxdepth 1 -name 'act.*' -mtime "+$KEPT_DAYS" -exec rm -rf {} +
-  find "$RUN" -mindepth 1 -maxdepth 1 -name 'cancelled.*' -mtime +0 -delete
-  find "$RUN" -mindepth 1 -maxdepth 1 -name 'act.*' -mtime +0 -exec rm -rf {} + # of a driver that was killed
+  find "$STATE" "$RUN" -mindepth 1 -maxdepth 1 '(' -name 'act.*' -o -name 'cancelled.*' ')' -mtime "+$KEPT_DAYS" -exec rm -rf {} +
   rm -rf "$kept"
   mkdir "$kept"
   printf '%s %s\n' "$fence" "$key" >"$RUN/running"
@@ -184,7 +179,8 @@ act() {
 }
 
 answer_record() {
-  answer kind=done "record=$record" "output64=$(base64_end_of "$STATE/act.$key/output")" "errors64=$(base64_end_of "$STATE/act.$key/errors")"
+  local kept=$STATE/act.$key
+  answer kind=done "record=$record" "output64=$(base64_end_of "$kept/output")" "errors64=$(base64_end_of "$kept/errors")"
 }
 
 # Waits until the act of KEY has left systemd. A record is cheaper to see than the unit, so the unit is asked once every two seconds.
@@ -202,6 +198,7 @@ await_end() {
 
 cancel() {
   local running
+  receive
   lock
   : >"$RUN/cancelled.$2"
   running=$(running_key)
@@ -209,7 +206,6 @@ cancel() {
   answer kind=cancelled
 }
 
-mkdir -p "$STATE" "$RUN"
 verb=${1:-}
 shift || true
 case $verb in

@@ -15,8 +15,9 @@ OTHERWISE=75
 
 # --- parameters and answers ------------------------------------------------------------------------------------------------------------------
 
+# One parameter a line, `name=value`, where every byte of the value may be written as \xHH.
 declare -A given=()
-while IFS= read -r -d '' parameter && IFS= read -r -d '' value; do given[$parameter]=$value; done <"$STEP_FOLDER/parameters"
+while IFS='=' read -r parameter value; do printf -v "given[$parameter]" '%b' "$value"; done <"$STEP_FOLDER/parameters"
 
 say() {
   printf '%s=%s\n' "$1" "$2"
@@ -40,20 +41,22 @@ otherwise() {
 
 # --- time ------------------------------------------------------------------------------------------------------------------------------------
 
-# Seconds since boot, whole: no change of the clock moves them.
-uptime_now() {
-  local now
-  read -r now _ </proc/uptime
-  printf '%s\n' "${now%.*}"
+# Sets uptime to the whole seconds since boot, which no change of the clock moves.
+read_uptime() {
+  read -r uptime _ </proc/uptime
+  uptime=${uptime%.*}
 }
 
 # within SECONDS COMMAND …: repeats the command until it succeeds; fails when it never did.
 within() {
-  local until=$(($(uptime_now) + $1))
+  local until
+  read_uptime
+  until=$((uptime + $1))
   shift
   until "$@"; do
-    if [ "$(uptime_now)" -ge "$until" ]; then return 1; fi
-    sleep 0.3
+    read_uptime
+    if [ "$uptime" -ge "$until" ]; then return 1; fi
+    sleep 0.4
   done
 }
 
@@ -211,7 +214,8 @@ read_unit() {
   if [ "$load" = loaded ] && [ "$(readlink -f -- "$works_in")" != "$home" ]; then
     load=foreign
   elif [ "$active" = active ]; then
-    active_for=$(($(uptime_now) - entered / 1000000))
+    read_uptime
+    active_for=$((uptime - entered / 1000000))
   fi
 }
 
@@ -261,8 +265,9 @@ start_service() {
     end_leftovers
     systemctl start -- "$unit" || true
   fi
-  until=$(($(uptime_now) + ${given[start_seconds]:-60}))
-  while [ "$(uptime_now)" -lt "$until" ]; do
+  read_uptime
+  until=$((uptime + ${given[start_seconds]:-60}))
+  while [ "$uptime" -lt "$until" ]; do
     listener=$(listeners)
     if [ -n "$listener" ]; then sleep "${given[settle_seconds]:-5}"; else sleep 0.5; fi
     read_unit
@@ -272,6 +277,7 @@ start_service() {
       say unit "$unit"
       return 0
     fi
+    read_uptime
   done
   say unit "$unit"
   say state "$active"

@@ -77,6 +77,7 @@ describe('a clone', () => {
     const seen = await processes.stop();
     expect(seen.some((line) => line.includes('sleep 0.2'))).toBe(true);
     expect(seen.filter((line) => line.includes('a-word-to-look-for'))).toEqual([]);
+    expect(await guest.processList()).toContain('ps -e -ww -o args=');
     expect((await guest.exec('journalctl -q | grep -c a-word-to-look-for; exit 0')).stdout).toBe('0\n');
   });
 });

@@ -1,7 +1,7 @@
 // The guest test kit: a real Linux with a real systemd, as a clone that is up in about a second.
 //
 //   const guest = await startGuest({ github: { port } });
-//   await guest.exec('systemctl is-active cron', { input: '' });
+//   await guest.must('systemctl is-active systemd-timesyncd');
 //   await guest.close();
 
 import { spawn } from 'node:child_process';
@@ -15,8 +15,6 @@ import { launchInstance, newInstancesFolder } from './launch.ts';
 import { HOST_ADDRESS } from './qemu.ts';
 import { relay } from './relay.ts';
 import { type InstalledRunner, type RunnerOptions, installRunner, unpackRunner } from './runner.ts';
-
-export { needs, prepareImage } from './image.ts';
 
 export interface GuestOptions {
   /** The instance's name; `runner-vm` without it. */
@@ -114,7 +112,16 @@ export async function startGuest(options: GuestOptions = {}): Promise<Guest> {
   const port = options.github?.port ?? null;
   const instance = await launchInstance({ folder, disk, image: image.folder, savedState: image.state, hostPort: port });
   const toHost = port === null ? null : await relay({ path: path.join(folder, 'host.sock') }, { host: '127.0.0.1', port });
-  await ask(folder, 'start');
+  const close = async (): Promise<void> => {
+    toHost?.close();
+    await instance.close();
+  };
+  try {
+    await ask(folder, 'start');
+  } catch (error) {
+    await close();
+    throw error;
+  }
 
   const multipass = writeMultipass(instances);
   const exec: Guest['exec'] = (script, { input = '', user = 'root' } = {}) => execIn(folder, script, input, user);
@@ -165,10 +172,7 @@ export async function startGuest(options: GuestOptions = {}): Promise<Guest> {
     processList: async () => (await must('ps -e -ww -o args=')).split('\n'),
     sampleProcesses: () => sampleProcesses(folder),
 
-    close: async () => {
-      toHost?.close();
-      await instance.close();
-    },
+    close,
   };
 }
 

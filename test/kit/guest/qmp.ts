@@ -8,7 +8,7 @@ const POLL_MS = 20;
 
 export interface Qmp {
   execute(command: string, parameters?: Message): Promise<Message>;
-  /** Resolves once `query` answers with one of `wanted` in its `status`; rejects on `failed` and after `limitMs`. */
+  /** Resolves once the `status` that `query` answers is wanted; rejects on `failed` and after `limitMs`. */
   awaitStatus(query: 'query-status' | 'query-migrate', isWanted: (status: string) => boolean, limitMs: number): Promise<void>;
 }
 

@@ -11,7 +11,6 @@ import { createGitHub } from '../github/github.ts';
 import { startGitHub, type SandboxGitHub } from '../sandbox/github/server.ts';
 import { BREAKS, SandboxMachine, type Break } from '../sandbox/machine/sandbox-machine.ts';
 import { runParts } from '../worker/run.ts';
-import { installRuntime } from '../worker/runtime.ts';
 import type { TemporalAddress } from '../worker/temporal-address.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
@@ -50,7 +49,6 @@ const STORIES: Readonly<Record<Break, string>> = {
 /** Breaks a make-believe runner and shows how Temporal, the worker and the workflow of every day bring it back. */
 export async function demo(flags: DemoFlags, invocation: Invocation): Promise<ExitCode> {
   const how = BREAKS.find((each) => each === flags.break) ?? (BREAKS[randomInt(BREAKS.length)] as Break);
-  installRuntime('ERROR');
   return withDemoServer(invocation, async (server) => {
     const stage = await setStage();
     const stop = new AbortController();
@@ -153,6 +151,7 @@ function runWorker(server: TemporalServer, { github, machine, target }: Stage, i
       host: { name: target.host, machine },
       sealingKeyFile: join(demoFolder(invocation), 'sealing.key'),
       ownedRetentionDays: 90,
+      logLevel: 'ERROR',
       onReady: () => {},
     },
     stop,

@@ -23,11 +23,28 @@ export interface Following {
 }
 
 /** The operation's result. Fails with exit code 3 where nobody works on a queue that it needs, and 130 where the person interrupts. */
-export async function followOperation<T>({ client, handle, show, interrupted, comeBack }: Following): Promise<T> {
-  const ended = handle.result().then(
-    (value: unknown) => ({ kind: 'result' as const, value }),
-    (error: unknown) => ({ kind: 'failure' as const, error }),
-  );
+export async function followOperation<T>(following: Following): Promise<T> {
+  const left = new AbortController();
+  try {
+    return await follow<T>(following, endOf(following, left.signal));
+  } finally {
+    // The request for the result waits for it at the server, and would keep the command from ending.
+    left.abort();
+  }
+}
+
+type End = { readonly kind: 'result'; readonly value: unknown } | { readonly kind: 'failure'; readonly error: unknown };
+
+function endOf({ client, handle }: Following, left: AbortSignal): Promise<End> {
+  return client.connection
+    .withAbortSignal(left, () => handle.result())
+    .then(
+      (value: unknown) => ({ kind: 'result', value }),
+      (error: unknown) => ({ kind: 'failure', error }),
+    );
+}
+
+async function follow<T>({ client, handle, show, interrupted, comeBack }: Following, ended: Promise<End>): Promise<T> {
   for (;;) {
     const end = await Promise.race([ended, pause(interrupted)]);
     if (end !== null) {
@@ -40,11 +57,15 @@ export async function followOperation<T>({ client, handle, show, interrupted, co
     if (interrupted.aborted) {
       throw new CommandFailure(EXIT.interrupted, `Interrupted: the operation goes on. ${comeBack}`);
     }
-    const untaken = untakenTask(await handle.describe(), Date.now());
+    const description = await handle.describe();
+    const untaken = untakenTask(description, Date.now());
     if (untaken !== null) {
       throw new CommandFailure(EXIT.unreachable, `${untaken}\nThe operation waits for it. ${comeBack}`);
     }
-    await showLast(client, handle, show);
+    // A query is answered by a worker, so none is asked before one has taken the first task.
+    if (description.raw.pendingWorkflowTask?.state !== SCHEDULED) {
+      await showLast(client, handle, show);
+    }
   }
 }
 

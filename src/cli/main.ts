@@ -29,7 +29,13 @@ process.exitCode = await run(process.argv.slice(2));
 async function run(given: readonly string[]): Promise<ExitCode> {
   const interrupted = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => interrupted.abort());
+    process.on(signal, () => {
+      if (interrupted.signal.aborted) {
+        // A second signal means at once; what is durable goes on where it stopped.
+        process.exit(EXIT.interrupted);
+      }
+      interrupted.abort();
+    });
   }
   try {
     const translation = translateLegacyFlags(given);

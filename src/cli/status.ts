@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogUpdate } from 'log-update';
 import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
-import { valueOrNull, type Reading } from '../domain/reading.ts';
+import { valueOrNull } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
 import { runnerStatus, statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
 import type { RunCounts } from '../github/port.ts';
@@ -25,6 +25,8 @@ export interface StatusFlags {
 const WATCH_INTERVAL_MS = 5_000;
 const RECENT_OPERATIONS = 5;
 const RUN_COUNT_TIMEOUT_MS = 15_000;
+/** Operations are an extra: a Temporal that is away must not hold up the rest. */
+const TEMPORAL_TIMEOUT_MS = 1_500;
 
 /** `status --json` of one scope. */
 interface ScopeStatus {
@@ -95,9 +97,11 @@ async function scopeStatus(
   const [looks, runs, operations] = await Promise.all([
     Promise.all(targets.map((target) => lookAtRunner(ports, target, invocation.interrupted))),
     reading(() => ports.github.countRuns(scope, signal)),
-    reading(() => withTemporal(invocation, ({ client }) => listOperations(client, { scope, limit: RECENT_OPERATIONS }))),
+    reading(() =>
+      withTemporal(invocation, ({ client }) => listOperations(client, { scope, limit: RECENT_OPERATIONS }), TEMPORAL_TIMEOUT_MS),
+    ),
   ]);
-  const counts: RunCounts | null = valueOrNull(runs as Reading<{ value: RunCounts | null }>)?.value ?? null;
+  const counts: RunCounts | null = valueOrNull(runs)?.value ?? null;
   return {
     looks,
     status: {

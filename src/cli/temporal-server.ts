@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, mkdirSync } from 'node:fs';
+import { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
+import { isAlive } from '../worker/temporal-address.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 
 export interface TemporalServer {
@@ -30,6 +31,8 @@ export interface TemporalServerOptions {
 
 /** A cold start with a new database took 1 to 3 s; a busy machine needs more. */
 const START_TIMEOUT_MS = 60_000;
+/** Temporal's server ends within seconds of SIGTERM. */
+const END_TIMEOUT_MS = 20_000;
 /** Temporal's UI listens this far above the server's port, as `temporal server start-dev` has it. */
 const UI_PORT_OFFSET = 1_000;
 const PORTS_TRIED = 100;
@@ -37,6 +40,8 @@ const PORTS_TRIED = 100;
 /** Starts Temporal's own server with its data on disk. It ends with this process, also when that is killed. */
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+  const pidFile = join(options.folder, 'temporal.pid');
+  await untilPreviousEnded(pidFile);
   const { port, uiPort } = await freePorts(options.port);
   const command = options.env['RUNWARD_TEMPORAL_CLI'] ?? 'temporal';
   const logFile = join(options.folder, 'temporal.log');
@@ -52,6 +57,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       env: serverEnvironment(options.env),
     },
   );
+  writeFileSync(pidFile, `${child.pid}\n`);
   const ended = once(child, 'exit').then(([code]) => (typeof code === 'number' ? code : null));
   const server: TemporalServer = {
     address: `127.0.0.1:${port}`,
@@ -63,6 +69,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       child.stdin.end();
       await ended;
       log.end();
+      rmSync(pidFile, { force: true });
     },
   };
   await untilReady(server, options, logFile, command);
@@ -81,6 +88,27 @@ function serverEnvironment(env: TemporalServerOptions['env']): Record<string, st
   return Object.fromEntries(
     Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('TEMPORAL_')),
   );
+}
+
+/** The server of an owner that was killed needs a moment to end, and two servers on one database mix their data. */
+async function untilPreviousEnded(pidFile: string): Promise<void> {
+  const pid = readPid(pidFile);
+  for (const deadline = Date.now() + END_TIMEOUT_MS; pid !== null && isAlive(pid); await sleep(100)) {
+    if (Date.now() > deadline) {
+      throw new CommandFailure(
+        EXIT.unreachable,
+        `The Temporal server of an earlier run (process ${pid}) still has the database: end it, or delete ${pidFile} if that process is another.`,
+      );
+    }
+  }
+}
+
+function readPid(pidFile: string): number | null {
+  try {
+    return Number(readFileSync(pidFile, 'utf8')) || null;
+  } catch {
+    return null;
+  }
 }
 
 async function untilReady(server: TemporalServer, options: TemporalServerOptions, logFile: string, command: string): Promise<void> {

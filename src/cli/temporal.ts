@@ -12,10 +12,14 @@ export interface TemporalSession {
   readonly address: TemporalAddress;
 }
 
-/** Runs `use` with a client; exit code 3 where Temporal does not answer. */
-export async function withTemporal<T>(invocation: Invocation, use: (session: TemporalSession) => Promise<T>): Promise<T> {
+/** Runs `use` with a client; exit code 3 where Temporal does not answer in time. */
+export async function withTemporal<T>(
+  invocation: Invocation,
+  use: (session: TemporalSession) => Promise<T>,
+  timeoutMs: number = CONNECT_TIMEOUT_MS,
+): Promise<T> {
   const address = temporalAddress(invocation);
-  const connection = await connect(address);
+  const connection = await connect(address, timeoutMs);
   try {
     return await use({ client: new Client({ connection, namespace: address.namespace }), connection, address });
   } finally {
@@ -31,9 +35,9 @@ export function temporalAddress(invocation: Invocation): TemporalAddress {
   }
 }
 
-async function connect(address: TemporalAddress): Promise<Connection> {
+async function connect(address: TemporalAddress, connectTimeout: number): Promise<Connection> {
   try {
-    return await Connection.connect({ ...address.connectionOptions, connectTimeout: CONNECT_TIMEOUT_MS });
+    return await Connection.connect({ ...address.connectionOptions, connectTimeout });
   } catch (error) {
     throw connectionFailure(address, error);
   }

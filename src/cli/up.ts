@@ -1,6 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import type { ConfigFlags } from '../config/load.ts';
-import { installRuntime } from '../worker/runtime.ts';
 import { runWorkerProcess } from '../worker/run.ts';
 import { serverFile, type ServerFile, type TemporalAddress } from '../worker/temporal-address.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
@@ -17,7 +16,6 @@ const DAY_MS = 86_400_000;
 export async function up(flags: { readonly config: ConfigFlags }, invocation: Invocation): Promise<ExitCode> {
   const config = readConfig(invocation, flags.config);
   const owned = ownFolder(config.home);
-  installRuntime('WARN');
   const stop = new AbortController();
   const interrupt = (): void => stop.abort();
   invocation.interrupted.addEventListener('abort', interrupt, { once: true });
@@ -39,6 +37,7 @@ export async function up(flags: { readonly config: ConfigFlags }, invocation: In
           temporal: addressOf(server),
           config,
           role: 'all',
+          logLevel: 'WARN',
           ownedRetentionDays: Math.max(1, Math.round(config.retentionMs / DAY_MS)),
           onReady: () => say(readyText(server, config.runners.length)),
         },

@@ -1,5 +1,4 @@
 import type { ConfigFlags } from '../config/load.ts';
-import { installRuntime } from '../worker/runtime.ts';
 import { runWorkerProcess } from '../worker/run.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { readConfig, say, type Invocation } from './invocation.ts';
@@ -9,7 +8,6 @@ import { connectionFailure, temporalAddress } from './temporal.ts';
 export async function worker(flags: { readonly config: ConfigFlags }, invocation: Invocation): Promise<ExitCode> {
   const config = readConfig(invocation, flags.config);
   const temporal = temporalAddress(invocation);
-  installRuntime('INFO');
   try {
     await runWorkerProcess(
       {
@@ -17,6 +15,7 @@ export async function worker(flags: { readonly config: ConfigFlags }, invocation
         config,
         role: flags.config.host === undefined ? 'all' : 'host',
         ownedRetentionDays: null,
+        logLevel: 'INFO',
         onReady: (retentionDays) => {
           say(`Worker of host ${config.host} polls ${temporal.connectionOptions.address}, namespace ${temporal.namespace}.`);
           warnAboutRetention(retentionDays, temporal.namespace);

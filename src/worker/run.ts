@@ -1,5 +1,5 @@
 import { Connection } from '@temporalio/client';
-import { NativeConnection } from '@temporalio/worker';
+import { NativeConnection, type LogLevel } from '@temporalio/worker';
 import { createSealing } from '../activities/sealing.ts';
 import type { ResolvedRunner } from '../activities/contract.ts';
 import type { Config } from '../config/config.ts';
@@ -12,6 +12,7 @@ import { ShellMachine } from '../machine/shell-machine.ts';
 import { MultipassTransport } from '../machine/transports/multipass.ts';
 import { prepareNamespace } from './namespace.ts';
 import { recoveryPolicy } from './policy.ts';
+import { withRuntime } from './runtime.ts';
 import { sealingKey } from './sealing-key.ts';
 import type { TemporalAddress } from './temporal-address.ts';
 import { createWorkers, runWorkers, type WorkerParts } from './workers.ts';
@@ -25,6 +26,8 @@ export interface WorkerSettings {
   readonly role: WorkerRole;
   /** Days that a server of Runward's own keeps histories; `null` leaves somebody else's server alone. */
   readonly ownedRetentionDays: number | null;
+  /** What is printed of the SDK's log. */
+  readonly logLevel: LogLevel;
   /** Called once all workers poll. */
   readonly onReady: (retentionDays: number | null) => void;
 }
@@ -41,13 +44,18 @@ export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'work
   readonly temporal: TemporalAddress;
   readonly sealingKeyFile: string;
   readonly ownedRetentionDays: number | null;
+  readonly logLevel: LogLevel;
   readonly onReady: (retentionDays: number | null) => void;
 }
 
 /** The same for ports that are there already, as the demo's are. */
 export async function runParts(settings: PartsSettings, stop: AbortSignal): Promise<void> {
+  const retentionDays = await prepare(settings.temporal, settings.ownedRetentionDays);
+  await withRuntime(settings.logLevel, () => pollQueues(settings, retentionDays, stop));
+}
+
+async function pollQueues(settings: PartsSettings, retentionDays: number | null, stop: AbortSignal): Promise<void> {
   const { temporal } = settings;
-  const retentionDays = await prepare(temporal, settings.ownedRetentionDays);
   const connection = await NativeConnection.connect(temporal.connectionOptions);
   try {
     const workers = await createWorkers({

@@ -1,5 +1,15 @@
 import { DefaultLogger, Runtime, type LogEntry, type LogLevel } from '@temporalio/worker';
 
+/** A runtime that is installed keeps the process alive until it is shut down, whether it was used or not. */
+export async function withRuntime<T>(level: LogLevel, use: () => Promise<T>): Promise<T> {
+  installRuntime(level);
+  try {
+    return await use();
+  } finally {
+    await Runtime.instance().shutdown();
+  }
+}
+
 /**
  * Prepares the SDK's runtime once, before anything else of it. Signals stay with the caller: the SDK's own handler unhooks itself
  * after the first signal, and a library that listens as well would end the process.
@@ -13,7 +23,13 @@ export function installRuntime(level: LogLevel): void {
   });
 }
 
+/** A host's queues carry activities only, which the SDK takes for a mistake. */
+const EXPECTED = 'No workflows registered, not polling for workflow tasks';
+
 function printJson({ level, message, timestampNanos, meta }: LogEntry): void {
+  if (message === EXPECTED) {
+    return;
+  }
   const time = new Date(Number(timestampNanos / 1_000_000n)).toISOString();
   process.stderr.write(`${JSON.stringify({ time, level, message, ...meta }, plainErrors)}\n`);
 }

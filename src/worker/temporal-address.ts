@@ -68,7 +68,8 @@ export function readServerFile(home: string): ServerFile | null {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process of this id exists. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -203,8 +203,20 @@ class Recovery {
   }
 
   async #look(): Promise<Look> {
-    const [github, machine] = await Promise.all([reading(this.#askGitHub()), reading(this.#askMachine())]);
+    const [github, machine] = await Promise.all([this.#reading(this.#askGitHub()), this.#reading(this.#askMachine())]);
     return { github, machine };
+  }
+
+  /** A failure to look is a value: unknown. */
+  async #reading<T>(look: Promise<T>): Promise<Reading<T>> {
+    try {
+      return known(await look);
+    } catch (error) {
+      if (isCancellation(error)) {
+        throw error;
+      }
+      return unknown(reasonOf(error, this.#target));
+    }
   }
 
   async #askGitHub(): Promise<GitHubObservation> {
@@ -559,25 +571,13 @@ class Recovery {
   }
 }
 
-/** A failure to look is a value: unknown. */
-async function reading<T>(look: Promise<T>): Promise<Reading<T>> {
-  try {
-    return known(await look);
-  } catch (error) {
-    if (isCancellation(error)) {
-      throw error;
-    }
-    return unknown(reasonOf(error));
-  }
-}
-
 /** What went wrong, in the words of whoever saw it. */
-function reasonOf(error: unknown, target?: RunnerTarget): string {
+function reasonOf(error: unknown, target: RunnerTarget): string {
   if (error instanceof ActivityFailure) {
     const { cause } = error;
     if (cause instanceof TimeoutFailure) {
       return cause.timeoutType === 'SCHEDULE_TO_START'
-        ? `no worker of host ${target?.host ?? ''} took the task ${error.activityType}: start it with \`runward worker\``
+        ? `no worker of host ${target.host} took the task ${error.activityType}: start it with \`runward worker\``
         : `${error.activityType} did not end in time${cause.cause === undefined ? '' : `: ${cause.cause.message}`}`;
     }
     return cause?.message ?? error.message;

@@ -18,7 +18,7 @@ import type { MachinePort } from '../../src/machine/port.ts';
 import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
 import { SandboxMachine } from '../../src/sandbox/machine/sandbox-machine.ts';
 import { installRuntime } from '../../src/worker/runtime.ts';
-import { createWorkers, runWorkers } from '../../src/worker/workers.ts';
+import { createWorkers, runWorkers, type WorkerParts } from '../../src/worker/workers.ts';
 import { target as aTarget } from './observations.ts';
 import { namespaceOf } from './temporal-setup.ts';
 
@@ -72,8 +72,17 @@ interface Resident {
   readonly machine: MachinePort;
 }
 
+/** Workers of one process. */
+export interface Crew {
+  readonly client: Client;
+  stop(): Promise<void>;
+}
+
+/** All hosts share it. */
+const SEALING_KEY = randomBytes(SEALING_KEY_BYTES);
+
 const residents = new Map<string, Resident>();
-let crew: { readonly client: Client; stop(): Promise<void> } | null = null;
+let crew: Crew | null = null;
 let worlds = 0;
 
 installRuntime('ERROR');
@@ -135,37 +144,45 @@ async function until(isSo: () => boolean | Promise<boolean>, what: string): Prom
 }
 
 /** The product's own workers, whose ports lead to the world that a task is for. */
-async function startCrew(): Promise<{ readonly client: Client; stop(): Promise<void> }> {
+async function startCrew(): Promise<Crew> {
+  const main: WorkerParts['main'] = {
+    github: routed<GitHubPort>((scope) => [...residents.values()].find(({ target }) => target.scope === scope)?.github),
+    resolveRunner: (wanted) => {
+      const choice = chooseRunner(
+        [...residents.values()].map(({ target }) => target),
+        typeof wanted === 'string' ? wanted : null,
+      );
+      if (choice.kind !== 'chosen') {
+        return { problem: choice.message };
+      }
+      const { target, policy, mode } = residents.get(choice.target.runner) as Resident;
+      return { target, policy, mode };
+    },
+  };
+  return startWorkers(main, 'local');
+}
+
+/** The worker of one host, which knows no GitHub. */
+export function startHost(name: string): Promise<Crew> {
+  return startWorkers(null, name);
+}
+
+async function startWorkers(main: WorkerParts['main'], host: string): Promise<Crew> {
   const address = inject('temporalAddress');
   const namespace = namespaceOf(Number(process.env['VITEST_POOL_ID'] ?? 1));
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });
+  const machine = routed<MachinePort>((at) => {
+    const name = typeof at === 'string' ? at : (at as RunnerTarget).machine;
+    return [...residents.values()].find(({ target }) => target.machine === name)?.machine;
+  });
   const workers = await createWorkers({
     connection: native,
     namespace,
     workflowBundle: { codePath: inject('workflowBundle') },
-    sealing: createSealing(randomBytes(SEALING_KEY_BYTES)),
-    main: {
-      github: routed<GitHubPort>((scope) => [...residents.values()].find(({ target }) => target.scope === scope)?.github),
-      resolveRunner: (wanted) => {
-        const choice = chooseRunner(
-          [...residents.values()].map(({ target }) => target),
-          typeof wanted === 'string' ? wanted : null,
-        );
-        if (choice.kind !== 'chosen') {
-          return { problem: choice.message };
-        }
-        const { target, policy, mode } = residents.get(choice.target.runner) as Resident;
-        return { target, policy, mode };
-      },
-    },
-    host: {
-      name: 'local',
-      machine: routed<MachinePort>((at) => {
-        const machine = typeof at === 'string' ? at : (at as RunnerTarget).machine;
-        return [...residents.values()].find(({ target }) => target.machine === machine)?.machine;
-      }),
-    },
+    sealing: createSealing(SEALING_KEY),
+    main,
+    host: { name: host, machine },
   });
   const stop = new AbortController();
   const running = runWorkers(workers, stop.signal);

@@ -1,0 +1,53 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Progress } from '../../src/domain/report.ts';
+import { breakRunner, startHost, startWorld, type Crew, type World } from '../kit/recovery-world.ts';
+
+let world: World;
+let host: Crew | null = null;
+
+afterEach(async () => {
+  await host?.stop();
+  host = null;
+  await world.close();
+});
+
+describe('a host with a worker of its own', () => {
+  test('recovers its machine without knowing GitHub', async () => {
+    world = await startWorld({ host: 'attic' });
+    host = await startHost('attic');
+    await breakRunner(world, 'service');
+    const report = await (await world.recover()).result();
+    expect(report.outcome, report.summary).toBe('recovered');
+  });
+
+  test('is given up while nothing was changed', async () => {
+    world = await startWorld({ host: 'nowhere', policy: { hostSilentAfterMs: 1_000 } });
+    await breakRunner(world, 'service');
+    const report = await (await world.recover()).result();
+    expect(report).toMatchObject({
+      outcome: 'failed',
+      summary: expect.stringMatching(/no worker of host nowhere took the task observeMachine/),
+    });
+    expect(report.steps.every(({ status }) => status === 'skipped')).toBe(true);
+  });
+
+  test('is waited for once something was changed, and the operation goes on when it is back', async () => {
+    world = await startWorld({ host: 'cellar', pace: 0.5, policy: { hostSilentAfterMs: 1_000 } });
+    host = await startHost('cellar');
+    await breakRunner(world, 'service');
+    const handle = await world.recover();
+    await doing(async (progress) => progress.steps.some(({ name, status }) => name === 'reconfigure' && status === 'running'));
+    await host.stop();
+    host = null;
+    await doing(async (progress) => /waiting for host cellar.*runward worker --host cellar/.test(progress.doing));
+    host = await startHost('cellar');
+    const report = await handle.result();
+    expect(report.outcome, report.summary).toBe('recovered');
+    await world.until(() => world.shown() === 'online', 'the runner is online');
+    expect(world.github.requests.filter(({ path }) => path.endsWith('/_service/runners'))).toHaveLength(1);
+
+    function doing(isSo: (progress: Progress) => Promise<boolean>): Promise<void> {
+      return world.until(async () => isSo(await handle.query<Progress>('progress')), 'it does so');
+    }
+  });
+});

@@ -49,7 +49,8 @@ export function fakeMultipass(rules: readonly FakeRule[]): FakeMultipass {
   chmodSync(executable, 0o755);
 
   let scripts = 0;
-  const script = (next: readonly FakeRule[]) => writeFileSync(path.join(folder, 'script.json'), JSON.stringify({ id: (scripts += 1), rules: next }));
+  const script = (next: readonly FakeRule[]) =>
+    writeFileSync(path.join(folder, 'script.json'), JSON.stringify({ id: (scripts += 1), rules: next }));
   script(rules);
 
   return {

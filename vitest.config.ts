@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 const TEMPORAL_CLI = 'scripts/launcher/temporal-cli.ts';
 
-const TEMPORAL = ['test/temporal/**/*.test.ts', 'test/replay/**/*.test.ts', 'test/e2e/**/*.test.ts'];
+const TEMPORAL = ['test/temporal/**/*.test.ts', 'test/replay/**/*.test.ts'];
+const COMMANDS = ['test/e2e/**/*.test.ts'];
 const GUEST = ['test/guest/**/*.test.ts'];
 
 export default defineConfig({
@@ -14,7 +15,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...TEMPORAL, ...GUEST],
+          exclude: [...TEMPORAL, ...COMMANDS, ...GUEST],
           testTimeout: 15_000,
         },
       },
@@ -25,6 +26,14 @@ export default defineConfig({
           globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'commands',
+          include: COMMANDS,
+          globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
+          testTimeout: 60_000,
         },
       },
       {

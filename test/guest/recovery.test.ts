@@ -20,6 +20,7 @@ const DIRECTORY = '/opt/actions-runner';
 
 const home = mkdtempSync(join(tmpdir(), 'runward-guest-'));
 const hostProcesses = new Set<string>();
+let guestProcesses: readonly string[] = [];
 let github: SandboxGitHub;
 let guest: Guest;
 let up: Started;
@@ -108,6 +109,7 @@ describe('recovered in a real guest', () => {
   });
 
   test('by hand through Temporal, under any id, by two at once and the command besides: one repair', async () => {
+    const inGuest = await guest.sampleProcesses();
     await guest.must(`cd ${DIRECTORY} && ./svc.sh stop`);
     await offline();
     const registrations = repairs();
@@ -131,6 +133,7 @@ describe('recovered in a real guest', () => {
     const outcomes = [outcomeIn(first), outcomeIn(second), third.outcome].toSorted();
     expect(outcomes).toEqual(['already-healthy', 'already-healthy', 'recovered']);
     expect(repairs() - registrations).toBe(1);
+    guestProcesses = await inGuest.stop();
   });
 });
 
@@ -173,19 +176,14 @@ describe('refused', () => {
 });
 
 test('no token is left in any history, log, process list or file of the guest', async () => {
-  const inGuest = await guest.sampleProcesses();
-  await guest.must(`cd ${DIRECTORY} && ./svc.sh stop`);
-  await offline();
-  const tokensBefore = github.registrationTokens().length;
-  await recovered();
   const secrets = [github.token, ...github.registrationTokens()];
-  expect(secrets.length).toBeGreaterThan(tokensBefore + 1);
+  expect(secrets.length).toBeGreaterThan(5);
 
   const places: Record<string, string> = {
     'histories of Temporal': await histories(),
     "up's output": up.stdout + up.stderr,
     'process lists of the host': [...hostProcesses].join('\n'),
-    'process lists of the guest': (await inGuest.stop()).join('\n'),
+    'process lists of the guest': guestProcesses.join('\n'),
     'logs in the data folder': readdirSync(home)
       .filter((name) => name.endsWith('.log'))
       .map((name) => readFileSync(join(home, name), 'utf8'))

@@ -1,0 +1,69 @@
+// Operations started from the command line, with and without what they need.
+
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { describe, expect, inject, test } from 'vitest';
+import { folder, multipass, variables } from '../kit/one-runner.ts';
+import { run, start } from '../kit/product.ts';
+
+describe('what is needed and missing is said within seconds, with exit code 3', () => {
+  test('no Temporal', async () => {
+    const { exitCode, stderr } = await run(['recover'], variables({ TEMPORAL_ADDRESS: '127.0.0.1:9' }));
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/Temporal does not answer at 127\.0\.0\.1:9[^]*runward up/);
+  });
+
+  test('no worker', async () => {
+    const { exitCode, stderr } = await run(['recover', '--runner', 'r1'], {
+      ...variables(),
+      TEMPORAL_ADDRESS: inject('temporalAddress'),
+      TEMPORAL_NAMESPACE: 'test-8',
+    });
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/No worker takes tasks from the queue runward: start one with `runward up`/);
+    expect(stderr).toMatch(/Look at it with `runward explain recover\/r1\//);
+  });
+
+  test("no Temporal CLI for `up`'s server", async () => {
+    const { exitCode, stderr } = await run(
+      ['up'],
+      variables({ RUNWARD_TEMPORAL_CLI: '/nowhere/temporal', RUNWARD_HOME: join(folder, 'without-cli') }),
+    );
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/Temporal's server \(\/nowhere\/temporal\) ended at once[^]*temporal\.log/);
+  });
+});
+
+test('a worker alone serves another Temporal, and ends in order', async () => {
+  const environment = { ...variables(), TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: 'test-7' };
+  const worker = start(['worker'], environment);
+  await worker.says(/Worker of host local polls/);
+  expect((await run(['recover', '--json'], environment)).stdout).toContain('there is no machine named assay-bpf-runner');
+
+  const begun = start(['recover', '--no-wait', '--json'], environment);
+  const { workflowId } = JSON.parse((await begun.ended).stdout) as { workflowId: string };
+  worker.kill('SIGTERM');
+  expect((await worker.ended).exitCode).toBe(0);
+  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  const { status } = await new Client({ connection, namespace: 'test-7' }).workflow.getHandle(workflowId).describe();
+  await connection.close();
+  expect(['RUNNING', 'COMPLETED']).toContain(status.name);
+});
+
+test('interrupting a command leaves the operation running and says how to come back', async () => {
+  const slow = multipass('slow', `sleep 2\necho '{"list":[]}'`);
+  const environment = { ...variables({ MULTIPASS: slow }), TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: 'test-6' };
+  const worker = start(['worker'], environment);
+  await worker.says(/polls/);
+  const command = start(['recover'], environment);
+  await command.says(/looking/);
+  command.kill('SIGINT');
+  const { exitCode, stderr } = await command.ended;
+  expect(exitCode).toBe(130);
+  const workflowId = /runward explain (\S+?)`/.exec(stderr)?.[1] ?? '';
+  await expect
+    .poll(async () => (await run(['explain', workflowId, '--json'], environment)).stdout, { timeout: 20_000, interval: 500 })
+    .toContain('"status": "completed"');
+  worker.kill('SIGTERM');
+  expect((await worker.ended).exitCode).toBe(0);
+});

@@ -1,0 +1,50 @@
+// `status` where one side or the other can not be read.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { folder, multipass, SCOPE, variables } from '../kit/one-runner.ts';
+import { run } from '../kit/product.ts';
+
+describe('status reads only', () => {
+  test('a machine that is missing is told, exit code 1', async () => {
+    const { exitCode, stdout } = await run(['status', '--json'], variables({ TEMPORAL_ADDRESS: '127.0.0.1:9' }));
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      scope: SCOPE,
+      runners: [{ name: 'assay-bpf-runner', verdict: 'down', vm: { state: 'missing' }, github: { status: 'unregistered' } }],
+      recentOperations: null,
+    });
+  });
+
+  test('Multipass missing leaves GitHub to be told', async () => {
+    const { exitCode, stdout } = await run(
+      ['status', '--json'],
+      variables({ MULTIPASS: '/nowhere/multipass', TEMPORAL_ADDRESS: '127.0.0.1:9' }),
+    );
+    expect(exitCode).toBe(1);
+    const [runner] = JSON.parse(stdout).runners;
+    expect(runner).toMatchObject({ verdict: 'unknown', vm: { state: null }, github: { status: 'unregistered' } });
+    expect(runner.findings.map(({ code }: { code: string }) => code)).toEqual(['runner-unregistered', 'machine-unknown']);
+  });
+
+  test('neither side readable is exit code 3', async () => {
+    const { exitCode, stdout } = await run(
+      ['status', '--json'],
+      variables({ MULTIPASS: '/nowhere/multipass', GITHUB_API_URL: 'http://127.0.0.1:9', TEMPORAL_ADDRESS: '127.0.0.1:9' }),
+    );
+    expect(exitCode).toBe(3);
+    expect(JSON.parse(stdout).runners[0]).toMatchObject({ verdict: 'unknown' });
+  });
+
+  test('asks the machine nothing but its state while that is not running', async () => {
+    const log = join(folder, 'asked');
+    const stopped = multipass(
+      'stopped',
+      `echo "$*" >>'${log}'\necho '{"list":[{"name":"assay-bpf-runner","state":"Stopped","ipv4":[],"release":""}]}'`,
+    );
+    const { stdout } = await run(['status', '--json'], variables({ MULTIPASS: stopped, TEMPORAL_ADDRESS: '127.0.0.1:9' }));
+    expect(JSON.parse(stdout).runners[0].vm.state).toBe('stopped');
+    expect(readFileSync(log, 'utf8')).toMatch(/^list --format json\n$/);
+  });
+});

@@ -1,0 +1,56 @@
+// Bad input to the command.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, inject, test } from 'vitest';
+import { folder, variables } from '../kit/one-runner.ts';
+import { run } from '../kit/product.ts';
+
+describe('configuration is refused before anything starts, with exit code 2', () => {
+  test.each([
+    ['no repository', { REPO: '' }, /REPO/],
+    ['a repository that is none', { REPO: 'kernel' }, /REPO: found "kernel"/],
+    ['a relative directory', { RUNNER_DIR: 'actions-runner' }, /RUNNER_DIR: found "actions-runner"/],
+    ['hours that are no number', { STALE_JOB_HOURS: 'four' }, /STALE_JOB_HOURS: found "four"/],
+    ['an App by halves', { GH_TOKEN: '', GITHUB_APP_ID: '12' }, /GITHUB_APP_INSTALLATION_ID/],
+    ['a file that is not there', { RUNWARD_CONFIG: '/nowhere/runward.yaml' }, /RUNWARD_CONFIG.*does not exist/],
+  ])('%s', async (_name, replaced, message) => {
+    const { exitCode, stdout, stderr } = await run(['up'], variables(replaced));
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toMatch(message);
+  });
+
+  test('several mistakes at once, with file and line', async () => {
+    const file = join(folder, 'wrong.yaml');
+    writeFileSync(file, 'mode: atc\nscopes:\n  - repo: acme/kernel\n    runers: []\n');
+    const { exitCode, stderr } = await run(['status', '--config', file], variables());
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/wrong\.yaml:1 mode: found "atc"/);
+    expect(stderr).toMatch(/wrong\.yaml:4 .*runers/);
+  });
+});
+
+describe('usage', () => {
+  test('help and version are answers', async () => {
+    const help = await run(['--help']);
+    expect(help.exitCode).toBe(0);
+    for (const verb of ['up', 'demo', 'worker', 'status', 'recover', 'history', 'explain']) {
+      expect(help.stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
+    }
+    expect(await run(['--version'])).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  });
+
+  test.each([
+    [[], /check/],
+    [['--cancel-stale'], /`runward queue` is not there yet/],
+    [['queue', 'plan', '--json'], /`runward queue` is not there yet/],
+    [['recovr'], /unknown command 'recovr'/],
+    [['recover', '--wait', 'soon'], /Use a duration such as/],
+    [['explain'], /needs a workflow id, a runner, or --last/],
+    [['history', '--since', 'ever'], /--since takes a duration/],
+  ])('%j is a mistake of use, exit code 2', async (args, message) => {
+    const { exitCode, stderr } = await run(args, { TEMPORAL_ADDRESS: inject('temporalAddress') });
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(message);
+  });
+});

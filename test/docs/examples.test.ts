@@ -1,0 +1,72 @@
+// What README and docs tell people to type is there, and means what they say.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { readRecoveryRequest } from '../../src/domain/recovery-request.ts';
+import { MAIN_QUEUE } from '../../src/domain/names.ts';
+import * as workflows from '../../src/workflows/index.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const documents = ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/decisions.md'];
+
+function help(...verb: string[]): string {
+  return execFileSync(process.execPath, [join(ROOT, 'src/cli/main.ts'), ...verb, '--help'], { encoding: 'utf8' });
+}
+
+describe('every command in the documents', () => {
+  const commands = new Map<string, Set<string>>();
+  for (const document of documents) {
+    for (const [, verb = '', rest = ''] of readFileSync(join(ROOT, document), 'utf8').matchAll(/(?:\.\/|`)runward ([a-z]+)([^`#\n]*)/g)) {
+      const flags = commands.get(verb) ?? new Set();
+      commands.set(verb, flags);
+      for (const [flag] of rest.matchAll(/--[a-z-]+/g)) {
+        flags.add(flag);
+      }
+    }
+  }
+  // The launcher's own.
+  commands.delete('test');
+
+  test.each([...commands])('runward %s is a verb and knows its flags', (verb, flags) => {
+    const text = help(verb);
+    expect(text).toMatch(new RegExp(`^Usage: runward ${verb}\\b`));
+    for (const flag of flags) {
+      expect(text).toContain(flag);
+    }
+  });
+
+  test('are many', () => {
+    expect([...commands.keys()]).toEqual(expect.arrayContaining(['demo', 'up', 'status', 'recover', 'history', 'explain', 'worker']));
+  });
+});
+
+test('the variables for one runner are a whole configuration', () => {
+  const env = Object.fromEntries(
+    [...readme.matchAll(/^export ([A-Z_]+)=(\S+)/gm)].map(([, name, value]) => [name as string, value as string]),
+  );
+  expect(Object.keys(env)).toEqual(
+    expect.arrayContaining(['REPO', 'GH_TOKEN', 'VM_NAME', 'RUNNER_NAME', 'RUNNER_DIR', 'RUNNER_USER', 'RUNNER_LABELS']),
+  );
+  const config = loadConfig({ env, cwd: '/', platform: 'linux', homedir: '/home/somebody' });
+  expect(config.warnings).toEqual([]);
+  expect(config.runners).toMatchObject([{ scope: env['REPO'], runner: env['RUNNER_NAME'], machine: env['VM_NAME'] }]);
+});
+
+test("the line for Temporal's own command starts a workflow that exists, with an input that it takes", () => {
+  const [, queue, type, input] = /temporal workflow start --task-queue (\S+) --type (\S+) --input '([^']+)'/.exec(readme) ?? [];
+  expect(queue).toBe(MAIN_QUEUE);
+  expect(Object.keys(workflows)).toContain(type);
+  expect(readRecoveryRequest([JSON.parse(input ?? '')])).toMatchObject({ runner: 'assay-bpf-runner' });
+});
+
+test.each(documents)('%s links to files that exist', (document) => {
+  const text = readFileSync(join(ROOT, document), 'utf8');
+  const missing = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
+    .map(([, path]) => join(ROOT, document, '..', path as string))
+    .filter((path) => !existsSync(path));
+  expect(missing).toEqual([]);
+});

@@ -140,7 +140,7 @@ describe('one at a time', () => {
   });
 
   it('an act waits for an earlier one of its own operation', async () => {
-    await configTakes(6);
+    await configTakes(4);
     const fence = await takeFence('one operation');
     const first = configure(anAct(fence));
     await runsBecome(1);
@@ -152,7 +152,7 @@ describe('one at a time', () => {
   });
 
   it('a stranger is refused by name while an act runs, be it at the fence or with a number of its own', async () => {
-    await configTakes(12);
+    await configTakes(8);
     const fence = await takeFence('the holder (run 1)');
     const act = anAct(fence);
     const running = configure(act);
@@ -180,7 +180,7 @@ describe('one at a time', () => {
 
 describe('an act outlives its client', () => {
   it('a killed client leaves it running; the retry waits for it and has its answer', async () => {
-    await configTakes(8);
+    await configTakes(5);
     const act = anAct(await takeFence('killed client'));
     const client = configureByClient(act);
     await runsBecome(1);

@@ -16,7 +16,10 @@ transportConformance('multipass', async (): Promise<TransportWorld> => {
   return {
     transport: new MultipassTransport({ multipass: guest.env['MULTIPASS'] ?? '', environment: ENVIRONMENT }),
     machine: guest.name,
-    stop: () => guest.stop(),
+    halt: async () => {
+      await guest.suspend();
+      return 'suspended';
+    },
     look: (script) => guest.must(script),
     close: () => guest.close(),
   };
@@ -50,7 +53,7 @@ machineConformance('shell over multipass', async (): Promise<MachineWorld> => {
   };
 
   return {
-    machine: new ShellMachine(transport, { settleSeconds: 3 }),
+    machine: new ShellMachine(transport, { settleSeconds: 2 }),
     target: named('builder'),
     neighbour: named('neighbour'),
     token: async () => {

@@ -10,8 +10,8 @@ export interface TransportWorld {
   readonly transport: Transport;
   /** A machine with bash and coreutils, running at first. */
   readonly machine: string;
-  /** Past the transport: makes the machine `stopped`. */
-  stop(): Promise<void>;
+  /** Past the transport: makes the machine stand still, in the state that is given back. */
+  halt(): Promise<'stopped' | 'suspended'>;
   /** Past the transport: runs a script in the running machine and gives its trimmed standard output. */
   look(script: string): Promise<string>;
   close(): Promise<void>;
@@ -103,14 +103,14 @@ export function transportConformance(name: string, makeWorld: () => Promise<Tran
       expect(await kindOf(world.transport.start('no-such-machine', CALL))).toBe('machine-missing');
     });
 
-    it('leaves a stopped machine stopped when it is asked to run a command', async () => {
-      await world.stop();
-      expect(await world.transport.state(world.machine, CALL)).toBe('stopped');
+    it('leaves a machine that stands still as it is when it is asked to run a command', async () => {
+      const state = await world.halt();
+      expect(await world.transport.state(world.machine, CALL)).toBe(state);
       expect(await kindOf(exec(['true']))).toBe('not-running');
-      expect(await world.transport.state(world.machine, CALL)).toBe('stopped');
+      expect(await world.transport.state(world.machine, CALL)).toBe(state);
     });
 
-    it('starts a stopped machine until commands run in it, and leaves a running one as it is', async () => {
+    it('starts a machine that stands still until commands run in it, and leaves a running one as it is', async () => {
       await world.transport.start(world.machine, CALL);
       const boot = (await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout;
       await world.transport.start(world.machine, CALL);

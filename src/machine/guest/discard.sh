@@ -4,6 +4,7 @@
 . "${0%/*}/lib.sh"
 
 enter_directory
+rm -rf "$ASIDE.old"
 files=$(aside_files)
 drop_aside
 say kind discarded

@@ -18,6 +18,9 @@ STATE=/var/lib/runward # survives a reboot: the fence, and a record of each act
 RUN=/run/runward       # does not: what acts are started from
 KEPT_DAYS=7            # a retry comes within hours
 
+# A pipe that nothing comes from: to wait on it takes no process.
+exec {nothing}<> <(:)
+
 read -r received _ </proc/uptime
 folder=$RUN/act.$$.$RANDOM
 
@@ -57,7 +60,11 @@ answer() {
   exit 0
 }
 
-base64_end_of() {
+encoded() {
+  printf '%s' "$1" | base64 -w 0
+}
+
+encoded_end_of() {
   if [ -s "$1" ]; then tail -c 65536 "$1" | base64 -w 0; fi
 }
 
@@ -108,10 +115,14 @@ record_of() {
   printf '%s\n' "$record"
 }
 
+# What acts have left long ago.
+prune() {
+  find "$STATE" "$RUN" -mindepth 1 -maxdepth 1 '(' -name 'act.*' -o -name 'cancelled.*' ')' -mtime "+$KEPT_DAYS" -exec rm -rf {} +
+}
+
 start_act() {
   local kept=$STATE/act.$key input=null
-  find "$STATE" "$RUN" -mindepth 1 -maxdepth 1 '(' -name 'act.*' -o -name 'cancelled.*' ')' -mtime "+$KEPT_DAYS" -exec rm -rf {} +
-  rm -rf "$kept"
+  if [ -e "$kept" ]; then rm -rf "$kept"; fi
   mkdir "$kept"
   printf '%s %s\n' "$fence" "$key" >"$RUN/running"
   if [ -s "$folder/secret" ]; then input=file:$folder/secret; fi
@@ -127,7 +138,7 @@ start_act() {
 look() {
   receive lib.sh "$1" step.sh "$2" parameters "$3"
   timeout 25 bash "$folder/step.sh" "$folder" >"$folder/output" </dev/null
-  answer kind=done "output64=$(base64_end_of "$folder/output")"
+  answer kind=done "output64=$(encoded_end_of "$folder/output")"
 }
 
 fence_take() {
@@ -138,9 +149,10 @@ fence_take() {
   read_fence
   running=$(running_key)
   if [ -n "$running" ]; then
-    answer kind=refused-in-progress "holder64=$(printf '%s' "${holder:-$running}" | base64 -w 0)"
+    answer kind=refused-in-progress "holder64=$(encoded "${holder:-$running}")"
   fi
   write_fence "$((number + 1))" "$taker"
+  prune
   answer kind=taken "fence=$((number + 1))"
 }
 
@@ -154,7 +166,7 @@ act() {
     lock
     if [ -e "$RUN/cancelled.$attempt" ]; then answer kind=cancelled; fi
     read_fence
-    if [ "$fence" -lt "$number" ]; then answer kind=refused-late "holder64=$(printf '%s' "$holder" | base64 -w 0)"; fi
+    if [ "$fence" -lt "$number" ]; then answer kind=refused-late "holder64=$(encoded "$holder")"; fi
     running=$(running_key)
     record=$(record_of "$key")
     if [ -z "$running" ]; then
@@ -169,30 +181,26 @@ act() {
     elif [ "$running" != "$key" ]; then
       { read -r other _ <"$RUN/running"; } 2>/dev/null || other=
       if [ "$other" != "$fence" ]; then
-        answer kind=refused-in-progress "holder64=$(printf '%s' "${holder:-$running}" | base64 -w 0)"
+        answer kind=refused-in-progress "holder64=$(encoded "${holder:-$running}")"
       fi
     fi
     unlock
     if [ "$running" = "$key" ]; then started=yes; fi
-    await_end "$running"
+    await_record "$running"
   done
 }
 
 answer_record() {
   local kept=$STATE/act.$key
-  answer kind=done "record=$record" "output64=$(base64_end_of "$kept/output")" "errors64=$(base64_end_of "$kept/errors")"
+  answer kind=done "record=$record" "output64=$(encoded_end_of "$kept/output")" "errors64=$(encoded_end_of "$kept/errors")"
 }
 
-# Waits until the act of KEY has left systemd. A record is cheaper to see than the unit, so the unit is asked once every two seconds.
-await_end() {
-  local turn=0 running
-  while true; do
-    if [ -f "$STATE/act.$1/record" ] || [ $((turn % 5)) -eq 4 ]; then
-      running=$(running_key)
-      if [ "$running" != "$1" ]; then return 0; fi
-    fi
-    turn=$((turn + 1))
-    sleep 0.4
+# Waits until the act of KEY has a record, and no longer than is good without a look at the unit.
+await_record() {
+  local turn
+  for ((turn = 0; turn < 25; turn += 1)); do
+    if [ -f "$STATE/act.$1/record" ]; then return 0; fi
+    read -r -t 0.4 -u "$nothing" || true
   done
 }
 

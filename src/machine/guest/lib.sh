@@ -47,6 +47,14 @@ read_uptime() {
   uptime=${uptime%.*}
 }
 
+# A pipe that nothing comes from: to wait on it takes no process.
+exec {nothing}<> <(:)
+
+# pause SECONDS
+pause() {
+  read -r -t "$1" -u "$nothing" || true
+}
+
 # within SECONDS COMMAND …: repeats the command until it succeeds; fails when it never did.
 within() {
   local until
@@ -56,7 +64,7 @@ within() {
   until "$@"; do
     read_uptime
     if [ "$uptime" -ge "$until" ]; then return 1; fi
-    sleep 0.4
+    pause 0.4
   done
 }
 
@@ -269,7 +277,7 @@ start_service() {
   until=$((uptime + ${given[start_seconds]:-60}))
   while [ "$uptime" -lt "$until" ]; do
     listener=$(listeners)
-    if [ -n "$listener" ]; then sleep "${given[settle_seconds]:-5}"; else sleep 0.5; fi
+    if [ -n "$listener" ]; then pause "${given[settle_seconds]:-5}"; else pause 0.5; fi
     read_unit
     if is_at_rest; then break; fi
     if [ "$active" = active ] && [ -n "$listener" ] && [ "$(listeners)" = "$listener" ]; then
@@ -314,7 +322,6 @@ move_leftovers() {
 
 # Away with the set in one move: a half-deleted one would be taken for a whole.
 drop_aside() {
-  rm -rf "$ASIDE.old"
   if [ -e "$ASIDE" ]; then mv -T -- "$ASIDE" "$ASIDE.old"; fi
   rm -rf "$ASIDE.old"
 }

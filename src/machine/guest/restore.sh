@@ -4,6 +4,7 @@
 . "${0%/*}/lib.sh"
 
 enter_directory
+rm -rf "$ASIDE.old"
 files=
 if [ -e "$ASIDE" ]; then
   own_folder "$ASIDE"

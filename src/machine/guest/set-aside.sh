@@ -14,6 +14,7 @@ remove_unit() {
 }
 
 enter_directory
+rm -rf "$ASIDE.old"
 if [ -e "$ASIDE/restoring" ]; then finish_restoring; fi
 prove_idle runner
 stop_service

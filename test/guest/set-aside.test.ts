@@ -1,0 +1,210 @@
+// Setting a configuration aside and putting it back, cut off at every single step, against the scripts alone: systemd is played by a stub.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const GUEST = path.join(import.meta.dirname, '../../src/machine/guest');
+const OLD = {
+  '.runner': '{ "agentId": 7, "agentName": "r" }',
+  '.runner_migrated': 'migrated',
+  '.credentials': 'old',
+  '.credentials_rsaparams': 'old key',
+  '.service': 'actions.runner.o-r.r.service',
+};
+const NEW = { '.runner': '{ "agentId": 8, "agentName": "r" }', '.credentials': 'new', '.credentials_rsaparams': 'new key' };
+const OTHERS = { '.env': 'A=b', 'config.sh': '#!/bin/bash' };
+
+let root: string;
+let directory: string;
+
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), 'set-aside-'));
+  directory = path.join(root, 'runner');
+  mkdirSync(directory);
+  mkdirSync(path.join(root, 'step'));
+  mkdirSync(path.join(root, 'bin'));
+  writeFileSync(path.join(root, 'step/parameters'), `directory=${directory}\nuser=nobody\n`);
+  stub('systemctl', 'echo LoadState=not-found');
+  // Each change of a file is counted, and the one whose turn has come kills the step with all its children instead.
+  for (const program of ['mv', 'rm', 'mkdir']) {
+    stub(program, `echo >>${root}/changes; if [ "$(wc -l <${root}/changes)" = "$CUT" ]; then kill -KILL 0; fi; exec /bin/${program} "$@"`);
+  }
+  put(OLD);
+  put(OTHERS);
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+function stub(name: string, script: string): void {
+  writeFileSync(path.join(root, 'bin', name), `#!/bin/bash\n${script}\n`, { mode: 0o755 });
+}
+
+function put(files: Readonly<Record<string, string>>): void {
+  for (const [name, text] of Object.entries(files)) writeFileSync(path.join(directory, name), text);
+}
+
+function remove(files: Readonly<Record<string, string>>): void {
+  for (const name of Object.keys(files)) rmSync(path.join(directory, name), { force: true });
+}
+
+/** What lies in a folder of the runner's directory, but no folders. */
+function filesIn(folder: string): Record<string, string> {
+  const at = path.join(directory, folder);
+  const names = readdirSync(at, { withFileTypes: true }).filter((entry) => entry.isFile());
+  return Object.fromEntries(names.map(({ name }) => [name, readFileSync(path.join(at, name), 'utf8')]));
+}
+
+/** Runs a step in a process group of its own; at its `cut`th change it is killed. */
+function run(step: string, cut = 0): { readonly wasCut: boolean; readonly answer: Record<string, string>; readonly stderr: string } {
+  rmSync(path.join(root, 'changes'), { force: true });
+  const { signal, status, stdout, stderr } = spawnSync(
+    'setsid',
+    ['--wait', 'bash', path.join(GUEST, `${step}.sh`), path.join(root, 'step')],
+    {
+      env: { PATH: `${root}/bin:/usr/bin:/bin`, CUT: String(cut) },
+      encoding: 'utf8',
+    },
+  );
+  const answer = Object.fromEntries(
+    stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => {
+        const [name = '', value = ''] = [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)];
+        return name.endsWith('64') ? [name.slice(0, -2), Buffer.from(value, 'base64').toString()] : [name, value];
+      }),
+  );
+  return { wasCut: signal === 'SIGKILL' || status === 137, answer, stderr };
+}
+
+/** Runs a step with each cut there can be, each time from the same beginning and then once more whole, and hands over to a look. */
+function cutEverywhere(step: string, begin: () => void, look: (answer: Record<string, string>, cut: number) => void): number {
+  for (let cut = 1; ; cut += 1) {
+    rmSync(directory, { recursive: true });
+    mkdirSync(directory);
+    put(OTHERS);
+    begin();
+    const { wasCut } = run(step, cut);
+    const { answer, stderr } = run(step);
+    expect([cut, stderr]).toEqual([cut, '']);
+    look(answer, cut);
+    if (!wasCut) return cut - 1;
+  }
+}
+
+describe('setting aside', () => {
+  it('moves all that makes the runner count as configured, and nothing else', () => {
+    const { answer } = run('set-aside');
+    expect(answer).toEqual({ kind: 'set-aside', agentId: '7', files: Object.keys(OLD).join('\n') });
+    expect(filesIn('.runward-aside')).toEqual(OLD);
+    expect(filesIn('.')).toEqual(OTHERS);
+  });
+
+  it('ends in the same place wherever it was cut off', () => {
+    const cuts = cutEverywhere(
+      'set-aside',
+      () => put(OLD),
+      (answer) => {
+        expect(answer['agentId']).toBe('7');
+        expect(filesIn('.runward-aside')).toEqual(OLD);
+        expect(filesIn('.')).toEqual(OTHERS);
+      },
+    );
+    expect(cuts).toBeGreaterThan(5);
+  });
+
+  it('replaces an older set by the configuration of now, wherever it was cut off', () => {
+    cutEverywhere(
+      'set-aside',
+      () => {
+        put(OLD);
+        run('set-aside');
+        put(NEW);
+      },
+      (answer) => {
+        expect(answer['agentId']).toBe('8');
+        expect(filesIn('.runward-aside')).toEqual(NEW);
+        expect(filesIn('.')).toEqual(OTHERS);
+      },
+    );
+  });
+
+  it('keeps the set where a cut-off config.sh has left half a configuration', () => {
+    run('set-aside');
+    put({ '.credentials': 'half' });
+    expect(run('set-aside').answer['agentId']).toBe('7');
+    expect(filesIn('.runward-aside')).toEqual(OLD);
+    expect(filesIn('.')).toEqual(OTHERS);
+  });
+
+  it('is done where there is nothing to set aside', () => {
+    remove(OLD);
+    expect(run('set-aside').answer).toEqual({ kind: 'set-aside', agentId: '', files: '' });
+  });
+
+  it('follows no link, and no folder that is not its own', () => {
+    const elsewhere = path.join(root, 'elsewhere');
+    mkdirSync(elsewhere);
+    symlinkSync(elsewhere, path.join(directory, '.runward-aside.new'));
+    const { answer, stderr } = run('set-aside');
+    expect(answer).toEqual({});
+    expect(stderr).toContain('.runward-aside.new is not a folder of root');
+    expect(readdirSync(elsewhere)).toEqual([]);
+    expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS });
+  });
+});
+
+describe('putting back', () => {
+  it('ends in the same place wherever it was cut off, over what a failed config.sh has left', () => {
+    const cuts = cutEverywhere(
+      'restore',
+      () => {
+        put(OLD);
+        run('set-aside');
+        put({ '.credentials': 'half', '.credentials_rsaparams': 'half' });
+      },
+      () => {
+        expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS });
+        expect(readdirSync(directory).filter((name) => name.startsWith('.runward'))).toEqual([]);
+      },
+    );
+    expect(cuts).toBeGreaterThan(5);
+  });
+
+  it('that was cut off is ended by the next setting aside', () => {
+    for (let cut = 1, wasCut = true; wasCut; cut += 2) {
+      rmSync(directory, { recursive: true });
+      mkdirSync(directory);
+      put({ ...OTHERS, ...OLD });
+      run('set-aside');
+      ({ wasCut } = run('restore', cut));
+      expect([cut, run('set-aside').answer['agentId']]).toEqual([cut, '7']);
+      expect(filesIn('.runward-aside')).toEqual(OLD);
+      expect(filesIn('.')).toEqual(OTHERS);
+    }
+  });
+
+  it('leaves a configuration alone where nothing is set aside', () => {
+    expect(run('restore').answer).toEqual({ kind: 'restored', files: '' });
+    expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS });
+  });
+});
+
+describe('discarding', () => {
+  it('removes the set and nothing else, wherever it was cut off', () => {
+    cutEverywhere(
+      'discard',
+      () => {
+        put(OLD);
+        run('set-aside');
+        put(NEW);
+      },
+      () => {
+        expect(readdirSync(directory).toSorted()).toEqual(Object.keys({ ...NEW, ...OTHERS }).toSorted());
+        expect(filesIn('.')).toEqual({ ...NEW, ...OTHERS });
+      },
+    );
+  });
+});

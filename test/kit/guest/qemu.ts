@@ -11,7 +11,7 @@ export const HOST_ADDRESS = '10.0.2.2';
 export const GUEST_ADDRESS = '10.0.2.15';
 
 const MEMORY_MIB = 512;
-const CPUS = 2;
+const CPUS = 1;
 
 type Accelerator = 'kvm' | 'tcg';
 

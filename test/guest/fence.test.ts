@@ -6,23 +6,22 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import * as scripts from '../../src/machine/guest-scripts.ts';
-import { type Act, type CallContext, MachineError } from '../../src/machine/port.ts';
+import { type Act, MachineError } from '../../src/machine/port.ts';
 import { ShellMachine } from '../../src/machine/shell-machine.ts';
-import { MultipassTransport } from '../../src/machine/transports/multipass.ts';
+import type { MultipassTransport } from '../../src/machine/transports/multipass.ts';
 import { type Guest, startGuest } from '../kit/guest/index.ts';
+import { CALL, targetIn, transportTo } from './shell-machine.ts';
 
 const DIRECTORY = '/opt/fenced';
 const TOKEN = 'AFENCEFENCEFENCEFENCEFENCE123';
-const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
-const ENVIRONMENT = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/root' };
 
-/** Ends as /var/tmp/seconds says; each run leaves `began` and `ended`, with the uptime, in /var/tmp/runs. */
+/** Goes on once /var/tmp/go is there; each run leaves `began` and `ended` in /var/tmp/runs. */
 const CONFIG = `#!/bin/bash
-printf 'began %s\\n' "$(cut -d ' ' -f 1 /proc/uptime)" >>/var/tmp/runs
-sleep "$(cat /var/tmp/seconds)"
+echo began >>/var/tmp/runs
+until [ -e /var/tmp/go ]; do sleep 0.2; done
 printf '{ "agentId": 7, "agentName": "fenced" }' >.runner
 echo credentials >.credentials
-printf 'ended %s\\n' "$(cut -d ' ' -f 1 /proc/uptime)" >>/var/tmp/runs
+echo ended >>/var/tmp/runs
 `;
 const CONFIGURED = { kind: 'configured', agentId: 7 };
 
@@ -34,20 +33,9 @@ let acts = 0;
 
 beforeAll(async () => {
   guest = await startGuest();
-  transport = new MultipassTransport({ multipass: guest.env['MULTIPASS'] ?? '', environment: ENVIRONMENT });
+  transport = transportTo(guest);
   machine = new ShellMachine(transport);
-  target = {
-    scope: 'octo-org/widgets',
-    runner: 'fenced',
-    labels: [],
-    group: null,
-    registrationUrl: 'http://10.0.2.2/octo-org/widgets',
-    host: 'local',
-    machine: guest.name,
-    directory: DIRECTORY,
-    user: 'github-runner',
-    neighbours: [],
-  };
+  target = targetIn(guest, 'fenced', DIRECTORY);
   await guest.must(
     `mkdir ${DIRECTORY} && cat >${DIRECTORY}/config.sh && chmod 755 ${DIRECTORY}/config.sh && chown -R github-runner: ${DIRECTORY}`,
     {
@@ -59,7 +47,7 @@ afterAll(() => guest.close());
 
 beforeEach(() =>
   guest.must(
-    `cd ${DIRECTORY} && rm -rf .runner .credentials .runward-aside* /var/tmp/runs && install -m 666 /dev/null /var/tmp/runs && echo 0 >/var/tmp/seconds`,
+    `cd ${DIRECTORY} && rm -rf .runner .credentials .runward-aside* && install -m 666 /dev/null /var/tmp/runs && touch /var/tmp/go`,
   ),
 );
 
@@ -71,16 +59,10 @@ async function takeFence(holder: string): Promise<number> {
 
 const anAct = (fence: number, more: Partial<Act> = {}): Act => ({ key: `fence:${(acts += 1)}`, fence, deadlineMs: 120_000, ...more });
 const configure = (act: Act, call = CALL) => machine.configure(target, act, new Secret(TOKEN), call);
-const configTakes = (seconds: number) => guest.must(`echo ${seconds} >/var/tmp/seconds`);
-
-/** Words of /var/tmp/runs. */
-async function runs(): Promise<string[]> {
-  const text = await guest.must('cat /var/tmp/runs');
-  return text
-    .split('\n')
-    .flatMap((line) => line.split(' ')[0] ?? [])
-    .filter((word) => word !== '');
-}
+/** config.sh stays in its middle until it is let go. */
+const hold = () => guest.must('rm /var/tmp/go');
+const letGo = () => guest.must('touch /var/tmp/go');
+const runs = async () => (await guest.must('cat /var/tmp/runs')).split('\n').filter((word) => word !== '');
 
 async function runsBecome(count: number): Promise<void> {
   await guest.must(`for try in $(seq 300); do [ "$(wc -l </var/tmp/runs)" -ge ${count} ] && exit 0; sleep 0.2; done; exit 1`);
@@ -119,15 +101,16 @@ function configureByClient(act: Act) {
 
 describe('one at a time', () => {
   it('ten starts of one act at once: one runs, and all have its answer', async () => {
-    await configTakes(5);
+    await hold();
     const act = anAct(await takeFence('ten starts'));
-    const answers = await Promise.all(Array.from({ length: 10 }, () => configure(act)));
-    expect(answers).toEqual(Array.from({ length: 10 }, () => CONFIGURED));
+    const answers = Promise.all(Array.from({ length: 10 }, () => configure(act)));
+    await guest.must('for try in $(seq 600); do [ "$(find /run/runward -name secret | wc -l)" = 10 ] && exit 0; sleep 0.2; done; exit 1');
+    await letGo();
+    expect(await answers).toEqual(Array.from({ length: 10 }, () => CONFIGURED));
     expect(await runs()).toEqual(['began', 'ended']);
   });
 
   it('ten operations at once: the newest runs, the others are late and told by whom', async () => {
-    await configTakes(5);
     const holders = Array.from({ length: 10 }, (_, index) => `operation ${index} (run ${index})`);
     const fences = await Promise.all(holders.map((holder) => takeFence(holder)));
     expect(new Set(fences).size).toBe(10);
@@ -140,34 +123,15 @@ describe('one at a time', () => {
   });
 
   it('an act waits for an earlier one of its own operation', async () => {
-    await configTakes(4);
+    await hold();
     const fence = await takeFence('one operation');
     const first = configure(anAct(fence));
     await runsBecome(1);
-    await guest.must(`rm -f ${DIRECTORY}/.runner`);
-    const second = machine.discardAside(target, anAct(fence), CALL);
-    expect(await second).toEqual({ kind: 'discarded', files: [] });
-    expect(await runs()).toEqual(['began', 'ended']);
+    const second = machine.discardAside(target, anAct(fence), CALL).then(async (answer) => ({ answer, before: await runs() }));
+    await sleep(3_000);
+    await letGo();
+    expect(await second).toEqual({ answer: { kind: 'discarded', files: [] }, before: ['began', 'ended'] });
     expect(await first).toEqual(CONFIGURED);
-  });
-
-  it('a stranger is refused by name while an act runs, be it at the fence or with a number of its own', async () => {
-    await configTakes(8);
-    const fence = await takeFence('the holder (run 1)');
-    const act = anAct(fence);
-    const running = configure(act);
-    await runsBecome(1);
-    const refused = { kind: 'refused-in-progress', holder: 'the holder (run 1)' };
-    const [atFence, invented, seen] = await Promise.all([
-      machine.takeFence(guest.name, 'stranger', CALL),
-      machine.discardAside(target, anAct(fence + 5), CALL),
-      machine.observe(target, CALL),
-    ]);
-    expect(atFence).toEqual(refused);
-    expect(invented).toEqual(refused);
-    expect(seen).toMatchObject({ guest: { known: true, value: { runningAct: act.key } } });
-    expect(await running).toEqual(CONFIGURED);
-    expect(await takeFence('stranger')).toBe(fence + 1);
   });
 
   it('a number that is higher than the guest knows is taken over, as after a snapshot was restored', async () => {
@@ -179,17 +143,26 @@ describe('one at a time', () => {
 });
 
 describe('an act outlives its client', () => {
-  it('a killed client leaves it running; the retry waits for it and has its answer', async () => {
-    await configTakes(5);
-    const act = anAct(await takeFence('killed client'));
+  it('which is killed: strangers are refused by name, and the retry waits for it and has its answer', async () => {
+    await hold();
+    const act = anAct(await takeFence('the holder (run 1)'));
     const client = configureByClient(act);
     await runsBecome(1);
     client.kill();
     await client.ended;
+
+    const retry = configure(act);
+    const refused = { kind: 'refused-in-progress', holder: 'the holder (run 1)' };
+    expect(await machine.takeFence(guest.name, 'stranger', CALL)).toEqual(refused);
+    expect(await machine.discardAside(target, anAct(act.fence + 5), CALL)).toEqual(refused);
+    expect(await machine.observe(target, CALL)).toMatchObject({ guest: { known: true, value: { runningAct: act.key } } });
     expect(await runs()).toEqual(['began']);
-    expect(await configure(act)).toEqual(CONFIGURED);
+
+    await letGo();
+    expect(await retry).toEqual(CONFIGURED);
     expect(await runs()).toEqual(['began', 'ended']);
     expect(await record(act)).toBe('success exited 0');
+    expect(await takeFence('stranger')).toBe(act.fence + 1);
   });
 
   it('the retry after its end reads the record, and runs nothing', async () => {
@@ -201,20 +174,20 @@ describe('an act outlives its client', () => {
   });
 
   it('a reboot in the middle reads like success and is none: the retry runs it again', async () => {
-    await configTakes(60);
+    await hold();
     const act = anAct(await takeFence('reboot'));
     const cut = configureByClient(act);
     await runsBecome(1);
     await guest.reboot();
     await cut.ended;
     expect(await record(act)).toBe('success killed TERM');
-    await configTakes(0);
+    await letGo();
     expect(await configure(act)).toEqual(CONFIGURED);
     expect(await runs()).toEqual(['began', 'began', 'ended']);
   });
 
   it('a power cut in the middle leaves no record: the retry runs it again', async () => {
-    await configTakes(60);
+    await hold();
     const act = anAct(await takeFence('power cut'));
     const cut = configureByClient(act);
     await runsBecome(1);
@@ -223,7 +196,7 @@ describe('an act outlives its client', () => {
     await cut.ended;
     await guest.start();
     await expect(record(act)).rejects.toThrow('No such file');
-    await configTakes(0);
+    await letGo();
     expect(await configure(act)).toEqual(CONFIGURED);
     expect(await runs()).toEqual(['began', 'began', 'ended']);
     expect(await takeFence('after the power cut')).toBe(act.fence + 1);
@@ -232,7 +205,7 @@ describe('an act outlives its client', () => {
 
 describe('an act ends', () => {
   it('at its deadline, whatever its client does', async () => {
-    await configTakes(90);
+    await hold();
     const act = anAct(await takeFence('deadline'), { deadlineMs: 4_000 });
     const error = await failureOf(configure(act));
     expect(error).toMatchObject({ kind: 'act-failed', message: `configure on ${guest.name} did not end within 4 s` });
@@ -241,7 +214,7 @@ describe('an act ends', () => {
   });
 
   it('when its call is aborted, and a retry runs it anew', async () => {
-    await configTakes(90);
+    await hold();
     const act = anAct(await takeFence('abort'));
     const controller = new AbortController();
     const reason = new Error('because');
@@ -251,25 +224,25 @@ describe('an act ends', () => {
     await expect(running).rejects.toBe(reason);
     expect(await runningUnit()).toContain('not-found');
     expect(await configProcesses()).toBe('0');
-    await configTakes(0);
+    await letGo();
     expect(await configure(act)).toEqual(CONFIGURED);
     expect(await runs()).toEqual(['began', 'began', 'ended']);
   });
 
   it('before it began, where its call is aborted while it waits for its turn', async () => {
-    await configTakes(3);
+    await hold();
     const act = anAct(await takeFence('abort early'));
-    const held = guest.must('mkdir -p /run/runward && flock /run/runward/lock sleep 6');
-    await sleep(500);
+    const held = guest.must('flock /run/runward/lock sleep 4');
+    await guest.must('for try in $(seq 100); do pgrep -x flock && exit 0; sleep 0.1; done; exit 1');
     const controller = new AbortController();
     const running = configure(act, { ...CALL, signal: controller.signal });
     await guest.must('for try in $(seq 100); do [ "$(pgrep -c -x flock)" -ge 2 ] && exit 0; sleep 0.1; done; exit 1');
     controller.abort();
     await expect(running).rejects.toBe(controller.signal.reason);
     await held;
-    await sleep(4_000);
+    await sleep(2_000);
     expect(await runningUnit()).toContain('not-found');
-    expect(await runs()).not.toContain('ended');
+    expect(await configProcesses()).toBe('0');
   });
 
   it('with what it printed where it fails', async () => {
@@ -290,7 +263,7 @@ describe('what arrives', () => {
     const driver = input.indexOf('\nexit\n}\n') + '\nexit\n}\n'.length;
     const before = await guest.must('find /var/lib/runward /run/runward | sort');
 
-    const even = Array.from({ length: 8 }, (_, index) => Math.floor((input.length * index) / 8));
+    const even = Array.from({ length: 6 }, (_, index) => Math.floor((input.length * index) / 6));
     const borders = [
       1,
       2,
@@ -321,7 +294,6 @@ describe('what arrives', () => {
   });
 
   it('leaves no secret: not in a process list, not in the journal, not in a file', async () => {
-    await configTakes(2);
     const samples = await guest.sampleProcesses();
     expect(await configure(anAct(await takeFence('secret')))).toEqual(CONFIGURED);
     const seen = await samples.stop();

@@ -1,20 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunnerTarget } from '../../src/domain/runner.ts';
-import { Secret } from '../../src/domain/secret.ts';
 import { ShellMachine } from '../../src/machine/shell-machine.ts';
-import { MultipassTransport } from '../../src/machine/transports/multipass.ts';
 import { startGitHub } from '../../src/sandbox/github/server.ts';
 import { startGuest } from '../kit/guest/index.ts';
 import { type MachineWorld, machineConformance } from '../machine/port-conformance.ts';
 import { type TransportWorld, transportConformance } from '../machine/transport-conformance.ts';
-
-const SCOPE = 'octo-org/widgets';
-const ENVIRONMENT = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/root' };
+import { registrationToken, SCOPE, targetIn, transportTo } from './shell-machine.ts';
 
 transportConformance('multipass', async (): Promise<TransportWorld> => {
   const guest = await startGuest();
   return {
-    transport: new MultipassTransport({ multipass: guest.env['MULTIPASS'] ?? '', environment: ENVIRONMENT }),
+    transport: transportTo(guest),
     machine: guest.name,
     halt: async () => {
       await guest.suspend();
@@ -28,41 +23,16 @@ transportConformance('multipass', async (): Promise<TransportWorld> => {
 machineConformance('shell over multipass', async (): Promise<MachineWorld> => {
   const github = await startGitHub({ repositories: [SCOPE], pollMs: 1_000, offlineAfterMs: 2_000 });
   const guest = await startGuest({ github });
-  const transport = new MultipassTransport({ multipass: guest.env['MULTIPASS'] ?? '', environment: ENVIRONMENT });
-  const targets = new Map<string, RunnerTarget>();
-  for (const runner of ['builder', 'neighbour']) {
-    const directory = runner === 'builder' ? '/opt/actions-runner' : '/opt/neighbour';
-    await guest.installRunner({ scope: SCOPE, name: runner, directory, labels: ['bpf-lsm'] });
-    targets.set(runner, {
-      scope: SCOPE,
-      runner,
-      labels: ['bpf-lsm'],
-      group: null,
-      registrationUrl: `${guest.githubUrl}/${SCOPE}`,
-      host: 'local',
-      machine: guest.name,
-      directory,
-      user: 'github-runner',
-      neighbours: [],
-    });
-  }
-  const named = (runner: string): RunnerTarget => {
-    const target = targets.get(runner);
-    if (target === undefined) throw new Error(`no runner ${runner}`);
-    return target;
-  };
+  const target = targetIn(guest, 'builder', '/opt/actions-runner');
+  const neighbour = targetIn(guest, 'neighbour', '/opt/neighbour');
+  for (const { runner: name, directory, labels } of [target, neighbour])
+    await guest.installRunner({ scope: SCOPE, name, directory, labels });
 
   return {
-    machine: new ShellMachine(transport, { settleSeconds: 2 }),
-    target: named('builder'),
-    neighbour: named('neighbour'),
-    token: async () => {
-      const response = await fetch(`${github.url}/repos/${SCOPE}/actions/runners/registration-token`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${github.token}` },
-      });
-      return new Secret(((await response.json()) as { token: string }).token);
-    },
+    machine: new ShellMachine(transportTo(guest), { settleSeconds: 2 }),
+    target,
+    neighbour,
+    token: () => registrationToken(github),
     startJob: async ({ runner, directory }) => {
       github.giveJob(SCOPE, runner, { seconds: 900 });
       await guest.must(`for try in $(seq 150); do

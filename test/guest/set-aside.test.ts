@@ -72,7 +72,8 @@ function run(step: string, cut = 0): { readonly wasCut: boolean; readonly answer
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => {
-        const [name = '', value = ''] = [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)];
+        const name = line.slice(0, line.indexOf('='));
+        const value = line.slice(name.length + 1);
         return name.endsWith('64') ? [name.slice(0, -2), Buffer.from(value, 'base64').toString()] : [name, value];
       }),
   );

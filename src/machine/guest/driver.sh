@@ -198,9 +198,9 @@ answer_record() {
 # Waits until the act of KEY has a record, and no longer than is good without a look at the unit.
 await_record() {
   local turn
-  for ((turn = 0; turn < 25; turn += 1)); do
+  for ((turn = 0; turn < 50; turn += 1)); do
     if [ -f "$STATE/act.$1/record" ]; then return 0; fi
-    read -r -t 0.4 -u "$nothing" || true
+    read -r -t 0.2 -u "$nothing" || true
   done
 }
 

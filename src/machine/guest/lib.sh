@@ -64,7 +64,7 @@ within() {
   until "$@"; do
     read_uptime
     if [ "$uptime" -ge "$until" ]; then return 1; fi
-    pause 0.4
+    pause 0.2
   done
 }
 

@@ -14,10 +14,10 @@ export interface Answered<T> {
   readonly value: T;
 }
 
-/** GitHub's limit is reached: the workflow waits on a timer until `until` (epoch milliseconds). */
+/** GitHub's limit is reached: the workflow waits on a timer. A span and no time, since clocks differ. */
 export interface Limited {
   readonly kind: 'limited';
-  readonly until: number;
+  readonly waitMs: number;
   readonly why: string;
 }
 
@@ -77,6 +77,8 @@ export interface MainActivities {
     readonly pollMs: number;
   }): Promise<Answered<{ readonly kind: 'online' | 'offline'; readonly runner: RegisteredRunner | null } | Limited>>;
   /** Who holds a lock; a lock whose holder is gone is ended. `asking` is the execution that asks. */
+  /** Whether the lock's run still holds it; a run of an operation that `temporal workflow reset` made may find it gone. */
+  isLockHeld(input: { readonly lockId: string; readonly lockRunId: string }): Promise<{ readonly held: boolean }>;
   inspectLock(input: {
     readonly lockId: string;
     readonly asking: { readonly workflowId: string; readonly runId: string };
@@ -101,13 +103,15 @@ export interface ActInput {
 export interface ActActivities {
   startMachine(input: { readonly target: RunnerTarget }): Promise<Answered<{ readonly kind: 'running' }>>;
   takeFence(input: { readonly target: RunnerTarget; readonly holder: string }): Promise<Answered<FenceTaken>>;
-  syncClock(input: ActInput): Promise<Answered<ClockSynced | ActRefusal>>;
+  syncClock(input: ActInput & { readonly force: boolean }): Promise<Answered<ClockSynced | ActRefusal>>;
   setConfigurationAside(
     input: ActInput & {
       readonly force: boolean;
       /** When GitHub was asked whether the runner is busy, epoch milliseconds by Temporal's clock. */
       readonly busyAskedAt: number;
       readonly busyAnswerMaxAgeMs: number;
+      /** Opened as a proof that this worker can, before anything is taken away. */
+      readonly token: SealedToken;
     },
   ): Promise<Answered<SetAside | ActRefusal | { readonly kind: 'ask-again' }>>;
   configureRunner(input: ActInput & { readonly token: SealedToken }): Promise<Answered<Configured | ActRefusal>>;

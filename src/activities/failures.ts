@@ -43,10 +43,9 @@ export async function withGitHubFailures<T>(call: () => Promise<T>): Promise<T |
     if (error.kind !== 'limited') {
       throw failure(error, { nonRetryable: error.kind === 'rejected' });
     }
-    const until = error.retryAt ?? Date.now() + SHORT_WAIT_MS;
-    const waitMs = until - Date.now();
+    const waitMs = error.retryAt === null ? SHORT_WAIT_MS : error.retryAt - Date.now();
     if (waitMs >= SHORT_WAIT_MS) {
-      return { kind: 'limited', until, why: error.message };
+      return { kind: 'limited', waitMs, why: error.message };
     }
     throw failure(error, { nextRetryDelay: Math.max(waitMs, 1_000), category: ApplicationFailureCategory.BENIGN });
   }

@@ -1,4 +1,5 @@
-import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
+import { activityInfo, cancellationSignal, Context, heartbeat } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
 import { CallGivenUp, type Act, type ActRefusal, type CallContext, type MachinePort } from '../machine/port.ts';
 import type { ActActivities, ActInput, Answered, LookActivities } from './contract.ts';
 import { withMachineFailures } from './failures.ts';
@@ -20,7 +21,7 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
 
     takeFence: ({ target, holder }) => answered(() => machine.takeFence(target.machine, holder, callContext())),
 
-    syncClock: (input) => answered(() => machine.syncClock(input.target, actOf(input), callContext())),
+    syncClock: (input) => answered(() => machine.syncClock(input.target, actOf(input), { force: input.force }, callContext())),
 
     setConfigurationAside: (input) =>
       answered<Awaited<ReturnType<MachinePort['setConfigurationAside']>> | ActRefusal | { kind: 'ask-again' }>(async () => {
@@ -29,13 +30,13 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
         if (answerAgeMs > input.busyAnswerMaxAgeMs && !input.force) {
           return { kind: 'ask-again' as const };
         }
+        sealing.open(input.token, binding(input));
         return machine.setConfigurationAside(input.target, actOf(input), { force: input.force }, callContext());
       }),
 
     configureRunner: (input) =>
       answered(async () => {
-        const token = sealing.open(input.token, tokenBinding(activityInfo().workflowExecution?.workflowId, input.target));
-        return machine.configure(input.target, actOf(input), token, callContext());
+        return machine.configure(input.target, actOf(input), sealing.open(input.token, binding(input)), callContext());
       }),
 
     startService: (input) => answered(() => machine.startService(input.target, actOf(input), callContext())),
@@ -58,19 +59,40 @@ function actOf({ key, fence, deadlineMs }: ActInput): Act {
   return { key, fence, deadlineMs };
 }
 
+function binding({ target }: ActInput): string {
+  return tokenBinding(activityInfo().workflowExecution?.workflowId, target);
+}
+
 /** Cancellations after which Temporal schedules the same activity again; its retry finds the act under its key. */
 const RETRIED: ReadonlySet<string> = new Set(['WORKER_SHUTDOWN', 'TIMED_OUT']);
 
+/** What an attempt hears after its workflow has closed, and also after its heartbeat was missed and the next attempt was scheduled. */
+const SUPERSEDED = 'NOT_FOUND';
+
+async function isOpen(client: Client, execution: { readonly workflowId: string; readonly runId: string } | undefined): Promise<boolean> {
+  if (execution === undefined) {
+    return false;
+  }
+  try {
+    return (await client.workflow.getHandle(execution.workflowId, execution.runId).describe()).status.name === 'RUNNING';
+  } catch {
+    // Where Temporal can't be asked the act is left alone: its deadline in the guest stands.
+    return true;
+  }
+}
+
 function callContext(): CallContext {
   const cancelled = cancellationSignal();
+  const { client, info } = Context.current();
   const call = new AbortController();
-  const end = (): void => {
+  const end = async (): Promise<void> => {
     const cause = cancelled.reason as Error;
-    call.abort(RETRIED.has(cause.message) ? new CallGivenUp(cause.message, { cause }) : cause);
+    const isRetried = RETRIED.has(cause.message) || (cause.message === SUPERSEDED && (await isOpen(client, info.workflowExecution)));
+    call.abort(isRetried ? new CallGivenUp(cause.message, { cause }) : cause);
   };
-  cancelled.addEventListener('abort', end, { once: true });
+  cancelled.addEventListener('abort', () => void end(), { once: true });
   if (cancelled.aborted) {
-    end();
+    void end();
   }
   return { signal: call.signal, heartbeat: (doing) => heartbeat(doing) };
 }

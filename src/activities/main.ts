@@ -1,7 +1,6 @@
-import { Context, activityInfo, cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
+import { Context, activityInfo, cancellationSignal, sleep } from '@temporalio/activity';
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import type { LedgerEntry } from '../domain/ledger.ts';
-import type { RegisteredRunner } from '../domain/runner.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedRunner } from './contract.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
@@ -64,7 +63,6 @@ export function createMainActivities({ github, sealing, resolveRunner }: MainDep
             if (runner?.status === 'online') {
               return { kind: 'online' as const, runner };
             }
-            heartbeat(`GitHub shows ${describeRunner(runner)}`);
             if (Date.now() + pollMs > localDeadline) {
               return { kind: 'offline' as const, runner };
             }
@@ -72,6 +70,11 @@ export function createMainActivities({ github, sealing, resolveRunner }: MainDep
           }
         }),
       );
+    },
+
+    async isLockHeld({ lockId, lockRunId }) {
+      const lock = await describe(Context.current().client, lockId, lockRunId);
+      return { held: lock?.status.name === 'RUNNING' };
     },
 
     async inspectLock({ lockId, asking }) {
@@ -86,12 +89,17 @@ export function createMainActivities({ github, sealing, resolveRunner }: MainDep
   };
 }
 
-async function attempted<T>(call: () => Promise<T>): Promise<{ attempt: number; value: T }> {
-  return { attempt: activityInfo().attempt, value: await call() };
-}
+/** Well below every heartbeat time-out; a slow page or a neighbour's look-up may take longer than that. */
+const HEARTBEAT_MS = 5_000;
 
-function describeRunner(runner: RegisteredRunner | null): string {
-  return runner === null ? 'no such runner' : `the runner ${runner.status}`;
+async function attempted<T>(call: () => Promise<T>): Promise<{ attempt: number; value: T }> {
+  const { heartbeat: beat } = Context.current();
+  const beating = setInterval(() => beat('asking GitHub'), HEARTBEAT_MS);
+  try {
+    return { attempt: activityInfo().attempt, value: await call() };
+  } finally {
+    clearInterval(beating);
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import { DEFAULT_RECOVERY_POLICY } from '../domain/policy.ts';
 import type { RecoveryReport } from '../domain/report.ts';
@@ -9,9 +9,10 @@ import type { RunnerTarget } from '../domain/runner.ts';
 import { Secret } from '../domain/secret.ts';
 import { createGitHub } from '../github/github.ts';
 import { startGitHub, type SandboxGitHub } from '../sandbox/github/server.ts';
-import { BREAKS, SandboxMachine, type Break } from '../sandbox/machine/sandbox-machine.ts';
+import { BREAKS, type Break } from '../sandbox/machine/breaks.ts';
+import { SandboxMachine } from '../sandbox/machine/sandbox-machine.ts';
 import { runParts } from '../worker/run.ts';
-import type { TemporalAddress } from '../worker/temporal-address.ts';
+import { connectClient, type TemporalAddress } from '../worker/temporal-address.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { executionLink, explainIn, type ExplainFlags } from './explain.ts';
@@ -73,7 +74,7 @@ export async function demo(flags: DemoFlags, invocation: Invocation): Promise<Ex
 /** Tells an operation of an earlier demo, from the data that it left on disk. */
 export async function explainDemo(flags: ExplainFlags, invocation: Invocation): Promise<ExitCode> {
   return withDemoServer(invocation, async (server) => {
-    const connection = await Connection.connect({ address: server.address });
+    const connection = await connectClient({ address: server.address });
     try {
       return await explainIn(
         { client: new Client({ connection, namespace: NAMESPACE }), connection, address: { ...addressOf(server), uiUrl: null } },
@@ -186,7 +187,7 @@ async function play(
   await until('GitHub sees it', () => shown() !== 'online', interrupted);
   say(`GitHub shows it ${shown()}. Runward recovers it:`);
 
-  const connection = await Connection.connect({ address: server.address });
+  const connection = await connectClient({ address: server.address });
   const steps = createLiveSteps();
   try {
     const client = new Client({ connection, namespace: NAMESPACE });

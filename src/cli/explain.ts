@@ -1,13 +1,13 @@
-import { WorkflowFailedError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { PROGRESS_QUERY } from '../domain/names.ts';
 import type { Progress, RecoveryReport, StepReport } from '../domain/report.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { untakenTask } from './follow.ts';
 import { print, printJson, type Invocation } from './invocation.ts';
-import { listOperations } from './operations.ts';
+import { isOperation, listOperations } from './operations.ts';
 import { headline } from './recover.ts';
-import { messageOf, withTemporal, type TemporalSession } from './temporal.ts';
+import { deepestCause, messageOf, withTemporal, type TemporalSession } from './temporal.ts';
 
 export interface ExplainFlags {
   /** A workflow id, or a runner's name for its newest operation. */
@@ -79,7 +79,11 @@ async function exists(client: Client, workflowId: string): Promise<boolean> {
 }
 
 async function describe(client: Client, workflowId: string): Promise<WorkflowExecutionDescription> {
-  return client.workflow.getHandle(workflowId).describe();
+  const description = await client.workflow.getHandle(workflowId).describe();
+  if (!isOperation(description.type)) {
+    throw new CommandFailure(EXIT.usage, `${workflowId} is a ${description.type}, which is no operation. See \`runward history\`.`);
+  }
+  return description;
 }
 
 type End =
@@ -98,12 +102,8 @@ async function endOf(client: Client, description: WorkflowExecutionDescription):
   try {
     return { kind: 'report', report: (await handle.result()) as RecoveryReport };
   } catch (error) {
-    return { kind: 'failure', failure: error instanceof WorkflowFailedError ? deepest(error) : messageOf(error) };
+    return { kind: 'failure', failure: messageOf(deepestCause(error)) };
   }
-}
-
-function deepest(error: Error): string {
-  return error.cause instanceof Error ? deepest(error.cause) : error.message;
 }
 
 function tellStart({ workflowId, type, startTime, closeTime, status }: WorkflowExecutionDescription): string[] {

@@ -3,7 +3,7 @@ import { WorkflowFailedError, type Client, type WorkflowExecutionDescription, ty
 import { PROGRESS_QUERY } from '../domain/names.ts';
 import type { Progress } from '../domain/report.ts';
 import { CommandFailure, EXIT } from './exit.ts';
-import { messageOf } from './temporal.ts';
+import { deepestCause, messageOf } from './temporal.ts';
 
 /** A task that nobody takes within this is said to wait; the list of pollers lags by 50 s and is no proof. */
 const UNTAKEN_AFTER_MS = 5_000;
@@ -109,19 +109,9 @@ function isOverdue(scheduled: { seconds?: unknown; nanos?: number | null } | nul
   return now - Number(scheduled.seconds) * 1_000 > UNTAKEN_AFTER_MS;
 }
 
-function operationFailure(error: unknown): CommandFailure {
+function operationFailure(error: unknown): unknown {
   if (error instanceof WorkflowFailedError) {
-    const invalid = deepestMessage(error);
-    return new CommandFailure(EXIT.bad, `The operation failed: ${invalid}`, error);
+    return new CommandFailure(EXIT.bad, `The operation failed: ${messageOf(deepestCause(error))}`, error);
   }
-  return new CommandFailure(EXIT.bad, `The operation did not end as expected: ${messageOf(error)}`, error);
-}
-
-/** Temporal wraps what an activity said in two more failures. */
-function deepestMessage(error: Error): string {
-  let deepest = error;
-  while (deepest.cause instanceof Error) {
-    deepest = deepest.cause;
-  }
-  return deepest.message;
+  return error;
 }

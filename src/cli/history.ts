@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
-import { formatDuration, parseDuration } from './durations.ts';
+import { readDuration } from '../domain/recovery-request.ts';
+import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, say, type Invocation } from './invocation.ts';
 import { listOperations, type OperationSummary } from './operations.ts';
@@ -18,7 +19,7 @@ export interface HistoryFlags {
 
 /** Lists past operations, newest first. */
 export async function history(flags: HistoryFlags, invocation: Invocation): Promise<ExitCode> {
-  const sinceMs = parseDuration(flags.since);
+  const sinceMs = readDuration(flags.since);
   if (sinceMs === null) {
     throw new CommandFailure(EXIT.usage, `--since takes a duration such as 12h or 30d, not "${flags.since}"`);
   }

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ConfigFlags } from '../config/load.ts';
+import { readDuration } from '../domain/recovery-request.ts';
+import { BREAKS } from '../sandbox/machine/breaks.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { parseDuration } from './durations.ts';
 import { invocationOf, say, type Invocation } from './invocation.ts';
 import { translateLegacyFlags } from './legacy-flags.ts';
 
@@ -97,16 +98,7 @@ function commandLine(invocation: Invocation, isBare: boolean, end: (code: ExitCo
   program
     .command('demo')
     .description('the same against a make-believe GitHub and machine: breaks the runner and shows it being healed')
-    .addOption(
-      new Option('--break <how>', 'how the runner is broken; at random without it').choices([
-        'service',
-        'registration',
-        'clock',
-        'vm',
-        'config',
-        'listener',
-      ]),
-    )
+    .addOption(new Option('--break <how>', 'how the runner is broken; at random without it').choices(BREAKS))
     .option('--keep', 'leave all running until Ctrl-C')
     .option('--json', 'print the result as JSON')
     .action(async (flags: { break?: string; keep?: boolean; json?: boolean }) => {
@@ -148,6 +140,7 @@ function commandLine(invocation: Invocation, isBare: boolean, end: (code: ExitCo
     .description('recover a runner now')
     .addOption(configOption())
     .option('--runner <name>', 'which runner; not needed where one is configured')
+    .option('--scope <scope>', 'of this repository or organisation, where several have a runner of that name')
     .option('--reason <text>', 'why, for the history')
     .option('--force', 'also when it is busy or healthy')
     .option('--dry-run', 'show what would be done, and write nothing')
@@ -160,6 +153,7 @@ function commandLine(invocation: Invocation, isBare: boolean, end: (code: ExitCo
         await recover(
           {
             runner: flags.runner,
+            scope: flags.scope,
             reason: flags.reason,
             force: flags.force === true,
             dryRun: flags.dryRun === true,
@@ -241,7 +235,7 @@ function configFlags(flags: { config?: string; host?: string; watchOnly?: boolea
 }
 
 function waitText(text: string): string {
-  if (parseDuration(text) === null) {
+  if (readDuration(text) === null) {
     throw new InvalidArgumentError('Use a duration such as 90s, 10m or 1h.');
   }
   return text;

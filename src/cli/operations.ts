@@ -16,7 +16,11 @@ export interface OperationSummary {
 }
 
 /** Workflow types that are operations; locks and ledgers are not. */
-const OPERATION_TYPES = ['recoverRunner'] as const;
+const OPERATION_TYPES: readonly string[] = ['recoverRunner'];
+
+export function isOperation(type: string): boolean {
+  return OPERATION_TYPES.includes(type);
+}
 
 export interface OperationFilter {
   readonly scope?: string | undefined;

@@ -16,6 +16,7 @@ import { withTemporal } from './temporal.ts';
 
 export interface RecoverFlags {
   readonly runner: string | undefined;
+  readonly scope: string | undefined;
   readonly reason: string | undefined;
   readonly force: boolean;
   readonly dryRun: boolean;
@@ -30,8 +31,12 @@ export async function recover(flags: RecoverFlags, invocation: Invocation): Prom
   if (flags.dryRun) {
     return plan(flags, invocation);
   }
+  if (flags.config.config !== undefined) {
+    // The worker's configuration counts; a person who names a file is told its mistakes all the same.
+    readConfig(invocation, flags.config);
+  }
   return withTemporal(invocation, async ({ client }) => {
-    const runner = flags.runner ?? invocation.env['RUNNER_NAME'];
+    const runner = qualified(flags.runner ?? invocation.env['RUNNER_NAME'], flags.scope);
     const workflowId = `recover/${runner ?? 'the-runner'}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`;
     const handle = await client.workflow.start('recoverRunner', {
       workflowId,
@@ -69,6 +74,11 @@ export async function recover(flags: RecoverFlags, invocation: Invocation): Prom
   });
 }
 
+/** `scope/name`, where the same name stands in several scopes. */
+function qualified(runner: string | undefined, scope: string | undefined): string | undefined {
+  return runner === undefined || scope === undefined ? runner : `${scope}/${runner}`;
+}
+
 function answerStarted(flags: RecoverFlags, handle: WorkflowHandle, comeBack: string): ExitCode {
   if (flags.json) {
     printJson({ workflowId: handle.workflowId });
@@ -104,7 +114,7 @@ async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCo
   const policy = recoveryPolicy(config);
   const ports = createPorts(config, invocation.env);
   const plans = [];
-  for (const target of chosenRunners(config, flags.runner, { single: true })) {
+  for (const target of chosenRunners(config, qualified(flags.runner, flags.scope), { single: true })) {
     const look = await lookAtRunner(ports, target, invocation.interrupted);
     const decision = decideRecovery(target, look, policy, { force: flags.force });
     plans.push({
@@ -115,9 +125,10 @@ async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCo
       evidence: decision.evidence,
     });
   }
+  const exitCode = plans.some(({ decision }) => decision === 'impossible' || decision === 'refused-busy') ? EXIT.bad : EXIT.done;
   if (flags.json) {
     printJson({ dryRun: true, plans });
-    return EXIT.done;
+    return exitCode;
   }
   for (const { runner, decision, evidence, why } of plans) {
     print(`${runner}: ${decision}${why === undefined ? '' : `: ${why}`}`);
@@ -128,5 +139,5 @@ async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCo
       print(`  would do: ${decision === 'start-machine' ? 'start the machine, then ' : ''}${RECOVERY_STEPS.join(' → ')}`);
     }
   }
-  return EXIT.done;
+  return exitCode;
 }

@@ -53,6 +53,9 @@ export async function status(flags: StatusFlags, invocation: Invocation): Promis
   const draw = createLogUpdate(process.stdout);
   for (;;) {
     const seen = await Promise.all(scopes.map((scope) => scopeStatus(config, ports, scope, flags, invocation)));
+    if (invocation.interrupted.aborted) {
+      return EXIT.interrupted;
+    }
     const statuses = seen.map(({ status }) => status);
     if (flags.json) {
       printJson(statuses.length === 1 ? statuses[0] : { scopes: statuses });
@@ -61,7 +64,7 @@ export async function status(flags: StatusFlags, invocation: Invocation): Promis
     } else {
       print(statuses.map(describeScope).join('\n\n'));
     }
-    if (!flags.watch || invocation.interrupted.aborted) {
+    if (!flags.watch) {
       return exitCodeOf(
         seen.flatMap(({ looks }) => looks),
         statuses,

@@ -1,12 +1,11 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Connection } from '@temporalio/client';
-import { isAlive } from '../worker/temporal-address.ts';
+import { connectClient } from '../worker/temporal-address.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 
 export interface TemporalServer {
@@ -93,7 +92,7 @@ function serverEnvironment(env: TemporalServerOptions['env']): Record<string, st
 /** The server of an owner that was killed needs a moment to end, and two servers on one database mix their data. */
 async function untilPreviousEnded(pidFile: string): Promise<void> {
   const pid = readPid(pidFile);
-  for (const deadline = Date.now() + END_TIMEOUT_MS; pid !== null && isAlive(pid); await sleep(100)) {
+  for (const deadline = Date.now() + END_TIMEOUT_MS; pid !== null && isServerOf(dirname(pidFile), pid); await sleep(100)) {
     if (Date.now() > deadline) {
       throw new CommandFailure(
         EXIT.unreachable,
@@ -101,6 +100,12 @@ async function untilPreviousEnded(pidFile: string): Promise<void> {
       );
     }
   }
+}
+
+/** After a reboot the id may be any other process's; the server's command line names its folder. */
+function isServerOf(folder: string, pid: number): boolean {
+  const { stdout } = spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' });
+  return stdout.includes(folder);
 }
 
 function readPid(pidFile: string): number | null {
@@ -138,7 +143,7 @@ async function untilReady(server: TemporalServer, options: TemporalServerOptions
 
 async function answers({ address, namespace }: TemporalServer): Promise<boolean> {
   try {
-    const connection = await Connection.connect({ address, connectTimeout: 1_000 });
+    const connection = await connectClient({ address, connectTimeout: 1_000 });
     try {
       await connection.workflowService.describeNamespace({ namespace });
       return true;

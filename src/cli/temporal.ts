@@ -1,5 +1,5 @@
-import { Client, Connection } from '@temporalio/client';
-import { findTemporal, type TemporalAddress } from '../worker/temporal-address.ts';
+import { Client, isGrpcServiceError, NamespaceNotFoundError, type Connection } from '@temporalio/client';
+import { connectClient, findTemporal, type TemporalAddress } from '../worker/temporal-address.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import { dataFolder, type Invocation } from './invocation.ts';
 
@@ -22,6 +22,8 @@ export async function withTemporal<T>(
   const connection = await connect(address, timeoutMs);
   try {
     return await use({ client: new Client({ connection, namespace: address.namespace }), connection, address });
+  } catch (error) {
+    throw sessionFailure(address, error);
   } finally {
     await connection.close();
   }
@@ -37,7 +39,7 @@ export function temporalAddress(invocation: Invocation): TemporalAddress {
 
 async function connect(address: TemporalAddress, connectTimeout: number): Promise<Connection> {
   try {
-    return await Connection.connect({ ...address.connectionOptions, connectTimeout });
+    return await connectClient({ ...address.connectionOptions, connectTimeout });
   } catch (error) {
     throw connectionFailure(address, error);
   }
@@ -54,6 +56,35 @@ export function connectionFailure({ connectionOptions, source }: TemporalAddress
     `Temporal does not answer at ${connectionOptions.address} (from ${source}).\nStart it with \`runward up\`, or set TEMPORAL_ADDRESS to a server that runs.`,
     error,
   );
+}
+
+/** What went wrong after Temporal had answered once. */
+function sessionFailure({ connectionOptions, namespace, source }: TemporalAddress, error: unknown): unknown {
+  const cause = deepestCause(error);
+  if (error instanceof NamespaceNotFoundError || cause instanceof NamespaceNotFoundError) {
+    return new CommandFailure(
+      EXIT.usage,
+      `Temporal at ${connectionOptions.address} has no namespace "${namespace}" (from ${source}): set TEMPORAL_NAMESPACE.`,
+      error,
+    );
+  }
+  if (isGrpcServiceError(cause) && (cause.code === UNAVAILABLE || cause.code === DEADLINE_EXCEEDED)) {
+    return new CommandFailure(
+      EXIT.unreachable,
+      `Temporal at ${connectionOptions.address} does not answer any more. What was started goes on when it is back: see \`runward history\`.`,
+      error,
+    );
+  }
+  return error;
+}
+
+/** https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
+const DEADLINE_EXCEEDED = 4;
+const UNAVAILABLE = 14;
+
+/** Temporal wraps what an activity or the server said in further errors. */
+export function deepestCause(error: unknown): unknown {
+  return error instanceof Error && error.cause instanceof Error ? deepestCause(error.cause) : error;
 }
 
 export function messageOf(error: unknown): string {

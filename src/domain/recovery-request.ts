@@ -9,6 +9,8 @@ export interface RecoveryRequest {
 }
 
 const EXAMPLE = '{"runner":"NAME"}';
+/** `scope/name`: GitHub's owners have up to 39 characters, repositories 100, runners 64. */
+const MAX_RUNNER_LENGTH = 220;
 const KEYS = ['runner', 'reason', 'force', 'wait'];
 
 /** The request, or what is wrong with it and how it should look. */
@@ -29,6 +31,9 @@ export function readRecoveryRequest(given: readonly unknown[]): RecoveryRequest 
   if (strange.length > 0) {
     return { problem: `recoverRunner does not know ${strange.join(', ')}: allowed are ${KEYS.join(', ')}` };
   }
+  if (typeof fields['runner'] === 'string' && fields['runner'].length > MAX_RUNNER_LENGTH) {
+    return { problem: `runner has ${fields['runner'].length} characters: a name has at most ${MAX_RUNNER_LENGTH}` };
+  }
   const { reason = null, force = false, wait = 0 } = fields;
   if (reason !== null && typeof reason !== 'string') {
     return { problem: `reason must be text, but is ${JSON.stringify(reason)}` };
@@ -36,23 +41,23 @@ export function readRecoveryRequest(given: readonly unknown[]): RecoveryRequest 
   if (typeof force !== 'boolean') {
     return { problem: `force must be true or false, but is ${JSON.stringify(force)}` };
   }
-  const waitMs = readWait(wait);
+  const waitMs = readDuration(wait);
   if (waitMs === null) {
     return { problem: `wait must be a duration such as "10m", or a number of seconds, but is ${JSON.stringify(wait)}` };
   }
   return { runner: fields['runner'], reason, force, waitMs };
 }
 
-const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** `90s`, `10m`, `1h`, `500ms`, or a number of seconds, in milliseconds; `null` for anything else. */
-export function readWait(wait: unknown): number | null {
+/** `500ms`, `90s`, `10m`, `1.5h`, `30d`, or a number of seconds, in milliseconds; `null` for anything else. */
+export function readDuration(wait: unknown): number | null {
   if (typeof wait === 'number') {
     return Number.isFinite(wait) && wait >= 0 ? wait * 1_000 : null;
   }
   if (typeof wait !== 'string') {
     return null;
   }
-  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)$/.exec(wait.trim());
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/.exec(wait.trim());
   return match === null ? null : Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
 }

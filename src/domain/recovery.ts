@@ -70,6 +70,18 @@ export function decideRecovery(
   if (!guest.known) {
     return { kind: 'look-again', why: `machine ${target.machine} runs, but its guest does not answer: ${guest.why}`, evidence };
   }
+  const stranger = strangerReason(target, guest.value);
+  if (stranger !== null) {
+    return { kind: 'impossible', why: stranger, evidence };
+  }
+  const status = github.value.runner?.status;
+  if (status !== undefined && status !== 'online' && status !== 'offline') {
+    return {
+      kind: 'impossible',
+      why: `GitHub calls ${target.runner} "${status}", which is neither online nor offline, so nothing was touched`,
+      evidence,
+    };
+  }
   if (isHealthy(github.value, guest.value, policy) && !options.force) {
     return { kind: 'already-healthy', evidence };
   }
@@ -78,6 +90,23 @@ export function decideRecovery(
     return { kind: 'refused-busy', why: busy, evidence };
   }
   return { kind: 'recover', evidence };
+}
+
+/** Why the runner in the configured directory is another one than configured, or `null`. Not even force may act on it. */
+function strangerReason(target: RunnerTarget, { registration }: GuestObservation): string | null {
+  if (registration === null) {
+    return null;
+  }
+  const isNamed = registration.agentName.toLowerCase() === target.runner.toLowerCase();
+  // A just-in-time configuration names no URL.
+  const isAt = registration.url === '' || withoutSlash(registration.url) === withoutSlash(target.registrationUrl);
+  return isNamed && isAt
+    ? null
+    : `${target.directory} on ${target.machine} holds runner ${registration.agentName} of ${registration.url}, not ${target.runner} of ${target.registrationUrl}: check RUNNER_NAME, RUNNER_DIR and the repository; nothing was touched`;
+}
+
+function withoutSlash(url: string): string {
+  return url.toLowerCase().replace(/\/+$/, '');
 }
 
 /** Both sides agree: online on GitHub, and in the guest an active service with one listener, its registration, and a right clock. */

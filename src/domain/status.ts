@@ -40,7 +40,7 @@ export function runnerStatus(target: RunnerTarget, look: Look): RunnerStatus {
   const github = valueOrNull(look.github);
   const machine = valueOrNull(look.machine);
   const guest = machine === null ? null : valueOrNull(machine.guest);
-  const findings = [...findGitHub(target, look.github), ...findMachine(target, look.machine)];
+  const findings = [...findGitHub(target, look.github), ...findMachine(target, look.machine), ...findContradiction(target, github, guest)];
   return {
     name: target.runner,
     verdict: verdictOf(look),
@@ -69,6 +69,10 @@ function verdictOf({ github, machine }: Look): Verdict {
     return 'unknown';
   }
   const guest = machine.value.guest.value;
+  const word = github.value.runner?.status;
+  if (word !== undefined && word !== 'online' && word !== 'offline') {
+    return 'unknown';
+  }
   if (isHealthy(github.value, guest, DRIFT_THRESHOLD)) {
     return 'healthy';
   }
@@ -180,6 +184,17 @@ function findGuest({ runner, machine, directory }: RunnerTarget, guest: GuestObs
       ),
     );
   }
+  if (guest.service.state === 'active' && guest.listeners === 0) {
+    findings.push(
+      finding(
+        'listener-missing',
+        'critical',
+        `the service of ${runner} is active without a listener`,
+        'no Runner.Listener process',
+        recover,
+      ),
+    );
+  }
   if (guest.listeners > 1) {
     findings.push(
       finding(
@@ -203,6 +218,24 @@ function findGuest({ runner, machine, directory }: RunnerTarget, guest: GuestObs
     );
   }
   return findings;
+}
+
+/** Both sides are well by themselves, and do not mean the same registration. */
+function findContradiction({ runner }: RunnerTarget, github: GitHubObservation | null, guest: GuestObservation | null): Finding[] {
+  const onGitHub = github?.runner?.id;
+  const inGuest = guest?.registration?.agentId;
+  if (onGitHub === undefined || inGuest === undefined || onGitHub === inGuest) {
+    return [];
+  }
+  return [
+    finding(
+      'registration-mismatch',
+      'critical',
+      `${runner} is configured under another registration than GitHub shows`,
+      `GitHub: id ${onGitHub}, machine: id ${inGuest}`,
+      `look for a second machine that uses this name; then run \`runward recover --runner ${runner}\``,
+    ),
+  ];
 }
 
 function finding(code: string, severity: Finding['severity'], summary: string, evidence: string, advice: string): Finding {

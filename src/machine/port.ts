@@ -78,8 +78,8 @@ export interface MachinePort {
   start(machine: string, call: CallContext): Promise<void>;
   /** An operation's first call under the lock: gives it the next number of the guest's fence. `holder` is told to those that are refused later (ASCII). */
   takeFence(machine: string, holder: string, call: CallContext): Promise<FenceTaken>;
-  /** Whole machine. */
-  syncClock(target: RunnerTarget, act: Act, call: CallContext): Promise<ClockSynced | ActRefusal>;
+  /** Whole machine: proves that no job runs on any of its runners. `force` overrides busy only. */
+  syncClock(target: RunnerTarget, act: Act, options: { readonly force: boolean }, call: CallContext): Promise<ClockSynced | ActRefusal>;
   /** Proves that no job runs, stops and uninstalls the runner's own service, and moves its configuration files aside. `force` overrides busy only. */
   setConfigurationAside(
     target: RunnerTarget,

@@ -83,9 +83,18 @@ export class ShellMachine implements MachinePort {
     return parsed(FENCE_TAKEN, answer, 'take the fence');
   }
 
-  async syncClock(target: RunnerTarget, act: Act, call: CallContext): Promise<ClockSynced | ActRefusal> {
-    const { ntpSeconds } = this.#timing;
-    const ended = await this.#act('sync-clock', target, act, { host_ms: String(Date.now()), ntp_seconds: String(ntpSeconds) }, call);
+  async syncClock(
+    target: RunnerTarget,
+    act: Act,
+    options: { readonly force: boolean },
+    call: CallContext,
+  ): Promise<ClockSynced | ActRefusal> {
+    const parameters = {
+      host_ms: String(Date.now()),
+      ntp_seconds: String(this.#timing.ntpSeconds),
+      force: options.force ? 'yes' : 'no',
+    };
+    const ended = await this.#act('sync-clock', target, act, parameters, call);
     if (ended.kind !== 'ended') return ended;
     return { ...parsed(CLOCK_SYNCED, ended.output, 'sync-clock'), offsetMs: ended.clockOffsetMs };
   }

@@ -1,4 +1,3 @@
-import { Connection } from '@temporalio/client';
 import { NativeConnection, type LogLevel } from '@temporalio/worker';
 import { createSealing } from '../activities/sealing.ts';
 import type { ResolvedRunner } from '../activities/contract.ts';
@@ -14,7 +13,7 @@ import { prepareNamespace } from './namespace.ts';
 import { recoveryPolicy } from './policy.ts';
 import { withRuntime } from './runtime.ts';
 import { sealingKey } from './sealing-key.ts';
-import type { TemporalAddress } from './temporal-address.ts';
+import { connectClient, type TemporalAddress } from './temporal-address.ts';
 import { createWorkers, runWorkers, type WorkerParts } from './workers.ts';
 
 /** What a worker process is there for: everything, or the machines of one host alone. */
@@ -75,7 +74,7 @@ async function pollQueues(settings: PartsSettings, retentionDays: number | null,
 }
 
 async function prepare({ connectionOptions, namespace }: TemporalAddress, ownedRetentionDays: number | null): Promise<number | null> {
-  const connection = await Connection.connect(connectionOptions);
+  const connection = await connectClient(connectionOptions);
   try {
     return (await prepareNamespace(connection, namespace, ownedRetentionDays)).retentionDays;
   } finally {

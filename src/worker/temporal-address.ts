@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Connection, type ConnectionOptions } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { z } from 'zod';
@@ -24,6 +25,12 @@ export const serverFileSchema = z.object({
 export type ServerFile = z.output<typeof serverFileSchema>;
 
 const DEFAULT_TEMPORAL_ADDRESS = '127.0.0.1:7233';
+
+/** A proxy of the environment is for the way out; gRPC would take it for this computer's own addresses as well. */
+export function connectClient(options: ConnectionOptions & { readonly address: string }): Promise<Connection> {
+  const isLocal = /^(?:127\.|localhost|\[::1\])/.test(options.address);
+  return Connection.connect(isLocal ? { ...options, channelArgs: { 'grpc.enable_http_proxy': 0 } } : options);
+}
 
 export function serverFile(home: string): string {
   return join(home, 'server.json');
@@ -68,8 +75,7 @@ export function readServerFile(home: string): ServerFile | null {
   }
 }
 
-/** Whether a process of this id exists. */
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

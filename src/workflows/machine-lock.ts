@@ -28,9 +28,14 @@ export async function holdMachine(): Promise<void> {
   await condition(() => released);
 }
 
-export type MachineLock =
-  | { readonly kind: 'locked'; readonly release: () => Promise<void> }
-  | { readonly kind: 'held'; readonly holder: LockHolder | null };
+export interface HeldLock {
+  readonly kind: 'locked';
+  /** Asked of the server: in a run that a reset made, the lock may be a memory of the history alone. */
+  readonly isHeld: () => Promise<boolean>;
+  readonly release: () => Promise<void>;
+}
+
+export type MachineLock = HeldLock | { readonly kind: 'held'; readonly holder: LockHolder | null };
 
 /** Takes a machine's lock, waiting for another holder up to `waitMs`; `onWait` hears whom it waits for. */
 export async function lockMachine(
@@ -47,7 +52,7 @@ export async function lockMachine(
   for (;;) {
     const lockRunId = await startHolding(lockId, asked.reason);
     if (lockRunId !== null) {
-      return { kind: 'locked', release: () => releaseLock(lockId, lockRunId) };
+      return { kind: 'locked', isHeld: () => isLockHeld(lockId, lockRunId), release: () => releaseLock(lockId, lockRunId) };
     }
     const { workflowId, runId } = workflowInfo();
     const temporal = proxyActivities<MainActivities>(temporalOptions(`who holds ${lockId}?`));
@@ -83,6 +88,11 @@ async function startHolding(lockId: string, reason: string | null): Promise<stri
     }
     throw error;
   }
+}
+
+async function isLockHeld(lockId: string, lockRunId: string): Promise<boolean> {
+  const temporal = proxyActivities<MainActivities>(temporalOptions(`is ${lockId} still held?`));
+  return (await temporal.isLockHeld({ lockId, lockRunId })).held;
 }
 
 /** Addressed by run id and not as a child, so that a run made by `temporal workflow reset` releases it as well. */

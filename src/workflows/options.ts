@@ -45,6 +45,11 @@ export function actOptions(policy: RecoveryPolicy, host: string, summary: string
   return onHostQueue(policy, policy.limits.act, actQueue(host), summary);
 }
 
+/** For acts whose evidence ages: a task that is not taken while it is fresh is not taken at all. */
+export function freshActOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
+  return { ...actOptions(policy, host, summary), scheduleToStartTimeout: policy.busyAnswerMaxAgeMs };
+}
+
 export function startMachineOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
   return onHostQueue(policy, policy.limits.startMachine, actQueue(host), summary);
 }

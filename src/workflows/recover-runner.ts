@@ -3,6 +3,7 @@ import {
   CancellationScope,
   defineQuery,
   isCancellation,
+  log,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -31,7 +32,15 @@ import type { Progress, RecoveryOutcome, RecoveryReport } from '../domain/report
 import type { GitHubObservation, MachineObservation, RunnerTarget } from '../domain/runner.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
 import { lockMachine } from './machine-lock.ts';
-import { actOptions, configurationOptions, githubOptions, lookOptions, startMachineOptions, verifyOptions } from './options.ts';
+import {
+  actOptions,
+  configurationOptions,
+  freshActOptions,
+  githubOptions,
+  lookOptions,
+  startMachineOptions,
+  verifyOptions,
+} from './options.ts';
 import { label, trigger } from './search-attributes.ts';
 import { StepBoard } from './step-board.ts';
 
@@ -91,6 +100,14 @@ class Recovery {
   /** Set once `config.sh` made a new registration: from here the way is only forward. */
   #agentId: number | null = null;
   #serviceStarts = 0;
+  /** The registration that was seen in the guest before the first act. */
+  #registered: number | null = null;
+  /** Set once an act on the configuration was answered, or may have begun: a silent host is waited for then. */
+  #changed = false;
+  /** Attempts of the activity that answered last. */
+  #lastAttempt = 0;
+  /** Set once `config.sh` may have run. */
+  #isConfiguring = false;
 
   constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard) {
     this.#request = request;
@@ -116,10 +133,10 @@ class Recovery {
       }
       return await this.#underLock();
     } catch (error) {
-      if (error instanceof Ended) {
-        return this.#report(error);
+      if (isCancellation(error)) {
+        throw error;
       }
-      throw error;
+      return this.#report(this.#asEnded(error));
     }
   }
 
@@ -139,6 +156,12 @@ class Recovery {
       this.#evidence = decision.evidence;
       if (decision.kind !== 'recover' && decision.kind !== 'start-machine') {
         return this.#report(this.#refusal(decision));
+      }
+      if (!(await lock.isHeld())) {
+        throw new Ended(
+          'failed',
+          `the lock of ${this.#target.machine} was given back before this run began to act: start the recovery anew`,
+        );
       }
       return await this.#underLedger(() => this.#recover(decision));
     } finally {
@@ -168,19 +191,28 @@ class Recovery {
       ended = isCancellation(error) ? new Ended('cancelled', 'the recovery was cancelled') : this.#asEnded(error);
       ended = await CancellationScope.nonCancellable(() => this.#leaveInOrder(ended));
       if (isCancellation(error)) {
-        await writeLedger(this.#target, entries, { ...entry, outcome: ended.outcome });
+        await this.#closeLedger(entries, { ...entry, outcome: ended.outcome });
         label({ outcome: ended.outcome });
         throw error;
       }
     }
-    await writeLedger(this.#target, entries, { ...entry, outcome: ended.outcome });
+    await this.#closeLedger(entries, { ...entry, outcome: ended.outcome });
     return this.#report(ended);
+  }
+
+  /** What was done is done: an entry that stays open counts as cut off, and does not change the outcome. */
+  async #closeLedger(entries: readonly LedgerEntry[], entry: LedgerEntry): Promise<void> {
+    try {
+      await writeLedger(this.#target, entries, entry);
+    } catch (error) {
+      log.warn(`the ledger of ${this.#target.machine} could not be written: ${this.#asEnded(error).message}`);
+    }
   }
 
   async #recover(decision: RecoveryDecision): Promise<void> {
     await this.#timeSync(decision);
     const token = await this.#registrationToken();
-    await this.#configCleanup();
+    await this.#configCleanup(token.token);
     await this.#reconfigure(token);
     await this.#startService();
     await this.#verifyOnline();
@@ -238,10 +270,7 @@ class Recovery {
       case 'refused-busy':
         return new Ended('refused-busy', busyText(this.#target.runner, decision.why));
       case 'look-again':
-        return new Ended(
-          'failed',
-          `${decision.why}; nothing was touched. Look with \`multipass list\`, and restart the machine when its runners are idle`,
-        );
+        return new Ended('failed', `${decision.why}. Look with \`multipass list\`, and restart the machine when its runners are idle`);
       case 'impossible':
         return new Ended('failed', decision.why);
       case 'recover':
@@ -254,44 +283,55 @@ class Recovery {
 
   /** Starts the machine where it is down, takes the fence, and mends the clock where it drifted. */
   async #timeSync(decision: RecoveryDecision): Promise<void> {
-    const { machine, host } = this.#target;
+    const { machine } = this.#target;
     this.#board.begin('time-sync');
     let started = '';
     if (decision.kind === 'start-machine') {
-      this.#board.say(`starting machine ${machine}`);
-      const starts = proxyActivities<ActActivities>(startMachineOptions(this.#policy, host, `time-sync: start machine ${machine}`));
-      await this.#answer(() => starts.startMachine({ target: this.#target }));
+      await this.#startMachine();
       started = 'machine started; ';
-      const after = await this.#lookUntilAnswered();
-      if (after.kind !== 'recover' && after.kind !== 'already-healthy') {
-        throw this.#refusal(after);
-      }
     }
     await this.#takeFence();
-    const look = await this.#look();
-    const { github, guest } = this.#seen(look);
-    if (Math.abs(guest.clockOffsetMs) < this.#policy.driftThresholdMs) {
-      this.#board.end('time-sync', started === '' ? 'skipped' : 'done', `${started}clock ${describeOffset(guest.clockOffsetMs)}`);
+    let before = 0;
+    const act = await this.#whileFresh(async () => {
+      const { github, guest } = this.#seen(await this.#look());
+      this.#registered = guest.registration?.agentId ?? null;
+      before = guest.clockOffsetMs;
+      if (Math.abs(before) < this.#policy.driftThresholdMs) {
+        return null;
+      }
+      const busy = this.#request.force ? null : busyMachineReason(github, guest);
+      if (busy !== null) {
+        throw new Ended('refused-busy', busyText(machine, busy));
+      }
+      return this.#act(
+        'time-sync',
+        `set the clock of ${machine}, ${describeOffset(before)}`,
+        this.#policy.deadlines.timeSyncMs,
+        (acts, input) => acts.syncClock({ ...input, force: this.#request.force }),
+        freshActOptions,
+      );
+    });
+    if (act === null) {
+      this.#board.end('time-sync', started === '' ? 'skipped' : 'done', `${started}clock ${describeOffset(before)}`);
       return;
     }
-    const busy = this.#request.force ? null : busyMachineReason(github, guest);
-    if (busy !== null) {
-      throw new Ended('refused-busy', busyText(machine, busy));
-    }
-    const act = await this.#act(
-      'time-sync',
-      `set the clock of ${machine}, ${describeOffset(guest.clockOffsetMs)}`,
-      this.#policy.deadlines.timeSyncMs,
-      (acts, input) => acts.syncClock(input),
-    );
     if (Math.abs(act.offsetMs) >= this.#policy.driftThresholdMs) {
       throw new Ended('failed', `the clock of ${machine} is still ${describeOffset(act.offsetMs)} after a sync: check its time servers`);
     }
-    this.#board.end(
-      'time-sync',
-      'done',
-      `${started}clock was ${describeOffset(guest.clockOffsetMs)}, now ${describeOffset(act.offsetMs)} (by ${act.source === 'ntp' ? 'its time server' : "the host's clock"})`,
-    );
+    const by = act.source === 'ntp' ? 'its time server' : "the host's clock";
+    this.#board.end('time-sync', 'done', `${started}clock was ${describeOffset(before)}, now ${describeOffset(act.offsetMs)} (by ${by})`);
+  }
+
+  async #startMachine(): Promise<void> {
+    const { host, machine } = this.#target;
+    this.#board.say(`starting machine ${machine}`);
+    const starts = proxyActivities<ActActivities>(startMachineOptions(this.#policy, host, `time-sync: start machine ${machine}`));
+    await this.#answer(() => starts.startMachine({ target: this.#target }));
+    const after = await this.#lookUntilAnswered();
+    if (after.kind !== 'recover' && after.kind !== 'already-healthy') {
+      const { outcome, message } = this.#refusal(after);
+      throw new Ended(outcome, `machine ${machine} was started, and nothing else was done: ${message}`);
+    }
   }
 
   async #takeFence(): Promise<void> {
@@ -318,39 +358,66 @@ class Recovery {
   }
 
   /** Proves on both sides that no job runs, then stops the service and moves its configuration aside. */
-  async #configCleanup(): Promise<void> {
+  async #configCleanup({ token }: TokenGranted): Promise<void> {
     const { runner } = this.#target;
+    const { force } = this.#request;
+    const { busyAnswerMaxAgeMs } = this.#policy;
     this.#board.begin('config-cleanup');
-    for (;;) {
+    const act = await this.#whileFresh(async () => {
       const busyAskedAt = Date.now();
       const github = await this.#askGitHub();
-      if (github.runner?.busy === true && !this.#request.force) {
+      if (github.runner?.busy === true && !force) {
         throw new Ended('refused-busy', busyText(runner, 'GitHub calls the runner busy'));
       }
-      const act = await this.#act(
+      // From here on the act may have worked although its answer is lost.
+      this.#aside ??= { agentId: this.#registered };
+      const answer = await this.#act(
         'config-cleanup',
         `stop the service of ${runner}, set its configuration aside`,
         this.#policy.deadlines.setAsideMs,
-        (acts, input) =>
-          acts.setConfigurationAside({
-            ...input,
-            force: this.#request.force,
-            busyAskedAt,
-            busyAnswerMaxAgeMs: this.#policy.busyAnswerMaxAgeMs,
-          }),
+        (acts, input) => acts.setConfigurationAside({ ...input, token, force, busyAskedAt, busyAnswerMaxAgeMs }),
+        freshActOptions,
       );
-      if (act.kind === 'ask-again') {
-        continue;
+      if (answer.kind === 'ask-again') {
+        this.#forgetUntouched();
       }
-      this.#aside = { agentId: act.agentId };
-      this.#board.end('config-cleanup', 'done', act.files.length === 0 ? 'nothing to set aside' : `set aside ${act.files.join(', ')}`);
-      return;
+      return answer;
+    });
+    this.#aside = { agentId: act.agentId };
+    this.#changed = true;
+    this.#board.end('config-cleanup', 'done', act.files.length === 0 ? 'nothing to set aside' : `set aside ${act.files.join(', ')}`);
+  }
+
+  /** Repeats a look and the act that hangs on it, where the act was not begun while the look was fresh; up to the time of a silent host. */
+  async #whileFresh<T extends { readonly kind: string } | null>(
+    lookAndAct: () => Promise<T>,
+  ): Promise<Exclude<T, { readonly kind: 'ask-again' }>> {
+    const deadline = Date.now() + this.#policy.hostSilentAfterMs;
+    for (;;) {
+      try {
+        const answer = await lookAndAct();
+        if (answer?.kind !== 'ask-again') {
+          return answer as Exclude<T, { readonly kind: 'ask-again' }>;
+        }
+      } catch (error) {
+        if (hostSilence(error) !== 'never started' || Date.now() >= deadline) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  /** An act that was refused, or not begun, at its first attempt has moved nothing. */
+  #forgetUntouched(): void {
+    if (this.#lastAttempt === 1 && !this.#changed) {
+      this.#aside = null;
     }
   }
 
   async #reconfigure(first: { token: TokenGranted; until: number }): Promise<void> {
     const { runner, registrationUrl } = this.#target;
     this.#board.begin('reconfigure');
+    this.#isConfiguring = true;
     let current = first;
     let refused = '';
     for (let round = 1; round <= this.#policy.tokensPerRecovery; round += 1) {
@@ -449,6 +516,7 @@ class Recovery {
       return ended;
     }
     try {
+      this.#agentId ??= this.#isConfiguring ? await this.#newRegistration() : null;
       if (this.#agentId !== null) {
         this.#board.say('starting the service under its new registration');
         await this.#serviceUp('leave');
@@ -462,6 +530,15 @@ class Recovery {
         `${ended.message}. Leaving it in order failed too: ${this.#asEnded(error).message}. The old configuration is in ${directory}/.runward-aside on ${machine}; run the recovery again`,
       );
     }
+  }
+
+  /** What a `config.sh` left whose answer was lost: the directory was emptied before it, so a configuration there is a new one. */
+  async #newRegistration(): Promise<number | null> {
+    const { guest } = await this.#askMachine();
+    if (!guest.known) {
+      throw new Ended('failed', `the guest of ${this.#target.machine} does not answer: ${guest.why}`);
+    }
+    return guest.value.registration?.agentId ?? null;
   }
 
   async #restore(agentId: number | null): Promise<string> {
@@ -479,7 +556,7 @@ class Recovery {
       acts.restoreConfiguration(input),
     );
     await this.#serviceUp('leave');
-    return 'The old configuration was put back and its service started';
+    return 'The old configuration was put back and its service started; see `runward status` whether GitHub takes it';
   }
 
   // Asking
@@ -493,22 +570,25 @@ class Recovery {
     summary: string,
     deadlineMs: number,
     start: (acts: ReturnType<typeof proxyActivities<ActActivities>>, input: ActInput) => Promise<Answered<T | ActRefusal>>,
+    options: typeof actOptions = actOptions,
   ): Promise<Exclude<T, ActRefusal>> {
     const { host, machine, runner } = this.#target;
     const input: ActInput = { target: this.#target, key: `${workflowInfo().runId}.${step}`, fence: this.#fence, deadlineMs };
     for (;;) {
       try {
-        const acts = proxyActivities<ActActivities>(actOptions(this.#policy, host, `${this.#board.current ?? step}: ${summary}`));
+        const acts = proxyActivities<ActActivities>(options(this.#policy, host, `${this.#board.current ?? step}: ${summary}`));
         const answer = await this.#answer(() => start(acts, input));
         if (isRefusal(answer)) {
+          this.#forgetUntouched();
           throw refusalText(answer, runner, machine);
         }
         return answer as Exclude<T, ActRefusal>;
       } catch (error) {
         const silent = hostSilence(error);
-        if (silent === null || (this.#aside === null && silent === 'never started')) {
+        if (silent === null || (!this.#changed && silent === 'never started')) {
           throw error;
         }
+        this.#changed = true;
         this.#board.say(`waiting for host ${host}: its worker takes no tasks. Start it with \`runward worker --host ${host}\``);
       }
     }
@@ -517,6 +597,7 @@ class Recovery {
   async #answer<T>(ask: () => Promise<Answered<T>>): Promise<T> {
     const { attempt, value } = await ask();
     this.#board.count(attempt);
+    this.#lastAttempt = attempt;
     return value;
   }
 
@@ -527,9 +608,9 @@ class Recovery {
       if (answer.kind !== 'limited') {
         return answer as Exclude<T, Limited>;
       }
-      const { until, why } = answer as Limited;
-      this.#board.say(`GitHub's limit is reached until ${new Date(until).toISOString()}: ${why}`);
-      await sleep(Math.max(until - Date.now(), 1_000), { summary: "wait for GitHub's limit" });
+      const { waitMs, why } = answer as Limited;
+      this.#board.say(`GitHub's limit is reached until ${new Date(Date.now() + waitMs).toISOString()}: ${why}`);
+      await sleep(waitMs, { summary: "wait for GitHub's limit" });
     }
   }
 

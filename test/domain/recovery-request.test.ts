@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { readRecoveryRequest, readWait } from '../../src/domain/recovery-request.ts';
+import { readRecoveryRequest, readDuration } from '../../src/domain/recovery-request.ts';
 
 describe('the input of a recovery', () => {
   test('may leave out everything', () => {
@@ -29,6 +29,7 @@ describe('the input of a recovery', () => {
     [[{ runner: 'r1', wait: 'soon' }], /wait must be a duration.*but is "soon"/],
     [[{ runner: 'r1', wait: -1 }], /wait must be/],
     [[{ runner: 'r1', reason: 3 }], /reason must be text, but is 3/],
+    [[{ runner: 'r'.repeat(3_000) }], /runner has 3000 characters/],
   ])('%j is refused', (given, problem) => {
     const request = readRecoveryRequest(given);
     expect('problem' in request ? request.problem : '').toMatch(problem);
@@ -53,5 +54,5 @@ test.each([
   ['', null],
   [Number.NaN, null],
 ])('a wait of %j is %j ms', (wait, ms) => {
-  expect(readWait(wait)).toBe(ms);
+  expect(readDuration(wait)).toBe(ms);
 });

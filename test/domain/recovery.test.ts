@@ -38,6 +38,31 @@ describe('what a recovery decides', () => {
       'recover',
       /^/,
     ],
+    [
+      'another runner in the directory, forced',
+      look({ machine: known(machine({ guest: known(guest({ registration: { agentId: 7, agentName: 'other', url: '' } })) })) }),
+      true,
+      'impossible',
+      /holds runner other of .*, not r1 of .*check RUNNER_NAME, RUNNER_DIR/,
+    ],
+    [
+      'the runner of another repository',
+      look({
+        machine: known(
+          machine({ guest: known(guest({ registration: { agentId: 7, agentName: 'r1', url: 'https://github.com/acme/other' } })) }),
+        ),
+      }),
+      false,
+      'impossible',
+      /of https:\/\/github\.com\/acme\/other, not r1/,
+    ],
+    [
+      'a status that GitHub never had',
+      look({ github: known(github({ runner: { ...offline, status: 'maintenance' } })) }),
+      true,
+      'impossible',
+      /neither online nor offline/,
+    ],
     ['two listeners', look({ machine: known(machine({ guest: known(guest({ listeners: 2 })) })) }), false, 'recover', /^/],
     [
       'clock two hours off',
@@ -121,7 +146,13 @@ describe('what a recovery decides', () => {
       fc.property(anyLook, fc.boolean(), (seen, force) => {
         const { kind } = decideRecovery(target(), seen, policy, { force });
         if (kind === 'recover') {
-          return seen.github.known && seen.machine.known && seen.machine.value.guest.known && seen.machine.value.state === 'running';
+          return (
+            seen.github.known &&
+            ['online', 'offline', undefined].includes(seen.github.value.runner?.status) &&
+            seen.machine.known &&
+            seen.machine.value.guest.known &&
+            seen.machine.value.state === 'running'
+          );
         }
         return (
           kind !== 'start-machine' ||

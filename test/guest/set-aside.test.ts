@@ -59,14 +59,10 @@ function filesIn(folder: string): Record<string, string> {
 /** Runs a step in a process group of its own; at its `cut`th change it is killed. */
 function run(step: string, cut = 0): { readonly wasCut: boolean; readonly answer: Record<string, string>; readonly stderr: string } {
   rmSync(path.join(root, 'changes'), { force: true });
-  const { signal, status, stdout, stderr } = spawnSync(
-    'setsid',
-    ['--wait', 'bash', path.join(GUEST, `${step}.sh`), path.join(root, 'step')],
-    {
-      env: { PATH: `${root}/bin:/usr/bin:/bin`, CUT: String(cut) },
-      encoding: 'utf8',
-    },
-  );
+  const { status, stdout, stderr } = spawnSync('setsid', ['--wait', 'bash', path.join(GUEST, `${step}.sh`), path.join(root, 'step')], {
+    env: { PATH: `${root}/bin:/usr/bin:/bin`, CUT: String(cut) },
+    encoding: 'utf8',
+  });
   const answer = Object.fromEntries(
     stdout
       .split('\n')
@@ -77,7 +73,7 @@ function run(step: string, cut = 0): { readonly wasCut: boolean; readonly answer
         return name.endsWith('64') ? [name.slice(0, -2), Buffer.from(value, 'base64').toString()] : [name, value];
       }),
   );
-  return { wasCut: signal === 'SIGKILL' || status === 137, answer, stderr };
+  return { wasCut: status === 137, answer, stderr };
 }
 
 /** Runs a step with each cut there can be, each time from the same beginning and then once more whole, and hands over to a look. */

@@ -159,15 +159,15 @@ async function startCrew(): Promise<Crew> {
       return { target, policy, mode };
     },
   };
-  return startWorkers(main, 'local');
+  return startWorkers(main, 'local', SEALING_KEY);
 }
 
 /** The worker of one host, which knows no GitHub. */
-export function startHost(name: string): Promise<Crew> {
-  return startWorkers(null, name);
+export function startHost(name: string, sealingKey: Buffer = SEALING_KEY): Promise<Crew> {
+  return startWorkers(null, name, sealingKey);
 }
 
-async function startWorkers(main: WorkerParts['main'], host: string): Promise<Crew> {
+async function startWorkers(main: WorkerParts['main'], host: string, sealingKey: Buffer): Promise<Crew> {
   const address = inject('temporalAddress');
   const namespace = namespaceOf(Number(process.env['VITEST_POOL_ID'] ?? 1));
   const connection = await Connection.connect({ address });
@@ -180,7 +180,7 @@ async function startWorkers(main: WorkerParts['main'], host: string): Promise<Cr
     connection: native,
     namespace,
     workflowBundle: { codePath: inject('workflowBundle') },
-    sealing: createSealing(SEALING_KEY),
+    sealing: createSealing(sealingKey),
     main,
     host: { name: host, machine },
   });

@@ -126,7 +126,11 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       const before = await look();
       expect(before).toMatchObject({ workers: 1, workersOnMachine: 1 });
 
-      for (const refused of [await restart(), await setAside(), await world.machine.syncClock(world.target, anAct(), CALL)]) {
+      for (const refused of [
+        await restart(),
+        await setAside(),
+        await world.machine.syncClock(world.target, anAct(), { force: false }, CALL),
+      ]) {
         expect(refused).toEqual({ kind: 'refused-busy', evidence: expect.stringMatching(/./) });
       }
       expect(await look()).toMatchObject({
@@ -139,7 +143,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
 
     it("lets a neighbour's job stop what concerns the whole machine, and nothing else", async () => {
       expect(await look(world.neighbour)).toMatchObject({ workers: 0, workersOnMachine: 1 });
-      expect((await world.machine.syncClock(world.neighbour, anAct(), CALL)).kind).toBe('refused-busy');
+      expect((await world.machine.syncClock(world.neighbour, anAct(), { force: false }, CALL)).kind).toBe('refused-busy');
       expect((await restart(world.neighbour)).kind).toBe('started');
     });
 
@@ -201,10 +205,12 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       });
     });
 
-    it.each([-7_200_000, 7_200_000])('brings a clock right that is off by %d ms', async (offsetMs) => {
+    it('brings a clock right that is hours off', async () => {
+      // Ahead: a clock that lies behind is moved by systemd-timesyncd without asking anybody.
+      const offsetMs = 7_200_000;
       await world.setClock(offsetMs);
       expect(Math.abs((await look()).clockOffsetMs - offsetMs)).toBeLessThan(CLOCK_TOLERANCE_MS);
-      const synced = await world.machine.syncClock(world.target, anAct(), CALL);
+      const synced = await world.machine.syncClock(world.target, anAct(), { force: false }, CALL);
       expect(synced).toMatchObject({ kind: 'synced', source: 'ntp' });
       expect(Math.abs(synced.kind === 'synced' ? synced.offsetMs : Number.NaN)).toBeLessThan(CLOCK_TOLERANCE_MS);
       expect(Math.abs((await look()).clockOffsetMs)).toBeLessThan(CLOCK_TOLERANCE_MS);

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
+import { SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
 import type { Progress } from '../../src/domain/report.ts';
 import { breakRunner, startHost, startWorld, type Crew, type World } from '../kit/recovery-world.ts';
 
@@ -18,6 +20,16 @@ describe('a host with a worker of its own', () => {
     await breakRunner(world, 'service');
     const report = await (await world.recover()).result();
     expect(report.outcome, report.summary).toBe('recovered');
+  });
+
+  test('is refused before anything is taken away where it has another sealing key', async () => {
+    world = await startWorld({ host: 'shed' });
+    host = await startHost('shed', randomBytes(SEALING_KEY_BYTES));
+    await breakRunner(world, 'service');
+    const report = await (await world.recover()).result();
+    expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('RUNWARD_SEALING_KEY_FILE') });
+    const { guest } = await world.machine.observe(world.target, { signal: new AbortController().signal, heartbeat: () => {} });
+    expect(guest).toMatchObject({ known: true, value: { registration: { agentName: world.target.runner } } });
   });
 
   test('is given up while nothing was changed', async () => {

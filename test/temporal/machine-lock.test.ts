@@ -87,6 +87,27 @@ describe('an operation that is', () => {
     expect((await look()).registration).not.toBeNull();
   });
 
+  test('cancelled while it cleans up leaves a runner that works', async () => {
+    world = await startWorld({ pace: 0.5 });
+    const first = await world.recover({ runner: world.target.runner, force: true });
+    await reached(first, 'config-cleanup');
+    await first.cancel();
+    await expect(first.result()).rejects.toSatisfy((error) => (error as WorkflowFailedError).cause instanceof CancelledFailure);
+    await world.until(() => world.shown() === 'online', 'the runner is online');
+    expect((await look()).registration).not.toBeNull();
+  });
+
+  test('reset after it ended does nothing without the lock', async () => {
+    world = await startWorld();
+    await breakRunner(world, 'service');
+    const first = await world.recover();
+    expect(await first.result()).toMatchObject({ outcome: 'recovered' });
+    await breakRunner(world, 'service');
+    await reset(first, 'locked');
+    const report = await world.client.workflow.getHandle<() => Promise<RecoveryReport>>(first.workflowId).result();
+    expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('start the recovery anew') });
+  });
+
   test('robbed of its lock by hand does no harm', async () => {
     world = await startWorld({ pace: 0.5 });
     await breakRunner(world, 'service');
@@ -156,11 +177,15 @@ async function reached(handle: WorkflowHandle, step: string): Promise<void> {
   }, `${step} is reached`);
 }
 
-/** `temporal workflow reset` to the last workflow task that ended, or to the first one. */
-async function reset(handle: WorkflowHandle, to: 'last' | 'first' = 'last'): Promise<void> {
+/** `temporal workflow reset` to the last workflow task that ended, to the first one, or to the one after the lock was taken. */
+async function reset(handle: WorkflowHandle, to: 'last' | 'first' | 'locked' = 'last'): Promise<void> {
   const { events } = await handle.fetchHistory();
   const ends = (events ?? []).filter(({ workflowTaskCompletedEventAttributes }) => workflowTaskCompletedEventAttributes != null);
-  const chosen = to === 'last' ? ends.at(-1) : ends[0];
+  const locked = (events ?? []).find(
+    ({ childWorkflowExecutionStartedEventAttributes }) => childWorkflowExecutionStartedEventAttributes != null,
+  );
+  const afterLock = ends.find(({ eventId }) => locked !== undefined && Number(eventId) > Number(locked.eventId));
+  const chosen = { last: ends.at(-1), first: ends[0], locked: afterLock }[to];
   const { runId } = await handle.describe();
   await world.client.workflowService.resetWorkflowExecution({
     namespace: world.client.options.namespace,

@@ -9,7 +9,7 @@ import type { RemoteCommand, RemoteResult, Transport } from '../transport.ts';
 export interface MultipassTiming {
   /** `list` asks each running instance for its addresses over SSH. */
   readonly listMs: number;
-  /** All of a start. The daemon itself allows 5 minutes for SSH and 5 for initialization. */
+  /** All of a start but its last probe. The daemon itself allows 5 minutes for SSH and 5 for initialization. */
   readonly startMs: number;
   /** One try whether the guest answers. */
   readonly probeMs: number;
@@ -17,7 +17,7 @@ export interface MultipassTiming {
   readonly pauseMs: number;
 }
 
-const TIMING: MultipassTiming = { listMs: 30_000, startMs: 11 * 60_000, probeMs: 20_000, pauseMs: 1_000 };
+const TIMING: MultipassTiming = { listMs: 30_000, startMs: 10 * 60_000, probeMs: 20_000, pauseMs: 1_000 };
 
 /** What `exec` takes from standard input before it loses the rest without a word. */
 const INPUT_LIMIT = 2 * 1024 * 1024;
@@ -81,7 +81,7 @@ export class MultipassTransport implements Transport {
       call.heartbeat(`start ${machine}`);
       switch (await this.state(machine, call)) {
         case 'running':
-          evidence = await this.#probe(machine, Math.min(left(), this.#timing.probeMs), call);
+          evidence = await this.#probe(machine, call);
           if (evidence === '') return;
           break;
         case 'starting':
@@ -145,9 +145,10 @@ export class MultipassTransport implements Transport {
   }
 
   /** What went wrong, or nothing where the guest answers. */
-  async #probe(machine: string, deadlineMs: number, call: CallContext): Promise<string> {
+  async #probe(machine: string, call: CallContext): Promise<string> {
     try {
-      const { exitCode, stderr } = await this.exec(machine, { step: `reach ${machine}`, argv: ['true'], deadlineMs }, call);
+      const probe = { step: `reach ${machine}`, argv: ['true'], deadlineMs: this.#timing.probeMs };
+      const { exitCode, stderr } = await this.exec(machine, probe, call);
       return exitCode === 0 ? '' : `true exited ${exitCode}: ${evidenceOf(stderr)}`;
     } catch (error) {
       if (error instanceof MachineError && (error.kind === 'unreachable' || error.kind === 'not-running')) {

@@ -20,13 +20,10 @@ import {
   type SetAside,
 } from '../../machine/port.ts';
 import { type ActClock, ActFence } from './act-fence.ts';
+import type { Break } from './breaks.ts';
 import { type InstalledRunner, type Machine, type Machines, readMachines, writeMachines } from './guest-state.ts';
 import { Listener, type ListenerExit } from './listener.ts';
 import { type JobMessage, RunnerApi, RUNNER_VERSION } from './runner-api.ts';
-
-/** Ways to break a runner; each leaves it offline. */
-export const BREAKS = ['service', 'registration', 'clock', 'vm', 'config', 'listener'] as const;
-export type Break = (typeof BREAKS)[number];
 
 export interface SandboxMachineOptions {
   /** Remembers the machines, so that they outlive the process. One process at a time has it open. */
@@ -209,10 +206,15 @@ export class SandboxMachine implements MachinePort {
     return taken;
   }
 
-  async syncClock(target: RunnerTarget, act: Act, call: CallContext): Promise<ClockSynced | ActRefusal> {
+  async syncClock(
+    target: RunnerTarget,
+    act: Act,
+    { force }: { readonly force: boolean },
+    call: CallContext,
+  ): Promise<ClockSynced | ActRefusal> {
     return this.#act<ClockSynced>(target, act, call, async (clock, { machine }) => {
       const busy = Object.values(machine.runners).filter((runner) => runner.job !== null);
-      if (busy.length > 0) {
+      if (busy.length > 0 && !force) {
         return { kind: 'refused-busy', evidence: busy.map(describeJob).join('; ') };
       }
       await this.#work('syncClock', clock);

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { GuestObservation, MachineState, RunnerTarget } from '../../../src/domain/runner.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import type { SandboxGitHub } from '../../../src/sandbox/github/server.ts';
-import { type Break, BREAKS, SandboxMachine, type SandboxMachineOptions } from '../../../src/sandbox/machine/sandbox-machine.ts';
+import { type Break, BREAKS } from '../../../src/sandbox/machine/breaks.ts';
+import { SandboxMachine, type SandboxMachineOptions } from '../../../src/sandbox/machine/sandbox-machine.ts';
 import { anAct, call, requestToken, SCOPE, settles, startFastGitHub, statusBecomes, targetAt } from './kit.ts';
 
 let github: SandboxGitHub;
@@ -64,7 +65,7 @@ async function takeFence(machine: SandboxMachine, holder = 'operation'): Promise
 async function recover(machine: SandboxMachine): Promise<void> {
   await machine.start(target.machine, call);
   const fence = await takeFence(machine);
-  expect(await machine.syncClock(target, anAct(fence), call)).toMatchObject({ kind: 'synced' });
+  expect(await machine.syncClock(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'synced' });
   const token = await requestToken(github);
   expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'set-aside' });
   expect(await machine.configure(target, anAct(fence), token, call)).toMatchObject({ kind: 'configured' });
@@ -136,7 +137,7 @@ describe('broken and recovered', () => {
     const machine = await openHealthy();
     await machine.break('clock', target);
     expect(await statusBecomes(github, 'offline')).toBe('offline');
-    await machine.syncClock(target, anAct(await takeFence(machine)), call);
+    await machine.syncClock(target, anAct(await takeFence(machine)), { force: false }, call);
     expect(await statusBecomes(github, 'online')).toBe('online');
   });
 
@@ -160,7 +161,7 @@ describe('the machine', () => {
     const { bootId } = await look(machine);
     await machine.break('clock', target);
     machine.stop('vm', 'suspended');
-    await expect(machine.syncClock(target, anAct(1), call)).rejects.toMatchObject({ kind: 'not-running' });
+    await expect(machine.syncClock(target, anAct(1), { force: false }, call)).rejects.toMatchObject({ kind: 'not-running' });
     await machine.start('vm', call);
     expect(await look(machine)).toMatchObject({ bootId, clockOffsetMs: 7_200_000, listeners: 1 });
     machine.stop('vm', 'stopped');
@@ -182,7 +183,7 @@ describe('the steps', () => {
     const refused = { kind: 'refused-busy', evidence: 'Runner.Worker runs job deploy' };
     expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toEqual(refused);
     expect(await machine.restartService(target, anAct(fence), { force: false }, call)).toEqual(refused);
-    expect(await machine.syncClock(target, anAct(fence), call)).toEqual(refused);
+    expect(await machine.syncClock(target, anAct(fence), { force: false }, call)).toEqual(refused);
     expect(github.job(job).state).toBe('in_progress');
 
     expect(await machine.restartService(target, anAct(fence), { force: true }, call)).toMatchObject({ kind: 'started' });
@@ -199,7 +200,7 @@ describe('the steps', () => {
     expect(await look(machine)).toMatchObject({ workers: 0 });
 
     const fence = await takeFence(machine);
-    expect(await machine.syncClock(target, anAct(fence), call)).toMatchObject({ kind: 'refused-busy' });
+    expect(await machine.syncClock(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'refused-busy' });
     expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'set-aside' });
     expect(await look(machine, neighbour)).toMatchObject({ workers: 1, listeners: 1, service: { state: 'active' } });
   });
@@ -280,18 +281,23 @@ describe('the fence', () => {
   test('while an act runs its retry waits for it, and a stranger is refused by name', async () => {
     const machine = await openHealthy({ pace: 0.2 });
     const act = anAct(await takeFence(machine, 'first'));
-    const running = machine.syncClock(target, act, call);
-    const retry = machine.syncClock(target, act, call);
+    const running = machine.syncClock(target, act, { force: false }, call);
+    const retry = machine.syncClock(target, act, { force: false }, call);
     expect(await look(machine)).toMatchObject({ runningAct: act.key });
     expect(await machine.takeFence('vm', 'second', call)).toEqual({ kind: 'refused-in-progress', holder: 'first' });
-    expect(await machine.syncClock(target, anAct(act.fence + 1), call)).toEqual({ kind: 'refused-in-progress', holder: 'first' });
+    expect(await machine.syncClock(target, anAct(act.fence + 1), { force: false }, call)).toEqual({
+      kind: 'refused-in-progress',
+      holder: 'first',
+    });
     expect(await retry).toEqual(await running);
   });
 
   test('ten at once: one runs', async () => {
     const machine = await openHealthy({ pace: 0.05 });
     const { fence } = anAct(await takeFence(machine));
-    const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => machine.syncClock(target, anAct(fence + index), call)));
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => machine.syncClock(target, anAct(fence + index), { force: false }, call)),
+    );
     expect(answers.filter(({ kind }) => kind === 'synced')).toHaveLength(1);
   });
 
@@ -299,19 +305,19 @@ describe('the fence', () => {
     const machine = await openHealthy({ pace: 0.5 });
     const act = anAct(await takeFence(machine), { deadlineMs: 100 });
     await machine.break('clock', target);
-    await expect(machine.syncClock(target, act, call)).rejects.toMatchObject({
+    await expect(machine.syncClock(target, act, { force: false }, call)).rejects.toMatchObject({
       kind: 'act-failed',
       message: expect.stringContaining('deadline'),
     });
     expect(await look(machine)).toMatchObject({ clockOffsetMs: 7_200_000, runningAct: null });
-    expect(await machine.syncClock(target, { ...act, deadlineMs: 5_000 }, call)).toMatchObject({ kind: 'synced' });
+    expect(await machine.syncClock(target, { ...act, deadlineMs: 5_000 }, { force: false }, call)).toMatchObject({ kind: 'synced' });
   });
 
   test('a caller that goes away takes its act with it', async () => {
     const machine = await openHealthy({ pace: 1 });
     const going = new AbortController();
     const act = anAct(await takeFence(machine));
-    const waiting = machine.syncClock(target, act, { ...call, signal: going.signal });
+    const waiting = machine.syncClock(target, act, { force: false }, { ...call, signal: going.signal });
     setTimeout(() => going.abort(new Error('cancelled')), 50);
     await expect(waiting).rejects.toThrow('cancelled');
     expect(await look(machine)).toMatchObject({ runningAct: null });
@@ -336,7 +342,7 @@ describe('the file', () => {
     const file = join(folder, 'state', 'machines.json');
     const before = await openHealthy({ file });
     const act = anAct(await takeFence(before, 'first'));
-    const first = await before.syncClock(target, act, call);
+    const first = await before.syncClock(target, act, { force: false }, call);
     const seen = await look(before);
     await before.close();
     expect(await statusBecomes(github, 'offline')).toBe('offline');
@@ -345,7 +351,7 @@ describe('the file', () => {
     expect(after.isInstalled(target)).toBe(true);
     expect(await statusBecomes(github, 'online')).toBe('online');
     expect(await look(after)).toEqual(seen);
-    expect(await after.syncClock(target, act, call)).toEqual(first);
+    expect(await after.syncClock(target, act, { force: false }, call)).toEqual(first);
     expect(await takeFence(after, 'second')).toBe(act.fence + 1);
   });
 

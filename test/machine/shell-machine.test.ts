@@ -1,0 +1,290 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { RunnerTarget } from '../../src/domain/runner.ts';
+import { Secret } from '../../src/domain/secret.ts';
+import { type Act, type CallContext, CallGivenUp, MachineError } from '../../src/machine/port.ts';
+import { ShellMachine } from '../../src/machine/shell-machine.ts';
+import type { RemoteCommand, RemoteResult, Transport } from '../../src/machine/transport.ts';
+
+const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
+const ACT: Act = { key: 'op:1:configure', fence: 3, deadlineMs: 20_000 };
+const TARGET: RunnerTarget = {
+  scope: 'o/r',
+  runner: 'builder',
+  labels: ['a', 'b'],
+  group: null,
+  registrationUrl: 'https://github.com/o/r',
+  host: 'local',
+  machine: 'vm',
+  directory: '/opt/actions-runner',
+  user: 'github-runner',
+  neighbours: [],
+};
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const runnerFile = (content: object): string => base64(`\uFEFF${JSON.stringify(content)}`);
+
+const OBSERVED: Readonly<Record<string, string>> = {
+  bootId: 'a-boot',
+  runningAct: '',
+  workersOnMachine: '1',
+  unit: 'actions.runner.o-r.builder.service',
+  serviceState: 'active',
+  workers: '0',
+  listeners: '1',
+  runner64: runnerFile({ agentId: 7, agentName: 'builder', gitHubUrl: 'https://github.com/o/r' }),
+  version: '2.336.0',
+  disk: '81% 123456',
+  cache: '5000 3',
+};
+
+const lines = (values: Readonly<Record<string, string | number>>): string =>
+  Object.entries(values)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+const answered = (values: Readonly<Record<string, string | number>>): string =>
+  `runward-answer\n${lines({ ...values, elapsedMs: 0, clockMs: Date.now() })}runward-end\n`;
+const done = (record: string, output: Readonly<Record<string, string | number>> = {}, errors = ''): string =>
+  answered({ kind: 'done', record, output64: base64(lines(output)), errors64: base64(errors) });
+const seen = (changes: Readonly<Record<string, string>> = {}): string =>
+  answered({ kind: 'done', output64: base64(lines({ ...OBSERVED, ...changes })) });
+
+/** A transport that answers as it is told. */
+class ScriptedTransport implements Transport {
+  current: Awaited<ReturnType<Transport['state']>> = 'running';
+  readonly commands: RemoteCommand[] = [];
+  answer: (command: RemoteCommand, call: CallContext) => string | RemoteResult | Promise<string | RemoteResult> = () => '';
+
+  async state() {
+    return this.current;
+  }
+
+  async start() {}
+
+  async exec(_machine: string, command: RemoteCommand, call: CallContext): Promise<RemoteResult> {
+    this.commands.push(command);
+    const answer = await this.answer(command, call);
+    return typeof answer === 'string' ? { exitCode: 0, stdout: answer, stderr: '' } : answer;
+  }
+}
+
+let transport: ScriptedTransport;
+let machine: ShellMachine;
+beforeEach(() => {
+  transport = new ScriptedTransport();
+  machine = new ShellMachine(transport);
+});
+
+async function failureOf(call: Promise<unknown>): Promise<MachineError> {
+  const error = await call.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof MachineError)) throw new Error(`expected a MachineError, got ${String(error)}`);
+  return error;
+}
+
+describe('observe', () => {
+  const guestOf = async () => (await machine.observe(TARGET, CALL)).guest;
+
+  it('reads what the guest says', async () => {
+    transport.answer = () => seen();
+    expect(await machine.observe(TARGET, CALL)).toEqual({
+      observedAt: expect.any(Number),
+      state: 'running',
+      guest: {
+        known: true,
+        value: {
+          bootId: 'a-boot',
+          clockOffsetMs: 0,
+          service: { unit: 'actions.runner.o-r.builder.service', state: 'active' },
+          workers: 0,
+          workersOnMachine: 1,
+          listeners: 1,
+          registration: { agentId: 7, agentName: 'builder', url: 'https://github.com/o/r' },
+          installedVersion: '2.336.0',
+          disk: { usedPercent: 81, freeBytes: 123_456 },
+          cache: { bytes: 5_000, entries: 3 },
+          runningAct: null,
+        },
+      },
+    });
+  });
+
+  it('gives null for what could not be read, and guesses nothing', async () => {
+    transport.answer = () => seen({ cache: '', version: '', unit: '', serviceState: 'missing', runner64: '', runningAct: 'op:1:x' });
+    expect(await guestOf()).toMatchObject({
+      value: { cache: null, installedVersion: null, service: { unit: null, state: 'missing' }, registration: null, runningAct: 'op:1:x' },
+    });
+  });
+
+  it.each(['no JSON', '{"agentName":"builder"}', '[]'])('takes a damaged .runner for no registration: %s', async (text) => {
+    transport.answer = () => seen({ runner64: base64(text) });
+    expect(await guestOf()).toMatchObject({ value: { registration: null } });
+  });
+
+  it.each(['stopped', 'suspended', 'missing', 'unknown', 'starting'] as const)('asks nothing of a machine that is %s', async (state) => {
+    transport.current = state;
+    expect(await machine.observe(TARGET, CALL)).toMatchObject({ state, guest: { known: false, why: `vm is ${state}` } });
+    expect(transport.commands).toEqual([]);
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['an answer that was cut off', 'runward-answer\nkind=done\noutput64=abc'],
+    ['other words', 'hello'],
+    ['numbers that are none', seen({ workers: 'many' })],
+    ['a state that systemd does not have', seen({ serviceState: 'dancing' })],
+    ['a disk without a size', seen({ disk: '' })],
+  ])('takes %s for unknown, with the reason', async (_, stdout) => {
+    transport.answer = () => stdout;
+    expect(await guestOf()).toEqual({ known: false, why: expect.stringMatching(/^observe: /) });
+  });
+
+  it('finds the answer behind what a client printed ahead of it', async () => {
+    transport.answer = () => `\u001B[2K\u001B[0A\u001B[0EStarting vm  \b-\b\\\n${seen()}`;
+    expect((await guestOf()).known).toBe(true);
+  });
+
+  it('takes a guest that does not answer for unknown, but not a missing tool', async () => {
+    transport.answer = () => Promise.reject(new MachineError('unreachable', 'observe: no answer', { evidence: 'ssh' }));
+    expect(await guestOf()).toEqual({ known: false, why: 'observe: no answer: ssh' });
+    transport.answer = () => Promise.reject(new MachineError('tool-missing', 'no multipass'));
+    expect((await failureOf(machine.observe(TARGET, CALL))).kind).toBe('tool-missing');
+  });
+
+  it.each([7_200_000, -7_200_000])('tells a clock that is off by %d ms', async (aheadMs) => {
+    transport.answer = () => seen().replace(/clockMs=.*/, `clockMs=${Date.now() + aheadMs}`);
+    const guest = await guestOf();
+    const offset = guest.known ? guest.value.clockOffsetMs : Number.NaN;
+    expect(Math.abs(offset - aheadMs)).toBeLessThanOrEqual(100);
+  });
+
+  it('takes no slow way for a wrong clock', async () => {
+    transport.answer = async () => {
+      const early = Date.now();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return seen().replace(/clockMs=.*/, `clockMs=${early + 5}`);
+    };
+    expect(await guestOf()).toMatchObject({ value: { clockOffsetMs: 0 } });
+  });
+});
+
+describe('acts', () => {
+  const configure = (act = ACT, call = CALL) => machine.configure(TARGET, act, new Secret('THE-TOKEN'), call);
+  const start = () => machine.startService(TARGET, ACT, CALL);
+
+  it('hand a secret over by standard input alone', async () => {
+    transport.answer = () => done('success exited 0', { kind: 'configured', agentId: 7 });
+    expect(await configure()).toEqual({ kind: 'configured', agentId: 7 });
+    const [command] = transport.commands;
+    expect(command?.argv.join(' ')).toMatch(/^sudo -n \/bin\/bash -s -- act op:1:configure 3 20 [0-9a-f-]{36}( \d+){5}$/);
+    expect(Buffer.from(command?.input ?? []).toString()).toContain('THE-TOKEN');
+    expect(command?.input?.length).toBeLessThan(2 * 1024 * 1024);
+    expect(command?.deadlineMs).toBeGreaterThan(ACT.deadlineMs);
+  });
+
+  it.each(['', 'a b', 'ü', '$x', 'a/b', 'x'.repeat(121)])('refuse %j as a key before anything is run', async (key) => {
+    expect((await failureOf(configure({ ...ACT, key }))).kind).toBe('protocol');
+    expect(transport.commands).toEqual([]);
+  });
+
+  it.each([
+    [answered({ kind: 'refused-late', holder64: base64('op 2') }), { kind: 'refused-late', holder: 'op 2' }],
+    [answered({ kind: 'refused-in-progress', holder64: base64('op 2') }), { kind: 'refused-in-progress', holder: 'op 2' }],
+    [done('success exited 75', { kind: 'refused-busy', evidence64: base64('a job') }), { kind: 'refused-busy', evidence: 'a job' }],
+    [
+      done('success exited 75', { exitCode: 1, kind: 'not-configured', evidence64: base64('NotFound') }),
+      { kind: 'not-configured', exitCode: 1, evidence: 'NotFound' },
+    ],
+  ])('give refusals as values', async (stdout, value) => {
+    transport.answer = () => stdout;
+    expect(await configure()).toEqual(value);
+  });
+
+  it('say in which state a service stayed', async () => {
+    transport.answer = () => done('success exited 75', { unit: '', state: 'missing', kind: 'not-started', evidence64: base64('why') });
+    expect(await start()).toEqual({ kind: 'not-started', unit: null, state: 'missing', evidence: 'why' });
+  });
+
+  it.each([
+    ['timeout killed TERM', 'configure on vm did not end within 20 s'],
+    ['success killed TERM', 'configure on vm ended with success killed TERM'],
+    ['exit-code exited 1', 'configure on vm ended with exit-code exited 1'],
+    ['signal killed KILL', 'configure on vm ended with signal killed KILL'],
+  ])('take %s for no success', async (record, message) => {
+    transport.answer = () => done(record, { kind: 'configured', agentId: 7 }, 'last words with ghs_0123456789abcdefghij0123\n');
+    expect(await failureOf(configure())).toMatchObject({ kind: 'act-failed', message, evidence: 'last words with [secret]' });
+  });
+
+  it('take a guest without an answer for unreachable, and tell its last words', async () => {
+    transport.answer = () => ({ exitCode: 1, stdout: '', stderr: 'runward: received 3 of the 5 bytes of lib.sh: nothing was done\n' });
+    expect(await failureOf(configure())).toMatchObject({
+      kind: 'unreachable',
+      message: 'configure: the guest of vm gave no answer (exit code 1)',
+      evidence: 'runward: received 3 of the 5 bytes of lib.sh: nothing was done',
+    });
+  });
+
+  it.each([
+    ['of another step', { kind: 'discarded', files64: '' }],
+    ['without its number', { kind: 'configured' }],
+    ['without anything', {}],
+  ])('do not guess at an answer %s', async (_, output) => {
+    transport.answer = () => done('success exited 0', output);
+    expect((await failureOf(configure())).kind).toBe('protocol');
+  });
+
+  it('are cancelled in the guest, by their key and this very attempt, when the call is aborted', async () => {
+    const controller = new AbortController();
+    const reason = new Error('because');
+    transport.answer = (command, { signal }) => {
+      if (command.step === 'cancel') return answered({ kind: 'cancelled' });
+      controller.abort(reason);
+      return Promise.reject(signal.reason);
+    };
+    await expect(configure(ACT, { ...CALL, signal: controller.signal })).rejects.toBe(reason);
+    const [act, cancel] = transport.commands.map(({ argv }) => argv);
+    expect(cancel?.slice(5)).toEqual(['cancel', ACT.key, act?.[9]]);
+  });
+
+  it('reject with the reason of the signal also where they cannot be cancelled', async () => {
+    const controller = new AbortController();
+    const reason = new Error('because');
+    transport.answer = (command, { signal }) => {
+      controller.abort(reason);
+      return Promise.reject(command.step === 'cancel' ? new MachineError('unreachable', 'gone') : signal.reason);
+    };
+    await expect(configure(ACT, { ...CALL, signal: controller.signal })).rejects.toBe(reason);
+  });
+
+  it('go on in the guest where their call is only given up', async () => {
+    const controller = new AbortController();
+    const reason = new CallGivenUp('the worker shuts down');
+    transport.answer = () => {
+      controller.abort(reason);
+      return Promise.reject(reason);
+    };
+    await expect(configure(ACT, { ...CALL, signal: controller.signal })).rejects.toBe(reason);
+    expect(transport.commands.map(({ step }) => step)).toEqual(['configure']);
+  });
+
+  it('are left alone in the guest where only their client is lost', async () => {
+    transport.answer = () => Promise.reject(new MachineError('unreachable', 'lost'));
+    await failureOf(configure());
+    expect(transport.commands.map(({ step }) => step)).toEqual(['configure']);
+  });
+});
+
+describe('takeFence', () => {
+  it('tells the holder in plain letters', async () => {
+    transport.answer = () => answered({ kind: 'taken', fence: 4 });
+    expect(await machine.takeFence('vm', 'recover/ö\n$(x)', CALL)).toEqual({ kind: 'taken', fence: 4 });
+    const input = Buffer.from(transport.commands[0]?.input ?? []).toString();
+    expect(input.endsWith('recover/??$(x)')).toBe(true);
+  });
+
+  it('names who holds it', async () => {
+    transport.answer = () => answered({ kind: 'refused-in-progress', holder64: base64('op 1') });
+    expect(await machine.takeFence('vm', 'op 2', CALL)).toEqual({ kind: 'refused-in-progress', holder: 'op 1' });
+  });
+});

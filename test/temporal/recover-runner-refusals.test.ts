@@ -1,0 +1,131 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { MachineError } from '../../src/machine/port.ts';
+import { breakRunner, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
+
+let world: World;
+
+async function open(options?: WorldOptions): Promise<World> {
+  world = await startWorld(options);
+  return world;
+}
+
+afterEach(() => world.close());
+
+describe('what is refused leaves the runner as it was', () => {
+  test('a job that runs', async () => {
+    await open();
+    world.github.giveJob(world.target.scope, world.target.runner, { seconds: 60 });
+    await world.until(() => world.github.runners(world.target.scope)[0]?.busy === true, 'the job runs');
+    const report = await (await world.recover({ runner: world.target.runner, force: false })).result();
+    // The runner is healthy and busy; what counts is that neither is touched.
+    expect(report.outcome).toBe('already-healthy');
+    world.github.showRunner(world.target.scope, world.target.runner, { status: 'offline', busy: false });
+    const refused = await (await world.recover()).result();
+    expect(refused).toMatchObject({ outcome: 'refused-busy', summary: expect.stringContaining('Runner.Worker') });
+    world.github.showRunner(world.target.scope, world.target.runner, {});
+    expect(world.shown()).toBe('online');
+  });
+
+  test('a job that GitHub alone knows of', async () => {
+    await open();
+    await breakRunner(world, 'service');
+    world.github.showRunner(world.target.scope, world.target.runner, { busy: true });
+    expect(await (await world.recover()).result()).toMatchObject({
+      outcome: 'refused-busy',
+      summary: expect.stringContaining('GitHub calls the runner busy'),
+    });
+    expect(await (await world.recover({ runner: world.target.runner, force: true })).result()).toMatchObject({ outcome: 'recovered' });
+  });
+
+  test('a token without the permission to register', async () => {
+    await open({ token: { permissions: { administration: 'read' } } });
+    await breakRunner(world, 'service');
+    const before = await observe();
+    const report = await (await world.recover()).result();
+    expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('administration=write') });
+    expect(report.steps.find(({ name }) => name === 'registration-token')?.status).toBe('failed');
+    expect(report.steps.find(({ name }) => name === 'config-cleanup')).toMatchObject({ status: 'skipped', detail: 'not reached' });
+    expect(await observe()).toEqual(before);
+  });
+
+  test('GitHub out of order', async () => {
+    await open();
+    await breakRunner(world, 'service');
+    world.github.misbehave({ match: { path: '/actions/runners' }, status: 503 });
+    const before = await observe();
+    expect(await (await world.recover()).result()).toMatchObject({
+      outcome: 'failed',
+      summary: expect.stringContaining('nothing was touched'),
+    });
+    expect(await observe()).toEqual(before);
+  });
+
+  test('another runner in the configured directory', async () => {
+    await open();
+    const stranger = { ...world.target, runner: 'real' };
+    await world.machine.install(stranger, world.github.addRunner(world.target.scope, { name: 'real' }));
+    const before = await observe();
+    const report = await (await world.recover({ runner: world.target.runner, force: true })).result();
+    expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('holds runner real of') });
+    expect(await observe()).toEqual(before);
+  });
+
+  test('an operator who only watches', async () => {
+    await open({ mode: 'watch' });
+    await breakRunner(world, 'service');
+    const before = await observe();
+    expect(await (await world.recover()).result()).toMatchObject({ outcome: 'refused-watching' });
+    expect(await observe()).toEqual(before);
+  });
+
+  async function observe(): Promise<unknown> {
+    const { guest } = await world.machine.observe(world.target, { signal: new AbortController().signal, heartbeat: () => {} });
+    return guest;
+  }
+});
+
+describe('a failure on the way', () => {
+  test('after the clean-up puts the old configuration back while its registration stands', async () => {
+    await open();
+    await breakRunner(world, 'service');
+    world.github.misbehave({ match: { path: '/actions/runner-registration' }, status: 404 });
+    const report = await (await world.recover()).result();
+    expect(report.outcome).toBe('failed');
+    expect(report.summary).toMatch(/3 tokens tried.*The old configuration was put back/);
+    expect(report.steps.find(({ name }) => name === 'reconfigure')?.status).toBe('failed');
+    await world.until(() => world.shown() === 'online', 'the old registration is online again');
+  });
+
+  test('asks for another token when one is refused', async () => {
+    await open();
+    await breakRunner(world, 'registration');
+    world.github.misbehave({ match: { path: '/actions/runner-registration' }, status: 404, times: 2 });
+    expect(await (await world.recover()).result()).toMatchObject({ outcome: 'recovered' });
+    expect(world.github.requests.filter(({ path }) => path.includes('registration-token'))).toHaveLength(3);
+  });
+
+  test('does not go back once config.sh has registered, although its answer was lost', async () => {
+    await open();
+    await breakRunner(world, 'service');
+    const { machine } = world;
+    const configure = machine.configure.bind(machine);
+    machine.configure = async (...given) => {
+      await configure(...given);
+      throw new MachineError('protocol', 'the answer is lost');
+    };
+    const report = await (await world.recover()).result();
+    expect(report).toMatchObject({
+      outcome: 'failed',
+      summary: expect.stringContaining('The runner is registered anew and its service was started'),
+    });
+    await world.until(() => world.shown() === 'online', 'the new registration is online');
+  });
+
+  test('GitHub limited for a while only makes it wait', async () => {
+    await open();
+    await breakRunner(world, 'service');
+    world.github.misbehave({ match: { path: 'registration-token' }, status: 429, times: 1, headers: { 'retry-after': '2' } });
+    const report = await (await world.recover()).result();
+    expect(report.outcome, report.summary).toBe('recovered');
+  });
+});

@@ -59,10 +59,14 @@ function filesIn(folder: string): Record<string, string> {
 /** Runs a step in a process group of its own; at its `cut`th change it is killed. */
 function run(step: string, cut = 0): { readonly wasCut: boolean; readonly answer: Record<string, string>; readonly stderr: string } {
   rmSync(path.join(root, 'changes'), { force: true });
-  const { status, stdout, stderr } = spawnSync('setsid', ['--wait', 'bash', path.join(GUEST, `${step}.sh`), path.join(root, 'step')], {
-    env: { PATH: `${root}/bin:/usr/bin:/bin`, CUT: String(cut) },
-    encoding: 'utf8',
-  });
+  const { status, stdout, stderr } = spawnSync(
+    'bash',
+    ['-m', '-c', 'bash "$@"; exit $?', 'run', path.join(GUEST, `${step}.sh`), path.join(root, 'step')],
+    {
+      env: { PATH: `${root}/bin:/usr/bin:/bin`, CUT: String(cut) },
+      encoding: 'utf8',
+    },
+  );
   const answer = Object.fromEntries(
     stdout
       .split('\n')

@@ -41,7 +41,8 @@ export default defineConfig({
           name: 'guest',
           include: GUEST,
           globalSetup: [TEMPORAL_CLI, 'test/kit/guest/setup.ts'],
-          fileParallelism: false,
+          // Two cores carry two emulated guests.
+          maxWorkers: 2,
           // A guest without hardware virtualisation is slow, and slower on a busy machine.
           testTimeout: 300_000,
           hookTimeout: 600_000,

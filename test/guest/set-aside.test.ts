@@ -1,9 +1,11 @@
 // Setting a configuration aside and putting it back, cut off at every single step, against the scripts alone: systemd is played by a stub.
 
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const GUEST = path.join(import.meta.dirname, '../../src/machine/guest');
@@ -56,55 +58,57 @@ function filesIn(folder: string): Record<string, string> {
   return Object.fromEntries(names.map(({ name }) => [name, readFileSync(path.join(at, name), 'utf8')]));
 }
 
+interface StepResult {
+  readonly wasCut: boolean;
+  readonly answer: Readonly<Record<string, string>>;
+  readonly stderr: string;
+}
+
 /** Runs a step in a process group of its own; at its `cut`th change it is killed. */
-function run(step: string, cut = 0): { readonly wasCut: boolean; readonly answer: Record<string, string>; readonly stderr: string } {
+async function run(step: string, cut = 0): Promise<StepResult> {
   rmSync(path.join(root, 'changes'), { force: true });
-  const { status, stdout, stderr } = spawnSync(
-    'bash',
-    ['-m', '-c', 'bash "$@"; exit $?', 'run', path.join(GUEST, `${step}.sh`), path.join(root, 'step')],
-    {
-      env: { PATH: `${root}/bin:/usr/bin:/bin`, CUT: String(cut) },
-      encoding: 'utf8',
-    },
-  );
-  const answer = Object.fromEntries(
-    stdout
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => {
-        const name = line.slice(0, line.indexOf('='));
-        const value = line.slice(name.length + 1);
-        return name.endsWith('64') ? [name.slice(0, -2), Buffer.from(value, 'base64').toString()] : [name, value];
-      }),
-  );
-  return { wasCut: status === 137, answer, stderr };
+  const child = spawn('bash', [path.join(GUEST, `${step}.sh`), path.join(root, 'step')], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: `${root}/bin:/usr/bin:/bin`, CUT: String(cut) },
+  });
+  const [stdout, stderr, [, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  const values = stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const name = line.slice(0, line.indexOf('='));
+      const value = line.slice(name.length + 1);
+      return name.endsWith('64') ? [name.slice(0, -2), Buffer.from(value, 'base64').toString()] : [name, value];
+    });
+  return { wasCut: signal === 'SIGKILL', answer: Object.fromEntries(values), stderr };
 }
 
 /** Runs a step with each cut there can be, each time from the same beginning and then once more whole, and hands over to a look. */
-function cutEverywhere(step: string, begin: () => void, look: (answer: Record<string, string>, cut: number) => void): number {
+async function cutEverywhere(step: string, begin: () => unknown, look: (answer: StepResult['answer']) => void): Promise<number> {
   for (let cut = 1; ; cut += 1) {
     rmSync(directory, { recursive: true });
     mkdirSync(directory);
     put(OTHERS);
-    begin();
-    const { wasCut } = run(step, cut);
-    const { answer, stderr } = run(step);
+    await begin();
+    const { wasCut } = await run(step, cut);
+    const { answer, stderr } = await run(step);
     expect([cut, stderr]).toEqual([cut, '']);
-    look(answer, cut);
+    look(answer);
     if (!wasCut) return cut - 1;
   }
 }
 
 describe('setting aside', () => {
-  it('moves all that makes the runner count as configured, and nothing else', () => {
-    const { answer } = run('set-aside');
+  it('moves all that makes the runner count as configured, and nothing else', async () => {
+    const { answer } = await run('set-aside');
     expect(answer).toEqual({ kind: 'set-aside', agentId: '7', files: Object.keys(OLD).join('\n') });
     expect(filesIn('.runward-aside')).toEqual(OLD);
     expect(filesIn('.')).toEqual(OTHERS);
   });
 
-  it('ends in the same place wherever it was cut off', () => {
-    const cuts = cutEverywhere(
+  it('ends in the same place wherever it was cut off', async () => {
+    const cuts = await cutEverywhere(
       'set-aside',
       () => put(OLD),
       (answer) => {
@@ -116,12 +120,12 @@ describe('setting aside', () => {
     expect(cuts).toBeGreaterThan(5);
   });
 
-  it('replaces an older set by the configuration of now, wherever it was cut off', () => {
-    cutEverywhere(
+  it('replaces an older set by the configuration of now, wherever it was cut off', async () => {
+    await cutEverywhere(
       'set-aside',
-      () => {
+      async () => {
         put(OLD);
-        run('set-aside');
+        await run('set-aside');
         put(NEW);
       },
       (answer) => {
@@ -132,24 +136,24 @@ describe('setting aside', () => {
     );
   });
 
-  it('keeps the set where a cut-off config.sh has left half a configuration', () => {
-    run('set-aside');
+  it('keeps the set where a cut-off config.sh has left half a configuration', async () => {
+    await run('set-aside');
     put({ '.credentials': 'half' });
-    expect(run('set-aside').answer['agentId']).toBe('7');
+    expect((await run('set-aside')).answer['agentId']).toBe('7');
     expect(filesIn('.runward-aside')).toEqual(OLD);
     expect(filesIn('.')).toEqual(OTHERS);
   });
 
-  it('is done where there is nothing to set aside', () => {
+  it('is done where there is nothing to set aside', async () => {
     remove(OLD);
-    expect(run('set-aside').answer).toEqual({ kind: 'set-aside', agentId: '', files: '' });
+    expect((await run('set-aside')).answer).toEqual({ kind: 'set-aside', agentId: '', files: '' });
   });
 
-  it('follows no link, and no folder that is not its own', () => {
+  it('follows no link, and no folder that is not its own', async () => {
     const elsewhere = path.join(root, 'elsewhere');
     mkdirSync(elsewhere);
     symlinkSync(elsewhere, path.join(directory, '.runward-aside.new'));
-    const { answer, stderr } = run('set-aside');
+    const { answer, stderr } = await run('set-aside');
     expect(answer).toEqual({});
     expect(stderr).toContain('.runward-aside.new is not a folder of root');
     expect(readdirSync(elsewhere)).toEqual([]);
@@ -158,12 +162,12 @@ describe('setting aside', () => {
 });
 
 describe('putting back', () => {
-  it('ends in the same place wherever it was cut off, over what a failed config.sh has left', () => {
-    const cuts = cutEverywhere(
+  it('ends in the same place wherever it was cut off, over what a failed config.sh has left', async () => {
+    const cuts = await cutEverywhere(
       'restore',
-      () => {
+      async () => {
         put(OLD);
-        run('set-aside');
+        await run('set-aside');
         put({ '.credentials': 'half', '.credentials_rsaparams': 'half' });
       },
       () => {
@@ -174,32 +178,43 @@ describe('putting back', () => {
     expect(cuts).toBeGreaterThan(5);
   });
 
-  it('that was cut off is ended by the next setting aside', () => {
+  it('undoes a setting aside wherever that was cut off', async () => {
+    for (let cut = 1, wasCut = true; wasCut; cut += 1) {
+      rmSync(directory, { recursive: true });
+      mkdirSync(directory);
+      put({ ...OTHERS, ...OLD });
+      ({ wasCut } = await run('set-aside', cut));
+      expect([cut, (await run('restore')).stderr]).toEqual([cut, '']);
+      expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS });
+    }
+  });
+
+  it('that was cut off is ended by the next setting aside', async () => {
     for (let cut = 1, wasCut = true; wasCut; cut += 2) {
       rmSync(directory, { recursive: true });
       mkdirSync(directory);
       put({ ...OTHERS, ...OLD });
-      run('set-aside');
-      ({ wasCut } = run('restore', cut));
-      expect([cut, run('set-aside').answer['agentId']]).toEqual([cut, '7']);
+      await run('set-aside');
+      ({ wasCut } = await run('restore', cut));
+      expect([cut, (await run('set-aside')).answer['agentId']]).toEqual([cut, '7']);
       expect(filesIn('.runward-aside')).toEqual(OLD);
       expect(filesIn('.')).toEqual(OTHERS);
     }
   });
 
-  it('leaves a configuration alone where nothing is set aside', () => {
-    expect(run('restore').answer).toEqual({ kind: 'restored', files: '' });
+  it('leaves a configuration alone where nothing is set aside', async () => {
+    expect((await run('restore')).answer).toEqual({ kind: 'restored', files: '' });
     expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS });
   });
 });
 
 describe('discarding', () => {
-  it('removes the set and nothing else, wherever it was cut off', () => {
-    cutEverywhere(
+  it('removes the set and nothing else, wherever it was cut off', async () => {
+    await cutEverywhere(
       'discard',
-      () => {
+      async () => {
         put(OLD);
-        run('set-aside');
+        await run('set-aside');
         put(NEW);
       },
       () => {

@@ -6,6 +6,14 @@
 enter_directory
 rm -rf "$ASIDE.old"
 files=
+if [ -e "$ASIDE.new" ]; then # a set-aside that was cut off is ended first, so that one way leads back
+  prove_idle runner
+  stop_service
+  own_folder "$ASIDE.new"
+  move_files "$ASIDE.new"
+  drop_aside
+  mv -T -- "$ASIDE.new" "$ASIDE"
+fi
 if [ -e "$ASIDE" ]; then
   own_folder "$ASIDE"
   if [ ! -e "$ASIDE/restoring" ]; then

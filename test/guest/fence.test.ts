@@ -232,13 +232,16 @@ describe('an act ends', () => {
   it('before it began, where its call is aborted while it waits for its turn', async () => {
     await hold();
     const act = anAct(await takeFence('abort early'));
-    const held = guest.must('flock /run/runward/lock sleep 4');
+    // Held until this test has seen the act wait for it.
+    const held = guest.must('flock /run/runward/lock sh -c "until [ -e /run/let-go ]; do sleep 0.1; done"; rm /run/let-go');
     await guest.must('for try in $(seq 100); do pgrep -x flock && exit 0; sleep 0.1; done; exit 1');
     const controller = new AbortController();
     const running = configure(act, { ...CALL, signal: controller.signal });
     await guest.must('for try in $(seq 100); do [ "$(pgrep -c -x flock)" -ge 2 ] && exit 0; sleep 0.1; done; exit 1');
     controller.abort();
-    await expect(running).rejects.toBe(controller.signal.reason);
+    const rejected = expect(running).rejects.toBe(controller.signal.reason);
+    await guest.must('touch /run/let-go');
+    await rejected;
     await held;
     await sleep(2_000);
     expect(await runningUnit()).toContain('not-found');

@@ -118,6 +118,15 @@ it('a listener that gives up at once is not taken for a started service', async 
   await guest.must(`mv /root/.runner ${DIRECTORY}/`);
 });
 
+it('a job that goes on when its service is stopped by force is ended', async () => {
+  await guest.must(`echo JOB_IGNORES_CANCEL=yes >>/etc/runner-stand-in.env`);
+  expect((await start()).kind).toBe('started');
+  github.giveJob(SCOPE, 'builder', { seconds: 900 });
+  await guest.must('for try in $(seq 150); do pgrep -x Runner.Worker && exit 0; sleep 0.2; done; exit 1');
+  expect((await machine.restartService(target, anAct(), { force: true }, CALL)).kind).toBe('started');
+  expect(await guest.must('pgrep -c -x Runner.Worker || true')).toBe('0');
+});
+
 it("without a time server the guest gets the host's time", async () => {
   await guest.ntp.stop();
   await guest.setClock(7_200);

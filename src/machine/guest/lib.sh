@@ -8,7 +8,6 @@
 set -euo pipefail
 export LC_ALL=C
 export SYSTEMD_PAGER='' SYSTEMD_COLORS=0
-umask 077
 
 STEP_FOLDER=$1
 OTHERWISE=75
@@ -249,8 +248,11 @@ is_at_rest() {
 }
 
 # Stops the runner's service and sees all of it gone. A service that was started a moment ago has no handler for the signal yet and would
-# hang for five minutes, so its own word that it runs is waited for; one that hangs all the same is helped by ending its processes.
+# hang for five minutes, so its own word that it runs is waited for; one that hangs all the same is helped by ending its processes. A job
+# that was to be stopped by force and goes on is ended: the next listener would start another beside it in the same folders.
 stop_service() {
+  local doomed='' pid
+  if [ "${given[force]:-no}" = yes ]; then doomed=$(workers runner); fi
   read_unit
   if [ "$load" = foreign ]; then fail "$unit works in $works_in and not in $directory: another runner's unit is left alone"; fi
   if is_loaded && ! is_at_rest; then
@@ -263,6 +265,9 @@ stop_service() {
     is_at_rest || fail "$unit did not stop; it is $active"
   fi
   end_leftovers
+  for pid in $doomed; do
+    if [ "$(name_of "$pid")" = Runner.Worker ]; then kill -KILL "$pid" || true; fi
+  done
 }
 
 # Starts the runner's unit, which is loaded, and watches it until one listener has lived for some seconds.

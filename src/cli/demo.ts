@@ -49,7 +49,7 @@ const STORIES: Readonly<Record<Break, string>> = {
 
 /** Breaks a make-believe runner and shows how Temporal, the worker and the workflow of every day bring it back. */
 export async function demo(flags: DemoFlags, invocation: Invocation): Promise<ExitCode> {
-  const how = BREAKS.find((each) => each === flags.break) ?? (BREAKS[randomInt(BREAKS.length)] as Break);
+  const how = chosenBreak(flags.break);
   return withDemoServer(invocation, async (server) => {
     const stage = await setStage();
     const stop = new AbortController();
@@ -69,6 +69,14 @@ export async function demo(flags: DemoFlags, invocation: Invocation): Promise<Ex
       await stage.github.close();
     }
   });
+}
+
+function chosenBreak(wanted: string | undefined): Break {
+  const how = wanted === undefined ? BREAKS[randomInt(BREAKS.length)] : BREAKS.find((each) => each === wanted);
+  if (how === undefined) {
+    throw new CommandFailure(EXIT.usage, `--break takes one of ${BREAKS.join(', ')}, not "${wanted}"`);
+  }
+  return how;
 }
 
 /** Tells an operation of an earlier demo, from the data that it left on disk. */

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ConfigFlags } from '../config/load.ts';
 import { readDuration } from '../domain/recovery-request.ts';
-import { BREAKS } from '../sandbox/machine/breaks.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { invocationOf, say, type Invocation } from './invocation.ts';
 import { translateLegacyFlags } from './legacy-flags.ts';
@@ -98,7 +97,7 @@ function commandLine(invocation: Invocation, isBare: boolean, end: (code: ExitCo
   program
     .command('demo')
     .description('the same against a make-believe GitHub and machine: breaks the runner and shows it being healed')
-    .addOption(new Option('--break <how>', 'how the runner is broken; at random without it').choices(BREAKS))
+    .option('--break <how>', 'how the runner is broken: service, registration, clock, vm, config or listener; at random without it')
     .option('--keep', 'leave all running until Ctrl-C')
     .option('--json', 'print the result as JSON')
     .action(async (flags: { break?: string; keep?: boolean; json?: boolean }) => {

@@ -46,6 +46,7 @@ describe('usage', () => {
     [['queue', 'plan', '--json'], /`runward queue` is not there yet/],
     [['recovr'], /unknown command 'recovr'/],
     [['recover', '--wait', 'soon'], /Use a duration such as/],
+    [['demo', '--break', 'everything'], /--break takes one of service, registration, clock, vm, config, listener/],
     [['explain'], /needs a workflow id, a runner, or --last/],
     [['history', '--since', 'ever'], /--since takes a duration/],
   ])('%j is a mistake of use, exit code 2', async (args, message) => {

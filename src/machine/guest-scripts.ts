@@ -2,9 +2,6 @@
 
 import { readFileSync } from 'node:fs';
 
-/** Steps, each a script of its own name. */
-export type Step = 'observe' | 'sync-clock' | 'set-aside' | 'configure' | 'start-service' | 'restart-service' | 'restore' | 'discard';
-
 const read = (name: string): Buffer => readFileSync(new URL(`guest/${name}.sh`, import.meta.url));
 
 const LIBRARY = read('lib');
@@ -13,13 +10,19 @@ const RECORD = read('record');
 /** bash reads a compound command to its end before it runs any of it, so that a driver that was cut off runs nothing. */
 const DRIVER = Buffer.concat([Buffer.from('{\n'), read('driver'), Buffer.from('exit\n}\n')]);
 
-const STEPS = new Map<Step, Buffer>();
+/** Steps, each a script of its own name; all read at once, so that an upgrade under a running worker mixes no two versions. */
+const STEPS = {
+  observe: read('observe'),
+  'sync-clock': read('sync-clock'),
+  'set-aside': read('set-aside'),
+  configure: read('configure'),
+  'start-service': read('start-service'),
+  'restart-service': read('restart-service'),
+  restore: read('restore'),
+  discard: read('discard'),
+};
 
-function script(step: Step): Buffer {
-  const text = STEPS.get(step) ?? read(step);
-  STEPS.set(step, text);
-  return text;
-}
+export type Step = keyof typeof STEPS;
 
 /** Runs the driver of standard input in the guest. */
 export interface DriverCall {
@@ -30,7 +33,7 @@ export interface DriverCall {
 export type Parameters = Readonly<Record<string, string>>;
 
 export function look(step: Step, parameters: Parameters): DriverCall {
-  return call(['look'], [LIBRARY, script(step), packed(parameters)]);
+  return call(['look'], [LIBRARY, STEPS[step], packed(parameters)]);
 }
 
 export function act(
@@ -40,7 +43,7 @@ export function act(
   secret: string,
 ): DriverCall {
   const words = ['act', act.key, String(act.fence), String(act.seconds), act.attempt];
-  return call(words, [LIBRARY, script(step), RECORD, packed(parameters), Buffer.from(secret)]);
+  return call(words, [LIBRARY, STEPS[step], RECORD, packed(parameters), Buffer.from(secret)]);
 }
 
 export function takeFence(holder: string): DriverCall {

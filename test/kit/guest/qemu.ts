@@ -13,6 +13,15 @@ export const GUEST_ADDRESS = '10.0.2.15';
 const MEMORY_MIB = 512;
 const CPUS = 1;
 
+/**
+ * `norandmaps`: the emulator keeps translated code by its virtual address, so programs that are always loaded at the same one start four
+ * times as fast. `init_on_alloc=0`: the kernel clears no page that is overwritten at once.
+ */
+const KERNEL_COMMAND_LINE = 'root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 mitigations=off norandmaps init_on_alloc=0';
+
+/** Without the features by which a kernel prefers to clear and copy bytewise: the emulator takes one turn for each byte, five times as long. */
+const EMULATED_CPU = 'max,-erms,-fsrm,-la57';
+
 type Accelerator = 'kvm' | 'tcg';
 
 /**
@@ -48,7 +57,7 @@ export function qemuArguments({ image, disk, folder }: QemuFiles): string[] {
     ...machineArguments(),
     ...['-kernel', path.join(image, 'vmlinuz')],
     ...['-initrd', path.join(image, 'initrd')],
-    ...['-append', 'root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 mitigations=off'],
+    ...['-append', KERNEL_COMMAND_LINE],
     ...['-serial', `file:${path.join(folder, 'console.log')}`],
     ...['-drive', `file=${disk},if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap`],
     ...['-device', 'virtio-blk-pci,drive=disk'],
@@ -68,7 +77,7 @@ function machineArguments(): string[] {
     ...['-machine', 'q35'],
     // Without tb-size, emulation takes about twice the memory.
     ...['-accel', kind === 'kvm' ? 'kvm' : 'tcg,thread=multi,tb-size=128'],
-    ...['-cpu', kind === 'kvm' ? 'host' : 'max'],
+    ...['-cpu', kind === 'kvm' ? 'host' : EMULATED_CPU],
     ...['-smp', String(CPUS), '-m', String(MEMORY_MIB)],
     ...['-nodefaults', '-no-user-config', '-display', 'none'],
   ];

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type SandboxGitHub, startGitHub } from '../../src/sandbox/github/server.ts';
 import { type ExecResult, type Guest, startGuest } from '../kit/guest/index.ts';
 
@@ -265,6 +265,9 @@ describe('the runner’s stand-ins', () => {
   const journal = async (unit: string): Promise<string> => (await guest.exec(`journalctl -q -o cat -u ${unit}`)).stdout;
   const url = (): string => `--url ${guest.githubUrl}/${SCOPE}`;
   let unit = '';
+
+  // systemd refuses a sixth start within ten seconds.
+  beforeEach(() => guest.exec("systemctl reset-failed 'actions.runner.*'"));
 
   it('refuse root, a bad token and half an answer', async () => {
     await guest.unpackRunner();

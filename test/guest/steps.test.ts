@@ -63,6 +63,17 @@ it('a service whose main program was killed is started with one listener, not tw
   expect(await listener()).not.toBe(before);
 });
 
+it('a service that systemd starts no more, since it was started too often, is started', async () => {
+  await guest.must(`for try in $(seq 6); do
+      systemctl kill --signal=KILL ${unit}
+      until systemctl -q is-failed ${unit}; do sleep 0.1; done
+      systemctl start ${unit} || exit 0
+    done
+    exit 1`);
+  expect(await guest.must(`journalctl -o cat -n 20 -u ${unit}`)).toContain('Start request repeated too quickly');
+  expect(await start()).toEqual({ kind: 'started', unit });
+});
+
 it('a service is stopped only once it can hear that it is to stop', async () => {
   // Until its program has started, a stop would last for systemd's five minutes.
   const invocation =

@@ -276,6 +276,7 @@ start_service() {
   if [ "$active" != active ]; then
     if [ -n "$(workers runner)" ]; then otherwise refused-busy "a job runs on a listener outside of $unit"; fi
     end_leftovers
+    systemctl reset-failed -- "$unit" || true # systemd refuses a sixth start within ten seconds, until it is told to forget the others
     systemctl start -- "$unit" || true
   fi
   read_uptime

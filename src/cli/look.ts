@@ -30,6 +30,11 @@ export async function lookAtRunner(ports: Ports, target: RunnerTarget, interrupt
   return { github, machine };
 }
 
+/** Whether neither side could be read. */
+export function isBlind({ github, machine }: Look): boolean {
+  return !github.known && !machine.known;
+}
+
 /** A failure to look is a value. */
 export async function reading<T>(look: () => Promise<T>): Promise<Reading<T>> {
   try {

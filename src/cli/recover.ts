@@ -10,7 +10,7 @@ import { formatDuration } from './durations.ts';
 import { followOperation } from './follow.ts';
 import { print, printJson, readConfig, say, styled, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
-import { createPorts, lookAtRunner } from './look.ts';
+import { createPorts, isBlind, lookAtRunner } from './look.ts';
 import { chosenRunners } from './runners.ts';
 import { withTemporal } from './temporal.ts';
 
@@ -114,9 +114,13 @@ async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCo
   const policy = recoveryPolicy(config);
   const ports = createPorts(config, invocation.env);
   const plans = [];
+  let exitCode: ExitCode = EXIT.done;
   for (const target of chosenRunners(config, qualified(flags.runner, flags.scope), { single: true })) {
     const look = await lookAtRunner(ports, target, invocation.interrupted);
     const decision = decideRecovery(target, look, policy, { force: flags.force });
+    if (decision.kind === 'impossible' || decision.kind === 'refused-busy') {
+      exitCode = isBlind(look) ? EXIT.unreachable : EXIT.bad;
+    }
     plans.push({
       runner: target.runner,
       scope: target.scope,
@@ -125,7 +129,6 @@ async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCo
       evidence: decision.evidence,
     });
   }
-  const exitCode = plans.some(({ decision }) => decision === 'impossible' || decision === 'refused-busy') ? EXIT.bad : EXIT.done;
   if (flags.json) {
     printJson({ dryRun: true, plans });
     return exitCode;

@@ -4,12 +4,12 @@ import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import { valueOrNull } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
-import { runnerStatus, statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
+import { findQueue, runnerStatus, statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
 import type { RunCounts } from '../github/port.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, styled, type Invocation } from './invocation.ts';
-import { createPorts, lookAtRunner, reading, type Ports } from './look.ts';
+import { createPorts, isBlind, lookAtRunner, reading, type Ports } from './look.ts';
 import { listOperations, type OperationSummary } from './operations.ts';
 import { chosenRunners } from './runners.ts';
 import { withTemporal } from './temporal.ts';
@@ -110,7 +110,10 @@ async function scopeStatus(
     status: {
       scope,
       observedAt: new Date().toISOString(),
-      runners: targets.map((target, index) => runnerStatus(target, looks[index] as Look)),
+      runners: targets.map((target, index) => {
+        const seen = runnerStatus(target, looks[index] as Look);
+        return { ...seen, findings: [...seen.findings, ...findQueue(scope, runs)] };
+      }),
       queue: {
         queued: counts?.queued ?? null,
         inProgress: counts?.inProgress ?? null,
@@ -134,7 +137,7 @@ async function scopeStatus(
 
 /** 3 only when neither side of any runner could be read; 1 unless all are healthy. */
 function exitCodeOf(looks: readonly Look[], statuses: readonly ScopeStatus[]): ExitCode {
-  if (looks.every(({ github, machine }) => !github.known && !machine.known)) {
+  if (looks.every(isBlind)) {
     return EXIT.unreachable;
   }
   return statuses.every(({ runners }) => runners.every(({ verdict }) => verdict === 'healthy')) ? EXIT.done : EXIT.bad;

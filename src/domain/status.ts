@@ -220,6 +220,13 @@ function findGuest({ runner, machine, directory }: RunnerTarget, guest: GuestObs
   return findings;
 }
 
+/** Why the queue's figures are missing, where they are. */
+export function findQueue(scope: string, counts: Reading<unknown>): Finding[] {
+  return counts.known
+    ? []
+    : [finding('queue-unknown', 'info', `the queue of ${scope} could not be counted`, counts.why, 'see what GitHub answered')];
+}
+
 /** Both sides are well by themselves, and do not mean the same registration. */
 function findContradiction({ runner }: RunnerTarget, github: GitHubObservation | null, guest: GuestObservation | null): Finding[] {
   const onGitHub = github?.runner?.id;

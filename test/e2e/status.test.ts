@@ -34,7 +34,20 @@ describe('status reads only', () => {
       variables({ MULTIPASS: '/nowhere/multipass', GITHUB_API_URL: 'http://127.0.0.1:9', TEMPORAL_ADDRESS: '127.0.0.1:9' }),
     );
     expect(exitCode).toBe(3);
-    expect(JSON.parse(stdout).runners[0]).toMatchObject({ verdict: 'unknown' });
+    const { runners, queue } = JSON.parse(stdout);
+    expect(runners[0]).toMatchObject({
+      verdict: 'unknown',
+      findings: expect.arrayContaining([expect.objectContaining({ code: 'queue-unknown' })]),
+    });
+    expect(queue.queued).toBeNull();
+  });
+
+  test('a plan of a recovery ends like it: 1 where it would refuse, 3 where neither side is readable', async () => {
+    const missing = await run(['recover', '--dry-run', '--json'], variables());
+    expect(missing.exitCode).toBe(1);
+    expect(JSON.parse(missing.stdout)).toMatchObject({ dryRun: true, plans: [{ decision: 'impossible' }] });
+    const blind = variables({ MULTIPASS: '/nowhere/multipass', GITHUB_API_URL: 'http://127.0.0.1:9' });
+    expect((await run(['recover', '--dry-run'], blind)).exitCode).toBe(3);
   });
 
   test('asks the machine nothing but its state while that is not running', async () => {

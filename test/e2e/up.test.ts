@@ -46,11 +46,21 @@ describe('up', () => {
     expect(later).toBe(3);
   });
 
+  test('two that start at once, each in its own folder, have a server each', async () => {
+    const homes = ['one', 'two'].map((name) => join(folder, name));
+    const both = homes.map((home) => start(['up'], variables({ RUNWARD_HOME: home })));
+    await Promise.all(both.map((each) => each.says(/looks after 1 runner/)));
+    const addresses = homes.map((home) => serverOf(home).address);
+    expect(new Set(addresses).size).toBe(2);
+    both.forEach((each) => each.kill('SIGTERM'));
+    expect((await Promise.all(both.map((each) => each.ended))).map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+  });
+
   test('takes its server with it when it is killed', async () => {
     const home = join(folder, 'killed');
     const first = start(['up'], variables({ RUNWARD_HOME: home }));
     await first.says(/looks after 1 runner/);
-    const { address } = JSON.parse(readFileSync(join(home, 'server.json'), 'utf8')) as { address: string };
+    const { address } = serverOf(home);
     first.kill('SIGKILL');
     await first.ended;
     await expect.poll(() => answers(address), { timeout: 10_000 }).toBe(false);
@@ -60,6 +70,10 @@ describe('up', () => {
     expect((await second.ended).exitCode).toBe(0);
   });
 });
+
+function serverOf(home: string): { address: string } {
+  return JSON.parse(readFileSync(join(home, 'server.json'), 'utf8')) as { address: string };
+}
 
 async function answers(address: string): Promise<boolean> {
   try {

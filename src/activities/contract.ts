@@ -102,6 +102,8 @@ export interface ActInput {
 /** Activities of a host's act queue. */
 export interface ActActivities {
   startMachine(input: { readonly target: RunnerTarget }): Promise<Answered<{ readonly kind: 'running' }>>;
+  /** Forces a machine down whose guest does not answer, and starts it; one that answers is left as it is. */
+  restartMachine(input: { readonly target: RunnerTarget }): Promise<Answered<{ readonly kind: 'running' }>>;
   takeFence(input: { readonly target: RunnerTarget; readonly holder: string }): Promise<Answered<FenceTaken>>;
   syncClock(input: ActInput & { readonly force: boolean }): Promise<Answered<ClockSynced | ActRefusal>>;
   setConfigurationAside(

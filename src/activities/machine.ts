@@ -19,6 +19,12 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
         return { kind: 'running' as const };
       }),
 
+    restartMachine: ({ target }) =>
+      answered(async () => {
+        await machine.restart(target.machine, callContext());
+        return { kind: 'running' as const };
+      }),
+
     takeFence: ({ target, holder }) => answered(() => machine.takeFence(target.machine, holder, callContext())),
 
     syncClock: (input) => answered(() => machine.syncClock(input.target, actOf(input), { force: input.force }, callContext())),

@@ -117,7 +117,7 @@ async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCo
   let exitCode: ExitCode = EXIT.done;
   for (const target of chosenRunners(config, qualified(flags.runner, flags.scope), { single: true })) {
     const look = await lookAtRunner(ports, target, invocation.interrupted);
-    const decision = decideRecovery(target, look, policy, { force: flags.force });
+    const decision = decideRecovery(target, look, policy, { force: flags.force, lookedForMs: 0 });
     if (decision.kind === 'impossible' || decision.kind === 'refused-busy') {
       exitCode = isBlind(look) ? EXIT.unreachable : EXIT.bad;
     }

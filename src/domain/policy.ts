@@ -26,6 +26,18 @@ export interface RecoveryPolicy {
   /** A guest that boots is given this long to answer. */
   readonly guestAnswersWithinMs: number;
   readonly guestPollMs: number;
+  /**
+   * A guest that has not answered for this long is restarted although GitHub still calls a runner of it busy, where GitHub shows that
+   * runner offline: the lease of a lost job decays within 10 to 15 minutes (https://github.com/ubicloud/ubicloud/issues/1678).
+   */
+  readonly jobLostAfterMs: number;
+  /**
+   * GitHub shows a runner that is gone online for a minute or more, without a documented figure. One that is online for longer
+   * without a listener in its machine is alive elsewhere.
+   */
+  readonly goneShownWithinMs: number;
+  /** An act of somebody else in the guest is waited for so long; none may run longer than its deadline. */
+  readonly strangerActWithinMs: number;
   /** GitHub shows a runner online some seconds after its listener connected, seen up to 45 s; the default leaves room. */
   readonly onlineWithinMs: number;
   readonly onlinePollMs: number;
@@ -68,6 +80,9 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   serviceStarts: 3,
   guestAnswersWithinMs: 2 * MINUTE,
   guestPollMs: 5_000,
+  jobLostAfterMs: 20 * MINUTE,
+  goneShownWithinMs: 3 * MINUTE,
+  strangerActWithinMs: 10 * MINUTE,
   onlineWithinMs: 3 * MINUTE,
   onlinePollMs: 3_000,
   hostSilentAfterMs: 5 * MINUTE,

@@ -15,18 +15,22 @@ export type RecoveryDecision =
   | { readonly kind: 'recover'; readonly evidence: readonly string[] }
   /** The machine has to be started before its guest can be asked. */
   | { readonly kind: 'start-machine'; readonly evidence: readonly string[] }
-  /** The machine is on its way up or its guest does not answer yet: look again within the deadline. */
+  /** The machine runs, its guest has not answered for long, and none of its runners can be at work. */
+  | { readonly kind: 'restart-machine'; readonly why: string; readonly evidence: readonly string[] }
+  /** The machine is on its way up, its guest does not answer yet, or GitHub may be late: look again. Ends with the time that it is given. */
   | { readonly kind: 'look-again'; readonly why: string; readonly evidence: readonly string[] }
   | { readonly kind: 'refused-busy'; readonly why: string; readonly evidence: readonly string[] }
   | { readonly kind: 'impossible'; readonly why: string; readonly evidence: readonly string[] };
 
-/** `force` overrides busy and already healthy, nothing else. */
-export function decideRecovery(
-  target: RunnerTarget,
-  look: Look,
-  policy: RecoveryPolicy,
-  options: { readonly force: boolean },
-): RecoveryDecision {
+export interface DecisionOptions {
+  /** Overrides busy and already healthy, nothing else. */
+  readonly force: boolean;
+  /** For how long it has been looked without an answer of the guest, or without a change at GitHub; milliseconds. */
+  readonly lookedForMs: number;
+}
+
+/** What a recovery does after a look. */
+export function decideRecovery(target: RunnerTarget, look: Look, policy: RecoveryPolicy, options: DecisionOptions): RecoveryDecision {
   const evidence = evidenceOf(look);
   const { github, machine } = look;
   if (!github.known) {
@@ -54,8 +58,12 @@ export function decideRecovery(
     case 'starting':
     case 'restarting':
     case 'suspending':
-    case 'delayed shutdown':
-      return { kind: 'look-again', why: `machine ${target.machine} is ${machine.value.state}`, evidence };
+    case 'delayed shutdown': {
+      const why = `machine ${target.machine} is ${machine.value.state}`;
+      return options.lookedForMs < policy.guestAnswersWithinMs
+        ? { kind: 'look-again', why, evidence }
+        : { kind: 'impossible', why: `${why} for ${Math.round(options.lookedForMs / 1_000)} s: look with \`multipass list\``, evidence };
+    }
     case 'unavailable':
     case 'unknown':
       return {
@@ -68,7 +76,7 @@ export function decideRecovery(
   }
   const guest = machine.value.guest;
   if (!guest.known) {
-    return { kind: 'look-again', why: `machine ${target.machine} runs, but its guest does not answer: ${guest.why}`, evidence };
+    return decideUnanswered(target, { github: github.value, why: guest.why, evidence }, policy, options);
   }
   const stranger = strangerReason(target, guest.value);
   if (stranger !== null) {
@@ -85,11 +93,61 @@ export function decideRecovery(
   if (isHealthy(github.value, guest.value, policy) && !options.force) {
     return { kind: 'already-healthy', evidence };
   }
+  const elsewhere = elsewhereReason(target, github.value, guest.value);
+  if (elsewhere !== null) {
+    return options.lookedForMs < policy.goneShownWithinMs
+      ? { kind: 'look-again', why: `${elsewhere}; GitHub may be late`, evidence }
+      : {
+          kind: 'impossible',
+          why: `${elsewhere}: it is alive on another machine, give one of them another name; nothing was touched`,
+          evidence,
+        };
+  }
   const busy = busyReason(github.value, guest.value);
   if (busy !== null && !options.force) {
     return { kind: 'refused-busy', why: busy, evidence };
   }
   return { kind: 'recover', evidence };
+}
+
+/** A guest that is out of reach: whether jobs run in it can only be told by GitHub. */
+function decideUnanswered(
+  { machine }: RunnerTarget,
+  seen: { readonly github: GitHubObservation; readonly why: string; readonly evidence: readonly string[] },
+  policy: RecoveryPolicy,
+  { force, lookedForMs }: DecisionOptions,
+): RecoveryDecision {
+  const { github, evidence } = seen;
+  const why = `machine ${machine} runs, but its guest does not answer: ${seen.why}`;
+  if (lookedForMs < policy.guestAnswersWithinMs) {
+    return { kind: 'look-again', why, evidence };
+  }
+  const busy = [
+    ...(github.runner?.busy === true ? [{ name: github.runner.name, status: github.runner.status }] : []),
+    ...github.busyNeighbours,
+  ];
+  const atWork = busy.find(({ status }) => status !== 'offline');
+  if (atWork !== undefined && !force) {
+    return { kind: 'refused-busy', why: `GitHub calls ${atWork.name} ${atWork.status} and busy; ${why}`, evidence };
+  }
+  if (busy.length > 0 && !force && lookedForMs < policy.jobLostAfterMs) {
+    return { kind: 'look-again', why: `${why}; GitHub still knows of a job`, evidence };
+  }
+  return { kind: 'restart-machine', why, evidence };
+}
+
+/** GitHub shows the runner online without anything in its own machine that could be it; `null` where that is not so. */
+function elsewhereReason({ runner, machine }: RunnerTarget, github: GitHubObservation, guest: GuestObservation): string | null {
+  if (github.runner?.status !== 'online') {
+    return null;
+  }
+  if (guest.listeners === 0) {
+    return `GitHub shows ${runner} online, but no listener of it runs in ${machine}`;
+  }
+  const registered = guest.registration?.agentId ?? null;
+  return registered === null || registered === github.runner.id
+    ? null
+    : `GitHub shows ${runner} online as id ${github.runner.id}, but ${machine} is configured as id ${registered}`;
 }
 
 /** Why the runner in the configured directory is another one than configured, or `null`. Not even force may act on it. */
@@ -142,7 +200,7 @@ export function busyMachineReason(github: GitHubObservation, guest: GuestObserva
     reasons.push('GitHub calls the runner busy');
   }
   if (github.busyNeighbours.length > 0) {
-    reasons.push(`GitHub calls a neighbour busy: ${github.busyNeighbours.join(', ')}`);
+    reasons.push(`GitHub calls a neighbour busy: ${github.busyNeighbours.map(({ name }) => name).join(', ')}`);
   }
   return reasons.length === 0 ? null : reasons.join('; ');
 }

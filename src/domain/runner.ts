@@ -93,6 +93,6 @@ export interface GitHubObservation {
   /** GitHub's own clock (`Date` header) at the look, epoch milliseconds. */
   readonly observedAt: number;
   readonly runner: RegisteredRunner | null;
-  /** Neighbours on the same machine that GitHub calls busy, as `scope/name`. */
-  readonly busyNeighbours: readonly string[];
+  /** Neighbours on the same machine that GitHub calls busy, as `scope/name`, with GitHub's word for each. */
+  readonly busyNeighbours: readonly { readonly name: string; readonly status: string }[];
 }

@@ -76,6 +76,11 @@ export interface MachinePort {
   observe(target: RunnerTarget, call: CallContext): Promise<MachineObservation>;
   /** Starts or resumes; a running machine is left as it is. Resolves once the guest answers. */
   start(machine: string, call: CallContext): Promise<void>;
+  /**
+   * For a machine whose guest does not answer: powers it off, the hard way where it does not listen, and starts it. One that answers by
+   * now is left as it is. Resolves once the guest answers. No fence can be asked here, so the caller must know that no job runs.
+   */
+  restart(machine: string, call: CallContext): Promise<void>;
   /** An operation's first call under the lock: gives it the next number of the guest's fence. `holder` is told to those that are refused later (ASCII). */
   takeFence(machine: string, holder: string, call: CallContext): Promise<FenceTaken>;
   /** Whole machine: proves that no job runs on any of its runners. `force` overrides busy only. */

@@ -9,6 +9,8 @@ export interface RemoteCommand {
   readonly argv: readonly string[];
   /** Standard input, less than 2 MiB; empty by default. */
   readonly input?: Uint8Array;
+  /** A machine that this transport has seen running within this time is not asked for its state again; 0 by default. Milliseconds. */
+  readonly trustRunningMs?: number;
   /** How long the client may take. The command in the guest may outlive it. Milliseconds. */
   readonly deadlineMs: number;
 }
@@ -29,6 +31,8 @@ export interface Transport {
   state(machine: string, call: CallContext): Promise<MachineState>;
   /** Starts or resumes the machine and resolves once its guest answers. */
   start(machine: string, call: CallContext): Promise<void>;
+  /** Powers the machine off, the hard way where it does not listen, starts it, and resolves once its guest answers; one that answers is left as it is. */
+  restart(machine: string, call: CallContext): Promise<void>;
   /** Only on a machine that is running: rejects with `not-running` otherwise, and does not start it. */
   exec(machine: string, command: RemoteCommand, call: CallContext): Promise<RemoteResult>;
 }

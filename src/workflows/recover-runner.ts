@@ -93,6 +93,7 @@ class Recovery {
   readonly #trigger: Trigger;
   readonly #board: StepBoard;
   #evidence: readonly string[] = [];
+  #lastLook: { readonly begunAt: number; readonly look: Look } | null = null;
   /** Number of the guest's fence; 0 before it was taken. */
   #fence = 0;
   /** Set once configuration may have been moved aside, with the registration that it belongs to. */
@@ -121,23 +122,22 @@ class Recovery {
 
   async run(): Promise<RecoveryReport> {
     try {
-      const decision = await this.#lookUntilAnswered();
-      this.#evidence = decision.evidence;
-      if (decision.kind !== 'recover' && decision.kind !== 'start-machine') {
-        return this.#report(this.#refusal(decision));
-      }
-      if (this.#mode === 'watch') {
-        return this.#report(
-          new Ended('refused-watching', `${this.#target.runner} needs a recovery, but Runward only watches (mode: watch)`),
-        );
-      }
-      return await this.#underLock();
+      return await (this.#mode === 'watch' ? this.#onlyWatch() : this.#underLock());
     } catch (error) {
       if (isCancellation(error)) {
         throw error;
       }
       return this.#report(this.#asEnded(error));
     }
+  }
+
+  async #onlyWatch(): Promise<RecoveryReport> {
+    const decision = await this.#decide();
+    return this.#report(
+      isCure(decision)
+        ? new Ended('refused-watching', `${this.#target.runner} needs a recovery, but Runward only watches (mode: watch)`)
+        : this.#refusal(decision),
+    );
   }
 
   async #underLock(): Promise<RecoveryReport> {
@@ -151,10 +151,9 @@ class Recovery {
       return this.#report(new Ended('refused-in-progress', `${this.#target.machine} is in the hands of ${holderText(lock.holder)}`));
     }
     try {
-      // What was true before the lock may have been cured by whoever held it.
-      const decision = await this.#lookUntilAnswered();
-      this.#evidence = decision.evidence;
-      if (decision.kind !== 'recover' && decision.kind !== 'start-machine') {
+      // Only now, since whoever held the lock before may have cured the runner.
+      const decision = await this.#decide();
+      if (!isCure(decision)) {
         return this.#report(this.#refusal(decision));
       }
       if (!(await lock.isHeld())) {
@@ -163,14 +162,14 @@ class Recovery {
           `the lock of ${this.#target.machine} was given back before this run began to act: start the recovery anew`,
         );
       }
-      return await this.#underLedger(() => this.#recover(decision));
+      return await this.#underLedger(decision);
     } finally {
       await lock.release();
     }
   }
 
   /** Enters the operation before its first act, and its outcome after the last. */
-  async #underLedger(recover: () => Promise<void>): Promise<RecoveryReport> {
+  async #underLedger(seen: Cure): Promise<RecoveryReport> {
     let entries = await readLedger(this.#target);
     const { runner, scope } = this.#target;
     const now = Date.now();
@@ -180,12 +179,16 @@ class Recovery {
         return this.#report(new Ended('refused-budget', refusal));
       }
     }
+    const decision = await this.#underFence(seen);
+    if (!isCure(decision)) {
+      return this.#report(this.#refusal(decision));
+    }
     const { workflowId, runId, workflowType } = workflowInfo();
     const entry: LedgerEntry = { at: now, type: workflowType, scope, runner, trigger: this.#trigger, workflowId, runId, outcome: null };
     entries = await writeLedger(this.#target, entries, entry);
     let ended: Ended;
     try {
-      await recover();
+      await this.#recover(decision);
       ended = new Ended('recovered', `${runner} is online again`);
     } catch (error) {
       ended = isCancellation(error) ? new Ended('cancelled', 'the recovery was cancelled') : this.#asEnded(error);
@@ -209,7 +212,16 @@ class Recovery {
     }
   }
 
-  async #recover(decision: RecoveryDecision): Promise<void> {
+  /** Takes the fence of a guest that can be asked. Whoever was at work there may have cured the runner: what was seen before is forgotten. */
+  async #underFence(decision: Cure): Promise<RecoveryDecision> {
+    if (decision.kind !== 'recover') {
+      return decision;
+    }
+    const { waited } = await this.#takeFence();
+    return waited ? this.#decide() : decision;
+  }
+
+  async #recover(decision: Cure): Promise<void> {
     await this.#timeSync(decision);
     const token = await this.#registrationToken();
     await this.#configCleanup(token.token);
@@ -220,23 +232,40 @@ class Recovery {
 
   // Looking
 
-  /** Looks until the guest answers, within the time that a boot may take. */
+  /** What is to be done, and the evidence that the report will show for it. */
+  async #decide(): Promise<RecoveryDecision> {
+    const decision = await this.#lookUntilAnswered();
+    this.#evidence = decision.evidence;
+    return decision;
+  }
+
+  /** Looks until what is seen allows a decision: the guest answers, and GitHub has caught up. */
   async #lookUntilAnswered(): Promise<RecoveryDecision> {
-    const deadline = Date.now() + this.#policy.guestAnswersWithinMs;
+    const begunAt = Date.now();
     for (;;) {
       const look = await this.#look();
-      const decision = decideRecovery(this.#target, look, this.#policy, { force: this.#request.force });
-      if (decision.kind !== 'look-again' || Date.now() >= deadline) {
+      const lookedForMs = Date.now() - begunAt;
+      const decision = decideRecovery(this.#target, look, this.#policy, { force: this.#request.force, lookedForMs });
+      if (decision.kind !== 'look-again') {
         return decision;
       }
       this.#board.say(`${decision.why}; looking again`);
-      await sleep(this.#policy.guestPollMs, { summary: 'wait for the guest' });
+      await sleep(this.#policy.guestPollMs, { summary: 'look again' });
     }
   }
 
   async #look(): Promise<Look> {
+    const begunAt = Date.now();
     const [github, machine] = await Promise.all([this.#reading(this.#askGitHub()), this.#reading(this.#askMachine())]);
-    return { github, machine };
+    this.#lastLook = { begunAt, look: { github, machine } };
+    return this.#lastLook.look;
+  }
+
+  /** The last look while it is fresh, else a new one. */
+  async #freshLook(): Promise<Look> {
+    return this.#lastLook !== null && Date.now() - this.#lastLook.begunAt <= this.#policy.busyAnswerMaxAgeMs
+      ? this.#lastLook.look
+      : this.#look();
   }
 
   /** A failure to look is a value: unknown. */
@@ -270,30 +299,33 @@ class Recovery {
       case 'refused-busy':
         return new Ended('refused-busy', busyText(this.#target.runner, decision.why));
       case 'look-again':
-        return new Ended('failed', `${decision.why}. Look with \`multipass list\`, and restart the machine when its runners are idle`);
       case 'impossible':
         return new Ended('failed', decision.why);
+      case 'restart-machine':
+        return new Ended(
+          'failed',
+          `${decision.why}. Look with \`multipass info ${this.#target.machine}\`; Multipass itself may need a restart`,
+        );
       case 'recover':
       case 'start-machine':
-        return new Ended('failed', 'a recovery was decided, but not begun');
+        return new Ended('failed', `machine ${this.#target.machine} does not stay up`);
     }
   }
 
   // The six steps
 
-  /** Starts the machine where it is down, takes the fence, and mends the clock where it drifted. */
-  async #timeSync(decision: RecoveryDecision): Promise<void> {
+  /** Starts the machine where it is down or out of reach, and mends the clock where it drifted. */
+  async #timeSync(decision: Cure): Promise<void> {
     const { machine } = this.#target;
     this.#board.begin('time-sync');
     let started = '';
-    if (decision.kind === 'start-machine') {
-      await this.#startMachine();
-      started = 'machine started; ';
+    if (decision.kind !== 'recover') {
+      await this.#bringUp(decision);
+      started = decision.kind === 'start-machine' ? 'machine started; ' : 'machine restarted; ';
     }
-    await this.#takeFence();
     let before = 0;
     const act = await this.#whileFresh(async () => {
-      const { github, guest } = this.#seen(await this.#look());
+      const { github, guest } = this.#seen(await this.#freshLook());
       this.#registered = guest.registration?.agentId ?? null;
       before = guest.clockOffsetMs;
       if (Math.abs(before) < this.#policy.driftThresholdMs) {
@@ -322,26 +354,40 @@ class Recovery {
     this.#board.end('time-sync', 'done', `${started}clock was ${describeOffset(before)}, now ${describeOffset(act.offsetMs)} (by ${by})`);
   }
 
-  async #startMachine(): Promise<void> {
+  /** Starts the machine, or restarts one whose guest is out of reach, and takes its fence. */
+  async #bringUp({ kind }: Cure): Promise<void> {
     const { host, machine } = this.#target;
-    this.#board.say(`starting machine ${machine}`);
-    const starts = proxyActivities<ActActivities>(startMachineOptions(this.#policy, host, `time-sync: start machine ${machine}`));
-    await this.#answer(() => starts.startMachine({ target: this.#target }));
+    const verb = kind === 'start-machine' ? 'start' : 'restart';
+    this.#board.say(`${verb}ing machine ${machine}`);
+    const acts = proxyActivities<ActActivities>(startMachineOptions(this.#policy, host, `time-sync: ${verb} machine ${machine}`));
+    await this.#answer(() =>
+      verb === 'start' ? acts.startMachine({ target: this.#target }) : acts.restartMachine({ target: this.#target }),
+    );
     const after = await this.#lookUntilAnswered();
     if (after.kind !== 'recover' && after.kind !== 'already-healthy') {
       const { outcome, message } = this.#refusal(after);
-      throw new Ended(outcome, `machine ${machine} was started, and nothing else was done: ${message}`);
+      throw new Ended(outcome, `machine ${machine} was ${verb}ed, and nothing else was done: ${message}`);
     }
+    await this.#takeFence();
   }
 
-  async #takeFence(): Promise<void> {
+  /** An act of somebody else that runs in the guest is waited for: it ends at its deadline at the latest. */
+  async #takeFence(): Promise<{ readonly waited: boolean }> {
     const { host, machine } = this.#target;
-    const acts = proxyActivities<ActActivities>(actOptions(this.#policy, host, `time-sync: take the fence of ${machine}`));
-    const taken = await this.#answer(() => acts.takeFence({ target: this.#target, holder: ascii(workflowInfo().workflowId) }));
-    if (taken.kind === 'refused-in-progress') {
-      throw new Ended('refused-in-progress', `an act of ${taken.holder} is running in ${machine}`);
+    const acts = proxyActivities<ActActivities>(actOptions(this.#policy, host, `take the fence of ${machine}`));
+    const deadline = Date.now() + this.#policy.strangerActWithinMs;
+    for (let waited = false; ; waited = true) {
+      const taken = await this.#answer(() => acts.takeFence({ target: this.#target, holder: ascii(workflowInfo().workflowId) }));
+      if (taken.kind === 'taken') {
+        this.#fence = taken.fence;
+        return { waited };
+      }
+      if (Date.now() >= deadline) {
+        throw new Ended('refused-in-progress', `an act of ${taken.holder} is still running in ${machine}`);
+      }
+      this.#board.say(`waiting for an act of ${taken.holder} in ${machine}`);
+      await sleep(this.#policy.lockPollMs, { summary: `wait for an act of ${taken.holder}` });
     }
-    this.#fence = taken.fence;
   }
 
   async #registrationToken(): Promise<{ token: TokenGranted; until: number }> {
@@ -512,7 +558,8 @@ class Recovery {
     if (current !== null) {
       this.#board.end(current, 'failed', ended.message);
     }
-    if (this.#aside === null) {
+    // Who was taken over leaves the rest to the one that has the machine now.
+    if (this.#aside === null || ended.outcome === 'refused-in-progress') {
       return ended;
     }
     try {
@@ -650,6 +697,13 @@ class Recovery {
       reason: this.#request.reason,
     };
   }
+}
+
+/** Decisions that lead to the six steps. */
+type Cure = Extract<RecoveryDecision, { readonly kind: 'recover' | 'start-machine' | 'restart-machine' }>;
+
+function isCure(decision: RecoveryDecision): decision is Cure {
+  return decision.kind === 'recover' || decision.kind === 'start-machine' || decision.kind === 'restart-machine';
 }
 
 /** What went wrong, in the words of whoever saw it. */

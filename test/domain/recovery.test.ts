@@ -35,8 +35,8 @@ describe('what a recovery decides', () => {
       'online under another registration',
       look({ machine: known(machine({ guest: known(guest({ registration: { agentId: 8, agentName: 'r1', url: '' } })) })) }),
       false,
-      'recover',
-      /^/,
+      'look-again',
+      /online as id 7, but m1 is configured as id 8; GitHub may be late/,
     ],
     [
       'another runner in the directory, forced',
@@ -135,16 +135,121 @@ describe('what a recovery decides', () => {
   ];
 
   test.each(cases)('%s', (_name, seen, force, kind, why) => {
-    const decision = decideRecovery(target(), seen, policy, { force });
+    const decision = decideRecovery(target(), seen, policy, { force, lookedForMs: 0 });
     expect(decision.kind).toBe(kind);
     expect('why' in decision ? decision.why : '').toMatch(why);
     expect(decision.evidence.length).toBeGreaterThan(0);
   });
 
+  const silent = known(machine({ guest: unknown('time-out') }));
+  const idle = { ...github().runner!, busy: false };
+  const neighbour = { name: 'acme/kernel/r2', status: 'online' };
+  const { guestAnswersWithinMs, jobLostAfterMs, goneShownWithinMs } = policy;
+  const later: readonly [name: string, look: Look, force: boolean, lookedForMs: number, kind: string, why: RegExp][] = [
+    [
+      'a silent guest whose runner is idle',
+      look({ github: known(github({ runner: idle })), machine: silent }),
+      false,
+      guestAnswersWithinMs,
+      'restart-machine',
+      /does not answer/,
+    ],
+    [
+      'a silent guest whose runner is unknown to GitHub',
+      look({ github: known(github({ runner: null })), machine: silent }),
+      false,
+      guestAnswersWithinMs,
+      'restart-machine',
+      /^/,
+    ],
+    [
+      'a silent guest whose job goes on',
+      look({ github: known(github({ runner: { ...idle, busy: true } })), machine: silent }),
+      false,
+      jobLostAfterMs,
+      'refused-busy',
+      /online and busy/,
+    ],
+    [
+      'the same, forced',
+      look({ github: known(github({ runner: { ...idle, busy: true } })), machine: silent }),
+      true,
+      guestAnswersWithinMs,
+      'restart-machine',
+      /^/,
+    ],
+    [
+      'a silent guest whose job may be lost',
+      look({ github: known(github({ runner: { ...offline, busy: true } })), machine: silent }),
+      false,
+      guestAnswersWithinMs,
+      'look-again',
+      /still knows of a job/,
+    ],
+    [
+      'a silent guest whose job is lost',
+      look({ github: known(github({ runner: { ...offline, busy: true } })), machine: silent }),
+      false,
+      jobLostAfterMs,
+      'restart-machine',
+      /^/,
+    ],
+    [
+      'a silent guest with a neighbour at work',
+      look({ github: known(github({ busyNeighbours: [neighbour] })), machine: silent }),
+      false,
+      jobLostAfterMs,
+      'refused-busy',
+      /r2 online and busy/,
+    ],
+    ['a silent guest, and GitHub unknown', look({ github: unknown('503'), machine: silent }), true, jobLostAfterMs, 'impossible', /503/],
+    [
+      'a machine that starts for ever',
+      look({ machine: known(machine({ state: 'starting', guest: unknown('') })) }),
+      false,
+      guestAnswersWithinMs,
+      'impossible',
+      /is starting for 120 s/,
+    ],
+    [
+      'a name that is alive elsewhere, forced',
+      look({
+        machine: known(machine({ guest: known(guest({ registration: null, service: { unit: null, state: 'missing' }, listeners: 0 })) })),
+      }),
+      true,
+      goneShownWithinMs,
+      'impossible',
+      /no listener of it runs in m1: it is alive on another machine/,
+    ],
+  ];
+
+  test.each(later)('in time: %s', (_name, seen, force, lookedForMs, kind, why) => {
+    const decision = decideRecovery(target(), seen, policy, { force, lookedForMs });
+    expect(decision.kind).toBe(kind);
+    expect('why' in decision ? decision.why : '').toMatch(why);
+  });
+
+  test('a machine is never restarted while GitHub calls one of its runners online and busy, or is not known', () => {
+    fc.assert(
+      fc.property(anyLook, fc.nat({ max: 3_600_000 }), (seen, lookedForMs) => {
+        if (decideRecovery(target(), seen, policy, { force: false, lookedForMs }).kind !== 'restart-machine') {
+          return true;
+        }
+        const { github: gitHub } = seen;
+        return (
+          gitHub.known &&
+          lookedForMs >= guestAnswersWithinMs &&
+          !(gitHub.value.runner?.busy === true && gitHub.value.runner.status !== 'offline') &&
+          gitHub.value.busyNeighbours.every(({ status }) => status === 'offline')
+        );
+      }),
+    );
+  });
+
   test('unknown never leads to an act, whatever else is seen and forced', () => {
     fc.assert(
       fc.property(anyLook, fc.boolean(), (seen, force) => {
-        const { kind } = decideRecovery(target(), seen, policy, { force });
+        const { kind } = decideRecovery(target(), seen, policy, { force, lookedForMs: 0 });
         if (kind === 'recover') {
           return (
             seen.github.known &&
@@ -165,7 +270,7 @@ describe('what a recovery decides', () => {
   test('a busy runner is never recovered without force', () => {
     fc.assert(
       fc.property(anyLook, (seen) => {
-        const { kind } = decideRecovery(target(), seen, policy, { force: false });
+        const { kind } = decideRecovery(target(), seen, policy, { force: false, lookedForMs: 0 });
         if (kind !== 'recover' || !seen.github.known || !seen.machine.known || !seen.machine.value.guest.known) {
           return true;
         }
@@ -177,7 +282,7 @@ describe('what a recovery decides', () => {
   test('a healthy runner is left alone without force, and only a healthy one', () => {
     fc.assert(
       fc.property(anyLook, (seen) => {
-        const { kind } = decideRecovery(target(), seen, policy, { force: false });
+        const { kind } = decideRecovery(target(), seen, policy, { force: false, lookedForMs: 0 });
         const healthy =
           seen.github.known &&
           seen.machine.known &&
@@ -195,10 +300,10 @@ test('who is busy is told by both sides', () => {
   expect(busyReason(github({ runner: { ...offline, busy: true } }), guest({ workers: 2 }))).toBe(
     '2 Runner.Worker processes in the guest; GitHub calls the runner busy',
   );
-  expect(busyReason(github({ busyNeighbours: ['acme/kernel/r2'] }), guest({ workersOnMachine: 1 }))).toBeNull();
-  expect(busyMachineReason(github({ busyNeighbours: ['acme/kernel/r2'] }), guest({ workersOnMachine: 1 }))).toBe(
-    '1 Runner.Worker process on the machine; GitHub calls a neighbour busy: acme/kernel/r2',
-  );
+  expect(busyReason(github({ busyNeighbours: [{ name: 'acme/kernel/r2', status: 'online' }] }), guest({ workersOnMachine: 1 }))).toBeNull();
+  expect(
+    busyMachineReason(github({ busyNeighbours: [{ name: 'acme/kernel/r2', status: 'online' }] }), guest({ workersOnMachine: 1 })),
+  ).toBe('1 Runner.Worker process on the machine; GitHub calls a neighbour busy: acme/kernel/r2');
 });
 
 describe('the ladder', () => {

@@ -80,7 +80,7 @@ const anyGitHub: fc.Arbitrary<GitHubObservation> = fc.record({
       version: fc.constant(null),
     }),
   ),
-  busyNeighbours: fc.constantFrom([], ['acme/kernel/r2']),
+  busyNeighbours: fc.constantFrom([], [{ name: 'acme/kernel/r2', status: 'online' }]),
 });
 
 const anyGuest: fc.Arbitrary<GuestObservation> = fc.record({

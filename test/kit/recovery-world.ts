@@ -20,13 +20,16 @@ import { SandboxMachine } from '../../src/sandbox/machine/sandbox-machine.ts';
 import { installRuntime } from '../../src/worker/runtime.ts';
 import { createWorkers, runWorkers, type WorkerParts } from '../../src/worker/workers.ts';
 import { target as aTarget } from './observations.ts';
-import { namespaceOf } from './temporal-setup.ts';
+import { namespaceOf, NAMESPACES } from './temporal-setup.ts';
 
 /** The product's policy with the waits of a test. */
 const QUICK_POLICY: RecoveryPolicy = {
   ...DEFAULT_RECOVERY_POLICY,
   guestAnswersWithinMs: 3_000,
   guestPollMs: 100,
+  jobLostAfterMs: 5_000,
+  goneShownWithinMs: 2_000,
+  strangerActWithinMs: 10_000,
   onlineWithinMs: 5_000,
   onlinePollMs: 100,
   hostSilentAfterMs: 2_000,
@@ -144,8 +147,17 @@ async function until(isSo: () => boolean | Promise<boolean>, what: string): Prom
 }
 
 /** The product's own workers, whose ports lead to the world that a task is for. */
-async function startCrew(): Promise<Crew> {
-  const main: WorkerParts['main'] = {
+function startCrew(): Promise<Crew> {
+  return startWorkers(allResidents(), 'local', SEALING_KEY, ownNamespace());
+}
+
+/** Another Runward for the same worlds: a namespace shares no lock with any other, as if it were a server of its own. */
+export function startRival(): Promise<Crew> {
+  return startWorkers(allResidents(), 'local', randomBytes(SEALING_KEY_BYTES), namespaceOf(NAMESPACES));
+}
+
+function allResidents(): WorkerParts['main'] {
+  return {
     github: routed<GitHubPort>((scope) => [...residents.values()].find(({ target }) => target.scope === scope)?.github),
     resolveRunner: (wanted) => {
       const choice = chooseRunner(
@@ -159,17 +171,20 @@ async function startCrew(): Promise<Crew> {
       return { target, policy, mode };
     },
   };
-  return startWorkers(main, 'local', SEALING_KEY);
 }
 
 /** The worker of one host, which knows no GitHub. */
 export function startHost(name: string, sealingKey: Buffer = SEALING_KEY): Promise<Crew> {
-  return startWorkers(null, name, sealingKey);
+  return startWorkers(null, name, sealingKey, ownNamespace());
 }
 
-async function startWorkers(main: WorkerParts['main'], host: string, sealingKey: Buffer): Promise<Crew> {
+/** That of this test process. */
+function ownNamespace(): string {
+  return namespaceOf(Number(process.env['VITEST_POOL_ID'] ?? 1));
+}
+
+async function startWorkers(main: WorkerParts['main'], host: string, sealingKey: Buffer, namespace: string): Promise<Crew> {
   const address = inject('temporalAddress');
-  const namespace = namespaceOf(Number(process.env['VITEST_POOL_ID'] ?? 1));
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });
   const machine = routed<MachinePort>((at) => {

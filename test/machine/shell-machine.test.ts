@@ -60,6 +60,10 @@ class ScriptedTransport implements Transport {
 
   async start() {}
 
+  restart(): Promise<void> {
+    return this.start();
+  }
+
   async exec(_machine: string, command: RemoteCommand, call: CallContext): Promise<RemoteResult> {
     this.commands.push(command);
     const answer = await this.answer(command, call);

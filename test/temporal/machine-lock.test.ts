@@ -4,7 +4,10 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { machineLedgerId, machineLockId } from '../../src/domain/names.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import type { Progress, RecoveryReport } from '../../src/domain/report.ts';
-import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
+import type { CallContext } from '../../src/machine/port.ts';
+import { breakRunner, startRival, startWorld, type World } from '../kit/recovery-world.ts';
+
+const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
 
 let world: World;
 
@@ -41,11 +44,48 @@ describe('an operation that is', () => {
     await first.terminate('by a test');
     await expect(first.result()).rejects.toSatisfy((error) => (error as WorkflowFailedError).cause instanceof TerminatedFailure);
     await world.until(async () => !(await isLocked()), 'the lock is gone');
-    // An act may outlive it in the guest for a moment, and would be respected there.
-    await world.until(async () => (await look()).runningAct === null, 'the act is over');
     const report = await (await world.recover()).result();
     expect(report.outcome, report.summary).toBe('recovered');
     await world.until(() => world.shown() === 'online', 'the runner is online');
+  });
+
+  test("kept from the guest by somebody else's act waits for its end", async () => {
+    world = await startWorld({ pace: 1 });
+    await breakRunner(world, 'service');
+    const taken = await world.machine.takeFence(world.target.machine, 'another Runward', CALL);
+    const act = { key: 'of-another', fence: taken.kind === 'taken' ? taken.fence : 0, deadlineMs: 10_000 };
+    const acting = world.machine.syncClock(world.target, act, { force: false }, CALL);
+    const handle = await world.recover();
+    await world.until(
+      async () => /waiting for an act of another Runward/.test((await handle.query<Progress>('progress')).doing),
+      'it waits for the act',
+    );
+    expect(await acting).toMatchObject({ kind: 'synced' });
+    const report = await handle.result();
+    expect(report.outcome, report.summary).toBe('recovered');
+  });
+
+  test('at work on a machine that another Runward, with a Temporal of its own, recovers too: the guest lets one of them through', async () => {
+    world = await startWorld({ pace: 0.3 });
+    await breakRunner(world, 'service');
+    const rival = await startRival();
+    try {
+      const input = { runner: world.target.runner, wait: '30s' };
+      const theirs = await rival.client.workflow.start('recoverRunner', { workflowId: 'theirs', taskQueue: 'runward', args: [input] });
+      const ours = await world.recover(input, 'ours');
+      const reports: RecoveryReport[] = await Promise.all([ours.result(), theirs.result() as Promise<RecoveryReport>]);
+      const loser = reports.find(({ outcome }) => outcome !== 'recovered');
+      expect(reports.filter(({ outcome }) => outcome === 'recovered')).toHaveLength(1);
+      expect(['refused-in-progress', 'already-healthy']).toContain(loser?.outcome);
+      if (loser?.outcome === 'refused-in-progress') {
+        expect(loser.summary).toMatch(/was taken over by (ours|theirs)/);
+      }
+      await world.until(() => world.shown() === 'online', 'the runner is online');
+      expect(world.github.runners(world.target.scope)).toHaveLength(1);
+      expect(world.machine.isAside(world.target)).toBe(false);
+    } finally {
+      await rival.stop();
+    }
   });
 
   test('reset goes on alone: its lock is respected until it ends, and ended by the next one', async () => {
@@ -67,7 +107,7 @@ describe('an operation that is', () => {
     world = await startWorld({ pace: 0.5 });
     await breakRunner(world, 'service');
     const first = await world.recover();
-    await reached(first, 'time-sync');
+    await reached(first, 'config-cleanup');
     await reset(first, 'first');
     const report = await world.client.workflow.getHandle<() => Promise<RecoveryReport>>(first.workflowId).result();
     expect(report.outcome, report.summary).toBe('recovered');

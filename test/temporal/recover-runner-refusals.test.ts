@@ -70,6 +70,29 @@ describe('what is refused leaves the runner as it was', () => {
     expect(await observe()).toEqual(before);
   });
 
+  test('a machine out of reach where GitHub sees a job go on', async () => {
+    await open();
+    const bootId = await bootOf();
+    world.machine.cutOff(world.target.machine);
+    world.github.showRunner(world.target.scope, world.target.runner, { status: 'online', busy: true });
+    expect(await (await world.recover()).result()).toMatchObject({
+      outcome: 'refused-busy',
+      summary: expect.stringContaining('online and busy'),
+    });
+    world.machine.reconnect(world.target.machine);
+    expect(await bootOf()).toBe(bootId);
+  });
+
+  test('a name that is alive on another machine, even with force', async () => {
+    await open();
+    await breakRunner(world, 'service');
+    world.github.showRunner(world.target.scope, world.target.runner, { status: 'online' });
+    const before = await observe();
+    const report = await (await world.recover({ runner: world.target.runner, force: true })).result();
+    expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('it is alive on another machine') });
+    expect(await observe()).toEqual(before);
+  });
+
   test('an operator who only watches', async () => {
     await open({ mode: 'watch' });
     await breakRunner(world, 'service');
@@ -77,6 +100,11 @@ describe('what is refused leaves the runner as it was', () => {
     expect(await (await world.recover()).result()).toMatchObject({ outcome: 'refused-watching' });
     expect(await observe()).toEqual(before);
   });
+
+  async function bootOf(): Promise<unknown> {
+    const guest = (await observe()) as { value: { bootId: string } };
+    return guest.value.bootId;
+  }
 
   async function observe(): Promise<unknown> {
     const { guest } = await world.machine.observe(world.target, { signal: new AbortController().signal, heartbeat: () => {} });

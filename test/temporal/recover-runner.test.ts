@@ -33,6 +33,20 @@ describe('a broken runner', () => {
     },
   );
 
+  test('(machine out of reach) is restarted and online again', async () => {
+    await open();
+    world.machine.cutOff(world.target.machine);
+    await world.until(() => world.shown() !== 'online', 'GitHub shows the runner offline');
+    const report = await (await world.recover()).result();
+    expect(report.outcome, report.summary).toBe('recovered');
+    expect(report.steps[0]).toMatchObject({
+      name: 'time-sync',
+      status: 'done',
+      detail: expect.stringContaining('machine restarted; clock'),
+    });
+    expect(report.evidence.join()).toContain('guest: unknown');
+  });
+
   test('leaves an audit: search attributes, ledger, lock gone', async () => {
     await open();
     await breakRunner(world, 'service');

@@ -11,13 +11,15 @@ export interface MultipassTiming {
   readonly listMs: number;
   /** All of a start but its last probe. The daemon itself allows 5 minutes for SSH and 5 for initialization. */
   readonly startMs: number;
+  /** An orderly shutdown; after it the power is cut. */
+  readonly stopMs: number;
   /** One try whether the guest answers. */
   readonly probeMs: number;
   /** Between two looks at a machine that is starting. */
   readonly pauseMs: number;
 }
 
-const TIMING: MultipassTiming = { listMs: 30_000, startMs: 10 * 60_000, probeMs: 20_000, pauseMs: 1_000 };
+const TIMING: MultipassTiming = { listMs: 30_000, startMs: 10 * 60_000, stopMs: 60_000, probeMs: 20_000, pauseMs: 1_000 };
 
 /** What `exec` takes from standard input before it loses the rest without a word. */
 const INPUT_LIMIT = 2 * 1024 * 1024;
@@ -36,6 +38,8 @@ export class MultipassTransport implements Transport {
   readonly #multipass: string;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #timing: MultipassTiming;
+  /** When each machine was last known to run, by the monotonic clock. */
+  readonly #seenRunning = new Map<string, number>();
 
   constructor(options: {
     /** Name or path of the client. */
@@ -65,7 +69,9 @@ export class MultipassTransport implements Transport {
       throw new MachineError('protocol', `${step}: multipass printed another JSON than expected: ${z.prettifyError(instances.error)}`);
     }
     const instance = instances.data.list.find(({ name }) => name === machine);
-    return instance === undefined ? 'missing' : stateNamed(instance.state);
+    const state = instance === undefined ? 'missing' : stateNamed(instance.state);
+    this.#note(machine, state === 'running');
+    return state;
   }
 
   async start(machine: string, call: CallContext): Promise<void> {
@@ -117,6 +123,17 @@ export class MultipassTransport implements Transport {
     }
   }
 
+  async restart(machine: string, call: CallContext): Promise<void> {
+    const state = await this.state(machine, call);
+    if (state !== 'running') return this.start(machine, call);
+    if ((await this.#probe(machine, call)) === '') return;
+    // The client's own `restart` waits for a guest that does not listen; forced, a stop does not.
+    if (!(await this.#stops(machine, [], this.#timing.stopMs, call))) {
+      await this.#stops(machine, ['--force'], this.#timing.stopMs, call);
+    }
+    return this.start(machine, call);
+  }
+
   async exec(machine: string, command: RemoteCommand, call: CallContext): Promise<RemoteResult> {
     if ((command.input?.length ?? 0) >= INPUT_LIMIT) {
       throw new MachineError(
@@ -124,13 +141,15 @@ export class MultipassTransport implements Transport {
         `${command.step}: ${command.input?.length} bytes are too much for the standard input of multipass exec`,
       );
     }
-    const state = await this.state(machine, call);
-    if (state === 'missing') throw new MachineError('machine-missing', `${command.step}: there is no instance ${machine}`);
-    if (state !== 'running') throw new MachineError('not-running', `${command.step}: ${machine} is ${state}`);
-
+    if (!this.#wasSeenRunning(machine, command.trustRunningMs ?? 0)) {
+      const state = await this.state(machine, call);
+      if (state === 'missing') throw new MachineError('machine-missing', `${command.step}: there is no instance ${machine}`);
+      if (state !== 'running') throw new MachineError('not-running', `${command.step}: ${machine} is ${state}`);
+    }
     const args = ['exec', '-n', machine, '--', 'sh', '-c', PRINT_EXIT_CODE, 'sh', ...command.argv];
     const { exitCode, stdout, stderr } = await this.#run({ ...command, args }, call);
     const own = EXIT_CODE.exec(stderr);
+    this.#note(machine, own !== null);
     if (own === null) {
       const evidence = evidenceOf(stderr);
       throw new MachineError(
@@ -142,6 +161,29 @@ export class MultipassTransport implements Transport {
       );
     }
     return { exitCode: Number(own[1]), stdout, stderr: stderr.slice(0, own.index) };
+  }
+
+  #note(machine: string, isRunning: boolean): void {
+    if (isRunning) this.#seenRunning.set(machine, performance.now());
+    else this.#seenRunning.delete(machine);
+  }
+
+  #wasSeenRunning(machine: string, withinMs: number): boolean {
+    const seenAt = this.#seenRunning.get(machine);
+    return seenAt !== undefined && performance.now() - seenAt < withinMs;
+  }
+
+  /** Whether the machine was stopped. One that was not in time goes on stopping, or ignores it. */
+  async #stops(machine: string, options: readonly string[], deadlineMs: number, call: CallContext): Promise<boolean> {
+    this.#note(machine, false);
+    call.heartbeat(`stop ${machine}`);
+    try {
+      const { exitCode } = await this.#run({ step: `stop ${machine}`, args: ['stop', ...options, machine], deadlineMs }, call);
+      return exitCode === 0;
+    } catch (error) {
+      if (error instanceof MachineError && error.kind === 'unreachable') return false;
+      throw error;
+    }
   }
 
   /** What went wrong, or nothing where the guest answers. */
@@ -173,7 +215,7 @@ export class MultipassTransport implements Transport {
       if (error.reason === 'tool-missing') {
         throw new MachineError('tool-missing', `${error.message}; install Multipass, or say by MULTIPASS where it is`, { cause: error });
       }
-      const kind: MachineErrorKind = args[0] === 'exec' || args[0] === 'start' ? 'unreachable' : 'provider-unavailable';
+      const kind: MachineErrorKind = ['exec', 'start', 'stop'].includes(args[0] ?? '') ? 'unreachable' : 'provider-unavailable';
       throw new MachineError(kind, error.message, { evidence: error.evidence, cause: error });
     }
   }

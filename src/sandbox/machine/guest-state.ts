@@ -18,6 +18,8 @@ const installedRunner = z.object({
 const machine = z.object({
   state: z.enum(['running', 'stopped', 'suspended', 'starting']),
   bootId: z.string(),
+  /** Whether commands reach the guest; a restart lets them again. */
+  isReachable: z.boolean().default(true),
   /** Guest's clock minus host's clock. */
   clockOffsetMs: z.number(),
   fence: z.object({ number: z.int(), holder: z.string() }),

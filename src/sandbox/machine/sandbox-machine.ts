@@ -83,6 +83,11 @@ export class SandboxMachine implements MachinePort {
     return this.#machines[target.machine]?.runners[target.directory] !== undefined;
   }
 
+  /** Whether a recovery has left files set aside. */
+  isAside(target: RunnerTarget): boolean {
+    return this.#find(target).runner.aside !== null;
+  }
+
   /** Adds a runner to its machine, which is made and runs. With a registration it is configured and its service runs. */
   async install(target: RunnerTarget, registration: { readonly id: number; readonly credential: string } | null): Promise<void> {
     const machine = (this.#machines[target.machine] ??= newMachine());
@@ -137,6 +142,24 @@ export class SandboxMachine implements MachinePort {
     }
   }
 
+  /** Takes the guest's network away: no command comes in, GitHub hears nothing, and only a restart helps. */
+  cutOff(name: string): void {
+    const machine = this.#running(name);
+    machine.isReachable = false;
+    for (const runner of Object.values(machine.runners)) {
+      this.#killListener(runner);
+    }
+    this.#save();
+  }
+
+  /** Gives the network back; the listeners connect by themselves. */
+  reconnect(name: string): void {
+    const machine = this.#running(name);
+    machine.isReachable = true;
+    this.#listenAgain(machine);
+    this.#save();
+  }
+
   /** As a power cut or a closed lid does it: nobody says goodbye, and an act in the middle leaves no record. */
   stop(name: string, state: 'stopped' | 'suspended'): void {
     const machine = this.#running(name);
@@ -176,6 +199,9 @@ export class SandboxMachine implements MachinePort {
     }
     await this.#pause('observe', call);
     const machine = this.#running(target.machine);
+    if (!machine.isReachable) {
+      return { observedAt: Date.now(), state, guest: { known: false, why: 'the guest does not answer' } };
+    }
     return { observedAt: Date.now(), state, guest: { known: true, value: this.#look(target, machine) } };
   }
 
@@ -200,8 +226,16 @@ export class SandboxMachine implements MachinePort {
     this.#save();
   }
 
+  async restart(name: string, call: CallContext): Promise<void> {
+    const machine = this.#known(name);
+    if (machine.state === 'running' && !machine.isReachable) {
+      this.stop(name, 'stopped');
+    }
+    await this.start(name, call);
+  }
+
   async takeFence(name: string, holder: string, _call: CallContext): Promise<FenceTaken> {
-    const taken = this.#fenceOf(name).take(this.#running(name), holder);
+    const taken = this.#fenceOf(name).take(this.#reachable(name), holder);
     this.#save();
     return taken;
   }
@@ -326,7 +360,7 @@ export class SandboxMachine implements MachinePort {
     call: CallContext,
     body: (clock: ActClock, found: { machine: Machine; runner: InstalledRunner }) => Promise<T | ActRefusal>,
   ): Promise<T | ActRefusal> {
-    const machine = this.#running(target.machine);
+    const machine = this.#reachable(target.machine);
     try {
       return await this.#fenceOf(target.machine).run<T>(machine, act, call, (clock) => body(clock, this.#find(target)));
     } finally {
@@ -505,6 +539,14 @@ export class SandboxMachine implements MachinePort {
     return machine;
   }
 
+  #reachable(name: string): Machine {
+    const machine = this.#running(name);
+    if (!machine.isReachable) {
+      throw new MachineError('unreachable', `the guest of ${name} does not answer`);
+    }
+    return machine;
+  }
+
   #known(name: string): Machine {
     const machine = this.#machines[name];
     if (machine === undefined) {
@@ -543,13 +585,22 @@ export class SandboxMachine implements MachinePort {
 }
 
 function newMachine(): Machine {
-  return { state: 'running', bootId: randomUUID(), clockOffsetMs: 0, fence: { number: 0, holder: 'nobody' }, records: {}, runners: {} };
+  return {
+    state: 'running',
+    bootId: randomUUID(),
+    isReachable: true,
+    clockOffsetMs: 0,
+    fence: { number: 0, holder: 'nobody' },
+    records: {},
+    runners: {},
+  };
 }
 
 /** The hardware clock is right, and installed units are enabled. */
 function finishBoot(machine: Machine): void {
   machine.state = 'running';
   machine.bootId = randomUUID();
+  machine.isReachable = true;
   machine.clockOffsetMs = 0;
   for (const { unit } of Object.values(machine.runners)) {
     if (unit !== null) {

@@ -4,7 +4,7 @@ import { MultipassTransport } from '../../../src/machine/transports/multipass.ts
 import { type FakeMultipass, type FakeRule, fakeMultipass } from '../../kit/fake-multipass/index.ts';
 
 const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
-const TIMING = { listMs: 5_000, startMs: 5_000, probeMs: 2_000, pauseMs: 10 };
+const TIMING = { listMs: 5_000, startMs: 5_000, stopMs: 1_000, probeMs: 2_000, pauseMs: 10 };
 const SPINNER = '\u001B[2K\u001B[0A\u001B[0EStarting t1  \b-\b\\\b|\u001B[2K\u001B[0A\u001B[0E';
 
 let fake: FakeMultipass;
@@ -135,6 +135,75 @@ describe('exec', () => {
     const { kind, message } = await failure(exec());
     expect(kind).toBe('unreachable');
     expect(message).toContain('did not end within 2 s');
+  });
+});
+
+describe('a machine that was seen running a moment ago', () => {
+  const trusting = () => transport.exec('t1', { step: 'try', argv: ['true'], deadlineMs: 2_000, trustRunningMs: 60_000 }, CALL);
+
+  it('is not asked for its state again', async () => {
+    fake.script([listed(['t1', 'Running']), answering(0)]);
+    await trusting();
+    await trusting();
+    expect(commands()).toEqual(['list', 'exec', 'exec']);
+  });
+
+  it('is asked by whoever does not trust that, and after a command that did not come through', async () => {
+    fake.script([listed(['t1', 'Running']), { args: ['exec'], exitCode: 2, stderr: 'ssh connection failed', times: 1 }, answering(0)]);
+    await failure(trusting());
+    await trusting();
+    await exec();
+    expect(commands()).toEqual(['list', 'exec', 'list', 'exec', 'list', 'exec']);
+  });
+});
+
+describe('restart', () => {
+  const unanswered: FakeRule = { args: ['exec'], exitCode: 2, stderr: 'exec failed: ssh connection failed\n' };
+  const acts = () =>
+    fake
+      .calls()
+      .map(({ args }) => args.join(' '))
+      .filter((call) => !call.startsWith('list'));
+
+  it('leaves a machine that answers by now as it is', async () => {
+    fake.script([listed(['t1', 'Running']), answering(0)]);
+    await transport.restart('t1', CALL);
+    expect(commands()).toEqual(['list', 'list', 'exec']);
+  });
+
+  it('stops one in order that still listens, and starts it', async () => {
+    fake.script([
+      { ...listed(['t1', 'Running']), times: 2 },
+      { ...listed(['t1', 'Stopped']), times: 1 },
+      listed(['t1', 'Running']),
+      { ...unanswered, times: 1 },
+      { args: ['stop', 't1'] },
+      { args: ['start', 't1'] },
+      answering(0),
+    ]);
+    await transport.restart('t1', CALL);
+    expect(acts().filter((call) => !call.startsWith('exec'))).toEqual(['stop t1', 'start t1']);
+  });
+
+  it('cuts the power of one that does not', async () => {
+    fake.script([
+      { ...listed(['t1', 'Running']), times: 2 },
+      { ...listed(['t1', 'Stopped']), times: 1 },
+      listed(['t1', 'Running']),
+      { ...unanswered, times: 1 },
+      { args: ['stop', 't1'], hangs: true },
+      { args: ['stop', '--force', 't1'] },
+      { args: ['start', 't1'] },
+      answering(0),
+    ]);
+    await transport.restart('t1', CALL);
+    expect(acts().filter((call) => !call.startsWith('exec'))).toEqual(['stop t1', 'stop --force t1', 'start t1']);
+  });
+
+  it('only starts one that stands still', async () => {
+    fake.script([{ ...listed(['t1', 'Stopped']), times: 2 }, listed(['t1', 'Running']), { args: ['start', 't1'] }, answering(0)]);
+    await transport.restart('t1', CALL);
+    expect(commands()).not.toContain('stop');
   });
 });
 

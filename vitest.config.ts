@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 const TEMPORAL_CLI = 'scripts/launcher/temporal-cli.ts';
 
 const TEMPORAL = ['test/temporal/**/*.test.ts', 'test/replay/**/*.test.ts'];
+const RESILIENCE = ['test/resilience/**/*.test.ts'];
 const COMMANDS = ['test/e2e/**/*.test.ts'];
 const GUEST = ['test/guest/**/*.test.ts'];
 
@@ -15,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...TEMPORAL, ...COMMANDS, ...GUEST],
+          exclude: [...TEMPORAL, ...RESILIENCE, ...COMMANDS, ...GUEST],
           testTimeout: 15_000,
         },
       },
@@ -25,6 +26,16 @@ export default defineConfig({
           include: TEMPORAL,
           globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
           testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'resilience',
+          include: RESILIENCE,
+          globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
+          maxConcurrency: 5,
+          testTimeout: 120_000,
           hookTimeout: 60_000,
         },
       },

@@ -25,6 +25,8 @@ export interface WorkerParts {
   readonly sealing: Sealing;
   /** Prebuilt workflow code; bundled at start where it is missing. */
   readonly workflowBundle?: WorkerOptions['workflowBundle'];
+  /** Around each activity, as tracing needs it. */
+  readonly activityInterceptors?: NonNullable<WorkerOptions['interceptors']>['activity'];
 }
 
 /** The workers of one process: on one computer all three queues, elsewhere the main one or a host's two. */
@@ -35,6 +37,7 @@ export async function createWorkers(parts: WorkerParts): Promise<readonly Worker
     identity: `runward@${parts.host?.name ?? hostname()}`,
     shutdownGraceTime: SHUTDOWN_GRACE,
     shutdownForceTime: SHUTDOWN_FORCE,
+    ...(parts.activityInterceptors === undefined ? {} : { interceptors: { activity: parts.activityInterceptors } }),
   } as const;
   const creations: Promise<Worker>[] = [];
   if (parts.main !== null) {

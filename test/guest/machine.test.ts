@@ -9,12 +9,13 @@ import { registrationToken, SCOPE, targetIn, transportTo } from './shell-machine
 transportConformance('multipass', async (): Promise<TransportWorld> => {
   const guest = await startGuest();
   return {
-    transport: transportTo(guest),
+    transport: transportTo(guest, { stopMs: 5_000 }),
     machine: guest.name,
     halt: async () => {
       await guest.suspend();
       return 'suspended';
     },
+    freeze: () => guest.freeze(),
     look: (script) => guest.must(script),
     close: () => guest.close(),
   };

@@ -3,7 +3,7 @@
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import type { CallContext } from '../../src/machine/port.ts';
-import { MultipassTransport } from '../../src/machine/transports/multipass.ts';
+import { type MultipassTiming, MultipassTransport } from '../../src/machine/transports/multipass.ts';
 import type { SandboxGitHub } from '../../src/sandbox/github/server.ts';
 import type { Guest } from '../kit/guest/index.ts';
 
@@ -12,9 +12,9 @@ export const SCOPE = 'octo-org/widgets';
 /** A call that is never aborted. */
 export const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
 
-export function transportTo(guest: Guest): MultipassTransport {
+export function transportTo(guest: Guest, timing: Partial<MultipassTiming> = {}): MultipassTransport {
   const environment = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/root' };
-  return new MultipassTransport({ multipass: guest.env['MULTIPASS'] ?? '', environment });
+  return new MultipassTransport({ multipass: guest.env['MULTIPASS'] ?? '', environment, timing });
 }
 
 export function targetIn(guest: Guest, runner: string, directory: string): RunnerTarget {

@@ -12,6 +12,8 @@ export interface TransportWorld {
   readonly machine: string;
   /** Past the transport: makes the machine stand still, in the state that is given back. */
   halt(): Promise<'stopped' | 'suspended'>;
+  /** Past the transport: the machine is called running, and neither answers nor listens. */
+  freeze(): Promise<void>;
   /** Past the transport: runs a script in the running machine and gives its trimmed standard output. */
   look(script: string): Promise<string>;
   close(): Promise<void>;
@@ -115,6 +117,16 @@ export function transportConformance(name: string, makeWorld: () => Promise<Tran
       const boot = (await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout;
       await world.transport.start(world.machine, CALL);
       expect((await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout).toBe(boot);
+    });
+
+    it('restarts a machine that does not answer, and leaves one that does as it is', async () => {
+      const boot = (await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout;
+      await world.transport.restart(world.machine, CALL);
+      expect((await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout).toBe(boot);
+      await world.freeze();
+      expect(await world.transport.state(world.machine, CALL)).toBe('running');
+      await world.transport.restart(world.machine, CALL);
+      expect((await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout).not.toBe(boot);
     });
   });
 }

@@ -1,0 +1,188 @@
+// One recovery during which the worker, or Temporal's server, is killed at one seam and started again.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { SEALING_KEY_BYTES } from '../../../src/activities/sealing.ts';
+import type { LedgerEntry } from '../../../src/domain/ledger.ts';
+import { MAIN_QUEUE, machineLedgerId } from '../../../src/domain/names.ts';
+import { DEFAULT_RECOVERY_POLICY, type ActivityLimits, type RecoveryPolicy } from '../../../src/domain/policy.ts';
+import type { RecoveryReport } from '../../../src/domain/report.ts';
+import { startGitHub, type SandboxGitHub } from '../../../src/sandbox/github/server.ts';
+import type { Break } from '../../../src/sandbox/machine/breaks.ts';
+import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
+import { target as aTarget } from '../observations.ts';
+import type { TemporalProcess } from './temporal-process.ts';
+import type { Seam, WorkerOrder } from './seam.ts';
+
+const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
+
+/** A silent attempt is given up after the heartbeat; what is left of the product's time-outs is far longer than a restart. */
+const limits = (product: ActivityLimits): ActivityLimits => ({ ...product, heartbeat: '2s', retryInitial: '100ms' });
+
+const POLICY: RecoveryPolicy = {
+  ...DEFAULT_RECOVERY_POLICY,
+  guestAnswersWithinMs: 1_000,
+  guestPollMs: 100,
+  goneShownWithinMs: 60_000,
+  onlinePollMs: 100,
+  lockPollMs: 100,
+  limits: {
+    look: limits(DEFAULT_RECOVERY_POLICY.limits.look),
+    github: limits(DEFAULT_RECOVERY_POLICY.limits.github),
+    verify: limits(DEFAULT_RECOVERY_POLICY.limits.verify),
+    startMachine: limits(DEFAULT_RECOVERY_POLICY.limits.startMachine),
+    act: limits(DEFAULT_RECOVERY_POLICY.limits.act),
+  },
+};
+
+export interface Ordeal {
+  readonly how: Break | 'unreachable';
+  readonly seam: Seam | null;
+  readonly victim?: WorkerOrder['victim'];
+  /** `config.sh` is refused by GitHub, so that the old configuration is put back. */
+  readonly refused?: boolean;
+}
+
+export interface Aftermath {
+  readonly report: RecoveryReport;
+  /** Activities in the order in which they were begun, such as `observeGitHub 1`. */
+  readonly begun: readonly string[];
+  readonly wasReached: boolean;
+  /** GitHub's word for each registration. */
+  readonly shown: readonly string[];
+  readonly isAside: boolean;
+  readonly ledger: readonly LedgerEntry[];
+}
+
+export async function undergo(ordeal: Ordeal, temporal: TemporalProcess, namespace: string, workflowBundle: string): Promise<Aftermath> {
+  const folder = mkdtempSync(join(tmpdir(), 'runward-ordeal-'));
+  const scope = 'acme/kernel';
+  const github = await startGitHub({ repositories: [scope], pollMs: 100, offlineAfterMs: 300 });
+  const target = aTarget({ scope, machine: `m-${randomBytes(4).toString('hex')}`, registrationUrl: `${github.url}/${scope}` });
+  const order: WorkerOrder = {
+    address: temporal.address,
+    namespace,
+    workflowBundle,
+    sealingKey: randomBytes(SEALING_KEY_BYTES).toString('hex'),
+    gitHub: { url: github.url, token: github.token },
+    target,
+    policy: POLICY,
+    machineFile: join(folder, 'machines.json'),
+    logFile: join(folder, 'begun'),
+    seam: ordeal.seam,
+    reachedFile: join(folder, 'reached'),
+    victim: ordeal.victim ?? 'worker',
+  };
+  await breakRunner(ordeal, order, github);
+  const crew = keepWorker(order);
+  const avenger = order.victim === 'server' ? crashOnce(order.reachedFile, temporal) : Promise.resolve();
+  const connection = await Connection.connect({ address: temporal.address });
+  try {
+    const client = new Client({ connection, namespace });
+    const handle = await client.workflow.start<() => Promise<RecoveryReport>>('recoverRunner', {
+      workflowId: `ordeal-${randomBytes(4).toString('hex')}`,
+      taskQueue: MAIN_QUEUE,
+      args: [{ runner: target.runner }] as never,
+    });
+    const report = await outlasting(() => handle.result());
+    await avenger;
+    await until(() => github.runners(scope).every(({ status }) => status === 'online'));
+    const ledger = await client.workflow.getHandle(machineLedgerId(target.host, target.machine)).describe();
+    await crew.stop();
+    const machine = new SandboxMachine({ file: order.machineFile, pace: 0 });
+    const isAside = machine.isAside(target);
+    await machine.close();
+    return {
+      report,
+      begun: readFileSync(order.logFile, 'utf8').trim().split('\n'),
+      wasReached: existsSync(order.reachedFile),
+      shown: github.runners(scope).map(({ status }) => status),
+      isAside,
+      ledger: (ledger.memo?.['entries'] ?? []) as LedgerEntry[],
+    };
+  } finally {
+    await crew.stop();
+    await connection.close();
+    await github.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Installs the runner, sees it online, and breaks it. The worker's process opens the machine from its file afterwards. */
+async function breakRunner({ how, refused }: Ordeal, { target, machineFile }: WorkerOrder, github: SandboxGitHub): Promise<void> {
+  const machine = new SandboxMachine({
+    file: machineFile,
+    pace: 0,
+    retryMs: 100,
+    removeRegistration: (scope, name) => github.removeRunner(scope, name),
+  });
+  await machine.install(target, github.addRunner(target.scope, { name: target.runner }));
+  const shown = (): string | undefined => github.runners(target.scope)[0]?.status;
+  await until(() => shown() === 'online');
+  if (how === 'unreachable') {
+    machine.cutOff(target.machine);
+  } else {
+    await machine.break(how, target);
+  }
+  await until(() => shown() !== 'online');
+  await machine.close();
+  if (refused === true) {
+    github.misbehave({ match: { path: '/actions/runner-registration' }, status: 404 });
+  }
+}
+
+/** A worker's process that is started again whenever it was killed. */
+function keepWorker(order: WorkerOrder): { stop(): Promise<void> } {
+  let isStopping = false;
+  let child: ChildProcess;
+  const keeping = (async () => {
+    while (!isStopping) {
+      child = spawn(process.execPath, [WORKER, JSON.stringify(order)], { stdio: ['ignore', 'inherit', 'inherit'] });
+      const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
+      if (!isStopping && signal !== 'SIGKILL') {
+        throw new Error(`the worker's process ended with ${code ?? signal}`);
+      }
+    }
+  })();
+  keeping.catch(() => {});
+  return {
+    stop: async () => {
+      isStopping = true;
+      child.kill('SIGTERM');
+      await keeping;
+    },
+  };
+}
+
+async function crashOnce(reachedFile: string, temporal: TemporalProcess): Promise<void> {
+  await until(() => existsSync(reachedFile));
+  await temporal.crash();
+}
+
+/** A client that waits does not survive its server; the result does. */
+async function outlasting<T>(ask: () => Promise<T>): Promise<T> {
+  for (const deadline = Date.now() + 60_000; ; await sleep(200)) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (Date.now() > deadline || (error as Error).name !== 'ServiceError') {
+        throw error;
+      }
+    }
+  }
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (const deadline = Date.now() + 60_000; !isSo(); await sleep(20)) {
+    if (Date.now() > deadline) {
+      throw new Error('waited in vain');
+    }
+  }
+}

@@ -1,0 +1,34 @@
+// What a worker's process of the test kit is told.
+
+import type { RecoveryPolicy } from '../../../src/domain/policy.ts';
+import type { RunnerTarget } from '../../../src/domain/runner.ts';
+
+/** Where in the life of an activity something is killed. */
+export const PHASES = ['before', 'during', 'after'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** The `nth` execution of an activity, counted from 1 in each process. */
+export interface Seam {
+  readonly activity: string;
+  readonly nth: number;
+  readonly phase: Phase;
+}
+
+export interface WorkerOrder {
+  readonly address: string;
+  readonly namespace: string;
+  readonly workflowBundle: string;
+  readonly sealingKey: string;
+  readonly gitHub: { readonly url: string; readonly token: string };
+  readonly target: RunnerTarget;
+  readonly policy: RecoveryPolicy;
+  /** Remembers the machine. */
+  readonly machineFile: string;
+  /** One line for each activity that was begun. */
+  readonly logFile: string;
+  readonly seam: Seam | null;
+  /** Made when the seam was reached; a later process passes it by. */
+  readonly reachedFile: string;
+  /** Who is killed at the seam: this process kills itself; the server is killed by whoever sees `reachedFile`. */
+  readonly victim: 'worker' | 'server';
+}

@@ -1,0 +1,124 @@
+// A recovery is killed before, during and after every activity. Whatever is killed where: it ends in the same place.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { BREAKS } from '../../src/sandbox/machine/breaks.ts';
+import { undergo, type Aftermath, type Ordeal } from '../kit/resilience/ordeal.ts';
+import { startTemporalProcess, type TemporalProcess } from '../kit/resilience/temporal-process.ts';
+import { PHASES, type Seam } from '../kit/resilience/seam.ts';
+
+/** All activities of a recovery of a runner whose service is stopped. */
+const RECOVERY = [
+  'resolveRunner 1',
+  'observeGitHub 1',
+  'observeMachine 1',
+  'isLockHeld 1',
+  'readLedger 1',
+  'takeFence 1',
+  'requestRegistrationToken 1',
+  'observeGitHub 2',
+  'setConfigurationAside 1',
+  'configureRunner 1',
+  'startService 1',
+  'awaitOnline 1',
+  'discardAside 1',
+] as const;
+
+/** Those that only another breakage leads to. */
+const ELSEWHERE: readonly (Omit<Ordeal, 'seam'> & { readonly seam: string })[] = [
+  { how: 'vm', seam: 'startMachine 1' },
+  { how: 'unreachable', seam: 'restartMachine 1' },
+  { how: 'clock', seam: 'syncClock 1' },
+  { how: 'service', seam: 'findRegistration 1', refused: true },
+  { how: 'service', seam: 'restoreConfiguration 1', refused: true },
+];
+
+/** As many at once as the two cores of a small machine carry; each has a namespace, and so a lock and queues, of its own. */
+const AT_ONCE = 5;
+const slots = Array.from({ length: AT_ONCE }, (_, index) => `slot-${index}`);
+const isLong = process.env['RUNWARD_TEST_LONG'] === 'yes';
+
+const folder = mkdtempSync(join(tmpdir(), 'runward-seams-'));
+let temporal: TemporalProcess;
+let mortal: TemporalProcess;
+
+beforeAll(async () => {
+  [temporal, mortal] = await Promise.all([
+    startTemporalProcess(mkdtempSync(join(folder, 'steady-')), slots),
+    startTemporalProcess(mkdtempSync(join(folder, 'mortal-')), ['only']),
+  ]);
+});
+
+afterAll(async () => {
+  await Promise.all([temporal.stop(), mortal.stop()]);
+  rmSync(folder, { recursive: true });
+});
+
+describe('a recovery', () => {
+  test('that nobody kills has these activities', async () => {
+    const aftermath = await inSlot({ how: 'service', seam: null });
+    expect([...aftermath.begun].toSorted()).toEqual([...RECOVERY].toSorted());
+    expectHealed(aftermath);
+  });
+
+  describe.concurrent("whose worker's process is killed", () => {
+    const phases = PHASES.flatMap((phase) => RECOVERY.map((seam) => ({ phase, seam })));
+    test.each(phases)('$phase $seam', async ({ phase, seam }) => {
+      const aftermath = await inSlot({ how: 'service', seam: seamAt(seam, phase) });
+      expect(aftermath.wasReached).toBe(true);
+      expectHealed(aftermath);
+    });
+
+    const others = PHASES.flatMap((phase) => ELSEWHERE.map((ordeal) => ({ phase, ...ordeal })));
+    test.each(others)('$phase $seam ($how)', async ({ phase, seam, ...ordeal }) => {
+      const aftermath = await inSlot({ ...ordeal, seam: seamAt(seam, phase) });
+      expect(aftermath.wasReached).toBe(true);
+      expectHealed(aftermath, ordeal.refused === true ? 'failed' : 'recovered');
+    });
+
+    const long = isLong ? BREAKS.filter((how) => how !== 'service').flatMap((how) => phases.map((each) => ({ how, ...each }))) : [];
+    test.each(long)('$phase $seam ($how)', async ({ how, phase, seam }) => {
+      expectHealed(await inSlot({ how, seam: seamAt(seam, phase) }));
+    });
+  });
+
+  describe("during which Temporal's server is killed", () => {
+    const acts = RECOVERY.slice(RECOVERY.indexOf('takeFence 1')).filter((seam) => isLong || seam !== 'observeGitHub 2');
+    test.each(acts)('during %s', async (seam) => {
+      const ordeal: Ordeal = { how: 'service', seam: seamAt(seam, 'during'), victim: 'server' };
+      const aftermath = await undergo(ordeal, mortal, 'only', inject('workflowBundle'));
+      expect(aftermath.wasReached).toBe(true);
+      expectHealed(aftermath);
+    });
+  });
+});
+
+/** One registration, online, nothing left aside, and one act in the ledger. */
+function expectHealed({ report, shown, isAside, ledger }: Aftermath, outcome = 'recovered'): void {
+  expect(report.outcome, report.summary).toBe(outcome);
+  expect(shown).toEqual(['online']);
+  expect(isAside).toBe(false);
+  expect(ledger.map((entry) => entry.outcome)).toEqual([outcome]);
+}
+
+function seamAt(name: string, phase: Seam['phase']): Seam {
+  const [activity = '', nth = ''] = name.split(' ');
+  return { activity, nth: Number(nth), phase };
+}
+
+const waiting: (() => void)[] = [];
+
+async function inSlot(ordeal: Ordeal): Promise<Aftermath> {
+  while (slots.length === 0) {
+    await new Promise<void>((resolve) => waiting.push(resolve));
+  }
+  const slot = slots.pop() as string;
+  try {
+    return await undergo(ordeal, temporal, slot, inject('workflowBundle'));
+  } finally {
+    slots.push(slot);
+    waiting.shift()?.();
+  }
+}

@@ -9,17 +9,18 @@ import { parseArgs } from 'node:util';
 import { bringInPackages } from './system-packages.ts';
 import { describe, ONE_FAILED, ONE_PASSED, ONE_SKIPPED, sum, tallyOf, type Tally, type VitestReport } from './tally.ts';
 
-const GROUPS = ['check', 'unit', 'temporal', 'commands', 'guest'] as const;
+const GROUPS = ['check', 'unit', 'temporal', 'commands', 'resilience', 'guest'] as const;
 type Group = (typeof GROUPS)[number];
 
 const USAGE = `Usage: ./runward test [--yes] [GROUP...]
 
 Groups, in this order, all by default:
-  check     types, lint, unused code, format, shell scripts, configuration schema
-  unit      everything that needs no server
-  temporal  workflows and replays on a real Temporal server
-  commands  the command as its users run it, process by process
-  guest     recoveries in a real Linux guest (qemu; needs system packages)
+  check       types, lint, unused code, format, shell scripts, configuration schema
+  unit        everything that needs no server
+  temporal    workflows and replays on a real Temporal server
+  commands    the command as its users run it, process by process
+  resilience  recoveries during which the worker or Temporal's server is killed, at every seam
+  guest       recoveries in a real Linux guest (qemu; needs system packages)
 
   --yes     install missing system packages with apt-get without asking (also with CI=true)
 With CI=true a group that cannot run is a failure.

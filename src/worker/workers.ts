@@ -11,6 +11,9 @@ import type { MachinePort } from '../machine/port.ts';
 const LOOKS_AT_ONCE = 20;
 const ACTS_AT_ONCE = 8;
 
+/** After a worker was killed, the server gives its workflows to the next one once this has passed; by default 10 s. */
+const MISSED_AFTER = '3s';
+
 /** A step in the guest is mostly done within this; one that is not goes on there, and its retry waits for it. */
 const SHUTDOWN_GRACE = '20s';
 const SHUTDOWN_FORCE = '40s';
@@ -48,6 +51,7 @@ export async function createWorkers(parts: WorkerParts): Promise<readonly Worker
         ...workflowCode(parts.workflowBundle),
         activities: { ...createMainActivities({ ...parts.main, sealing: parts.sealing }) },
         maxCachedWorkflows: 50,
+        stickyQueueScheduleToStartTimeout: MISSED_AFTER,
       }),
     );
   }

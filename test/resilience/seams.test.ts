@@ -5,26 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { BREAKS } from '../../src/sandbox/machine/breaks.ts';
-import { undergo, type Aftermath, type Ordeal } from '../kit/resilience/ordeal.ts';
+import { expectHealed, seamAt, undergo, type Aftermath, type Ordeal } from '../kit/resilience/ordeal.ts';
 import { startTemporalProcess, type TemporalProcess } from '../kit/resilience/temporal-process.ts';
-import { PHASES, type Seam } from '../kit/resilience/seam.ts';
-
-/** All activities of a recovery of a runner whose service is stopped. */
-const RECOVERY = [
-  'resolveRunner 1',
-  'observeGitHub 1',
-  'observeMachine 1',
-  'isLockHeld 1',
-  'readLedger 1',
-  'takeFence 1',
-  'requestRegistrationToken 1',
-  'observeGitHub 2',
-  'setConfigurationAside 1',
-  'configureRunner 1',
-  'startService 1',
-  'awaitOnline 1',
-  'discardAside 1',
-] as const;
+import { PHASES, RECOVERY } from '../kit/resilience/seam.ts';
 
 /** Those that only another breakage leads to. */
 const ELSEWHERE: readonly (Omit<Ordeal, 'seam'> & { readonly seam: string })[] = [
@@ -42,17 +25,13 @@ const isLong = process.env['RUNWARD_TEST_LONG'] === 'yes';
 
 const folder = mkdtempSync(join(tmpdir(), 'runward-seams-'));
 let temporal: TemporalProcess;
-let mortal: TemporalProcess;
 
 beforeAll(async () => {
-  [temporal, mortal] = await Promise.all([
-    startTemporalProcess(mkdtempSync(join(folder, 'steady-')), slots),
-    startTemporalProcess(mkdtempSync(join(folder, 'mortal-')), ['only']),
-  ]);
+  temporal = await startTemporalProcess(folder, slots);
 });
 
 afterAll(async () => {
-  await Promise.all([temporal.stop(), mortal.stop()]);
+  await temporal.stop();
   rmSync(folder, { recursive: true });
 });
 
@@ -83,30 +62,7 @@ describe('a recovery', () => {
       expectHealed(await inSlot({ how, seam: seamAt(seam, phase) }));
     });
   });
-
-  describe("during which Temporal's server is killed", () => {
-    const acts = RECOVERY.slice(RECOVERY.indexOf('takeFence 1')).filter((seam) => isLong || seam !== 'observeGitHub 2');
-    test.each(acts)('during %s', async (seam) => {
-      const ordeal: Ordeal = { how: 'service', seam: seamAt(seam, 'during'), victim: 'server' };
-      const aftermath = await undergo(ordeal, mortal, 'only', inject('workflowBundle'));
-      expect(aftermath.wasReached).toBe(true);
-      expectHealed(aftermath);
-    });
-  });
 });
-
-/** One registration, online, nothing left aside, and one act in the ledger. */
-function expectHealed({ report, shown, isAside, ledger }: Aftermath, outcome = 'recovered'): void {
-  expect(report.outcome, report.summary).toBe(outcome);
-  expect(shown).toEqual(['online']);
-  expect(isAside).toBe(false);
-  expect(ledger.map((entry) => entry.outcome)).toEqual([outcome]);
-}
-
-function seamAt(name: string, phase: Seam['phase']): Seam {
-  const [activity = '', nth = ''] = name.split(' ');
-  return { activity, nth: Number(nth), phase };
-}
 
 const waiting: (() => void)[] = [];
 

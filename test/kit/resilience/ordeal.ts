@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
+import { expect } from 'vitest';
 import { SEALING_KEY_BYTES } from '../../../src/activities/sealing.ts';
 import type { LedgerEntry } from '../../../src/domain/ledger.ts';
 import { MAIN_QUEUE, machineLedgerId } from '../../../src/domain/names.ts';
@@ -61,6 +62,20 @@ export interface Aftermath {
   readonly ledger: readonly LedgerEntry[];
 }
 
+/** One registration, online, nothing left aside, and one act in the ledger. */
+export function expectHealed({ report, shown, isAside, ledger }: Aftermath, outcome = 'recovered'): void {
+  expect(report.outcome, report.summary).toBe(outcome);
+  expect(shown).toEqual(['online']);
+  expect(isAside).toBe(false);
+  expect(ledger.map((entry) => entry.outcome)).toEqual([outcome]);
+}
+
+/** The seam at an activity such as `observeGitHub 2`. */
+export function seamAt(name: string, phase: Seam['phase']): Seam {
+  const [activity = '', nth = ''] = name.split(' ');
+  return { activity, nth: Number(nth), phase };
+}
+
 export async function undergo(ordeal: Ordeal, temporal: TemporalProcess, namespace: string, workflowBundle: string): Promise<Aftermath> {
   const folder = mkdtempSync(join(tmpdir(), 'runward-ordeal-'));
   const scope = 'acme/kernel';
@@ -94,6 +109,7 @@ export async function undergo(ordeal: Ordeal, temporal: TemporalProcess, namespa
     const report = await outlasting(() => handle.result());
     await avenger;
     await until(() => github.runners(scope).every(({ status }) => status === 'online'));
+    const shown = github.runners(scope).map(({ status }) => status);
     const ledger = await client.workflow.getHandle(machineLedgerId(target.host, target.machine)).describe();
     await crew.stop();
     const machine = new SandboxMachine({ file: order.machineFile, pace: 0 });
@@ -103,7 +119,7 @@ export async function undergo(ordeal: Ordeal, temporal: TemporalProcess, namespa
       report,
       begun: readFileSync(order.logFile, 'utf8').trim().split('\n'),
       wasReached: existsSync(order.reachedFile),
-      shown: github.runners(scope).map(({ status }) => status),
+      shown,
       isAside,
       ledger: (ledger.memo?.['entries'] ?? []) as LedgerEntry[],
     };

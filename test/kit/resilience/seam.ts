@@ -7,6 +7,23 @@ import type { RunnerTarget } from '../../../src/domain/runner.ts';
 export const PHASES = ['before', 'during', 'after'] as const;
 export type Phase = (typeof PHASES)[number];
 
+/** All activities of a recovery of a runner whose service is stopped. */
+export const RECOVERY = [
+  'resolveRunner 1',
+  'observeGitHub 1',
+  'observeMachine 1',
+  'isLockHeld 1',
+  'readLedger 1',
+  'takeFence 1',
+  'requestRegistrationToken 1',
+  'observeGitHub 2',
+  'setConfigurationAside 1',
+  'configureRunner 1',
+  'startService 1',
+  'awaitOnline 1',
+  'discardAside 1',
+] as const;
+
 /** The `nth` execution of an activity, counted from 1 in each process. */
 export interface Seam {
   readonly activity: string;

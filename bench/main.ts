@@ -1,0 +1,32 @@
+// `npm run bench [-- --runs N] [SECTION...]`: measures what docs/performance.md claims.
+
+import { parseArgs } from 'node:util';
+import { installSection } from './install.ts';
+import { guestSection } from './guest.ts';
+import { recoverySection } from './recovery.ts';
+import { table } from './statistics.ts';
+import { verbsSection } from './verbs.ts';
+import { workerSection } from './worker.ts';
+
+const SECTIONS = {
+  recovery: recoverySection,
+  worker: workerSection,
+  verbs: verbsSection,
+  install: installSection,
+  guest: guestSection,
+} as const;
+type Section = keyof typeof SECTIONS;
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { runs: { type: 'string', default: '20' } } });
+const runs = Number(values.runs);
+const unknown = positionals.filter((name) => !(name in SECTIONS));
+if (unknown.length > 0 || !Number.isInteger(runs) || runs < 1) {
+  process.stderr.write(`Usage: npm run bench [-- --runs N] [SECTION...]\nSections: ${Object.keys(SECTIONS).join(', ')}\n`);
+  process.exit(2);
+}
+for (const name of (positionals.length === 0 ? Object.keys(SECTIONS) : positionals) as Section[]) {
+  process.stderr.write(`${name}, ${runs} runs …\n`);
+  process.stdout.write(`\n${name}\n`);
+  table(await SECTIONS[name](runs));
+}
+process.exit(0);

@@ -1,0 +1,68 @@
+// Start and memory of the worker, with workflows bundled at its start and prebuilt.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { startTemporalServer } from '../src/cli/temporal-server.ts';
+import type { Series } from './statistics.ts';
+
+const PROGRAM = new URL('worker-program.ts', import.meta.url).pathname;
+const PORT = 7_853;
+/** Memory is read once the garbage of the start had its time. */
+const SETTLE_MS = 1_000;
+
+export async function workerSection(runs: number): Promise<readonly Series[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'runward-bench-'));
+  const interrupted = new AbortController().signal;
+  const server = await startTemporalServer({ folder, namespace: 'default', port: PORT, env: process.env, interrupted });
+  const bundle = join(folder, 'workflows.js');
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: new URL('../src/workflows', import.meta.url).pathname,
+    logger: new DefaultLogger('ERROR'),
+  });
+  writeFileSync(bundle, code);
+  const series = [];
+  for (const [name, bundled] of [
+    ['bundling at its start', ''],
+    ['with a prebuilt bundle', bundle],
+  ] as const) {
+    const starts: Start[] = [];
+    for (let run = 0; run < runs; run += 1) {
+      starts.push(await startOnce([server.address, folder, bundled]));
+    }
+    series.push(
+      { name: `worker ${name}: polls after`, unit: 'ms' as const, values: starts.map(({ ms }) => ms) },
+      { name: `worker ${name}: memory`, unit: 'MB' as const, values: starts.map(({ megabytes }) => megabytes) },
+    );
+  }
+  await server.stop();
+  rmSync(folder, { recursive: true });
+  return series;
+}
+
+interface Start {
+  readonly ms: number;
+  readonly megabytes: number;
+}
+
+async function startOnce(args: readonly string[]): Promise<Start> {
+  const begun = performance.now();
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  const ms = performance.now() - begun;
+  await sleep(SETTLE_MS);
+  const megabytes = residentMegabytes(child.pid ?? 0);
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+  return { ms, megabytes };
+}
+
+/** https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
+function residentMegabytes(pid: number): number {
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kibibytes) / 1_024;
+}

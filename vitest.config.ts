@@ -4,6 +4,7 @@ const TEMPORAL_CLI = 'scripts/launcher/temporal-cli.ts';
 
 const TEMPORAL = ['test/temporal/**/*.test.ts', 'test/replay/**/*.test.ts'];
 const COMMANDS = ['test/e2e/**/*.test.ts'];
+const PACKAGE = ['test/package/**/*.test.ts'];
 const GUEST = ['test/guest/**/*.test.ts'];
 
 export default defineConfig({
@@ -15,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...TEMPORAL, ...COMMANDS, ...GUEST],
+          exclude: [...TEMPORAL, ...COMMANDS, ...PACKAGE, ...GUEST],
           testTimeout: 15_000,
         },
       },
@@ -34,6 +35,16 @@ export default defineConfig({
           include: COMMANDS,
           globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
           testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'package',
+          include: PACKAGE,
+          globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts', 'test/package/setup.ts'],
+          // npm installs 300 MB.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
@@ -11,6 +12,9 @@ import type { MachinePort } from '../machine/port.ts';
 const LOOKS_AT_ONCE = 20;
 const ACTS_AT_ONCE = 8;
 
+/** Only a package has it (scripts/build-package.ts); a checkout has the workflows' sources in its place. */
+const PREBUILT_WORKFLOWS = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+
 /** A step in the guest is mostly done within this; one that is not goes on there, and its retry waits for it. */
 const SHUTDOWN_GRACE = '20s';
 const SHUTDOWN_FORCE = '40s';
@@ -23,7 +27,7 @@ export interface WorkerParts {
   /** Name of the host whose machines this process looks after, and its machines; `null` for none. */
   readonly host: { readonly name: string; readonly machine: MachinePort } | null;
   readonly sealing: Sealing;
-  /** Prebuilt workflow code; bundled at start where it is missing. */
+  /** Workflow code of the caller's; without it the package's own, and in a checkout what its sources give. */
   readonly workflowBundle?: WorkerOptions['workflowBundle'];
 }
 
@@ -96,5 +100,10 @@ export async function runWorkers(workers: readonly Worker[], stop: AbortSignal):
 }
 
 function workflowCode(bundle: WorkerOptions['workflowBundle'] | undefined): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
-  return bundle === undefined ? { workflowsPath: fileURLToPath(new URL('../workflows', import.meta.url)) } : { workflowBundle: bundle };
+  if (bundle !== undefined) {
+    return { workflowBundle: bundle };
+  }
+  return existsSync(PREBUILT_WORKFLOWS)
+    ? { workflowBundle: { codePath: PREBUILT_WORKFLOWS } }
+    : { workflowsPath: fileURLToPath(new URL('../workflows', import.meta.url)) };
 }

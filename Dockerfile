@@ -25,8 +25,8 @@ ENV NODE_ENV=production RUNWARD_HOME=/var/lib/runward
 VOLUME /var/lib/runward
 WORKDIR /var/lib/runward
 USER node
-# A first SIGTERM ends the steps that run, within 40 s: give it `--stop-timeout 60`.
+# The worker ends within 40 s of it: `docker run --stop-timeout 60`.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/opt/runward/start.sh"]
 CMD ["worker"]
-# No HEALTHCHECK: a worker that can't work ends by itself, and whether one polls is for Temporal's server to say.
+# No HEALTHCHECK: a worker that fails ends by itself, and whether one polls only Temporal's server knows.

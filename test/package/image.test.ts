@@ -5,7 +5,9 @@ import { chmodSync, copyFileSync, existsSync, mkdtempSync, readdirSync, readFile
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { lookQueue } from '../../src/domain/names.ts';
 import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
 import { namespaceOf } from '../kit/temporal-setup.ts';
 import { startCommand, type Started } from '../kit/product.ts';
@@ -56,6 +58,8 @@ describe('the installation', () => {
         outcome: 'failed',
         summary: expect.stringContaining('there is no machine named assay-bpf-runner'),
       });
+      expect(await pollers('build-server')).toBeGreaterThan(0);
+      expect(await pollers('containers')).toBe(0);
     } finally {
       started.forEach((each) => each.kill('SIGTERM'));
     }
@@ -117,6 +121,24 @@ function worker(args: readonly string[], variables: Readonly<Record<string, stri
     folder,
   );
 }
+
+/** How many workers Temporal knows that look at machines of a host. */
+async function pollers(host: string): Promise<number> {
+  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  try {
+    const queue = await connection.workflowService.describeTaskQueue({
+      namespace: namespaceOf(1),
+      taskQueue: { name: lookQueue(host) },
+      taskQueueType: ACTIVITY_QUEUE,
+    });
+    return queue.pollers.length;
+  } finally {
+    await connection.close();
+  }
+}
+
+/** `temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY`. */
+const ACTIVITY_QUEUE = 2;
 
 const SEALING_KEY = randomBytes(32).toString('base64');
 

@@ -5,6 +5,7 @@ const TEMPORAL_CLI = 'scripts/launcher/temporal-cli.ts';
 const TEMPORAL = ['test/temporal/**/*.test.ts', 'test/replay/**/*.test.ts'];
 const RESILIENCE = ['test/resilience/**/*.test.ts'];
 const COMMANDS = ['test/e2e/**/*.test.ts'];
+const PACKAGE = ['test/package/**/*.test.ts'];
 const GUEST = ['test/guest/**/*.test.ts'];
 
 export default defineConfig({
@@ -16,7 +17,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...TEMPORAL, ...RESILIENCE, ...COMMANDS, ...GUEST],
+          exclude: [...TEMPORAL, ...RESILIENCE, ...COMMANDS, ...PACKAGE, ...GUEST],
           testTimeout: 15_000,
         },
       },
@@ -45,6 +46,16 @@ export default defineConfig({
           include: COMMANDS,
           globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
           testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'package',
+          include: PACKAGE,
+          globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts', 'test/package/setup.ts'],
+          // npm installs 300 MB.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

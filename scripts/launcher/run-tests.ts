@@ -9,8 +9,14 @@ import { parseArgs } from 'node:util';
 import { bringInPackages } from './system-packages.ts';
 import { describe, ONE_FAILED, ONE_PASSED, ONE_SKIPPED, sum, tallyOf, type Tally, type VitestReport } from './tally.ts';
 
-const GROUPS = ['check', 'unit', 'temporal', 'commands', 'resilience', 'guest'] as const;
+const GROUPS = ['check', 'unit', 'temporal', 'commands', 'resilience', 'package', 'guest'] as const;
 type Group = (typeof GROUPS)[number];
+
+/** Lists of the system packages that a group needs. */
+const SYSTEM_PACKAGES: Partial<Record<Group, string>> = {
+  package: 'test/package/packages.txt',
+  guest: 'test/kit/guest/packages.txt',
+};
 
 const USAGE = `Usage: ./runward test [--yes] [GROUP...]
 
@@ -20,6 +26,7 @@ Groups, in this order, all by default:
   temporal    workflows and replays on a real Temporal server
   commands    the command as its users run it, process by process
   resilience  recoveries during which the worker or Temporal's server is killed, at every seam
+  package     what is published: the npm package, the image's scripts, docker-compose.yml (needs a system package)
   guest       recoveries in a real Linux guest (qemu; needs system packages)
 
   --yes     install missing system packages with apt-get without asking (also with CI=true)
@@ -80,8 +87,9 @@ async function runGroup(group: Group, mayInstall: boolean): Promise<{ tally: Tal
     const exitCode = await run(process.execPath, ['--run', 'check']);
     return { tally: exitCode === 0 ? ONE_PASSED : ONE_FAILED };
   }
-  if (group === 'guest') {
-    const unready = await bringInPackages(join(root, 'test/kit/guest/packages.txt'), join(root, '.tools/log/apt.log'), mayInstall);
+  const packages = SYSTEM_PACKAGES[group];
+  if (packages !== undefined) {
+    const unready = await bringInPackages(join(root, packages), join(root, `.tools/log/apt-${group}.log`), mayInstall);
     if (unready !== null) {
       return isCI ? { tally: ONE_FAILED, note: `failed, could not run: ${unready}` } : { tally: ONE_SKIPPED, note: `skipped: ${unready}` };
     }

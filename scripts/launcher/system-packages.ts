@@ -34,7 +34,7 @@ function missingOf(wanted: readonly string[]): readonly string[] {
 async function agrees(command: string): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question(`The guest tests need system packages. Run this now: ${command}? [y/N] `);
+  const answer = await prompt.question(`These tests need system packages. Run this now: ${command}? [y/N] `);
   prompt.close();
   return /^y(es)?$/i.test(answer.trim());
 }

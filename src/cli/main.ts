@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ConfigFlags } from '../config/load.ts';
@@ -6,7 +7,10 @@ import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { invocationOf, say, type Invocation } from './invocation.ts';
 import { translateLegacyFlags } from './legacy-flags.ts';
 
-const VERSION = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+const { version: VERSION, engines } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+  engines: { node: string };
+};
 
 /** Verbs of the public interface that this version does not have yet. */
 const LATER_VERBS = [
@@ -38,6 +42,7 @@ async function run(given: readonly string[]): Promise<ExitCode> {
     });
   }
   try {
+    refuseOldNode();
     const translation = translateLegacyFlags(given);
     if (translation.kind === 'mistake') {
       throw new CommandFailure(EXIT.usage, translation.message);
@@ -53,6 +58,17 @@ async function run(given: readonly string[]): Promise<ExitCode> {
     return exitCode;
   } catch (error) {
     return tell(error);
+  }
+}
+
+/** npm only warns where Node is older than a package wants. */
+function refuseOldNode(): void {
+  const oldest = engines.node.replace('>=', '');
+  if (Number.parseInt(process.versions.node, 10) < Number(oldest)) {
+    throw new CommandFailure(
+      EXIT.usage,
+      `Runward needs Node ${oldest} or newer, and ${process.execPath} is Node ${process.versions.node}: install a newer one.`,
+    );
   }
 }
 

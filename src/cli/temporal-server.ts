@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connectClient } from '../worker/temporal-address.ts';
 import { CommandFailure, EXIT } from './exit.ts';
+import { findTemporalCli } from './temporal-cli.ts';
 
 export interface TemporalServer {
   readonly address: string;
@@ -56,7 +57,7 @@ async function startOnce(options: TemporalServerOptions): Promise<TemporalServer
   const pidFile = join(options.folder, 'temporal.pid');
   await untilPreviousEnded(pidFile);
   const { port, uiPort } = await freePorts(options.port);
-  const command = options.env['RUNWARD_TEMPORAL_CLI'] ?? 'temporal';
+  const command = findTemporalCli(options.env);
   const logFile = join(options.folder, 'temporal.log');
   const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
   await once(log, 'open');

@@ -34,9 +34,9 @@ export interface WorkerSettings {
 /** Runs the workers of this process until `stop` aborts. */
 export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSignal): Promise<void> {
   const { config, temporal, role } = settings;
-  const machine = createMachine(config, process.env);
   const main = role === 'host' ? null : { github: createGitHubOf(config), resolveRunner: runnerResolver(config) };
-  await runParts({ ...settings, main, host: { name: config.host, machine }, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
+  const host = main !== null && !ownsMachines(config) ? null : { name: config.host, machine: createMachine(config, process.env) };
+  await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
 
 export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'workflowBundle'> {
@@ -71,6 +71,11 @@ async function pollQueues(settings: PartsSettings, retentionDays: number | null,
   } finally {
     await connection.close();
   }
+}
+
+/** A worker in a container works on the main queue and owns none: the computers that do run `worker --host`. */
+function ownsMachines({ host, runners }: Config): boolean {
+  return runners.some((target) => target.host === host);
 }
 
 async function prepare({ connectionOptions, namespace }: TemporalAddress, ownedRetentionDays: number | null): Promise<number | null> {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
@@ -14,6 +15,9 @@ const ACTS_AT_ONCE = 8;
 /** After a worker was killed, the server gives its workflows to the next one once this has passed; by default 10 s. */
 const MISSED_AFTER = '3s';
 
+/** Only a package has it (scripts/build-package.ts); a checkout has the workflows' sources in its place. */
+const PREBUILT_WORKFLOWS = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+
 /** A step in the guest is mostly done within this; one that is not goes on there, and its retry waits for it. */
 const SHUTDOWN_GRACE = '20s';
 const SHUTDOWN_FORCE = '40s';
@@ -26,7 +30,7 @@ export interface WorkerParts {
   /** Name of the host whose machines this process looks after, and its machines; `null` for none. */
   readonly host: { readonly name: string; readonly machine: MachinePort } | null;
   readonly sealing: Sealing;
-  /** Prebuilt workflow code; bundled at start where it is missing. */
+  /** Workflow code of the caller's; without it the package's own, and in a checkout what its sources give. */
   readonly workflowBundle?: WorkerOptions['workflowBundle'];
   /** Around each activity, as tracing needs it. */
   readonly activityInterceptors?: NonNullable<WorkerOptions['interceptors']>['activity'];
@@ -103,5 +107,10 @@ export async function runWorkers(workers: readonly Worker[], stop: AbortSignal):
 }
 
 function workflowCode(bundle: WorkerOptions['workflowBundle'] | undefined): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
-  return bundle === undefined ? { workflowsPath: fileURLToPath(new URL('../workflows', import.meta.url)) } : { workflowBundle: bundle };
+  if (bundle !== undefined) {
+    return { workflowBundle: bundle };
+  }
+  return existsSync(PREBUILT_WORKFLOWS)
+    ? { workflowBundle: { codePath: PREBUILT_WORKFLOWS } }
+    : { workflowsPath: fileURLToPath(new URL('../workflows', import.meta.url)) };
 }

@@ -30,7 +30,13 @@ function cleanEnvironment(variables: Readonly<Record<string, string>>): Record<s
 }
 
 export function start(args: readonly string[], variables: Readonly<Record<string, string>>, cwd = tmpdir()): Started {
-  const child = spawn(process.execPath, [MAIN, ...args], { env: cleanEnvironment(variables), cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  return startCommand([process.execPath, MAIN, ...args], variables, cwd);
+}
+
+/** The same for a Runward that is installed somewhere. */
+export function startCommand(command: readonly [string, ...string[]], variables: Readonly<Record<string, string>>, cwd: string): Started {
+  const [file, ...args] = command;
+  const child = spawn(file, args, { env: cleanEnvironment(variables), cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const read = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => (read[name] += text));

@@ -299,6 +299,7 @@ describe('development verbs', () => {
     ['unit', []],
     ['check', ['shellcheck']],
     ['guest', ['temporal']],
+    ['package', ['temporal']],
     ['--yes unit check', ['shellcheck']],
   ])('`test %s` fetches %j', async (groups, tools) => {
     furnish();

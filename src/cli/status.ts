@@ -4,12 +4,13 @@ import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import { valueOrNull } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
-import { findQueue, runnerStatus, statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
+import { findQueue, runnerStatus, statusSentence, type Finding, type RunnerStatus, type Verdict } from '../domain/status.ts';
 import type { RunCounts } from '../github/port.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, styled, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtRunner, reading, type Ports } from './look.ts';
+import { readLoss } from './lost-history.ts';
 import { listOperations, type OperationSummary } from './operations.ts';
 import { chosenRunners } from './runners.ts';
 import { withTemporal } from './temporal.ts';
@@ -112,7 +113,7 @@ async function scopeStatus(
       observedAt: new Date().toISOString(),
       runners: targets.map((target, index) => {
         const seen = runnerStatus(target, looks[index] as Look);
-        return { ...seen, findings: [...seen.findings, ...findQueue(scope, runs)] };
+        return { ...seen, findings: [...seen.findings, ...findQueue(scope, runs), ...findLoss(config.home)] };
       }),
       queue: {
         queued: counts?.queued ?? null,
@@ -133,6 +134,22 @@ async function scopeStatus(
         })) ?? null,
     },
   };
+}
+
+/** A loss that no person has confirmed: a recovery of `up` would be refused. */
+function findLoss(home: string): Finding[] {
+  const loss = readLoss(home);
+  return loss === null
+    ? []
+    : [
+        {
+          code: 'history-lost',
+          severity: 'warning',
+          summary: "`runward up` only watches, since Temporal's database was lost with the histories, locks and budgets",
+          evidence: `${loss.since}: ${loss.why}${loss.aside === null ? '' : `; kept as ${loss.aside}`}`,
+          advice: 'look whether a recovery was cut off on the machine; then stop `runward up` and start it with --yes',
+        },
+      ];
 }
 
 /** 3 only when neither side of any runner could be read; 1 unless all are healthy. */

@@ -1,19 +1,24 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { dirname, join } from 'node:path';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connectClient } from '../worker/temporal-address.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import { findTemporalCli } from './temporal-cli.ts';
+import { say } from './invocation.ts';
+import type { Loss } from './lost-history.ts';
+import { databaseFile, prepareDatabase, recordOpened, type Preparation } from './temporal-database.ts';
 
 export interface TemporalServer {
   readonly address: string;
   readonly uiUrl: string;
   readonly namespace: string;
-  readonly pid: number;
+  readonly port: number;
+  /** What its start found lost. */
+  readonly loss: Loss | null;
   /** Resolves with the exit code once the server has ended, whoever ended it. */
   readonly ended: Promise<number | null>;
   stop(): Promise<void>;
@@ -23,8 +28,11 @@ export interface TemporalServerOptions {
   /** Folder of its database and log; made where it is missing. */
   readonly folder: string;
   readonly namespace: string;
-  /** Tried first; the next free one is taken where somebody has it. */
   readonly port: number;
+  /** Where somebody has the port: take the next free one, as is the default, or fail. */
+  readonly whereTaken?: 'take-next' | 'fail';
+  /** What becomes of a database that is no use; it is set aside by default. */
+  readonly onLoss?: Preparation['onLoss'];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly interrupted: AbortSignal;
 }
@@ -40,32 +48,68 @@ const PORTS_TRIED = 100;
 
 /** Starts Temporal's own server with its data on disk. It ends with this process, also when that is killed. */
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
+  const { folder, onLoss = 'set-aside' } = options;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  await untilPreviousEnded(folder);
+  const version = cliVersion(options);
+  const loss = version === null ? null : prepareDatabase(folder, { version, onLoss, say });
+  const server = await startOnFreePort(options);
+  if (version !== null) {
+    recordOpened(folder, version);
+  }
+  return { ...server, loss };
+}
+
+/** Keeps the ports of a server for it while it is down, until the answer is called; fails where somebody else took one. */
+export async function holdPorts(port: number): Promise<() => Promise<void>> {
+  const held: Server[] = [];
+  const release = async (): Promise<void> => {
+    await Promise.all(held.map((server) => new Promise((closed) => server.close(closed))));
+  };
+  for (const wanted of [port, port + UI_PORT_OFFSET]) {
+    const server = await listenOn(wanted, (socket) => socket.destroy());
+    if (server === null) {
+      await release();
+      throw new CommandFailure(
+        EXIT.unreachable,
+        `Another program took port ${wanted} of 127.0.0.1 while Temporal's server was down: start \`runward up\` again, which takes the next free port. What was running goes on then.`,
+      );
+    }
+    held.push(server);
+  }
+  return release;
+}
+
+export function logFileOf(folder: string): string {
+  return join(folder, 'temporal.log');
+}
+
+type StartedServer = Omit<TemporalServer, 'loss'>;
+
+async function startOnFreePort(options: TemporalServerOptions): Promise<StartedServer> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await startOnce(options);
     } catch (error) {
       // Somebody may have taken the port between the look at it and the start; then the next free one is taken.
-      if (tries === START_TRIES || options.interrupted.aborted || (await isFree(options.port))) {
+      if (tries === START_TRIES || options.whereTaken === 'fail' || options.interrupted.aborted || (await isFree(options.port))) {
         throw error;
       }
     }
   }
 }
 
-async function startOnce(options: TemporalServerOptions): Promise<TemporalServer> {
-  mkdirSync(options.folder, { recursive: true, mode: 0o700 });
-  const pidFile = join(options.folder, 'temporal.pid');
-  await untilPreviousEnded(pidFile);
-  const { port, uiPort } = await freePorts(options.port);
-  const command = findTemporalCli(options.env);
-  const logFile = join(options.folder, 'temporal.log');
+async function startOnce(options: TemporalServerOptions): Promise<StartedServer> {
+  const { port, uiPort } = await freePorts(options);
+  const pidFile = pidFileOf(options.folder);
+  const logFile = logFileOf(options.folder);
   const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
   await once(log, 'open');
   const logged = statSync(logFile).size;
   // In a process group of its own, so that Ctrl-C reaches Runward alone, which ends the server last.
   const child = spawn(
     '/bin/sh',
-    [fileURLToPath(new URL('leash.sh', import.meta.url)), command, ...serverArguments(options, port, uiPort)],
+    [fileURLToPath(new URL('leash.sh', import.meta.url)), findTemporalCli(options.env), ...serverArguments(options, port, uiPort)],
     {
       stdio: ['pipe', log, log],
       detached: true,
@@ -74,27 +118,34 @@ async function startOnce(options: TemporalServerOptions): Promise<TemporalServer
   );
   writeFileSync(pidFile, `${child.pid}\n`);
   const ended = once(child, 'exit').then(([code]) => (typeof code === 'number' ? code : null));
-  const server: TemporalServer = {
+  const server: StartedServer = {
     address: `127.0.0.1:${port}`,
     uiUrl: `http://127.0.0.1:${uiPort}`,
     namespace: options.namespace,
-    pid: child.pid ?? 0,
+    port,
     ended,
     stop: async () => {
       child.stdin.end();
       await ended;
       log.end();
+      await untilPreviousEnded(options.folder);
       rmSync(pidFile, { force: true });
     },
   };
-  await untilReady(server, options, { logFile, logged, command });
+  await untilReady(server, options, { logFile, logged, command: findTemporalCli(options.env) });
   return server;
+}
+
+/** `null` where the command does not run; then its start says what to do. */
+function cliVersion(options: TemporalServerOptions): string | null {
+  const { stdout } = spawnSync(findTemporalCli(options.env), ['--version'], { encoding: 'utf8', env: serverEnvironment(options.env) });
+  return /^temporal version (\S+)/.exec(stdout ?? '')?.[1] ?? null;
 }
 
 function serverArguments({ folder, namespace }: TemporalServerOptions, port: number, uiPort: number): string[] {
   return [
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--ui-port', String(uiPort)],
-    ...['--db-filename', join(folder, 'temporal.db'), '--namespace', namespace, '--log-level', 'warn', '--ui-disable-news-fetch'],
+    ...['--db-filename', databaseFile(folder), '--namespace', namespace, '--log-level', 'warn', '--ui-disable-news-fetch'],
   ];
 }
 
@@ -105,23 +156,30 @@ function serverEnvironment(env: TemporalServerOptions['env']): Record<string, st
   );
 }
 
-/** The server of an owner that was killed needs a moment to end, and two servers on one database mix their data. */
-async function untilPreviousEnded(pidFile: string): Promise<void> {
-  const pid = readPid(pidFile);
-  for (const deadline = Date.now() + END_TIMEOUT_MS; pid !== null && isServerOf(dirname(pidFile), pid); await sleep(100)) {
+/**
+ * The server of an owner that was killed needs a moment to end, as does one whose leash was killed, and two servers on one database mix
+ * their data.
+ */
+async function untilPreviousEnded(folder: string): Promise<void> {
+  const pid = readPid(pidFileOf(folder));
+  for (const deadline = Date.now() + END_TIMEOUT_MS; pid !== null && isServerOf(folder, pid); await sleep(100)) {
     if (Date.now() > deadline) {
       throw new CommandFailure(
         EXIT.unreachable,
-        `The Temporal server of an earlier run (process ${pid}) still has the database: end it, or delete ${pidFile} if that process is another.`,
+        `The Temporal server of an earlier run (process group ${pid}) still has the database: end it, or delete ${pidFileOf(folder)} if that is another program.`,
       );
     }
   }
 }
 
-/** After a reboot the id may be any other process's; the server's command line names its folder. */
-function isServerOf(folder: string, pid: number): boolean {
-  const { stdout } = spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' });
-  return stdout.includes(folder);
+/** Leash and server are one process group. After a reboot its id may be any other's; the server's command line names its folder. */
+function isServerOf(folder: string, group: number): boolean {
+  const { stdout } = spawnSync('ps', ['-A', '-ww', '-o', 'pgid=,args='], { encoding: 'utf8', maxBuffer: 64 * 1_024 * 1_024 });
+  return stdout.split('\n').some((line) => Number.parseInt(line, 10) === group && line.includes(folder));
+}
+
+function pidFileOf(folder: string): string {
+  return join(folder, 'temporal.pid');
 }
 
 function readPid(pidFile: string): number | null {
@@ -139,7 +197,7 @@ interface Start {
   readonly command: string;
 }
 
-async function untilReady(server: TemporalServer, options: TemporalServerOptions, { logFile, logged, command }: Start): Promise<void> {
+async function untilReady(server: StartedServer, options: TemporalServerOptions, { logFile, logged, command }: Start): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT_MS;
   let exited = false;
   void server.ended.then(() => {
@@ -172,7 +230,7 @@ function hasStarted(logFile: string, logged: number): boolean {
   return readFileSync(logFile).subarray(logged).includes('Temporal Server:');
 }
 
-async function answers({ address, namespace }: TemporalServer): Promise<boolean> {
+async function answers({ address, namespace }: StartedServer): Promise<boolean> {
   try {
     const connection = await connectClient({ address, connectTimeout: 1_000 });
     try {
@@ -187,24 +245,30 @@ async function answers({ address, namespace }: TemporalServer): Promise<boolean>
 }
 
 /** The wanted port and its UI port, or the next pair of which both are free. */
-async function freePorts(wanted: number): Promise<{ port: number; uiPort: number }> {
-  for (let port = wanted; port < wanted + PORTS_TRIED; port += 1) {
+async function freePorts({ port: wanted, whereTaken }: TemporalServerOptions): Promise<{ port: number; uiPort: number }> {
+  const last = whereTaken === 'fail' ? wanted : wanted + PORTS_TRIED - 1;
+  for (let port = wanted; port <= last; port += 1) {
     if ((await isFree(port)) && (await isFree(port + UI_PORT_OFFSET))) {
       return { port, uiPort: port + UI_PORT_OFFSET };
     }
   }
-  throw new CommandFailure(EXIT.unreachable, `no free port between ${wanted} and ${wanted + PORTS_TRIED} on 127.0.0.1: end what uses them`);
+  throw new CommandFailure(EXIT.unreachable, `no free port between ${wanted} and ${last} on 127.0.0.1: end what uses them`);
 }
 
 async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
+  const server = await listenOn(port, () => {});
+  server?.close();
+  return server !== null;
+}
+
+/** `null` where somebody else listens there. */
+async function listenOn(port: number, onConnection: (socket: Socket) => void): Promise<Server | null> {
+  const server = createServer(onConnection);
   try {
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
-    return true;
+    return server;
   } catch {
-    return false;
-  } finally {
-    server.close();
+    return null;
   }
 }

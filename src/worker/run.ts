@@ -23,6 +23,8 @@ export interface WorkerSettings {
   readonly temporal: TemporalAddress;
   readonly config: Config;
   readonly role: WorkerRole;
+  /** Why this process only watches, where that is not by configuration. */
+  readonly watchReason?: string;
   /** Days that a server of Runward's own keeps histories; `null` leaves somebody else's server alone. */
   readonly ownedRetentionDays: number | null;
   /** What is printed of the SDK's log. */
@@ -33,8 +35,8 @@ export interface WorkerSettings {
 
 /** Runs the workers of this process until `stop` aborts. */
 export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSignal): Promise<void> {
-  const { config, temporal, role } = settings;
-  const main = role === 'host' ? null : { github: createGitHubOf(config), resolveRunner: runnerResolver(config) };
+  const { config, temporal, role, watchReason } = settings;
+  const main = role === 'host' ? null : { github: createGitHubOf(config), resolveRunner: runnerResolver(config, watchReason) };
   const host = main !== null && !ownsMachines(config) ? null : { name: config.host, machine: createMachine(config, process.env) };
   await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
@@ -97,7 +99,10 @@ export function createGitHubOf({ github: { apiUrl, credentials } }: Config): Git
 }
 
 /** Looks runners up for `resolveRunner`: whatever a person typed, the answer is a target or says what is allowed. */
-function runnerResolver(config: Config): (runner: unknown) => ResolvedRunner | { readonly problem: string } {
+function runnerResolver(
+  config: Config,
+  watchReason: string | undefined,
+): (runner: unknown) => ResolvedRunner | { readonly problem: string } {
   const policy = recoveryPolicy(config);
   return (runner) => {
     if (runner !== undefined && runner !== null && typeof runner !== 'string') {
@@ -106,7 +111,9 @@ function runnerResolver(config: Config): (runner: unknown) => ResolvedRunner | {
       };
     }
     const choice = chooseRunner(config.runners, runner ?? null);
-    return choice.kind === 'chosen' ? { target: choice.target, policy, mode: config.mode } : { problem: choice.message };
+    return choice.kind === 'chosen'
+      ? { target: choice.target, policy, mode: config.mode, ...(watchReason === undefined ? {} : { watchReason }) }
+      : { problem: choice.message };
   };
 }
 

@@ -26,9 +26,17 @@ export function installRuntime(level: LogLevel): void {
 /** A host's queues carry activities only, which the SDK takes for a mistake. */
 const EXPECTED = 'No workflows registered, not polling for workflow tasks';
 
+/** All of some twenty polls say it again and again while Temporal is away. */
+const RETRIED = /^gRPC call \w+ retried \d+ times$/;
+const RETRIED_EVERY_MS = 30_000;
+let retriedToldAt = -Infinity;
+
 function printJson({ level, message, timestampNanos, meta }: LogEntry): void {
-  if (message === EXPECTED) {
+  if (message === EXPECTED || (RETRIED.test(message) && performance.now() - retriedToldAt < RETRIED_EVERY_MS)) {
     return;
+  }
+  if (RETRIED.test(message)) {
+    retriedToldAt = performance.now();
   }
   const time = new Date(Number(timestampNanos / 1_000_000n)).toISOString();
   process.stderr.write(`${JSON.stringify({ time, level, message, ...meta }, plainErrors)}\n`);

@@ -90,6 +90,7 @@ class Recovery {
   readonly #target: RunnerTarget;
   readonly #policy: RecoveryPolicy;
   readonly #mode: ResolvedRunner['mode'];
+  readonly #watchReason: string;
   readonly #trigger: Trigger;
   readonly #board: StepBoard;
   #evidence: readonly string[] = [];
@@ -115,6 +116,7 @@ class Recovery {
     this.#target = resolved.target;
     this.#policy = resolved.policy;
     this.#mode = resolved.mode;
+    this.#watchReason = resolved.watchReason ?? 'mode: watch';
     this.#trigger = startedBy;
     this.#board = board;
     this.#board.name(resolved.target.runner);
@@ -135,7 +137,7 @@ class Recovery {
     const decision = await this.#decide();
     return this.#report(
       isCure(decision)
-        ? new Ended('refused-watching', `${this.#target.runner} needs a recovery, but Runward only watches (mode: watch)`)
+        ? new Ended('refused-watching', `${this.#target.runner} needs a recovery, but Runward only watches (${this.#watchReason})`)
         : this.#refusal(decision),
     );
   }

@@ -1,13 +1,14 @@
-// `up` as one owner of its folder and one process tree.
+// `up` as one owner of its folder and one process tree, also when its server, its database or itself comes to harm.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
-import { folder, variables } from '../kit/one-runner.ts';
-import { run, start } from '../kit/product.ts';
+import { folder, multipass, program, variables } from '../kit/one-runner.ts';
+import { run, start, type Started } from '../kit/product.ts';
+import { processesOf, serverProcesses } from '../kit/server-process.ts';
 
 describe('up', () => {
   test('owns its folder, takes a free port, and ends in order', async () => {
@@ -70,6 +71,153 @@ describe('up', () => {
     expect((await second.ended).exitCode).toBe(0);
   });
 });
+
+// In this file, since an `up` that starts elsewhere may take the port of a server that is down.
+describe('on bad days', () => {
+  test('a server that dies is started again where it was, and the recovery under way goes on', async () => {
+    const home = join(folder, 'dies');
+    const [asked, hold] = [join(folder, 'asked'), join(folder, 'hold')];
+    writeFileSync(hold, '');
+    const slow = multipass('slow', `: >'${asked}'; while [ -e '${hold}' ]; do sleep 0.1; done; echo '{"list":[]}'`);
+    const here = variables({ RUNWARD_HOME: home, MULTIPASS: slow });
+    const up = start(['up'], here);
+    try {
+      await up.says(/looks after 1 runner/);
+      const { address } = serverOf(home);
+      await run(['recover', '--no-wait'], here);
+      await expect.poll(() => existsSync(asked), { timeout: 10_000 }).toBe(true);
+
+      kill(serverProcesses(home)?.server);
+      await up.says(/ended by itself \(exit code 137\): see .*\/dies\/temporal\.log\. It is started again in 0\.5 s/);
+      await up.says(/is back at /);
+      expect(serverOf(home).address).toBe(address);
+      rmSync(hold);
+      await expect.poll(async () => (await run(['history', '--json'], here)).stdout, { timeout: 20_000 }).toContain('"outcome": "failed"');
+      expect((await run(['explain', '--last'], here)).stdout).toContain('failed: there is no machine named assay-bpf-runner');
+
+      const { leash = 0, server } = serverProcesses(home) ?? {};
+      kill(leash);
+      await up.says(/It is started again in 1\.0 s/);
+      await up.says(/is back at [^]*is back at /);
+      expect(processesOf(home).map(({ pid }) => pid)).not.toContain(server);
+
+      kill(serverProcesses(home)?.server);
+      await up.says(/It is started again in 2\.0 s/);
+      up.kill('SIGINT');
+      expect(await up.ended).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(/Stopped\.\n$/) });
+      expect(up.stderr.match(/is back at/g)).toHaveLength(2);
+    } finally {
+      up.kill('SIGKILL');
+    }
+    await expect.poll(() => orphans(home), { timeout: 10_000 }).toEqual([]);
+  });
+
+  test('`up` that is killed while it starts its server again leaves no process behind', async () => {
+    const home = join(folder, 'killed twice');
+    const up = start(['up'], variables({ RUNWARD_HOME: home }));
+    await up.says(/looks after 1 runner/);
+    const first = serverProcesses(home)?.server;
+    kill(first);
+    await expect.poll(() => serverProcesses(home)?.server ?? first, { timeout: 10_000, interval: 10 }).not.toBe(first);
+    up.kill('SIGKILL');
+    await up.ended;
+    expect(up.stderr).not.toContain('is back at');
+    await expect.poll(() => orphans(home), { timeout: 10_000 }).toEqual([]);
+  });
+
+  test('a stranger that takes the port while the server is down is left alone, and said', async () => {
+    const home = join(folder, 'taken');
+    const up = start(['up'], variables({ RUNWARD_HOME: home }));
+    await up.says(/looks after 1 runner/);
+    const port = Number(serverOf(home).address.split(':')[1]);
+    const stranger = createServer((socket) => socket.destroy());
+    try {
+      up.kill('SIGSTOP');
+      kill(serverProcesses(home)?.server);
+      await expect.poll(() => listens(stranger, port), { timeout: 10_000 }).toBe(true);
+      up.kill('SIGCONT');
+      const { exitCode, stderr } = await up.ended;
+      expect(exitCode).toBe(3);
+      expect(stderr).toMatch(new RegExp(`Another program took port ${port} of 127\\.0\\.0\\.1 .*start \`runward up\` again`));
+      expect(stranger.listening).toBe(true);
+    } finally {
+      stranger.close();
+      up.kill('SIGKILL');
+    }
+  });
+
+  test('a damaged database is set aside, and Runward only watches until a person confirms', async () => {
+    const home = join(folder, 'damaged');
+    const stopped = multipass('stopped', `echo '{"list":[{"name":"assay-bpf-runner","state":"Stopped"}]}'`);
+    const here = variables({ RUNWARD_HOME: home, MULTIPASS: stopped });
+    mkdirSync(home);
+    writeFileSync(join(home, 'temporal.db'), 'no database at all');
+
+    const lost =
+      /database was lost on \S+: file is not a database\. It is kept as \S*.*temporal\.db\.damaged-[^]*only watches[^]*`runward up --yes`/;
+    await upOnce(
+      here,
+      async (up) => {
+        expect(up.stderr).toMatch(lost);
+        const recovery = await run(['recover', '--json'], here);
+        expect(recovery.exitCode, recovery.stderr).toBe(1);
+        expect(JSON.parse(recovery.stdout)).toMatchObject({
+          outcome: 'refused-watching',
+          summary: expect.stringMatching(/only watches \(Temporal's database was lost on .* start it with --yes\)/),
+        });
+      },
+      // Given before the loss was told, it confirms nothing.
+      ['--yes'],
+    );
+    const status = await run(['status', '--json'], here);
+    expect(JSON.parse(status.stdout).runners[0].findings).toContainEqual(
+      expect.objectContaining({ code: 'history-lost', advice: expect.stringContaining('--yes') }),
+    );
+
+    const newer = program('temporal-1.99', `[ "$1" != --version ] || { echo temporal version 1.99.0; exit; }; exec "$CLI" "$@"`);
+    const later = { ...here, CLI: process.env['RUNWARD_TEMPORAL_CLI'] ?? '', RUNWARD_TEMPORAL_CLI: newer };
+    await upOnce(later, async (up) => {
+      expect(up.stderr).toMatch(/The Temporal CLI is 1\.99\.0 now, and was 1\..*is kept as .*temporal\.db\.before-1\.99\.0\./);
+      expect(up.stderr).toMatch(lost);
+    });
+    await upOnce(
+      later,
+      async (up) => {
+        expect(up.stderr).toMatch(/^Confirmed: /m);
+        expect(up.stderr).not.toMatch(/was lost on|is kept as/);
+      },
+      ['--yes'],
+    );
+    expect(existsSync(join(home, 'lost-history.json'))).toBe(false);
+    expect(readdirSync(home).filter((name) => name.includes('.damaged-'))).toHaveLength(1);
+  });
+});
+
+/** Runs `up` until it is ready, then `use`, then ends it. */
+async function upOnce(here: Record<string, string>, use: (up: Started) => Promise<void>, flags: readonly string[] = []): Promise<void> {
+  const up = start(['up', ...flags], here);
+  try {
+    await up.says(/looks after 1 runner/);
+    await use(up);
+  } finally {
+    up.kill('SIGTERM');
+  }
+  expect((await up.ended).exitCode, up.stderr).toBe(0);
+}
+
+function kill(pid: number | undefined): void {
+  process.kill(pid ?? Number.NaN, 'SIGKILL');
+}
+
+function orphans(home: string): readonly string[] {
+  return processesOf(home).map(({ args }) => args);
+}
+
+async function listens(server: ReturnType<typeof createServer>, port: number): Promise<boolean> {
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening').catch(() => {});
+  return server.listening;
+}
 
 function serverOf(home: string): { address: string } {
   return JSON.parse(readFileSync(join(home, 'server.json'), 'utf8')) as { address: string };

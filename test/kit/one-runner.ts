@@ -35,7 +35,11 @@ export function variables(replaced: Readonly<Record<string, string>> = {}): Reco
 
 /** A client that answers whatever it is asked by one shell script. */
 export function multipass(name: string, script: string): string {
-  const file = join(folder, `multipass-${name}`);
+  return program(`multipass-${name}`, script);
+}
+
+export function program(name: string, script: string): string {
+  const file = join(folder, name);
   writeFileSync(file, `#!/bin/sh\n${script}\n`);
   chmodSync(file, 0o755);
   return file;

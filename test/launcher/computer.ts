@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +9,8 @@ const root = join(import.meta.dirname, '../..');
 
 /** Commands that every macOS and Linux has; all else on the computer is a stand-in. */
 const SYSTEM_TOOLS = [
-  ...['bash', 'cat', 'chmod', 'cksum', 'cp', 'date', 'grep', 'head', 'ln', 'ls', 'mkdir', 'mv', 'ps', 'readlink', 'rm', 'rmdir'],
-  ...['sed', 'sh', 'sleep', 'tail', 'touch', 'tr'],
+  ...['bash', 'cat', 'chmod', 'cksum', 'cp', 'date', 'grep', 'gzip', 'head', 'ln', 'ls', 'mkdir', 'mv', 'ps', 'readlink', 'rm', 'rmdir'],
+  ...['sed', 'sh', 'sha256sum', 'sleep', 'tail', 'tar', 'touch', 'tr'],
 ];
 
 interface Ended {
@@ -90,6 +91,26 @@ cp '${this.#fetchedNode()}' "$2/node_modules/$package/bin/node"`,
     mkdir -p "$scripts"
     for program in temporal shellcheck; do printf '#!/bin/sh\\n' >"$scripts/$program"; done ;;
 esac`,
+    );
+  }
+
+  /** A curl that "downloads" an archive as Temporal's own is; the checkout is told its digest. `before` is shell script that is run first. */
+  putCurl(before = ''): void {
+    const folder = join(this.folder, 'archived');
+    this.put('temporal', '', folder);
+    writeFileSync(join(folder, 'LICENSE'), '');
+    const archive = join(this.folder, 'archive.tar.gz');
+    spawnSync('tar', ['-czf', archive, '-C', folder, 'LICENSE', 'temporal']);
+    const digest = createHash('sha256').update(readFileSync(archive)).digest('hex');
+    const versions = join(this.checkout, 'scripts/launcher/versions.sh');
+    writeFileSync(versions, readFileSync(versions, 'utf8').replaceAll(/(&arch=\w+) [0-9a-f]{64}$/gm, `$1 ${digest}`));
+    this.put(
+      'curl',
+      `case $1 in --version) exit ;; esac
+record "$@"
+${before}
+while [ "$1" != --output ]; do shift; done
+cp '${archive}' "$2"`,
     );
   }
 
@@ -202,7 +223,7 @@ function nodeStandIn(version: string): string {
 esac`;
 }
 
-function systemPath(tool: string): string {
+export function systemPath(tool: string): string {
   const found = ['/bin', '/usr/bin'].map((folder) => join(folder, tool)).find((file) => existsSync(file));
   if (found === undefined) throw new Error(`${tool} is neither in /bin nor in /usr/bin`);
   return found;

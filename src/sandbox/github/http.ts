@@ -3,13 +3,26 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { refuse, refuseByStatus } from './answer.ts';
+import { pageForPeople, refuse, refuseByLimit, refuseByStatus } from './answer.ts';
 import type { Answer } from './answer.ts';
-import { API_VERSIONS, answerRest, rateOf } from './rest.ts';
+import { API_VERSIONS, answerRest, limitOf, rateOf } from './rest.ts';
 import { answerService } from './service.ts';
 import type { ApiToken, World } from './world.ts';
 
-/** Requests that match are delayed, and answered by `status` where one is given. */
+/** What can go wrong besides a status. */
+export type Fault =
+  /** A page for people where JSON is expected: of a proxy with 200, GitHub's unicorn with 5xx. */
+  | { readonly kind: 'page'; readonly status: 200 | 502 | 503 | 504 }
+  /** What was asked for is done, and its answer is cut in the middle, or lost with the connection. */
+  | { readonly kind: 'cut' | 'lost' }
+  /** The requests of the hour are used up: all of the token's are refused until the reset. */
+  | { readonly kind: 'primary-limit'; readonly resetMs: number; readonly status?: 403 | 429 }
+  /** All of the token's requests are refused for a while, with `retry-after` or without. */
+  | { readonly kind: 'secondary-limit'; readonly lastsMs: number; readonly namesEnd: boolean; readonly status?: 403 | 429 }
+  /** The `Date` header alone is off. */
+  | { readonly kind: 'date'; readonly offByMs: number };
+
+/** Requests that match are delayed, and answered by `status` or spoilt by `fault` where one is given. */
 export interface Misbehaviour {
   readonly match?: {
     readonly method?: string;
@@ -20,12 +33,16 @@ export interface Misbehaviour {
   readonly headers?: Readonly<Record<string, string>>;
   /** JSON instead of GitHub's usual body for this status. */
   readonly body?: unknown;
+  readonly fault?: Fault;
   readonly delayMs?: number;
+  /** How many requests that match are answered as ever before. Default: none. */
+  readonly after?: number;
   /** How many requests meet it. Default: all. */
   readonly times?: number;
 }
 
 export interface BadDay extends Misbehaviour {
+  toSpare: number;
   left: number;
 }
 
@@ -86,28 +103,67 @@ async function receive(world: World, request: IncomingMessage, gone: AbortSignal
   };
 }
 
-async function decide({ world, pollMs, badDays }: Site, received: Received): Promise<Answer> {
-  const { method, path, url, prefix, headers, credentials, token, body } = received;
+async function decide(site: Site, received: Received): Promise<Answer> {
+  const { headers } = received;
   if (headers['user-agent'] === undefined) {
     return {
       status: 403,
       text: 'Request forbidden by administrative rules. Please make sure your request has a User-Agent header.\n',
     };
   }
-  const badDay = badDays.find(({ left, match }) => left > 0 && matches(match, method, path));
-  if (badDay) badDay.left -= 1;
+  const badDay = meet(site.badDays, received);
   if (badDay?.delayMs !== undefined) await sleep(badDay.delayMs, undefined, { signal: received.gone });
   if (badDay?.status !== undefined) return misbehaved(badDay, badDay.status);
+  return badDay?.fault === undefined ? answerAsEver(site, received) : spoil(badDay.fault, site, received);
+}
+
+/** The bad day that a request meets. */
+function meet(badDays: readonly BadDay[], { method, path }: Received): BadDay | undefined {
+  for (const badDay of badDays.filter(({ left, match }) => left > 0 && matches(match, method, path))) {
+    if (badDay.toSpare === 0) {
+      badDay.left -= 1;
+      return badDay;
+    }
+    badDay.toSpare -= 1;
+  }
+  return undefined;
+}
+
+async function spoil(fault: Fault, site: Site, received: Received): Promise<Answer> {
+  const { world } = site;
+  switch (fault.kind) {
+    case 'page':
+      return pageForPeople(fault.status);
+    case 'cut':
+    case 'lost':
+      return { ...(await answerAsEver(site, received)), arrives: fault.kind };
+    case 'primary-limit':
+    case 'secondary-limit': {
+      const isPrimary = fault.kind === 'primary-limit';
+      const limit = {
+        kind: isPrimary ? ('primary' as const) : ('secondary' as const),
+        status: fault.status ?? 403,
+        until: world.now() + (isPrimary ? fault.resetMs : fault.lastsMs),
+        namesEnd: isPrimary || fault.namesEnd,
+      };
+      if (received.token !== null) received.token.limited = limit;
+      return refuseByLimit(limit, world.now());
+    }
+    case 'date': {
+      const answer = await answerAsEver(site, received);
+      return { ...answer, headers: { ...answer.headers, Date: new Date(world.now() + fault.offByMs).toUTCString() } };
+    }
+  }
+}
+
+async function answerAsEver({ world, pollMs }: Site, received: Received): Promise<Answer> {
+  const { method, path, url, prefix, headers, credentials, token, body } = received;
   if (body === undefined) return refuse(400, 'Problems parsing JSON');
 
   const serviced = await answerService(world, received, pollMs);
   if (serviced) return serviced;
-  if (token !== null && path !== '/rate_limit' && rateOf(world, token).remaining === 0) {
-    return refuse(
-      403,
-      'API rate limit exceeded for user ID 1. If you reach out to GitHub Support for help, please include the request ID.',
-    );
-  }
+  const limit = token === null || path === '/rate_limit' ? null : limitOf(world, token);
+  if (limit) return refuseByLimit(limit, world.now());
   const apiVersion = String(headers['x-github-api-version'] ?? API_VERSIONS[0]);
   const rest = {
     method,
@@ -138,6 +194,10 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
   if (token !== null && !unchanged && path !== '/rate_limit') world.countRequest(token);
   const rate = rateOf(world, token);
   const status = unchanged ? 304 : answer.status;
+  if (answer.arrives === 'lost') {
+    response.socket?.resetAndDestroy();
+    return status;
+  }
   response.writeHead(status, {
     Server: 'github.com',
     Date: new Date(world.now()).toUTCString(),
@@ -155,7 +215,9 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
     ...(content.type === null || unchanged ? {} : { 'Content-Type': content.type }),
     ...answer.headers,
   });
-  response.end(unchanged || status === 204 ? undefined : content.text);
+  const text = unchanged || status === 204 ? '' : content.text;
+  if (answer.arrives === 'cut') response.write(text.slice(0, text.length / 2), () => response.destroy());
+  else response.end(text);
   return status;
 }
 

@@ -2,9 +2,11 @@
 
 import { createServer } from 'node:http';
 import { answerHttp } from './http.ts';
-import type { BadDay, Misbehaviour } from './http.ts';
+import type { BadDay, Fault, Misbehaviour } from './http.ts';
 import { World } from './world.ts';
 import type { JobResult, Permissions, Runner, Scope } from './world.ts';
+
+export type { Fault, Misbehaviour };
 
 export interface GitHubOptions {
   /** 0, the default, takes a free one. */
@@ -57,7 +59,7 @@ export interface LoggedRequest {
   readonly method: string;
   /** With prefix and query. */
   readonly path: string;
-  /** `null` where the client had gone before it was answered. */
+  /** `null` where the client had gone before it was answered. A status may be sent and not arrive. */
   readonly status: number | null;
 }
 
@@ -71,6 +73,10 @@ export interface SandboxGitHub {
   readonly requests: readonly LoggedRequest[];
   /** GitHub's clock minus this computer's, milliseconds; may be changed. */
   clockOffsetMs: number;
+  /** How long a runner that has connected is still shown offline, milliseconds; 0 unless changed. */
+  onlineLagMs: number;
+  /** Whether lists of runners take no notice of `name`, as those of older servers; not unless changed. */
+  ignoresNames: boolean;
   addRepository(name: string): void;
   addOrganization(name: string): void;
   renameRepository(from: string, to: string): void;
@@ -151,6 +157,18 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     set clockOffsetMs(offset) {
       world.clockOffsetMs = offset;
     },
+    get onlineLagMs() {
+      return world.onlineLagMs;
+    },
+    set onlineLagMs(lag) {
+      world.onlineLagMs = lag;
+    },
+    get ignoresNames() {
+      return world.ignoresNames;
+    },
+    set ignoresNames(ignores) {
+      world.ignoresNames = ignores;
+    },
     addRepository: (name) => void world.addScope('repository', name),
     addOrganization: (name) => void world.addScope('organization', name),
     renameRepository: (from, to) => world.renameScope(scopeOf(from), to),
@@ -190,7 +208,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     },
     setRuns: (repository, counts) => world.setRuns(scopeOf(repository), counts),
     misbehave(what) {
-      const badDay: BadDay = { ...what, left: what.times ?? Infinity };
+      const badDay: BadDay = { ...what, toSpare: what.after ?? 0, left: what.times ?? Infinity };
       badDays.push(badDay);
       return () => {
         badDay.left = 0;

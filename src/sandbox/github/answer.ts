@@ -7,9 +7,22 @@ export interface Answer {
   readonly body?: unknown;
   readonly html?: string;
   readonly text?: string;
-  /** What is left of it on the way: `cut` in the middle, or `lost` with its connection. Whole by default. */
-  readonly arrives?: 'cut' | 'lost';
+  /** What spoils it. */
+  readonly fault?: Fault['kind'];
 }
+
+/** What can go wrong besides a status. */
+export type Fault =
+  /** A page for people where JSON is expected: of a proxy with 200, GitHub's unicorn with 5xx. */
+  | { readonly kind: 'page'; readonly status: 200 | 502 | 503 | 504 }
+  /** What was asked for is done, and its answer is cut in the middle, or lost with the connection. */
+  | { readonly kind: 'cut' | 'lost' }
+  /** The requests of the hour are used up: all of the token's are refused until the reset. */
+  | { readonly kind: 'primary-limit'; readonly resetMs: number; readonly status?: 403 | 429 }
+  /** All of the token's requests are refused for a while, with `retry-after` or without. */
+  | { readonly kind: 'secondary-limit'; readonly lastsMs: number; readonly namesEnd: boolean; readonly status?: 403 | 429 }
+  /** The `Date` header alone is off. */
+  | { readonly kind: 'date'; readonly offByMs: number };
 
 /** A rate limit that is reached. */
 export interface Limit {

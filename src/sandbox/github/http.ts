@@ -4,45 +4,34 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pageForPeople, refuse, refuseByLimit, refuseByStatus } from './answer.ts';
-import type { Answer } from './answer.ts';
+import type { Answer, Fault } from './answer.ts';
 import { API_VERSIONS, answerRest, limitOf, rateOf } from './rest.ts';
 import { answerService } from './service.ts';
 import type { ApiToken, World } from './world.ts';
 
-/** What can go wrong besides a status. */
-export type Fault =
-  /** A page for people where JSON is expected: of a proxy with 200, GitHub's unicorn with 5xx. */
-  | { readonly kind: 'page'; readonly status: 200 | 502 | 503 | 504 }
-  /** What was asked for is done, and its answer is cut in the middle, or lost with the connection. */
-  | { readonly kind: 'cut' | 'lost' }
-  /** The requests of the hour are used up: all of the token's are refused until the reset. */
-  | { readonly kind: 'primary-limit'; readonly resetMs: number; readonly status?: 403 | 429 }
-  /** All of the token's requests are refused for a while, with `retry-after` or without. */
-  | { readonly kind: 'secondary-limit'; readonly lastsMs: number; readonly namesEnd: boolean; readonly status?: 403 | 429 }
-  /** The `Date` header alone is off. */
-  | { readonly kind: 'date'; readonly offByMs: number };
+export interface Match {
+  readonly method?: string;
+  /** Text that the path (without `/api/v3` and query) contains, or a pattern for it. */
+  readonly path?: string | RegExp;
+}
 
 /** Requests that match are delayed, and answered by `status` or spoilt by `fault` where one is given. */
 export interface Misbehaviour {
-  readonly match?: {
-    readonly method?: string;
-    /** Text that the path (without `/api/v3` and query) contains, or a pattern for it. */
-    readonly path?: string | RegExp;
-  };
+  readonly match?: Match;
+  /** Begins only after a request that matches this. */
+  readonly from?: Match;
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** JSON instead of GitHub's usual body for this status. */
   readonly body?: unknown;
   readonly fault?: Fault;
   readonly delayMs?: number;
-  /** How many requests that match are answered as ever before. Default: none. */
-  readonly after?: number;
   /** How many requests meet it. Default: all. */
   readonly times?: number;
 }
 
 export interface BadDay extends Misbehaviour {
-  toSpare: number;
+  hasBegun: boolean;
   left: number;
 }
 
@@ -69,18 +58,27 @@ interface Received {
   readonly gone: AbortSignal;
 }
 
-/** Answers one request. Resolves to the status sent, or `null` where the client had gone before. */
-export async function answerHttp(site: Site, request: IncomingMessage, response: ServerResponse): Promise<number | null> {
+/** How a request was answered. */
+export interface Answered {
+  /** `null` where the client had gone before. A status may be sent and not arrive. */
+  readonly status: number | null;
+  readonly fault?: Fault['kind'];
+}
+
+/** Answers one request. */
+export async function answerHttp(site: Site, request: IncomingMessage, response: ServerResponse): Promise<Answered> {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   try {
     const received = await receive(site.world, request, gone.signal);
     const answer = await decide(site, received);
-    return gone.signal.aborted ? null : send(site.world, received, answer, response);
+    if (gone.signal.aborted) return { status: null };
+    const status = send(site.world, received, answer, response);
+    return answer.fault === undefined ? { status } : { status, fault: answer.fault };
   } catch {
-    if (gone.signal.aborted) return null;
+    if (gone.signal.aborted) return { status: null };
     response.writeHead(500).end();
-    return 500;
+    return { status: 500 };
   }
 }
 
@@ -114,19 +112,16 @@ async function decide(site: Site, received: Received): Promise<Answer> {
   const badDay = meet(site.badDays, received);
   if (badDay?.delayMs !== undefined) await sleep(badDay.delayMs, undefined, { signal: received.gone });
   if (badDay?.status !== undefined) return misbehaved(badDay, badDay.status);
-  return badDay?.fault === undefined ? answerAsEver(site, received) : spoil(badDay.fault, site, received);
+  if (badDay?.fault === undefined) return answerAsEver(site, received);
+  return { ...(await spoil(badDay.fault, site, received)), fault: badDay.fault.kind };
 }
 
 /** The bad day that a request meets. */
 function meet(badDays: readonly BadDay[], { method, path }: Received): BadDay | undefined {
-  for (const badDay of badDays.filter(({ left, match }) => left > 0 && matches(match, method, path))) {
-    if (badDay.toSpare === 0) {
-      badDay.left -= 1;
-      return badDay;
-    }
-    badDay.toSpare -= 1;
-  }
-  return undefined;
+  const met = badDays.find(({ hasBegun, left, match }) => hasBegun && left > 0 && matches(match, method, path));
+  if (met) met.left -= 1;
+  for (const badDay of badDays) badDay.hasBegun ||= matches(badDay.from, method, path);
+  return met;
 }
 
 async function spoil(fault: Fault, site: Site, received: Received): Promise<Answer> {
@@ -136,7 +131,7 @@ async function spoil(fault: Fault, site: Site, received: Received): Promise<Answ
       return pageForPeople(fault.status);
     case 'cut':
     case 'lost':
-      return { ...(await answerAsEver(site, received)), arrives: fault.kind };
+      return answerAsEver(site, received);
     case 'primary-limit':
     case 'secondary-limit': {
       const isPrimary = fault.kind === 'primary-limit';
@@ -177,7 +172,7 @@ async function answerAsEver({ world, pollMs }: Site, received: Received): Promis
   return { ...answer, headers: { 'X-GitHub-Api-Version-Selected': apiVersion, ...answer.headers } };
 }
 
-function matches(match: Misbehaviour['match'], method: string, path: string): boolean {
+function matches(match: Match | undefined, method: string, path: string): boolean {
   if (match?.method !== undefined && match.method !== method) return false;
   if (match?.path === undefined) return true;
   return typeof match.path === 'string' ? path.includes(match.path) : match.path.test(path);
@@ -194,7 +189,7 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
   if (token !== null && !unchanged && path !== '/rate_limit') world.countRequest(token);
   const rate = rateOf(world, token);
   const status = unchanged ? 304 : answer.status;
-  if (answer.arrives === 'lost') {
+  if (answer.fault === 'lost') {
     response.socket?.resetAndDestroy();
     return status;
   }
@@ -216,7 +211,7 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
     ...answer.headers,
   });
   const text = unchanged || status === 204 ? '' : content.text;
-  if (answer.arrives === 'cut') response.write(text.slice(0, text.length / 2), () => response.destroy());
+  if (answer.fault === 'cut') response.write(text.slice(0, text.length / 2), () => response.destroy());
   else response.end(text);
   return status;
 }

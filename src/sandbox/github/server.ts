@@ -2,11 +2,12 @@
 
 import { createServer } from 'node:http';
 import { answerHttp } from './http.ts';
-import type { BadDay, Fault, Misbehaviour } from './http.ts';
+import type { Fault } from './answer.ts';
+import type { Answered, BadDay, Match, Misbehaviour } from './http.ts';
 import { World } from './world.ts';
 import type { JobResult, Permissions, Runner, Scope } from './world.ts';
 
-export type { Fault, Misbehaviour };
+export type { Fault, Match, Misbehaviour };
 
 export interface GitHubOptions {
   /** 0, the default, takes a free one. */
@@ -55,12 +56,10 @@ export interface ShownRunner {
 }
 
 /** Holds no token: those travel in headers and bodies. */
-export interface LoggedRequest {
+export interface LoggedRequest extends Answered {
   readonly method: string;
   /** With prefix and query. */
   readonly path: string;
-  /** `null` where the client had gone before it was answered. A status may be sent and not arrive. */
-  readonly status: number | null;
 }
 
 export interface SandboxGitHub {
@@ -129,8 +128,8 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
   const requests: LoggedRequest[] = [];
 
   const server = createServer((request, response) => {
-    void answerHttp({ world, pollMs, badDays }, request, response).then((status) => {
-      requests.push({ method: request.method ?? '', path: request.url ?? '', status });
+    void answerHttp({ world, pollMs, badDays }, request, response).then((answered) => {
+      requests.push({ method: request.method ?? '', path: request.url ?? '', ...answered });
     });
   });
   const port = await listen(server, wantedPort);
@@ -208,7 +207,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     },
     setRuns: (repository, counts) => world.setRuns(scopeOf(repository), counts),
     misbehave(what) {
-      const badDay: BadDay = { ...what, toSpare: what.after ?? 0, left: what.times ?? Infinity };
+      const badDay: BadDay = { ...what, hasBegun: what.from === undefined, left: what.times ?? Infinity };
       badDays.push(badDay);
       return () => {
         badDay.left = 0;

@@ -83,6 +83,11 @@ export class SandboxMachine implements MachinePort {
     return this.#machines[target.machine]?.runners[target.directory] !== undefined;
   }
 
+  /** Whether a recovery has left files set aside. */
+  isAside(target: RunnerTarget): boolean {
+    return this.#find(target).runner.aside !== null;
+  }
+
   /** Adds a runner to its machine, which is made and runs. With a registration it is configured and its service runs. */
   async install(target: RunnerTarget, registration: { readonly id: number; readonly credential: string } | null): Promise<void> {
     const machine = (this.#machines[target.machine] ??= newMachine());

@@ -197,11 +197,13 @@ describe('a fault', () => {
     expect(Date.parse(headers.get('date') ?? '') - Date.now()).toBeGreaterThan(7_190_000);
   });
 
-  test('begins after so many requests that it matches', async () => {
-    github.misbehave({ match: { path: '/versions' }, fault: { kind: 'page', status: 502 }, after: 2, times: 1 });
+  test('begins after another request, and is in the log', async () => {
+    const before = github.requests.length;
+    github.misbehave({ from: { path: '/versions' }, fault: { kind: 'page', status: 502 }, times: 1 });
     const statuses: number[] = [];
-    for (const path of ['/versions', '/', '/versions', '/versions', '/versions']) statuses.push((await ask(github, `GET ${path}`)).status);
-    expect(statuses).toEqual([200, 200, 200, 502, 200]);
+    for (const path of ['/rate_limit', '/versions', '/rate_limit', '/versions']) statuses.push((await ask(github, `GET ${path}`)).status);
+    expect(statuses).toEqual([200, 200, 502, 200]);
+    expect(github.requests.slice(before).map(({ fault }) => fault)).toEqual([undefined, undefined, 'page', undefined]);
   });
 });
 

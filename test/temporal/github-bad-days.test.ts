@@ -147,12 +147,12 @@ describe.concurrent('a token', () => {
     await inWorld({ host: 'loft', pace: 0.5 }, async (world) => {
       let host = await startHost('loft');
       await breakRunner(world, 'service');
-      world.github.misbehave({ match: EXCHANGE, delayMs: 1_000, times: 1 });
       const handle = await world.recover();
-      await world.until(async () => isRunning(await handle.query<Progress>('progress'), 'reconfigure'), 'config.sh runs');
-      await host.stop();
+      await world.until(() => world.github.registrationTokens().length === 1, 'there is a token');
       world.github.clockOffsetMs = 65 * 60_000;
       await world.machine.setClock(world.target.machine, 65 * 60_000);
+      await world.until(async () => isRunning(await handle.query<Progress>('progress'), 'reconfigure'), 'config.sh runs');
+      await host.stop();
       host = await startHost('loft');
       const report = await handle.result();
       await host.stop();

@@ -24,6 +24,7 @@ export default defineConfig({
       {
         test: {
           name: 'temporal',
+          maxConcurrency: 8,
           include: TEMPORAL,
           globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
           testTimeout: 60_000,

@@ -34,6 +34,7 @@ export function invalidInput(message: string): ApplicationFailure {
 
 /** Runs one call of an adapter: a long limit becomes a value, every other error a failure of a known type. */
 export async function withGitHubFailures<T>(call: () => Promise<T>): Promise<T | Limited> {
+  const begun = Date.now();
   try {
     return await call();
   } catch (error) {
@@ -44,11 +45,17 @@ export async function withGitHubFailures<T>(call: () => Promise<T>): Promise<T |
       throw failure(error, { nonRetryable: error.kind === 'rejected' });
     }
     const waitMs = error.retryAt === null ? SHORT_WAIT_MS : error.retryAt - Date.now();
-    if (waitMs >= SHORT_WAIT_MS) {
+    if (waitMs >= SHORT_WAIT_MS || waitMs >= retryableForMs(begun)) {
       return { kind: 'limited', waitMs, why: error.message };
     }
     throw failure(error, { nextRetryDelay: Math.max(waitMs, 1_000), category: ApplicationFailureCategory.BENIGN });
   }
+}
+
+/** How long Temporal goes on to retry this activity. `begun`: when this attempt began, by the own clock. */
+function retryableForMs(begun: number): number {
+  const { scheduleToCloseTimeoutMs, scheduledTimestampMs, currentAttemptScheduledTimestampMs } = activityInfo();
+  return scheduleToCloseTimeoutMs - (currentAttemptScheduledTimestampMs - scheduledTimestampMs) - (Date.now() - begun);
 }
 
 export async function withMachineFailures<T>(call: () => Promise<T>): Promise<T> {

@@ -6,6 +6,7 @@ import type { RunnerTarget } from '../domain/runner.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { MachinePort } from '../machine/port.ts';
 import { createGitHubOf, createMachine } from '../worker/run.ts';
+import { say } from './invocation.ts';
 import { messageOf } from './temporal.ts';
 
 /** A look from the command line gives up on a side after this. */
@@ -17,7 +18,7 @@ export interface Ports {
 }
 
 export function createPorts(config: Config, environment: NodeJS.ProcessEnv): Ports {
-  return { github: createGitHubOf(config), machine: createMachine(config, environment) };
+  return { github: createGitHubOf(config, (message) => say(`warning: ${message}`)), machine: createMachine(config, environment) };
 }
 
 /** Reads both sides in parallel; what can't be read is unknown, with the reason. */

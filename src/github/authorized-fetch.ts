@@ -1,5 +1,6 @@
-// The one file of this room where a token is revealed: into the Authorization header, just before a request leaves.
+// The one file of this room where a token is revealed: into the Authorization header, just before a request leaves, and into a hash.
 
+import { createHash } from 'node:crypto';
 import type { Secret } from '../domain/secret.ts';
 
 type Fetch = typeof globalThis.fetch;
@@ -14,6 +15,11 @@ const TOKEN = /^[\x21-\x7e]+$/;
 /** Whether the text can be a token at all. */
 export function isUsableToken(token: Secret): boolean {
   return TOKEN.test(token.reveal());
+}
+
+/** Tells tokens apart, and nothing else about them. */
+export function fingerprintOf(token: Secret): string {
+  return createHash('sha256').update('runward token fingerprint').update(token.reveal()).digest('hex');
 }
 
 /**

@@ -3,10 +3,11 @@
 import { Octokit } from '@octokit/rest';
 import type { z } from 'zod';
 import type { Secret } from '../domain/secret.ts';
-import { createAuthorizedFetch, isUsableToken } from './authorized-fetch.ts';
+import { createAuthorizedFetch, fingerprintOf, isUsableToken } from './authorized-fetch.ts';
+import { createGate, type Gate } from './gate.ts';
 import { GitHubError } from './port.ts';
 import type { Dated } from './port.ts';
-import { githubTimeOf, sortFailure, sortRefusal } from './refusals.ts';
+import { githubTimeOf, reasonOf, sortFailure, sortRefusal, stillLimited } from './refusals.ts';
 import type { Asked, Refusal } from './refusals.ts';
 
 /** Gives the token for the next request. `renew`: GitHub refused the last one, so a stored one is not good enough. */
@@ -19,7 +20,11 @@ export interface ClientOptions {
   /** Default `runward`. */
   readonly userAgent?: string;
   readonly fetch?: typeof globalThis.fetch;
-  /** Limit of each request. Default 15,000: GitHub itself cuts off a request after 10 s. */
+  /** Default: one of its own, in memory. */
+  readonly gate?: Gate;
+  /** Whose limits the requests count against. Default: the token's. */
+  readonly account?: string;
+  /** Limit of each request, the answer's body included. Default 15,000: GitHub itself cuts off a request after 10 s. */
   readonly timeoutMs?: number;
 }
 
@@ -51,6 +56,7 @@ const SILENT = { debug: doNothing, info: doNothing, warn: doNothing, error: doNo
 export function createClient(options: ClientOptions): Client {
   const { token: tokenSource, userAgent = 'runward', fetch = globalThis.fetch, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
+  const { gate = createGate({ folder: null, warn: doNothing }) } = options;
   const octokit = new Octokit({ baseUrl, userAgent, log: SILENT });
   let renew = false;
 
@@ -67,11 +73,14 @@ export function createClient(options: ClientOptions): Client {
           `${asked.what} was not sent: the GitHub token is empty or holds blanks or line breaks; give a clean one`,
         );
       }
+      const account = `${baseUrl} ${options.account ?? fingerprintOf(token)}`;
+      const closedUntil = gate.closedUntil(account);
+      if (closedUntil !== null) throw stillLimited(asked, closedUntil);
       const deadline = AbortSignal.timeout(timeoutMs);
       const unanswered = (failure: unknown): GitHubError =>
         sortFailure(asked, deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : failure);
       const request = {
-        fetch: createAuthorizedFetch(fetch, new URL(baseUrl).origin, token),
+        fetch: wholly(createAuthorizedFetch(fetch, new URL(baseUrl).origin, token)),
         signal: AbortSignal.any([signal, deadline]),
         log: SILENT,
       };
@@ -79,19 +88,37 @@ export function createClient(options: ClientOptions): Client {
         const response = await octokit.request(route, { ...parameters, headers: { 'x-github-api-version': API_VERSION }, request });
         const value = answer.safeParse(response.data);
         if (value.success) {
+          gate.answered(account);
           const { date, link } = response.headers;
           return { value: value.data, githubTime: githubTimeOf(date, Date.now()), nextPage: nextPageOf(link) };
         }
       } catch (error) {
         signal.throwIfAborted();
         if (!isRefusal(error)) throw unanswered(error);
-        const refused = sortRefusal(asked, error.response, Date.now());
+        const refused = sortRefusal(asked, error.response, Date.now(), gate.unnamedWaitMs(account));
+        if (refused.retryAt !== null) gate.close(account, refused.retryAt);
+        else if (refused.kind === 'rejected') gate.answered(account);
         renew = refused.kind === 'rejected' && (refused.status === 401 || refused.status === 403);
         throw refused;
       }
       signal.throwIfAborted();
       throw unanswered(`the answer is not the JSON that GitHub sends; is ${baseUrl} the address of its REST API?`);
     },
+  };
+}
+
+/** Reads each answer to its end: Octokit takes one that breaks off for a whole one. */
+function wholly(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
+  return async (input, init) => {
+    const response = await fetch(input, init);
+    const { status, statusText, headers } = response;
+    let body: ArrayBuffer;
+    try {
+      body = await response.arrayBuffer();
+    } catch (error) {
+      throw new Error(`the connection broke off in the middle of the answer (${reasonOf(error)})`);
+    }
+    return new Response(body.byteLength === 0 ? null : body, { status, statusText, headers });
   };
 }
 

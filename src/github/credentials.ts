@@ -44,6 +44,11 @@ export function createTokenSource(credentials: Credentials, http: Omit<ClientOpt
   }
 }
 
+/** Whose limits requests with these credentials count against; `undefined`: those of the token itself. */
+export function accountOf(credentials: Credentials): string | undefined {
+  return credentials.kind === 'app' ? `app ${credentials.appId} installation ${credentials.installationId}` : undefined;
+}
+
 interface Lease {
   readonly token: Secret;
   /** Own clock, epoch milliseconds. */

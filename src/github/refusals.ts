@@ -21,10 +21,16 @@ export interface Refusal {
 }
 
 /**
- * Least wait after a secondary limit that names no time.
+ * Least wait after a secondary limit that names no end; GitHub asks for longer ones from time to time.
  * https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
  */
-const SECONDARY_WAIT_MS = 60_000;
+export const UNNAMED_LIMIT_MS = 60_000;
+
+/**
+ * No limit is waited for any longer, whatever clocks and headers say: the same page counts primary limits by the hour, and five
+ * minutes are a reserve. Afterwards one request finds out.
+ */
+export const LONGEST_LIMIT_MS = 65 * 60_000;
 
 /** GitHub's own names for its permissions, as its settings page shows them. */
 const PERMISSION_NAMES: Readonly<Record<string, string>> = {
@@ -44,15 +50,19 @@ export function sortFailure({ what }: Asked, failure: unknown): GitHubError {
   return new GitHubError('unavailable', `GitHub could not be asked for ${what}: ${reasonOf(failure)}`, { cause: failure });
 }
 
-/** @param now own clock, epoch milliseconds */
-export function sortRefusal(asked: Asked, refusal: Refusal, now: number): GitHubError {
+/**
+ * @param now own clock, epoch milliseconds
+ * @param unnamedWaitMs how long a limit lasts that names no end
+ */
+export function sortRefusal(asked: Asked, refusal: Refusal, now: number, unnamedWaitMs = UNNAMED_LIMIT_MS): GitHubError {
   const { status } = refusal;
   const said = wordsOf(refusal.data);
   if (status >= 500 || status === 408) {
     return new GitHubError('unavailable', `GitHub failed at ${asked.what} (${status}${said === null ? '' : `: ${said}`})`, { status });
   }
-  const retryAt = limitedUntil(refusal, said ?? '', now);
-  if (retryAt !== null) {
+  const waitMs = limitOf(refusal, said ?? '', now, unnamedWaitMs);
+  if (waitMs !== null) {
+    const retryAt = now + Math.min(waitMs, LONGEST_LIMIT_MS);
     const until = new Date(retryAt).toISOString();
     return new GitHubError('limited', `GitHub's rate limit refused ${asked.what} (${status}): nothing more before ${until}`, {
       status,
@@ -62,16 +72,24 @@ export function sortRefusal(asked: Asked, refusal: Refusal, now: number): GitHub
   return new GitHubError('rejected', `GitHub refused ${asked.what} (${status}): ${adviceOn(asked, refusal, said)}`, { status });
 }
 
-/** Own clock at which the limit ends, or `null` where the refusal is no rate limit. */
-function limitedUntil({ status, headers }: Refusal, said: string, now: number): number | null {
+/** A request that was not sent, since a limit is known to last. */
+export function stillLimited({ what }: Asked, retryAt: number): GitHubError {
+  const until = new Date(retryAt).toISOString();
+  return new GitHubError('limited', `GitHub's rate limit was reached before, so ${what} is not sent before ${until}`, { retryAt });
+}
+
+/** How long the limit lasts, or `null` where the refusal is no rate limit. Milliseconds. */
+function limitOf({ status, headers }: Refusal, said: string, now: number, unnamedWaitMs: number): number | null {
   if (status !== 403 && status !== 429) return null;
   const retryAfter = Number(headers['retry-after']);
-  if (retryAfter > 0) return now + retryAfter * 1000;
-  const reset = Number(headers['x-ratelimit-reset']);
+  if (retryAfter > 0) return retryAfter * 1000;
+  const reset = Number(headers['x-ratelimit-reset']) * 1000;
   if (String(headers['x-ratelimit-remaining']) === '0' && reset > 0) {
-    return Math.max(now, now + reset * 1000 - githubTimeOf(headers['date'], now));
+    const byGitHub = reset - githubTimeOf(headers['date'], now);
+    // A `Date` after the reset is a wrong one, unless the own clock says the same.
+    return byGitHub > 0 ? byGitHub : Math.max(0, reset - now);
   }
-  return status === 429 || /rate limit|abuse detection/i.test(said) ? now + SECONDARY_WAIT_MS : null;
+  return status === 429 || /rate limit|abuse detection/i.test(said) ? unnamedWaitMs : null;
 }
 
 function adviceOn(asked: Asked, { status, headers }: Refusal, said: string | null): string {
@@ -112,7 +130,7 @@ function wordsOf(data: unknown): string | null {
 }
 
 /** The deepest cause: `fetch` itself says only that it failed. */
-function reasonOf(failure: unknown): string {
+export function reasonOf(failure: unknown): string {
   if (!(failure instanceof Error)) return String(failure);
   if (failure.cause instanceof Error) return reasonOf(failure.cause);
   return failure.message || ('code' in failure ? String(failure.code) : failure.name);

@@ -1,10 +1,11 @@
-import { NativeConnection, type LogLevel } from '@temporalio/worker';
+import { NativeConnection, Runtime, type LogLevel } from '@temporalio/worker';
 import { createSealing } from '../activities/sealing.ts';
 import type { ResolvedRunner } from '../activities/contract.ts';
 import type { Config } from '../config/config.ts';
 import { chooseRunner } from '../domain/choose-runner.ts';
 import { createGitHub } from '../github/github.ts';
-import { createTokenSource } from '../github/credentials.ts';
+import { accountOf, createTokenSource } from '../github/credentials.ts';
+import { createGate } from '../github/gate.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { MachinePort } from '../machine/port.ts';
 import { ShellMachine } from '../machine/shell-machine.ts';
@@ -36,7 +37,7 @@ export interface WorkerSettings {
 /** Runs the workers of this process until `stop` aborts. */
 export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSignal): Promise<void> {
   const { config, temporal, role, watchReason } = settings;
-  const main = role === 'host' ? null : { github: createGitHubOf(config), resolveRunner: runnerResolver(config, watchReason) };
+  const main = role === 'host' ? null : { github: createGitHubOf(config, logWarning), resolveRunner: runnerResolver(config, watchReason) };
   const host = main !== null && !ownsMachines(config) ? null : { name: config.host, machine: createMachine(config, process.env) };
   await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
@@ -94,8 +95,15 @@ export function createMachine(config: Config, environment: NodeJS.ProcessEnv): M
   return new ShellMachine(new MultipassTransport({ multipass: config.multipass, environment: definedOnly(environment) }));
 }
 
-export function createGitHubOf({ github: { apiUrl, credentials } }: Config): GitHubPort {
-  return createGitHub({ baseUrl: apiUrl, token: createTokenSource(credentials, { baseUrl: apiUrl }) });
+/** `warn` is told what is wrong with the files in which GitHub's limits are remembered. */
+export function createGitHubOf({ github: { apiUrl, credentials }, home }: Config, warn: (message: string) => void): GitHubPort {
+  const account = accountOf(credentials);
+  const http = { baseUrl: apiUrl, gate: createGate({ folder: home, warn }), ...(account === undefined ? {} : { account }) };
+  return createGitHub({ ...http, token: createTokenSource(credentials, http) });
+}
+
+function logWarning(message: string): void {
+  Runtime.instance().logger.warn(message);
 }
 
 /** Looks runners up for `resolveRunner`: whatever a person typed, the answer is a target or says what is allowed. */

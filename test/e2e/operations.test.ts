@@ -1,9 +1,10 @@
 // Operations started from the command line, with and without what they need.
 
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { describe, expect, inject, test } from 'vitest';
-import { folder, multipass, variables } from '../kit/one-runner.ts';
+import { folder, multipass, SCOPE, variables } from '../kit/one-runner.ts';
 import { run, start } from '../kit/product.ts';
 
 describe('what is needed and missing is said within seconds, with exit code 3', () => {
@@ -48,6 +49,20 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
   const { status } = await new Client({ connection, namespace: 'test-7' }).workflow.getHandle(workflowId).describe();
   await connection.close();
   expect(['RUNNING', 'COMPLETED']).toContain(status.name);
+});
+
+test("a host's worker looks after its machines without any credential of GitHub", async () => {
+  const config = join(folder, 'two-hosts.yaml');
+  writeFileSync(config, `scopes: [{ repo: ${SCOPE}, runners: [{ name: r1, host: attic, labels: [bpf] }] }]\n`);
+  const { GH_TOKEN: token = '', ...shared } = variables({ RUNWARD_CONFIG: config });
+  const withoutToken = { ...shared, TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: 'test-5' };
+  const environment = { ...withoutToken, GH_TOKEN: token };
+  const main = start(['worker'], { ...environment, MULTIPASS: '/nowhere/multipass' });
+  const host = start(['worker', '--host', 'attic'], { ...withoutToken, MULTIPASS: multipass('attic', `echo '{"list":[]}'`) });
+  await Promise.all([main.says(/Worker of host local polls/), host.says(/Worker of host attic polls/)]);
+  expect((await run(['recover', '--json'], environment)).stdout).toContain('there is no machine named r1');
+  for (const worker of [main, host]) worker.kill('SIGTERM');
+  expect((await Promise.all([main.ended, host.ended])).map(({ exitCode }) => exitCode)).toEqual([0, 0]);
 });
 
 test('interrupting a command leaves the operation running and says how to come back', async () => {

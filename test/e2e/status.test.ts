@@ -1,9 +1,9 @@
 // `status` where one side or the other can not be read.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { folder, multipass, SCOPE, variables } from '../kit/one-runner.ts';
+import { folder, github, multipass, SCOPE, variables } from '../kit/one-runner.ts';
 import { run } from '../kit/product.ts';
 
 describe('status reads only', () => {
@@ -40,6 +40,25 @@ describe('status reads only', () => {
       findings: expect.arrayContaining([expect.objectContaining({ code: 'queue-unknown' })]),
     });
     expect(queue.queued).toBeNull();
+  });
+
+  test("GitHub's limit is told, and kept by the next command of the same data folder", async () => {
+    const home = join(folder, 'limited');
+    const token = github.addToken();
+    const limited = variables({ GH_TOKEN: token, RUNWARD_HOME: home, TEMPORAL_ADDRESS: '127.0.0.1:9' });
+    github.misbehave({ fault: { kind: 'primary-limit', resetMs: 50 * 60_000 }, times: 1 });
+    expect((await run(['status', '--json'], limited)).stdout).toMatch(/GitHub's rate limit .*(nothing more|is not sent) before \d{4}-/);
+    const sent = github.requests.length;
+    expect((await run(['status', '--json'], limited)).stdout).toMatch(
+      /GitHub's rate limit was reached before, so GET .* is not sent before/,
+    );
+    expect(github.requests).toHaveLength(sent);
+    const [file = ''] = readdirSync(home).filter((name) => name.startsWith('github-limit'));
+    writeFileSync(join(home, file), 'damaged');
+    expect((await run(['status'], limited)).stderr).toMatch(
+      /warning: .*github-limit-.* cannot be read, so GitHub is asked as if there were no limit/,
+    );
+    expect(github.requests.length).toBeGreaterThan(sent);
   });
 
   test('a plan of a recovery ends like it: 1 where it would refuse, 3 where neither side is readable', async () => {

@@ -7,7 +7,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { Secret } from '../../src/domain/secret.ts';
 import { createClient, type Answer } from '../../src/github/client.ts';
-import { startGitHub } from '../../src/sandbox/github/server.ts';
+import { startGitHub, type Misbehaviour } from '../../src/sandbox/github/server.ts';
 import { failureOf } from './failure-of.ts';
 
 const TOKEN = 'ghp_0123456789abcdefghijklmnopqrstuvwxyz';
@@ -99,6 +99,28 @@ describe('no answer', () => {
     await expect(client.request({ ...CALL, signal: leaving.signal })).rejects.toBe(reason);
     await github.close();
     await expect.poll(() => github.requests).toHaveLength(1);
+  });
+});
+
+describe('a bad day of GitHub', () => {
+  const days: readonly (readonly [Misbehaviour['fault'], string])[] = [
+    [{ kind: 'page', status: 200 }, 'could not be asked for POST %: the answer is not the JSON that GitHub sends; is URL the address'],
+    [{ kind: 'page', status: 502 }, 'failed at POST % (502)'],
+    [{ kind: 'page', status: 503 }, 'failed at POST % (503)'],
+    [{ kind: 'cut' }, 'could not be asked for POST %: the connection broke off in the middle of the answer (other side closed)'],
+    [{ kind: 'lost' }, 'could not be asked for POST %: read ECONNRESET'],
+  ];
+
+  test.each(days)('(%o) is told, to be tried again by whoever asked, and not here', async (fault, message) => {
+    const github = await startGitHub({ repositories: ['o/r'] });
+    github.misbehave({ ...(fault && { fault }) });
+    const client = createClient({ baseUrl: github.url, token: () => new Secret(github.token) });
+    const route = 'POST /repos/o/r/actions/runners/registration-token';
+    const failure = await failureOf(client.request({ ...CALL, route, signal: new AbortController().signal }));
+    await github.close();
+    expect(failure.kind).toBe('unavailable');
+    expect(failure.message).toContain(message.replace('POST %', route).replace('URL', github.url));
+    expect(github.requests).toHaveLength(1);
   });
 });
 

@@ -36,6 +36,9 @@ describe('a rate limit', () => {
     ['with retry-after and requests left', { status: 429, headers: { 'retry-after': '90', 'x-ratelimit-remaining': '4000' } }, 90_000],
     ['that is used up, by the clock of GitHub', { status: 403, headers: usedUp(120, 30) }, 90_000],
     ['that is used up, with a clock two hours ahead', { status: 429, headers: usedUp(7320, 7200) }, 120_000],
+    ['that is used up, by the own clock where the Date is after the end', { status: 403, headers: usedUp(120, 7200) }, 120_000],
+    ['that is used up, for no longer than one can last', { status: 403, headers: usedUp(120, -7200) }, 65 * 60_000],
+    ['with a retry-after of days', { status: 403, headers: { 'retry-after': '999999' } }, 65 * 60_000],
     ['that is over already', { status: 403, headers: usedUp(-5, 0) }, 0],
     [
       'of the second kind, in words alone',
@@ -55,6 +58,11 @@ describe('a rate limit', () => {
     const sorted = sort(refusal);
     expect(sorted).toMatchObject({ kind: 'limited', status: refusal.status, retryAt: NOW + waitMs });
     expect(sorted.message).toContain(new Date(NOW + waitMs).toISOString());
+  });
+
+  test('that names no end lasts as long as the caller says', () => {
+    const sorted = sortRefusal(ASKED, { status: 429, headers: {}, data: undefined }, NOW, 240_000);
+    expect(sorted.retryAt).toBe(NOW + 240_000);
   });
 
   test('is no reason for another status', () => {

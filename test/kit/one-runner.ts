@@ -9,7 +9,7 @@ import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server
 export const SCOPE = 'acme/kernel';
 /** With a blank, as a user's folder may have one. */
 export const folder = mkdtempSync(join(tmpdir(), 'runward commands-'));
-let github: SandboxGitHub;
+export let github: SandboxGitHub;
 
 beforeAll(async () => {
   github = await startGitHub({ repositories: [SCOPE] });

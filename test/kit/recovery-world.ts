@@ -1,6 +1,9 @@
 // A whole make-believe world on a real Temporal server: GitHub, a machine with one runner, and the product's own workers.
 
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
@@ -12,6 +15,7 @@ import { DEFAULT_RECOVERY_POLICY, type RecoveryPolicy } from '../../src/domain/p
 import type { RecoveryReport } from '../../src/domain/report.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
+import { createGate, type Gate } from '../../src/github/gate.ts';
 import { createGitHub } from '../../src/github/github.ts';
 import type { GitHubPort } from '../../src/github/port.ts';
 import type { MachinePort } from '../../src/machine/port.ts';
@@ -23,7 +27,7 @@ import { target as aTarget } from './observations.ts';
 import { namespaceOf, NAMESPACES } from './temporal-setup.ts';
 
 /** The product's policy with the waits of a test. */
-const QUICK_POLICY: RecoveryPolicy = {
+export const QUICK_POLICY: RecoveryPolicy = {
   ...DEFAULT_RECOVERY_POLICY,
   guestAnswersWithinMs: 3_000,
   guestPollMs: 100,
@@ -47,6 +51,8 @@ export interface World {
   readonly machine: SandboxMachine;
   readonly target: RunnerTarget;
   readonly client: Client;
+  /** Ends the workers, of all worlds, and starts others that know nothing but what is in files and in Temporal. */
+  restartWorkers(): Promise<void>;
   /** Starts a recovery under an id of its own. */
   recover(input?: unknown, workflowId?: string): Promise<WorkflowHandle<() => Promise<RecoveryReport>>>;
   /** GitHub's word for the runner. */
@@ -64,7 +70,12 @@ export interface WorldOptions {
   readonly token?: Parameters<SandboxGitHub['addToken']>[0];
   /** Another host than the one whose queues the workers of this file serve. */
   readonly host?: string;
+  /** Default one hour, as at GitHub. */
+  readonly registrationTokenLifetimeMs?: number;
 }
+
+/** A limit of GitHub that names no end lasts a minute at least; here it is two seconds. */
+const UNNAMED_LIMIT_SCALE = 1 / 30;
 
 /** What one world's runner resolves to; the workers of a test file serve all its worlds. */
 interface Resident {
@@ -72,6 +83,8 @@ interface Resident {
   readonly policy: RecoveryPolicy;
   readonly mode: 'act' | 'watch';
   readonly github: GitHubPort;
+  /** What a new process makes of the same credential and data folder. */
+  readonly openGitHub: () => GitHubPort;
   readonly machine: MachinePort;
 }
 
@@ -85,18 +98,20 @@ export interface Crew {
 const SEALING_KEY = randomBytes(SEALING_KEY_BYTES);
 
 const residents = new Map<string, Resident>();
-let crew: Crew | null = null;
+/** Started with the first world. */
+let crew: Promise<Crew> | null = null;
 let worlds = 0;
 
 installRuntime('ERROR');
-afterAll(async () => crew?.stop());
+afterAll(async () => (await crew)?.stop());
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
-  worlds += 1;
-  const { client } = (crew ??= await startCrew());
-  const name = `r${process.pid}-${worlds}`;
-  const scope = `acme/kernel-${worlds}`;
-  const github = await startGitHub({ repositories: [scope], pollMs: 100, offlineAfterMs: 300 });
+  const number = ++worlds;
+  let { client } = await (crew ??= startCrew());
+  const name = `r${process.pid}-${number}`;
+  const scope = `acme/kernel-${number}`;
+  const { registrationTokenLifetimeMs = 3_600_000 } = options;
+  const github = await startGitHub({ repositories: [scope], pollMs: 100, offlineAfterMs: 300, registrationTokenLifetimeMs });
   const machine = new SandboxMachine({
     pace: options.pace ?? 0,
     retryMs: 100,
@@ -111,11 +126,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   });
   await machine.install(target, github.addRunner(scope, { name }));
   const token = new Secret(options.token === undefined ? github.token : github.addToken(options.token));
+  const home = mkdtempSync(join(tmpdir(), 'runward-world-'));
+  const openGitHub = (): GitHubPort => createGitHub({ baseUrl: github.url, token: () => token, gate: quickGate(home) });
   residents.set(name, {
     target,
     policy: { ...QUICK_POLICY, ...options.policy },
     mode: options.mode ?? 'act',
-    github: createGitHub({ baseUrl: github.url, token: () => token }),
+    github: openGitHub(),
+    openGitHub,
     machine,
   });
 
@@ -123,7 +141,12 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     github,
     machine,
     target,
-    client,
+    get client() {
+      return client;
+    },
+    restartWorkers: async () => {
+      ({ client } = await restartCrew());
+    },
     recover: (input = { runner: name }, workflowId = `by-hand-${name}-${Math.random()}`) =>
       client.workflow.start('recoverRunner', { workflowId, taskQueue: MAIN_QUEUE, args: [input] }) as never,
     shown: () => github.runners(scope).find((runner) => runner.name === name)?.status ?? 'unregistered',
@@ -132,10 +155,30 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       residents.delete(name);
       await machine.close();
       await github.close();
+      rmSync(home, { recursive: true });
     },
   };
   await until(() => world.shown() === 'online', 'the runner is online');
   return world;
+}
+
+/** The gate of a process, whose files are as they are in the product. */
+function quickGate(folder: string): Gate {
+  const gate = createGate({
+    folder,
+    warn: (message) => {
+      throw new Error(message);
+    },
+  });
+  return { ...gate, unnamedWaitMs: (account) => gate.unnamedWaitMs(account) * UNNAMED_LIMIT_SCALE };
+}
+
+async function restartCrew(): Promise<Crew> {
+  await (await crew)?.stop();
+  for (const [name, resident] of residents) {
+    residents.set(name, { ...resident, github: resident.openGitHub() });
+  }
+  return (crew = startCrew());
 }
 
 async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {

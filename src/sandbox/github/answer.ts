@@ -7,6 +7,31 @@ export interface Answer {
   readonly body?: unknown;
   readonly html?: string;
   readonly text?: string;
+  /** What spoils it. */
+  readonly fault?: Fault['kind'];
+}
+
+/** What can go wrong besides a status. */
+export type Fault =
+  /** A page for people where JSON is expected: of a proxy with 200, GitHub's unicorn with 5xx. */
+  | { readonly kind: 'page'; readonly status: 200 | 502 | 503 | 504 }
+  /** What was asked for is done, and its answer is cut in the middle, or lost with the connection. */
+  | { readonly kind: 'cut' | 'lost' }
+  /** The requests of the hour are used up: all of the token's are refused until the reset. */
+  | { readonly kind: 'primary-limit'; readonly resetMs: number; readonly status?: 403 | 429 }
+  /** All of the token's requests are refused for a while, with `retry-after` or without. */
+  | { readonly kind: 'secondary-limit'; readonly lastsMs: number; readonly namesEnd: boolean; readonly status?: 403 | 429 }
+  /** The `Date` header alone is off. */
+  | { readonly kind: 'date'; readonly offByMs: number };
+
+/** A rate limit that is reached. */
+export interface Limit {
+  readonly kind: 'primary' | 'secondary';
+  readonly status: 403 | 429;
+  /** Epoch milliseconds by GitHub's clock. */
+  readonly until: number;
+  /** Whether a secondary limit names its end. */
+  readonly namesEnd: boolean;
 }
 
 const DOCUMENTATION = 'https://docs.github.com/rest';
@@ -40,8 +65,34 @@ const WORDS: Readonly<Record<number, string>> = {
 
 /** A refusal as GitHub words it for this status; bad gateways answer a page for people instead of JSON. */
 export function refuseByStatus(status: number): Answer {
-  if (status === 502 || status === 504) return { status, html: '<html><body><h1>Unicorn!</h1></body></html>' };
-  return refuse(status, WORDS[status] ?? 'Error');
+  return status === 502 || status === 504 ? pageForPeople(status) : refuse(status, WORDS[status] ?? 'Error');
+}
+
+/** What GitHub, or a proxy before it, shows a browser. */
+export function pageForPeople(status: number): Answer {
+  return { status, html: '<!DOCTYPE html><html><body><h1>Unicorn!</h1><p>No server is currently available.</p></body></html>' };
+}
+
+const ABOUT_LIMITS = 'https://docs.github.com/free-pro-team@latest/rest/overview/rate-limits-for-the-rest-api';
+const REQUEST_ID = 'If you reach out to GitHub Support for help, please include the request ID 0123:4567:89AB.';
+
+/** The wordings are captured ones. A secondary limit leaves `x-ratelimit-remaining` as it is. */
+export function refuseByLimit({ kind, status, until, namesEnd }: Limit, now: number): Answer {
+  const body = (message: string, url: string): object => ({ message, documentation_url: url, status: String(status) });
+  if (kind === 'primary') {
+    const reset = String(Math.ceil(until / 1000));
+    return {
+      status,
+      headers: { 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': reset },
+      body: body(`API rate limit exceeded for user ID 1. ${REQUEST_ID}`, ABOUT_LIMITS),
+    };
+  }
+  const wait = 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.';
+  return {
+    status,
+    headers: namesEnd ? { 'Retry-After': String(Math.ceil((until - now) / 1000)) } : {},
+    body: body(`${wait} ${REQUEST_ID}`, `${ABOUT_LIMITS}#about-secondary-rate-limits`),
+  };
 }
 
 /** The part of a list that `page` and `per_page` ask for, and the `Link` header to the others; none where all fits on one page. */

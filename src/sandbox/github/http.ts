@@ -3,29 +3,35 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { refuse, refuseByStatus } from './answer.ts';
-import type { Answer } from './answer.ts';
-import { API_VERSIONS, answerRest, rateOf } from './rest.ts';
+import { pageForPeople, refuse, refuseByLimit, refuseByStatus } from './answer.ts';
+import type { Answer, Fault } from './answer.ts';
+import { API_VERSIONS, answerRest, limitOf, rateOf } from './rest.ts';
 import { answerService } from './service.ts';
 import type { ApiToken, World } from './world.ts';
 
-/** Requests that match are delayed, and answered by `status` where one is given. */
+export interface Match {
+  readonly method?: string;
+  /** Text that the path (without `/api/v3` and query) contains, or a pattern for it. */
+  readonly path?: string | RegExp;
+}
+
+/** Requests that match are delayed, and answered by `status` or spoilt by `fault` where one is given. */
 export interface Misbehaviour {
-  readonly match?: {
-    readonly method?: string;
-    /** Text that the path (without `/api/v3` and query) contains, or a pattern for it. */
-    readonly path?: string | RegExp;
-  };
+  readonly match?: Match;
+  /** Begins only after a request that matches this. */
+  readonly from?: Match;
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** JSON instead of GitHub's usual body for this status. */
   readonly body?: unknown;
+  readonly fault?: Fault;
   readonly delayMs?: number;
   /** How many requests meet it. Default: all. */
   readonly times?: number;
 }
 
 export interface BadDay extends Misbehaviour {
+  hasBegun: boolean;
   left: number;
 }
 
@@ -52,18 +58,27 @@ interface Received {
   readonly gone: AbortSignal;
 }
 
-/** Answers one request. Resolves to the status sent, or `null` where the client had gone before. */
-export async function answerHttp(site: Site, request: IncomingMessage, response: ServerResponse): Promise<number | null> {
+/** How a request was answered. */
+export interface Answered {
+  /** `null` where the client had gone before. A status may be sent and not arrive. */
+  readonly status: number | null;
+  readonly fault?: Fault['kind'];
+}
+
+/** Answers one request. */
+export async function answerHttp(site: Site, request: IncomingMessage, response: ServerResponse): Promise<Answered> {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   try {
     const received = await receive(site.world, request, gone.signal);
     const answer = await decide(site, received);
-    return gone.signal.aborted ? null : send(site.world, received, answer, response);
+    if (gone.signal.aborted) return { status: null };
+    const status = send(site.world, received, answer, response);
+    return answer.fault === undefined ? { status } : { status, fault: answer.fault };
   } catch {
-    if (gone.signal.aborted) return null;
+    if (gone.signal.aborted) return { status: null };
     response.writeHead(500).end();
-    return 500;
+    return { status: 500 };
   }
 }
 
@@ -86,28 +101,64 @@ async function receive(world: World, request: IncomingMessage, gone: AbortSignal
   };
 }
 
-async function decide({ world, pollMs, badDays }: Site, received: Received): Promise<Answer> {
-  const { method, path, url, prefix, headers, credentials, token, body } = received;
+async function decide(site: Site, received: Received): Promise<Answer> {
+  const { headers } = received;
   if (headers['user-agent'] === undefined) {
     return {
       status: 403,
       text: 'Request forbidden by administrative rules. Please make sure your request has a User-Agent header.\n',
     };
   }
-  const badDay = badDays.find(({ left, match }) => left > 0 && matches(match, method, path));
-  if (badDay) badDay.left -= 1;
+  const badDay = meet(site.badDays, received);
   if (badDay?.delayMs !== undefined) await sleep(badDay.delayMs, undefined, { signal: received.gone });
   if (badDay?.status !== undefined) return misbehaved(badDay, badDay.status);
+  if (badDay?.fault === undefined) return answerAsEver(site, received);
+  return { ...(await spoil(badDay.fault, site, received)), fault: badDay.fault.kind };
+}
+
+/** The bad day that a request meets. */
+function meet(badDays: readonly BadDay[], { method, path }: Received): BadDay | undefined {
+  const met = badDays.find(({ hasBegun, left, match }) => hasBegun && left > 0 && matches(match, method, path));
+  if (met) met.left -= 1;
+  for (const badDay of badDays) badDay.hasBegun ||= matches(badDay.from, method, path);
+  return met;
+}
+
+async function spoil(fault: Fault, site: Site, received: Received): Promise<Answer> {
+  const { world } = site;
+  switch (fault.kind) {
+    case 'page':
+      return pageForPeople(fault.status);
+    case 'cut':
+    case 'lost':
+      return answerAsEver(site, received);
+    case 'primary-limit':
+    case 'secondary-limit': {
+      const isPrimary = fault.kind === 'primary-limit';
+      const limit = {
+        kind: isPrimary ? ('primary' as const) : ('secondary' as const),
+        status: fault.status ?? 403,
+        until: world.now() + (isPrimary ? fault.resetMs : fault.lastsMs),
+        namesEnd: isPrimary || fault.namesEnd,
+      };
+      if (received.token !== null) received.token.limited = limit;
+      return refuseByLimit(limit, world.now());
+    }
+    case 'date': {
+      const answer = await answerAsEver(site, received);
+      return { ...answer, headers: { ...answer.headers, Date: new Date(world.now() + fault.offByMs).toUTCString() } };
+    }
+  }
+}
+
+async function answerAsEver({ world, pollMs }: Site, received: Received): Promise<Answer> {
+  const { method, path, url, prefix, headers, credentials, token, body } = received;
   if (body === undefined) return refuse(400, 'Problems parsing JSON');
 
   const serviced = await answerService(world, received, pollMs);
   if (serviced) return serviced;
-  if (token !== null && path !== '/rate_limit' && rateOf(world, token).remaining === 0) {
-    return refuse(
-      403,
-      'API rate limit exceeded for user ID 1. If you reach out to GitHub Support for help, please include the request ID.',
-    );
-  }
+  const limit = token === null || path === '/rate_limit' ? null : limitOf(world, token);
+  if (limit) return refuseByLimit(limit, world.now());
   const apiVersion = String(headers['x-github-api-version'] ?? API_VERSIONS[0]);
   const rest = {
     method,
@@ -121,7 +172,7 @@ async function decide({ world, pollMs, badDays }: Site, received: Received): Pro
   return { ...answer, headers: { 'X-GitHub-Api-Version-Selected': apiVersion, ...answer.headers } };
 }
 
-function matches(match: Misbehaviour['match'], method: string, path: string): boolean {
+function matches(match: Match | undefined, method: string, path: string): boolean {
   if (match?.method !== undefined && match.method !== method) return false;
   if (match?.path === undefined) return true;
   return typeof match.path === 'string' ? path.includes(match.path) : match.path.test(path);
@@ -138,6 +189,10 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
   if (token !== null && !unchanged && path !== '/rate_limit') world.countRequest(token);
   const rate = rateOf(world, token);
   const status = unchanged ? 304 : answer.status;
+  if (answer.fault === 'lost') {
+    response.socket?.resetAndDestroy();
+    return status;
+  }
   response.writeHead(status, {
     Server: 'github.com',
     Date: new Date(world.now()).toUTCString(),
@@ -155,7 +210,9 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
     ...(content.type === null || unchanged ? {} : { 'Content-Type': content.type }),
     ...answer.headers,
   });
-  response.end(unchanged || status === 204 ? undefined : content.text);
+  const text = unchanged || status === 204 ? '' : content.text;
+  if (answer.fault === 'cut') response.write(text.slice(0, text.length / 2), () => response.destroy());
+  else response.end(text);
   return status;
 }
 

@@ -2,7 +2,7 @@
 
 import { verify } from 'node:crypto';
 import { notFound, paginate, refuse, refuseAsInvalid } from './answer.ts';
-import type { Answer } from './answer.ts';
+import type { Answer, Limit } from './answer.ts';
 import { iso, repositoryJson, rootJson, runJson, runnerJson } from './shapes.ts';
 import type { ApiToken, App, Run, Runner, Scope, World } from './world.ts';
 
@@ -144,6 +144,13 @@ export function rateOf(world: World, token: ApiToken | null): { limit: number; r
   };
 }
 
+/** The limit that refuses the token's requests at present. */
+export function limitOf(world: World, token: ApiToken): Limit | null {
+  if (token.limited && token.limited.until > world.now()) return token.limited;
+  const { remaining, reset } = rateOf(world, token);
+  return remaining === 0 ? { kind: 'primary', status: 403, until: reset * 1000, namesEnd: true } : null;
+}
+
 function answerBelowScope(world: World, request: RestRequest, token: ApiToken | null): Answer {
   const located = locateScope(world, request.path);
   if (located === null) return notFound();
@@ -229,7 +236,7 @@ function showRepository({ scope, request }: Asked): Answer {
 }
 
 function listRunners({ world, request, scope, rest }: Asked): Answer {
-  const name = request.query.get('name')?.toLowerCase();
+  const name = world.ignoresNames ? undefined : request.query.get('name')?.toLowerCase();
   const runners = world.runnersOf(scope).filter((runner) => name === undefined || runner.name.toLowerCase() === name);
   const { page, headers } = paginate(runners, request.query, urlById(request, scope, rest));
   return {

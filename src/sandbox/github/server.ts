@@ -2,9 +2,12 @@
 
 import { createServer } from 'node:http';
 import { answerHttp } from './http.ts';
-import type { BadDay, Misbehaviour } from './http.ts';
+import type { Fault } from './answer.ts';
+import type { Answered, BadDay, Match, Misbehaviour } from './http.ts';
 import { World } from './world.ts';
 import type { JobResult, Permissions, Runner, Scope } from './world.ts';
+
+export type { Fault, Match, Misbehaviour };
 
 export interface GitHubOptions {
   /** 0, the default, takes a free one. */
@@ -53,12 +56,10 @@ export interface ShownRunner {
 }
 
 /** Holds no token: those travel in headers and bodies. */
-export interface LoggedRequest {
+export interface LoggedRequest extends Answered {
   readonly method: string;
   /** With prefix and query. */
   readonly path: string;
-  /** `null` where the client had gone before it was answered. */
-  readonly status: number | null;
 }
 
 export interface SandboxGitHub {
@@ -71,6 +72,10 @@ export interface SandboxGitHub {
   readonly requests: readonly LoggedRequest[];
   /** GitHub's clock minus this computer's, milliseconds; may be changed. */
   clockOffsetMs: number;
+  /** How long a runner that has connected is still shown offline, milliseconds; 0 unless changed. */
+  onlineLagMs: number;
+  /** Whether lists of runners take no notice of `name`, as those of older servers; not unless changed. */
+  ignoresNames: boolean;
   addRepository(name: string): void;
   addOrganization(name: string): void;
   renameRepository(from: string, to: string): void;
@@ -123,8 +128,8 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
   const requests: LoggedRequest[] = [];
 
   const server = createServer((request, response) => {
-    void answerHttp({ world, pollMs, badDays }, request, response).then((status) => {
-      requests.push({ method: request.method ?? '', path: request.url ?? '', status });
+    void answerHttp({ world, pollMs, badDays }, request, response).then((answered) => {
+      requests.push({ method: request.method ?? '', path: request.url ?? '', ...answered });
     });
   });
   const port = await listen(server, wantedPort);
@@ -150,6 +155,18 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     },
     set clockOffsetMs(offset) {
       world.clockOffsetMs = offset;
+    },
+    get onlineLagMs() {
+      return world.onlineLagMs;
+    },
+    set onlineLagMs(lag) {
+      world.onlineLagMs = lag;
+    },
+    get ignoresNames() {
+      return world.ignoresNames;
+    },
+    set ignoresNames(ignores) {
+      world.ignoresNames = ignores;
     },
     addRepository: (name) => void world.addScope('repository', name),
     addOrganization: (name) => void world.addScope('organization', name),
@@ -190,7 +207,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     },
     setRuns: (repository, counts) => world.setRuns(scopeOf(repository), counts),
     misbehave(what) {
-      const badDay: BadDay = { ...what, left: what.times ?? Infinity };
+      const badDay: BadDay = { ...what, hasBegun: what.from === undefined, left: what.times ?? Infinity };
       badDays.push(badDay);
       return () => {
         badDay.left = 0;

@@ -2,6 +2,7 @@
 // May import: domain types, zod, node. Only tests and the demo import this room.
 
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import type { Limit } from './answer.ts';
 
 /** Permissions of fine-grained tokens and Apps, by GitHub's names: `administration`, `actions`, `organization_self_hosted_runners`, … */
 export type Permissions = Readonly<Record<string, 'read' | 'write'>>;
@@ -29,6 +30,8 @@ export interface ApiToken {
   used: number;
   /** Epoch seconds at which `used` starts anew. */
   resetsAt: number;
+  /** A limit besides the hourly one that is counted here. */
+  limited: Limit | null;
 }
 
 export interface App {
@@ -65,6 +68,8 @@ export interface Session {
   /** Each wakes a poll that waits, so that it looks again. */
   readonly wakers: Set<() => void>;
   /** Monotonic clock, milliseconds. */
+  readonly startedAt: number;
+  /** Likewise. */
   usedAt: number;
 }
 
@@ -108,6 +113,10 @@ export class World {
   readonly apps: App[] = [];
   /** GitHub's clock minus this computer's, milliseconds. */
   clockOffsetMs: number;
+  /** How long a runner that has connected is still shown offline. */
+  onlineLagMs = 0;
+  /** Lists of runners take no notice of `name`, as those of older servers. */
+  ignoresNames = false;
   readonly #apiTokens = new Map<string, ApiToken>();
   readonly #registrationTokens = new Map<string, ScopedToken>();
   readonly #serviceTokens = new Map<string, ScopedToken>();
@@ -165,6 +174,7 @@ export class World {
       limit,
       used: 0,
       resetsAt: 0,
+      limited: null,
     };
     this.#apiTokens.set(text, added);
     return added;
@@ -279,6 +289,7 @@ export class World {
   }
 
   isOnline(runner: Runner): boolean {
+    if (runner.session && performance.now() - runner.session.startedAt < this.onlineLagMs) return false;
     if (runner.session && runner.session.openPolls > 0) return true;
     return runner.lastHeardAt !== null && performance.now() - runner.lastHeardAt < this.#options.offlineAfterMs;
   }
@@ -305,6 +316,7 @@ export class World {
       credential: runner.credential,
       openPolls: 0,
       wakers: new Set(),
+      startedAt: performance.now(),
       usedAt: performance.now(),
     };
     this.endSession(runner);

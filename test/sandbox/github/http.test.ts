@@ -140,6 +140,82 @@ describe('a bad day', () => {
   });
 });
 
+describe('a fault', () => {
+  test.each([200, 502, 503] as const)('gives a page for people with %i', async (status) => {
+    github.misbehave({ fault: { kind: 'page', status }, times: 1 });
+    const answered = await ask(github, `GET ${RUNNERS}`);
+    expect(answered.status).toBe(status);
+    expect(answered.headers.get('content-type')).toMatch(/^text\/html/);
+    expect(answered.text).toMatch(/^<!DOCTYPE html>/);
+  });
+
+  test.each([
+    ['cut', 'terminated'],
+    ['lost', 'fetch failed'],
+  ] as const)('gives an answer that is %s, and the deed is done', async (kind, failure) => {
+    const before = github.registrationTokens().length;
+    github.misbehave({ match: { method: 'POST' }, fault: { kind }, times: 1 });
+    await expect(ask(github, `POST ${RUNNERS}/registration-token`)).rejects.toThrow(failure);
+    expect(github.registrationTokens()).toHaveLength(before + 1);
+    expect(github.requests.at(-1)).toMatchObject({ method: 'POST', status: 201 });
+  });
+
+  test('gives a primary limit: all requests of the token, and none of another, are refused until the reset', async () => {
+    const token = github.addToken();
+    github.misbehave({ match: { path: RUNNERS }, fault: { kind: 'primary-limit', resetMs: 600_000 }, times: 1 });
+    const first = await ask<{ message: string }>(github, `GET ${RUNNERS}`, { token });
+    const next = await ask(github, 'GET /', { token });
+    expect([first.status, next.status, (await ask(github, 'GET /')).status]).toEqual([403, 403, 200]);
+    expect(first.body.message).toMatch(/^API rate limit exceeded for/);
+    for (const { headers } of [first, next]) {
+      expect(headers.get('x-ratelimit-remaining')).toBe('0');
+      expect(Number(headers.get('x-ratelimit-reset')) * 1000 - Date.now()).toBeGreaterThan(590_000);
+    }
+    github.clockOffsetMs = 601_000;
+    const later = await ask(github, 'GET /', { token });
+    github.clockOffsetMs = 0;
+    expect(later.status).toBe(200);
+  });
+
+  test.each([true, false])('gives a secondary limit, which leaves requests over; it names its end: %s', async (namesEnd) => {
+    const token = github.addToken();
+    github.misbehave({ fault: { kind: 'secondary-limit', lastsMs: 90_000, namesEnd, status: 429 }, times: 1 });
+    const first = await ask<{ message: string }>(github, 'GET /', { token });
+    const next = await ask(github, `GET ${RUNNERS}`, { token });
+    for (const { status, headers } of [first, next]) {
+      expect(status).toBe(429);
+      expect(headers.get('retry-after')).toBe(namesEnd ? '90' : null);
+      expect(Number(headers.get('x-ratelimit-remaining'))).toBeGreaterThan(4000);
+    }
+    expect(first.body.message).toMatch(/^You have exceeded a secondary rate limit/);
+  });
+
+  test('gives a wrong Date, and the rest of the answer as ever', async () => {
+    github.misbehave({ fault: { kind: 'date', offByMs: 7_200_000 }, times: 1 });
+    const { status, headers } = await ask(github, 'GET /');
+    expect(status).toBe(200);
+    expect(Date.parse(headers.get('date') ?? '') - Date.now()).toBeGreaterThan(7_190_000);
+  });
+
+  test('begins after another request, and is in the log', async () => {
+    const before = github.requests.length;
+    github.misbehave({ from: { path: '/versions' }, fault: { kind: 'page', status: 502 }, times: 1 });
+    const statuses: number[] = [];
+    for (const path of ['/rate_limit', '/versions', '/rate_limit', '/versions']) statuses.push((await ask(github, `GET ${path}`)).status);
+    expect(statuses).toEqual([200, 200, 502, 200]);
+    expect(github.requests.slice(before).map(({ fault }) => fault)).toEqual([undefined, undefined, 'page', undefined]);
+  });
+});
+
+test('an older server takes no notice of the name of a runner', async () => {
+  const old = await startGitHub({ repositories: ['octo/app'] });
+  old.ignoresNames = true;
+  for (const name of ['a', 'b']) old.addRunner('octo/app', { name });
+  const { body } = await ask<{ total_count: number }>(old, `GET ${RUNNERS}?name=b`);
+  await old.close();
+  expect(body.total_count).toBe(2);
+});
+
 test('the log of requests tells method, path and status, and no token', async () => {
   const quiet = await startGitHub({ repositories: ['octo/app'] });
   await ask(quiet, 'GET /api/v3/rate_limit');

@@ -103,6 +103,21 @@ test.each([401, 403, 404, 429, 500, 503])('on a bad day %i is answered as descri
   expect(deviations(BASIC_ERROR, answered)).toEqual([]);
 });
 
+test.each([
+  { kind: 'primary-limit', resetMs: 60_000, status: 403 },
+  { kind: 'primary-limit', resetMs: 60_000, status: 429 },
+  { kind: 'secondary-limit', lastsMs: 60_000, namesEnd: true, status: 403 },
+  { kind: 'secondary-limit', lastsMs: 60_000, namesEnd: false, status: 429 },
+] as const)('a limit is answered as described: $kind $status', async (fault) => {
+  const token = github.addToken();
+  github.misbehave({ fault, times: 1 });
+  for (const _ of ['the first', 'the next']) {
+    const answered = await ask(github, 'GET /repos/octo/app/actions/runners', { token });
+    expect(answered.status).toBe(fault.status);
+    expect(deviations(BASIC_ERROR, answered)).toEqual([]);
+  }
+});
+
 test('what GitHub does not describe is found', () => {
   const label = { $ref: '#/definitions/runner-label' };
   expect(deviations(label, { text: '{}', body: { name: 'bpf', type: 'custom' } })).toEqual([]);

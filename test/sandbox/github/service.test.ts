@@ -94,6 +94,20 @@ describe('a session', () => {
     expect(await ask(github, `GET /repos/${scope}/actions/runners`)).toMatchObject({ body: { runners: [{ version: '2.336.0' }] } });
   });
 
+  test('makes the runner online only after a while where GitHub is slow', async () => {
+    github.onlineLagMs = 300;
+    const session = await sessionOf(await register());
+    const start = performance.now();
+    const polled = poll(session);
+    await expect.poll(() => github.runners(scope)[0]?.status, { timeout: 200 }).toBe('offline');
+    while (status() !== 'online') {
+      await poll(session);
+    }
+    github.onlineLagMs = 0;
+    expect(performance.now() - start).toBeGreaterThan(250);
+    await polled;
+  });
+
   test('that ends leaves the runner online for a while', async () => {
     const session = await sessionOf(await register());
     await poll(session);

@@ -24,7 +24,6 @@ export default defineConfig({
       {
         test: {
           name: 'temporal',
-          maxConcurrency: 8,
           include: TEMPORAL,
           globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
           testTimeout: 60_000,
@@ -36,7 +35,7 @@ export default defineConfig({
           name: 'resilience',
           include: RESILIENCE,
           globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
-          maxConcurrency: 5,
+          maxConcurrency: 8,
           testTimeout: 120_000,
           hookTimeout: 60_000,
         },

@@ -26,6 +26,8 @@ export interface RecoveryPolicy {
   /** A guest that boots is given this long to answer. */
   readonly guestAnswersWithinMs: number;
   readonly guestPollMs: number;
+  /** Between two looks so far apart a computer slept, or no worker was there: that time says nothing about the guest. */
+  readonly lookGapMs: number;
   /**
    * A guest that has not answered for this long is restarted although GitHub still calls a runner of it busy, where GitHub shows that
    * runner offline: the lease of a lost job decays within 10 to 15 minutes (https://github.com/ubicloud/ubicloud/issues/1678).
@@ -80,6 +82,7 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   serviceStarts: 3,
   guestAnswersWithinMs: 2 * MINUTE,
   guestPollMs: 5_000,
+  lookGapMs: 2 * MINUTE,
   jobLostAfterMs: 20 * MINUTE,
   goneShownWithinMs: 3 * MINUTE,
   strangerActWithinMs: 10 * MINUTE,

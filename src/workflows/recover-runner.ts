@@ -94,6 +94,7 @@ class Recovery {
   readonly #trigger: Trigger;
   readonly #board: StepBoard;
   #evidence: readonly string[] = [];
+  #limitsWaitedFor = 0;
   #lastLook: { readonly begunAt: number; readonly look: Look } | null = null;
   /** Number of the guest's fence; 0 before it was taken. */
   #fence = 0;
@@ -243,9 +244,18 @@ class Recovery {
 
   /** Looks until what is seen allows a decision: the guest answers, and GitHub has caught up. */
   async #lookUntilAnswered(): Promise<RecoveryDecision> {
-    const begunAt = Date.now();
-    for (;;) {
+    let begunAt = Date.now();
+    for (let lookedAt = begunAt; ; lookedAt = Date.now()) {
+      const limitsBefore = this.#limitsWaitedFor;
       const look = await this.#look();
+      if (this.#limitsWaitedFor > limitsBefore) {
+        // The machine answered before the wait and GitHub after it.
+        begunAt = Date.now();
+        continue;
+      }
+      if (Date.now() - lookedAt > this.#policy.lookGapMs) {
+        begunAt = Date.now();
+      }
       const lookedForMs = Date.now() - begunAt;
       const decision = decideRecovery(this.#target, look, this.#policy, { force: this.#request.force, lookedForMs });
       if (decision.kind !== 'look-again') {
@@ -660,6 +670,7 @@ class Recovery {
       const { waitMs, why } = answer as Limited;
       this.#board.say(`GitHub's limit is reached until ${new Date(Date.now() + waitMs).toISOString()}: ${why}`);
       await sleep(waitMs, { summary: "wait for GitHub's limit" });
+      this.#limitsWaitedFor += 1;
     }
   }
 

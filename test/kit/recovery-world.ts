@@ -31,6 +31,7 @@ export const QUICK_POLICY: RecoveryPolicy = {
   ...DEFAULT_RECOVERY_POLICY,
   guestAnswersWithinMs: 3_000,
   guestPollMs: 100,
+  lookGapMs: 2_000,
   jobLostAfterMs: 5_000,
   goneShownWithinMs: 2_000,
   strangerActWithinMs: 10_000,
@@ -52,7 +53,7 @@ export interface World {
   readonly target: RunnerTarget;
   readonly client: Client;
   /** Ends the workers, of all worlds, and starts others that know nothing but what is in files and in Temporal. */
-  restartWorkers(): Promise<void>;
+  restartWorkers(options?: { readonly afterMs: number }): Promise<void>;
   /** Starts a recovery under an id of its own. */
   recover(input?: unknown, workflowId?: string): Promise<WorkflowHandle<() => Promise<RecoveryReport>>>;
   /** GitHub's word for the runner. */
@@ -144,8 +145,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     get client() {
       return client;
     },
-    restartWorkers: async () => {
-      ({ client } = await restartCrew());
+    restartWorkers: async ({ afterMs } = { afterMs: 0 }) => {
+      ({ client } = await restartCrew(afterMs));
     },
     recover: (input = { runner: name }, workflowId = `by-hand-${name}-${Math.random()}`) =>
       client.workflow.start('recoverRunner', { workflowId, taskQueue: MAIN_QUEUE, args: [input] }) as never,
@@ -173,8 +174,9 @@ function quickGate(folder: string): Gate {
   return { ...gate, unnamedWaitMs: (account) => gate.unnamedWaitMs(account) * UNNAMED_LIMIT_SCALE };
 }
 
-async function restartCrew(): Promise<Crew> {
+async function restartCrew(afterMs: number): Promise<Crew> {
   await (await crew)?.stop();
+  await sleep(afterMs);
   for (const [name, resident] of residents) {
     residents.set(name, { ...resident, github: resident.openGitHub() });
   }

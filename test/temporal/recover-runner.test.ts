@@ -1,6 +1,7 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { afterEach, describe, expect, test } from 'vitest';
 import { machineLedgerId, machineLockId } from '../../src/domain/names.ts';
+import { DEFAULT_RECOVERY_POLICY } from '../../src/domain/policy.ts';
 import { RECOVERY_STEPS, type Progress } from '../../src/domain/report.ts';
 import { breakRunner, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
 
@@ -45,6 +46,22 @@ describe('a broken runner', () => {
       detail: expect.stringContaining('machine restarted; clock'),
     });
     expect(report.evidence.join()).toContain('guest: unknown');
+  });
+
+  test('(machine out of reach, and nobody there to look) is given its time anew', async () => {
+    const look = { ...DEFAULT_RECOVERY_POLICY.limits.look, heartbeat: '3s' } as const;
+    await open({
+      policy: { guestAnswersWithinMs: 4_000, hostSilentAfterMs: 20_000, limits: { ...DEFAULT_RECOVERY_POLICY.limits, look } },
+    });
+    world.machine.cutOff(world.target.machine);
+    await world.until(() => world.shown() !== 'online', 'GitHub shows the runner offline');
+    const handle = await world.recover();
+    await world.until(async () => /looking again/.test((await handle.query<Progress>('progress')).doing), 'it looks again');
+    await world.restartWorkers({ afterMs: 5_000 });
+    const again = world.client.workflow.getHandle(handle.workflowId);
+    await world.until(async () => /looking again/.test((await again.query<Progress>('progress')).doing), 'it looks again');
+    world.machine.reconnect(world.target.machine);
+    expect(await again.result()).toMatchObject({ outcome: 'already-healthy' });
   });
 
   test('leaves an audit: search attributes, ledger, lock gone', async () => {

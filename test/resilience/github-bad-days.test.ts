@@ -90,6 +90,23 @@ describe.concurrent('a limit', () => {
     });
   });
 
+  test('makes nothing of what the machine said before it was waited for', async () => {
+    await inWorld({}, async (world) => {
+      const { github, machine, target } = world;
+      machine.cutOff(target.machine);
+      await world.until(() => world.shown() === 'offline', 'GitHub shows the runner offline');
+      // Longer than a guest may be silent before its machine is restarted.
+      github.misbehave({ match: LIST, fault: { kind: 'primary-limit', resetMs: 7_000 }, times: 1 });
+      const handle = await world.recover();
+      await world.until(() => refused(world).length > 0, 'the limit is met');
+      machine.reconnect(target.machine);
+      const before = await guest(world);
+      const report = await handle.result();
+      expect(report.outcome, report.summary).toBe('already-healthy');
+      expect(await guest(world)).toEqual(before);
+    });
+  });
+
   test('that is short is waited for by the next attempt', async () => {
     await inWorld({}, async (world) => {
       await breakRunner(world, 'service');

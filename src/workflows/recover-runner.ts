@@ -245,7 +245,8 @@ class Recovery {
   /** Looks until what is seen allows a decision: the guest answers, and GitHub has caught up. */
   async #lookUntilAnswered(): Promise<RecoveryDecision> {
     let begunAt = Date.now();
-    for (let lookedAt = begunAt; ; lookedAt = Date.now()) {
+    let lookedAt = begunAt;
+    for (;;) {
       const limitsBefore = this.#limitsWaitedFor;
       const look = await this.#look();
       if (this.#limitsWaitedFor > limitsBefore) {
@@ -256,6 +257,7 @@ class Recovery {
       if (Date.now() - lookedAt > this.#policy.lookGapMs) {
         begunAt = Date.now();
       }
+      lookedAt = Date.now();
       const lookedForMs = Date.now() - begunAt;
       const decision = decideRecovery(this.#target, look, this.#policy, { force: this.#request.force, lookedForMs });
       if (decision.kind !== 'look-again') {

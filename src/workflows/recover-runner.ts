@@ -338,8 +338,8 @@ class Recovery {
     const { host, machine } = this.#target;
     const acts = proxyActivities<ActActivities>(actOptions(this.#policy, host, `time-sync: take the fence of ${machine}`));
     const taken = await this.#answer(() => acts.takeFence({ target: this.#target, holder: ascii(workflowInfo().workflowId) }));
-    if (taken.kind === 'refused-in-progress') {
-      throw new Ended('refused-in-progress', `an act of ${taken.holder} is running in ${machine}`);
+    if (taken.kind !== 'taken') {
+      throw refusalText(taken, this.#target.runner, machine);
     }
     this.#fence = taken.fence;
   }
@@ -675,13 +675,15 @@ function hostSilence(error: unknown): 'never started' | 'may have begun' | null 
 }
 
 function isRefusal(answer: { readonly kind: string }): answer is ActRefusal {
-  return answer.kind === 'refused-busy' || answer.kind === 'refused-late' || answer.kind === 'refused-in-progress';
+  return ['refused-busy', 'refused-unfit', 'refused-late', 'refused-in-progress'].includes(answer.kind);
 }
 
 function refusalText(refusal: ActRefusal, runner: string, machine: string): Ended {
   switch (refusal.kind) {
     case 'refused-busy':
       return new Ended('refused-busy', busyText(runner, refusal.evidence));
+    case 'refused-unfit':
+      return new Ended('failed', `${machine}: ${refusal.evidence}`);
     case 'refused-late':
       return new Ended('refused-in-progress', `${machine} was taken over by ${refusal.holder}`);
     case 'refused-in-progress':

@@ -53,7 +53,7 @@ beforeEach(() =>
 
 async function takeFence(holder: string): Promise<number> {
   const taken = await machine.takeFence(guest.name, holder, CALL);
-  if (taken.kind !== 'taken') throw new Error(`the fence is held by ${taken.holder}`);
+  if (taken.kind !== 'taken') throw new Error(`the fence was not given: ${JSON.stringify(taken)}`);
   return taken.fence;
 }
 

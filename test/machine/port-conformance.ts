@@ -45,7 +45,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
 
     const takeFence = async (holder: string): Promise<number> => {
       const taken = await world.machine.takeFence(world.target.machine, holder, CALL);
-      if (taken.kind !== 'taken') throw new Error(`the fence is held by ${taken.holder}`);
+      if (taken.kind !== 'taken') throw new Error(`the fence was not given: ${JSON.stringify(taken)}`);
       return taken.fence;
     };
     const anAct = (more: Partial<Act> = {}): Act => ({ key: `conformance:${(acts += 1)}`, fence, deadlineMs: 120_000, ...more });

@@ -482,6 +482,7 @@ export class SandboxMachine implements MachinePort {
       listeners: runner !== undefined && this.#listeners.has(runner) ? 1 : 0,
       registration: configuration && { agentId: configuration.agentId, agentName: configuration.agentName, url: configuration.url },
       installedVersion: runner === undefined ? null : RUNNER_VERSION,
+      missingProgram: null,
       disk: { usedPercent: 41, freeBytes: 23_622_320_128 },
       cache: { bytes: 187_904_819, entries: 7 },
       runningAct: this.#fenceOf(target.machine).runningKey,

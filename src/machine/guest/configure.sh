@@ -13,10 +13,6 @@ path_for_jobs() {
   printf '%s\n' "${path:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin}"
 }
 
-home_of_user() {
-  getent passwd "$user" | cut -d: -f6
-}
-
 run_config() {
   local arguments=(--unattended --replace --url "${given[url]}" --name "${given[name]}" --work _work)
   if [ -n "${given[labels]}" ]; then arguments+=(--labels "${given[labels]}"); fi
@@ -42,8 +38,8 @@ configures() {
   [ "$code" -eq 0 ] && is_of_this_name
 }
 
-# Whether config.sh may have refused on a file that only it knows: no known configuration is left, and hidden files of unknown names were moved
-# aside. Those in a user's home are that user's.
+# config.sh may have refused on a file that only it knows: where no known configuration is left, hidden files of unknown names are moved aside.
+# Those in a user's home are that user's.
 set_strange_aside() {
   local file files
   files=$(strange_files)

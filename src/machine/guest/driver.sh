@@ -104,11 +104,11 @@ read_fence() {
 
 write_fence() {
   { printf '%s\n%s\n' "$1" "$2" >"$STATE/fence.new" && sync "$STATE/fence.new" && mv "$STATE/fence.new" "$STATE/fence" && sync "$STATE"; } \
-    || answer kind=refused-unfit "evidence64=$(encoded "$STATE takes no file ($(room)): make room on the guest's disk, such as by \`docker system prune\` or \`journalctl --vacuum-size=100M\`")"
+    || answer kind=refused-unfit "evidence64=$(encoded "the guest's disk is full: $STATE takes no file ($(room)). Make room, such as by \`docker system prune\` or \`journalctl --vacuum-size=100M\`, and recover again")"
 }
 
 room() {
-  stat -f -c '%f blocks of %S bytes and %d inodes are free' "$STATE" 2>&1 || true
+  stat -f -c '%a blocks of %S bytes and %d inodes are free' "$STATE" 2>&1 || true
 }
 
 # The record of KEY: systemd's result, exit code and exit status.
@@ -124,14 +124,13 @@ prune() {
 }
 
 # The folder for the record of an act: on the disk, or in memory where that is full, since a step that puts things in order must be able to run.
+# Whether there is room shows by writing: a file system counts blocks as free that it gives to nobody.
 make_kept() {
-  local blocks
   if [ -e "$1" ] || [ -L "$1" ]; then rm -rf "$1"; fi
-  blocks=$(stat -f -c %f "$STATE")
-  if [ "$blocks" -ge 256 ]; then
-    mkdir "$1"
+  if { mkdir "$1" && printf '%65536s' ' ' >"$1/output"; } 2>/dev/null; then
+    : >"$1/output"
   else
-    rm -rf "$RUN/kept.$key"
+    rm -rf "$1" "$RUN/kept.$key"
     mkdir "$RUN/kept.$key"
     ln -s "$RUN/kept.$key" "$1"
   fi

@@ -98,7 +98,11 @@ runner_field() {
   fi
 }
 
-# Gives back to the runner's user the files that config.sh writes or the listener changes, by name: a step that runs over _work never ends on a large one.
+home_of_user() {
+  getent passwd "$user" | cut -d: -f6
+}
+
+# Gives back to the runner's user what config.sh writes or the listener changes, by name: a step that runs over _work never ends on a large one.
 own_by_user() {
   local name names=()
   for name in .env .path .runner .runner_* .credentials .credentials_* .service svc.sh runsvc.sh _work; do
@@ -176,12 +180,13 @@ missing_program() {
 
 # runs PROGRAM: whether it starts at all, as the runner's user.
 runs() {
-  timeout 20 runuser -u "$user" -- "./$1" --version </dev/null >/dev/null 2>&1
+  timeout 20 runuser -u "$user" -- env "HOME=$(home_of_user)" "./$1" --version </dev/null >/dev/null 2>&1
 }
 
 # Ends the step unless the runner's programs are there and run, after mending what can be mended.
 prove_installed() {
   local part lack=''
+  own_by_user # a program that cannot write its log does not run
   if [ ! -s config.sh ]; then lack='config.sh is missing'; fi
   for part in bin externals; do
     if [ -n "$lack" ]; then break; fi
@@ -429,11 +434,13 @@ start_service() {
 # --- set-aside files -------------------------------------------------------------------------------------------------------------------------
 
 # ASIDE holds one complete set of files that count as the old configuration; it is built as ASIDE.new, so that a cut-off move is gone on with.
-# In it, `unit` holds the unit file, `path` the .path that each config.sh writes anew, `leftover` what a failed config.sh had left, `strange`
-# what config.sh refused and nobody knows, and `restoring` says that files are being put back.
+# In it, `unit` holds the unit file and the link that enables it, `path` the .path that each config.sh writes anew, `leftover` what a failed
+# config.sh had left, `strange` what config.sh refused and nobody knows, and `restoring` says that files are being put back.
 ASIDE=.runward-aside
 # Files that nobody knows are never deleted.
 KEPT=.runward-kept
+# Where the link to an enabled unit of svc.sh is.
+ENABLED=/etc/systemd/system/multi-user.target.wants
 
 # Root works in a directory that belongs to the runner's user: a link or a folder of somebody else is not followed.
 own_folder() {
@@ -502,7 +509,10 @@ finish_restoring() {
   if [ -d "$ASIDE/unit" ]; then
     systemctl daemon-reload
     read_unit
-    if is_loaded; then systemctl -q enable -- "$unit"; fi
+    if is_loaded; then
+      if [ -L "$ASIDE/unit/enabled" ]; then mv -fT -- "$ASIDE/unit/enabled" "$ENABLED/$unit"; fi
+      systemctl -q enable -- "$unit"
+    fi
   fi
   drop_aside
 }

@@ -7,8 +7,9 @@
 remove_unit() {
   read_unit
   if ! is_loaded || [ "$unit_file" != "/etc/systemd/system/$unit" ]; then return 0; fi
-  systemctl -q disable -- "$unit"
   own_folder "$1/unit"
+  if [ -L "$ENABLED/$unit" ]; then mv -fT -- "$ENABLED/$unit" "$1/unit/enabled"; fi # kept: a full disk has no room for another
+  systemctl -q disable -- "$unit"
   mv -fT -- "$unit_file" "$1/unit/$unit"
   systemctl daemon-reload
 }
@@ -19,7 +20,6 @@ if [ -e "$ASIDE/restoring" ]; then finish_restoring; fi
 prove_idle runner
 id "$user" >/dev/null || otherwise refused-unfit "there is no user $user in the guest: check RUNNER_USER or the file's \`user\`"
 prove_room
-own_by_user
 prove_installed
 stop_service
 

@@ -13,7 +13,7 @@ unknown=0
 # A trap that runs inside a `read -t` is cut off when the time of that `read` is over: none has a limit here.
 trap begin_stop INT TERM
 
-# shellcheck disable=SC2317 # called by the trap
+# shellcheck disable=SC2317,SC2329 # called by the trap
 begin_stop() {
   if [ -n "$stopping" ]; then return; fi
   stopping=yes
@@ -25,7 +25,7 @@ begin_stop() {
   fi
 }
 
-# shellcheck disable=SC2317 # called by the trap
+# shellcheck disable=SC2317,SC2329 # called by the trap
 kill_late() {
   sleep "$STOP_GRACE"
   if [ "$(ps -o ppid= -p "$1" | tr -d ' ')" = $$ ]; then

@@ -127,12 +127,6 @@ describe('healed', () => {
     await heal();
   });
 
-  it('a registration that was deleted while the runner listened, which removed its own configuration', async () => {
-    github.removeRunner(SCOPE, 'builder-2');
-    await inRunner(`for try in $(seq 100); do systemctl -q is-active ${unit} || break; sleep 0.2; done; test ! -e .runner -a -f .service`);
-    await heal();
-  });
-
   it('a listener that survived its service: two at once, which no start takes for one, until a session conflict ends the younger', async () => {
     await inRunner(`systemctl kill --kill-whom=main --signal=KILL ${unit}
       until systemctl -q is-failed ${unit}; do sleep 0.1; done
@@ -152,12 +146,15 @@ describe('healed', () => {
     await heal();
   });
 
-  it('a file that nobody knows and config.sh refuses: put back where it was not the reason, and never deleted', async () => {
+  it('a registration deleted under a listening runner, which removed its own configuration but for a file that nobody knows and config.sh refuses', async () => {
+    github.removeRunner(SCOPE, 'builder-2');
+    await inRunner(`for try in $(seq 100); do systemctl -q is-active ${unit} || break; sleep 0.2; done; test ! -e .runner -a -f .service`);
     await setTime('CONFIGURED_BY', '.registration');
     await inRunner('echo mine >.registration && echo info >.setup_info');
     expect((await setAside()).kind).toBe('set-aside');
     const wrong = await machine.configure(target, anAct(), new Secret('AWRONGTOKENWRONGTOKENWRONGTOK'), CALL);
     expect(wrong).toMatchObject({ kind: 'not-configured', exitCode: 1 });
+    // Put back, since it was not the reason; and never deleted.
     expect(await inRunner('cat .registration .setup_info; ls .runward-aside/strange')).toBe('mine\ninfo');
 
     expect((await configure()).kind).toBe('configured');
@@ -168,17 +165,7 @@ describe('healed', () => {
     await setTime('CONFIGURED_BY', '');
   });
 
-  it('a self-update that was cut off between two links, beside whole and half copies', async () => {
-    await inRunner(`cp -a bin bin.2.336.0 && cp -a bin bin.2.337.0 && cp -a externals externals.2.336.0
-      : >bin.2.337.0/stand-in/Runner.Listener.sh && echo 'exit 1' >bin.2.337.0/Runner.Listener
-      mkdir -p externals.2.337.0/node20/bin _diag _work/_update && touch _diag/SelfUpdate-20260101-000000.log.failed _work/_update/half
-      rm -r bin externals && pkill -KILL -f ^${DIRECTORY}/bin/Runner.Listener`);
-    expect((await look()).missingProgram).toBe('bin is missing');
-    await heal();
-    expect(await inRunner('readlink bin externals')).toBe('bin.2.336.0\nexternals.2.336.0');
-  });
-
-  it('a directory of work with 200,000 files, of which no step reads a single folder', async () => {
+  it('a self-update that was cut off between two links, beside whole and half copies and 200,000 files, of which no step reads a folder', async () => {
     // Hard links, made by one process: the guest's disk has no room for so many inodes.
     await inRunner(`mkdir -p _work/widgets && cd _work/widgets && perl -e '
       for my $folder (1 .. 200) {
@@ -187,7 +174,13 @@ describe('healed', () => {
         link("f0", "f$_") for 1 .. 999;
         chdir "..";
       }' && chown nobody d1/f0 && find . -type d -exec touch -a -d '3 days ago' {} +`);
+    await inRunner(`cp -a bin bin.2.336.0 && cp -a bin bin.2.337.0 && cp -a externals externals.2.336.0
+      : >bin.2.337.0/stand-in/Runner.Listener.sh && echo 'exit 1' >bin.2.337.0/Runner.Listener
+      mkdir -p externals.2.337.0/node20/bin _diag _work/_update && touch _diag/SelfUpdate-20260101-000000.log.failed _work/_update/half
+      rm -r bin externals && pkill -KILL -f ^${DIRECTORY}/bin/Runner.Listener`);
+    expect((await look()).missingProgram).toBe('bin is missing');
     await heal();
+    expect(await inRunner('readlink bin externals')).toBe('bin.2.336.0\nexternals.2.336.0');
     const read = 'cd _work && find widgets -type d -atime -2 | wc -l';
     expect(await inRunner(read)).toBe('0');
     // To count them was to read them.

@@ -77,13 +77,19 @@ export async function withMachineFailures<T>(call: () => Promise<T>): Promise<T>
   }
 }
 
+/** With the last line of what the command said: the message is all that a person sees. */
+function messageOf(error: GitHubError | MachineError): string {
+  const said = error instanceof MachineError ? (error.evidence.split('\n').at(-1) ?? '') : '';
+  return said === '' || error.message.includes(said) ? error.message : `${error.message}: ${said}`;
+}
+
 function failure(
   error: GitHubError | MachineError,
   options: { nonRetryable?: boolean; nextRetryDelay?: number; category?: ApplicationFailureCategory },
 ): ApplicationFailure {
   return ApplicationFailure.create({
     type: FAILURE_TYPES[error.kind],
-    message: error.message,
+    message: messageOf(error),
     details: [{ attempt: activityInfo().attempt, evidence: error instanceof MachineError ? error.evidence : '' }],
     ...options,
   });

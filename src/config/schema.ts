@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 /** Every `error` below says what is allowed, in words that follow "allowed:". */
 function text(pattern: RegExp, allowed: string): z.ZodString {
-  return z.string({ error: allowed }).regex(pattern, { error: allowed });
+  return z.string({ error: allowed }).regex(pattern, { error: allowed, abort: true });
 }
 
 function choice<const T extends readonly [string, ...string[]]>(words: T): z.ZodEnum<{ [K in T[number]]: K }> {
@@ -65,8 +65,8 @@ export const runnerDirectory = text(/^\/\P{Cc}*$/u, DIRECTORY)
 
 /** config.sh refuses root. */
 export const runnerUser = text(/^(?!root$)[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, 'a user of the guest other than root, such as github-runner');
-/** 256 is config.sh's own limit; it splits its argument at commas. */
-const label = text(/^[^\s,]([^,\p{Cc}]{0,254}[^\s,])?$/u, 'a label of up to 256 characters, without commas');
+/** 256 is config.sh's own limit; it splits its argument at commas, and takes one that begins with a hyphen for an option. */
+const label = text(/^[^\s,-]([^,\p{Cc}]{0,254}[^\s,])?$/u, 'a label of up to 256 characters, without commas and a hyphen at its beginning');
 export const runnerLabels = list(label, 'a list of labels, such as [bpf-lsm]').transform((labels) =>
   [...new Map(labels.toReversed().map((name) => [name.toLowerCase(), name])).values()].toReversed(),
 );
@@ -97,7 +97,7 @@ export const runnerSchema = section({
       'Custom labels; GitHub adds self-hosted, the operating system and the architecture. A recovery registers the runner with exactly these, so there is no default.',
     examples: [['bpf-lsm', 'assay-bpf-runner']],
   }),
-  group: text(/^\P{Cc}{1,255}$/u, 'the name of a runner group')
+  group: text(/^[^-\p{Cc}]\P{Cc}{0,254}$/u, 'the name of a runner group, without a hyphen at its beginning')
     .optional()
     .meta({
       description: "Runner group, only for an organisation's runners. Default: GitHub's default group.",

@@ -40,6 +40,9 @@ export const MACHINE_STATES = [
 ] as const;
 export type MachineState = (typeof MACHINE_STATES)[number];
 
+/** What `config.sh` and a listener's log need with plenty to spare; with less a runner's disk counts as full. */
+export const LEAST_FREE_BYTES = 16 * 1024 * 1024;
+
 /** systemd's `ActiveState`, or `missing` where no unit is loaded. */
 export type ServiceState = 'active' | 'inactive' | 'failed' | 'activating' | 'deactivating' | 'reloading' | 'missing';
 
@@ -62,6 +65,8 @@ export interface GuestObservation {
   /** What `.runner` says; `null` where the runner is not configured. */
   readonly registration: { readonly agentId: number; readonly agentName: string; readonly url: string } | null;
   readonly installedVersion: string | null;
+  /** What the runner's programs lack, such as `bin is missing`; `null` where they look whole. */
+  readonly missingProgram: string | null;
   readonly disk: { readonly usedPercent: number; readonly freeBytes: number };
   /** The actions cache `_work/_actions`; `null` where it could not be counted in time. */
   readonly cache: { readonly bytes: number; readonly entries: number } | null;

@@ -1,6 +1,6 @@
 import { valueOrNull, type Reading } from './reading.ts';
 import { describeOffset, isHealthy, type Look } from './recovery.ts';
-import type { GitHubObservation, GuestObservation, MachineObservation, RunnerTarget } from './runner.ts';
+import { type GitHubObservation, type GuestObservation, LEAST_FREE_BYTES, type MachineObservation, type RunnerTarget } from './runner.ts';
 
 /** `down`: both sides or a sure one say that no job can run; `degraded`: something is wrong, but it works or may. */
 export type Verdict = 'healthy' | 'degraded' | 'down' | 'unknown';
@@ -181,6 +181,28 @@ function findGuest({ runner, machine, directory }: RunnerTarget, guest: GuestObs
         `${runner} is not configured in ${machine}`,
         `no readable ${directory}/.runner`,
         recover,
+      ),
+    );
+  }
+  if (guest.missingProgram !== null) {
+    findings.push(
+      finding(
+        'installation-broken',
+        'critical',
+        `the programs of ${runner} are broken: ${guest.missingProgram}`,
+        `files in ${directory}`,
+        `${recover}, which mends what a self-update has left; else unpack the runner's package over ${directory}`,
+      ),
+    );
+  }
+  if (guest.disk.freeBytes < LEAST_FREE_BYTES) {
+    findings.push(
+      finding(
+        'disk-full',
+        'critical',
+        `the disk of ${machine} is full`,
+        `${guest.disk.freeBytes} bytes free, ${guest.disk.usedPercent} % used`,
+        'make room, such as by `docker system prune` or `journalctl --vacuum-size=100M` in the guest',
       ),
     );
   }

@@ -27,10 +27,14 @@ export interface Act {
   readonly deadlineMs: number;
 }
 
+export type Unfit = { readonly kind: 'refused-unfit'; readonly evidence: string };
+
 /** Answers that every act may give instead of its own. */
 export type ActRefusal =
   /** A job runs: on this runner, or for acts on the whole machine on any runner of the machine. */
   | { readonly kind: 'refused-busy'; readonly evidence: string }
+  /** The guest or the runner's directory could not carry it out, so nothing was begun; `evidence` says what lacks and what to do. Final. */
+  | Unfit
   /** A newer operation has taken the fence. */
   | { readonly kind: 'refused-late'; readonly holder: string }
   /** An act of another operation is running in the guest. */
@@ -38,6 +42,7 @@ export type ActRefusal =
 
 export type FenceTaken =
   | { readonly kind: 'taken'; readonly fence: number }
+  | Unfit
   | { readonly kind: 'refused-in-progress'; readonly holder: string };
 
 export interface ClockSynced {
@@ -85,7 +90,10 @@ export interface MachinePort {
   takeFence(machine: string, holder: string, call: CallContext): Promise<FenceTaken>;
   /** Whole machine: proves that no job runs on any of its runners. `force` overrides busy only. */
   syncClock(target: RunnerTarget, act: Act, options: { readonly force: boolean }, call: CallContext): Promise<ClockSynced | ActRefusal>;
-  /** Proves that no job runs, stops and uninstalls the runner's own service, and moves its configuration files aside. `force` overrides busy only. */
+  /**
+   * Proves that no job runs and that the runner can be set up anew (its programs run, or could be mended, and the disk has room), stops and
+   * uninstalls the runner's own service, and moves its configuration files aside. `force` overrides busy only.
+   */
   setConfigurationAside(
     target: RunnerTarget,
     act: Act,

@@ -3,7 +3,13 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { type Reading, known, unknown } from '../domain/reading.ts';
-import type { GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
+import {
+  type GuestObservation,
+  LEAST_FREE_BYTES,
+  type MachineObservation,
+  type MachineState,
+  type RunnerTarget,
+} from '../domain/runner.ts';
 import type { Secret } from '../domain/secret.ts';
 import * as guest from './guest-scripts.ts';
 import {
@@ -177,7 +183,7 @@ export class ShellMachine implements MachinePort {
     if (!KEY.test(act.key)) throw new MachineError('protocol', `${step}: ${JSON.stringify(act.key)} is no key of an act`);
     const seconds = Math.max(1, Math.ceil(act.deadlineMs / 1_000));
     const attempt = randomUUID();
-    const own = { directory: target.directory, user: target.user, ...parameters };
+    const own = { directory: target.directory, user: target.user, least_bytes: String(LEAST_FREE_BYTES), ...parameters };
     const request = guest.act(step, { key: act.key, fence: act.fence, seconds, attempt }, own, secret?.reveal() ?? '');
 
     const { answer, clockOffsetMs } = await this.#drive(step, target.machine, request, act.deadlineMs + this.#timing.slackMs, call).catch(
@@ -192,7 +198,7 @@ export class ShellMachine implements MachinePort {
     const output = linesOf(outcome.output);
     if (outcome.record === 'success exited 0') return { kind: 'ended', output, clockOffsetMs };
     if (outcome.record === 'success exited 75') {
-      const refusal = BUSY.safeParse(output);
+      const refusal = z.union([BUSY, UNFIT]).safeParse(output);
       return refusal.success ? refusal.data : { kind: 'ended', output, clockOffsetMs };
     }
     const ending = outcome.record.startsWith('timeout ') ? `did not end within ${seconds} s` : `ended with ${outcome.record}`;
@@ -273,7 +279,11 @@ const REFUSED_IN_PROGRESS = z
   .object({ kind: z.literal('refused-in-progress'), holder64: text64 })
   .transform(({ kind, holder64 }) => ({ kind, holder: holder64 }));
 
-const FENCE_TAKEN = z.union([z.object({ kind: z.literal('taken'), fence: count }), REFUSED_IN_PROGRESS]);
+const UNFIT = z
+  .object({ kind: z.literal('refused-unfit'), evidence64: text64 })
+  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) }));
+
+const FENCE_TAKEN = z.union([z.object({ kind: z.literal('taken'), fence: count }), UNFIT, REFUSED_IN_PROGRESS]);
 
 const ACT_ANSWER = z.union([
   z
@@ -281,6 +291,7 @@ const ACT_ANSWER = z.union([
     .transform(({ kind, record, output64, errors64 }) => ({ kind, record, output: output64, errors: errors64 })),
   z.object({ kind: z.literal('refused-late'), holder64: text64 }).transform(({ kind, holder64 }) => ({ kind, holder: holder64 })),
   REFUSED_IN_PROGRESS,
+  UNFIT,
 ]);
 
 const BUSY = z
@@ -334,6 +345,7 @@ const OBSERVED = z
     listeners: count,
     runner64: registration.optional(),
     version: z.string().optional(),
+    missing64: text64.optional(),
     disk: z.string().regex(/^\d+% \d+$/),
     cache: z.string().optional(),
     runningAct: z.string(),
@@ -349,6 +361,7 @@ const OBSERVED = z
       listeners: seen.listeners,
       registration: seen.runner64 ?? null,
       installedVersion: orNull(seen.version ?? ''),
+      missingProgram: orNull(seen.missing64 ?? ''),
       disk: { usedPercent: Number(usedPercent), freeBytes: Number(freeBytes) },
       cache: entries === undefined ? null : { bytes: Number(bytes), entries: Number(entries) },
       runningAct: orNull(seen.runningAct),

@@ -396,8 +396,8 @@ class Recovery {
         this.#fence = taken.fence;
         return { waited };
       }
-      if (Date.now() >= deadline) {
-        throw new Ended('refused-in-progress', `an act of ${taken.holder} is still running in ${machine}`);
+      if (taken.kind === 'refused-unfit' || Date.now() >= deadline) {
+        throw refusalText(taken, this.#target.runner, machine);
       }
       this.#board.say(`waiting for an act of ${taken.holder} in ${machine}`);
       await sleep(this.#policy.lockPollMs, { summary: `wait for an act of ${taken.holder}` });
@@ -744,13 +744,15 @@ function hostSilence(error: unknown): 'never started' | 'may have begun' | null 
 }
 
 function isRefusal(answer: { readonly kind: string }): answer is ActRefusal {
-  return answer.kind === 'refused-busy' || answer.kind === 'refused-late' || answer.kind === 'refused-in-progress';
+  return ['refused-busy', 'refused-unfit', 'refused-late', 'refused-in-progress'].includes(answer.kind);
 }
 
 function refusalText(refusal: ActRefusal, runner: string, machine: string): Ended {
   switch (refusal.kind) {
     case 'refused-busy':
       return new Ended('refused-busy', busyText(runner, refusal.evidence));
+    case 'refused-unfit':
+      return new Ended('failed', `${machine}: ${refusal.evidence}`);
     case 'refused-late':
       return new Ended('refused-in-progress', `${machine} was taken over by ${refusal.holder}`);
     case 'refused-in-progress':

@@ -170,6 +170,42 @@ describe('the environment alone', () => {
     expect(mistakes).toEqual([expect.stringMatching(new RegExp(`^${variable}: found .*; allowed: ${allowed}`))]);
   });
 
+  // What is taken reaches the guest as data: test/guest/incidents.test.ts.
+  test.each([
+    [`a'b`, ['path', 'group', 'label']],
+    ['a"b', ['path', 'group', 'label']],
+    ['a b', ['name', 'path', 'group', 'label']],
+    [' a', ['path', 'group']],
+    ['$(reboot)', ['path', 'group', 'label']],
+    ['`reboot`', ['path', 'group', 'label']],
+    ['a;reboot', ['path', 'group', 'label']],
+    ['ü', ['path', 'group', 'label']],
+    ['-rf', ['path']],
+    ['--ephemeral', ['path']],
+    ['a\nb', []],
+    ['a\u0000b', []],
+    ['a\u001B[2Jb', []],
+    ['x'.repeat(200), ['path', 'group', 'label']],
+    ['x'.repeat(300), ['path']],
+    ['', ['path']],
+  ])('what is called %j is taken as %j alone, and told what is allowed elsewhere', (value, taken) => {
+    const settings = {
+      name: { name: value },
+      vm: { vm: value },
+      user: { user: value },
+      host: { host: value },
+      directory: { directory: value },
+      path: { directory: `/opt/runner${value}` },
+      group: { group: value },
+      label: { labels: [value] },
+    };
+    for (const [key, setting] of Object.entries(settings)) {
+      const runner = { name: 'builder', vm: 'm', labels: [], ...setting };
+      const mistakes = mistakesIn(JSON.stringify({ scopes: [{ org: 'octo-org', runners: [runner] }] }));
+      expect([key, mistakes]).toEqual([key, taken.includes(key) ? [] : [expect.stringContaining('; allowed: ')]]);
+    }
+  });
+
   test('a label of 256 characters is allowed', () => {
     expect(load({ REPO: 'octo-org/widgets', RUNNER_LABELS: 'l'.repeat(256) }).runners[0]?.labels).toEqual(['l'.repeat(256)]);
   });

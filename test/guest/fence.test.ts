@@ -53,7 +53,7 @@ beforeEach(() =>
 
 async function takeFence(holder: string): Promise<number> {
   const taken = await machine.takeFence(guest.name, holder, CALL);
-  if (taken.kind !== 'taken') throw new Error(`the fence is held by ${taken.holder}`);
+  if (taken.kind !== 'taken') throw new Error(`the fence was not given: ${JSON.stringify(taken)}`);
   return taken.fence;
 }
 
@@ -298,7 +298,11 @@ describe('what arrives', () => {
 
   it('leaves no secret: not in a process list, not in the journal, not in a file', async () => {
     const samples = await guest.sampleProcesses();
-    expect(await configure(anAct(await takeFence('secret')))).toEqual(CONFIGURED);
+    await hold(); // long enough to be seen
+    const configuring = configure(anAct(await takeFence('secret')));
+    await runsBecome(1);
+    await letGo();
+    expect(await configuring).toEqual(CONFIGURED);
     const seen = await samples.stop();
     expect(seen.some((line) => line.includes('config.sh'))).toBe(true);
     expect(seen.filter((line) => line.includes(TOKEN))).toEqual([]);

@@ -48,6 +48,8 @@ machineConformance('shell over multipass', async (): Promise<MachineWorld> => {
       await guest.must(`cd ${directory} && ./svc.sh stop`);
       await sleep(200);
     },
+    takeProgramAway: async ({ directory }) => void (await guest.must(`mv ${directory}/bin/RunnerService.js ${directory}/bin/away`)),
+    putProgramBack: async ({ directory }) => void (await guest.must(`mv ${directory}/bin/away ${directory}/bin/RunnerService.js`)),
     setClock: (offsetMs) => guest.setClock(offsetMs / 1_000),
     stopMachine: () => guest.stop(),
     close: async () => {

@@ -17,6 +17,11 @@ const OLD = {
   '.service': 'actions.runner.o-r.r.service',
 };
 const NEW = { '.runner': '{ "agentId": 8, "agentName": "r" }', '.credentials': 'new', '.credentials_rsaparams': 'new key' };
+const PROGRAMS = [
+  ...['Runner.Listener', 'Runner.Worker', 'runsvc.sh', 'RunnerService.js'].map((name) => `bin/${name}`),
+  ...['systemd.svc.sh.template', 'actions.runner.service.template'].map((name) => `bin/${name}`),
+  'externals/node20/bin/node',
+];
 const OTHERS = { '.env': 'A=b', 'config.sh': '#!/bin/bash' };
 
 let root: string;
@@ -25,22 +30,30 @@ let directory: string;
 beforeEach(() => {
   root = mkdtempSync(path.join(tmpdir(), 'set-aside-'));
   directory = path.join(root, 'runner');
-  mkdirSync(directory);
   mkdirSync(path.join(root, 'step'));
   mkdirSync(path.join(root, 'bin'));
   writeFileSync(path.join(root, 'step/parameters'), `directory=${directory}\nuser=nobody\n`);
   stub('systemctl', 'echo LoadState=not-found');
+  stub('runuser', 'exit 0');
   // Each change of a file is counted, and the one whose turn has come kills the step with all its children instead.
   for (const program of ['mv', 'rm', 'mkdir']) {
     stub(program, `echo >>${root}/changes; if [ "$(wc -l <${root}/changes)" = "$CUT" ]; then kill -KILL 0; fi; exec /bin/${program} "$@"`);
   }
-  put(OLD);
-  put(OTHERS);
+  fresh(OTHERS, OLD);
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
 function stub(name: string, script: string): void {
   writeFileSync(path.join(root, 'bin', name), `#!/bin/bash\n${script}\n`, { mode: 0o755 });
+}
+
+/** The runner's directory anew, with programs that look whole, and these files. */
+function fresh(...files: readonly Readonly<Record<string, string>>[]): void {
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(path.join(directory, 'bin'), { recursive: true });
+  mkdirSync(path.join(directory, 'externals/node20/bin'), { recursive: true });
+  for (const program of PROGRAMS) writeFileSync(path.join(directory, program), 'program');
+  for (const each of files) put(each);
 }
 
 function put(files: Readonly<Record<string, string>>): void {
@@ -87,9 +100,7 @@ async function run(step: string, cut = 0): Promise<StepResult> {
 /** Runs a step with each cut there can be, each time from the same beginning and then once more whole, and hands over to a look. */
 async function cutEverywhere(step: string, begin: () => unknown, look: (answer: StepResult['answer']) => void): Promise<number> {
   for (let cut = 1; ; cut += 1) {
-    rmSync(directory, { recursive: true });
-    mkdirSync(directory);
-    put(OTHERS);
+    fresh(OTHERS);
     await begin();
     const { wasCut } = await run(step, cut);
     const { answer, stderr } = await run(step);
@@ -178,11 +189,26 @@ describe('putting back', () => {
     expect(cuts).toBeGreaterThan(5);
   });
 
+  it('returns .path and what nobody knows, wherever it was cut off', async () => {
+    await cutEverywhere(
+      'restore',
+      async () => {
+        put({ ...OLD, '.path': '/usr/bin' });
+        await run('set-aside');
+        put({ '.path': '' });
+        mkdirSync(path.join(directory, '.runward-aside/strange'));
+        put({ '.runward-aside/strange/.unknown': 'mine' });
+      },
+      () => {
+        expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS, '.path': '/usr/bin', '.unknown': 'mine' });
+        expect(readdirSync(directory).filter((name) => name.startsWith('.runward'))).toEqual([]);
+      },
+    );
+  });
+
   it('undoes a setting aside wherever that was cut off', async () => {
     for (let cut = 1, wasCut = true; wasCut; cut += 1) {
-      rmSync(directory, { recursive: true });
-      mkdirSync(directory);
-      put({ ...OTHERS, ...OLD });
+      fresh(OTHERS, OLD);
       ({ wasCut } = await run('set-aside', cut));
       expect([cut, (await run('restore')).stderr]).toEqual([cut, '']);
       expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS });
@@ -191,9 +217,7 @@ describe('putting back', () => {
 
   it('that was cut off is ended by the next setting aside', async () => {
     for (let cut = 1, wasCut = true; wasCut; cut += 2) {
-      rmSync(directory, { recursive: true });
-      mkdirSync(directory);
-      put({ ...OTHERS, ...OLD });
+      fresh(OTHERS, OLD);
       await run('set-aside');
       ({ wasCut } = await run('restore', cut));
       expect([cut, (await run('set-aside')).answer['agentId']]).toEqual([cut, '7']);
@@ -209,6 +233,14 @@ describe('putting back', () => {
 });
 
 describe('discarding', () => {
+  it('keeps what nobody knows', async () => {
+    await run('set-aside');
+    mkdirSync(path.join(directory, '.runward-aside/strange'));
+    put({ '.runward-aside/strange/.unknown': 'mine' });
+    expect((await run('discard')).answer['kind']).toBe('discarded');
+    expect(filesIn('.runward-kept')).toEqual({ '.unknown': 'mine' });
+  });
+
   it('removes the set and nothing else, wherever it was cut off', async () => {
     await cutEverywhere(
       'discard',
@@ -218,7 +250,7 @@ describe('discarding', () => {
         put(NEW);
       },
       () => {
-        expect(readdirSync(directory).toSorted()).toEqual(Object.keys({ ...NEW, ...OTHERS }).toSorted());
+        expect(readdirSync(directory).filter((name) => name.startsWith('.runward'))).toEqual([]);
         expect(filesIn('.')).toEqual({ ...NEW, ...OTHERS });
       },
     );

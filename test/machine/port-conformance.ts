@@ -20,6 +20,9 @@ export interface MachineWorld {
   startJob(runner: RunnerTarget): Promise<void>;
   /** Stops the runner's service as a person would, and resolves once its listener is gone. */
   stopService(runner: RunnerTarget): Promise<void>;
+  /** Takes a program away that the runner needs, whose processes go on; and puts it back. */
+  takeProgramAway(runner: RunnerTarget): Promise<void>;
+  putProgramBack(runner: RunnerTarget): Promise<void>;
   /** Makes the guest's clock wrong by this much; its time servers are right. */
   setClock(offsetMs: number): Promise<void>;
   stopMachine(): Promise<void>;
@@ -45,7 +48,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
 
     const takeFence = async (holder: string): Promise<number> => {
       const taken = await world.machine.takeFence(world.target.machine, holder, CALL);
-      if (taken.kind !== 'taken') throw new Error(`the fence is held by ${taken.holder}`);
+      if (taken.kind !== 'taken') throw new Error(`the fence was not given: ${JSON.stringify(taken)}`);
       return taken.fence;
     };
     const anAct = (more: Partial<Act> = {}): Act => ({ key: `conformance:${(acts += 1)}`, fence, deadlineMs: 120_000, ...more });
@@ -150,6 +153,18 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
     it('ends a job where it is told to', async () => {
       expect((await restart(world.target, true)).kind).toBe('started');
       expect(await look()).toMatchObject({ workers: 0, workersOnMachine: 0, listeners: 1, service: { state: 'active' } });
+    });
+
+    it('refuses what it could not bring back, and touches nothing', async () => {
+      expect((await look()).missingProgram).toBeNull();
+      await world.takeProgramAway(world.target);
+      const { registration, missingProgram } = await look();
+      expect(missingProgram).toMatch(/./);
+      for (const refused of [await restart(), await setAside()]) {
+        expect(refused).toEqual({ kind: 'refused-unfit', evidence: expect.stringContaining(missingProgram ?? '') });
+      }
+      expect(await look()).toMatchObject({ registration, service: { state: 'active' }, listeners: 1 });
+      await world.putProgramBack(world.target);
     });
 
     it('sets a configuration aside with its service, once', async () => {

@@ -106,6 +106,7 @@ describe('observe', () => {
           listeners: 1,
           registration: { agentId: 7, agentName: 'builder', url: 'https://github.com/o/r' },
           installedVersion: '2.336.0',
+          missingProgram: null,
           disk: { usedPercent: 81, freeBytes: 123_456 },
           cache: { bytes: 5_000, entries: 3 },
           runningAct: null,

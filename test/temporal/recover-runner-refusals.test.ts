@@ -93,6 +93,24 @@ describe('what is refused leaves the runner as it was', () => {
     expect(await observe()).toEqual(before);
   });
 
+  test.each(['takeFence', 'setConfigurationAside'] as const)(
+    'a guest that is not fit for %s, at once and with what to do',
+    async (step) => {
+      await open();
+      await breakRunner(world, 'service');
+      let asked = 0;
+      world.machine[step] = async () => {
+        asked += 1;
+        return { kind: 'refused-unfit', evidence: 'the disk is full: make room' };
+      };
+      const before = await observe();
+      const report = await (await world.recover()).result();
+      expect(report).toMatchObject({ outcome: 'failed', summary: `${world.target.machine}: the disk is full: make room` });
+      expect(asked).toBe(1);
+      expect(await observe()).toEqual(before);
+    },
+  );
+
   test('an operator who only watches', async () => {
     await open({ mode: 'watch' });
     await breakRunner(world, 'service');
@@ -121,6 +139,16 @@ describe('a failure on the way', () => {
     expect(report.outcome).toBe('failed');
     expect(report.summary).toMatch(/3 tokens tried.*The old configuration was put back/);
     expect(report.steps.find(({ name }) => name === 'reconfigure')?.status).toBe('failed');
+    await world.until(() => world.shown() === 'online', 'the old registration is online again');
+  });
+
+  test('a disk that is full by then puts the old configuration back without asking for more tokens', async () => {
+    await open();
+    await breakRunner(world, 'service');
+    world.machine.configure = async () => ({ kind: 'refused-unfit', evidence: 'the disk is full: make room' });
+    const report = await (await world.recover()).result();
+    expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringMatching(/the disk is full: make room.*was put back/) });
+    expect(world.github.requests.filter(({ path }) => path.includes('registration-token'))).toHaveLength(1);
     await world.until(() => world.shown() === 'online', 'the old registration is online again');
   });
 

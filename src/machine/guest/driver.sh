@@ -42,7 +42,8 @@ receive() {
     names+=("$1") texts+=("$text")
     shift 2
   done
-  mkdir -p "$STATE" "$folder"
+  [ -d "$STATE" ] || mkdir -p "$STATE" || true # where the disk is full, whoever needs it finds out
+  mkdir -p "$folder"
   trap 'rm -rf "$folder"' EXIT
   for i in "${!names[@]}"; do printf '%s' "${texts[i]}" >"$folder/${names[i]}"; done
   printf '%s\n' "$received" >"$folder/received"
@@ -102,10 +103,12 @@ read_fence() {
 }
 
 write_fence() {
-  printf '%s\n%s\n' "$1" "$2" >"$STATE/fence.new"
-  sync "$STATE/fence.new"
-  mv "$STATE/fence.new" "$STATE/fence"
-  sync "$STATE"
+  { printf '%s\n%s\n' "$1" "$2" >"$STATE/fence.new" && sync "$STATE/fence.new" && mv "$STATE/fence.new" "$STATE/fence" && sync "$STATE"; } \
+    || answer kind=refused-unfit "evidence64=$(encoded "the guest's disk is full: $STATE takes no file ($(room)). Make room, such as by \`docker system prune\` or \`journalctl --vacuum-size=100M\`, and recover again")"
+}
+
+room() {
+  stat -f -c '%a blocks of %S bytes and %d inodes are free' "$STATE" 2>&1 || true
 }
 
 # The record of KEY: systemd's result, exit code and exit status.
@@ -117,13 +120,25 @@ record_of() {
 
 # What acts have left long ago.
 prune() {
-  find "$STATE" "$RUN" -mindepth 1 -maxdepth 1 '(' -name 'act.*' -o -name 'cancelled.*' ')' -mtime "+$KEPT_DAYS" -exec rm -rf {} +
+  find "$STATE" "$RUN" -mindepth 1 -maxdepth 1 '(' -name 'act.*' -o -name 'kept.*' -o -name 'cancelled.*' ')' -mtime "+$KEPT_DAYS" -exec rm -rf {} +
+}
+
+# The folder for the record of an act: on the disk, or in memory where that is full, since a step that puts things in order must be able to run.
+# Whether there is room shows by writing: a file system counts blocks as free that it gives to nobody.
+make_kept() {
+  if [ -e "$1" ] || [ -L "$1" ]; then rm -rf "$1"; fi
+  if { mkdir "$1" && printf '%65536s' ' ' >"$1/output"; } 2>/dev/null; then
+    : >"$1/output"
+  else
+    rm -rf "$1" "$RUN/kept.$key"
+    mkdir "$RUN/kept.$key"
+    ln -s "$RUN/kept.$key" "$1"
+  fi
 }
 
 start_act() {
   local kept=$STATE/act.$key input=null
-  if [ -e "$kept" ]; then rm -rf "$kept"; fi
-  mkdir "$kept"
+  make_kept "$kept"
   printf '%s %s\n' "$fence" "$key" >"$RUN/running"
   if [ -s "$folder/secret" ]; then input=file:$folder/secret; fi
   systemd-run -q --collect "--unit=$UNIT" "--description=$key" \

@@ -72,6 +72,7 @@ within() {
 # Where this runner's files are, and the same with every link resolved, as /proc shows it.
 directory=${given[directory]:-}
 home=$(readlink -f -- "$directory" || true)
+user=${given[user]:-}
 
 enter_directory() {
   cd -- "$directory" || fail "no directory $directory in the guest; is it this machine's runner?"
@@ -95,6 +96,120 @@ runner_field() {
   if [ -f "$2" ]; then
     head -c 65536 -- "$2" | tr -d '\r\n' | sed -n "s/.*\"$1\"[[:space:]]*:[[:space:]]*\"\{0,1\}\([^\",}]*\).*/\1/p"
   fi
+}
+
+home_of_user() {
+  getent passwd "$user" | cut -d: -f6
+}
+
+# Gives back to the runner's user what config.sh writes or the listener changes, by name: a step that runs over _work never ends on a large one.
+own_by_user() {
+  local name names=()
+  for name in .env .path .runner .runner_* .credentials .credentials_* .service svc.sh runsvc.sh _work; do
+    if [ -e "$name" ]; then names+=("$name"); fi
+  done
+  if ! runuser -u "$user" -- test -w .; then names+=(.); fi
+  if [ ${#names[@]} -gt 0 ]; then find "${names[@]}" -maxdepth 0 ! -user "$user" -exec chown -h "$user:" {} +; fi
+  if [ -d _diag ]; then find _diag -maxdepth 1 ! -user "$user" -exec chown -h "$user:" {} +; fi
+}
+
+# --- what the runner is made of --------------------------------------------------------------------------------------------------------------
+
+# Ends the step unless config.sh and the listener can write: some KiB of configuration, and the listener's log.
+prove_room() {
+  local bytes block inodes all
+  read -r bytes block inodes all < <(stat -f -c '%a %S %d %c' .)
+  bytes=$((bytes * block))
+  # Some file systems have no fixed number of inodes, and say 0.
+  if [ "$bytes" -lt "${given[least_bytes]:-0}" ] || { [ "$all" -gt 0 ] && [ "$inodes" -lt 100 ]; }; then
+    otherwise refused-unfit "the disk under $directory is full: $bytes bytes and $inodes inodes are free for $user. Make room, such as by \`docker system prune\` or \`journalctl --vacuum-size=100M\`, and recover again"
+  fi
+}
+
+# lacks_files bin|externals FOLDER: which file a folder of the runner's package lacks, in one line; nothing where it looks whole.
+lacks_files() {
+  local name
+  if [ ! -d "$2" ]; then
+    printf '%s\n' "$2 is missing"
+  elif [ "$1" = bin ]; then
+    for name in Runner.Listener Runner.Worker runsvc.sh RunnerService.js systemd.svc.sh.template actions.runner.service.template; do
+      if [ ! -s "$2/$name" ]; then
+        printf '%s\n' "$2/$name is missing"
+        return 0
+      fi
+    done
+  else
+    for name in "$2"/node*/bin/node; do
+      if [ -s "$name" ]; then return 0; fi
+    done
+    printf '%s\n' "$2 has no node"
+  fi
+}
+
+# lacks bin|externals FOLDER: as lacks_files; and since a copy that was cut off may lack anything, its program is asked to run.
+lacks() {
+  local found node
+  found=$(lacks_files "$1" "$2")
+  if [ -n "$found" ]; then
+    printf '%s\n' "$found"
+  elif [ "$1" = bin ]; then
+    runs "$2/Runner.Listener" || printf '%s\n' "$2/Runner.Listener does not run"
+  else
+    for node in "$2"/node*/bin/node; do
+      if runs "$node"; then return 0; fi # some are for other systems
+    done
+    printf '%s\n' "$2 has no node that runs"
+  fi
+}
+
+# What the runner's programs lack as they lie there, in one line.
+missing_program() {
+  local part found
+  if [ ! -s config.sh ]; then
+    printf 'config.sh is missing\n'
+    return 0
+  fi
+  for part in bin externals; do
+    found=$(lacks_files "$part" "$part")
+    if [ -n "$found" ]; then
+      printf '%s\n' "$found"
+      return 0
+    fi
+  done
+}
+
+# runs PROGRAM: whether it starts at all, as the runner's user.
+runs() {
+  timeout 20 runuser -u "$user" -- env "HOME=$(home_of_user)" "./$1" --version </dev/null >/dev/null 2>&1
+}
+
+# Ends the step unless the runner's programs are there and run, after mending what can be mended.
+prove_installed() {
+  local part lack=''
+  own_by_user # a program that cannot write its log does not run
+  if [ ! -s config.sh ]; then lack='config.sh is missing'; fi
+  for part in bin externals; do
+    if [ -n "$lack" ]; then break; fi
+    lack=$(lacks "$part" "$part")
+    if [ -n "$lack" ] && link_newest "$part"; then lack=''; fi
+  done
+  if [ -n "$lack" ]; then
+    otherwise refused-unfit "the runner's programs in $directory are broken: $lack. Unpack the runner's package over that directory, which keeps its configuration, and recover again"
+  fi
+}
+
+# link_newest bin|externals: what a broken self-update leaves is no link, or one to half a copy, beside whole ones.
+link_newest() {
+  local version
+  if [ -e "$1" ] && [ ! -L "$1" ]; then return 1; fi
+  while IFS= read -r version; do
+    if [ -n "$(lacks "$1" "$version")" ]; then continue; fi
+    ln -sfn -- "$version" "$1.runward"
+    chown -h "$user:" "$1.runward"
+    mv -fT -- "$1.runward" "$1"
+    return 0
+  done < <(find . -maxdepth 1 -type d -name "$1.[0-9]*" -printf '%f\n' | sort -rV)
+  return 1
 }
 
 # --- the runner's processes ------------------------------------------------------------------------------------------------------------------
@@ -161,14 +276,32 @@ supervisors() {
   done
 }
 
-# prove_idle runner|machine: ends the step where a job runs, unless it was told to go on.
+# The script by which the runner replaces its own programs: it waits for the listener's end, and then changes the links.
+updates() {
+  local pid arguments
+  for pid in $(processes_named bash sh _update.sh); do
+    arguments=$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null || true)
+    case $arguments in *"$home/"*/_update.sh* | *"$directory/"*/_update.sh*) printf '%s\n' "$pid" ;; esac
+  done
+}
+
+# prove_idle runner|machine: ends the step where a job runs or the runner updates itself, unless it was told to go on.
 prove_idle() {
   local found
   if [ "${given[force]:-no}" = yes ]; then return 0; fi
   found=$(workers "$1")
-  if [ -n "$found" ]; then
-    otherwise refused-busy "Runner.Worker runs on this $1 (process $(printf '%s' "$found" | tr '\n' ' ' | sed 's/ $//'))"
-  fi
+  if [ -n "$found" ]; then otherwise refused-busy "Runner.Worker runs on this $1 (process $(in_one_line "$found"))"; fi
+  if [ "$1" = runner ]; then prove_no_update; fi
+}
+
+prove_no_update() {
+  local found
+  found=$(updates)
+  if [ -n "$found" ]; then otherwise refused-busy "the runner updates itself (process $(in_one_line "$found"), _update.sh)"; fi
+}
+
+in_one_line() {
+  printf '%s' "${1//$'\n'/ }"
 }
 
 # Ends what is left of this runner once its unit is stopped, supervisors first: they would start another listener.
@@ -286,7 +419,7 @@ start_service() {
     if [ -n "$listener" ]; then pause "${given[settle_seconds]:-5}"; else pause 0.5; fi
     read_unit
     if is_at_rest; then break; fi
-    if [ "$active" = active ] && [ -n "$listener" ] && [ "$(listeners)" = "$listener" ]; then
+    if [ "$active" = active ] && [[ $listener =~ ^[0-9]+$ ]] && [ "$(listeners)" = "$listener" ]; then
       say kind started
       say unit "$unit"
       return 0
@@ -301,8 +434,13 @@ start_service() {
 # --- set-aside files -------------------------------------------------------------------------------------------------------------------------
 
 # ASIDE holds one complete set of files that count as the old configuration; it is built as ASIDE.new, so that a cut-off move is gone on with.
-# In it, `unit` holds the unit file, `leftover` what a failed config.sh had left, and `restoring` says that files are being put back.
+# In it, `unit` holds the unit file and the link that enables it, `path` the .path that each config.sh writes anew, `leftover` what a failed
+# config.sh had left, `strange` what config.sh refused and nobody knows, and `restoring` says that files are being put back.
 ASIDE=.runward-aside
+# Files that nobody knows are never deleted.
+KEPT=.runward-kept
+# Where the link to an enabled unit of svc.sh is.
+ENABLED=/etc/systemd/system/multi-user.target.wants
 
 # Root works in a directory that belongs to the runner's user: a link or a folder of somebody else is not followed.
 own_folder() {
@@ -326,8 +464,35 @@ move_leftovers() {
   move_files "$ASIDE/leftover"
 }
 
+# Hidden files of the runner's directory that are neither known as configuration nor as something else; one a line.
+strange_files() {
+  local file
+  for file in .[!.]*; do
+    case $file in .env | .path | .setup_info | .options | .proxy* | .certificates | .telemetry | .runward*) continue ;; esac
+    if [ -f "$file" ] && [ ! -L "$file" ] && [[ $file != *$'\n'* ]]; then printf '%s\n' "$file"; fi
+  done
+}
+
+move_strange_back() {
+  local file
+  for file in "$ASIDE"/strange/.[!.]*; do
+    if [ -f "$file" ]; then mv -fT -- "$file" "${file##*/}"; fi
+  done
+}
+
+keep_strange() {
+  local file
+  for file in "$ASIDE"/strange/.[!.]*; do
+    if [ -f "$file" ]; then
+      own_folder "$KEPT"
+      mv -fT -- "$file" "$KEPT/${file##*/}"
+    fi
+  done
+}
+
 # Away with the set in one move: a half-deleted one would be taken for a whole.
 drop_aside() {
+  keep_strange
   if [ -e "$ASIDE" ]; then mv -T -- "$ASIDE" "$ASIDE.old"; fi
   rm -rf "$ASIDE.old"
 }
@@ -336,12 +501,18 @@ drop_aside() {
 finish_restoring() {
   local file
   (cd "$ASIDE" && move_files ..)
+  move_strange_back
+  if [ -s "$ASIDE/path" ]; then mv -fT -- "$ASIDE/path" .path; fi
   for file in "$ASIDE"/unit/*.service; do
-    if [ -f "$file" ]; then
-      mv -fT -- "$file" "/etc/systemd/system/${file##*/}"
-      systemctl daemon-reload
-      systemctl -q enable -- "${file##*/}"
-    fi
+    if [ -f "$file" ]; then mv -fT -- "$file" "/etc/systemd/system/${file##*/}"; fi
   done
+  if [ -d "$ASIDE/unit" ]; then
+    systemctl daemon-reload
+    read_unit
+    if is_loaded; then
+      if [ -L "$ASIDE/unit/enabled" ]; then mv -fT -- "$ASIDE/unit/enabled" "$ENABLED/$unit"; fi
+      systemctl -q enable -- "$unit"
+    fi
+  fi
   drop_aside
 }

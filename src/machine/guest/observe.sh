@@ -53,6 +53,7 @@ if cd -- "$directory" 2>/dev/null; then
   say listeners "$(listeners | count)"
   if [ -f .runner ]; then say runner64 "$(head -c 65536 .runner | base64 -w 0)"; fi
   say version "$(installed_version)"
+  say_text missing "$(missing_program)"
   say disk "$(timeout 5 df -P -B 1 . | awk 'NR == 2 { print $5, $4 }')"
   say cache "$(cache)"
 else

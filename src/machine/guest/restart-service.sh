@@ -11,5 +11,6 @@ if ! is_loaded; then
   otherwise not-started "no unit of this runner is loaded"
 fi
 prove_idle runner
+prove_installed
 stop_service
 start_service

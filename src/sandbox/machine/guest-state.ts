@@ -11,6 +11,8 @@ const installedRunner = z.object({
   aside: z.object({ configuration: configuration.nullable(), unit: z.string().nullable() }).nullable(),
   /** The unit that svc.sh installed; `null` without one. */
   unit: z.object({ name: z.string(), state: z.enum(['active', 'inactive', 'failed']) }).nullable(),
+  /** What the runner's programs lack to run; `null` where they are whole. */
+  missingProgram: z.string().nullable().default(null),
   /** The job that runs; `endsAt` in epoch milliseconds by the host's clock. */
   job: z.object({ id: z.int(), name: z.string(), endsAt: z.number() }).nullable(),
 });

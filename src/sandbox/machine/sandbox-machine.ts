@@ -91,7 +91,7 @@ export class SandboxMachine implements MachinePort {
   /** Adds a runner to its machine, which is made and runs. With a registration it is configured and its service runs. */
   async install(target: RunnerTarget, registration: { readonly id: number; readonly credential: string } | null): Promise<void> {
     const machine = (this.#machines[target.machine] ??= newMachine());
-    const runner: InstalledRunner = { configuration: null, aside: null, unit: null, job: null };
+    const runner: InstalledRunner = { configuration: null, aside: null, unit: null, missingProgram: null, job: null };
     machine.runners[target.directory] = runner;
     if (registration !== null) {
       const { id, credential } = registration;
@@ -157,6 +157,12 @@ export class SandboxMachine implements MachinePort {
     const machine = this.#running(name);
     machine.isReachable = true;
     this.#listenAgain(machine);
+    this.#save();
+  }
+
+  /** Takes a program away from a runner, whose processes go on, or puts it back with `null`. */
+  setMissingProgram(target: RunnerTarget, missing: string | null): void {
+    this.#find(target).runner.missingProgram = missing;
     this.#save();
   }
 
@@ -267,6 +273,9 @@ export class SandboxMachine implements MachinePort {
       if (runner.job !== null && !force) {
         return { kind: 'refused-busy', evidence: describeJob(runner) };
       }
+      if (runner.missingProgram !== null) {
+        return unfit(runner.missingProgram);
+      }
       await this.#stopService(runner);
       this.#save();
       await this.#work('stopService', clock);
@@ -316,6 +325,9 @@ export class SandboxMachine implements MachinePort {
       }
       if (runner.job !== null && !force) {
         return { kind: 'refused-busy', evidence: describeJob(runner) };
+      }
+      if (runner.missingProgram !== null) {
+        return unfit(runner.missingProgram);
       }
       await this.#stopService(runner);
       this.#save();
@@ -368,7 +380,10 @@ export class SandboxMachine implements MachinePort {
     }
   }
 
-  async #bringUp(target: RunnerTarget, clock: ActClock, machine: Machine, runner: InstalledRunner): Promise<ServiceStarted> {
+  async #bringUp(target: RunnerTarget, clock: ActClock, machine: Machine, runner: InstalledRunner): Promise<ServiceStarted | ActRefusal> {
+    if (runner.missingProgram !== null && runner.unit?.state !== 'active') {
+      return unfit(runner.missingProgram);
+    }
     runner.unit ??= { name: unitName(target), state: 'inactive' };
     const { unit } = runner;
     this.#save();
@@ -516,6 +531,7 @@ export class SandboxMachine implements MachinePort {
       listeners: runner !== undefined && this.#listeners.has(runner) ? 1 : 0,
       registration: configuration && { agentId: configuration.agentId, agentName: configuration.agentName, url: configuration.url },
       installedVersion: runner === undefined ? null : RUNNER_VERSION,
+      missingProgram: runner?.missingProgram ?? null,
       disk: { usedPercent: 41, freeBytes: 23_622_320_128 },
       cache: { bytes: 187_904_819, entries: 7 },
       runningAct: this.#fenceOf(target.machine).runningKey,
@@ -621,6 +637,10 @@ function filesAside({ aside }: InstalledRunner): readonly string[] {
 
 function countJobs(runners: readonly InstalledRunner[]): number {
   return runners.filter(({ job }) => job !== null).length;
+}
+
+function unfit(missing: string): ActRefusal {
+  return { kind: 'refused-unfit', evidence: `the runner's programs are broken: ${missing}. Unpack the runner's package again` };
 }
 
 function describeJob({ job }: InstalledRunner): string {

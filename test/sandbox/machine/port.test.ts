@@ -26,6 +26,8 @@ machineConformance('make-believe machine', async () => {
       await settles(workers, 1);
     },
     stopService: (runner) => machine.break('service', runner),
+    takeProgramAway: async (runner) => machine.setMissingProgram(runner, 'bin is missing'),
+    putProgramBack: async (runner) => machine.setMissingProgram(runner, null),
     setClock: (offsetMs) => machine.setClock(target.machine, offsetMs),
     stopMachine: () => machine.break('vm', target),
     async close() {

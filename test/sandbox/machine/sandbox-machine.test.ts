@@ -56,7 +56,7 @@ async function look(machine: SandboxMachine, at = target): Promise<GuestObservat
 async function takeFence(machine: SandboxMachine, holder = 'operation'): Promise<number> {
   const taken = await machine.takeFence(target.machine, holder, call);
   if (taken.kind !== 'taken') {
-    throw new Error(`the fence is held by ${taken.holder}`);
+    throw new Error(`the fence was not given: ${JSON.stringify(taken)}`);
   }
   return taken.fence;
 }

@@ -17,7 +17,7 @@ BOM=$'\xef\xbb\xbf'
 # shellcheck source=github.sh
 . "${0%/*}/github.sh"
 
-root=${0%/bin/stand-in/*}
+root=${0%/*/stand-in/*}
 cd "$root" || exit "$TERMINATED"
 
 # A socket that nothing comes from: waiting on it needs no process.
@@ -89,9 +89,11 @@ is_in() {
 configure() {
   local name work labels pattern service_token agent_id credential replaced
   read_input configure "$@"
-  if [ -f .runner ]; then
-    fail "Cannot configure the runner because it is already configured. To reconfigure the runner, run 'config.cmd remove' or './config.sh remove' first."
-  fi
+  for name in .runner .runner_migrated $CONFIGURED_BY; do
+    if [ -f "$name" ]; then
+      fail "Cannot configure the runner because it is already configured. To reconfigure the runner, run 'config.cmd remove' or './config.sh remove' first."
+    fi
+  done
   for name in url token; do
     if [ -z "${input[$name]:-}" ]; then fail "Invalid configuration provided for $name. Terminating unattended configuration."; fi
   done
@@ -106,6 +108,8 @@ configure() {
   echo '√ Connected to GitHub'
   echo
 
+  # The real program makes its key here, so that a full disk ends it before GitHub knows of a new one.
+  (umask 077 && printf '%s\n' "$BOM" >.credentials_rsaparams) 2>/dev/null || fail 'An error occurred: No space left on device'
   register "$name"
   echo "$replaced"
   wait_for "$CONFIGURE"

@@ -15,6 +15,8 @@ STOP_GRACE=30
 SERVICE_START=0.1
 # What config.sh takes between its registration at GitHub and the files that it writes.
 CONFIGURE=0
+# Names of further files by which a runner counts as configured.
+CONFIGURED_BY=
 # Whether a running job goes on when it is cancelled.
 JOB_IGNORES_CANCEL=no
 

@@ -382,7 +382,9 @@ class Recovery {
       const { outcome, message } = this.#refusal(after);
       throw new Ended(outcome, `machine ${machine} was ${verb}ed, and nothing else was done: ${message}`);
     }
-    await this.#takeFence();
+    if ((await this.#takeFence()).waited) {
+      this.#lastLook = null;
+    }
   }
 
   /** An act of somebody else that runs in the guest is waited for: it ends at its deadline at the latest. */

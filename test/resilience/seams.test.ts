@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { BREAKS } from '../../src/sandbox/machine/breaks.ts';
 import { expectHealed, seamAt, undergo, type Aftermath, type Ordeal } from '../kit/resilience/ordeal.ts';
 import { startTemporalProcess, type TemporalProcess } from '../kit/resilience/temporal-process.ts';
+import { Pool } from '../kit/resilience/pool.ts';
 import { PHASES, RECOVERY } from '../kit/resilience/seam.ts';
 
 /** Those that only another breakage leads to. */
@@ -20,14 +21,15 @@ const ELSEWHERE: readonly (Omit<Ordeal, 'seam'> & { readonly seam: string })[] =
 
 /** As many at once as the two cores of a small machine carry; each has a namespace, and so a lock and queues, of its own. */
 const AT_ONCE = 5;
-const slots = Array.from({ length: AT_ONCE }, (_, index) => `slot-${index}`);
+const namespaces = Array.from({ length: AT_ONCE }, (_, index) => `slot-${index}`);
+const slots = new Pool(namespaces);
 const isLong = process.env['RUNWARD_TEST_LONG'] === 'yes';
 
 const folder = mkdtempSync(join(tmpdir(), 'runward-seams-'));
 let temporal: TemporalProcess;
 
 beforeAll(async () => {
-  temporal = await startTemporalProcess(folder, slots);
+  temporal = await startTemporalProcess(folder, namespaces);
 });
 
 afterAll(async () => {
@@ -64,17 +66,6 @@ describe('a recovery', () => {
   });
 });
 
-const waiting: (() => void)[] = [];
-
-async function inSlot(ordeal: Ordeal): Promise<Aftermath> {
-  while (slots.length === 0) {
-    await new Promise<void>((resolve) => waiting.push(resolve));
-  }
-  const slot = slots.pop() as string;
-  try {
-    return await undergo(ordeal, temporal, slot, inject('workflowBundle'));
-  } finally {
-    slots.push(slot);
-    waiting.shift()?.();
-  }
+function inSlot(ordeal: Ordeal): Promise<Aftermath> {
+  return slots.with((slot) => undergo(ordeal, temporal, slot, inject('workflowBundle')));
 }

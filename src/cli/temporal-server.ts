@@ -42,6 +42,8 @@ const START_TIMEOUT_MS = 60_000;
 const START_TRIES = 3;
 /** Temporal's server ends within seconds of SIGTERM. */
 const END_TIMEOUT_MS = 20_000;
+/** After it, a closed pipe has ended nothing. */
+const LEASH_TIMEOUT_MS = 5_000;
 /** Temporal's UI listens this far above the server's port, as `temporal server start-dev` has it. */
 const UI_PORT_OFFSET = 1_000;
 const PORTS_TRIED = 100;
@@ -126,7 +128,10 @@ async function startOnce(options: TemporalServerOptions): Promise<StartedServer>
     ended,
     stop: async () => {
       child.stdin.end();
+      // Where the shell that watches the pipe was killed, its parent still hears a signal.
+      const unheard = setTimeout(() => child.kill('SIGTERM'), LEASH_TIMEOUT_MS);
       await ended;
+      clearTimeout(unheard);
       log.end();
       await untilPreviousEnded(options.folder);
       rmSync(pidFile, { force: true });

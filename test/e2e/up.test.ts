@@ -125,6 +125,16 @@ describe('on bad days', () => {
     await expect.poll(() => orphans(home), { timeout: 10_000 }).toEqual([]);
   });
 
+  test('ends in order, server and all, although the shell that would have ended the server was killed', async () => {
+    const home = join(folder, 'unwatched');
+    await upOnce(variables({ RUNWARD_HOME: home }), async () => {
+      const watcher = processesOf(home).findLast(({ args }) => args.includes('leash.sh'));
+      expect(watcher?.pid).not.toBe(serverProcesses(home)?.leash);
+      kill(watcher?.pid);
+    });
+    expect(orphans(home)).toEqual([]);
+  });
+
   test('a stranger that takes the port while the server is down is left alone, and said', async () => {
     const home = join(folder, 'taken');
     const up = start(['up'], variables({ RUNWARD_HOME: home }));

@@ -11,7 +11,7 @@ const GUEST = ['test/guest/**/*.test.ts'];
 export default defineConfig({
   test: {
     // Most tests wait for a process or a server, so there may be more of them than cores.
-    maxWorkers: 3,
+    maxWorkers: 4,
     projects: [
       {
         test: {

@@ -54,6 +54,11 @@ export function startMachineOptions(policy: RecoveryPolicy, host: string, summar
   return onHostQueue(policy, policy.limits.startMachine, actQueue(host), summary);
 }
 
+/** Cuts the power of a guest that nobody can ask, on GitHub's word that no job runs there: not begun unless that word is fresh. */
+export function restartMachineOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
+  return { ...startMachineOptions(policy, host, summary), scheduleToStartTimeout: policy.busyAnswerMaxAgeMs };
+}
+
 function onMainQueue(limits: ActivityLimits, summary: string): ActivityOptions {
   return { ...withLimits(limits, summary), taskQueue: MAIN_QUEUE };
 }

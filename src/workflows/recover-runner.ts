@@ -38,6 +38,7 @@ import {
   freshActOptions,
   githubOptions,
   lookOptions,
+  restartMachineOptions,
   startMachineOptions,
   verifyOptions,
 } from './options.ts';
@@ -373,7 +374,8 @@ class Recovery {
     const { host, machine } = this.#target;
     const verb = kind === 'start-machine' ? 'start' : 'restart';
     this.#board.say(`${verb}ing machine ${machine}`);
-    const acts = proxyActivities<ActActivities>(startMachineOptions(this.#policy, host, `time-sync: ${verb} machine ${machine}`));
+    const options = verb === 'start' ? startMachineOptions : restartMachineOptions;
+    const acts = proxyActivities<ActActivities>(options(this.#policy, host, `time-sync: ${verb} machine ${machine}`));
     await this.#answer(() =>
       verb === 'start' ? acts.startMachine({ target: this.#target }) : acts.restartMachine({ target: this.#target }),
     );

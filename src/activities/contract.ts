@@ -1,8 +1,10 @@
 // Effects, thin: call a port, heartbeat, map errors. This file is all that workflows see, and they see its types only.
 // May import: domain, types of ports.
 
+import type { Diagnosed } from '../domain/finding.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
-import type { RecoveryPolicy } from '../domain/policy.ts';
+import type { HostLook, PassMemory, ScopeObservation } from '../domain/pass.ts';
+import type { HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import type { ActRefusal, ClockSynced, Configured, Discarded, FenceTaken, Restored, ServiceStarted, SetAside } from '../machine/port.ts';
 
@@ -42,6 +44,20 @@ export interface ResolvedRunner {
   readonly mode: 'act' | 'watch';
   /** Why it only watches, where that is not by configuration. */
   readonly watchReason?: string;
+}
+
+export interface ResolvedScope {
+  readonly scope: string;
+  /** Its configured runners. */
+  readonly targets: readonly RunnerTarget[];
+  readonly policy: HealthPolicy;
+  readonly mode: 'act' | 'watch';
+  /** Why it only watches, where that is not by configuration. */
+  readonly watchReason?: string;
+  /** GitHub's web address, against whose clock hosts compare theirs. */
+  readonly serverUrl: string;
+  /** Of the newest scheduled pass that ended; `null` where there is none. */
+  readonly previous: PassMemory | null;
 }
 
 /** The other operation that has the machine. */
@@ -86,11 +102,44 @@ export interface MainActivities {
     readonly asking: { readonly workflowId: string; readonly runId: string };
   }): Promise<LockState>;
   readLedger(input: { readonly ledgerId: string }): Promise<{ readonly entries: readonly LedgerEntry[] }>;
+  /** Looks the scope up in configuration, and what its last scheduled pass left. Fails for good, naming the choices, where the input names none or several. */
+  resolveScope(input: { readonly scope: unknown }): Promise<ResolvedScope>;
+  /** GitHub's lists, read once for all these runners of the scope. */
+  observeScope(input: {
+    readonly scope: string;
+    /** Names of the configured runners. */
+    readonly runners: readonly string[];
+    /** Whether runners' groups matter: one request more, and only at an organisation. */
+    readonly readsGroups: boolean;
+    /** Runs whose jobs are read, at most. */
+    readonly runsRead: number;
+  }): Promise<Answered<({ readonly kind: 'seen' } & ScopeObservation) | Limited>>;
+  /** Tells each finding's workflow that a pass has seen it, starting the ones that are new, or that a pass has not. */
+  reportFindings(input: FindingsReported): Promise<{ readonly opened: number }>;
+}
+
+/** What one pass says to the findings of its scope. */
+export interface FindingsReported {
+  readonly scope: string;
+  /** Epoch milliseconds of the pass. */
+  readonly at: number;
+  /** Proven ones. */
+  readonly seen: readonly Diagnosed[];
+  /** Open ones that the pass looked for and did not see. */
+  readonly good: readonly { readonly subject: string; readonly code: string }[];
+  readonly goodPasses: number;
 }
 
 /** Activities of a host's look queue. */
 export interface LookActivities {
   observeMachine(input: { readonly target: RunnerTarget }): Promise<Answered<MachineObservation>>;
+  /** All these machines of the host, each within its deadline, and the host itself; partial where one does not answer. */
+  observeMachines(input: {
+    readonly targets: readonly RunnerTarget[];
+    readonly machineLookMs: number;
+    /** GitHub's web address, whose `Date` the host's clock is compared with. */
+    readonly serverUrl: string;
+  }): Promise<Answered<HostLook>>;
 }
 
 /** What every act is given: who, and the identity of the act in the guest. */
@@ -120,6 +169,14 @@ export interface ActActivities {
   ): Promise<Answered<SetAside | ActRefusal | { readonly kind: 'ask-again' }>>;
   configureRunner(input: ActInput & { readonly token: SealedToken }): Promise<Answered<Configured | ActRefusal>>;
   startService(input: ActInput): Promise<Answered<ServiceStarted | ActRefusal>>;
+  restartService(
+    input: ActInput & {
+      readonly force: boolean;
+      /** When GitHub was asked whether the runner is busy, epoch milliseconds by Temporal's clock. */
+      readonly busyAskedAt: number;
+      readonly busyAnswerMaxAgeMs: number;
+    },
+  ): Promise<Answered<ServiceStarted | ActRefusal | { readonly kind: 'ask-again' }>>;
   restoreConfiguration(input: ActInput): Promise<Answered<Restored | ActRefusal>>;
   discardAside(input: ActInput): Promise<Answered<Discarded | ActRefusal>>;
 }

@@ -73,7 +73,46 @@ export interface BudgetPolicy {
   readonly failuresInARow: number;
 }
 
+/** All that bounds a health check; recorded in the history of each pass, shortened by tests. */
+export interface HealthPolicy {
+  /** Whether a check starts a stopped machine: when a job waits for it or the host has booted since, always, or never. */
+  readonly autostart: 'wanted' | 'always' | 'never';
+  /** Drift of the guest's clock; the operations document names 60 s. */
+  readonly driftThresholdMs: number;
+  /** A runner tolerates five minutes between its clock and GitHub's. */
+  readonly hostDriftMs: number;
+  /** GitHub offers a job anew after 60 s; an online, idle runner that lets one wait for so long is deaf. */
+  readonly deafAfterMs: number;
+  /** The lease of a lost job decays within 10 to 15 minutes (https://github.com/ubicloud/ubicloud/issues/1678). */
+  readonly stuckBusyAfterMs: number;
+  /** A job whose labels no registered runner has, and that has waited for so long, is told. */
+  readonly unservableAfterMs: number;
+  readonly diskUsedPercent: number;
+  readonly inodesUsedPercent: number;
+  /** GitHub removes a runner that was not connected for so long (https://docs.github.com/actions/reference/runners/self-hosted-runners). */
+  readonly removedAfterMs: number;
+  /** How long before its removal it is told. */
+  readonly removalWarningMs: number;
+  readonly tokenWarningMs: number;
+  readonly retirementWarningMs: number;
+  /** After a sleep of the host all badness is unknown for so long. */
+  readonly justWokeMs: number;
+  /** Deadline of the look at one machine. */
+  readonly machineLookMs: number;
+  /** Runs whose jobs one pass reads. */
+  readonly runsRead: number;
+  /** Runners of one look, so that its answer stays far below Temporal's limits. */
+  readonly groupSize: number;
+  /** Passes in a row without it after which a finding is cleared. */
+  readonly goodPasses: number;
+  readonly limits: { readonly look: ActivityLimits; readonly github: ActivityLimits };
+  /** A host whose worker takes no look for this long is silent. */
+  readonly hostSilentAfterMs: number;
+  readonly budgets: BudgetPolicy;
+}
+
 const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
 
 export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   driftThresholdMs: MINUTE,
@@ -108,4 +147,31 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
     restoreMs: 2 * MINUTE,
   },
   budgets: { recoveries: 3, withinMs: 6 * 60 * MINUTE, failuresInARow: 2 },
+};
+
+export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
+  autostart: 'wanted',
+  driftThresholdMs: MINUTE,
+  hostDriftMs: 2 * MINUTE,
+  deafAfterMs: 4 * MINUTE,
+  stuckBusyAfterMs: 20 * MINUTE,
+  unservableAfterMs: 10 * MINUTE,
+  diskUsedPercent: 90,
+  inodesUsedPercent: 90,
+  removedAfterMs: 14 * DAY,
+  removalWarningMs: 4 * DAY,
+  tokenWarningMs: 7 * DAY,
+  retirementWarningMs: 21 * DAY,
+  justWokeMs: 3 * MINUTE,
+  machineLookMs: 45_000,
+  runsRead: 30,
+  groupSize: 200,
+  goodPasses: 3,
+  limits: {
+    // Below the five minutes between two passes.
+    look: { startToClose: '3m', heartbeat: '20s', scheduleToClose: '4m', retryInitial: '1s', retryMaximum: '10s' },
+    github: { startToClose: '2m', heartbeat: '20s', scheduleToClose: '3m', retryInitial: '2s', retryMaximum: '20s' },
+  },
+  hostSilentAfterMs: MINUTE,
+  budgets: DEFAULT_RECOVERY_POLICY.budgets,
 };

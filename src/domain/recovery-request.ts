@@ -1,3 +1,11 @@
+/**
+ * What passes in a row have shown of a runner that looks healthy, or busy, at one look.
+ * - `deaf-listener`: online and idle while a job waits for it: it is restarted, and nothing more
+ * - `stuck-busy`: GitHub calls it busy, and no worker has run in its guest for longer than a lost job's lease lives
+ */
+export const SUSPICIONS = ['deaf-listener', 'stuck-busy'] as const;
+export type Suspicion = (typeof SUSPICIONS)[number];
+
 /** Input of `recoverRunner`, as a person types it: everything but the runner may be left out. */
 export interface RecoveryRequest {
   /** Looked up in configuration by an activity, so it may still be anything. */

@@ -1,3 +1,4 @@
+import type { LogSignCode } from './log-signs.ts';
 import type { Reading } from './reading.ts';
 
 /** A runner as configuration describes it: all that an activity needs to work on it, and no secret. */
@@ -46,9 +47,43 @@ export const LEAST_FREE_BYTES = 16 * 1024 * 1024;
 /** systemd's `ActiveState`, or `missing` where no unit is loaded. */
 export type ServiceState = 'active' | 'inactive' | 'failed' | 'activating' | 'deactivating' | 'reloading' | 'missing';
 
+/** What one kind of line in the service's journal says; `domain/log-signs.ts` holds the table. */
+export interface LogSign {
+  readonly code: LogSignCode;
+  /** The newest line of this kind, at most 160 characters. */
+  readonly line: string;
+}
+
+/** The journal of the runner's service since its current start, or since its last one where it does not run. */
+export interface ServiceLog {
+  /** How long ago that start was; `null` where it is not known. */
+  readonly startedAgoMs: number | null;
+  /** The last `Runner listener exited with error code N`; `null` where none is told. */
+  readonly exitCode: number | null;
+  /** Listeners that were started again since one last said that it listens. */
+  readonly relaunches: number;
+  /** Newest first, three at most; what a listener said before it last listened for jobs is over and left out. */
+  readonly signs: readonly LogSign[];
+}
+
+/** What keeps the guest's clock. */
+export interface TimeSync {
+  /** The installed service that is meant to; `null` where neither is installed. */
+  readonly service: 'timesyncd' | 'chrony' | null;
+  readonly isActive: boolean;
+}
+
+/** A person's word that the runner shall take no jobs; stored in the guest, so that it survives a reboot. */
+export interface DrainMark {
+  /** Epoch milliseconds by the guest's clock. */
+  readonly since: number;
+  readonly reason: string;
+}
+
 /** What the guest says about itself and one runner, read in one call. */
 export interface GuestObservation {
   readonly bootId: string;
+  readonly uptimeMs: number;
   /** Guest's clock minus host's clock at the same moment; positive: the guest is ahead. */
   readonly clockOffsetMs: number;
   readonly service: {
@@ -56,6 +91,9 @@ export interface GuestObservation {
     readonly unit: string | null;
     readonly state: ServiceState;
   };
+  readonly log: ServiceLog;
+  readonly timeSync: TimeSync;
+  readonly drain: DrainMark | null;
   /** `Runner.Worker` processes of this runner that its listener started: a job is running. */
   readonly workers: number;
   /** `Runner.Worker` processes of all runners on the machine. */
@@ -67,7 +105,14 @@ export interface GuestObservation {
   readonly installedVersion: string | null;
   /** What the runner's programs lack, such as `bin is missing`; `null` where they look whole. */
   readonly missingProgram: string | null;
-  readonly disk: { readonly usedPercent: number; readonly freeBytes: number };
+  readonly disk: {
+    readonly usedPercent: number;
+    readonly freeBytes: number;
+    /** `null` where the file system has no fixed number of inodes. */
+    readonly inodesUsedPercent: number | null;
+  };
+  /** The runner's `_work`; `null` where it could not be counted in time. */
+  readonly work: { readonly bytes: number; readonly entries: number } | null;
   /** The actions cache `_work/_actions`; `null` where it could not be counted in time. */
   readonly cache: { readonly bytes: number; readonly entries: number } | null;
   /** Key of the act that runs in the guest at this moment, Runward's own or another Runward's. */
@@ -91,6 +136,8 @@ export interface RegisteredRunner {
   readonly busy: boolean;
   readonly labels: readonly string[];
   readonly version: string | null;
+  /** Name of its runner group; `null` where it is not known, as in a repository. */
+  readonly group: string | null;
 }
 
 /** One look at GitHub; `runner` is `null` where no runner of that name is registered. */

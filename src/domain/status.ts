@@ -1,17 +1,10 @@
+import type { Finding } from './finding.ts';
 import { valueOrNull, type Reading } from './reading.ts';
 import { describeOffset, isHealthy, type Look } from './recovery.ts';
 import { type GitHubObservation, type GuestObservation, LEAST_FREE_BYTES, type MachineObservation, type RunnerTarget } from './runner.ts';
 
 /** `down`: both sides or a sure one say that no job can run; `degraded`: something is wrong, but it works or may. */
 export type Verdict = 'healthy' | 'degraded' | 'down' | 'unknown';
-
-export interface Finding {
-  readonly code: string;
-  readonly severity: 'info' | 'warning' | 'critical';
-  readonly summary: string;
-  readonly evidence: string;
-  readonly advice: string;
-}
 
 /** One runner in `status --json`; a value that could not be read is `null`, and a finding says why. */
 export interface RunnerStatus {

@@ -15,7 +15,12 @@ export const Runner: z.ZodType<RegisteredRunner> = z
     labels: z.array(z.object({ name: z.string() })),
     version: z.string().nullish(),
   })
-  .transform(({ labels, version, ...runner }) => ({ ...runner, labels: labels.map(({ name }) => name), version: version ?? null }));
+  .transform(({ labels, version, ...runner }) => ({
+    ...runner,
+    labels: labels.map(({ name }) => name),
+    version: version ?? null,
+    group: null,
+  }));
 
 export const Runners: z.ZodType<{ readonly runners: readonly RegisteredRunner[] }> = z.object({ runners: z.array(Runner) });
 

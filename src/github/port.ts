@@ -1,5 +1,6 @@
 // GitHub in domain words. May import: domain, Octokit; not Temporal, not machine.
 
+import type { ScopeObservation } from '../domain/pass.ts';
 import type { RegisteredRunner } from '../domain/runner.ts';
 import type { Secret } from '../domain/secret.ts';
 
@@ -21,6 +22,16 @@ export interface RunCounts {
   readonly inProgress: number;
 }
 
+/** What a look at a scope is to bring. */
+export interface ScopeLook {
+  /** Names of the configured runners. */
+  readonly runners: readonly string[];
+  /** Whether runners' groups matter: one request more, and only at an organisation. */
+  readonly readsGroups: boolean;
+  /** Runs whose jobs are read, at most. */
+  readonly runsRead: number;
+}
+
 /** Every method rejects with {@link GitHubError} where GitHub could not be asked; "not there" is a value. */
 export interface GitHubPort {
   /** The runner of exactly this name, compared without regard to case; `null` where there is none. */
@@ -28,6 +39,8 @@ export interface GitHubPort {
   /** The runner of this id; `null` once its registration is gone. */
   getRunner(scope: string, id: number, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>>;
   createRegistrationToken(scope: string, signal: AbortSignal): Promise<Dated<RegistrationToken>>;
+  /** A scope's lists, read once for all its runners, by conditional requests; parts that GitHub refuses are unknown. */
+  observeScope(scope: string, wanted: ScopeLook, signal: AbortSignal): Promise<ScopeObservation>;
   /** `null` for an organisation, which has no list of runs. */
   countRuns(scope: string, signal: AbortSignal): Promise<Dated<RunCounts | null>>;
 }

@@ -77,8 +77,13 @@ export type Discarded = { readonly kind: 'discarded'; readonly files: readonly s
 export interface MachinePort {
   /** Never touches an instance that is not running. A missing machine is the state `missing`. */
   state(machine: string, call: CallContext): Promise<MachineState>;
-  /** Never touches an instance that is not running; a guest that does not answer is an unknown reading. */
-  observe(target: RunnerTarget, call: CallContext): Promise<MachineObservation>;
+  /** States of all these machines by one call of the provider's client. Never touches an instance that is not running. */
+  states(machines: readonly string[], call: CallContext): Promise<ReadonlyMap<string, MachineState>>;
+  /**
+   * Never touches an instance that is not running; a guest that does not answer is an unknown reading.
+   * `state`: what `states` said a moment ago, so that it is not asked again.
+   */
+  observe(target: RunnerTarget, call: CallContext, state?: MachineState): Promise<MachineObservation>;
   /** Starts or resumes; a running machine is left as it is. Resolves once the guest answers. */
   start(machine: string, call: CallContext): Promise<void>;
   /**

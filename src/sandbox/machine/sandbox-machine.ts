@@ -532,7 +532,12 @@ export class SandboxMachine implements MachinePort {
       registration: configuration && { agentId: configuration.agentId, agentName: configuration.agentName, url: configuration.url },
       installedVersion: runner === undefined ? null : RUNNER_VERSION,
       missingProgram: runner?.missingProgram ?? null,
-      disk: { usedPercent: 41, freeBytes: 23_622_320_128 },
+      uptimeMs: 3_600_000,
+      log: { startedAgoMs: null, exitCode: null, relaunches: 0, signs: [] },
+      timeSync: { service: 'timesyncd', isActive: true },
+      drain: null,
+      disk: { usedPercent: 41, freeBytes: 23_622_320_128, inodesUsedPercent: 12 },
+      work: { bytes: 1_610_612_736, entries: 9 },
       cache: { bytes: 187_904_819, entries: 7 },
       runningAct: this.#fenceOf(target.machine).runningKey,
     };

@@ -1,0 +1,23 @@
+/** `info`: nothing to do. `warning`: it works, or may, but not for long. `critical`: no job can run, or jobs are in danger. */
+export type Severity = 'info' | 'warning' | 'critical';
+
+/** Something that is not as it should be, in words for a person. */
+export interface Finding {
+  readonly code: string;
+  readonly severity: Severity;
+  readonly summary: string;
+  readonly evidence: string;
+  readonly advice: string;
+}
+
+/** What a check can do about a finding by itself. */
+export type CureKind = 'recover' | 'sync-clock' | 'finish-drain';
+
+/** A finding of a pass, with what hangs on it. */
+export interface Diagnosed extends Finding {
+  /** A runner's `scope/name`, `host/NAME`, or the scope itself: what it is about, and where findings of one cause are grouped. */
+  readonly subject: string;
+  /** Sure enough to open a finding and to act: both sides agree, or two readings do. */
+  readonly isProven: boolean;
+  readonly cure: CureKind | null;
+}

@@ -1,0 +1,82 @@
+import type { Diagnosed } from './finding.ts';
+import type { PassMemory } from './pass.ts';
+import type { CureKind } from './finding.ts';
+import type { Suspicion } from './recovery-request.ts';
+import type { Verdict } from './status.ts';
+
+/** What a check means to do for one runner. `urgent`: a job waits for it. */
+export interface Prescription {
+  /** `scope/name`. */
+  readonly runner: string;
+  readonly cure: CureKind;
+  /** Code of the finding that it is for. */
+  readonly because: string;
+  readonly isUrgent: boolean;
+  /** What makes a recovery sure although both sides look healthy or busy. */
+  readonly suspicion: Suspicion | null;
+}
+
+/** A finding that has a cure, and why nothing was done about it. */
+export interface Withheld {
+  readonly runner: string;
+  readonly because: string;
+  readonly why: string;
+}
+
+/** A cure that a pass started, and with `wait` what came of it. */
+export interface StartedCure {
+  readonly runner: string;
+  readonly cure: CureKind;
+  readonly because: string;
+  readonly workflowId: string;
+  /** `null` while it works, or where nobody waited. */
+  readonly outcome: string | null;
+  readonly summary: string | null;
+}
+
+/** Figures of a pass; its memo holds them as well. */
+export interface PassFigures {
+  readonly runners: number;
+  readonly healthy: number;
+  readonly degraded: number;
+  readonly down: number;
+  readonly unknown: number;
+  readonly findings: number;
+  readonly started: number;
+  readonly withheld: number;
+  readonly githubRequests: number;
+  readonly githubUnchanged: number;
+  readonly machineCalls: number;
+  readonly lookMs: number;
+}
+
+/** One runner that is not plainly healthy. */
+export interface RunnerHealth {
+  /** `scope/name`. */
+  readonly runner: string;
+  readonly verdict: Verdict;
+}
+
+/**
+ * `healthy`: all runners are, and nothing is left to tell a person. `curing`, `cured`, `not-cured`: cures were started, all of them that
+ * were waited for did well, or one did not. `unhealthy`: something is wrong about which nothing was started. `unknown`: nothing could be seen.
+ */
+export type HealthOutcome = 'healthy' | 'curing' | 'cured' | 'not-cured' | 'unhealthy' | 'unknown';
+
+/** Result of `checkHealth`. */
+export interface HealthReport {
+  readonly outcome: HealthOutcome;
+  readonly scope: string;
+  /** One sentence: how it stands, and what was started. */
+  readonly summary: string;
+  /** ISO 8601. */
+  readonly observedAt: string;
+  readonly mode: 'act' | 'watch';
+  /** Those that are not healthy. */
+  readonly runners: readonly RunnerHealth[];
+  readonly findings: readonly Diagnosed[];
+  readonly started: readonly StartedCure[];
+  readonly withheld: readonly Withheld[];
+  readonly figures: PassFigures;
+  readonly memory: PassMemory;
+}

@@ -1,0 +1,124 @@
+import type { Reading } from './reading.ts';
+import type { MachineObservation, RegisteredRunner, RunnerTarget } from './runner.ts';
+
+// What one pass of a health check sees of a scope, and what it remembers for the next one.
+
+/** Jobs that wait with the same labels. */
+export interface WaitingJobs {
+  readonly labels: readonly string[];
+  readonly count: number;
+  /** When the oldest began to wait, epoch milliseconds by GitHub's clock. */
+  readonly oldestAt: number;
+  /** The run of the oldest. */
+  readonly runId: number;
+  /** Whether any runner registered at the scope, online or not, configured here or not, has all the labels. */
+  readonly isServable: boolean;
+}
+
+export interface QueueObservation {
+  /** Runs by GitHub's status. */
+  readonly queued: number;
+  readonly inProgress: number;
+  /** Queued jobs, also of runs that have started, that ask for `self-hosted` or that a registered runner serves; oldest first, 20 groups at most. */
+  readonly waiting: readonly WaitingJobs[];
+  /** Runs whose jobs were not read, since there are too many for one pass. */
+  readonly runsNotRead: number;
+}
+
+/** When a version of the runner may not be used any more; epoch milliseconds, `null` where GitHub names no date. */
+export interface Retirement {
+  readonly version: string;
+  /** It gets no jobs from then on. */
+  readonly runsUntil: number | null;
+  /** It can't be registered from then on. */
+  readonly registersUntil: number | null;
+}
+
+export interface RunnerVersions {
+  /** The newest one that GitHub offers for download. */
+  readonly latest: string | null;
+  readonly retirements: readonly Retirement[];
+}
+
+/** One look at a scope's lists on GitHub, for all its runners. */
+export interface ScopeObservation {
+  /** GitHub's own clock (`Date` header) at the look, epoch milliseconds. */
+  readonly observedAt: number;
+  /** Registered runners that are configured here. */
+  readonly runners: readonly RegisteredRunner[];
+  /** `null` for an organisation, which has no list of runs. */
+  readonly queue: Reading<QueueObservation | null>;
+  readonly versions: Reading<RunnerVersions>;
+  /** When the token expires, where GitHub says it (`github-authentication-token-expiration`); epoch milliseconds. */
+  readonly tokenExpiresAt: number | null;
+  readonly requests: { readonly sent: number; readonly unchanged: number };
+}
+
+/** The computer that owns machines, looked at together with them. */
+export interface HostObservation {
+  /** Host's clock at the look, epoch milliseconds. */
+  readonly observedAt: number;
+  /** Host's clock minus GitHub's. */
+  readonly githubOffsetMs: Reading<number>;
+  /** Epoch milliseconds by the host's clock. */
+  readonly bootedAt: number;
+  /** When it last woke from a sleep that this worker saw, epoch milliseconds by its own clock. */
+  readonly wokeAt: number | null;
+  /** The line by which cron still runs the shell script that Runward replaces; `null` without one. */
+  readonly oldCronJob: Reading<string | null>;
+}
+
+/** All machines of a host, partial where one did not answer; `machines` is in the order of the targets. */
+export interface HostLook {
+  readonly host: HostObservation;
+  readonly machines: readonly Reading<MachineObservation>[];
+  /** Calls of the provider's client that the look needed. */
+  readonly calls: number;
+}
+
+/** What one pass saw of one runner. */
+export interface RunnerLook {
+  readonly target: RunnerTarget;
+  readonly machine: Reading<MachineObservation>;
+}
+
+/** What one pass saw. */
+export interface PassObservation {
+  /** Temporal's clock at the begin of the pass, epoch milliseconds. */
+  readonly at: number;
+  readonly scope: string;
+  readonly github: Reading<ScopeObservation>;
+  readonly hosts: Readonly<Record<string, Reading<HostObservation>>>;
+  readonly runners: readonly RunnerLook[];
+}
+
+/** What a pass remembers of a runner; times are epoch milliseconds by Temporal's clock, `null` where it is not so. */
+export interface RunnerMemory {
+  /** When its machine was last seen running. */
+  readonly ranAt: number | null;
+  /** Since when GitHub has called it offline, or not known it, without a pass that saw it online. */
+  readonly offlineSince: number | null;
+  /** Since when the guest has shown that the service does not run as it should. */
+  readonly brokenSince: number | null;
+  /** Since when it has been online and idle while a job waited that it serves. */
+  readonly idleDespiteDemandSince: number | null;
+  /** Since when GitHub has called it busy without a worker in its guest. */
+  readonly busyAloneSince: number | null;
+}
+
+/** A finding that is open, or was until lately. */
+export interface OpenFinding {
+  readonly subject: string;
+  readonly code: string;
+  readonly since: number;
+  /** Good passes in a row; after three it is forgotten. */
+  readonly goodPasses: number;
+}
+
+/** What one pass leaves for the next: comfort, never a reason to act without looking again. */
+export interface PassMemory {
+  readonly at: number;
+  /** By `scope/name`; a runner about which there is nothing to remember but that its machine ran at the pass is left out. */
+  readonly runners: Readonly<Record<string, RunnerMemory>>;
+  readonly open: readonly OpenFinding[];
+}

@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
+import { ApplicationFailure } from '@temporalio/common';
 import {
   CancellationScope,
   defineQuery,
@@ -10,39 +10,35 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type {
-  ActActivities,
-  ActInput,
-  ActRefusal,
-  Answered,
-  Limited,
-  LockHolder,
-  LookActivities,
-  MainActivities,
-  ResolvedRunner,
-  TokenGranted,
-} from '../activities/contract.ts';
+import type { ActActivities, MainActivities, ResolvedRunner, TokenGranted } from '../activities/contract.ts';
 import { budgetRefusal, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
-import { known, unknown, type Reading } from '../domain/reading.ts';
-import { busyMachineReason, busyReason, decideRecovery, describeOffset, type Look, type RecoveryDecision } from '../domain/recovery.ts';
+import {
+  busyMachineReason,
+  busyReason,
+  decideRecovery,
+  describeOffset,
+  isHealthy,
+  planLadder,
+  type Look,
+  type RecoveryDecision,
+} from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
-import type { Progress, RecoveryOutcome, RecoveryReport } from '../domain/report.ts';
-import type { GitHubObservation, MachineObservation, RunnerTarget } from '../domain/runner.ts';
+import type { Progress, RecoveryReport, Rung, RungReport } from '../domain/report.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
 import { lockMachine } from './machine-lock.ts';
 import {
-  actOptions,
   configurationOptions,
   freshActOptions,
   githubOptions,
-  lookOptions,
   restartMachineOptions,
   startMachineOptions,
   verifyOptions,
 } from './options.ts';
 import { label, trigger } from './search-attributes.ts';
+import { busyText, Ended, holderText, Site } from './site.ts';
 import { StepBoard } from './step-board.ts';
 
 const progress = defineQuery<Progress>(PROGRESS_QUERY);
@@ -75,17 +71,6 @@ function runnerText(request: RecoveryRequest | { readonly problem: string }): st
   return 'problem' in request || typeof request.runner !== 'string' ? 'unknown' : request.runner;
 }
 
-/** Ends the recovery with an outcome that is no surprise; everything that was opened is closed on the way out. */
-class Ended extends Error {
-  override readonly name = 'Ended';
-  readonly outcome: RecoveryOutcome;
-
-  constructor(outcome: RecoveryOutcome, message: string) {
-    super(message);
-    this.outcome = outcome;
-  }
-}
-
 class Recovery {
   readonly #request: RecoveryRequest;
   readonly #target: RunnerTarget;
@@ -94,11 +79,8 @@ class Recovery {
   readonly #watchReason: string;
   readonly #trigger: Trigger;
   readonly #board: StepBoard;
+  readonly #site: Site;
   #evidence: readonly string[] = [];
-  #limitsWaitedFor = 0;
-  #lastLook: { readonly begunAt: number; readonly look: Look } | null = null;
-  /** Number of the guest's fence; 0 before it was taken. */
-  #fence = 0;
   /** Set once configuration may have been moved aside, with the registration that it belongs to. */
   #aside: { readonly agentId: number | null } | null = null;
   /** Set once `config.sh` made a new registration: from here the way is only forward. */
@@ -106,10 +88,6 @@ class Recovery {
   #serviceStarts = 0;
   /** The registration that was seen in the guest before the first act. */
   #registered: number | null = null;
-  /** Set once an act on the configuration was answered, or may have begun: a silent host is waited for then. */
-  #changed = false;
-  /** Attempts of the activity that answered last. */
-  #lastAttempt = 0;
   /** Set once `config.sh` may have run. */
   #isConfiguring = false;
 
@@ -121,6 +99,7 @@ class Recovery {
     this.#watchReason = resolved.watchReason ?? 'mode: watch';
     this.#trigger = startedBy;
     this.#board = board;
+    this.#site = new Site(resolved, board);
     this.#board.name(resolved.target.runner);
   }
 
@@ -131,7 +110,7 @@ class Recovery {
       if (isCancellation(error)) {
         throw error;
       }
-      return this.#report(this.#asEnded(error));
+      return this.#report(this.#site.asEnded(error));
     }
   }
 
@@ -195,7 +174,7 @@ class Recovery {
       await this.#recover(decision);
       ended = new Ended('recovered', `${runner} is online again`);
     } catch (error) {
-      ended = isCancellation(error) ? new Ended('cancelled', 'the recovery was cancelled') : this.#asEnded(error);
+      ended = isCancellation(error) ? new Ended('cancelled', 'the recovery was cancelled') : this.#site.asEnded(error);
       ended = await CancellationScope.nonCancellable(() => this.#leaveInOrder(ended));
       if (isCancellation(error)) {
         await this.#closeLedger(entries, { ...entry, outcome: ended.outcome });
@@ -212,7 +191,7 @@ class Recovery {
     try {
       await writeLedger(this.#target, entries, entry);
     } catch (error) {
-      log.warn(`the ledger of ${this.#target.machine} could not be written: ${this.#asEnded(error).message}`);
+      log.warn(`the ledger of ${this.#target.machine} could not be written: ${this.#site.asEnded(error).message}`);
     }
   }
 
@@ -221,7 +200,7 @@ class Recovery {
     if (decision.kind !== 'recover') {
       return decision;
     }
-    const { waited } = await this.#takeFence();
+    const { waited } = await this.#site.takeFence();
     return waited ? this.#decide() : decision;
   }
 
@@ -248,9 +227,9 @@ class Recovery {
     let begunAt = Date.now();
     let lookedAt = begunAt;
     for (;;) {
-      const limitsBefore = this.#limitsWaitedFor;
-      const look = await this.#look();
-      if (this.#limitsWaitedFor > limitsBefore) {
+      const limitsBefore = this.#site.limitsWaitedFor;
+      const look = await this.#site.look();
+      if (this.#site.limitsWaitedFor > limitsBefore) {
         // The machine answered before the wait and GitHub after it.
         begunAt = Date.now();
         continue;
@@ -267,44 +246,6 @@ class Recovery {
       this.#board.say(`${decision.why}; looking again`);
       await sleep(this.#policy.guestPollMs, { summary: 'look again' });
     }
-  }
-
-  async #look(): Promise<Look> {
-    const begunAt = Date.now();
-    const [github, machine] = await Promise.all([this.#reading(this.#askGitHub()), this.#reading(this.#askMachine())]);
-    this.#lastLook = { begunAt, look: { github, machine } };
-    return this.#lastLook.look;
-  }
-
-  /** The last look while it is fresh, else a new one. */
-  async #freshLook(): Promise<Look> {
-    return this.#lastLook !== null && Date.now() - this.#lastLook.begunAt <= this.#policy.busyAnswerMaxAgeMs
-      ? this.#lastLook.look
-      : this.#look();
-  }
-
-  /** A failure to look is a value: unknown. */
-  async #reading<T>(look: Promise<T>): Promise<Reading<T>> {
-    try {
-      return known(await look);
-    } catch (error) {
-      if (isCancellation(error)) {
-        throw error;
-      }
-      return unknown(reasonOf(error, this.#target));
-    }
-  }
-
-  async #askGitHub(): Promise<GitHubObservation> {
-    const { runner } = this.#target;
-    const github = proxyActivities<MainActivities>(githubOptions(this.#policy, `how does GitHub see ${runner}?`));
-    return this.#withinLimits(() => github.observeGitHub({ target: this.#target }));
-  }
-
-  async #askMachine(): Promise<MachineObservation> {
-    const { host, machine, runner } = this.#target;
-    const looks = proxyActivities<LookActivities>(lookOptions(this.#policy, host, `how do ${machine} and ${runner} look from inside?`));
-    return this.#answer(() => looks.observeMachine({ target: this.#target }));
   }
 
   #refusal(decision: RecoveryDecision): Ended {
@@ -339,8 +280,8 @@ class Recovery {
       started = decision.kind === 'start-machine' ? 'machine started; ' : 'machine restarted; ';
     }
     let before = 0;
-    const act = await this.#whileFresh(async () => {
-      const { github, guest } = this.#seen(await this.#freshLook());
+    const act = await this.#site.whileFresh(async () => {
+      const { github, guest } = this.#seen(await this.#site.freshLook());
       this.#registered = guest.registration?.agentId ?? null;
       before = guest.clockOffsetMs;
       if (Math.abs(before) < this.#policy.driftThresholdMs) {
@@ -350,12 +291,12 @@ class Recovery {
       if (busy !== null) {
         throw new Ended('refused-busy', busyText(machine, busy));
       }
-      return this.#act(
+      return this.#site.act(
         'time-sync',
         `set the clock of ${machine}, ${describeOffset(before)}`,
         this.#policy.deadlines.timeSyncMs,
         (acts, input) => acts.syncClock({ ...input, force: this.#request.force }),
-        freshActOptions,
+        { options: freshActOptions },
       );
     });
     if (act === null) {
@@ -376,7 +317,7 @@ class Recovery {
     this.#board.say(`${verb}ing machine ${machine}`);
     const options = verb === 'start' ? startMachineOptions : restartMachineOptions;
     const acts = proxyActivities<ActActivities>(options(this.#policy, host, `time-sync: ${verb} machine ${machine}`));
-    await this.#answer(() =>
+    await this.#site.answer(() =>
       verb === 'start' ? acts.startMachine({ target: this.#target }) : acts.restartMachine({ target: this.#target }),
     );
     const after = await this.#lookUntilAnswered();
@@ -384,27 +325,8 @@ class Recovery {
       const { outcome, message } = this.#refusal(after);
       throw new Ended(outcome, `machine ${machine} was ${verb}ed, and nothing else was done: ${message}`);
     }
-    if ((await this.#takeFence()).waited) {
-      this.#lastLook = null;
-    }
-  }
-
-  /** An act of somebody else that runs in the guest is waited for: it ends at its deadline at the latest. */
-  async #takeFence(): Promise<{ readonly waited: boolean }> {
-    const { host, machine } = this.#target;
-    const acts = proxyActivities<ActActivities>(actOptions(this.#policy, host, `take the fence of ${machine}`));
-    const deadline = Date.now() + this.#policy.strangerActWithinMs;
-    for (let waited = false; ; waited = true) {
-      const taken = await this.#answer(() => acts.takeFence({ target: this.#target, holder: ascii(workflowInfo().workflowId) }));
-      if (taken.kind === 'taken') {
-        this.#fence = taken.fence;
-        return { waited };
-      }
-      if (taken.kind === 'refused-unfit' || Date.now() >= deadline) {
-        throw refusalText(taken, this.#target.runner, machine);
-      }
-      this.#board.say(`waiting for an act of ${taken.holder} in ${machine}`);
-      await sleep(this.#policy.lockPollMs, { summary: `wait for an act of ${taken.holder}` });
+    if ((await this.#site.takeFence()).waited) {
+      this.#site.forgetLook();
     }
   }
 
@@ -414,7 +336,7 @@ class Recovery {
       this.#board.begin('registration-token');
     }
     const github = proxyActivities<MainActivities>(githubOptions(this.#policy, `registration-token: for ${runner} from ${scope}`));
-    const token = await this.#withinLimits(() => github.requestRegistrationToken({ target: this.#target }));
+    const token = await this.#site.withinLimits(() => github.requestRegistrationToken({ target: this.#target }));
     if (this.#board.current === 'registration-token') {
       this.#board.end('registration-token', 'done', `from ${scope}, lives ${Math.round(token.livesMs / 60_000)} min`);
     }
@@ -427,20 +349,20 @@ class Recovery {
     const { force } = this.#request;
     const { busyAnswerMaxAgeMs } = this.#policy;
     this.#board.begin('config-cleanup');
-    const act = await this.#whileFresh(async () => {
+    const act = await this.#site.whileFresh(async () => {
       const busyAskedAt = Date.now();
-      const github = await this.#askGitHub();
+      const github = await this.#site.askGitHub();
       if (github.runner?.busy === true && !force) {
         throw new Ended('refused-busy', busyText(runner, 'GitHub calls the runner busy'));
       }
       // From here on the act may have worked although its answer is lost.
       this.#aside ??= { agentId: this.#registered };
-      const answer = await this.#act(
+      const answer = await this.#site.act(
         'config-cleanup',
         `stop the service of ${runner}, set its configuration aside`,
         this.#policy.deadlines.setAsideMs,
         (acts, input) => acts.setConfigurationAside({ ...input, token, force, busyAskedAt, busyAnswerMaxAgeMs }),
-        freshActOptions,
+        { options: freshActOptions, onRefusal: () => this.#forgetUntouched() },
       );
       if (answer.kind === 'ask-again') {
         this.#forgetUntouched();
@@ -448,32 +370,13 @@ class Recovery {
       return answer;
     });
     this.#aside = { agentId: act.agentId };
-    this.#changed = true;
+    this.#site.noteChange();
     this.#board.end('config-cleanup', 'done', act.files.length === 0 ? 'nothing to set aside' : `set aside ${act.files.join(', ')}`);
-  }
-
-  /** Repeats a look and the act that hangs on it, where the act was not begun while the look was fresh; up to the time of a silent host. */
-  async #whileFresh<T extends { readonly kind: string } | null>(
-    lookAndAct: () => Promise<T>,
-  ): Promise<Exclude<T, { readonly kind: 'ask-again' }>> {
-    const deadline = Date.now() + this.#policy.hostSilentAfterMs;
-    for (;;) {
-      try {
-        const answer = await lookAndAct();
-        if (answer?.kind !== 'ask-again') {
-          return answer as Exclude<T, { readonly kind: 'ask-again' }>;
-        }
-      } catch (error) {
-        if (hostSilence(error) !== 'never started' || Date.now() >= deadline) {
-          throw error;
-        }
-      }
-    }
   }
 
   /** An act that was refused, or not begun, at its first attempt has moved nothing. */
   #forgetUntouched(): void {
-    if (this.#lastAttempt === 1 && !this.#changed) {
+    if (this.#site.lastAttempt === 1 && !this.#site.hasChanged) {
       this.#aside = null;
     }
   }
@@ -488,7 +391,7 @@ class Recovery {
       if (round > 1 || Date.now() > current.until) {
         current = await this.#registrationToken();
       }
-      const act = await this.#act(
+      const act = await this.#site.act(
         `reconfigure-${round}`,
         `register ${runner} at ${registrationUrl}, token ${round} of ${this.#policy.tokensPerRecovery}`,
         this.#policy.deadlines.configureMs,
@@ -515,7 +418,7 @@ class Recovery {
     let last = '';
     for (let tries = 1; tries <= this.#policy.serviceStarts; tries += 1) {
       this.#serviceStarts += 1;
-      const act = await this.#act(
+      const act = await this.#site.act(
         `${step}-${this.#serviceStarts}`,
         `install and start the service of ${this.#target.runner}`,
         this.#policy.deadlines.startServiceMs,
@@ -538,7 +441,7 @@ class Recovery {
     const agentId = this.#agentId;
     const github = proxyActivities<MainActivities>(verifyOptions(this.#policy, `verify-online: does GitHub show ${runner} online?`));
     const deadline = Date.now() + this.#policy.onlineWithinMs;
-    const seen = await this.#withinLimits(() =>
+    const seen = await this.#site.withinLimits(() =>
       github.awaitOnline({ target: this.#target, agentId, deadline, pollMs: this.#policy.onlinePollMs }),
     );
     if (seen.kind === 'offline') {
@@ -555,8 +458,11 @@ class Recovery {
 
   async #discardAside(): Promise<string> {
     try {
-      await this.#act('discard', `delete what was set aside of ${this.#target.runner}`, this.#policy.deadlines.restoreMs, (acts, input) =>
-        acts.discardAside(input),
+      await this.#site.act(
+        'discard',
+        `delete what was set aside of ${this.#target.runner}`,
+        this.#policy.deadlines.restoreMs,
+        (acts, input) => acts.discardAside(input),
       );
       this.#aside = null;
       return '';
@@ -564,7 +470,7 @@ class Recovery {
       if (isCancellation(error)) {
         throw error;
       }
-      return `; old files left in ${this.#target.directory}/.runward-aside (${this.#asEnded(error).message})`;
+      return `; old files left in ${this.#target.directory}/.runward-aside (${this.#site.asEnded(error).message})`;
     }
   }
 
@@ -592,14 +498,14 @@ class Recovery {
       const { directory, machine } = this.#target;
       return new Ended(
         ended.outcome,
-        `${ended.message}. Leaving it in order failed too: ${this.#asEnded(error).message}. The old configuration is in ${directory}/.runward-aside on ${machine}; run the recovery again`,
+        `${ended.message}. Leaving it in order failed too: ${this.#site.asEnded(error).message}. The old configuration is in ${directory}/.runward-aside on ${machine}; run the recovery again`,
       );
     }
   }
 
   /** What a `config.sh` left whose answer was lost: the directory was emptied before it, so a configuration there is a new one. */
   async #newRegistration(): Promise<number | null> {
-    const { guest } = await this.#askMachine();
+    const { guest } = await this.#site.askMachine();
     if (!guest.known) {
       throw new Ended('failed', `the guest of ${this.#target.machine} does not answer: ${guest.why}`);
     }
@@ -612,72 +518,16 @@ class Recovery {
     }
     const { runner } = this.#target;
     const github = proxyActivities<MainActivities>(githubOptions(this.#policy, `does registration ${agentId} of ${runner} still stand?`));
-    const registration = await this.#withinLimits(() => github.findRegistration({ target: this.#target, agentId }));
+    const registration = await this.#site.withinLimits(() => github.findRegistration({ target: this.#target, agentId }));
     if (!registration.stands) {
       return `The old registration ${agentId} is gone, so its configuration stays aside`;
     }
     this.#board.say('putting the old configuration back');
-    await this.#act('restore', `put the old configuration of ${runner} back`, this.#policy.deadlines.restoreMs, (acts, input) =>
+    await this.#site.act('restore', `put the old configuration of ${runner} back`, this.#policy.deadlines.restoreMs, (acts, input) =>
       acts.restoreConfiguration(input),
     );
     await this.#serviceUp('leave');
     return 'The old configuration was put back and its service started; see `runward status` whether GitHub takes it';
-  }
-
-  // Asking
-
-  /**
-   * Runs one writing step in the guest. A refusal ends the recovery. Where the host falls silent after something was
-   * changed, the step waits for it to come back; before that, it gives up.
-   */
-  async #act<T extends { readonly kind: string }>(
-    step: string,
-    summary: string,
-    deadlineMs: number,
-    start: (acts: ReturnType<typeof proxyActivities<ActActivities>>, input: ActInput) => Promise<Answered<T | ActRefusal>>,
-    options: typeof actOptions = actOptions,
-  ): Promise<Exclude<T, ActRefusal>> {
-    const { host, machine, runner } = this.#target;
-    const input: ActInput = { target: this.#target, key: `${workflowInfo().runId}.${step}`, fence: this.#fence, deadlineMs };
-    for (;;) {
-      try {
-        const acts = proxyActivities<ActActivities>(options(this.#policy, host, `${this.#board.current ?? step}: ${summary}`));
-        const answer = await this.#answer(() => start(acts, input));
-        if (isRefusal(answer)) {
-          this.#forgetUntouched();
-          throw refusalText(answer, runner, machine);
-        }
-        return answer as Exclude<T, ActRefusal>;
-      } catch (error) {
-        const silent = hostSilence(error);
-        if (silent === null || (!this.#changed && silent === 'never started')) {
-          throw error;
-        }
-        this.#changed = true;
-        this.#board.say(`waiting for host ${host}: its worker takes no tasks. Start it with \`runward worker --host ${host}\``);
-      }
-    }
-  }
-
-  async #answer<T>(ask: () => Promise<Answered<T>>): Promise<T> {
-    const { attempt, value } = await ask();
-    this.#board.count(attempt);
-    this.#lastAttempt = attempt;
-    return value;
-  }
-
-  /** Asks GitHub; a rate limit is waited out on a timer. */
-  async #withinLimits<T extends { readonly kind: string }>(ask: () => Promise<Answered<T | Limited>>): Promise<Exclude<T, Limited>> {
-    for (;;) {
-      const answer = await this.#answer(ask);
-      if (answer.kind !== 'limited') {
-        return answer as Exclude<T, Limited>;
-      }
-      const { waitMs, why } = answer as Limited;
-      this.#board.say(`GitHub's limit is reached until ${new Date(Date.now() + waitMs).toISOString()}: ${why}`);
-      await sleep(waitMs, { summary: "wait for GitHub's limit" });
-      this.#limitsWaitedFor += 1;
-    }
   }
 
   #seen({ github, machine }: Look) {
@@ -696,10 +546,6 @@ class Recovery {
       throw new Ended('refused-busy', busyText(this.#target.runner, busy));
     }
     return { github: github.value, guest };
-  }
-
-  #asEnded(error: unknown): Ended {
-    return error instanceof Ended ? error : new Ended('failed', reasonOf(error, this.#target));
   }
 
   #report(ended: Ended): RecoveryReport {
@@ -723,58 +569,4 @@ type Cure = Extract<RecoveryDecision, { readonly kind: 'recover' | 'start-machin
 
 function isCure(decision: RecoveryDecision): decision is Cure {
   return decision.kind === 'recover' || decision.kind === 'start-machine' || decision.kind === 'restart-machine';
-}
-
-/** What went wrong, in the words of whoever saw it. */
-function reasonOf(error: unknown, target: RunnerTarget): string {
-  if (error instanceof ActivityFailure) {
-    const { cause } = error;
-    if (cause instanceof TimeoutFailure) {
-      return cause.timeoutType === 'SCHEDULE_TO_START'
-        ? `no worker of host ${target.host} took the task ${error.activityType}: start it with \`runward worker\``
-        : `${error.activityType} did not end in time${cause.cause === undefined ? '' : `: ${cause.cause.message}`}`;
-    }
-    return cause?.message ?? error.message;
-  }
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** Whether an act failed because nobody took it; `may have begun` where an earlier attempt was under way. */
-function hostSilence(error: unknown): 'never started' | 'may have begun' | null {
-  if (!(error instanceof ActivityFailure) || !(error.cause instanceof TimeoutFailure) || error.cause.timeoutType !== 'SCHEDULE_TO_START') {
-    return null;
-  }
-  return error.cause.cause === undefined ? 'never started' : 'may have begun';
-}
-
-function isRefusal(answer: { readonly kind: string }): answer is ActRefusal {
-  return ['refused-busy', 'refused-unfit', 'refused-late', 'refused-in-progress'].includes(answer.kind);
-}
-
-function refusalText(refusal: ActRefusal, runner: string, machine: string): Ended {
-  switch (refusal.kind) {
-    case 'refused-busy':
-      return new Ended('refused-busy', busyText(runner, refusal.evidence));
-    case 'refused-unfit':
-      return new Ended('failed', `${machine}: ${refusal.evidence}`);
-    case 'refused-late':
-      return new Ended('refused-in-progress', `${machine} was taken over by ${refusal.holder}`);
-    case 'refused-in-progress':
-      return new Ended('refused-in-progress', `an act of ${refusal.holder} is running in ${machine}`);
-  }
-}
-
-function busyText(what: string, why: string): string {
-  return `${what} is busy (${why}), so it was left alone: wait for the job to end, or use --force`;
-}
-
-function holderText(holder: LockHolder | null): string {
-  return holder === null
-    ? 'an unknown holder'
-    : `${holder.type} ${holder.workflowId} (since ${holder.since}${holder.reason === null ? '' : `, ${holder.reason}`})`;
-}
-
-/** The guest's tools are given ASCII only. */
-function ascii(text: string): string {
-  return text.replaceAll(/[^A-Za-z0-9._:/@-]/g, '_').slice(0, 200);
 }

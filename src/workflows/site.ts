@@ -1,0 +1,274 @@
+import { ActivityFailure, TimeoutFailure } from '@temporalio/common';
+import { isCancellation, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import type {
+  ActActivities,
+  ActInput,
+  ActRefusal,
+  Answered,
+  Limited,
+  LockHolder,
+  LookActivities,
+  MainActivities,
+} from '../activities/contract.ts';
+import type { RecoveryPolicy } from '../domain/policy.ts';
+import { known, unknown, type Reading } from '../domain/reading.ts';
+import type { Look } from '../domain/recovery.ts';
+import type { RecoveryOutcome } from '../domain/report.ts';
+import type { GitHubObservation, MachineObservation, RunnerTarget } from '../domain/runner.ts';
+import { actOptions, githubOptions, lookOptions } from './options.ts';
+
+/** Ends an operation with an outcome that is no surprise; everything that was opened is closed on the way out. */
+export class Ended extends Error {
+  override readonly name = 'Ended';
+  readonly outcome: RecoveryOutcome;
+
+  constructor(outcome: RecoveryOutcome, message: string) {
+    super(message);
+    this.outcome = outcome;
+  }
+}
+
+/** Who is told how an operation goes. */
+export interface Teller {
+  /** The step at hand; `null` between steps. */
+  readonly current: string | null;
+  say(doing: string): void;
+  /** Adds the attempts of one activity to the step at hand. */
+  count(attempts: number): void;
+}
+
+/** A runner and its machine as an operation meets them: looked at on both sides, and acted on under the guest's fence. */
+export class Site {
+  readonly target: RunnerTarget;
+  readonly policy: RecoveryPolicy;
+  readonly #teller: Teller;
+  #lastLook: { readonly begunAt: number; readonly look: Look } | null = null;
+  #limitsWaitedFor = 0;
+  /** Number of the guest's fence; 0 before it was taken. */
+  #fence = 0;
+  #lastAttempt = 0;
+  #hasChanged = false;
+
+  constructor({ target, policy }: { readonly target: RunnerTarget; readonly policy: RecoveryPolicy }, teller: Teller) {
+    this.target = target;
+    this.policy = policy;
+    this.#teller = teller;
+  }
+
+  /** Limits of GitHub that were waited out so far. */
+  get limitsWaitedFor(): number {
+    return this.#limitsWaitedFor;
+  }
+
+  /** Attempts of the activity that answered last. */
+  get lastAttempt(): number {
+    return this.#lastAttempt;
+  }
+
+  /** Whether an act was answered, or may have begun: a silent host is waited for then. */
+  get hasChanged(): boolean {
+    return this.#hasChanged;
+  }
+
+  noteChange(): void {
+    this.#hasChanged = true;
+  }
+
+  // Looking
+
+  async look(): Promise<Look> {
+    const begunAt = Date.now();
+    const [github, machine] = await Promise.all([this.#reading(this.askGitHub()), this.#reading(this.askMachine())]);
+    this.#lastLook = { begunAt, look: { github, machine } };
+    return this.#lastLook.look;
+  }
+
+  /** The last look while it is fresh, else a new one. */
+  async freshLook(): Promise<Look> {
+    return this.#lastLook !== null && Date.now() - this.#lastLook.begunAt <= this.policy.busyAnswerMaxAgeMs
+      ? this.#lastLook.look
+      : this.look();
+  }
+
+  forgetLook(): void {
+    this.#lastLook = null;
+  }
+
+  async askGitHub(): Promise<GitHubObservation> {
+    const { runner } = this.target;
+    const github = proxyActivities<MainActivities>(githubOptions(this.policy, `how does GitHub see ${runner}?`));
+    return this.withinLimits(() => github.observeGitHub({ target: this.target }));
+  }
+
+  async askMachine(): Promise<MachineObservation> {
+    const { host, machine, runner } = this.target;
+    const looks = proxyActivities<LookActivities>(lookOptions(this.policy, host, `how do ${machine} and ${runner} look from inside?`));
+    return this.answer(() => looks.observeMachine({ target: this.target }));
+  }
+
+  /** A failure to look is a value: unknown. */
+  async #reading<T>(look: Promise<T>): Promise<Reading<T>> {
+    try {
+      return known(await look);
+    } catch (error) {
+      if (isCancellation(error)) {
+        throw error;
+      }
+      return unknown(reasonOf(error, this.target));
+    }
+  }
+
+  // Acting
+
+  /** An act of somebody else that runs in the guest is waited for: it ends at its deadline at the latest. */
+  async takeFence(): Promise<{ readonly waited: boolean }> {
+    const { host, machine } = this.target;
+    const acts = proxyActivities<ActActivities>(actOptions(this.policy, host, `take the fence of ${machine}`));
+    const deadline = Date.now() + this.policy.strangerActWithinMs;
+    for (let waited = false; ; waited = true) {
+      const taken = await this.answer(() => acts.takeFence({ target: this.target, holder: ascii(workflowInfo().workflowId) }));
+      if (taken.kind === 'taken') {
+        this.#fence = taken.fence;
+        return { waited };
+      }
+      if (taken.kind === 'refused-unfit' || Date.now() >= deadline) {
+        throw refusalText(taken, this.target.runner, machine);
+      }
+      this.#teller.say(`waiting for an act of ${taken.holder} in ${machine}`);
+      await sleep(this.policy.lockPollMs, { summary: `wait for an act of ${taken.holder}` });
+    }
+  }
+
+  /**
+   * Runs one writing step in the guest. A refusal ends the operation, after `onRefusal`. Where the host falls silent after something was
+   * changed, the step waits for it to come back; before that, it gives up.
+   */
+  async act<T extends { readonly kind: string }>(
+    step: string,
+    summary: string,
+    deadlineMs: number,
+    start: (acts: ReturnType<typeof proxyActivities<ActActivities>>, input: ActInput) => Promise<Answered<T | ActRefusal>>,
+    { options = actOptions, onRefusal = () => {} }: { readonly options?: typeof actOptions; readonly onRefusal?: () => void } = {},
+  ): Promise<Exclude<T, ActRefusal>> {
+    const { host, machine, runner } = this.target;
+    const input: ActInput = { target: this.target, key: `${workflowInfo().runId}.${step}`, fence: this.#fence, deadlineMs };
+    for (;;) {
+      try {
+        const acts = proxyActivities<ActActivities>(options(this.policy, host, `${this.#teller.current ?? step}: ${summary}`));
+        const answer = await this.answer(() => start(acts, input));
+        if (isRefusal(answer)) {
+          onRefusal();
+          throw refusalText(answer, runner, machine);
+        }
+        return answer as Exclude<T, ActRefusal>;
+      } catch (error) {
+        const silent = hostSilence(error);
+        if (silent === null || (!this.#hasChanged && silent === 'never started')) {
+          throw error;
+        }
+        this.#hasChanged = true;
+        this.#teller.say(`waiting for host ${host}: its worker takes no tasks. Start it with \`runward worker --host ${host}\``);
+      }
+    }
+  }
+
+  /** Repeats a look and the act that hangs on it, where the act was not begun while the look was fresh; up to the time of a silent host. */
+  async whileFresh<T extends { readonly kind: string } | null>(
+    lookAndAct: () => Promise<T>,
+  ): Promise<Exclude<T, { readonly kind: 'ask-again' }>> {
+    const deadline = Date.now() + this.policy.hostSilentAfterMs;
+    for (;;) {
+      try {
+        const answer = await lookAndAct();
+        if (answer?.kind !== 'ask-again') {
+          return answer as Exclude<T, { readonly kind: 'ask-again' }>;
+        }
+      } catch (error) {
+        if (hostSilence(error) !== 'never started' || Date.now() >= deadline) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  // Asking
+
+  async answer<T>(ask: () => Promise<Answered<T>>): Promise<T> {
+    const { attempt, value } = await ask();
+    this.#teller.count(attempt);
+    this.#lastAttempt = attempt;
+    return value;
+  }
+
+  /** Asks GitHub; a rate limit is waited out on a timer. */
+  async withinLimits<T extends { readonly kind: string }>(ask: () => Promise<Answered<T | Limited>>): Promise<Exclude<T, Limited>> {
+    for (;;) {
+      const answer = await this.answer(ask);
+      if (answer.kind !== 'limited') {
+        return answer as Exclude<T, Limited>;
+      }
+      const { waitMs, why } = answer as Limited;
+      this.#teller.say(`GitHub's limit is reached until ${new Date(Date.now() + waitMs).toISOString()}: ${why}`);
+      await sleep(waitMs, { summary: "wait for GitHub's limit" });
+      this.#limitsWaitedFor += 1;
+    }
+  }
+
+  asEnded(error: unknown): Ended {
+    return error instanceof Ended ? error : new Ended('failed', reasonOf(error, this.target));
+  }
+}
+
+/** What went wrong, in the words of whoever saw it. */
+export function reasonOf(error: unknown, target: RunnerTarget): string {
+  if (error instanceof ActivityFailure) {
+    const { cause } = error;
+    if (cause instanceof TimeoutFailure) {
+      return cause.timeoutType === 'SCHEDULE_TO_START'
+        ? `no worker of host ${target.host} took the task ${error.activityType}: start it with \`runward worker\``
+        : `${error.activityType} did not end in time${cause.cause === undefined ? '' : `: ${cause.cause.message}`}`;
+    }
+    return cause?.message ?? error.message;
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether an act failed because nobody took it; `may have begun` where an earlier attempt was under way. */
+export function hostSilence(error: unknown): 'never started' | 'may have begun' | null {
+  if (!(error instanceof ActivityFailure) || !(error.cause instanceof TimeoutFailure) || error.cause.timeoutType !== 'SCHEDULE_TO_START') {
+    return null;
+  }
+  return error.cause.cause === undefined ? 'never started' : 'may have begun';
+}
+
+function isRefusal(answer: { readonly kind: string }): answer is ActRefusal {
+  return ['refused-busy', 'refused-unfit', 'refused-late', 'refused-in-progress'].includes(answer.kind);
+}
+
+function refusalText(refusal: ActRefusal, runner: string, machine: string): Ended {
+  switch (refusal.kind) {
+    case 'refused-busy':
+      return new Ended('refused-busy', busyText(runner, refusal.evidence));
+    case 'refused-unfit':
+      return new Ended('failed', `${machine}: ${refusal.evidence}`);
+    case 'refused-late':
+      return new Ended('refused-in-progress', `${machine} was taken over by ${refusal.holder}`);
+    case 'refused-in-progress':
+      return new Ended('refused-in-progress', `an act of ${refusal.holder} is running in ${machine}`);
+  }
+}
+
+export function busyText(what: string, why: string): string {
+  return `${what} is busy (${why}), so it was left alone: wait for the job to end, or use --force`;
+}
+
+export function holderText(holder: LockHolder | null): string {
+  return holder === null
+    ? 'an unknown holder'
+    : `${holder.type} ${holder.workflowId} (since ${holder.since}${holder.reason === null ? '' : `, ${holder.reason}`})`;
+}
+
+/** The guest's tools are given ASCII only. */
+function ascii(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9._:/@-]/g, '_').slice(0, 200);
+}

@@ -2,9 +2,10 @@ import { Context, activityInfo, cancellationSignal, sleep } from '@temporalio/ac
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { GitHubPort } from '../github/port.ts';
-import type { LockHolder, LockState, MainActivities, ResolvedRunner } from './contract.ts';
+import type { LockHolder, LockState, MainActivities, ResolvedRunner, ResolvedScope } from './contract.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
 import { observeGitHub } from './observe-github.ts';
+import { recallPass } from './recall-pass.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
 
 /** What the main queue's activities work with. */
@@ -13,9 +14,11 @@ export interface MainDependencies {
   readonly sealing: Sealing;
   /** Looks a runner up in configuration; a text says what is wrong and lists the choices. */
   readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
+  /** The same for a scope. */
+  readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous'> | { readonly problem: string };
 }
 
-export function createMainActivities({ github, sealing, resolveRunner }: MainDependencies): MainActivities {
+export function createMainActivities({ github, sealing, resolveRunner, resolveScope }: MainDependencies): MainActivities {
   return {
     async resolveRunner({ runner }) {
       const resolved = resolveRunner(runner);
@@ -23,6 +26,14 @@ export function createMainActivities({ github, sealing, resolveRunner }: MainDep
         throw invalidInput(resolved.problem);
       }
       return resolved;
+    },
+
+    async resolveScope({ scope }) {
+      const resolved = resolveScope(scope);
+      if ('problem' in resolved) {
+        throw invalidInput(resolved.problem);
+      }
+      return { ...resolved, previous: await recallPass(Context.current().client, resolved.scope) };
     },
 
     async observeGitHub({ target }) {

@@ -32,6 +32,19 @@ export function chooseRunner(runners: readonly RunnerTarget[], wanted: string | 
   return { kind: 'ambiguous', choices, message: `${problem}; choose one of ${choices.join(', ')}` };
 }
 
+export type ScopeChoice = { readonly kind: 'chosen'; readonly scope: string } | { readonly kind: 'unchosen'; readonly message: string };
+
+/** Finds the scope that a person named, without regard to case; `null`: none was named, which is enough where only one is configured. */
+export function chooseScope(runners: readonly RunnerTarget[], wanted: string | null): ScopeChoice {
+  const scopes = [...new Set(runners.map(({ scope }) => scope))];
+  const [scope, ...others] = wanted === null ? scopes : scopes.filter((each) => each.toLowerCase() === wanted.toLowerCase());
+  if (scope !== undefined && others.length === 0) {
+    return { kind: 'chosen', scope };
+  }
+  const problem = wanted === null ? 'several scopes are configured' : `no scope ${JSON.stringify(wanted)} is configured`;
+  return { kind: 'unchosen', message: `${problem}; choose one of ${scopes.join(', ')}` };
+}
+
 function isNamed({ scope, runner }: RunnerTarget, wanted: string): boolean {
   const lowered = wanted.toLowerCase();
   return runner.toLowerCase() === lowered || `${scope}/${runner}`.toLowerCase() === lowered;

@@ -21,6 +21,16 @@ export function machineLedgerId(host: string, machine: string): string {
   return `ledger/${host}/${machine}`;
 }
 
+/** Id of a scope's schedule; its passes are `check-health/SCOPE-TIME`. */
+export function healthScheduleId(scope: string): string {
+  return `check-health/${scope}`;
+}
+
+/** Workflow id of whatever cures a runner (`scope/name`) for a check: one at a time. */
+export function cureId(runner: string): string {
+  return `cure/${runner}`;
+}
+
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {
   runner: 'RunwardRunner',

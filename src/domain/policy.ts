@@ -26,6 +26,10 @@ export interface RecoveryPolicy {
   /** A guest that boots is given this long to answer. */
   readonly guestAnswersWithinMs: number;
   readonly guestPollMs: number;
+  /** Times that a machine out of reach is restarted; each follows a look of its own. */
+  readonly bringUpRounds: number;
+  /** A service that was started is given so long until its listener shows. */
+  readonly serviceSettlesWithinMs: number;
   /** Between two looks so far apart a computer slept, or no worker was there: that time says nothing about the guest. */
   readonly lookGapMs: number;
   /**
@@ -60,6 +64,7 @@ export interface RecoveryPolicy {
     readonly setAsideMs: number;
     readonly configureMs: number;
     readonly startServiceMs: number;
+    readonly restartServiceMs: number;
     readonly restoreMs: number;
   };
   readonly budgets: BudgetPolicy;
@@ -121,6 +126,8 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   serviceStarts: 3,
   guestAnswersWithinMs: 2 * MINUTE,
   guestPollMs: 5_000,
+  bringUpRounds: 2,
+  serviceSettlesWithinMs: 20_000,
   lookGapMs: 2 * MINUTE,
   jobLostAfterMs: 20 * MINUTE,
   goneShownWithinMs: 3 * MINUTE,
@@ -144,6 +151,8 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
     setAsideMs: 8 * MINUTE,
     configureMs: 5 * MINUTE,
     startServiceMs: 2 * MINUTE,
+    // A stop by systemd may take a minute where the runner does not react.
+    restartServiceMs: 4 * MINUTE,
     restoreMs: 2 * MINUTE,
   },
   budgets: { recoveries: 3, withinMs: 6 * 60 * MINUTE, failuresInARow: 2 },
@@ -170,7 +179,7 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
   limits: {
     // Below the five minutes between two passes.
     look: { startToClose: '3m', heartbeat: '20s', scheduleToClose: '4m', retryInitial: '1s', retryMaximum: '10s' },
-    github: { startToClose: '2m', heartbeat: '20s', scheduleToClose: '3m', retryInitial: '2s', retryMaximum: '20s' },
+    github: { startToClose: '60s', heartbeat: '20s', scheduleToClose: '90s', retryInitial: '2s', retryMaximum: '20s' },
   },
   hostSilentAfterMs: MINUTE,
   budgets: DEFAULT_RECOVERY_POLICY.budgets,

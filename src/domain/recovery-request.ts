@@ -14,6 +14,7 @@ export interface RecoveryRequest {
   readonly force: boolean;
   /** How long to wait for another operation on the same machine. */
   readonly waitMs: number;
+  readonly suspicion: Suspicion | null;
 }
 
 const EXAMPLE = '{"runner":"NAME"}';
@@ -21,28 +22,32 @@ const EXAMPLE = '{"runner":"NAME"}';
 const MAX_RUNNER_LENGTH = 220;
 const KEYS = ['runner', 'reason', 'force', 'wait'];
 
-/** The request, or what is wrong with it and how it should look. */
-export function readRecoveryRequest(given: readonly unknown[]): RecoveryRequest | { readonly problem: string } {
+/** The request of `recoverRunner`, or of another operation on one runner, or what is wrong with it and how it should look. */
+export function readRecoveryRequest(
+  given: readonly unknown[],
+  type: 'recoverRunner' | 'syncClock' = 'recoverRunner',
+): RecoveryRequest | { readonly problem: string } {
+  const keys = type === 'recoverRunner' ? [...KEYS, 'suspicion'] : KEYS;
   if (given.length > 1) {
-    return { problem: `recoverRunner takes one input, ${EXAMPLE}, but got ${given.length}` };
+    return { problem: `${type} takes one input, ${EXAMPLE}, but got ${given.length}` };
   }
   const input = given[0];
   if (input === undefined || input === null) {
     // An empty request names no runner: the look-up answers with the choices.
-    return { runner: undefined, reason: null, force: false, waitMs: 0 };
+    return { runner: undefined, reason: null, force: false, waitMs: 0, suspicion: null };
   }
   if (typeof input !== 'object' || Array.isArray(input)) {
-    return { problem: `recoverRunner takes an object such as ${EXAMPLE}, but got ${JSON.stringify(input)}` };
+    return { problem: `${type} takes an object such as ${EXAMPLE}, but got ${JSON.stringify(input)}` };
   }
   const fields = input as Readonly<Record<string, unknown>>;
-  const strange = Object.keys(fields).filter((key) => !KEYS.includes(key));
+  const strange = Object.keys(fields).filter((key) => !keys.includes(key));
   if (strange.length > 0) {
-    return { problem: `recoverRunner does not know ${strange.join(', ')}: allowed are ${KEYS.join(', ')}` };
+    return { problem: `${type} does not know ${strange.join(', ')}: allowed are ${keys.join(', ')}` };
   }
   if (typeof fields['runner'] === 'string' && fields['runner'].length > MAX_RUNNER_LENGTH) {
     return { problem: `runner has ${fields['runner'].length} characters: a name has at most ${MAX_RUNNER_LENGTH}` };
   }
-  const { reason = null, force = false, wait = 0 } = fields;
+  const { reason = null, force = false, wait = 0, suspicion = null } = fields;
   if (reason !== null && typeof reason !== 'string') {
     return { problem: `reason must be text, but is ${JSON.stringify(reason)}` };
   }
@@ -53,7 +58,14 @@ export function readRecoveryRequest(given: readonly unknown[]): RecoveryRequest 
   if (waitMs === null) {
     return { problem: `wait must be a duration such as "10m", or a number of seconds, but is ${JSON.stringify(wait)}` };
   }
-  return { runner: fields['runner'], reason, force, waitMs };
+  if (suspicion !== null && !isSuspicion(suspicion)) {
+    return { problem: `suspicion must be one of ${SUSPICIONS.join(', ')}, but is ${JSON.stringify(suspicion)}` };
+  }
+  return { runner: fields['runner'], reason, force, waitMs, suspicion };
+}
+
+function isSuspicion(value: unknown): value is Suspicion {
+  return (SUSPICIONS as readonly unknown[]).includes(value);
 }
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

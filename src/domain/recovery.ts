@@ -1,5 +1,6 @@
 import { type Reading } from './reading.ts';
 import type { RecoveryPolicy } from './policy.ts';
+import type { Suspicion } from './recovery-request.ts';
 import { RUNGS, type Rung } from './report.ts';
 import type { GitHubObservation, GuestObservation, MachineObservation, RunnerTarget } from './runner.ts';
 
@@ -27,6 +28,8 @@ export interface DecisionOptions {
   readonly force: boolean;
   /** For how long it has been looked without an answer of the guest, or without a change at GitHub; milliseconds. */
   readonly lookedForMs: number;
+  /** What passes in a row have shown; `null` for what one look can tell. */
+  readonly suspicion?: Suspicion | null;
 }
 
 /** What a recovery does after a look. */
@@ -90,7 +93,8 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
       evidence,
     };
   }
-  if (isHealthy(github.value, guest.value, policy) && !options.force) {
+  const suspicion = options.suspicion ?? null;
+  if (isHealthy(github.value, guest.value, policy) && !options.force && !isSuspect(suspicion, github.value)) {
     return { kind: 'already-healthy', evidence };
   }
   const elsewhere = elsewhereReason(target, github.value, guest.value);
@@ -103,7 +107,7 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
           evidence,
         };
   }
-  const busy = busyReason(github.value, guest.value);
+  const busy = busyReason(github.value, guest.value, suspicion);
   if (busy !== null && !options.force) {
     return { kind: 'refused-busy', why: busy, evidence };
   }
@@ -178,13 +182,18 @@ export function isHealthy(github: GitHubObservation, guest: GuestObservation, po
   );
 }
 
-/** Why the runner must be left alone, or `null` where both sides call it idle. */
-export function busyReason(github: GitHubObservation, guest: GuestObservation): string | null {
+/** Whether a runner that looks healthy still shows what it is suspected of. */
+function isSuspect(suspicion: Suspicion | null, { runner }: GitHubObservation): boolean {
+  return suspicion === 'deaf-listener' || (suspicion === 'stuck-busy' && runner?.busy === true);
+}
+
+/** Why the runner must be left alone, or `null` where both sides call it idle. Of one that is stuck busy the guest alone is believed. */
+export function busyReason(github: GitHubObservation, guest: GuestObservation, suspicion: Suspicion | null = null): string | null {
   const reasons: string[] = [];
   if (guest.workers > 0) {
     reasons.push(`${guest.workers} Runner.Worker process${guest.workers === 1 ? '' : 'es'} in the guest`);
   }
-  if (github.runner?.busy === true) {
+  if (github.runner?.busy === true && suspicion !== 'stuck-busy') {
     reasons.push('GitHub calls the runner busy');
   }
   return reasons.length === 0 ? null : reasons.join('; ');
@@ -206,13 +215,17 @@ export function busyMachineReason(github: GitHubObservation, guest: GuestObserva
 }
 
 /**
- * The rungs that make sense for what was seen, cheapest first. `re-register` always stands last: it is the six steps.
- * A rung whose goal holds already is left out.
+ * The rungs that make sense for what was seen, cheapest first. `re-register` stands last: it is the six steps.
+ * A rung whose goal holds already is left out. A deaf listener is restarted, and nothing more: whether the queue moves is seen later.
  */
 export function planLadder(
   look: { readonly github: GitHubObservation; readonly machine: MachineObservation },
   policy: Pick<RecoveryPolicy, 'driftThresholdMs'>,
+  suspicion: Suspicion | null = null,
 ): readonly Rung[] {
+  if (suspicion === 'deaf-listener') {
+    return ['restart-service'];
+  }
   const { github, machine } = look;
   const guest = machine.guest;
   const wanted = new Set<Rung>(['re-register']);

@@ -71,3 +71,18 @@ export interface ProgressStep {
   readonly detail: string;
   readonly durationMs: number;
 }
+
+/** `synced`: the clock was set; `already-right`: it is off by less than what counts as drift. */
+export type ClockOutcome = 'synced' | 'already-right' | 'refused-busy' | 'refused-in-progress' | 'refused-watching' | 'failed';
+
+/** Result of `syncClock`; a drift that was not read is `null`. */
+export interface ClockReport {
+  readonly outcome: ClockOutcome;
+  readonly runner: string;
+  readonly scope: string;
+  readonly summary: string;
+  /** Positive: the guest is ahead. */
+  readonly driftSecondsBefore: number | null;
+  readonly driftSecondsAfter: number | null;
+  readonly reason: string | null;
+}

@@ -1,5 +1,11 @@
 import type { Config } from '../config/config.ts';
-import { DEFAULT_RECOVERY_POLICY, type ActivityLimits, type RecoveryPolicy } from '../domain/policy.ts';
+import {
+  DEFAULT_HEALTH_POLICY,
+  DEFAULT_RECOVERY_POLICY,
+  type ActivityLimits,
+  type HealthPolicy,
+  type RecoveryPolicy,
+} from '../domain/policy.ts';
 
 /** What an attempt needs beyond the guest's deadline: two commands to the machine, and their slack. */
 const SLACK_MS = 2 * 60_000;
@@ -13,6 +19,7 @@ export function recoveryPolicy(config: Pick<Config, 'budgets' | 'recovery'>): Re
     setAsideMs: timeoutsMs['config-cleanup'] ?? base.deadlines.setAsideMs,
     configureMs: timeoutsMs.reconfigure ?? base.deadlines.configureMs,
     startServiceMs: timeoutsMs['start-service'] ?? base.deadlines.startServiceMs,
+    restartServiceMs: base.deadlines.restartServiceMs,
     restoreMs: base.deadlines.restoreMs,
   };
   const onlineWithinMs = timeoutsMs['verify-online'] ?? base.onlineWithinMs;
@@ -36,6 +43,11 @@ export function recoveryPolicy(config: Pick<Config, 'budgets' | 'recovery'>): Re
       failuresInARow: config.budgets.breakerAfter,
     },
   };
+}
+
+/** The policy of every health check: the default, with what configuration replaces. */
+export function healthPolicy(config: Pick<Config, 'budgets' | 'recovery' | 'vm'>): HealthPolicy {
+  return { ...DEFAULT_HEALTH_POLICY, autostart: config.vm.autostart, budgets: recoveryPolicy(config).budgets };
 }
 
 /** One attempt has room for the deadline, all attempts for three of them. */

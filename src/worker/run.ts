@@ -1,8 +1,8 @@
 import { NativeConnection, Runtime, type LogLevel } from '@temporalio/worker';
 import { createSealing } from '../activities/sealing.ts';
-import type { ResolvedRunner } from '../activities/contract.ts';
+import type { ResolvedRunner, ResolvedScope } from '../activities/contract.ts';
 import type { Config } from '../config/config.ts';
-import { chooseRunner } from '../domain/choose-runner.ts';
+import { chooseRunner, chooseScope } from '../domain/choose-runner.ts';
 import { createGitHub } from '../github/github.ts';
 import { accountOf, createTokenSource } from '../github/credentials.ts';
 import { createGate } from '../github/gate.ts';
@@ -11,7 +11,7 @@ import type { MachinePort } from '../machine/port.ts';
 import { ShellMachine } from '../machine/shell-machine.ts';
 import { MultipassTransport } from '../machine/transports/multipass.ts';
 import { prepareNamespace } from './namespace.ts';
-import { recoveryPolicy } from './policy.ts';
+import { healthPolicy, recoveryPolicy } from './policy.ts';
 import { withRuntime } from './runtime.ts';
 import { sealingKey } from './sealing-key.ts';
 import { connectClient, type TemporalAddress } from './temporal-address.ts';
@@ -37,7 +37,14 @@ export interface WorkerSettings {
 /** Runs the workers of this process until `stop` aborts. */
 export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSignal): Promise<void> {
   const { config, temporal, role, watchReason } = settings;
-  const main = role === 'host' ? null : { github: createGitHubOf(config, logWarning), resolveRunner: runnerResolver(config, watchReason) };
+  const main =
+    role === 'host'
+      ? null
+      : {
+          github: createGitHubOf(config, logWarning),
+          resolveRunner: runnerResolver(config, watchReason),
+          resolveScope: scopeResolver(config, watchReason),
+        };
   const host = main !== null && !ownsMachines(config) ? null : { name: config.host, machine: createMachine(config, process.env) };
   await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
@@ -122,6 +129,33 @@ function runnerResolver(
     return choice.kind === 'chosen'
       ? { target: choice.target, policy, mode: config.mode, ...(watchReason === undefined ? {} : { watchReason }) }
       : { problem: choice.message };
+  };
+}
+
+/** The same for `resolveScope`. */
+function scopeResolver(
+  config: Config,
+  watchReason: string | undefined,
+): (scope: unknown) => Omit<ResolvedScope, 'previous'> | { readonly problem: string } {
+  const policy = healthPolicy(config);
+  return (wanted) => {
+    if (wanted !== undefined && wanted !== null && typeof wanted !== 'string') {
+      const choices = [...new Set(config.runners.map(({ scope }) => scope))];
+      return { problem: `scope must be a name, but is ${JSON.stringify(wanted)}: choose one of ${choices.join(', ')}` };
+    }
+    const choice = chooseScope(config.runners, wanted ?? null);
+    if (choice.kind === 'unchosen') {
+      return { problem: choice.message };
+    }
+    const { scope } = choice;
+    return {
+      scope,
+      targets: config.runners.filter((target) => target.scope === scope),
+      policy,
+      mode: config.mode,
+      serverUrl: config.github.serverUrl,
+      ...(watchReason === undefined ? {} : { watchReason }),
+    };
   };
 }
 

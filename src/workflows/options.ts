@@ -1,6 +1,6 @@
 import type { ActivityOptions } from '@temporalio/workflow';
 import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
-import type { ActivityLimits, RecoveryPolicy } from '../domain/policy.ts';
+import type { ActivityLimits, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 
 /** Limits of the first activity, which brings the policy that bounds all others. */
 const CONFIGURATION_LIMITS: ActivityLimits = {
@@ -54,9 +54,23 @@ export function startMachineOptions(policy: RecoveryPolicy, host: string, summar
   return onHostQueue(policy, policy.limits.startMachine, actQueue(host), summary);
 }
 
-/** Cuts the power of a guest that nobody can ask, on GitHub's word that no job runs there: not begun unless that word is fresh. */
+/** Cuts the power of a guest that nobody can ask, on GitHub's word that no job runs there: not begun unless that word is fresh, and once for each. */
 export function restartMachineOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
-  return { ...startMachineOptions(policy, host, summary), scheduleToStartTimeout: policy.busyAnswerMaxAgeMs };
+  return {
+    ...startMachineOptions(policy, host, summary),
+    scheduleToStartTimeout: policy.busyAnswerMaxAgeMs,
+    retry: { maximumAttempts: 1 },
+  };
+}
+
+/** A pass's look at GitHub: all of it ends well before the next pass. */
+export function passGithubOptions(policy: HealthPolicy, summary: string): ActivityOptions {
+  return onMainQueue(policy.limits.github, summary);
+}
+
+/** A pass's look at the machines of a host, or at a group of them. */
+export function passLookOptions(policy: HealthPolicy, host: string, summary: string): ActivityOptions {
+  return onHostQueue(policy, policy.limits.look, lookQueue(host), summary);
 }
 
 function onMainQueue(limits: ActivityLimits, summary: string): ActivityOptions {
@@ -64,7 +78,12 @@ function onMainQueue(limits: ActivityLimits, summary: string): ActivityOptions {
 }
 
 /** A host's queue has one worker, so its silence is known by a task that nobody takes. */
-function onHostQueue(policy: RecoveryPolicy, limits: ActivityLimits, taskQueue: string, summary: string): ActivityOptions {
+function onHostQueue(
+  policy: Pick<RecoveryPolicy, 'hostSilentAfterMs'>,
+  limits: ActivityLimits,
+  taskQueue: string,
+  summary: string,
+): ActivityOptions {
   return { ...withLimits(limits, summary), taskQueue, scheduleToStartTimeout: policy.hostSilentAfterMs };
 }
 

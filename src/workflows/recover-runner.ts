@@ -14,19 +14,10 @@ import type { ActActivities, MainActivities, ResolvedRunner, TokenGranted } from
 import { budgetRefusal, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
-import {
-  busyMachineReason,
-  busyReason,
-  decideRecovery,
-  describeOffset,
-  isHealthy,
-  planLadder,
-  type Look,
-  type RecoveryDecision,
-} from '../domain/recovery.ts';
+import { busyReason, decideRecovery, describeOffset, planLadder, type Look, type RecoveryDecision } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
 import type { Progress, RecoveryReport, Rung, RungReport } from '../domain/report.ts';
-import type { RunnerTarget } from '../domain/runner.ts';
+import type { GitHubObservation, RunnerTarget } from '../domain/runner.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
 import { lockMachine } from './machine-lock.ts';
 import {
@@ -37,6 +28,7 @@ import {
   startMachineOptions,
   verifyOptions,
 } from './options.ts';
+import { mendClock, type MendedClock } from './mend-clock.ts';
 import { label, trigger } from './search-attributes.ts';
 import { busyText, Ended, holderText, Site } from './site.ts';
 import { StepBoard } from './step-board.ts';
@@ -80,6 +72,7 @@ class Recovery {
   readonly #trigger: Trigger;
   readonly #board: StepBoard;
   readonly #site: Site;
+  readonly #rungs: RungReport[] = [];
   #evidence: readonly string[] = [];
   /** Set once configuration may have been moved aside, with the registration that it belongs to. */
   #aside: { readonly agentId: number | null } | null = null;
@@ -171,8 +164,8 @@ class Recovery {
     const entries = await writeLedger(this.#target, before, entry);
     let ended: Ended;
     try {
-      await this.#recover(decision);
-      ended = new Ended('recovered', `${runner} is online again`);
+      const by = await this.#cure(decision);
+      ended = new Ended('recovered', `${runner} is online again${this.#rungs.length === 0 ? '' : ` after ${by}`}`);
     } catch (error) {
       ended = isCancellation(error) ? new Ended('cancelled', 'the recovery was cancelled') : this.#site.asEnded(error);
       ended = await CancellationScope.nonCancellable(() => this.#leaveInOrder(ended));
@@ -204,7 +197,124 @@ class Recovery {
     return waited ? this.#decide() : decision;
   }
 
-  async #recover(decision: Cure): Promise<void> {
+  /** A person's recovery re-registers; a check's begins with the cheapest cure. */
+  async #cure(decision: Cure): Promise<string> {
+    if (this.#trigger === 'check') {
+      return this.#climb(decision);
+    }
+    await this.#sixSteps(decision);
+    return 'the six steps';
+  }
+
+  /** Climbs from the cheapest cure up, and looks after each whether it was enough. Answers with the one that was. */
+  async #climb(decision: Cure): Promise<Rung> {
+    if (decision.kind !== 'recover') {
+      await this.#rung('start-machine', () => this.#bringUp(decision));
+      if (await this.#isBack()) {
+        return 'start-machine';
+      }
+    }
+    for (const tried = new Set<Rung>(['start-machine']); ;) {
+      const seen = this.#seen(await this.#site.freshLook());
+      const rung = planLadder(seen, this.#policy, this.#request.suspicion).find((each) => !tried.has(each));
+      if (rung === undefined) {
+        throw new Ended('failed', `${this.#target.runner} is not online again after ${[...tried].slice(1).join(', ')}`);
+      }
+      tried.add(rung);
+      const isDone = await this.#rung(rung, () => this.#take(rung));
+      if (rung === 're-register' || (isDone && (await this.#isBack()))) {
+        return rung;
+      }
+      this.#site.forgetLook();
+    }
+  }
+
+  /** Enters a rung and its end. One that fails is no end while a dearer one is left; a refusal is. */
+  async #rung(name: Rung, take: () => Promise<void>): Promise<boolean> {
+    this.#board.say(name);
+    const report = (status: RungReport['status'], detail: string): void => void this.#rungs.push({ name, status, detail });
+    try {
+      await take();
+      report('done', '');
+      return true;
+    } catch (error) {
+      const ended = this.#site.asEnded(error);
+      report('failed', ended.message);
+      if (isCancellation(error) || ended.outcome !== 'failed' || name === 'start-machine' || name === 're-register') {
+        throw error;
+      }
+      return false;
+    }
+  }
+
+  async #take(rung: Rung): Promise<void> {
+    switch (rung) {
+      case 'start-machine':
+        return;
+      case 'fix-clock':
+        await this.#mendClock(rung);
+        return;
+      case 'start-service':
+        await this.#serviceUp(rung);
+        return;
+      case 'restart-service':
+        await this.#restartService();
+        return;
+      case 're-register':
+        await this.#sixSteps({ kind: 'recover', evidence: [] });
+    }
+  }
+
+  /** Restarts the service of a runner that both sides call idle. */
+  async #restartService(): Promise<void> {
+    const { runner } = this.#target;
+    const { busyAnswerMaxAgeMs } = this.#policy;
+    const act = await this.#site.whileFresh(async () => {
+      const busyAskedAt = Date.now();
+      this.#proveIdle(await this.#site.askGitHub());
+      return this.#site.act(
+        'restart-service',
+        `restart the service of ${runner}`,
+        this.#policy.deadlines.restartServiceMs,
+        (acts, input) => acts.restartService({ ...input, force: false, busyAskedAt, busyAnswerMaxAgeMs }),
+        { options: freshActOptions },
+      );
+    });
+    if (act.kind === 'not-started') {
+      throw new Ended('failed', `${runner}: ${act.unit ?? 'the service'} is ${act.state}: ${act.evidence}`);
+    }
+  }
+
+  #proveIdle({ runner }: GitHubObservation): void {
+    if (runner?.busy === true && !this.#request.force && this.#request.suspicion !== 'stuck-busy') {
+      throw new Ended('refused-busy', busyText(this.#target.runner, 'GitHub calls the runner busy'));
+    }
+  }
+
+  /** Whether the runner is itself again on both sides; one that takes a job at once is. */
+  async #isBack(): Promise<boolean> {
+    const { driftThresholdMs, onlinePollMs, onlineWithinMs, serviceSettlesWithinMs, guestPollMs } = this.#policy;
+    for (const settled = Date.now() + serviceSettlesWithinMs; ; await sleep(guestPollMs, { summary: 'look again' })) {
+      const { github, machine } = await this.#site.look();
+      if (!github.known || !machine.known || !machine.value.guest.known) {
+        return false;
+      }
+      const guest = machine.value.guest.value;
+      const { registration } = guest;
+      if (registration === null || registration.agentId !== github.value.runner?.id || Math.abs(guest.clockOffsetMs) >= driftThresholdMs) {
+        return false;
+      }
+      if (guest.service.state === 'active' && guest.listeners === 1) {
+        const seen = await this.#awaitOnline(registration.agentId, Date.now() + onlineWithinMs, onlinePollMs);
+        return seen.kind === 'online' && (this.#request.suspicion !== 'stuck-busy' || seen.runner?.busy !== true);
+      }
+      if (Date.now() >= settled || (guest.service.state !== 'active' && guest.service.state !== 'activating')) {
+        return false;
+      }
+    }
+  }
+
+  async #sixSteps(decision: Cure): Promise<void> {
     await this.#timeSync(decision);
     const token = await this.#registrationToken();
     await this.#configCleanup(token.token);
@@ -239,7 +349,8 @@ class Recovery {
       }
       lookedAt = Date.now();
       const lookedForMs = Date.now() - begunAt;
-      const decision = decideRecovery(this.#target, look, this.#policy, { force: this.#request.force, lookedForMs });
+      const { force, suspicion } = this.#request;
+      const decision = decideRecovery(this.#target, look, this.#policy, { force, suspicion, lookedForMs });
       if (decision.kind !== 'look-again') {
         return decision;
       }
@@ -272,61 +383,76 @@ class Recovery {
 
   /** Starts the machine where it is down or out of reach, and mends the clock where it drifted. */
   async #timeSync(decision: Cure): Promise<void> {
-    const { machine } = this.#target;
     this.#board.begin('time-sync');
     let started = '';
     if (decision.kind !== 'recover') {
       await this.#bringUp(decision);
       started = decision.kind === 'start-machine' ? 'machine started; ' : 'machine restarted; ';
     }
-    let before = 0;
-    const act = await this.#site.whileFresh(async () => {
-      const { github, guest } = this.#seen(await this.#site.freshLook());
-      this.#registered = guest.registration?.agentId ?? null;
-      before = guest.clockOffsetMs;
-      if (Math.abs(before) < this.#policy.driftThresholdMs) {
-        return null;
-      }
-      const busy = this.#request.force ? null : busyMachineReason(github, guest);
-      if (busy !== null) {
-        throw new Ended('refused-busy', busyText(machine, busy));
-      }
-      return this.#site.act(
-        'time-sync',
-        `set the clock of ${machine}, ${describeOffset(before)}`,
-        this.#policy.deadlines.timeSyncMs,
-        (acts, input) => acts.syncClock({ ...input, force: this.#request.force }),
-        { options: freshActOptions },
-      );
-    });
-    if (act === null) {
+    const { before, after, by } = await this.#mendClock('time-sync');
+    if (by === null) {
       this.#board.end('time-sync', started === '' ? 'skipped' : 'done', `${started}clock ${describeOffset(before)}`);
       return;
     }
-    if (Math.abs(act.offsetMs) >= this.#policy.driftThresholdMs) {
-      throw new Ended('failed', `the clock of ${machine} is still ${describeOffset(act.offsetMs)} after a sync: check its time servers`);
-    }
-    const by = act.source === 'ntp' ? 'its time server' : "the host's clock";
-    this.#board.end('time-sync', 'done', `${started}clock was ${describeOffset(before)}, now ${describeOffset(act.offsetMs)} (by ${by})`);
+    this.#board.end('time-sync', 'done', `${started}clock was ${describeOffset(before)}, now ${describeOffset(after)} (by ${by})`);
+  }
+
+  #mendClock(step: string): Promise<MendedClock> {
+    return mendClock(this.#site, {
+      step,
+      force: this.#request.force,
+      see: async () => {
+        const seen = this.#seen(await this.#site.freshLook());
+        this.#registered = seen.guest.registration?.agentId ?? null;
+        return seen;
+      },
+    });
   }
 
   /** Starts the machine, or restarts one whose guest is out of reach, and takes its fence. */
-  async #bringUp({ kind }: Cure): Promise<void> {
-    const { host, machine } = this.#target;
-    const verb = kind === 'start-machine' ? 'start' : 'restart';
-    this.#board.say(`${verb}ing machine ${machine}`);
-    const options = verb === 'start' ? startMachineOptions : restartMachineOptions;
-    const acts = proxyActivities<ActActivities>(options(this.#policy, host, `time-sync: ${verb} machine ${machine}`));
-    await this.#site.answer(() =>
-      verb === 'start' ? acts.startMachine({ target: this.#target }) : acts.restartMachine({ target: this.#target }),
-    );
-    const after = await this.#lookUntilAnswered();
-    if (after.kind !== 'recover' && after.kind !== 'already-healthy') {
+  async #bringUp(decision: Cure): Promise<void> {
+    const { machine } = this.#target;
+    let last = decision;
+    for (let round = 1; ; round += 1) {
+      const verb = last.kind === 'start-machine' ? 'start' : 'restart';
+      this.#board.say(`${verb}ing machine ${machine}`);
+      const failure = await this.#turnOn(verb);
+      const after = await this.#lookUntilAnswered();
+      if (after.kind === 'recover' || after.kind === 'already-healthy') {
+        break;
+      }
+      if (failure !== null && isCure(after) && round < this.#policy.bringUpRounds) {
+        last = after;
+        continue;
+      }
+      if (failure !== null) {
+        throw failure;
+      }
       const { outcome, message } = this.#refusal(after);
       throw new Ended(outcome, `machine ${machine} was ${verb}ed, and nothing else was done: ${message}`);
     }
     if ((await this.#site.takeFence()).waited) {
       this.#site.forgetLook();
+    }
+  }
+
+  /** What went wrong where the power of a guest that nobody can ask was to be cut: only a new look says whether it may be cut again. */
+  async #turnOn(verb: 'start' | 'restart'): Promise<Error | null> {
+    const { host, machine } = this.#target;
+    if (verb === 'start') {
+      const acts = proxyActivities<ActActivities>(startMachineOptions(this.#policy, host, `start machine ${machine}`));
+      await this.#site.answer(() => acts.startMachine({ target: this.#target }));
+      return null;
+    }
+    const acts = proxyActivities<ActActivities>(restartMachineOptions(this.#policy, host, `restart machine ${machine}`));
+    try {
+      await this.#site.answer(() => acts.restartMachine({ target: this.#target }));
+      return null;
+    } catch (error) {
+      if (isCancellation(error)) {
+        throw error;
+      }
+      return this.#site.asEnded(error);
     }
   }
 
@@ -351,10 +477,7 @@ class Recovery {
     this.#board.begin('config-cleanup');
     const act = await this.#site.whileFresh(async () => {
       const busyAskedAt = Date.now();
-      const github = await this.#site.askGitHub();
-      if (github.runner?.busy === true && !force) {
-        throw new Ended('refused-busy', busyText(runner, 'GitHub calls the runner busy'));
-      }
+      this.#proveIdle(await this.#site.askGitHub());
       // From here on the act may have worked although its answer is lost.
       this.#aside ??= { agentId: this.#registered };
       const answer = await this.#site.act(
@@ -439,11 +562,7 @@ class Recovery {
       throw new Ended('failed', 'there is no registration to verify');
     }
     const agentId = this.#agentId;
-    const github = proxyActivities<MainActivities>(verifyOptions(this.#policy, `verify-online: does GitHub show ${runner} online?`));
-    const deadline = Date.now() + this.#policy.onlineWithinMs;
-    const seen = await this.#site.withinLimits(() =>
-      github.awaitOnline({ target: this.#target, agentId, deadline, pollMs: this.#policy.onlinePollMs }),
-    );
+    const seen = await this.#awaitOnline(agentId, Date.now() + this.#policy.onlineWithinMs, this.#policy.onlinePollMs);
     if (seen.kind === 'offline') {
       const state = seen.runner === null ? 'no such runner' : seen.runner.status;
       throw new Ended(
@@ -454,6 +573,12 @@ class Recovery {
     // The old credentials are of no use any more; failing to delete them does not undo the recovery.
     const left = await this.#discardAside();
     this.#board.end('verify-online', 'done', `online as id ${agentId}${left}`);
+  }
+
+  async #awaitOnline(agentId: number, deadline: number, pollMs: number) {
+    const summary = `${this.#board.current === null ? '' : `${this.#board.current}: `}does GitHub show ${this.#target.runner} online?`;
+    const github = proxyActivities<MainActivities>(verifyOptions(this.#policy, summary));
+    return this.#site.withinLimits(() => github.awaitOnline({ target: this.#target, agentId, deadline, pollMs }));
   }
 
   async #discardAside(): Promise<string> {
@@ -541,11 +666,11 @@ class Recovery {
       throw new Ended('failed', `the guest of ${this.#target.machine} does not answer: ${machine.value.guest.why}`);
     }
     const guest = machine.value.guest.value;
-    const busy = busyReason(github.value, guest);
+    const busy = busyReason(github.value, guest, this.#request.suspicion);
     if (busy !== null && !this.#request.force) {
       throw new Ended('refused-busy', busyText(this.#target.runner, busy));
     }
-    return { github: github.value, guest };
+    return { github: github.value, machine: machine.value, guest };
   }
 
   #report(ended: Ended): RecoveryReport {
@@ -558,7 +683,7 @@ class Recovery {
       summary: ended.message,
       evidence: this.#evidence,
       steps: this.#board.reports(),
-      rungs: [],
+      rungs: this.#rungs,
       reason: this.#request.reason,
     };
   }

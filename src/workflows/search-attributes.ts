@@ -1,7 +1,7 @@
 // Deterministic: one file per workflow; index.ts only re-exports.
 // May import: domain, @temporalio/workflow, @temporalio/common, types of activities/contract.ts.
 
-import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
+import { defineSearchAttributeKey, TypedSearchAttributes, type SearchAttributePair } from '@temporalio/common';
 import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { SEARCH_ATTRIBUTES, type Trigger } from '../domain/names.ts';
 
@@ -25,6 +25,20 @@ export function label(values: Partial<Record<keyof typeof keys, string>>): void 
     }
   }
   upsertSearchAttributes(pairs);
+}
+
+/** Whether the schedule has set the scope at the start, which needs no event. */
+export function isLabelled(): boolean {
+  return workflowInfo().typedSearchAttributes.get(keys.scope) !== undefined;
+}
+
+/** The same for a child, at its start. */
+export function labels(values: { readonly scope: string; readonly runner: string; readonly trigger: Trigger }): TypedSearchAttributes {
+  return new TypedSearchAttributes([
+    { key: keys.scope, value: values.scope },
+    { key: keys.runner, value: values.runner },
+    { key: keys.trigger, value: values.trigger },
+  ]);
 }
 
 /** What started this execution. */

@@ -220,12 +220,12 @@ export class Site {
 }
 
 /** What went wrong, in the words of whoever saw it. */
-export function reasonOf(error: unknown, target: RunnerTarget): string {
+export function reasonOf(error: unknown, { host }: Pick<RunnerTarget, 'host'>): string {
   if (error instanceof ActivityFailure) {
     const { cause } = error;
     if (cause instanceof TimeoutFailure) {
       return cause.timeoutType === 'SCHEDULE_TO_START'
-        ? `no worker of host ${target.host} took the task ${error.activityType}: start it with \`runward worker\``
+        ? `no worker of host ${host} took the task ${error.activityType}: start it with \`runward worker\``
         : `${error.activityType} did not end in time${cause.cause === undefined ? '' : `: ${cause.cause.message}`}`;
     }
     return cause?.message ?? error.message;

@@ -1,0 +1,330 @@
+import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  CancellationScope,
+  condition,
+  defineQuery,
+  isCancellation,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  startChild,
+  upsertMemo,
+} from '@temporalio/workflow';
+import type { LookActivities, MainActivities, ResolvedScope } from '../activities/contract.ts';
+import { readCheckRequest } from '../domain/check-request.ts';
+import { diagnose, type Diagnosis } from '../domain/diagnose.ts';
+import type { CureKind } from '../domain/finding.ts';
+import { healthOutcome, healthSentence, passFigures, type LookCosts } from '../domain/health-summary.ts';
+import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
+import type { LedgerEntry } from '../domain/ledger.ts';
+import { cureId, machineLedgerId, PROGRESS_QUERY } from '../domain/names.ts';
+import { advance } from '../domain/open-findings.ts';
+import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
+import { prescribe, type Plan } from '../domain/prescribe.ts';
+import { known, unknown, type Reading } from '../domain/reading.ts';
+import type { Progress } from '../domain/report.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
+import { configurationOptions, passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
+import { isLabelled, label, labels, trigger } from './search-attributes.ts';
+import { hostSilence, reasonOf } from './site.ts';
+
+const progress = defineQuery<Progress>(PROGRESS_QUERY);
+
+/** How long a cure waits for another operation on the same machine. */
+const CURE_WAIT = '10m';
+
+/** Workflow type of each cure, and the outcomes that are as good as done. */
+const CURES: Readonly<Record<CureKind, { readonly type: string; readonly good: readonly string[] }>> = {
+  recover: { type: 'recoverRunner', good: ['recovered', 'already-healthy'] },
+  'sync-clock': { type: 'syncClock', good: ['synced', 'already-right'] },
+  'finish-drain': { type: 'drainRunner', good: ['drained', 'already-drained'] },
+};
+
+/**
+ * One pass over a scope: looks at everything, decides by rules, starts the cheapest cures as children that outlive it, and tells what it
+ * saw and why. Ends with a {@link HealthReport}, also where a side could not be read; only bad input fails the execution itself.
+ */
+export async function checkHealth(...given: unknown[]): Promise<HealthReport> {
+  const request = readCheckRequest(given);
+  const asked = 'problem' in request || typeof request.scope !== 'string' ? 'the scope' : request.scope;
+  if (!isLabelled()) {
+    label({ scope: asked, trigger: trigger() });
+  }
+  const pass = new Pass(asked);
+  setHandler(progress, () => pass.progress());
+  if ('problem' in request) {
+    throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
+  }
+  const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${asked} in the configuration`));
+  const resolved = await configuration.resolveScope({ scope: request.scope });
+  if (resolved.scope !== asked) {
+    label({ scope: resolved.scope });
+  }
+  const report = await pass.run(resolved, request.waitMs);
+  label({ outcome: report.outcome });
+  upsertMemo({ figures: report.figures });
+  return report;
+}
+
+interface Seen {
+  readonly observation: PassObservation;
+  readonly costs: LookCosts;
+}
+
+interface StartedChild {
+  readonly started: StartedCure;
+  readonly result: () => Promise<unknown>;
+}
+
+class Pass {
+  readonly #asked: string;
+  #doing = 'looking';
+
+  constructor(asked: string) {
+    this.#asked = asked;
+  }
+
+  progress(): Progress {
+    return { runner: this.#asked, doing: this.#doing, steps: [], outcome: null };
+  }
+
+  async run(scope: ResolvedScope, waitMs: number): Promise<HealthReport> {
+    const { policy, previous, mode } = scope;
+    const { observation, costs } = await observe(scope);
+    const diagnosis = diagnose(observation, previous, policy);
+    const plan = await this.#plan(scope, diagnosis, observation);
+    const { children, held } = await this.#start(scope, plan.prescriptions);
+    const findings = [...diagnosis.findings, ...plan.findings];
+    const open = advance(previous?.open ?? [], { at: observation.at, findings, unreadable: diagnosis.unreadable }, policy.goodPasses);
+    await reportFindings(scope, observation.at, open);
+    const withheld = [...plan.withheld, ...held];
+    const started = await this.#await(children, waitMs);
+    const outcome = healthOutcome({ observation, findings, started, goodOutcomes: goodOutcomesOf });
+    this.#say(healthSentence({ runners: diagnosis.runners, findings, started, outcome }));
+    return {
+      outcome,
+      scope: scope.scope,
+      summary: this.#doing,
+      observedAt: new Date(observation.at).toISOString(),
+      mode,
+      runners: diagnosis.runners.filter(({ verdict }) => verdict !== 'healthy'),
+      findings,
+      started,
+      withheld,
+      figures: passFigures({ runners: diagnosis.runners, findings, started, withheld, costs }),
+      memory: { ...diagnosis.memory, open: open.open },
+    };
+  }
+
+  /** What is to be done. The ledgers are read only where something is. */
+  async #plan(scope: ResolvedScope, diagnosis: Diagnosis, observation: PassObservation): Promise<Plan> {
+    const { policy, targets } = scope;
+    const wish = prescribe(diagnosis, observation, { ledgers: {}, policy });
+    if (wish.prescriptions.length === 0) {
+      return wish;
+    }
+    this.#say(`deciding about ${wish.prescriptions.map(({ runner }) => runner).join(', ')}`);
+    const wanted = targets.filter((target) => wish.prescriptions.some(({ runner }) => runner === nameOf(target)));
+    return prescribe(diagnosis, observation, { ledgers: await readLedgers(wanted), policy });
+  }
+
+  async #start(
+    { mode, watchReason, scope }: ResolvedScope,
+    prescriptions: readonly Prescription[],
+  ): Promise<{ readonly children: readonly StartedChild[]; readonly held: readonly Withheld[] }> {
+    const children: StartedChild[] = [];
+    const held: Withheld[] = [];
+    for (const prescription of prescriptions) {
+      const { runner, because } = prescription;
+      if (mode === 'watch') {
+        held.push({ runner, because, why: `would ${prescription.cure}, but Runward only watches (${watchReason ?? 'mode: watch'})` });
+        continue;
+      }
+      const child = await startCure(scope, prescription);
+      if (child === null) {
+        held.push({ runner, because, why: `an earlier cure is still at work: ${cureId(runner)}` });
+      } else {
+        children.push(child);
+      }
+    }
+    return { children, held };
+  }
+
+  /** What came of the cures, as far as they ended in time. */
+  async #await(children: readonly StartedChild[], waitMs: number): Promise<readonly StartedCure[]> {
+    if (waitMs === 0 || children.length === 0) {
+      return children.map(({ started }) => started);
+    }
+    this.#say(`waiting for ${children.map(({ started }) => `${started.cure} of ${started.runner}`).join(', ')}`);
+    const ends = new Map<StartedCure, Pick<StartedCure, 'outcome' | 'summary'>>();
+    for (const { started, result } of children) {
+      void result().then(
+        (value) => ends.set(started, endOf(value)),
+        (error: unknown) => ends.set(started, { outcome: 'failed', summary: error instanceof Error ? error.message : String(error) }),
+      );
+    }
+    await condition(() => ends.size === children.length, waitMs);
+    return children.map(({ started }) => ({ ...started, ...ends.get(started) }));
+  }
+
+  #say(doing: string): void {
+    this.#doing = doing;
+    setCurrentDetails(doing);
+  }
+}
+
+// Looking
+
+async function observe(scope: ResolvedScope): Promise<Seen> {
+  const begunAt = Date.now();
+  const [github, hosts] = await Promise.all([
+    observeGitHub(scope),
+    Promise.all(groupsOf(scope).map((group) => observeGroup(scope, group))),
+  ]);
+  const machineOf = new Map<RunnerTarget, RunnerLook['machine']>();
+  const seenHosts: Record<string, Reading<HostObservation>> = {};
+  for (const { group, look } of hosts) {
+    group.targets.forEach((target, index) => {
+      machineOf.set(target, look.known ? (look.value.machines[index] ?? unknown('the look left it out')) : look);
+    });
+    const host: Reading<HostObservation> = look.known ? known(look.value.host) : look;
+    if (host.known || seenHosts[group.host] === undefined) {
+      seenHosts[group.host] = host;
+    }
+  }
+  const requests = github.known ? github.value.requests : { sent: 0, unchanged: 0 };
+  return {
+    observation: {
+      at: begunAt,
+      scope: scope.scope,
+      github,
+      hosts: seenHosts,
+      runners: scope.targets.map((target) => ({ target, machine: machineOf.get(target) ?? unknown('it was not looked at') })),
+    },
+    costs: {
+      githubRequests: requests.sent,
+      githubUnchanged: requests.unchanged,
+      machineCalls: hosts.reduce((sum, { look }) => sum + (look.known ? look.value.calls : 0), 0),
+      lookMs: Date.now() - begunAt,
+    },
+  };
+}
+
+async function observeGitHub({ scope, targets, policy }: ResolvedScope): Promise<Reading<ScopeObservation>> {
+  const github = proxyActivities<MainActivities>(passGithubOptions(policy, `how does GitHub see ${scope}?`));
+  try {
+    const { value } = await github.observeScope({
+      scope,
+      runners: targets.map(({ runner }) => runner),
+      readsGroups: targets.some(({ group }) => group !== null),
+      runsRead: policy.runsRead,
+    });
+    return value.kind === 'seen'
+      ? known(value)
+      : unknown(`GitHub's limit is reached until ${new Date(Date.now() + value.waitMs).toISOString()}: ${value.why}`);
+  } catch (error) {
+    return unknown(lookFailure(error, 'local'));
+  }
+}
+
+interface Group {
+  readonly host: string;
+  readonly targets: readonly RunnerTarget[];
+}
+
+/** The runners of each host, in groups whose look stays far below Temporal's limits. */
+function groupsOf({ targets, policy }: ResolvedScope): readonly Group[] {
+  const groups: Group[] = [];
+  for (const host of new Set(targets.map((target) => target.host))) {
+    const ofHost = targets.filter((target) => target.host === host);
+    for (let first = 0; first < ofHost.length; first += policy.groupSize) {
+      groups.push({ host, targets: ofHost.slice(first, first + policy.groupSize) });
+    }
+  }
+  return groups;
+}
+
+async function observeGroup(
+  { policy, serverUrl }: ResolvedScope,
+  group: Group,
+): Promise<{ readonly group: Group; readonly look: Reading<HostLook> }> {
+  const { host, targets } = group;
+  const summary = `how do ${targets.length === 1 ? targets[0]?.machine : `${targets.length} machines`} of host ${host} look?`;
+  const looks = proxyActivities<LookActivities>(passLookOptions(policy, host, summary));
+  try {
+    const { value } = await looks.observeMachines({ targets, machineLookMs: policy.machineLookMs, serverUrl });
+    return { group, look: known(value) };
+  } catch (error) {
+    return { group, look: unknown(lookFailure(error, host)) };
+  }
+}
+
+/** A failure to look is a value; a cancellation is none. */
+function lookFailure(error: unknown, host: string): string {
+  if (isCancellation(error)) {
+    throw error;
+  }
+  return hostSilence(error) === null
+    ? reasonOf(error, { host })
+    : `no worker of host ${host} took the look: start it with \`runward worker --host ${host}\``;
+}
+
+// Deciding and acting
+
+async function readLedgers(targets: readonly RunnerTarget[]): Promise<Readonly<Record<string, readonly LedgerEntry[]>>> {
+  const temporal = proxyActivities<MainActivities>(temporalOptions('read the ledgers'));
+  const read = await Promise.all(
+    targets.map(async (target) => {
+      const { entries } = await temporal.readLedger({ ledgerId: machineLedgerId(target.host, target.machine) });
+      return [nameOf(target), entries] as const;
+    }),
+  );
+  return Object.fromEntries(read);
+}
+
+async function reportFindings({ scope, policy }: ResolvedScope, at: number, { seen, good }: ReturnType<typeof advance>): Promise<void> {
+  if (seen.length === 0 && good.length === 0) {
+    return;
+  }
+  const temporal = proxyActivities<MainActivities>(temporalOptions(`tell ${seen.length} findings, ${good.length} good ones`));
+  await temporal.reportFindings({ scope, at, seen, good, goodPasses: policy.goodPasses });
+}
+
+/** Starts a cure that goes on whatever becomes of the pass; `null` where one is at work on the runner already. */
+async function startCure(scope: string, { runner, cure, because, suspicion }: Prescription): Promise<StartedChild | null> {
+  const workflowId = cureId(runner);
+  const reason = `health check: ${because}`;
+  try {
+    const child = await CancellationScope.nonCancellable(() =>
+      startChild(CURES[cure].type, {
+        workflowId,
+        parentClosePolicy: 'ABANDON',
+        args: [{ runner, reason, wait: CURE_WAIT, ...(suspicion === null ? {} : { suspicion }) }],
+        staticSummary: `${cure} ${runner}: ${because}`,
+        typedSearchAttributes: labels({ scope, runner: runner.slice(scope.length + 1), trigger: 'check' }),
+      }),
+    );
+    return {
+      started: { runner, cure, because, workflowId, outcome: null, summary: null },
+      result: () => CancellationScope.nonCancellable(() => child.result()),
+    };
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) {
+      return null;
+    }
+    throw error;
+  }
+}
+
+function endOf(value: unknown): Pick<StartedCure, 'outcome' | 'summary'> {
+  const { outcome = 'failed', summary = '' } = value as { readonly outcome?: string; readonly summary?: string };
+  return { outcome, summary };
+}
+
+function goodOutcomesOf({ cure }: Pick<StartedCure, 'cure'>): readonly string[] {
+  return CURES[cure].good;
+}
+
+function nameOf({ scope, runner }: RunnerTarget): string {
+  return `${scope}/${runner}`;
+}

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
 import { MAIN_QUEUE } from '../src/domain/names.ts';
-import { DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
+import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
 import type { RecoveryReport } from '../src/domain/report.ts';
 import type { RunnerTarget } from '../src/domain/runner.ts';
 import { Secret } from '../src/domain/secret.ts';
@@ -18,6 +18,7 @@ import { createGitHub } from '../src/github/github.ts';
 import { ShellMachine } from '../src/machine/shell-machine.ts';
 import { MultipassTransport } from '../src/machine/transports/multipass.ts';
 import { startGitHub, type SandboxGitHub } from '../src/sandbox/github/server.ts';
+import { createDirectory } from '../src/worker/directory.ts';
 import { runParts } from '../src/worker/run.ts';
 import { connectClient } from '../src/worker/temporal-address.ts';
 import { startGuest, type Guest } from '../test/kit/guest/index.ts';
@@ -65,7 +66,13 @@ async function byRunward({ folder, gitHub, guest, client }: Stage, runs: number)
       temporal: { connectionOptions: { address: server.address }, namespace: 'default', source: 'the bench', uiUrl: server.uiUrl },
       main: {
         github: createGitHub({ baseUrl: gitHub.url, token: () => token }),
-        resolveRunner: () => ({ target, policy: DEFAULT_RECOVERY_POLICY, mode: 'act' }),
+        directory: createDirectory({
+          runners: [target],
+          policy: DEFAULT_RECOVERY_POLICY,
+          health: DEFAULT_HEALTH_POLICY,
+          mode: 'act',
+          serverUrl: target.registrationUrl,
+        }),
       },
       host: { name: target.host, machine: new ShellMachine(new MultipassTransport({ multipass: client.path, environment })) },
       sealingKeyFile: join(folder, 'sealing.key'),

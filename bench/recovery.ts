@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { MAIN_QUEUE } from '../src/domain/names.ts';
-import { DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
+import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
 import type { RecoveryReport } from '../src/domain/report.ts';
 import type { RunnerTarget } from '../src/domain/runner.ts';
 import { Secret } from '../src/domain/secret.ts';
@@ -14,6 +14,7 @@ import { createGitHub } from '../src/github/github.ts';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
 import { startGitHub, type SandboxGitHub } from '../src/sandbox/github/server.ts';
 import { SandboxMachine } from '../src/sandbox/machine/sandbox-machine.ts';
+import { createDirectory } from '../src/worker/directory.ts';
 import { runParts } from '../src/worker/run.ts';
 import { connectClient } from '../src/worker/temporal-address.ts';
 import { covered, type Series, type Span } from './statistics.ts';
@@ -43,7 +44,13 @@ export async function recoverySection(runs: number): Promise<readonly Series[]> 
       temporal: { connectionOptions: { address: server.address }, namespace: server.namespace, source: 'the bench', uiUrl: server.uiUrl },
       main: {
         github: timed(createGitHub({ baseUrl: gitHub.url, token: () => token }), spans),
-        resolveRunner: () => ({ target, policy: DEFAULT_RECOVERY_POLICY, mode: 'act' }),
+        directory: createDirectory({
+          runners: [target],
+          policy: DEFAULT_RECOVERY_POLICY,
+          health: DEFAULT_HEALTH_POLICY,
+          mode: 'act',
+          serverUrl: target.registrationUrl,
+        }),
       },
       host: { name: target.host, machine: timed(machine, spans) },
       sealingKeyFile: join(folder, 'sealing.key'),

@@ -2,8 +2,10 @@
 
 import { join } from 'node:path';
 import { createGitHub } from '../src/github/github.ts';
+import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
 import { Secret } from '../src/domain/secret.ts';
 import { SandboxMachine } from '../src/sandbox/machine/sandbox-machine.ts';
+import { createDirectory } from '../src/worker/directory.ts';
 import { runParts } from '../src/worker/run.ts';
 
 const [address = '', folder = '', bundle = ''] = process.argv.slice(2);
@@ -14,7 +16,13 @@ await runParts(
     temporal: { connectionOptions: { address }, namespace: 'default', source: 'the bench', uiUrl: null },
     main: {
       github: createGitHub({ baseUrl: 'http://127.0.0.1:9', token: () => new Secret('none') }),
-      resolveRunner: () => ({ problem: 'the bench has no runner' }),
+      directory: createDirectory({
+        runners: [],
+        policy: DEFAULT_RECOVERY_POLICY,
+        health: DEFAULT_HEALTH_POLICY,
+        mode: 'act',
+        serverUrl: 'http://127.0.0.1:9',
+      }),
     },
     host: { name: 'bench', machine: new SandboxMachine() },
     sealingKeyFile: join(folder, 'sealing.key'),

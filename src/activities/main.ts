@@ -12,16 +12,17 @@ import { tokenBinding, type Sealing } from './sealing.ts';
 export interface MainDependencies {
   readonly github: GitHubPort;
   readonly sealing: Sealing;
-  /** Looks a runner up in configuration; a text says what is wrong and lists the choices. */
-  readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
-  /** The same for a scope. */
-  readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous'> | { readonly problem: string };
+  /** Looks runners and scopes up in configuration; a problem says what is wrong and lists the choices. */
+  readonly directory: {
+    readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
+    readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous'> | { readonly problem: string };
+  };
 }
 
-export function createMainActivities({ github, sealing, resolveRunner, resolveScope }: MainDependencies): MainActivities {
+export function createMainActivities({ github, sealing, directory }: MainDependencies): MainActivities {
   return {
     async resolveRunner({ runner }) {
-      const resolved = resolveRunner(runner);
+      const resolved = directory.resolveRunner(runner);
       if ('problem' in resolved) {
         throw invalidInput(resolved.problem);
       }
@@ -29,7 +30,7 @@ export function createMainActivities({ github, sealing, resolveRunner, resolveSc
     },
 
     async resolveScope({ scope }) {
-      const resolved = resolveScope(scope);
+      const resolved = directory.resolveScope(scope);
       if ('problem' in resolved) {
         throw invalidInput(resolved.problem);
       }

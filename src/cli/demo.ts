@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { MAIN_QUEUE } from '../domain/names.ts';
-import { DEFAULT_RECOVERY_POLICY } from '../domain/policy.ts';
+import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../domain/policy.ts';
 import type { RecoveryReport } from '../domain/report.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { Secret } from '../domain/secret.ts';
@@ -11,6 +11,7 @@ import { createGitHub } from '../github/github.ts';
 import { startGitHub, type SandboxGitHub } from '../sandbox/github/server.ts';
 import { BREAKS, type Break } from '../sandbox/machine/breaks.ts';
 import { SandboxMachine } from '../sandbox/machine/sandbox-machine.ts';
+import { createDirectory } from '../worker/directory.ts';
 import { runParts } from '../worker/run.ts';
 import { connectClient, type TemporalAddress } from '../worker/temporal-address.ts';
 import { formatDuration } from './durations.ts';
@@ -157,10 +158,13 @@ function runWorker(server: TemporalServer, { github, machine, target }: Stage, i
       temporal: addressOf(server),
       main: {
         github: createGitHub({ baseUrl: github.url, token: () => new Secret(github.token), fetch: loopbackOnly }),
-        resolveRunner: (runner) =>
-          runner === target.runner
-            ? { target, policy: DEFAULT_RECOVERY_POLICY, mode: 'act' }
-            : { problem: `the demo has one runner, ${target.runner}` },
+        directory: createDirectory({
+          runners: [target],
+          policy: DEFAULT_RECOVERY_POLICY,
+          health: DEFAULT_HEALTH_POLICY,
+          mode: 'act',
+          serverUrl: github.url,
+        }),
       },
       host: { name: target.host, machine },
       sealingKeyFile: join(demoFolder(invocation), 'sealing.key'),

@@ -1,8 +1,6 @@
 import { NativeConnection, Runtime, type LogLevel } from '@temporalio/worker';
 import { createSealing } from '../activities/sealing.ts';
-import type { ResolvedRunner, ResolvedScope } from '../activities/contract.ts';
 import type { Config } from '../config/config.ts';
-import { chooseRunner, chooseScope } from '../domain/choose-runner.ts';
 import { createGitHub } from '../github/github.ts';
 import { accountOf, createTokenSource } from '../github/credentials.ts';
 import { createGate } from '../github/gate.ts';
@@ -10,6 +8,7 @@ import type { GitHubPort } from '../github/port.ts';
 import type { MachinePort } from '../machine/port.ts';
 import { ShellMachine } from '../machine/shell-machine.ts';
 import { MultipassTransport } from '../machine/transports/multipass.ts';
+import { createDirectory } from './directory.ts';
 import { prepareNamespace } from './namespace.ts';
 import { healthPolicy, recoveryPolicy } from './policy.ts';
 import { withRuntime } from './runtime.ts';
@@ -42,8 +41,14 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
       ? null
       : {
           github: createGitHubOf(config, logWarning),
-          resolveRunner: runnerResolver(config, watchReason),
-          resolveScope: scopeResolver(config, watchReason),
+          directory: createDirectory({
+            runners: config.runners,
+            policy: recoveryPolicy(config),
+            health: healthPolicy(config),
+            mode: config.mode,
+            watchReason,
+            serverUrl: config.github.serverUrl,
+          }),
         };
   const host = main !== null && !ownsMachines(config) ? null : { name: config.host, machine: createMachine(config, process.env) };
   await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
@@ -111,52 +116,6 @@ export function createGitHubOf({ github: { apiUrl, credentials }, home }: Config
 
 function logWarning(message: string): void {
   Runtime.instance().logger.warn(message);
-}
-
-/** Looks runners up for `resolveRunner`: whatever a person typed, the answer is a target or says what is allowed. */
-function runnerResolver(
-  config: Config,
-  watchReason: string | undefined,
-): (runner: unknown) => ResolvedRunner | { readonly problem: string } {
-  const policy = recoveryPolicy(config);
-  return (runner) => {
-    if (runner !== undefined && runner !== null && typeof runner !== 'string') {
-      return {
-        problem: `runner must be a name, but is ${JSON.stringify(runner)}: choose one of ${config.runners.map((target) => target.runner).join(', ')}`,
-      };
-    }
-    const choice = chooseRunner(config.runners, runner ?? null);
-    return choice.kind === 'chosen'
-      ? { target: choice.target, policy, mode: config.mode, ...(watchReason === undefined ? {} : { watchReason }) }
-      : { problem: choice.message };
-  };
-}
-
-/** The same for `resolveScope`. */
-function scopeResolver(
-  config: Config,
-  watchReason: string | undefined,
-): (scope: unknown) => Omit<ResolvedScope, 'previous'> | { readonly problem: string } {
-  const policy = healthPolicy(config);
-  return (wanted) => {
-    if (wanted !== undefined && wanted !== null && typeof wanted !== 'string') {
-      const choices = [...new Set(config.runners.map(({ scope }) => scope))];
-      return { problem: `scope must be a name, but is ${JSON.stringify(wanted)}: choose one of ${choices.join(', ')}` };
-    }
-    const choice = chooseScope(config.runners, wanted ?? null);
-    if (choice.kind === 'unchosen') {
-      return { problem: choice.message };
-    }
-    const { scope } = choice;
-    return {
-      scope,
-      targets: config.runners.filter((target) => target.scope === scope),
-      policy,
-      mode: config.mode,
-      serverUrl: config.github.serverUrl,
-      ...(watchReason === undefined ? {} : { watchReason }),
-    };
-  };
 }
 
 function definedOnly(environment: NodeJS.ProcessEnv): Record<string, string> {

@@ -10,8 +10,9 @@ import { NativeConnection } from '@temporalio/worker';
 import { afterAll, inject } from 'vitest';
 import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
 import { chooseRunner } from '../../src/domain/choose-runner.ts';
+import type { HealthReport } from '../../src/domain/health-report.ts';
 import { MAIN_QUEUE } from '../../src/domain/names.ts';
-import { DEFAULT_RECOVERY_POLICY, type RecoveryPolicy } from '../../src/domain/policy.ts';
+import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY, type HealthPolicy, type RecoveryPolicy } from '../../src/domain/policy.ts';
 import type { RecoveryReport } from '../../src/domain/report.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -21,6 +22,7 @@ import type { GitHubPort } from '../../src/github/port.ts';
 import type { MachinePort } from '../../src/machine/port.ts';
 import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
 import { SandboxMachine } from '../../src/sandbox/machine/sandbox-machine.ts';
+import { createDirectory, type RunnerDirectory } from '../../src/worker/directory.ts';
 import { installRuntime } from '../../src/worker/runtime.ts';
 import { createWorkers, runWorkers, type WorkerParts } from '../../src/worker/workers.ts';
 import { target as aTarget } from './observations.ts';
@@ -32,6 +34,7 @@ export const QUICK_POLICY: RecoveryPolicy = {
   guestAnswersWithinMs: 3_000,
   guestPollMs: 100,
   lookGapMs: 2_000,
+  serviceSettlesWithinMs: 1_000,
   jobLostAfterMs: 5_000,
   goneShownWithinMs: 2_000,
   strangerActWithinMs: 10_000,
@@ -47,17 +50,32 @@ export const QUICK_POLICY: RecoveryPolicy = {
   },
 };
 
+/** The same for passes. */
+export const QUICK_HEALTH: HealthPolicy = {
+  ...DEFAULT_HEALTH_POLICY,
+  machineLookMs: 2_000,
+  hostSilentAfterMs: 2_000,
+  limits: {
+    look: { ...DEFAULT_HEALTH_POLICY.limits.look, heartbeat: '3s', scheduleToClose: '5s', retryInitial: '100ms' },
+    github: { ...DEFAULT_HEALTH_POLICY.limits.github, scheduleToClose: '2s', retryInitial: '100ms', retryMaximum: '500ms' },
+  },
+};
+
 export interface World {
   readonly github: SandboxGitHub;
   readonly machine: SandboxMachine;
+  /** The first of `targets`. */
   readonly target: RunnerTarget;
+  readonly targets: readonly RunnerTarget[];
   readonly client: Client;
   /** Ends the workers, of all worlds, and starts others that know nothing but what is in files and in Temporal. */
   restartWorkers(options?: { readonly afterMs: number }): Promise<void>;
   /** Starts a recovery under an id of its own. */
   recover(input?: unknown, workflowId?: string): Promise<WorkflowHandle<() => Promise<RecoveryReport>>>;
-  /** GitHub's word for the runner. */
-  shown(): string;
+  /** Starts a health check of the scope under an id of its own. */
+  check(input?: object): Promise<WorkflowHandle<() => Promise<HealthReport>>>;
+  /** GitHub's word for a runner, the first unless another is named. */
+  shown(target?: RunnerTarget): string;
   until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -66,7 +84,10 @@ export interface WorldOptions {
   readonly policy?: Partial<RecoveryPolicy>;
   /** Length of the machine's steps; 0 is no wait. */
   readonly pace?: number;
+  readonly health?: Partial<HealthPolicy>;
   readonly mode?: 'act' | 'watch';
+  /** Runners of the scope, each on a machine of its own; one by default. */
+  readonly runners?: number;
   /** The API token; by default it may do everything. */
   readonly token?: Parameters<SandboxGitHub['addToken']>[0];
   /** Another host than the one whose queues the workers of this file serve. */
@@ -78,11 +99,10 @@ export interface WorldOptions {
 /** A limit of GitHub that names no end lasts a minute at least; here it is two seconds. */
 const UNNAMED_LIMIT_SCALE = 1 / 30;
 
-/** What one world's runner resolves to; the workers of a test file serve all its worlds. */
+/** What one world's names resolve to; the workers of a test file serve all its worlds. */
 interface Resident {
-  readonly target: RunnerTarget;
-  readonly policy: RecoveryPolicy;
-  readonly mode: 'act' | 'watch';
+  readonly targets: readonly RunnerTarget[];
+  readonly directory: RunnerDirectory;
   readonly github: GitHubPort;
   /** What a new process makes of the same credential and data folder. */
   readonly openGitHub: () => GitHubPort;
@@ -98,6 +118,7 @@ export interface Crew {
 /** All hosts share it. */
 const SEALING_KEY = randomBytes(SEALING_KEY_BYTES);
 
+/** By scope. */
 const residents = new Map<string, Resident>();
 /** Started with the first world. */
 let crew: Promise<Crew> | null = null;
@@ -118,30 +139,32 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     retryMs: 100,
     removeRegistration: (at, runner) => github.removeRunner(at, runner),
   });
-  const target = aTarget({
-    scope,
-    runner: name,
-    machine: `m-${name}`,
-    registrationUrl: `${github.url}/${scope}`,
-    host: options.host ?? 'local',
+  const targets = Array.from({ length: options.runners ?? 1 }, (_, index) => {
+    const runner = index === 0 ? name : `${name}-${index}`;
+    const host = options.host ?? 'local';
+    return aTarget({ scope, runner, machine: `m-${runner}`, registrationUrl: `${github.url}/${scope}`, host });
   });
-  await machine.install(target, github.addRunner(scope, { name }));
+  const [target] = targets as [RunnerTarget];
+  for (const each of targets) {
+    await machine.install(each, github.addRunner(scope, { name: each.runner, labels: each.labels }));
+  }
   const token = new Secret(options.token === undefined ? github.token : github.addToken(options.token));
   const home = mkdtempSync(join(tmpdir(), 'runward-world-'));
   const openGitHub = (): GitHubPort => createGitHub({ baseUrl: github.url, token: () => token, gate: quickGate(home) });
-  residents.set(name, {
-    target,
+  const directory = createDirectory({
+    runners: targets,
     policy: { ...QUICK_POLICY, ...options.policy },
+    health: { ...QUICK_HEALTH, ...options.health },
     mode: options.mode ?? 'act',
-    github: openGitHub(),
-    openGitHub,
-    machine,
+    serverUrl: github.url,
   });
+  residents.set(scope, { targets, directory, github: openGitHub(), openGitHub, machine });
 
   const world: World = {
     github,
     machine,
     target,
+    targets,
     get client() {
       return client;
     },
@@ -150,16 +173,18 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     },
     recover: (input = { runner: name }, workflowId = `by-hand-${name}-${Math.random()}`) =>
       client.workflow.start('recoverRunner', { workflowId, taskQueue: MAIN_QUEUE, args: [input] }) as never,
-    shown: () => github.runners(scope).find((runner) => runner.name === name)?.status ?? 'unregistered',
+    check: (input = { scope }) =>
+      client.workflow.start('checkHealth', { workflowId: `check-${name}-${Math.random()}`, taskQueue: MAIN_QUEUE, args: [input] }) as never,
+    shown: ({ runner } = target) => github.runners(scope).find((each) => each.name === runner)?.status ?? 'unregistered',
     until,
     close: async () => {
-      residents.delete(name);
+      residents.delete(scope);
       await machine.close();
       await github.close();
       rmSync(home, { recursive: true });
     },
   };
-  await until(() => world.shown() === 'online', 'the runner is online');
+  await until(() => targets.every((each) => world.shown(each) === 'online'), 'all runners are online');
   return world;
 }
 
@@ -177,8 +202,8 @@ function quickGate(folder: string): Gate {
 async function restartCrew(afterMs: number): Promise<Crew> {
   await (await crew)?.stop();
   await sleep(afterMs);
-  for (const [name, resident] of residents) {
-    residents.set(name, { ...resident, github: resident.openGitHub() });
+  for (const [scope, resident] of residents) {
+    residents.set(scope, { ...resident, github: resident.openGitHub() });
   }
   return (crew = startCrew());
 }
@@ -203,17 +228,18 @@ export function startRival(): Promise<Crew> {
 
 function allResidents(): WorkerParts['main'] {
   return {
-    github: routed<GitHubPort>((scope) => [...residents.values()].find(({ target }) => target.scope === scope)?.github),
-    resolveRunner: (wanted) => {
-      const choice = chooseRunner(
-        [...residents.values()].map(({ target }) => target),
-        typeof wanted === 'string' ? wanted : null,
-      );
-      if (choice.kind !== 'chosen') {
-        return { problem: choice.message };
-      }
-      const { target, policy, mode } = residents.get(choice.target.runner) as Resident;
-      return { target, policy, mode };
+    github: routed<GitHubPort>((scope) => residents.get(scope as string)?.github),
+    directory: {
+      resolveRunner: (wanted) => {
+        const all = [...residents.values()].flatMap(({ targets }) => targets);
+        const choice = chooseRunner(all, typeof wanted === 'string' ? wanted : null);
+        if (choice.kind !== 'chosen') {
+          return { problem: choice.message };
+        }
+        const { scope, runner } = choice.target;
+        return (residents.get(scope) as Resident).directory.resolveRunner(`${scope}/${runner}`);
+      },
+      resolveScope: (wanted) => residents.get(wanted as string)?.directory.resolveScope(wanted) ?? { problem: `no scope ${wanted}` },
     },
   };
 }
@@ -233,8 +259,8 @@ async function startWorkers(main: WorkerParts['main'], host: string, sealingKey:
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });
   const machine = routed<MachinePort>((at) => {
-    const name = typeof at === 'string' ? at : (at as RunnerTarget).machine;
-    return [...residents.values()].find(({ target }) => target.machine === name)?.machine;
+    const name = typeof at === 'string' ? at : Array.isArray(at) ? at[0] : (at as RunnerTarget).machine;
+    return [...residents.values()].find(({ targets }) => targets.some(({ machine: each }) => each === name))?.machine;
   });
   const workers = await createWorkers({
     connection: native,

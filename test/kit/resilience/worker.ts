@@ -4,10 +4,12 @@ import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NativeConnection, type ActivityInterceptorsFactory } from '@temporalio/worker';
 import { createSealing } from '../../../src/activities/sealing.ts';
+import { DEFAULT_HEALTH_POLICY } from '../../../src/domain/policy.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import { createGitHub } from '../../../src/github/github.ts';
 import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
 import { installRuntime } from '../../../src/worker/runtime.ts';
+import { createDirectory } from '../../../src/worker/directory.ts';
 import { createWorkers, runWorkers } from '../../../src/worker/workers.ts';
 import type { WorkerOrder } from './seam.ts';
 
@@ -27,7 +29,13 @@ const workers = await createWorkers({
   sealing: createSealing(Buffer.from(order.sealingKey, 'hex')),
   main: {
     github: createGitHub({ baseUrl: order.gitHub.url, token: () => token }),
-    resolveRunner: () => ({ target: order.target, policy: order.policy, mode: 'act' }),
+    directory: createDirectory({
+      runners: [order.target],
+      policy: order.policy,
+      health: DEFAULT_HEALTH_POLICY,
+      mode: 'act',
+      serverUrl: order.gitHub.url,
+    }),
   },
   host: { name: order.target.host, machine },
   activityInterceptors: [interceptor(order)],

@@ -11,7 +11,7 @@ import { afterAll, inject } from 'vitest';
 import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
 import { chooseRunner } from '../../src/domain/choose-runner.ts';
 import type { HealthReport } from '../../src/domain/health-report.ts';
-import { MAIN_QUEUE } from '../../src/domain/names.ts';
+import { healthScheduleId, MAIN_QUEUE } from '../../src/domain/names.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY, type HealthPolicy, type RecoveryPolicy } from '../../src/domain/policy.ts';
 import type { RecoveryReport } from '../../src/domain/report.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
@@ -23,6 +23,7 @@ import type { MachinePort } from '../../src/machine/port.ts';
 import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
 import { SandboxMachine } from '../../src/sandbox/machine/sandbox-machine.ts';
 import { createDirectory, type RunnerDirectory } from '../../src/worker/directory.ts';
+import { applySchedule, deleteSchedule, readSchedule, type PassSchedule } from '../../src/worker/schedules.ts';
 import { installRuntime } from '../../src/worker/runtime.ts';
 import { createWorkers, runWorkers, type WorkerParts } from '../../src/worker/workers.ts';
 import { target as aTarget } from './observations.ts';
@@ -74,6 +75,8 @@ export interface World {
   recover(input?: unknown, workflowId?: string): Promise<WorkflowHandle<() => Promise<RecoveryReport>>>;
   /** Starts a health check of the scope under an id of its own. */
   check(input?: object): Promise<WorkflowHandle<() => Promise<HealthReport>>>;
+  /** Lets the scope's schedule, which keeps no time of its own here, start a pass; passes know what the last one left. */
+  pass(): Promise<HealthReport>;
   /** GitHub's word for a runner, the first unless another is named. */
   shown(target?: RunnerTarget): string;
   until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void>;
@@ -175,10 +178,12 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       client.workflow.start('recoverRunner', { workflowId, taskQueue: MAIN_QUEUE, args: [input] }) as never,
     check: (input = { scope }) =>
       client.workflow.start('checkHealth', { workflowId: `check-${name}-${Math.random()}`, taskQueue: MAIN_QUEUE, args: [input] }) as never,
+    pass: () => scheduledPass(client, scope),
     shown: ({ runner } = target) => github.runners(scope).find((each) => each.name === runner)?.status ?? 'unregistered',
     until,
     close: async () => {
       residents.delete(scope);
+      await deleteSchedule(client, scope);
       await machine.close();
       await github.close();
       rmSync(home, { recursive: true });
@@ -186,6 +191,22 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   };
   await until(() => targets.every((each) => world.shown(each) === 'online'), 'all runners are online');
   return world;
+}
+
+/** Far longer than a test. */
+const NEVER_MS = 24 * 3_600_000;
+
+async function scheduledPass(client: Client, scope: string): Promise<HealthReport> {
+  await applySchedule(client, scope, { everyMs: NEVER_MS });
+  const before = (await readSchedule(client, scope))?.lastPass?.runId;
+  await client.schedule.getHandle(healthScheduleId(scope)).trigger('SKIP');
+  let pass: NonNullable<PassSchedule['lastPass']> | null | undefined;
+  await until(async () => {
+    pass = (await readSchedule(client, scope))?.lastPass;
+    return pass !== null && pass !== undefined && pass.runId !== before;
+  }, 'the schedule has started a pass');
+  const { workflowId, runId } = pass as NonNullable<PassSchedule['lastPass']>;
+  return (await client.workflow.getHandle(workflowId, runId).result()) as HealthReport;
 }
 
 /** The gate of a process, whose files are as they are in the product. */

@@ -1,0 +1,133 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { cureId } from '../../src/domain/names.ts';
+import type { HealthReport } from '../../src/domain/health-report.ts';
+import type { RecoveryReport } from '../../src/domain/report.ts';
+import { breakRunner, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
+
+let world: World;
+
+async function open(options?: WorldOptions): Promise<World> {
+  world = await startWorld(options);
+  return world;
+}
+
+afterEach(() => world.close());
+
+async function check(): Promise<HealthReport> {
+  return (await world.check({ scope: world.target.scope, wait: '20s' })).result();
+}
+
+/** What the recovery that a check started came to. */
+async function cureOf(): Promise<RecoveryReport> {
+  const { scope, runner } = world.target;
+  return (await world.client.workflow.getHandle(cureId(`${scope}/${runner}`)).result()) as RecoveryReport;
+}
+
+function codesOf({ findings }: HealthReport): readonly string[] {
+  return findings.map(({ code }) => code);
+}
+
+/** Writes at GitHub and in the machine since the last question. */
+function writes(): readonly string[] {
+  return world.github.requests
+    .filter(({ method, path }) => method !== 'GET' && method !== 'HEAD' && path.includes('/repos/'))
+    .map(({ path }) => path);
+}
+
+describe('a pass over a broken runner', () => {
+  test.each([
+    ['service', 'start-service'],
+    ['clock', 'fix-clock'],
+    ['listener', 'restart-service'],
+    ['registration', 're-register'],
+    ['config', 're-register'],
+  ] as const)('(%s) starts the cheapest cure that is enough: %s', async (how, rung) => {
+    await open();
+    await breakRunner(world, how);
+    const report = await check();
+    expect(report.outcome, JSON.stringify(report)).toBe('cured');
+    expect(report.started).toMatchObject([
+      { runner: `${world.target.scope}/${world.target.runner}`, outcome: expect.stringMatching(/recovered|synced/) },
+    ]);
+    if (how !== 'clock') {
+      const cure = await cureOf();
+      expect(cure.rungs.at(-1)).toMatchObject({ name: rung, status: 'done' });
+      expect(cure.steps.every(({ status }) => status === 'skipped')).toBe(rung !== 're-register');
+    }
+    await world.until(() => world.shown() === 'online', 'the runner is online');
+    expect(await check()).toMatchObject({ outcome: 'healthy', started: [], findings: [] });
+  });
+
+  test('tells what it saw and starts nothing where Runward only watches', async () => {
+    await open({ mode: 'watch' });
+    await breakRunner(world, 'service');
+    const report = await check();
+    expect(report).toMatchObject({ outcome: 'unhealthy', mode: 'watch', started: [] });
+    expect(report.withheld).toMatchObject([{ why: expect.stringContaining('only watches') }]);
+    expect(codesOf(report)).toContain('service-inactive');
+    expect(writes()).toEqual([]);
+    expect(world.shown()).toBe('offline');
+  });
+
+  test('starts nothing where GitHub cannot be read, and cures when it can again', async () => {
+    await open();
+    await breakRunner(world, 'service');
+    const end = world.github.misbehave({ match: {}, fault: { kind: 'status', status: 502 } } as never);
+    for (let pass = 0; pass < 3; pass += 1) {
+      const report = await world.pass();
+      expect(report.started).toEqual([]);
+      expect(codesOf(report)).toContain('github-unknown');
+    }
+    end();
+    expect(writes()).toEqual([]);
+    const report = await world.pass();
+    expect(report.started).toHaveLength(1);
+    expect((await cureOf()).outcome).toBe('recovered');
+  });
+});
+
+describe('a machine that somebody stopped', () => {
+  test('is left alone while no job waits for it, and started when one does', async () => {
+    await open();
+    expect((await world.pass()).outcome).toBe('healthy');
+    await breakRunner(world, 'vm');
+    for (let pass = 0; pass < 3; pass += 1) {
+      const report = await world.pass();
+      expect(report.started).toEqual([]);
+      expect(report.findings).toMatchObject([{ code: 'machine-stopped', severity: 'info' }]);
+    }
+    const runId = world.github.queueRun(world.target.scope, {
+      jobs: [{ name: 'kernel', labels: ['self-hosted', ...world.target.labels], seconds: 0.2 }],
+    });
+    const report = await world.pass();
+    expect(report.started, JSON.stringify(report)).toHaveLength(1);
+    const cure = await cureOf();
+    expect(cure).toMatchObject({ outcome: 'recovered', rungs: [{ name: 'start-machine', status: 'done' }] });
+    await world.until(() => world.github.run(world.target.scope, runId).conclusion === 'success', 'the job has ended well');
+  });
+});
+
+describe('many runners', () => {
+  test('a hundred in one scope, five broken in different ways: five cures, and one look at the lists', async () => {
+    await open({ runners: 100 });
+    const [service, clock, listener, registration, config] = world.targets.slice(10, 15);
+    const breaks = { service, clock, listener, registration, config } as const;
+    for (const [how, target] of Object.entries(breaks)) {
+      await world.machine.break(how as keyof typeof breaks, target!);
+    }
+    await world.until(() => Object.values(breaks).every((target) => world.shown(target) !== 'online'), 'GitHub shows the five offline');
+    const asked = world.github.requests.length;
+    const report = await check();
+    const lists = world.github.requests.slice(asked).filter(({ path }) => path.includes('/actions/runners?'));
+    expect(report.outcome, JSON.stringify(report.started)).toBe('cured');
+    expect(report.started.map(({ runner }) => runner).toSorted()).toEqual(
+      Object.values(breaks)
+        .map((target) => `${target!.scope}/${target!.runner}`)
+        .toSorted(),
+    );
+    expect(report.figures).toMatchObject({ runners: 100, healthy: 95 });
+    // Those that name a runner are the cures' own.
+    expect(lists.filter(({ path }) => !path.includes('name='))).toHaveLength(1);
+    expect(await check()).toMatchObject({ outcome: 'healthy', figures: { runners: 100, healthy: 100 } });
+  });
+});

@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { installSection } from './install.ts';
 import { guestSection } from './guest.ts';
+import { passSection } from './pass.ts';
 import { recoverySection } from './recovery.ts';
 import { table } from './statistics.ts';
 import { verbsSection } from './verbs.ts';
@@ -10,6 +11,7 @@ import { workerSection } from './worker.ts';
 
 const SECTIONS = {
   recovery: recoverySection,
+  pass: passSection,
   worker: workerSection,
   verbs: verbsSection,
   install: installSection,

@@ -1,6 +1,6 @@
 // Start and memory of the worker, with workflows bundled at its start and prebuilt.
 
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,9 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
 import type { Series } from './statistics.ts';
+import type { WorkerOrder } from './worker-program.ts';
 
 const PROGRAM = new URL('worker-program.ts', import.meta.url).pathname;
 const PORT = 7_853;
+/** Nobody asks it. */
+const NO_GITHUB = { url: 'http://127.0.0.1:9', token: 'none' };
 /** Memory is read once the garbage of the start had its time. */
 const SETTLE_MS = 1_000;
 
@@ -27,12 +30,12 @@ export async function workerSection(runs: number): Promise<readonly Series[]> {
   writeFileSync(bundle, code);
   const series = [];
   for (const [name, bundled] of [
-    ['bundling at its start', ''],
+    ['bundling at its start', null],
     ['with a prebuilt bundle', bundle],
   ] as const) {
     const starts: Start[] = [];
     for (let run = 0; run < runs; run += 1) {
-      starts.push(await startOnce([server.address, folder, bundled]));
+      starts.push(await startOnce({ address: server.address, folder, bundle: bundled, gitHub: NO_GITHUB, runners: [] }));
     }
     series.push(
       { name: `worker ${name}: polls after`, unit: 'ms' as const, values: starts.map(({ ms }) => ms) },
@@ -49,10 +52,9 @@ interface Start {
   readonly megabytes: number;
 }
 
-async function startOnce(args: readonly string[]): Promise<Start> {
+async function startOnce(order: WorkerOrder): Promise<Start> {
   const begun = performance.now();
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(child.stdout, 'data');
+  const child = await startWorker(order);
   const ms = performance.now() - begun;
   await sleep(SETTLE_MS);
   const megabytes = residentMegabytes(child.pid ?? 0);
@@ -61,8 +63,18 @@ async function startOnce(args: readonly string[]): Promise<Start> {
   return { ms, megabytes };
 }
 
+/** Resolves once it polls. */
+export async function startWorker(order: WorkerOrder): Promise<ChildProcess> {
+  // An argument may be 128 KiB long, and a thousand runners take more.
+  const file = join(order.folder, 'order.json');
+  writeFileSync(file, JSON.stringify(order));
+  const child = spawn(process.execPath, [PROGRAM, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return child;
+}
+
 /** https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
-function residentMegabytes(pid: number): number {
+export function residentMegabytes(pid: number): number {
   const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Number(kibibytes) / 1_024;
 }

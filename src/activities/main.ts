@@ -34,6 +34,15 @@ export function createMainActivities({ github, sealing, resolveRunner }: MainDep
       );
     },
 
+    async observeScope({ scope, ...wanted }) {
+      return attempted(() =>
+        withGitHubFailures(async () => {
+          const seen = await github.observeScope(scope, wanted, cancellationSignal());
+          return { kind: 'seen' as const, ...seen };
+        }),
+      );
+    },
+
     async requestRegistrationToken({ target }) {
       return attempted(() =>
         withGitHubFailures(async () => {

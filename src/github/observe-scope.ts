@@ -4,7 +4,7 @@ import type { QueueObservation, Retirement, RunnerVersions, ScopeObservation, Wa
 import { known, unknown, valueOrNull, type Reading } from '../domain/reading.ts';
 import { Deprecation, Jobs, NewestVersion, RunnerGroups, RunnerList, Runs } from './answers.ts';
 import type { Job, ListedRunner } from './answers.ts';
-import type { Client } from './client.ts';
+import type { Answer, Client } from './client.ts';
 import { below, isRepository, pageAt, pagesOf, runnersPermission } from './endpoints.ts';
 import { GitHubError, type ScopeLook } from './port.ts';
 
@@ -145,8 +145,9 @@ async function oldestRuns(
   const { total } = first.value;
   if (first.lastPage === null) return { total, ids: first.value.ids.toReversed() };
   const ids = new Set<number>();
-  for (let address: string | null = first.lastPage; address !== null && ids.size < enough;) {
-    const page = await client.request(pageAt(address, call));
+  let address: string | null = first.lastPage;
+  while (address !== null && ids.size < enough) {
+    const page: Answer<typeof first.value> = await client.request(pageAt(address, call));
     for (const id of page.value.ids.toReversed()) ids.add(id);
     address = page.previousPage;
   }

@@ -46,6 +46,15 @@ export function createMainActivities({ github, sealing, directory }: MainDepende
       );
     },
 
+    async observeScope({ scope, ...wanted }) {
+      return attempted(() =>
+        withGitHubFailures(async () => {
+          const seen = await github.observeScope(scope, wanted, cancellationSignal());
+          return { kind: 'seen' as const, ...seen };
+        }),
+      );
+    },
+
     async requestRegistrationToken({ target }) {
       return attempted(() =>
         withGitHubFailures(async () => {

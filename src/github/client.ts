@@ -3,6 +3,7 @@
 import { Octokit } from '@octokit/rest';
 import type { z } from 'zod';
 import type { Secret } from '../domain/secret.ts';
+import { createAnswerStore } from './answer-store.ts';
 import { createAuthorizedFetch, fingerprintOf, isUsableToken } from './authorized-fetch.ts';
 import { createGate, type Gate } from './gate.ts';
 import { GitHubError } from './port.ts';
@@ -22,7 +23,7 @@ export interface ClientOptions {
   readonly fetch?: typeof globalThis.fetch;
   /** Default: one of its own, in memory. */
   readonly gate?: Gate;
-  /** Whose limits the requests count against. Default: the token's. */
+  /** Whose limits the requests count against, where its tokens come and go by themselves. Default: the token's. */
   readonly account?: string;
   /** Limit of each request, the answer's body included. Default 15,000: GitHub itself cuts off a request after 10 s. */
   readonly timeoutMs?: number;
@@ -37,8 +38,14 @@ export interface Call<T> extends Omit<Asked, 'what'> {
 }
 
 export interface Answer<T> extends Dated<T> {
-  /** Address of the next page of a list; `null` on the last one. */
+  /** Addresses of a list's other pages; `null` where there is none. */
   readonly nextPage: string | null;
+  readonly previousPage: string | null;
+  readonly lastPage: string | null;
+  /** When the token expires, epoch milliseconds; `null` where GitHub does not say it, and for a token that is renewed by itself. */
+  readonly tokenExpiresAt: number | null;
+  /** GitHub was asked, and said that its last answer still holds. */
+  readonly isUnchanged: boolean;
 }
 
 export interface Client {
@@ -58,24 +65,32 @@ export function createClient(options: ClientOptions): Client {
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
   const { gate = createGate({ folder: null, warn: doNothing }) } = options;
   const octokit = new Octokit({ baseUrl, userAgent, log: SILENT });
+  const store = createAnswerStore();
   let renew = false;
+  let renewedToken: string | null = null;
 
   return {
     async request({ route, parameters = {}, answer, signal, ...call }) {
       signal.throwIfAborted();
-      const { method, url } = octokit.request.endpoint(route, parameters);
+      const { method, url, headers } = octokit.request.endpoint(route, parameters);
       const asked: Asked = { ...call, what: `${method} ${url.replace(baseUrl, '').replace(/\?.*/, '')}` };
       const token = await tokenSource({ renew });
-      renew = false;
       if (!isUsableToken(token)) {
+        renew = false;
         throw new GitHubError(
           'rejected',
           `${asked.what} was not sent: the GitHub token is empty or holds blanks or line breaks; give a clean one`,
         );
       }
-      const account = `${baseUrl} ${options.account ?? fingerprintOf(token)}`;
+      const fingerprint = fingerprintOf(token);
+      if (renew) renewedToken = fingerprint;
+      renew = false;
+      const account = `${baseUrl} ${options.account ?? fingerprint}`;
       const closedUntil = gate.closedUntil(account);
       if (closedUntil !== null) throw stillLimited(asked, closedUntil);
+      const key = `${fingerprint} ${headers.accept} ${url}`;
+      const stored = method === 'GET' ? store.find(key) : undefined;
+      const known = stored?.checkedBy === answer ? stored : null;
       const deadline = AbortSignal.timeout(timeoutMs);
       const unanswered = (failure: unknown): GitHubError =>
         sortFailure(asked, deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : failure);
@@ -84,21 +99,33 @@ export function createClient(options: ClientOptions): Client {
         signal: AbortSignal.any([signal, deadline]),
         log: SILENT,
       };
+      const conditions = { 'x-github-api-version': API_VERSION, ...(known && { 'if-none-match': known.etag }) };
       try {
-        const response = await octokit.request(route, { ...parameters, headers: { 'x-github-api-version': API_VERSION }, request });
+        const response = await octokit.request(route, { ...parameters, headers: conditions, request });
         const value = answer.safeParse(response.data);
         if (value.success) {
           gate.answered(account);
-          const { date, link } = response.headers;
-          return { value: value.data, githubTime: githubTimeOf(date, Date.now()), nextPage: nextPageOf(link) };
+          const { etag } = response.headers;
+          const answered = { ...tellings(response.headers, options.account !== undefined), value: value.data, isUnchanged: false };
+          if (method === 'GET' && etag !== undefined) store.keep(key, { etag, checkedBy: answer, answer: answered });
+          return answered;
         }
       } catch (error) {
         signal.throwIfAborted();
         if (!isRefusal(error)) throw unanswered(error);
+        const { status, headers: said } = error.response;
+        if (status === 304 && known !== null) {
+          gate.answered(account);
+          // Kept under the schema that made it.
+          const last = known.answer as Answer<z.infer<typeof answer>>;
+          return { ...last, githubTime: githubTimeOf(said['date'], Date.now()), isUnchanged: true };
+        }
+        if (status < 400) throw unanswered(error);
         const refused = sortRefusal(asked, error.response, Date.now(), gate.unnamedWaitMs(account));
         if (refused.retryAt !== null) gate.close(account, refused.retryAt);
         else if (refused.kind === 'rejected') gate.answered(account);
-        renew = refused.kind === 'rejected' && (refused.status === 401 || refused.status === 403);
+        // A new token may have a permission that was given meanwhile; one that was fetched for that reason will not gain by another.
+        renew = refused.status === 401 || (refused.kind === 'rejected' && refused.status === 403 && fingerprint !== renewedToken);
         throw refused;
       }
       signal.throwIfAborted();
@@ -122,11 +149,29 @@ function wholly(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
   };
 }
 
-function nextPageOf(link: string | undefined): string | null {
-  return /<([^<>]+)>;\s*rel="next"/.exec(link ?? '')?.[1] ?? null;
+/** What headers tell. */
+function tellings(headers: Refusal['headers'], renewsItself: boolean): Omit<Answer<unknown>, 'value' | 'isUnchanged'> {
+  const link = String(headers['link'] ?? '');
+  return {
+    githubTime: githubTimeOf(headers['date'], Date.now()),
+    nextPage: pageOf(link, 'next'),
+    previousPage: pageOf(link, 'prev'),
+    lastPage: pageOf(link, 'last'),
+    tokenExpiresAt: renewsItself ? null : expiryOf(headers),
+  };
 }
 
-/** Octokit's error for an answer of status 400 and above; its other errors come without an answer. */
+function pageOf(link: string, relation: 'next' | 'prev' | 'last'): string | null {
+  return new RegExp(`<([^<>]+)>;\\s*rel="${relation}"`).exec(link)?.[1] ?? null;
+}
+
+/** Such as `2026-12-24 10:00:00 UTC`, or with an offset like `-0700`. */
+function expiryOf(headers: Refusal['headers']): number | null {
+  const time = Date.parse(String(headers['github-authentication-token-expiration'] ?? ''));
+  return Number.isNaN(time) ? null : time;
+}
+
+/** Octokit's error for an answer of status 304, or 400 and above; its other errors come without an answer. */
 function isRefusal(error: unknown): error is { readonly response: Refusal } {
   return error instanceof Error && 'response' in error && error.response !== undefined;
 }

@@ -3,7 +3,9 @@
 import type { RegisteredRunner } from '../domain/runner.ts';
 import { Counted, ExpiringToken, Runner, Runners } from './answers.ts';
 import { createClient } from './client.ts';
-import type { Call, Client, ClientOptions } from './client.ts';
+import type { Client, ClientOptions } from './client.ts';
+import { below, isRepository, pagesOf, runnersPermission } from './endpoints.ts';
+import { observeScope } from './observe-scope.ts';
 import { GitHubError } from './port.ts';
 import type { Dated, GitHubPort } from './port.ts';
 
@@ -18,6 +20,7 @@ export function createGitHub(options: ClientOptions): GitHubPort {
       const { value, githubTime } = await client.request({ ...call, answer: ExpiringToken, signal });
       return { value, githubTime };
     },
+    observeScope: (scope, wanted, signal) => observeScope(client, scope, wanted, signal),
     async countRuns(scope, signal) {
       if (!isRepository(scope)) return { value: null, githubTime: Date.now() };
       const queued = await countRuns(client, scope, 'queued', signal);
@@ -29,15 +32,15 @@ export function createGitHub(options: ClientOptions): GitHubPort {
 
 /** GitHub does not say how `name=` compares, and older servers ignore it: so all pages that it gives are compared here. */
 async function findRunner(client: Client, scope: string, name: string, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>> {
-  const needs = runnersPermission(scope, 'read');
   const wanted = name.toLowerCase();
-  let call: Requested = below(scope, 'GET', '/actions/runners', needs, { name, per_page: 100 });
-  for (;;) {
-    const { value, githubTime, nextPage } = await client.request({ ...call, answer: Runners, signal });
+  const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), { name, per_page: 100 });
+  let answeredAt = 0;
+  for await (const { value, githubTime } of pagesOf(client, { ...call, answer: Runners, signal })) {
+    answeredAt = githubTime;
     const runner = value.runners.find((candidate) => candidate.name.toLowerCase() === wanted);
-    if (runner || nextPage === null) return { value: runner ?? null, githubTime };
-    call = { route: `GET ${nextPage}`, scope, needs };
+    if (runner) return { value: runner, githubTime };
   }
+  return { value: null, githubTime: answeredAt };
 }
 
 /** GitHub answers 404 for a runner that is gone and for a scope that the token may not see; the list tells which. */
@@ -59,20 +62,4 @@ async function countRuns(client: Client, scope: string, status: string, signal: 
   const call = below(scope, 'GET', '/actions/runs', 'actions=read', { status, per_page: 1 });
   const { value, githubTime } = await client.request({ ...call, answer: Counted, signal });
   return { value: value.total_count, githubTime };
-}
-
-type Requested = Omit<Call<unknown>, 'answer' | 'signal'>;
-
-function below(scope: string, method: string, path: string, needs: string, parameters: Call<unknown>['parameters'] = {}): Requested {
-  if (!isRepository(scope)) return { route: `${method} /orgs/{org}${path}`, parameters: { org: scope, ...parameters }, scope, needs };
-  const [owner = '', repo = ''] = scope.split('/');
-  return { route: `${method} /repos/{owner}/{repo}${path}`, parameters: { owner, repo, ...parameters }, scope, needs };
-}
-
-function isRepository(scope: string): boolean {
-  return scope.includes('/');
-}
-
-function runnersPermission(scope: string, level: 'read' | 'write'): string {
-  return `${isRepository(scope) ? 'administration' : 'organization_self_hosted_runners'}=${level}`;
 }

@@ -14,16 +14,21 @@ const TOKEN = 'ghp_0123456789abcdefghijklmnopqrstuvwxyz';
 const NAMED = z.object({ name: z.string() });
 
 describe('an answer', () => {
-  test('is the checked part of the JSON, with the time and the next page', async () => {
+  test('is the checked part of the JSON, with the times and the other pages', async () => {
     const headers = {
       'content-type': 'application/json',
       date: 'Tue, 24 Nov 2026 12:00:00 GMT',
-      link: '<https://api.test/x?page=1>; rel="prev", <https://api.test/x?page=3>; rel="next"',
+      'github-authentication-token-expiration': '2026-12-24 03:00:00 -0700',
+      link: '<https://api.test/x?page=1>; rel="prev", <https://api.test/x?page=3>; rel="next", <https://api.test/x?page=5>; rel="last"',
     };
     expect(await ask(() => new Response('{"name":"r","other":1}', { headers }))).toEqual({
       value: { name: 'r' },
       githubTime: Date.parse('2026-11-24T12:00:00Z'),
       nextPage: 'https://api.test/x?page=3',
+      previousPage: 'https://api.test/x?page=1',
+      lastPage: 'https://api.test/x?page=5',
+      tokenExpiresAt: Date.parse('2026-12-24T10:00:00Z'),
+      isUnchanged: false,
     });
   });
 

@@ -206,6 +206,7 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
     'X-RateLimit-Used': rate.used,
     'X-RateLimit-Reset': rate.reset,
     'X-RateLimit-Resource': 'core',
+    ...expiryHeader(token),
     ...(etag === undefined ? {} : { ETag: etag }),
     ...(content.type === null || unchanged ? {} : { 'Content-Type': content.type }),
     ...answer.headers,
@@ -214,6 +215,12 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
   if (answer.fault === 'cut') response.write(text.slice(0, text.length / 2), () => response.destroy());
   else response.end(text);
   return status;
+}
+
+function expiryHeader(token: ApiToken | null): Record<string, string> {
+  if (token?.kind !== 'personal' || token.expiresAt === null) return {};
+  const time = new Date(token.expiresAt).toISOString().slice(0, 19).replace('T', ' ');
+  return { 'GitHub-Authentication-Token-Expiration': `${time} UTC` };
 }
 
 function contentOf({ body, html, text }: Answer): {

@@ -3,7 +3,7 @@
 import { verify } from 'node:crypto';
 import { notFound, paginate, refuse, refuseAsInvalid } from './answer.ts';
 import type { Answer, Limit } from './answer.ts';
-import { iso, repositoryJson, rootJson, runJson, runnerJson } from './shapes.ts';
+import { downloadsJson, iso, jobJson, repositoryJson, rootJson, runJson, runnerGroupJson, runnerJson } from './shapes.ts';
 import type { ApiToken, App, Run, Runner, Scope, World } from './world.ts';
 
 export interface RestRequest {
@@ -20,6 +20,8 @@ export interface RestRequest {
 
 export const API_VERSIONS = ['2022-11-28', '2026-03-10'] as const;
 const ANONYMOUS_LIMIT = 60;
+/** Lists of runs with a filter end after so many. */
+const MOST_FILTERED = 1000;
 const INSTALLATION_TOKEN_LIFETIME_MS = 3_600_000;
 
 /** What an endpoint below a repository or an organisation is asked with. */
@@ -31,6 +33,8 @@ interface Asked {
   readonly rest: string;
   /** The number in the path, where it has one. */
   readonly id: number;
+  /** The word at the same place. */
+  readonly word: string;
 }
 
 interface Endpoint {
@@ -68,6 +72,27 @@ const ENDPOINTS: readonly Endpoint[] = [
     answer: getRunner,
   },
   {
+    method: 'GET',
+    path: /^\/actions\/runners\/downloads$/,
+    kinds: BOTH,
+    needs: ['runners', 'read'],
+    answer: ({ world }) => ({ status: 200, body: downloadsJson(world.newestRunnerVersion) }),
+  },
+  {
+    method: 'GET',
+    path: /^\/actions\/runners\/deprecations\/([^/]+)$/,
+    kinds: BOTH,
+    needs: ['runners', 'read'],
+    answer: showDeprecation,
+  },
+  {
+    method: 'GET',
+    path: /^\/actions\/runner-groups$/,
+    kinds: ['organization'],
+    needs: ['runners', 'read'],
+    answer: listRunnerGroups,
+  },
+  {
     method: 'DELETE',
     path: /^\/actions\/runners\/(\d+)$/,
     kinds: BOTH,
@@ -101,6 +126,20 @@ const ENDPOINTS: readonly Endpoint[] = [
     kinds: REPOSITORY,
     needs: ['actions', 'read'],
     answer: getRun,
+  },
+  {
+    method: 'GET',
+    path: /^\/actions\/runs\/(\d+)\/jobs$/,
+    kinds: REPOSITORY,
+    needs: ['actions', 'read'],
+    answer: listJobs,
+  },
+  {
+    method: 'GET',
+    path: /^\/actions\/jobs\/(\d+)$/,
+    kinds: REPOSITORY,
+    needs: ['actions', 'read'],
+    answer: getJob,
   },
   {
     method: 'POST',
@@ -163,7 +202,7 @@ function answerBelowScope(world: World, request: RestRequest, token: ApiToken | 
     if (!match || endpoint.method !== request.method || !endpoint.kinds.includes(scope.kind)) continue;
     const missing = missingPermission(endpoint, scope, token);
     if (missing !== null) return refusePermission(token, missing);
-    return endpoint.answer({ world, request, scope, rest, id: Number(match[1]) });
+    return endpoint.answer({ world, request, scope, rest, id: Number(match[1]), word: decodeURIComponent(match[1] ?? '') });
   }
   return notFound();
 }
@@ -268,32 +307,75 @@ function createRegistrationToken({ world, scope }: Asked): Answer {
   };
 }
 
+/** As measured: a version without a date has `null`, the date of registering is left out where there is none, and others are not found. */
+function showDeprecation({ world, word: version }: Asked): Answer {
+  if (compareVersions(version, world.newestRunnerVersion) > 0) return notFound();
+  const { runsUntil, registersUntil } = world.deprecations.get(version) ?? {};
+  return {
+    status: 200,
+    body: {
+      runner_version: version,
+      runtime_deprecates_at: runsUntil === undefined ? null : iso(runsUntil),
+      ...(registersUntil === undefined ? {} : { registration_deprecates_at: iso(registersUntil) }),
+    },
+  };
+}
+
+function compareVersions(one: string, other: string): number {
+  return one.localeCompare(other, 'en', { numeric: true });
+}
+
+function listRunnerGroups({ request, scope, rest }: Asked): Answer {
+  const { page, headers } = paginate(scope.groups, request.query, urlById(request, scope, rest));
+  const groups = page.map((group) => runnerGroupJson(group, scope, request.base));
+  return { status: 200, headers, body: { total_count: scope.groups.length, runner_groups: groups } };
+}
+
 function listRuns({ request, scope, rest }: Asked): Answer {
   const status = request.query.get('status');
-  const runs = scope.runs.filter((run) => status === null || run.status === status || run.conclusion === status);
-  const { page, headers } = paginate([...runs].reverse(), request.query, urlById(request, scope, rest));
+  const runs = scope.runs
+    .filter((run) => status === null || statusListed(run) === status || run.conclusion === status)
+    .toSorted((one, other) => other.createdAt - one.createdAt || other.id - one.id);
+  const reachable = status === null ? runs : runs.slice(0, MOST_FILTERED);
+  const { page, headers } = paginate(reachable, request.query, urlById(request, scope, rest));
   return {
     status: 200,
     headers,
     body: {
       total_count: runs.length,
-      workflow_runs: page.map((run) => runJson(run, scope, request.base)),
+      workflow_runs: page.map((run) => runJson(run, statusListed(run), scope, request.base)),
     },
   };
 }
 
+function statusListed({ shown, status }: Run): string {
+  return shown.status ?? status;
+}
+
 function getRun({ request, scope, id }: Asked): Answer {
   const run = runOf(scope, id);
-  return run ? { status: 200, body: runJson(run, scope, request.base) } : notFound();
+  return run ? { status: 200, body: runJson(run, run.status, scope, request.base) } : notFound();
+}
+
+function listJobs({ request, scope, rest, id }: Asked): Answer {
+  const run = runOf(scope, id);
+  if (!run) return notFound();
+  const { page, headers } = paginate(run.jobs, request.query, urlById(request, scope, rest));
+  const jobs = page.map((job) => jobJson(job, run, scope, request.base));
+  return { status: 200, headers, body: { total_count: run.jobs.length, jobs } };
+}
+
+function getJob({ world, request, scope, id }: Asked): Answer {
+  const job = world.jobs.get(id);
+  const run = job && scope.runs.find((candidate) => candidate === job.run);
+  return run ? { status: 200, body: jobJson(job, run, scope, request.base) } : notFound();
 }
 
 function cancelRun({ world, scope, id }: Asked): Answer {
   const run = runOf(scope, id);
   if (!run) return notFound();
   if (run.status === 'completed') return refuse(409, 'Cannot cancel a workflow run that is completed.');
-  run.status = 'completed';
-  run.conclusion = 'cancelled';
-  run.updatedAt = world.now();
+  world.cancelRun(run);
   return { status: 202, body: {} };
 }
 

@@ -5,7 +5,7 @@ import { answerHttp } from './http.ts';
 import type { Fault } from './answer.ts';
 import type { Answered, BadDay, Match, Misbehaviour } from './http.ts';
 import { World } from './world.ts';
-import type { JobResult, Permissions, Runner, Scope } from './world.ts';
+import type { Deprecation, Job, JobOptions, Permissions, Run, Runner, Scope } from './world.ts';
 
 export type { Fault, Match, Misbehaviour };
 
@@ -41,6 +41,8 @@ export interface RunnerOptions {
   readonly os?: string;
   readonly architecture?: string;
   readonly version?: string;
+  /** Name of its group; made where there is none. Default `Default`. */
+  readonly group?: string;
   /** What the API shows instead of the truth. */
   readonly shown?: Runner['shown'];
 }
@@ -76,6 +78,10 @@ export interface SandboxGitHub {
   onlineLagMs: number;
   /** Whether lists of runners take no notice of `name`, as those of older servers; not unless changed. */
   ignoresNames: boolean;
+  /** Version of the runner that is offered for download; may be changed. */
+  newestRunnerVersion: string;
+  /** Names dates for a version of the runner. */
+  retireRunnerVersion(version: string, deprecation: Deprecation): void;
   addRepository(name: string): void;
   addOrganization(name: string): void;
   renameRepository(from: string, to: string): void;
@@ -97,11 +103,18 @@ export interface SandboxGitHub {
   registrationTokens(): readonly string[];
   /** Queues a job for the runner and returns its id. */
   giveJob(scope: string, runner: string, options?: { readonly name?: string; readonly seconds?: number }): number;
-  job(id: number): {
-    readonly state: 'queued' | 'in_progress' | 'completed';
-    readonly result: JobResult | null;
+  job(id: number): Pick<Job, 'state' | 'result'>;
+  /**
+   * Adds a run whose queued jobs are taken by idle runners that are online and have all their labels, and returns its id.
+   * `agoMs`: how long it has been there already.
+   */
+  queueRun(repository: string, options: { readonly jobs: readonly JobOptions[]; readonly agoMs?: number }): number;
+  run(id: number): Pick<Run, 'status' | 'conclusion'> & {
+    readonly jobs: readonly (Pick<Job, 'id' | 'name' | 'state' | 'result'> & { readonly runner: string | null })[];
   };
-  /** Replaces the repository's runs by so many of each status. */
+  /** Makes lists of runs show something else than the truth, as they do for a while; `{}` ends that. */
+  showRun(id: number, shown: Run['shown']): void;
+  /** Replaces the repository's runs by so many of each status, without jobs. */
   setRuns(repository: string, counts: Readonly<Record<string, number>>): void;
   /** Returns a function that ends it. The earliest one that matches wins. */
   misbehave(misbehaviour: Misbehaviour): () => void;
@@ -136,6 +149,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
 
   const scopeOf = (name: string): Scope => found(world.findScope(name), `scope ${name}`);
   const runnerOf = (scope: string, name: string): Runner => found(world.findRunner(scopeOf(scope), name), `runner ${name} of ${scope}`);
+  const runOf = (id: number): Run => found(world.findRun(id), `run ${id}`);
   const addToken = ({ permissions = EVERYTHING, sees, lifetimeMs, limit = 5000 }: TokenOptions = {}): string =>
     world.addApiToken({
       kind: 'personal',
@@ -168,6 +182,13 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     set ignoresNames(ignores) {
       world.ignoresNames = ignores;
     },
+    get newestRunnerVersion() {
+      return world.newestRunnerVersion;
+    },
+    set newestRunnerVersion(version) {
+      world.newestRunnerVersion = version;
+    },
+    retireRunnerVersion: (version, deprecation) => void world.deprecations.set(version, deprecation),
     addRepository: (name) => void world.addScope('repository', name),
     addOrganization: (name) => void world.addScope('organization', name),
     renameRepository: (from, to) => world.renameScope(scopeOf(from), to),
@@ -204,6 +225,18 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     job(id) {
       const { state, result } = found(world.jobs.get(id), `job ${id}`);
       return { state, result };
+    },
+    queueRun: (repository, { jobs, agoMs = 0 }) => world.queueRun(scopeOf(repository), jobs, agoMs).id,
+    run(id) {
+      const { status, conclusion, jobs } = runOf(id);
+      return {
+        status,
+        conclusion,
+        jobs: jobs.map(({ id: jobId, name, state, result, runner }) => ({ id: jobId, name, state, result, runner: runner?.name ?? null })),
+      };
+    },
+    showRun(id, shown) {
+      runOf(id).shown = shown;
     },
     setRuns: (repository, counts) => world.setRuns(scopeOf(repository), counts),
     misbehave(what) {

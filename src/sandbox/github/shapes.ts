@@ -1,12 +1,15 @@
 // JSON of GitHub's objects, with all the fields that GitHub's OpenAPI description requires.
 
-import type { Run, Runner, Scope } from './world.ts';
+import { conclusionOf, readOnlyLabels } from './world.ts';
+import type { Job, Run, Runner, RunnerGroup, Scope } from './world.ts';
+
+const HEAD_SHA = '0123456789abcdef0123456789abcdef01234567';
 
 export function runnerJson(runner: Runner, status: string, busy: boolean): object {
-  const readOnly = ['self-hosted', runner.os, runner.architecture];
+  const readOnly = readOnlyLabels(runner);
   return {
     id: runner.id,
-    runner_group_id: 1,
+    runner_group_id: runner.group.id,
     name: runner.name,
     os: runner.os,
     status,
@@ -148,7 +151,71 @@ export function repositoryJson(scope: Scope, base: string): object {
   };
 }
 
-export function runJson(run: Run, scope: Scope, base: string): object {
+export function runnerGroupJson({ id, name }: RunnerGroup, scope: Scope, base: string): object {
+  return {
+    id,
+    name,
+    visibility: 'all',
+    default: name === 'Default',
+    runners_url: `${base}/orgs/${scope.name}/actions/runner-groups/${id}/runners`,
+    inherited: false,
+    allows_public_repositories: false,
+  };
+}
+
+/** What GitHub offers for download of a runner's version. */
+export function downloadsJson(version: string): readonly object[] {
+  const kinds = [
+    ['osx', 'x64', 'tar.gz'],
+    ['linux', 'x64', 'tar.gz'],
+    ['linux', 'arm64', 'tar.gz'],
+    ['win', 'x64', 'zip'],
+  ] as const;
+  return kinds.map(([os, architecture, form]) => {
+    const filename = `actions-runner-${os}-${architecture}-${version}.${form}`;
+    return {
+      os,
+      architecture,
+      download_url: `https://github.com/actions/runner/releases/download/v${version}/${filename}`,
+      filename,
+      sha256_checksum: '0'.repeat(64),
+    };
+  });
+}
+
+export function jobJson(job: Job, run: Run, scope: Scope, base: string): object {
+  const { runner } = job;
+  const url = `${base}/repos/${scope.name}/actions/jobs/${job.id}`;
+  return {
+    id: job.id,
+    run_id: run.id,
+    run_url: `${base}/repos/${scope.name}/actions/runs/${run.id}`,
+    run_attempt: 1,
+    node_id: nodeId('CR', job.id),
+    head_sha: HEAD_SHA,
+    head_branch: 'main',
+    workflow_name: 'CI',
+    name: job.name,
+    url,
+    html_url: `${webAddress(base)}/${scope.name}/actions/runs/${run.id}/job/${job.id}`,
+    check_run_url: `${base}/repos/${scope.name}/check-runs/${job.id}`,
+    status: job.state,
+    conclusion: job.result === null ? null : conclusionOf(job.result),
+    created_at: iso(job.createdAt),
+    // Of a job that waits it is when it began to wait.
+    started_at: iso(job.startedAt ?? job.createdAt),
+    completed_at: job.completedAt === null ? null : iso(job.completedAt),
+    steps: [],
+    labels: job.labels,
+    runner_id: runner?.id ?? null,
+    runner_name: runner?.name ?? null,
+    runner_group_id: runner?.group.id ?? null,
+    runner_group_name: runner?.group.name ?? null,
+  };
+}
+
+/** @param status the one to show */
+export function runJson(run: Run, status: string, scope: Scope, base: string): object {
   const repository = minimalRepositoryJson(scope, base);
   const url = `${base}/repos/${scope.name}/actions/runs/${run.id}`;
   return {
@@ -157,12 +224,12 @@ export function runJson(run: Run, scope: Scope, base: string): object {
     name: 'CI',
     display_title: `Change ${run.number}`,
     head_branch: 'main',
-    head_sha: '0123456789abcdef0123456789abcdef01234567',
+    head_sha: HEAD_SHA,
     path: '.github/workflows/ci.yml',
     run_number: run.number,
     run_attempt: 1,
     event: 'push',
-    status: run.status,
+    status,
     conclusion: run.conclusion,
     workflow_id: 1,
     pull_requests: [],

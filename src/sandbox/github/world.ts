@@ -15,6 +15,13 @@ export interface Scope {
   readonly formerNames: string[];
   readonly createdAt: number;
   runs: Run[];
+  /** Runner groups; organisations alone have more than GitHub's default one. */
+  readonly groups: RunnerGroup[];
+}
+
+export interface RunnerGroup {
+  readonly id: number;
+  readonly name: string;
 }
 
 export interface ApiToken {
@@ -47,6 +54,7 @@ export interface Runner {
   readonly id: number;
   readonly scopeId: number;
   readonly name: string;
+  readonly group: RunnerGroup;
   os: string;
   architecture: string;
   labels: readonly string[];
@@ -77,20 +85,52 @@ export type JobResult = 'Succeeded' | 'Failed' | 'Canceled';
 
 export interface Job {
   readonly id: number;
-  readonly runnerId: number;
+  /** `null` for a job that was given to a runner by hand. */
+  readonly run: Run | null;
   readonly name: string;
+  /** What its runner must have. */
+  readonly labels: readonly string[];
   readonly seconds: number;
-  state: 'queued' | 'in_progress' | 'completed';
+  readonly createdAt: number;
+  startedAt: number | null;
+  completedAt: number | null;
+  /** Who has it, or who alone may take it. */
+  runner: Runner | null;
+  state: JobState;
   result: JobResult | null;
 }
+
+export type JobState = 'queued' | 'in_progress' | 'completed';
 
 export interface Run {
   readonly id: number;
   readonly number: number;
+  /** None where nobody asks for them. */
+  readonly jobs: Job[];
+  /** Follows its jobs. */
   status: string;
   conclusion: string | null;
   readonly createdAt: number;
   updatedAt: number;
+  /** What lists show instead of the truth. */
+  shown: { readonly status?: string };
+}
+
+/** A job of a run that is begun. */
+export interface JobOptions {
+  readonly name?: string;
+  /** Default `self-hosted` alone. */
+  readonly labels?: readonly string[];
+  /** How long it works. Default 1. */
+  readonly seconds?: number;
+  /** `in_progress` and `completed` are for jobs of others, such as GitHub's own runners. Default `queued`. */
+  readonly state?: JobState;
+}
+
+/** When GitHub gives a version of the runner up, epoch milliseconds by its clock. */
+export interface Deprecation {
+  readonly runsUntil?: number;
+  readonly registersUntil?: number;
 }
 
 interface ScopedToken {
@@ -111,6 +151,9 @@ export class World {
   readonly runners = new Map<number, Runner>();
   readonly jobs = new Map<number, Job>();
   readonly apps: App[] = [];
+  /** By version; the others have no date. */
+  readonly deprecations = new Map<string, Deprecation>();
+  newestRunnerVersion = '2.337.0';
   /** GitHub's clock minus this computer's, milliseconds. */
   clockOffsetMs: number;
   /** How long a runner that has connected is still shown offline. */
@@ -142,6 +185,7 @@ export class World {
       formerNames: [],
       createdAt: this.now(),
       runs: [],
+      groups: [{ id: 1, name: 'Default' }],
     };
     this.scopes.push(scope);
     return scope;
@@ -258,12 +302,17 @@ export class World {
 
   addRunner(
     scope: Scope,
-    described: Pick<Runner, 'name' | 'labels' | 'os' | 'architecture' | 'version'> & {
+    {
+      group = 'Default',
+      ...described
+    }: Pick<Runner, 'name' | 'labels' | 'os' | 'architecture' | 'version'> & {
+      readonly group?: string;
       readonly shown?: Runner['shown'];
     },
   ): Runner {
     const runner: Runner = {
       id: this.#nextId(),
+      group: this.#groupOf(scope, group),
       scopeId: scope.id,
       credential: randomUUID(),
       session: null,
@@ -350,44 +399,124 @@ export class World {
   }
 
   giveJob(runner: Runner, name: string, seconds: number): Job {
-    const job: Job = {
-      id: this.#nextId(),
-      runnerId: runner.id,
-      name,
-      seconds,
-      state: 'queued',
-      result: null,
-    };
-    this.jobs.set(job.id, job);
+    const job = this.#addJob(null, { name, seconds, labels: [] }, this.now());
+    job.runner = runner;
     if (runner.session) this.wake(runner.session);
     return job;
   }
 
-  /** The next queued job, now in progress; `undefined` where there is none or one runs already. */
+  /** The next queued job that the runner may have, now in progress; `undefined` where there is none or one runs already. */
   takeJob(runner: Runner): Job | undefined {
     if (this.isBusy(runner)) return undefined;
-    const job = this.#jobOf(runner, 'queued');
-    if (job) job.state = 'in_progress';
+    const job = this.#jobOf(runner, 'queued') ?? [...this.jobs.values()].find((candidate) => this.#isFor(candidate, runner));
+    if (job) {
+      job.runner = runner;
+      job.state = 'in_progress';
+      job.startedAt = this.now();
+      this.#follow(job.run);
+    }
     return job;
   }
 
   finishJob(job: Job, result: JobResult): void {
     job.state = 'completed';
     job.result = result;
+    job.completedAt = this.now();
+    this.#follow(job.run);
   }
 
+  /** @param agoMs how long it has been there already */
+  queueRun(scope: Scope, jobs: readonly JobOptions[], agoMs: number): Run {
+    const run = this.#newRun('queued', this.now() - agoMs);
+    for (const described of jobs) run.jobs.push(this.#addJob(run, described, run.createdAt));
+    scope.runs.push(run);
+    this.#follow(run);
+    for (const { session } of this.runners.values()) if (session) this.wake(session);
+    return run;
+  }
+
+  /** Ends its jobs as well; a runner that works on one hears of it when it says that it is done. */
+  cancelRun(run: Run): void {
+    for (const job of run.jobs) if (job.state !== 'completed') this.finishJob(job, 'Canceled');
+    run.status = 'completed';
+    run.conclusion = 'cancelled';
+    run.updatedAt = this.now();
+  }
+
+  /** Runs without jobs. */
   setRuns(scope: Scope, counts: Readonly<Record<string, number>>): void {
+    for (const { id } of scope.runs.flatMap(({ jobs }) => jobs)) this.jobs.delete(id);
     const now = this.now();
-    scope.runs = Object.entries(counts).flatMap(([status, count]) =>
-      Array.from({ length: count }, () => ({
-        id: 34_000_000_000 + this.#nextId(),
-        number: this.#lastId,
-        status,
-        conclusion: status === 'completed' ? 'success' : null,
-        createdAt: now,
-        updatedAt: now,
-      })),
-    );
+    scope.runs = Object.entries(counts).flatMap(([status, count]) => Array.from({ length: count }, () => this.#newRun(status, now)));
+  }
+
+  findRun(id: number): Run | undefined {
+    return this.scopes.flatMap(({ runs }) => runs).find((run) => run.id === id);
+  }
+
+  #newRun(status: string, createdAt: number): Run {
+    return {
+      id: 34_000_000_000 + this.#nextId(),
+      number: this.#lastId,
+      jobs: [],
+      status,
+      conclusion: status === 'completed' ? 'success' : null,
+      createdAt,
+      updatedAt: createdAt,
+      shown: {},
+    };
+  }
+
+  #addJob(
+    run: Run | null,
+    { name = 'build', labels = ['self-hosted'], seconds = 1, state = 'queued' }: JobOptions,
+    createdAt: number,
+  ): Job {
+    const job: Job = {
+      id: this.#nextId(),
+      run,
+      name,
+      labels,
+      seconds,
+      createdAt,
+      startedAt: state === 'queued' ? null : createdAt,
+      completedAt: state === 'completed' ? createdAt : null,
+      runner: null,
+      state,
+      result: state === 'completed' ? 'Succeeded' : null,
+    };
+    this.jobs.set(job.id, job);
+    return job;
+  }
+
+  /** A run reads as far as its least advanced job has come. https://github.com/cli/cli/issues/13972 */
+  #follow(run: Run | null): void {
+    if (run === null || run.jobs.length === 0) return;
+    const states = run.jobs.map(({ state }) => state);
+    run.status = (['queued', 'in_progress'] as const).find((state) => states.includes(state)) ?? 'completed';
+    run.updatedAt = this.now();
+    if (run.status !== 'completed') return;
+    const worst = (['Failed', 'Canceled'] as const).find((result) => run.jobs.some((job) => job.result === result));
+    run.conclusion = conclusionOf(worst ?? 'Succeeded');
+  }
+
+  /** Whether it waits for any runner that has its labels, in the repository or in the organisation that owns it. */
+  #isFor({ run, runner: taker, state, labels }: Job, runner: Runner): boolean {
+    if (run === null || taker !== null || state !== 'queued') return false;
+    const scope = this.scopes.find(({ runs }) => runs.includes(run));
+    const home = this.scopes.find(({ id }) => id === runner.scopeId);
+    if (scope === undefined || home === undefined) return false;
+    if (scope !== home && !(home.kind === 'organization' && sameName(scope.name.split('/')[0] ?? '', home.name))) return false;
+    const offered = new Set(allLabels(runner).map((label) => label.toLowerCase()));
+    return labels.every((label) => offered.has(label.toLowerCase()));
+  }
+
+  #groupOf(scope: Scope, name: string): RunnerGroup {
+    const found = scope.groups.find((group) => group.name === name);
+    if (found) return found;
+    const group = { id: this.#nextId(), name };
+    scope.groups.push(group);
+    return group;
   }
 
   #heard(session: Session): void {
@@ -402,7 +531,7 @@ export class World {
   }
 
   #jobOf(runner: Runner, state: Job['state']): Job | undefined {
-    return [...this.jobs.values()].find((job) => job.runnerId === runner.id && job.state === state);
+    return [...this.jobs.values()].find((job) => job.runner === runner && job.state === state);
   }
 
   #nextId(): number {
@@ -413,4 +542,18 @@ export class World {
 
 function sameName(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
+}
+
+/** With the labels that GitHub gives by itself. */
+export function allLabels({ os, architecture, labels }: Runner): readonly string[] {
+  return [...readOnlyLabels({ os, architecture }), ...labels];
+}
+
+export function readOnlyLabels({ os, architecture }: Pick<Runner, 'os' | 'architecture'>): readonly string[] {
+  return ['self-hosted', os, architecture];
+}
+
+/** GitHub's word in jobs and runs for what a runner reported. */
+export function conclusionOf(result: JobResult): 'success' | 'failure' | 'cancelled' {
+  return ({ Succeeded: 'success', Failed: 'failure', Canceled: 'cancelled' } as const)[result];
 }

@@ -32,6 +32,15 @@ describe('headers', () => {
     expect(ids[0]).toMatch(/^[0-9A-F]{4}(:[0-9A-F]{4}){4}$/);
   });
 
+  test('tell when the token expires, if it does', async () => {
+    const expiry = async (token: string): Promise<string | null> =>
+      (await ask(github, 'GET /', { token })).headers.get('github-authentication-token-expiration');
+    expect(await expiry(github.token)).toBeNull();
+    const told = await expiry(github.addToken({ lifetimeMs: 86_400_000 }));
+    expect(told).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
+    expect(Math.abs(Date.parse(told ?? '') - Date.now() - 86_400_000)).toBeLessThan(5000);
+  });
+
   test('tell its own clock, which may be off', async () => {
     github.clockOffsetMs = -7_200_000;
     const date = Date.parse((await ask(github, 'GET /')).headers.get('date') ?? '');
@@ -108,6 +117,16 @@ describe('a bad day', () => {
     const statuses: number[] = [];
     for (const path of ['/rate_limit', RUNNERS, RUNNERS, RUNNERS]) statuses.push((await ask(github, `GET ${path}`)).status);
     expect(statuses).toEqual([200, 500, 500, 200]);
+  });
+
+  test('can meet the list of runners alone', async () => {
+    const end = github.misbehave({ match: { method: 'GET', path: /\/actions\/runners$/ }, status: 502 });
+    const statuses: number[] = [];
+    for (const path of [RUNNERS, `${RUNNERS}?per_page=100`, `${RUNNERS}/downloads`, '/repos/octo/app/actions/runs']) {
+      statuses.push((await ask(github, `GET ${path}`)).status);
+    }
+    end();
+    expect(statuses).toEqual([502, 502, 200, 200]);
   });
 
   test('answers a bad gateway with a page for people', async () => {

@@ -1,4 +1,5 @@
-// Holds every kind of answer of the make-believe GitHub to GitHub's own OpenAPI description.
+// Holds every kind of answer of the make-believe GitHub to GitHub's own OpenAPI description. The one exception is
+// `GET …/actions/runners/deprecations/{version}`, which the description does not have; rest.test.ts says what was measured of it.
 
 import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
@@ -21,10 +22,14 @@ const now = Math.floor(Date.now() / 1000);
 const jwt = signJwt({ iss: app.appId, iat: now - 60, exp: now + 60 }, app.privateKey);
 const idle = github.addRunner('octo/app', { name: 'idle', labels: ['bpf'] }).id;
 const busy = github.addRunner('octo/app', { name: 'busy', shown: { status: 'online', busy: true } }).id;
-const idleOfOrganization = github.addRunner('octo', { name: 'idle' }).id;
+const idleOfOrganization = github.addRunner('octo', { name: 'idle', group: 'builders' }).id;
 const busyOfOrganization = github.addRunner('octo', { name: 'busy', shown: { status: 'online', busy: true } }).id;
 const runs = await ask<{ workflow_runs: { id: number }[] }>(github, 'GET /repos/octo/app/actions/runs');
 const [completed, queued] = runs.body.workflow_runs.map(({ id }) => id);
+const started = github.queueRun('octo/app', {
+  jobs: [{ state: 'completed' }, { state: 'in_progress' }, { labels: ['self-hosted', 'bpf'] }],
+});
+const waitingJob = github.run(started).jobs[2]?.id;
 
 const CASES: readonly Case[] = [
   ['GET /', 'GET /', 200],
@@ -35,16 +40,21 @@ const CASES: readonly Case[] = [
   ['GET /repos/{owner}/{repo}', 'GET /repos/octo/missing', 404],
   ['GET /repos/{owner}/{repo}/actions/runners', 'GET /repos/octo/app/actions/runners', 200],
   ['GET /repos/{owner}/{repo}/actions/runners/{runner_id}', `GET /repos/octo/app/actions/runners/${idle}`, 200],
+  ['GET /repos/{owner}/{repo}/actions/runners/downloads', 'GET /repos/octo/app/actions/runners/downloads', 200],
   ['DELETE /repos/{owner}/{repo}/actions/runners/{runner_id}', `DELETE /repos/octo/app/actions/runners/${busy}`, 422],
   ['DELETE /repos/{owner}/{repo}/actions/runners/{runner_id}', `DELETE /repos/octo/app/actions/runners/${idle}`, 204],
   ['POST /repos/{owner}/{repo}/actions/runners/registration-token', 'POST /repos/octo/app/actions/runners/registration-token', 201],
   ['POST /repos/{owner}/{repo}/actions/runners/remove-token', 'POST /repos/octo/app/actions/runners/remove-token', 201],
   ['GET /repos/{owner}/{repo}/actions/runs', 'GET /repos/octo/app/actions/runs?status=queued', 200],
   ['GET /repos/{owner}/{repo}/actions/runs/{run_id}', `GET /repos/octo/app/actions/runs/${queued}`, 200],
+  ['GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs', `GET /repos/octo/app/actions/runs/${started}/jobs?filter=latest`, 200],
+  ['GET /repos/{owner}/{repo}/actions/jobs/{job_id}', `GET /repos/octo/app/actions/jobs/${waitingJob}`, 200],
   ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel', `POST /repos/octo/app/actions/runs/${queued}/cancel`, 202],
   ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel', `POST /repos/octo/app/actions/runs/${completed}/cancel`, 409],
   ['GET /orgs/{org}/actions/runners', 'GET /orgs/octo/actions/runners', 200],
   ['GET /orgs/{org}/actions/runners/{runner_id}', `GET /orgs/octo/actions/runners/${busyOfOrganization}`, 200],
+  ['GET /orgs/{org}/actions/runners/downloads', 'GET /orgs/octo/actions/runners/downloads', 200],
+  ['GET /orgs/{org}/actions/runner-groups', 'GET /orgs/octo/actions/runner-groups', 200],
   ['DELETE /orgs/{org}/actions/runners/{runner_id}', `DELETE /orgs/octo/actions/runners/${busyOfOrganization}`, 422],
   ['DELETE /orgs/{org}/actions/runners/{runner_id}', `DELETE /orgs/octo/actions/runners/${idleOfOrganization}`, 204],
   ['POST /orgs/{org}/actions/runners/registration-token', 'POST /orgs/octo/actions/runners/registration-token', 201],

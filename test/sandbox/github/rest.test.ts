@@ -60,6 +60,9 @@ describe('permissions', () => {
     ['POST', '/repos/octo/app/actions/runners/registration-token', { administration: 'write' }, 'administration=write'],
     ['GET', '/orgs/octo/actions/runners', { organization_self_hosted_runners: 'read' }, 'organization_self_hosted_runners=read'],
     ['GET', '/repos/octo/app/actions/runs', { actions: 'read' }, 'actions=read'],
+    ['GET', '/repos/octo/app/actions/runners/downloads', { administration: 'read' }, 'administration=read'],
+    ['GET', '/repos/octo/app/actions/runners/deprecations/2.336.0', { administration: 'read' }, 'administration=read'],
+    ['GET', '/orgs/octo/actions/runner-groups', { organization_self_hosted_runners: 'read' }, 'organization_self_hosted_runners=read'],
   ] as const;
 
   test.each(cases)('%s %s needs %o and says so', async (method, path, enough, named) => {
@@ -100,6 +103,10 @@ test.each([
   'PUT /repos/octo/app/actions/runners',
   'GET /repos/octo',
   'GET /orgs/octo/actions/runs',
+  'GET /repos/octo/app/actions/runner-groups',
+  'GET /repos/octo/app/actions/runs/1/jobs',
+  'GET /repos/octo/app/actions/jobs/1',
+  'GET /repos/octo/app/actions/runners/deprecations/9.9.9',
   'GET /repositories/1',
 ])('%s is not found', async (request) => {
   expect((await ask(github, request)).status).toBe(404);
@@ -176,6 +183,93 @@ describe('runs', () => {
     expect(await ask(github, `GET ${path}`)).toMatchObject({ body: { status: 'completed', conclusion: 'cancelled' } });
     expect((await ask(github, `POST ${path}/cancel`)).status).toBe(409);
   });
+});
+
+describe('a list of runs with a filter', () => {
+  test('ends after a thousand, and counts all', async () => {
+    github.setRuns('octo/app', { queued: 1001 });
+    const last = await ask<{ total_count: number; workflow_runs: unknown[] }>(
+      github,
+      'GET /repos/octo/app/actions/runs?status=queued&per_page=100&page=10',
+    );
+    expect(last.body.total_count).toBe(1001);
+    expect(last.body.workflow_runs).toHaveLength(100);
+    expect(relations(last.headers)).toEqual(['prev', 'first']);
+  });
+
+  test('may lag behind, and the run itself does not', async () => {
+    const id = github.queueRun('octo/app', { jobs: [{ state: 'completed' }] });
+    github.showRun(id, { status: 'queued' });
+    const list = await ask<{ workflow_runs: { id: number }[] }>(github, 'GET /repos/octo/app/actions/runs?status=queued&per_page=1');
+    expect(list.body.workflow_runs).toMatchObject([{ id, status: 'queued' }]);
+    expect(await ask(github, `GET /repos/octo/app/actions/runs/${id}`)).toMatchObject({
+      body: { status: 'completed', conclusion: 'success' },
+    });
+  });
+});
+
+describe('the jobs of a run', () => {
+  test('are shown with what they ask for, and the run is as far as the last of them', async () => {
+    const id = github.queueRun('octo/app', {
+      jobs: [
+        { name: 'lint', labels: ['ubuntu-latest'], state: 'completed' },
+        { name: 'build', labels: ['self-hosted', 'bpf'] },
+      ],
+      agoMs: 600_000,
+    });
+    const { body } = await ask<{ jobs: { id: number; created_at: string }[] }>(github, `GET /repos/octo/app/actions/runs/${id}/jobs`);
+    expect(body).toMatchObject({
+      total_count: 2,
+      jobs: [
+        { name: 'lint', run_id: id, status: 'completed', conclusion: 'success', labels: ['ubuntu-latest'] },
+        { name: 'build', run_id: id, status: 'queued', conclusion: null, labels: ['self-hosted', 'bpf'], runner_id: null },
+      ],
+    });
+    const [, build] = body.jobs;
+    expect(Math.abs(Date.parse(build?.created_at ?? '') - Date.now() + 600_000)).toBeLessThan(5000);
+    expect(await ask(github, `GET /repos/octo/app/actions/jobs/${build?.id}`)).toMatchObject({ status: 200, body: { name: 'build' } });
+    expect((await ask(github, `GET /repos/octo/fleet/actions/jobs/${build?.id}`)).status).toBe(404);
+    expect(await ask(github, `GET /repos/octo/app/actions/runs/${id}`)).toMatchObject({ body: { status: 'queued' } });
+  });
+
+  test('end with it when it is cancelled', async () => {
+    const id = github.queueRun('octo/app', { jobs: [{}] });
+    await ask(github, `POST /repos/octo/app/actions/runs/${id}/cancel`);
+    expect(github.run(id)).toMatchObject({
+      status: 'completed',
+      conclusion: 'cancelled',
+      jobs: [{ state: 'completed', result: 'Canceled' }],
+    });
+  });
+});
+
+describe('a version of the runner', () => {
+  const deprecation = (version: string) => ask(github, `GET /orgs/octo/actions/runners/deprecations/${version}`);
+
+  test('has dates where GitHub named them, and null until then', async () => {
+    expect((await deprecation('2.337.0')).body).toEqual({ runner_version: '2.337.0', runtime_deprecates_at: null });
+    github.retireRunnerVersion('2.329.0', { runsUntil: Date.parse('2026-01-23T17:10:35Z') });
+    github.retireRunnerVersion('2.328.0', { runsUntil: 0, registersUntil: Date.parse('2026-09-28T00:00:00Z') });
+    expect((await deprecation('2.329.0')).body).toEqual({ runner_version: '2.329.0', runtime_deprecates_at: '2026-01-23T17:10:35Z' });
+    expect((await deprecation('2.328.0')).body).toMatchObject({ registration_deprecates_at: '2026-09-28T00:00:00Z' });
+  });
+
+  test('is the newest in the downloads, and known from then on', async () => {
+    expect((await deprecation('2.400.0')).status).toBe(404);
+    github.newestRunnerVersion = '2.400.0';
+    const { body } = await ask<{ filename: string }[]>(github, 'GET /orgs/octo/actions/runners/downloads');
+    expect(body.map(({ filename }) => filename)).toContain('actions-runner-linux-x64-2.400.0.tar.gz');
+    expect((await deprecation('2.400.0')).status).toBe(200);
+  });
+});
+
+test('runners of an organisation are in groups', async () => {
+  github.addRunner('octo', { name: 'plain' });
+  github.addRunner('octo', { name: 'special', group: 'builders' });
+  const groups = await ask<{ runner_groups: { id: number; name: string }[] }>(github, 'GET /orgs/octo/actions/runner-groups');
+  expect(groups.body.runner_groups.map(({ name }) => name)).toEqual(['Default', 'builders']);
+  const { body } = await ask<{ runners: { runner_group_id: number }[] }>(github, 'GET /orgs/octo/actions/runners?name=special');
+  expect(body.runners[0]?.runner_group_id).toBe(groups.body.runner_groups[1]?.id);
 });
 
 describe('a GitHub App', () => {

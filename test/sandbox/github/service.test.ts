@@ -255,6 +255,43 @@ describe('a job', () => {
   });
 });
 
+describe('a job of a run', () => {
+  test('waits for a runner that is online, idle and has all its labels, and the run follows', async () => {
+    const run = github.queueRun(scope, { jobs: [{ name: 'test', labels: ['Self-Hosted', 'BPF'], seconds: 3 }, { labels: ['gpu'] }] });
+    const [build, other] = github.run(run).jobs;
+    const session = await sessionOf(await register());
+    expect(github.job(build?.id ?? 0)).toEqual({ state: 'queued', result: null });
+    expect((await poll(session)).body).toEqual({ message: { type: 'job', jobId: build?.id, name: 'test', seconds: 3 } });
+    expect(github.runners(scope)).toMatchObject([{ busy: true }]);
+    expect(github.run(run)).toMatchObject({ status: 'queued', jobs: [{ state: 'in_progress', runner: 'worker' }, { runner: null }] });
+    await finish(build?.id ?? 0, 'Succeeded');
+    expect((await poll(session)).body).toEqual({ message: null });
+    expect(github.job(other?.id ?? 0).state).toBe('queued');
+  });
+
+  test('wakes a runner that polls, and ends the run with the last of its jobs', async () => {
+    const session = await sessionOf(await register());
+    const polled = poll(session);
+    await expect.poll(status, PATIENCE).toBe('online');
+    const run = github.queueRun(scope, { jobs: [{}, { labels: ['ubuntu-latest'], state: 'completed' }] });
+    const { message } = (await polled).body as { message: { jobId: number } };
+    expect(github.run(run)).toMatchObject({ status: 'in_progress', conclusion: null });
+    await finish(message.jobId, 'Failed');
+    expect(github.run(run)).toMatchObject({ status: 'completed', conclusion: 'failure' });
+  });
+
+  test('is taken by a runner of the organisation that owns the repository, and by none of another repository', async () => {
+    const owner = `owner-${number}`;
+    github.addOrganization(owner);
+    github.addRepository(`${owner}/app`);
+    const run = github.queueRun(`${owner}/app`, { jobs: [{}] });
+    expect((await poll(await sessionOf(await register()))).body).toEqual({ message: null });
+    const { id, credential } = github.addRunner(owner, { name: 'shared' });
+    await poll(await sessionOf({ agentId: id, credential }));
+    expect(github.run(run).jobs).toMatchObject([{ state: 'in_progress', runner: 'shared' }]);
+  });
+});
+
 function status(): string | undefined {
   return github.runners(scope)[0]?.status;
 }

@@ -1,0 +1,245 @@
+// One look at a scope: its lists, read once for all its runners, one request after the other as GitHub advises.
+
+import type { QueueObservation, Retirement, RunnerVersions, ScopeObservation, WaitingJobs } from '../domain/pass.ts';
+import { known, unknown, valueOrNull, type Reading } from '../domain/reading.ts';
+import { Deprecation, Jobs, NewestVersion, RunnerGroups, RunnerList, Runs } from './answers.ts';
+import type { Job, ListedRunner } from './answers.ts';
+import type { Answer, Client } from './client.ts';
+import { below, isRepository, pageAt, pagesOf, runnersPermission } from './endpoints.ts';
+import { GitHubError, type ScopeLook } from './port.ts';
+
+interface Asking {
+  readonly client: Client;
+  readonly scope: string;
+  readonly signal: AbortSignal;
+}
+
+/** GitHub's most. */
+const PER_PAGE = 100;
+/** What is told of waiting jobs stays small, whatever waits. */
+const MOST_GROUPS = 20;
+/** Where GitHub is slow, runs' jobs leave time for the rest of the look. */
+const JOBS_WITHIN_MS = 30_000;
+/** GitHub may fail at a run for good; at more of them it has a bad day. */
+const RUNS_THAT_MAY_FAIL = 2;
+
+export async function observeScope(client: Client, scope: string, wanted: ScopeLook, signal: AbortSignal): Promise<ScopeObservation> {
+  const { counting, requests } = countingOf(client);
+  const asking = { client: counting, scope, signal };
+  const { listed, configured, observedAt, tokenExpiresAt } = await readRunners(asking, wanted.runners);
+  const queue = isRepository(scope) ? await part(() => readQueue(asking, listed, wanted.runsRead)) : known(null);
+  const versions = await part(() => readVersions(asking, configured));
+  const groups = wanted.readsGroups && !isRepository(scope) ? valueOrNull(await part(() => readGroups(asking))) : null;
+  const runners = configured.map(({ runner, groupId }) => ({ ...runner, group: groups?.get(groupId) ?? null }));
+  return { observedAt, runners, queue, versions, tokenExpiresAt, requests };
+}
+
+/** A part that GitHub does not give is unknown; a limit is none of a part alone. */
+async function part<T>(read: () => Promise<T>): Promise<Reading<T>> {
+  try {
+    return known(await read());
+  } catch (error) {
+    if (!(error instanceof GitHubError) || error.kind === 'limited') throw error;
+    return unknown(error.message);
+  }
+}
+
+function countingOf(client: Client): { readonly counting: Client; readonly requests: ScopeObservation['requests'] } {
+  const requests = { sent: 0, unchanged: 0 };
+  const counting: Client = {
+    async request(call) {
+      requests.sent += 1;
+      const answer = await client.request(call);
+      if (answer.isUnchanged) requests.unchanged += 1;
+      return answer;
+    },
+  };
+  return { counting, requests };
+}
+
+interface RunnersRead {
+  /** All of the scope. */
+  readonly listed: readonly ListedRunner[];
+  readonly configured: readonly ListedRunner[];
+  /** Epoch milliseconds by GitHub's clock. */
+  readonly observedAt: number;
+  readonly tokenExpiresAt: number | null;
+}
+
+async function readRunners(asking: Asking, names: readonly string[]): Promise<RunnersRead> {
+  const { listed, total, observedAt, tokenExpiresAt } = await listRunners(asking);
+  if (listed.size < total) {
+    // A runner that is deleted while the pages are read moves another one to a page that was read before.
+    const seen = new Set([...listed.values()].map(nameOf));
+    for (const name of names.filter((candidate) => !seen.has(candidate.toLowerCase()))) {
+      for (const [id, runner] of (await listRunners(asking, name)).listed) listed.set(id, runner);
+    }
+  }
+  const wanted = new Set(names.map((name) => name.toLowerCase()));
+  const all = [...listed.values()];
+  return { listed: all, configured: all.filter((runner) => wanted.has(nameOf(runner))), observedAt, tokenExpiresAt };
+}
+
+function nameOf({ runner }: ListedRunner): string {
+  return runner.name.toLowerCase();
+}
+
+/** All of the scope, or those of one name and, as GitHub likes to take it, of others. */
+async function listRunners(
+  { client, scope, signal }: Asking,
+  name?: string,
+): Promise<{
+  readonly listed: Map<number, ListedRunner>;
+  readonly total: number;
+  readonly observedAt: number;
+  readonly tokenExpiresAt: number | null;
+}> {
+  const parameters = { per_page: PER_PAGE, ...(name === undefined ? {} : { name }) };
+  const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), parameters);
+  const listed = new Map<number, ListedRunner>();
+  let [total, observedAt] = [0, 0];
+  let tokenExpiresAt: number | null = null;
+  for await (const page of pagesOf(client, { ...call, answer: RunnerList, signal })) {
+    for (const found of page.value.listed) listed.set(found.runner.id, found);
+    total = Math.max(total, page.value.total);
+    ({ githubTime: observedAt, tokenExpiresAt } = page);
+  }
+  return { listed, total, observedAt, tokenExpiresAt };
+}
+
+async function readQueue(asking: Asking, listed: readonly ListedRunner[], most: number): Promise<QueueObservation> {
+  // In this order: a run that starts in between is in both lists rather than in none.
+  const queued = await oldestRuns(asking, 'queued', most);
+  const inProgress = await oldestRuns(asking, 'in_progress', most);
+  const started = new Set(inProgress.ids);
+  const waiting = queued.ids.filter((id) => !started.has(id));
+  const { jobs, read, finished } = await readJobs(asking, alternately(waiting, inProgress.ids).slice(0, most));
+
+  const over = (ids: readonly number[]): number => ids.filter((id) => finished.has(id)).length;
+  const queuedNow = Math.max(0, queued.total - (queued.ids.length - waiting.length) - over(waiting));
+  const inProgressNow = Math.max(0, inProgress.total - over(inProgress.ids));
+  return {
+    queued: queuedNow,
+    inProgress: inProgressNow,
+    waiting: groupJobs(jobs, listed),
+    runsNotRead: Math.max(0, queuedNow + inProgressNow - read),
+  };
+}
+
+/** So that a long list keeps no run of the other one from being read. */
+function alternately(one: readonly number[], other: readonly number[]): number[] {
+  return Array.from({ length: Math.max(one.length, other.length) }, (_, index) => [one[index], other[index]])
+    .flat()
+    .filter((id) => id !== undefined);
+}
+
+/** Oldest first, `enough` of them or all. GitHub lists the newest first and stops at 1,000, so the oldest it gives are on the last page. */
+async function oldestRuns(
+  { client, scope, signal }: Asking,
+  status: string,
+  enough: number,
+): Promise<{ readonly total: number; readonly ids: readonly number[] }> {
+  const parameters = { status, per_page: PER_PAGE, exclude_pull_requests: 'true' };
+  const call = { ...below(scope, 'GET', '/actions/runs', 'actions=read', parameters), answer: Runs, signal };
+  const first = await client.request(call);
+  const { total } = first.value;
+  if (first.lastPage === null) return { total, ids: first.value.ids.toReversed() };
+  const ids = new Set<number>();
+  let address: string | null = first.lastPage;
+  while (address !== null && ids.size < enough) {
+    const page: Answer<typeof first.value> = await client.request(pageAt(address, call));
+    for (const id of page.value.ids.toReversed()) ids.add(id);
+    address = page.previousPage;
+  }
+  return { total, ids: [...ids] };
+}
+
+interface QueuedJob extends Job {
+  readonly runId: number;
+}
+
+interface JobsRead {
+  /** The queued ones. */
+  readonly jobs: readonly QueuedJob[];
+  /** How many runs were read that have not ended. */
+  readonly read: number;
+  /** Runs that were listed, and have ended or are gone: lists lag. */
+  readonly finished: ReadonlySet<number>;
+}
+
+async function readJobs(asking: Asking, runIds: readonly number[]): Promise<JobsRead> {
+  const begun = performance.now();
+  const jobs: QueuedJob[] = [];
+  const finished = new Set<number>();
+  let [read, failures] = [0, 0];
+  for (const runId of runIds) {
+    if (performance.now() - begun > JOBS_WITHIN_MS) break;
+    try {
+      const found = await jobsOf(asking, runId);
+      if (found.length > 0 && found.every(({ status }) => status === 'completed')) {
+        finished.add(runId);
+      } else {
+        read += 1;
+      }
+      jobs.push(...found.filter(({ status }) => status === 'queued').map((job) => ({ ...job, runId })));
+    } catch (error) {
+      if (!(error instanceof GitHubError) || error.kind === 'limited') throw error;
+      if (error.status === 404) {
+        finished.add(runId);
+        continue;
+      }
+      failures += 1;
+      if (error.status === null || failures > RUNS_THAT_MAY_FAIL) throw error;
+    }
+  }
+  return { jobs, read, finished };
+}
+
+async function jobsOf({ client, scope, signal }: Asking, runId: number): Promise<readonly Job[]> {
+  const parameters = { run_id: runId, filter: 'latest', per_page: PER_PAGE };
+  const call = below(scope, 'GET', '/actions/runs/{run_id}/jobs', 'actions=read', parameters);
+  const found: Job[] = [];
+  for await (const { value } of pagesOf(client, { ...call, answer: Jobs, signal })) found.push(...value.jobs);
+  return found;
+}
+
+/** Jobs of GitHub's own runners are left out; of a job without labels nobody can say who serves it. */
+function groupJobs(jobs: readonly QueuedJob[], listed: readonly ListedRunner[]): WaitingJobs[] {
+  const offered = listed.map(({ runner }) => new Set(runner.labels.map((label) => label.toLowerCase())));
+  const groups = new Map<string, WaitingJobs>();
+  for (const { labels, createdAt, runId } of jobs.toSorted((one, other) => one.createdAt - other.createdAt)) {
+    const asked = labels.map((label) => label.toLowerCase());
+    const isServable = asked.length > 0 && offered.some((labelsOfRunner) => asked.every((label) => labelsOfRunner.has(label)));
+    if (!isServable && !asked.includes('self-hosted')) continue;
+    const key = JSON.stringify(asked.toSorted());
+    const group = groups.get(key) ?? { labels, count: 0, oldestAt: createdAt, runId, isServable };
+    groups.set(key, { ...group, count: group.count + 1 });
+  }
+  return [...groups.values()].slice(0, MOST_GROUPS);
+}
+
+async function readVersions({ client, scope, signal }: Asking, configured: readonly ListedRunner[]): Promise<RunnerVersions> {
+  const needs = runnersPermission(scope, 'read');
+  const downloads = await client.request({ ...below(scope, 'GET', '/actions/runners/downloads', needs), answer: NewestVersion, signal });
+  const retirements: Retirement[] = [];
+  for (const version of new Set(configured.map(({ runner }) => runner.version).filter((candidate) => candidate !== null))) {
+    try {
+      const call = below(scope, 'GET', '/actions/runners/deprecations/{version}', needs, { version });
+      const { value } = await client.request({ ...call, answer: Deprecation, signal });
+      retirements.push({ version, ...value });
+    } catch (error) {
+      // GitHub Enterprise Server has no such endpoint, and no server knows every version.
+      if (!(error instanceof GitHubError) || error.kind !== 'rejected') throw error;
+    }
+  }
+  return { latest: downloads.value, retirements };
+}
+
+async function readGroups({ client, scope, signal }: Asking): Promise<ReadonlyMap<number | null, string>> {
+  const call = below(scope, 'GET', '/actions/runner-groups', runnersPermission(scope, 'read'), { per_page: PER_PAGE });
+  const names = new Map<number | null, string>();
+  for await (const { value } of pagesOf(client, { ...call, answer: RunnerGroups, signal })) {
+    for (const { id, name } of value.groups) names.set(id, name);
+  }
+  return names;
+}

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
+import { NO_ALERTS } from '../src/activities/findings.ts';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
 import { MAIN_QUEUE } from '../src/domain/names.ts';
 import { DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
@@ -66,6 +67,7 @@ async function byRunward({ folder, gitHub, guest, client }: Stage, runs: number)
       main: {
         github: createGitHub({ baseUrl: gitHub.url, token: () => token }),
         resolveRunner: () => ({ target, policy: DEFAULT_RECOVERY_POLICY, mode: 'act' }),
+        alerts: NO_ALERTS,
       },
       host: { name: target.host, machine: new ShellMachine(new MultipassTransport({ multipass: client.path, environment })) },
       sealingKeyFile: join(folder, 'sealing.key'),

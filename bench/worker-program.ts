@@ -1,6 +1,7 @@
 // The worker's process that bench/worker.ts starts: ADDRESS FOLDER [BUNDLE]. Says `ready` once it polls.
 
 import { join } from 'node:path';
+import { NO_ALERTS } from '../src/activities/findings.ts';
 import { createGitHub } from '../src/github/github.ts';
 import { Secret } from '../src/domain/secret.ts';
 import { SandboxMachine } from '../src/sandbox/machine/sandbox-machine.ts';
@@ -15,6 +16,7 @@ await runParts(
     main: {
       github: createGitHub({ baseUrl: 'http://127.0.0.1:9', token: () => new Secret('none') }),
       resolveRunner: () => ({ problem: 'the bench has no runner' }),
+      alerts: NO_ALERTS,
     },
     host: { name: 'bench', machine: new SandboxMachine() },
     sealingKeyFile: join(folder, 'sealing.key'),

@@ -4,6 +4,7 @@ import type { LedgerEntry } from '../domain/ledger.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedRunner } from './contract.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
+import { createFindingActivities, type Alerts } from './findings.ts';
 import { observeGitHub } from './observe-github.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
 
@@ -13,10 +14,13 @@ export interface MainDependencies {
   readonly sealing: Sealing;
   /** Looks a runner up in configuration; a text says what is wrong and lists the choices. */
   readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
+  readonly alerts: Alerts;
 }
 
-export function createMainActivities({ github, sealing, resolveRunner }: MainDependencies): MainActivities {
+export function createMainActivities({ github, sealing, resolveRunner, alerts }: MainDependencies): MainActivities {
   return {
+    ...createFindingActivities(alerts),
+
     async resolveRunner({ runner }) {
       const resolved = resolveRunner(runner);
       if ('problem' in resolved) {

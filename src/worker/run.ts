@@ -10,6 +10,7 @@ import type { GitHubPort } from '../github/port.ts';
 import type { MachinePort } from '../machine/port.ts';
 import { ShellMachine } from '../machine/shell-machine.ts';
 import { MultipassTransport } from '../machine/transports/multipass.ts';
+import { createAlerts } from './alerts.ts';
 import { prepareNamespace } from './namespace.ts';
 import { recoveryPolicy } from './policy.ts';
 import { withRuntime } from './runtime.ts';
@@ -37,7 +38,14 @@ export interface WorkerSettings {
 /** Runs the workers of this process until `stop` aborts. */
 export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSignal): Promise<void> {
   const { config, temporal, role, watchReason } = settings;
-  const main = role === 'host' ? null : { github: createGitHubOf(config, logWarning), resolveRunner: runnerResolver(config, watchReason) };
+  const main =
+    role === 'host'
+      ? null
+      : {
+          github: createGitHubOf(config, logWarning),
+          resolveRunner: runnerResolver(config, watchReason),
+          alerts: createAlerts(config, temporal),
+        };
   const host = main !== null && !ownsMachines(config) ? null : { name: config.host, machine: createMachine(config, process.env) };
   await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }

@@ -1,6 +1,6 @@
 import type { ActivityOptions } from '@temporalio/workflow';
 import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
-import type { ActivityLimits, RecoveryPolicy } from '../domain/policy.ts';
+import type { ActivityLimits, FindingPolicy, RecoveryPolicy } from '../domain/policy.ts';
 
 /** Limits of the first activity, which brings the policy that bounds all others. */
 const CONFIGURATION_LIMITS: ActivityLimits = {
@@ -57,6 +57,11 @@ export function startMachineOptions(policy: RecoveryPolicy, host: string, summar
 /** Cuts the power of a guest that nobody can ask, on GitHub's word that no job runs there: not begun unless that word is fresh. */
 export function restartMachineOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
   return { ...startMachineOptions(policy, host, summary), scheduleToStartTimeout: policy.busyAnswerMaxAgeMs };
+}
+
+/** `leftMs`: what is left of the time to deliver a message in. */
+export function deliveryOptions({ delivery }: FindingPolicy, leftMs: number, summary: string): ActivityOptions {
+  return onMainQueue({ ...delivery, scheduleToClose: `${Math.max(leftMs, 1)}ms` }, summary);
 }
 
 function onMainQueue(limits: ActivityLimits, summary: string): ActivityOptions {

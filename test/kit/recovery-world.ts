@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { afterAll, inject } from 'vitest';
+import { NO_ALERTS } from '../../src/activities/findings.ts';
 import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
 import { chooseRunner } from '../../src/domain/choose-runner.ts';
 import { MAIN_QUEUE } from '../../src/domain/names.ts';
@@ -215,6 +216,7 @@ function allResidents(): WorkerParts['main'] {
       const { target, policy, mode } = residents.get(choice.target.runner) as Resident;
       return { target, policy, mode };
     },
+    alerts: NO_ALERTS,
   };
 }
 
@@ -228,7 +230,8 @@ function ownNamespace(): string {
   return namespaceOf(Number(process.env['VITEST_POOL_ID'] ?? 1));
 }
 
-async function startWorkers(main: WorkerParts['main'], host: string, sealingKey: Buffer, namespace: string): Promise<Crew> {
+/** Workers of the product on these parts. */
+export async function startWorkers(main: WorkerParts['main'], host: string, sealingKey: Buffer, namespace: string): Promise<Crew> {
   const address = inject('temporalAddress');
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });

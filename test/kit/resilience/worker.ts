@@ -3,6 +3,7 @@
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NativeConnection, type ActivityInterceptorsFactory } from '@temporalio/worker';
+import { NO_ALERTS } from '../../../src/activities/findings.ts';
 import { createSealing } from '../../../src/activities/sealing.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import { createGitHub } from '../../../src/github/github.ts';
@@ -28,6 +29,7 @@ const workers = await createWorkers({
   main: {
     github: createGitHub({ baseUrl: order.gitHub.url, token: () => token }),
     resolveRunner: () => ({ target: order.target, policy: order.policy, mode: 'act' }),
+    alerts: NO_ALERTS,
   },
   host: { name: order.target.host, machine },
   activityInterceptors: [interceptor(order)],

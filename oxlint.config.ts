@@ -18,7 +18,16 @@ export const ROOMS = {
   domain: { imports: [] },
   workflows: { imports: ['domain/', '@temporalio/workflow', '@temporalio/common'], types: ['activities/contract.ts'] },
   activities: {
-    imports: ['domain/', 'github/port.ts', 'machine/port.ts', '@temporalio/activity', '@temporalio/common', '@temporalio/client', 'node:'],
+    imports: [
+      'domain/',
+      'github/port.ts',
+      'machine/port.ts',
+      'alerts/port.ts',
+      '@temporalio/activity',
+      '@temporalio/common',
+      '@temporalio/client',
+      'node:',
+    ],
   },
   github: { imports: ['domain/', '@octokit/', 'execa', 'zod', 'node:'] },
   machine: { imports: ['domain/', 'execa', 'zod', 'node:'] },

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
+import { NO_ALERTS } from '../src/activities/findings.ts';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
 import { MAIN_QUEUE } from '../src/domain/names.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
@@ -73,6 +74,7 @@ async function byRunward({ folder, gitHub, guest, client }: Stage, runs: number)
           mode: 'act',
           serverUrl: target.registrationUrl,
         }),
+        alerts: NO_ALERTS,
       },
       host: { name: target.host, machine: new ShellMachine(new MultipassTransport({ multipass: client.path, environment })) },
       sealingKeyFile: join(folder, 'sealing.key'),

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
+import { NO_ALERTS } from '../src/activities/findings.ts';
 import { MAIN_QUEUE } from '../src/domain/names.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
 import type { RecoveryReport } from '../src/domain/report.ts';
@@ -51,6 +52,7 @@ export async function recoverySection(runs: number): Promise<readonly Series[]> 
           mode: 'act',
           serverUrl: target.registrationUrl,
         }),
+        alerts: NO_ALERTS,
       },
       host: { name: target.host, machine: timed(machine, spans) },
       sealingKeyFile: join(folder, 'sealing.key'),

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { NO_ALERTS } from '../src/activities/findings.ts';
 import { createGitHub } from '../src/github/github.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
 import { known } from '../src/domain/reading.ts';
@@ -37,6 +38,7 @@ await runParts(
         mode: 'act',
         serverUrl: gitHub.url,
       }),
+      alerts: NO_ALERTS,
     },
     host: { name: 'bench', machine: quietMachine() },
     sealingKeyFile: join(folder, 'sealing.key'),

@@ -1,10 +1,12 @@
 // Effects, thin: call a port, heartbeat, map errors. This file is all that workflows see, and they see its types only.
 // May import: domain, types of ports.
 
+import type { FindingPlace, Message } from '../domain/alert.ts';
 import type { Diagnosed } from '../domain/finding.ts';
+import type { FindingLife } from '../domain/finding-life.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { HostLook, PassMemory, ScopeObservation } from '../domain/pass.ts';
-import type { HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
+import type { FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import type { ActRefusal, ClockSynced, Configured, Discarded, FenceTaken, Restored, ServiceStarted, SetAside } from '../machine/port.ts';
 
@@ -116,6 +118,32 @@ export interface MainActivities {
   }): Promise<Answered<({ readonly kind: 'seen' } & ScopeObservation) | Limited>>;
   /** Tells each finding's workflow that a pass has seen it, starting the ones that are new, or that a pass has not. */
   reportFindings(input: FindingsReported): Promise<{ readonly opened: number }>;
+  /** Names of the channels by which people are told. */
+  alertChannels(): Promise<{ readonly channels: readonly string[] }>;
+  /** One attempt to deliver; repeated ones are told apart by the message's id. */
+  deliverAlert(input: { readonly channel: string; readonly message: Message }): Promise<void>;
+}
+
+/** Input of the workflow `finding`; `version` tells runs of different releases apart. */
+export interface FindingInput {
+  readonly version: 1;
+  readonly code: string;
+  readonly place: FindingPlace;
+  readonly policy: FindingPolicy;
+  /** What the run before knew; `null` for a finding that the signal `seen` is to open. */
+  readonly life: FindingLife | null;
+}
+
+/** Signal `seen`. */
+export interface SeenByPass {
+  readonly finding: Diagnosed;
+  /** Epoch milliseconds of the pass, as in {@link MissedByPass}. */
+  readonly at: number;
+}
+
+/** Signal `good`. */
+export interface MissedByPass {
+  readonly at: number;
 }
 
 /** What one pass says to the findings of its scope. */
@@ -123,7 +151,7 @@ export interface FindingsReported {
   readonly scope: string;
   /** Epoch milliseconds of the pass. */
   readonly at: number;
-  /** Proven ones. */
+  /** Proven ones, and open ones that were seen without proof. */
   readonly seen: readonly Diagnosed[];
   /** Open ones that the pass looked for and did not see. */
   readonly good: readonly { readonly subject: string; readonly code: string }[];

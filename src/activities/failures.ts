@@ -2,6 +2,7 @@
 
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { activityInfo } from '@temporalio/activity';
+import { AlertError } from '../alerts/port.ts';
 import type { Limited } from './contract.ts';
 import { GitHubError } from '../github/port.ts';
 import { MachineError, type MachineErrorKind } from '../machine/port.ts';
@@ -74,6 +75,23 @@ export async function withMachineFailures<T>(call: () => Promise<T>): Promise<T>
       });
     }
     throw error;
+  }
+}
+
+/** Runs one attempt of a channel. What is refused for good is not tried again; a pause that the receiver asks for is kept. */
+export async function withAlertFailures(call: () => Promise<void>): Promise<void> {
+  try {
+    await call();
+  } catch (error) {
+    if (!(error instanceof AlertError)) {
+      throw error;
+    }
+    throw ApplicationFailure.create({
+      type: error.kind === 'refused' ? 'AlertRefused' : 'AlertUnavailable',
+      message: error.message,
+      nonRetryable: error.kind === 'refused',
+      ...(error.retryAfterMs === null ? {} : { nextRetryDelay: error.retryAfterMs }),
+    });
   }
 }
 

@@ -4,6 +4,7 @@ import type { LedgerEntry } from '../domain/ledger.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedRunner, ResolvedScope } from './contract.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
+import { createFindingActivities, type Alerts } from './findings.ts';
 import { observeGitHub } from './observe-github.ts';
 import { recallPass } from './recall-pass.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
@@ -17,10 +18,13 @@ export interface MainDependencies {
     readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
     readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous'> | { readonly problem: string };
   };
+  readonly alerts: Alerts;
 }
 
-export function createMainActivities({ github, sealing, directory }: MainDependencies): MainActivities {
+export function createMainActivities({ github, sealing, directory, alerts }: MainDependencies): MainActivities {
   return {
+    ...createFindingActivities(alerts),
+
     async resolveRunner({ runner }) {
       const resolved = directory.resolveRunner(runner);
       if ('problem' in resolved) {

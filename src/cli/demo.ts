@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
+import { NO_ALERTS } from '../activities/findings.ts';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../domain/policy.ts';
 import type { RecoveryReport } from '../domain/report.ts';
@@ -13,10 +14,10 @@ import { BREAKS, type Break } from '../sandbox/machine/breaks.ts';
 import { SandboxMachine } from '../sandbox/machine/sandbox-machine.ts';
 import { createDirectory } from '../worker/directory.ts';
 import { runParts } from '../worker/run.ts';
-import { connectClient, type TemporalAddress } from '../worker/temporal-address.ts';
+import { connectClient, executionLink, type TemporalAddress } from '../worker/temporal-address.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { executionLink, explainIn, type ExplainFlags } from './explain.ts';
+import { explainIn, type ExplainFlags } from './explain.ts';
 import { followOperation } from './follow.ts';
 import { dataFolder, print, printJson, say, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
@@ -165,6 +166,7 @@ function runWorker(server: TemporalServer, { github, machine, target }: Stage, i
           mode: 'act',
           serverUrl: github.url,
         }),
+        alerts: NO_ALERTS,
       },
       host: { name: target.host, machine },
       sealingKeyFile: join(demoFolder(invocation), 'sealing.key'),

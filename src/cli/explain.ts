@@ -7,6 +7,7 @@ import { untakenTask } from './follow.ts';
 import { print, printJson, type Invocation } from './invocation.ts';
 import { isOperation, listOperations } from './operations.ts';
 import { headline } from './recover.ts';
+import { executionLink } from '../worker/temporal-address.ts';
 import { deepestCause, messageOf, withTemporal, type TemporalSession } from './temporal.ts';
 
 export interface ExplainFlags {
@@ -40,11 +41,6 @@ export async function explainIn({ client, address }: TemporalSession, flags: Exp
     print([...tellStart(description), ...tellEnd(end), ...(uiLink === null ? [] : ['', `History: ${uiLink}`])].join('\n'));
   }
   return EXIT.done;
-}
-
-/** Where Temporal's UI shows an execution. */
-export function executionLink(uiUrl: string, namespace: string, { workflowId, runId }: { workflowId: string; runId: string }): string {
-  return `${uiUrl}/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(workflowId)}/${runId}/history`;
 }
 
 async function subjectOf(client: Client, { subject, last }: ExplainFlags): Promise<string> {

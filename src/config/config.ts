@@ -47,6 +47,13 @@ export interface Config {
     /** Failures in a row after which a check stops recovering a runner. */
     readonly breakerAfter: number;
   };
+  readonly alerts: {
+    readonly webhook: {
+      readonly url: string;
+      /** Read again for each message, so that a new secret is picked up. */
+      readonly secretFile: string;
+    } | null;
+  };
   readonly retentionMs: number;
   /** Limits of single steps of a recovery that replace those of the policy. */
   readonly recovery: { readonly timeoutsMs: StepTimeouts };

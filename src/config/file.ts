@@ -150,10 +150,12 @@ export function explainIssues(file: WrittenFile, issues: readonly z.core.$ZodIss
 }
 
 function allowedKeys(key: string, path: KeyPath): string {
-  if (/token|secret|password|private.?key/i.test(key)) {
-    return 'no secrets in this file; give a token by GH_TOKEN or GH_TOKEN_FILE in the environment';
-  }
   const known = keysAt(path) ?? [];
+  if (/token|secret|password|private.?key/i.test(key) && suggest(key, known) === null) {
+    return known.includes('secretFile')
+      ? 'no secrets in this file; name a file that holds it by secretFile'
+      : 'no secrets in this file; give a token by GH_TOKEN or GH_TOKEN_FILE in the environment';
+  }
   return `${known.join(', ')}${didYouMean(key, known)}`;
 }
 

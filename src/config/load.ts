@@ -74,9 +74,7 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
   });
   mistakes.push(...runners.mistakes);
   warnings.push(...runners.warnings);
-  if (settings.alerts !== undefined) {
-    warnings.push('alerts: not sent by this version.');
-  }
+  const { webhook } = settings.alerts;
 
   if (mistakes.length > 0) {
     throw new ConfigError(mistakes);
@@ -104,6 +102,7 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
       recoveries: { max: settings.budgets.recoveries.max, perMs: settings.budgets.recoveries.per },
       breakerAfter: settings.budgets.breakerAfter,
     },
+    alerts: { webhook: webhook === undefined ? null : { ...webhook, secretFile: makeAbsolute(webhook.secretFile, inputs) } },
     retentionMs: settings.retention,
     recovery: { timeoutsMs: settings.recovery.timeouts },
     multipass: findMultipass(inputs),

@@ -79,6 +79,13 @@ export const webAddress = text(/^https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?$/, WEB_ADDR
   .refine((address) => URL.canParse(address), { error: WEB_ADDRESS })
   .transform((address) => address.replace(/\/+$/, ''));
 
+const RECEIVER = 'an https address without user and fragment, such as https://alerts.example.com/runward; http only to this computer';
+/** A path may hold a secret of the receiver's. */
+const receiverAddress = text(
+  /^(https:\/\/[^\s/?#@]+|http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?)([/?][^\s#]*)?$/,
+  RECEIVER,
+).refine((address) => URL.canParse(address), { error: RECEIVER });
+
 export const DEFAULT_DIRECTORY = '/opt/actions-runner';
 export const DEFAULT_USER = 'github-runner';
 
@@ -249,7 +256,19 @@ export const fileSchema = section({
   })
     .prefault({})
     .meta({ description: 'How a recovery proceeds.' }),
-  alerts: z.looseObject({}, { error: 'a mapping' }).optional().meta({ description: 'Reserved: where findings are delivered to.' }),
+  alerts: section({
+    webhook: section({
+      url: receiverAddress.meta({ description: 'Where messages are POSTed to.', examples: ['https://alerts.example.com/runward'] }),
+      secretFile: text(/^\P{Cc}+$/u, 'the path of the file that holds the secret, such as /etc/runward/webhook-secret').meta({
+        description: 'File with the secret that messages are signed by: whsec_ and base64, as Standard Webhooks have it.',
+        examples: ['/etc/runward/webhook-secret'],
+      }),
+    })
+      .optional()
+      .meta({ description: 'A signed JSON message to an address of yours.' }),
+  })
+    .prefault({})
+    .meta({ description: 'How people are told of findings.' }),
 }).meta({ title: 'runward.yaml', description: 'Configuration of Runward.' });
 
 export type FileSettings = z.output<typeof fileSchema>;

@@ -31,6 +31,17 @@ export function cureId(runner: string): string {
   return `cure/${runner}`;
 }
 
+/** Workflow id of a finding; `subject` is a runner's `scope/name`, `host/NAME`, or the scope itself. */
+export function findingId(subject: string, code: string): string {
+  return `finding/${subject}/${code}`;
+}
+
+/** Signals of a finding: two from passes, two from people. */
+export const FINDING_SIGNALS = { seen: 'seen', good: 'good', acknowledge: 'acknowledge', snooze: 'snooze' } as const;
+
+/** Query of a finding. */
+export const FINDING_QUERY = 'state';
+
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {
   runner: 'RunwardRunner',

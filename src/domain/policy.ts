@@ -116,6 +116,17 @@ export interface HealthPolicy {
   readonly budgets: BudgetPolicy;
 }
 
+/** All that bounds the life of a finding; recorded in its history, shortened by tests. */
+export interface FindingPolicy {
+  /** Passes in a row without it after which it is cleared. */
+  readonly goodPasses: number;
+  /** After so long, one run of the workflow is followed by the next, so that no history outlives a release. */
+  readonly continueAfterMs: number;
+  /** A message that could not be delivered for so long is given up. */
+  readonly deliverWithinMs: number;
+  readonly delivery: Omit<ActivityLimits, 'scheduleToClose'>;
+}
+
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
@@ -183,4 +194,12 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
   },
   hostSilentAfterMs: MINUTE,
   budgets: DEFAULT_RECOVERY_POLICY.budgets,
+};
+
+export const DEFAULT_FINDING_POLICY: FindingPolicy = {
+  goodPasses: DEFAULT_HEALTH_POLICY.goodPasses,
+  continueAfterMs: 6 * 60 * MINUTE,
+  deliverWithinMs: DAY,
+  // A channel gives up an attempt after ten seconds.
+  delivery: { startToClose: '30s', heartbeat: '30s', retryInitial: '5s', retryMaximum: '10m' },
 };

@@ -8,6 +8,7 @@ import type { GitHubPort } from '../github/port.ts';
 import type { MachinePort } from '../machine/port.ts';
 import { ShellMachine } from '../machine/shell-machine.ts';
 import { MultipassTransport } from '../machine/transports/multipass.ts';
+import { createAlerts } from './alerts.ts';
 import { createDirectory } from './directory.ts';
 import { prepareNamespace } from './namespace.ts';
 import { healthPolicy, recoveryPolicy } from './policy.ts';
@@ -49,6 +50,7 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
             watchReason,
             serverUrl: config.github.serverUrl,
           }),
+          alerts: createAlerts(config, temporal),
         };
   const host = main !== null && !ownsMachines(config) ? null : { name: config.host, machine: createMachine(config, process.env) };
   await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);

@@ -32,6 +32,11 @@ export function connectClient(options: ConnectionOptions & { readonly address: s
   return Connection.connect(isLocal ? { ...options, channelArgs: { 'grpc.enable_http_proxy': 0 } } : options);
 }
 
+/** Where Temporal's UI shows an execution. */
+export function executionLink(uiUrl: string, namespace: string, { workflowId, runId }: { workflowId: string; runId: string }): string {
+  return `${uiUrl}/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(workflowId)}/${runId}/history`;
+}
+
 export function serverFile(home: string): string {
   return join(home, 'server.json');
 }

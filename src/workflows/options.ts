@@ -1,6 +1,6 @@
 import type { ActivityOptions } from '@temporalio/workflow';
 import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
-import type { ActivityLimits, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
+import type { ActivityLimits, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 
 /** Limits of the first activity, which brings the policy that bounds all others. */
 const CONFIGURATION_LIMITS: ActivityLimits = {
@@ -71,6 +71,11 @@ export function passGithubOptions(policy: HealthPolicy, summary: string): Activi
 /** A pass's look at the machines of a host, or at a group of them. */
 export function passLookOptions(policy: HealthPolicy, host: string, summary: string): ActivityOptions {
   return onHostQueue(policy, policy.limits.look, lookQueue(host), summary);
+}
+
+/** `leftMs`: what is left of the time to deliver a message in. */
+export function deliveryOptions({ delivery }: FindingPolicy, leftMs: number, summary: string): ActivityOptions {
+  return onMainQueue({ ...delivery, scheduleToClose: `${Math.max(leftMs, 1)}ms` }, summary);
 }
 
 function onMainQueue(limits: ActivityLimits, summary: string): ActivityOptions {

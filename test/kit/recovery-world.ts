@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { afterAll, inject } from 'vitest';
+import { NO_ALERTS } from '../../src/activities/findings.ts';
 import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
 import { chooseRunner } from '../../src/domain/choose-runner.ts';
 import type { HealthReport } from '../../src/domain/health-report.ts';
@@ -262,6 +263,7 @@ function allResidents(): WorkerParts['main'] {
       },
       resolveScope: (wanted) => residents.get(wanted as string)?.directory.resolveScope(wanted) ?? { problem: `no scope ${wanted}` },
     },
+    alerts: NO_ALERTS,
   };
 }
 
@@ -275,7 +277,8 @@ function ownNamespace(): string {
   return namespaceOf(Number(process.env['VITEST_POOL_ID'] ?? 1));
 }
 
-async function startWorkers(main: WorkerParts['main'], host: string, sealingKey: Buffer, namespace: string): Promise<Crew> {
+/** Workers of the product on these parts. */
+export async function startWorkers(main: WorkerParts['main'], host: string, sealingKey: Buffer, namespace: string): Promise<Crew> {
   const address = inject('temporalAddress');
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });

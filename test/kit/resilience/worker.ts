@@ -3,6 +3,7 @@
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NativeConnection, type ActivityInterceptorsFactory } from '@temporalio/worker';
+import { NO_ALERTS } from '../../../src/activities/findings.ts';
 import { createSealing } from '../../../src/activities/sealing.ts';
 import { DEFAULT_HEALTH_POLICY } from '../../../src/domain/policy.ts';
 import { Secret } from '../../../src/domain/secret.ts';
@@ -36,6 +37,7 @@ const workers = await createWorkers({
       mode: 'act',
       serverUrl: order.gitHub.url,
     }),
+    alerts: NO_ALERTS,
   },
   host: { name: order.target.host, machine },
   activityInterceptors: [interceptor(order)],

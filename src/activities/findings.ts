@@ -1,0 +1,112 @@
+import { activityInfo, cancellationSignal, Context, heartbeat } from '@temporalio/activity';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { AlertChannel } from '../alerts/port.ts';
+import { alertText, asSummary, type FindingPlace } from '../domain/alert.ts';
+import type { Diagnosed } from '../domain/finding.ts';
+import { FINDING_SIGNALS, findingId, MAIN_QUEUE } from '../domain/names.ts';
+import { DEFAULT_FINDING_POLICY, type FindingPolicy } from '../domain/policy.ts';
+import type { FindingInput, FindingsReported, MainActivities } from './contract.ts';
+import { invalidInput, withAlertFailures } from './failures.ts';
+
+/** What people are told by, and what only a worker knows about a finding. */
+export interface Alerts {
+  readonly channels: readonly AlertChannel[];
+  readonly policy: FindingPolicy;
+  /** Configured name of the host that a runner's machine belongs to; `null` where the runner is not configured. */
+  readonly hostOf: (scope: string, runner: string) => string | null;
+  /** An execution in Temporal's UI; `null` where its address is not known. */
+  readonly linkTo: (execution: { readonly workflowId: string; readonly runId: string }) => string | null;
+}
+
+/** Nobody is told. */
+export const NO_ALERTS: Alerts = { channels: [], policy: DEFAULT_FINDING_POLICY, hostOf: () => null, linkTo: () => null };
+
+/** Signals that are sent at the same time. */
+const AT_ONCE = 10;
+
+export function createFindingActivities(alerts: Alerts): Pick<MainActivities, 'reportFindings' | 'alertChannels' | 'deliverAlert'> {
+  return {
+    async reportFindings(reported) {
+      const { client } = Context.current();
+      let opened = 0;
+      const words = [
+        ...reported.seen.map((finding) => async () => {
+          opened += (await saySeen(client, reported, finding, alerts)) ? 1 : 0;
+        }),
+        ...reported.good.map(({ subject, code }) => async () => {
+          await signal(client, findingId(subject, code), FINDING_SIGNALS.good, { at: reported.at });
+        }),
+      ];
+      for (let first = 0; first < words.length; first += AT_ONCE) {
+        heartbeat(first);
+        await Promise.all(words.slice(first, first + AT_ONCE).map((say) => say()));
+      }
+      return { opened };
+    },
+
+    async alertChannels() {
+      return { channels: alerts.channels.map(({ name }) => name) };
+    },
+
+    async deliverAlert({ channel, message }) {
+      const found = alerts.channels.find(({ name }) => name === channel);
+      if (found === undefined) {
+        throw invalidInput(`alerts.${channel} is not configured any more`);
+      }
+      const execution = activityInfo().workflowExecution;
+      const link = execution === undefined ? null : alerts.linkTo(execution);
+      await withAlertFailures(() => found.deliver({ ...message, link }, cancellationSignal()));
+    },
+  };
+}
+
+/** Whether that opened it. Without proof nothing is opened. */
+async function saySeen(client: Client, { scope, at, goodPasses }: FindingsReported, finding: Diagnosed, alerts: Alerts): Promise<boolean> {
+  const { subject, code } = finding;
+  const workflowId = findingId(subject, code);
+  const word = { finding, at };
+  if ((await signal(client, workflowId, FINDING_SIGNALS.seen, word)) || !finding.isProven) {
+    return false;
+  }
+  const input: FindingInput = {
+    version: 1,
+    code,
+    place: placeOf(scope, subject, alerts),
+    policy: { ...alerts.policy, goodPasses },
+    life: null,
+  };
+  // Two passes may open it at the same time: the second one's signal reaches the workflow that the first one started.
+  await client.workflow.signalWithStart('finding', {
+    workflowId,
+    taskQueue: MAIN_QUEUE,
+    args: [input],
+    signal: FINDING_SIGNALS.seen,
+    signalArgs: [word],
+    staticSummary: asSummary(alertText('opened', subject, finding, 0)),
+  });
+  return true;
+}
+
+/** Whether the finding is open; one that is gone has nothing to be told. */
+async function signal(client: Client, workflowId: string, name: string, word: object): Promise<boolean> {
+  try {
+    await client.workflow.getHandle(workflowId).signal(name, word);
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+function placeOf(scope: string, subject: string, { hostOf }: Alerts): FindingPlace {
+  if (subject === scope) {
+    return { subject, scope, runner: null, host: null };
+  }
+  if (subject.startsWith(`${scope}/`)) {
+    const runner = subject.slice(scope.length + 1);
+    return { subject, scope, runner, host: hostOf(scope, runner) };
+  }
+  return { subject, scope, runner: null, host: subject.replace(/^host\//, '') };
+}

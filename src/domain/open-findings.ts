@@ -1,0 +1,48 @@
+import type { Diagnosed } from './finding.ts';
+import type { OpenFinding } from './pass.ts';
+
+/** What a pass tells the findings of its scope, and what it remembers of them. */
+export interface Advance {
+  /** Proven ones, and open ones that were seen without proof: those are not over. */
+  readonly seen: readonly Diagnosed[];
+  /** Open ones that the pass looked for and did not see. */
+  readonly good: readonly { readonly subject: string; readonly code: string }[];
+  /** For the next pass. */
+  readonly open: readonly OpenFinding[];
+}
+
+/**
+ * Takes the open findings through one pass. What could not be read (`unreadable`, as subjects) says nothing about a finding that was not
+ * seen: it stays as it was. One that was missed in `goodPasses` passes in a row is told so once more and then forgotten.
+ */
+export function advance(
+  open: readonly OpenFinding[],
+  pass: { readonly at: number; readonly findings: readonly Diagnosed[]; readonly unreadable: readonly string[] },
+  goodPasses: number,
+): Advance {
+  const known = new Map(open.map((finding) => [keyOf(finding), finding]));
+  const unreadable = new Set(pass.unreadable);
+  const seen = new Map<string, Diagnosed>();
+  for (const finding of pass.findings) {
+    const key = keyOf(finding);
+    if (finding.isProven ? seen.get(key)?.isProven !== true : known.has(key) && !seen.has(key)) {
+      seen.set(key, finding);
+    }
+  }
+  const missed = [...known].filter(([key]) => !seen.has(key)).map(([, finding]) => finding);
+  const good = missed.filter(({ subject }) => !unreadable.has(subject));
+  return {
+    seen: [...seen.values()],
+    good: good.map(({ subject, code }) => ({ subject, code })),
+    open: [
+      ...[...seen].map(([key, { subject, code }]) => ({ subject, code, since: known.get(key)?.since ?? pass.at, goodPasses: 0 })),
+      ...missed.filter(({ subject }) => unreadable.has(subject)),
+      ...good.map((finding) => ({ ...finding, goodPasses: finding.goodPasses + 1 })).filter((finding) => finding.goodPasses < goodPasses),
+    ],
+  };
+}
+
+/** No subject holds a line break. */
+function keyOf({ subject, code }: { readonly subject: string; readonly code: string }): string {
+  return `${subject}\n${code}`;
+}

@@ -21,6 +21,14 @@ export function machineLedgerId(host: string, machine: string): string {
   return `ledger/${host}/${machine}`;
 }
 
+/** Begins the id of a scope's schedule, and of every pass. */
+export const SCHEDULE_PREFIX = 'check-health/';
+
+/** Id of the schedule of a scope's health checks; each pass has it as well, with the time behind it. */
+export function scheduleId(scope: string): string {
+  return `${SCHEDULE_PREFIX}${scope}`;
+}
+
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {
   runner: 'RunwardRunner',

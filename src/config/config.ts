@@ -38,6 +38,8 @@ export interface Config {
   };
   /** At least one. */
   readonly runners: readonly RunnerTarget[];
+  /** Time between two health checks of a scope. */
+  readonly health: { readonly everyMs: number };
   readonly vm: { readonly autostart: VmAutostart };
   readonly queue: QueueRules;
   readonly cache: { readonly maxAgeDays: number };

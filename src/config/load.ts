@@ -87,6 +87,7 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
     host,
     github: { apiUrl: addresses?.apiUrl ?? '', serverUrl, credentials: credentials.credentials },
     runners: runners.targets,
+    health: { everyMs: settings.health.every },
     vm: settings.vm,
     queue: {
       ...settings.queue,

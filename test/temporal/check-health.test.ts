@@ -103,7 +103,7 @@ describe('a machine that somebody stopped', () => {
     expect(report.started, JSON.stringify(report)).toHaveLength(1);
     const cure = await cureOf();
     expect(cure).toMatchObject({ outcome: 'recovered', rungs: [{ name: 'start-machine', status: 'done' }] });
-    await world.until(() => world.github.run(world.target.scope, runId).conclusion === 'success', 'the job has ended well');
+    await world.until(() => world.github.run(runId).conclusion === 'success', 'the job has ended well');
   });
 });
 

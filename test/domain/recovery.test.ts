@@ -11,6 +11,7 @@ import {
   planLadder,
   type Look,
 } from '../../src/domain/recovery.ts';
+import type { Suspicion } from '../../src/domain/recovery-request.ts';
 import { RUNGS } from '../../src/domain/report.ts';
 import { anyLook, github, guest, look, machine, target } from '../kit/observations.ts';
 
@@ -295,6 +296,44 @@ describe('what a recovery decides', () => {
   });
 });
 
+describe('what passes in a row have shown', () => {
+  const busy = { ...github().runner!, busy: true };
+  const decide = (suspicion: Suspicion | null, seen: Look): string =>
+    decideRecovery(target(), seen, policy, { force: false, lookedForMs: 0, suspicion }).kind;
+
+  test.each<[name: string, suspicion: Suspicion | null, seen: Look, kind: string]>([
+    ['deaf: it looks healthy, and is recovered', 'deaf-listener', look(), 'recover'],
+    ['deaf, but a job has come', 'deaf-listener', look({ github: known(github({ runner: busy })) }), 'refused-busy'],
+    [
+      'deaf, but its worker runs',
+      'deaf-listener',
+      look({ machine: known(machine({ guest: known(guest({ workers: 1 })) })) }),
+      'refused-busy',
+    ],
+    ['stuck busy: GitHub is not believed', 'stuck-busy', look({ github: known(github({ runner: busy })) }), 'recover'],
+    ['stuck busy, and idle by now', 'stuck-busy', look(), 'already-healthy'],
+    [
+      'stuck busy, but a worker runs',
+      'stuck-busy',
+      look({ github: known(github({ runner: busy })), machine: known(machine({ guest: known(guest({ workers: 1 })) })) }),
+      'refused-busy',
+    ],
+    ['deaf, but GitHub is not known', 'deaf-listener', look({ github: unknown('502') }), 'impossible'],
+  ])('%s', (_name, suspicion, seen, kind) => {
+    expect(decide(suspicion, seen)).toBe(kind);
+  });
+
+  test('never lead to an act while a worker runs', () => {
+    fc.assert(
+      fc.property(anyLook, fc.constantFrom('deaf-listener' as const, 'stuck-busy' as const), (seen, suspicion) => {
+        const isAtWork = seen.machine.known && seen.machine.value.guest.known && seen.machine.value.guest.value.workers > 0;
+        const isUp = seen.machine.known && seen.machine.value.state === 'running';
+        return !(isAtWork && isUp) || decide(suspicion, seen) !== 'recover';
+      }),
+    );
+  });
+});
+
 test('who is busy is told by both sides', () => {
   expect(busyReason(github(), guest())).toBeNull();
   expect(busyReason(github({ runner: { ...offline, busy: true } }), guest({ workers: 2 }))).toBe(
@@ -318,6 +357,11 @@ describe('the ladder', () => {
     expect(rungsFor({}, false)).toEqual(['re-register']);
     expect(planLadder({ github: github(), machine: machine({ state: 'stopped', guest: unknown('not running') }) }, policy)).toEqual(RUNGS);
     expect(planLadder({ github: github(), machine: machine({ guest: unknown('time-out') }) }, policy)).toEqual(['re-register']);
+  });
+
+  test('has one rung for a deaf listener', () => {
+    expect(planLadder({ github: github(), machine: machine() }, policy, 'deaf-listener')).toEqual(['restart-service']);
+    expect(planLadder({ github: github(), machine: machine() }, policy, 'stuck-busy')).toEqual(['restart-service', 're-register']);
   });
 
   test('keeps its order, repeats no rung and ends with the six steps', () => {

@@ -12,7 +12,7 @@ import { NO_ALERTS } from '../../src/activities/findings.ts';
 import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
 import { chooseRunner } from '../../src/domain/choose-runner.ts';
 import type { HealthReport } from '../../src/domain/health-report.ts';
-import { healthScheduleId, MAIN_QUEUE } from '../../src/domain/names.ts';
+import { MAIN_QUEUE } from '../../src/domain/names.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY, type HealthPolicy, type RecoveryPolicy } from '../../src/domain/policy.ts';
 import type { RecoveryReport } from '../../src/domain/report.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
@@ -24,9 +24,10 @@ import type { MachinePort } from '../../src/machine/port.ts';
 import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
 import { SandboxMachine } from '../../src/sandbox/machine/sandbox-machine.ts';
 import { createDirectory, type RunnerDirectory } from '../../src/worker/directory.ts';
-import { applySchedule, deleteSchedule, readSchedule, type PassSchedule } from '../../src/worker/schedules.ts';
+import { deleteSchedule } from '../../src/worker/schedules.ts';
 import { installRuntime } from '../../src/worker/runtime.ts';
 import { createWorkers, runWorkers, type WorkerParts } from '../../src/worker/workers.ts';
+import { scheduledPass } from './scheduled-pass.ts';
 import { target as aTarget } from './observations.ts';
 import { namespaceOf, NAMESPACES } from './temporal-setup.ts';
 
@@ -192,22 +193,6 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   };
   await until(() => targets.every((each) => world.shown(each) === 'online'), 'all runners are online');
   return world;
-}
-
-/** Far longer than a test. */
-const NEVER_MS = 24 * 3_600_000;
-
-async function scheduledPass(client: Client, scope: string): Promise<HealthReport> {
-  await applySchedule(client, scope, { everyMs: NEVER_MS });
-  const before = (await readSchedule(client, scope))?.lastPass?.runId;
-  await client.schedule.getHandle(healthScheduleId(scope)).trigger('SKIP');
-  let pass: NonNullable<PassSchedule['lastPass']> | null | undefined;
-  await until(async () => {
-    pass = (await readSchedule(client, scope))?.lastPass;
-    return pass !== null && pass !== undefined && pass.runId !== before;
-  }, 'the schedule has started a pass');
-  const { workflowId, runId } = pass as NonNullable<PassSchedule['lastPass']>;
-  return (await client.workflow.getHandle(workflowId, runId).result()) as HealthReport;
 }
 
 /** The gate of a process, whose files are as they are in the product. */

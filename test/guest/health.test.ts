@@ -1,0 +1,107 @@
+// Health checks over a real Linux with a real systemd: what breaks is found, and cured by the cheapest cure that is enough.
+
+import { Client, Connection } from '@temporalio/client';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { HealthReport } from '../../src/domain/health-report.ts';
+import { cureId } from '../../src/domain/names.ts';
+import type { RecoveryReport } from '../../src/domain/report.ts';
+import { expectHealed, offline, online, repairs, RUNNER, SCOPE, untilSo, world } from '../kit/guest-product.ts';
+import { run } from '../kit/product.ts';
+import { scheduledPass } from '../kit/scheduled-pass.ts';
+
+let connection: Connection;
+let client: Client;
+
+beforeAll(async () => {
+  connection = await Connection.connect({ address: world.temporal.address });
+  client = new Client({ connection });
+});
+afterAll(() => connection.close());
+
+/** What `runward check` says once what it started has ended. */
+async function check(): Promise<HealthReport> {
+  const { exitCode, stdout, stderr } = await run(['check', '--json', '--wait', '5m'], world.environment);
+  expect(stdout, `${exitCode}: ${stderr}`).not.toBe('');
+  return JSON.parse(stdout) as HealthReport;
+}
+
+/** The rungs that the last cure has climbed. */
+async function rungs(): Promise<readonly string[]> {
+  const { rungs, outcome, summary } = (await client.workflow.getHandle(cureId(`${SCOPE}/${RUNNER}`)).result()) as RecoveryReport;
+  expect(outcome, summary).toBe('recovered');
+  return rungs.map(({ name, status }) => `${name} ${status}`);
+}
+
+function codes({ findings }: HealthReport): readonly string[] {
+  return findings.map(({ code }) => code);
+}
+
+it('a healthy runner: nothing is found, nothing is started', async () => {
+  const report = await check();
+  expect(report, JSON.stringify(report.findings)).toMatchObject({ outcome: 'healthy', started: [], runners: [] });
+  expect(JSON.stringify(report).length).toBeLessThan(2_000);
+});
+
+describe('cured without a new registration', () => {
+  let registered: number;
+  beforeAll(() => {
+    registered = repairs();
+  });
+  afterEach(async () => {
+    await untilSo(online);
+    await expectHealed();
+    expect(repairs()).toBe(registered);
+  });
+
+  it('a service that was stopped', async () => {
+    await world.guest.must(`systemctl stop ${world.unit}`);
+    await offline();
+    const report = await check();
+    expect(report.outcome, JSON.stringify(report)).toBe('cured');
+    expect(codes(report)).toContain('service-inactive');
+    expect(await rungs()).toEqual(['start-service done']);
+  });
+
+  it('a listener that hangs: GitHub alone is not believed, two readings are', async () => {
+    await world.guest.must('pkill -STOP -x Runner.Listener');
+    await offline();
+    const first = await scheduledPass(client, SCOPE);
+    expect(first.started, JSON.stringify(first)).toEqual([]);
+    expect(first.withheld).toMatchObject([{ because: 'runner-offline' }]);
+    const second = await scheduledPass(client, SCOPE);
+    expect(second.started, JSON.stringify(second)).toHaveLength(1);
+    expect(await rungs()).toEqual(['restart-service done']);
+  });
+
+  it('a clock that is two hours ahead', async () => {
+    await world.guest.must('systemctl stop systemd-timesyncd; date -s "+2 hours" >/dev/null');
+    const report = await check();
+    expect(report.outcome, JSON.stringify(report)).toBe('cured');
+    expect(codes(report)).toContain('clock-drift');
+  });
+});
+
+it('a registration that GitHub has deleted is made anew, and only that', async () => {
+  world.github.removeRunner(SCOPE, RUNNER);
+  await untilSo(async () => (await world.guest.must(`systemctl is-active ${world.unit}; true`)) !== 'active');
+  const report = await check();
+  expect(report.outcome, JSON.stringify(report)).toBe('cured');
+  expect(await rungs()).toEqual(['re-register done']);
+  await expectHealed();
+});
+
+it('a machine that a person stopped is left alone for three passes, and started when a job waits for it', async () => {
+  await world.guest.client(['stop', world.guest.name]);
+  await offline();
+  for (let pass = 0; pass < 3; pass += 1) {
+    const report = await scheduledPass(client, SCOPE);
+    expect(report.started).toEqual([]);
+    expect(report.findings).toMatchObject([{ code: 'machine-stopped', severity: 'info' }]);
+  }
+  const job = world.github.queueRun(SCOPE, { jobs: [{ name: 'kernel', labels: ['self-hosted', 'bpf-lsm'], seconds: 1 }] });
+  const report = await scheduledPass(client, SCOPE);
+  expect(report.started, JSON.stringify(report)).toHaveLength(1);
+  expect((await rungs())[0]).toBe('start-machine done');
+  await untilSo(async () => world.github.run(job).conclusion === 'success');
+  await expectHealed();
+});

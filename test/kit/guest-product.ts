@@ -48,6 +48,9 @@ beforeAll(async () => {
   };
   world.up = start(['up'], world.environment);
   await world.up.says(/looks after 1 runner/);
+  // Passes come where a test asks for one.
+  const paused = await run(['schedule', 'pause', '--reason', 'tests'], world.environment);
+  expect(paused.exitCode, paused.stderr).toBe(0);
   world.temporal = JSON.parse(readFileSync(join(world.home, 'server.json'), 'utf8'));
   watching = setInterval(watchHost, 50);
 });

@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { readServiceLog } from '../domain/log-signs.ts';
 import { type Reading, known, unknown } from '../domain/reading.ts';
 import {
   type GuestObservation,
@@ -27,7 +28,7 @@ import {
   type ServiceStarted,
   type SetAside,
 } from './port.ts';
-import { evidenceOf } from './text.ts';
+import { evidenceOf, redacted } from './text.ts';
 import type { Transport } from './transport.ts';
 
 export interface ShellMachineTiming {
@@ -75,6 +76,10 @@ export class ShellMachine implements MachinePort {
     return this.#transport.state(machine, call);
   }
 
+  states(machines: readonly string[], call: CallContext): Promise<ReadonlyMap<string, MachineState>> {
+    return this.#transport.states(machines, call);
+  }
+
   start(machine: string, call: CallContext): Promise<void> {
     return this.#transport.start(machine, call);
   }
@@ -83,9 +88,9 @@ export class ShellMachine implements MachinePort {
     return this.#transport.restart(machine, call);
   }
 
-  async observe(target: RunnerTarget, call: CallContext): Promise<MachineObservation> {
+  async observe(target: RunnerTarget, call: CallContext, told?: MachineState): Promise<MachineObservation> {
     const observedAt = Date.now();
-    const state = await this.#transport.state(target.machine, call);
+    const state = told ?? (await this.#transport.state(target.machine, call));
     if (state !== 'running') return { observedAt, state, guest: unknown(`${target.machine} is ${state}`) };
     return { observedAt, state, guest: await this.#look(target, call) };
   }
@@ -335,35 +340,71 @@ const RUNNER_FILE = z.object({ agentId: z.number(), agentName: z.string(), gitHu
 
 const SERVICE_STATES = ['active', 'inactive', 'failed', 'activating', 'deactivating', 'reloading', 'missing'] as const;
 
+/** `BYTES ENTRIES`, or nothing where they were not counted in time. */
+const sizes = z
+  .string()
+  .regex(/^\d+ \d+$/)
+  .transform((text) => {
+    const [bytes, entries] = text.split(' ').map(Number);
+    return { bytes: bytes ?? 0, entries: entries ?? 0 };
+  });
+
+/** `USED% FREE-BYTES INODES-USED`, the last empty where the file system has no fixed number of inodes. */
+const disk = z
+  .string()
+  .regex(/^\d+% \d+ \d*$/)
+  .transform((text) => {
+    const [usedPercent = '', freeBytes = '', inodes = ''] = text.split(/%? /);
+    return { usedPercent: Number(usedPercent), freeBytes: Number(freeBytes), inodesUsedPercent: inodes === '' ? null : Number(inodes) };
+  });
+
+/** How much of a text in the guest an observation carries, so that it stays small. */
+const WORDS_LENGTH = 100;
+const inFewWords = (text: string): string => redacted(text).slice(0, WORDS_LENGTH);
+
+/** Epoch seconds and the reason, a line each. A mark that is damaged is a mark. */
+const drainMark = text64.transform((text) => {
+  const [seconds = '', reason = ''] = text.split('\n');
+  return { since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0, reason: inFewWords(reason) };
+});
+
 const OBSERVED = z
   .object({
     bootId: z.string().min(1),
+    uptimeMs: count,
     unit: z.string(),
     serviceState: z.enum(SERVICE_STATES),
+    startedAgo: z.union([z.literal(''), count]).optional(),
+    journal64: text64.optional(),
+    timeSync: z.enum(['timesyncd', 'chrony', '']),
+    timeSyncState: z.string(),
+    drain64: drainMark.optional(),
     workers: count,
     workersOnMachine: count,
     listeners: count,
     runner64: registration.optional(),
     version: z.string().optional(),
-    missing64: text64.optional(),
-    disk: z.string().regex(/^\d+% \d+$/),
-    cache: z.string().optional(),
+    missing64: text64.transform(inFewWords).optional(),
+    disk,
+    work: sizes.optional(),
+    cache: sizes.optional(),
     runningAct: z.string(),
   })
-  .transform((seen) => {
-    const [usedPercent = '', freeBytes = ''] = seen.disk.split('% ');
-    const [bytes, entries] = (seen.cache ?? '').split(' ');
-    return {
-      bootId: seen.bootId,
-      service: { unit: orNull(seen.unit), state: seen.serviceState },
-      workers: seen.workers,
-      workersOnMachine: seen.workersOnMachine,
-      listeners: seen.listeners,
-      registration: seen.runner64 ?? null,
-      installedVersion: orNull(seen.version ?? ''),
-      missingProgram: orNull(seen.missing64 ?? ''),
-      disk: { usedPercent: Number(usedPercent), freeBytes: Number(freeBytes) },
-      cache: entries === undefined ? null : { bytes: Number(bytes), entries: Number(entries) },
-      runningAct: orNull(seen.runningAct),
-    };
-  });
+  .transform((seen) => ({
+    bootId: seen.bootId,
+    uptimeMs: seen.uptimeMs,
+    service: { unit: orNull(seen.unit), state: seen.serviceState },
+    log: readServiceLog(redacted(seen.journal64 ?? '').split('\n'), typeof seen.startedAgo === 'number' ? seen.startedAgo * 1_000 : null),
+    timeSync: { service: seen.timeSync === '' ? null : seen.timeSync, isActive: seen.timeSyncState === 'active' },
+    drain: seen.drain64 ?? null,
+    workers: seen.workers,
+    workersOnMachine: seen.workersOnMachine,
+    listeners: seen.listeners,
+    registration: seen.runner64 ?? null,
+    installedVersion: orNull(seen.version ?? ''),
+    missingProgram: orNull(seen.missing64 ?? ''),
+    disk: seen.disk,
+    work: seen.work ?? null,
+    cache: seen.cache ?? null,
+    runningAct: orNull(seen.runningAct),
+  }));

@@ -17,7 +17,12 @@ export function plainText(text: string): string {
   return text.replace(ESCAPES, '').replace(CONTROLS, '').trim();
 }
 
-/** The readable end of what a command printed, with everything that looks like a token replaced. */
+/** The same with everything that looks like a token replaced. */
+export function redacted(text: string): string {
+  return plainText(text).replace(TOKENS, '[secret]');
+}
+
+/** The readable end of what a command printed. */
 export function evidenceOf(text: string): string {
-  return plainText(text).replace(TOKENS, '[secret]').slice(-EVIDENCE_LENGTH);
+  return redacted(text).slice(-EVIDENCE_LENGTH);
 }

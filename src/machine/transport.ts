@@ -29,6 +29,8 @@ export interface RemoteResult {
 export interface Transport {
   /** Leaves the machine as it is; one that does not exist is `missing`. */
   state(machine: string, call: CallContext): Promise<MachineState>;
+  /** The same of all these machines by one call of the provider's client. */
+  states(machines: readonly string[], call: CallContext): Promise<ReadonlyMap<string, MachineState>>;
   /** Starts or resumes the machine and resolves once its guest answers. */
   start(machine: string, call: CallContext): Promise<void>;
   /** Powers the machine off, the hard way where it does not listen, starts it, and resolves once its guest answers; one that answers is left as it is. */

@@ -230,9 +230,10 @@ name_of() {
 }
 
 parent_of() {
-  local stat='' parent=''
+  local stat='' parent
   { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || true
-  read -r _ parent _ <<<"${stat##*) }"
+  parent=${stat##*) ? }
+  parent=${parent%% *}
   printf '%s\n' "${parent:-0}"
 }
 
@@ -333,15 +334,22 @@ unit_name() {
   if [[ $name =~ ^[A-Za-z0-9:_.@-]+\.service$ ]]; then printf '%s\n' "$name"; fi
 }
 
-# Sets unit, and what systemd says of it: load, active, works_in, unit_file, invocation, active_for (seconds; nothing where not active).
-# A unit that works in another directory is another runner's, and counts as not loaded here.
-# shellcheck disable=SC2034 # unit_file is for set-aside.sh
+# What systemd is asked about the runner's unit.
+UNIT_PROPERTIES=LoadState,ActiveState,WorkingDirectory,FragmentPath,InvocationID,ActiveEnterTimestampMonotonic,ExecMainStartTimestampMonotonic
+
+# Sets unit, and what systemd says of it: load, active, works_in, unit_file, invocation, active_for and started_ago (seconds; nothing where it
+# is not active, or was not started since the boot). A unit that works in another directory is another runner's, and counts as not loaded here.
 read_unit() {
-  local name value entered=0
   unit=$(unit_name)
-  load=not-found active=inactive works_in='' unit_file='' invocation='' active_for=''
-  if [ -z "$unit" ]; then return 0; fi
-  while IFS='=' read -r name value; do
+  if [ -n "$unit" ]; then take_unit < <(systemctl show -p "$UNIT_PROPERTIES" -- "$unit"); else take_unit </dev/null; fi
+}
+
+# The same from the first block of what `systemctl show` prints.
+# shellcheck disable=SC2034 # unit_file is for set-aside.sh, started_ago for observe.sh
+take_unit() {
+  local name value entered=0 started=0
+  load=not-found active=inactive works_in='' unit_file='' invocation='' active_for='' started_ago=''
+  while IFS='=' read -r name value && [ -n "$name" ]; do
     case $name in
       LoadState) load=$value ;;
       ActiveState) active=$value ;;
@@ -349,24 +357,27 @@ read_unit() {
       FragmentPath) unit_file=$value ;;
       InvocationID) invocation=$value ;;
       ActiveEnterTimestampMonotonic) entered=$value ;;
+      ExecMainStartTimestampMonotonic) started=$value ;;
     esac
-  done < <(systemctl show -p LoadState -p ActiveState -p WorkingDirectory -p FragmentPath -p InvocationID -p ActiveEnterTimestampMonotonic -- "$unit")
-  if [ "$load" = loaded ] && [ "$(readlink -f -- "$works_in")" != "$home" ]; then
+  done
+  if [ "$load" = loaded ] && ! [ "$works_in" -ef "$home" ]; then
     load=foreign
-  elif [ "$active" = active ]; then
-    read_uptime
-    active_for=$((uptime - entered / 1000000))
+    return 0
   fi
+  read_uptime
+  if [ "$active" = active ]; then active_for=$((uptime - entered / 1000000)); fi
+  if [ "$started" -gt 0 ]; then started_ago=$((uptime - started / 1000000)); fi
 }
 
 is_loaded() {
   [ "$load" = loaded ]
 }
 
-# What the service printed since its current or last start.
+# What the service printed since its current or last start, and what systemd said as it started it. What its jobs send to syslog, as each
+# sudo does, is left out.
 journal() {
   if [ -n "$invocation" ]; then
-    timeout 10 journalctl --no-pager -q -o cat -n 200 "_SYSTEMD_INVOCATION_ID=$invocation" || true
+    timeout 10 journalctl --no-pager -q -o cat -n 200 "_SYSTEMD_INVOCATION_ID=$invocation" _TRANSPORT=stdout _TRANSPORT=journal || true
   fi
 }
 
@@ -429,6 +440,16 @@ start_service() {
   say unit "$unit"
   say state "$active"
   otherwise not-started "$(journal | tail -n 20)"
+}
+
+# --- the drain -------------------------------------------------------------------------------------------------------------------------------
+
+# A person's word that the runner shall take no jobs: epoch seconds, and the reason. Root's alone counts, since the directory is the user's.
+DRAIN_MARK=.runward-drained
+
+# Both lines of the mark; nothing where there is none.
+drain_mark() {
+  if [ -f "$DRAIN_MARK" ] && [ ! -L "$DRAIN_MARK" ] && [ -O "$DRAIN_MARK" ]; then head -c 1024 -- "$DRAIN_MARK"; fi
 }
 
 # --- set-aside files -------------------------------------------------------------------------------------------------------------------------

@@ -54,6 +54,10 @@ export class MultipassTransport implements Transport {
   }
 
   async state(machine: string, call: CallContext): Promise<MachineState> {
+    return (await this.states([machine], call)).get(machine) ?? 'missing';
+  }
+
+  async states(machines: readonly string[], call: CallContext): Promise<ReadonlyMap<string, MachineState>> {
     const step = 'list instances';
     const { exitCode, stdout, stderr } = await this.#run(
       { step, args: ['list', '--format', 'json'], deadlineMs: this.#timing.listMs },
@@ -68,10 +72,14 @@ export class MultipassTransport implements Transport {
     if (!instances.success) {
       throw new MachineError('protocol', `${step}: multipass printed another JSON than expected: ${z.prettifyError(instances.error)}`);
     }
-    const instance = instances.data.list.find(({ name }) => name === machine);
-    const state = instance === undefined ? 'missing' : stateNamed(instance.state);
-    this.#note(machine, state === 'running');
-    return state;
+    const listed = new Map(instances.data.list.map(({ name, state }) => [name, stateNamed(state)]));
+    return new Map(
+      machines.map((machine) => {
+        const state = listed.get(machine) ?? 'missing';
+        this.#note(machine, state === 'running');
+        return [machine, state];
+      }),
+    );
   }
 
   async start(machine: string, call: CallContext): Promise<void> {

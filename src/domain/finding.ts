@@ -1,6 +1,9 @@
 /** `info`: nothing to do. `warning`: it works, or may, but not for long. `critical`: no job can run, or jobs are in danger. */
 export type Severity = 'info' | 'warning' | 'critical';
 
+/** `down`: both sides or a sure one say that no job can run; `degraded`: something is wrong, but it works or may. */
+export type Verdict = 'healthy' | 'degraded' | 'down' | 'unknown';
+
 /** Something that is not as it should be, in words for a person. */
 export interface Finding {
   readonly code: string;

@@ -1,8 +1,6 @@
-import type { Diagnosed } from './finding.ts';
+import type { CureKind, Diagnosed, Verdict } from './finding.ts';
 import type { PassMemory } from './pass.ts';
-import type { CureKind } from './finding.ts';
 import type { Suspicion } from './recovery-request.ts';
-import type { Verdict } from './status.ts';
 
 /** What a check means to do for one runner. `urgent`: a job waits for it. */
 export interface Prescription {

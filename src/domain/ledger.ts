@@ -24,25 +24,28 @@ export function enter(entries: readonly LedgerEntry[], entry: LedgerEntry): read
   return [...others, entry].slice(-LEDGER_CAPACITY);
 }
 
-/** Why a check may not recover this runner now, or `null`. A person's command is never asked. */
+/** Acts that have a budget, by the type of their operation, and their name. */
+const COUNTED_ACTS = { recoverRunner: 'recoveries', syncClock: 'clock syncs' } as const;
+export type CountedAct = keyof typeof COUNTED_ACTS;
+
+/** Why a check may not recover this runner now, or set its clock, or `null`. A person's command is never asked. */
 export function budgetRefusal(
   entries: readonly LedgerEntry[],
   asked: { readonly scope: string; readonly runner: string; readonly now: number },
   budget: BudgetPolicy,
+  type: CountedAct = 'recoverRunner',
 ): string | null {
-  const ofRunner = entries.filter(
-    (entry) => entry.scope === asked.scope && entry.runner === asked.runner && entry.type === 'recoverRunner',
-  );
+  const ofRunner = entries.filter((entry) => entry.scope === asked.scope && entry.runner === asked.runner && entry.type === type);
   const recent = ofRunner.filter((entry) => asked.now - entry.at < budget.withinMs);
   if (recent.length >= budget.recoveries) {
-    return `${recent.length} recoveries of ${asked.runner} within ${budget.withinMs / 3_600_000} h: the budget is ${budget.recoveries}`;
+    return `${recent.length} ${COUNTED_ACTS[type]} of ${asked.runner} within ${budget.withinMs / 3_600_000} h: the budget is ${budget.recoveries}`;
   }
   const lastOutcomes = recent.slice(-budget.failuresInARow);
   if (
     lastOutcomes.length === budget.failuresInARow &&
     lastOutcomes.every((entry) => entry.outcome === 'failed' || entry.outcome === null)
   ) {
-    return `the last ${budget.failuresInARow} recoveries of ${asked.runner} failed: waiting for a person`;
+    return `the last ${budget.failuresInARow} ${COUNTED_ACTS[type]} of ${asked.runner} failed: waiting for a person`;
   }
   return null;
 }

@@ -76,6 +76,9 @@ export interface HostLook {
   readonly calls: number;
 }
 
+/** Begins the reason of a reading that was not taken, since the last look at the same machine still hangs. */
+export const STILL_HANGS = 'the last look at it still hangs';
+
 /** What one pass saw of one runner. */
 export interface RunnerLook {
   readonly target: RunnerTarget;
@@ -98,12 +101,16 @@ export interface RunnerMemory {
   readonly ranAt: number | null;
   /** Since when GitHub has called it offline, or not known it, without a pass that saw it online. */
   readonly offlineSince: number | null;
-  /** Since when the guest has shown that the service does not run as it should. */
+  /** Since when machine or guest have shown that the service does not run as it should. */
   readonly brokenSince: number | null;
+  /** Since when the machine, or the guest of a running one, has not answered. */
+  readonly unansweredSince: number | null;
   /** Since when it has been online and idle while a job waited that it serves. */
   readonly idleDespiteDemandSince: number | null;
   /** Since when GitHub has called it busy without a worker in its guest. */
   readonly busyAloneSince: number | null;
+  /** Since when it is drained; remembered while its machine does not run, since the mark stands in the guest. */
+  readonly drainedSince: number | null;
 }
 
 /** A finding that is open, or was until lately. */

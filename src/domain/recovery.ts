@@ -155,7 +155,7 @@ function elsewhereReason({ runner, machine }: RunnerTarget, github: GitHubObserv
 }
 
 /** Why the runner in the configured directory is another one than configured, or `null`. Not even force may act on it. */
-function strangerReason(target: RunnerTarget, { registration }: GuestObservation): string | null {
+export function strangerReason(target: RunnerTarget, { registration }: GuestObservation): string | null {
   if (registration === null) {
     return null;
   }

@@ -1,10 +1,13 @@
-import type { Finding } from './finding.ts';
-import { valueOrNull, type Reading } from './reading.ts';
-import { describeOffset, isHealthy, type Look } from './recovery.ts';
-import { type GitHubObservation, type GuestObservation, LEAST_FREE_BYTES, type MachineObservation, type RunnerTarget } from './runner.ts';
+import { diagnose } from './diagnose.ts';
+import type { Diagnosed, Finding, Verdict } from './finding.ts';
+import type { PassMemory, PassObservation, ScopeObservation } from './pass.ts';
+import { DEFAULT_HEALTH_POLICY, type HealthPolicy } from './policy.ts';
+import { known, unknown, valueOrNull, type Reading } from './reading.ts';
+import type { Look } from './recovery.ts';
+import type { RunnerTarget } from './runner.ts';
+import { situationsOf, type Situation } from './situation.ts';
 
-/** `down`: both sides or a sure one say that no job can run; `degraded`: something is wrong, but it works or may. */
-export type Verdict = 'healthy' | 'degraded' | 'down' | 'unknown';
+export type { Verdict };
 
 /** One runner in `status --json`; a value that could not be read is `null`, and a finding says why. */
 export interface RunnerStatus {
@@ -26,242 +29,97 @@ export interface RunnerStatus {
   readonly findings: readonly Finding[];
 }
 
-const DRIFT_THRESHOLD = { driftThresholdMs: 60_000 };
+/** A scope in `status`: its runners, and what concerns the scope or a host as a whole. */
+export interface ScopeStatus {
+  readonly runners: readonly RunnerStatus[];
+  readonly findings: readonly Finding[];
+}
 
-/** What a look at both sides says about a runner. */
+/** What a look at a scope says, by the rules of the health check; `previous`: what its last pass left. */
+export function scopeStatus(seen: PassObservation, previous: PassMemory | null, policy: HealthPolicy = DEFAULT_HEALTH_POLICY): ScopeStatus {
+  const { runners, findings } = diagnose(seen, previous, policy);
+  const situations = situationsOf(seen, previous, policy);
+  const bySubject = Map.groupBy(findings, ({ subject }) => subject);
+  const names = new Set(situations.map(({ name }) => name));
+  return {
+    runners: situations.map((situation, index) => ({
+      ...readingsOf(situation),
+      verdict: runners[index]?.verdict ?? 'unknown',
+      findings: (bySubject.get(situation.name) ?? []).map(shown),
+    })),
+    findings: [
+      ...findings.filter(({ subject }) => !names.has(subject)).map(shown),
+      // Its figures are `null`, and every `null` is explained.
+      ...(seen.github.known ? [] : findQueue(seen.scope, seen.github)),
+    ],
+  };
+}
+
+/** What a look at one runner alone says about it. */
 export function runnerStatus(target: RunnerTarget, look: Look): RunnerStatus {
-  const github = valueOrNull(look.github);
-  const machine = valueOrNull(look.machine);
-  const guest = machine === null ? null : valueOrNull(machine.guest);
-  const findings = [...findGitHub(target, look.github), ...findMachine(target, look.machine), ...findContradiction(target, github, guest)];
+  const { runners, findings } = scopeStatus(passOf(target, look), null);
+  const [runner] = runners as readonly [RunnerStatus];
+  return { ...runner, findings: [...findings.filter(({ code }) => code !== 'queue-unknown'), ...runner.findings] };
+}
+
+/** A pass that saw one runner and nothing of its scope's queue, versions and host. */
+function passOf(target: RunnerTarget, { github, machine }: Look): PassObservation {
+  const scope = (observedAt: number, runners: ScopeObservation['runners']): ScopeObservation => ({
+    observedAt,
+    runners,
+    queue: known(null),
+    versions: known({ latest: null, retirements: [] }),
+    tokenExpiresAt: null,
+    requests: { sent: 0, unchanged: 0 },
+  });
+  return {
+    at: 0,
+    scope: target.scope,
+    github: github.known ? known(scope(github.value.observedAt, github.value.runner === null ? [] : [github.value.runner])) : github,
+    hosts: {
+      [target.host]: known({ observedAt: 0, githubOffsetMs: unknown('not looked at'), bootedAt: 0, wokeAt: null, oldCronJob: known(null) }),
+    },
+    runners: [{ target, machine }],
+  };
+}
+
+function readingsOf({ target, registered, standing, guest, machine, github }: Situation): Omit<RunnerStatus, 'verdict' | 'findings'> {
+  const versions = github.known ? valueOrNull(github.value.versions) : null;
   return {
     name: target.runner,
-    verdict: verdictOf(look),
-    vm: { name: target.machine, state: machine?.state ?? null },
+    vm: { name: target.machine, state: machine.known ? machine.value.state : null },
     github: {
-      id: github?.runner?.id ?? null,
-      status: github === null ? null : (github.runner?.status ?? 'unregistered'),
-      busy: github?.runner?.busy ?? null,
-      labels: github?.runner?.labels ?? null,
+      id: registered?.id ?? null,
+      status: standing === 'unregistered' ? standing : (registered?.status ?? null),
+      busy: registered?.busy ?? null,
+      labels: registered?.labels ?? null,
     },
     service: { unit: guest?.service.unit ?? null, state: guest?.service.state ?? null },
     job: { running: guest === null ? null : guest.workers > 0 },
     clock: { driftSeconds: guest === null ? null : Math.round(guest.clockOffsetMs / 1_000) },
     disk: { usedPercent: guest?.disk.usedPercent ?? null, freeBytes: guest?.disk.freeBytes ?? null },
     cache: { bytes: guest?.cache?.bytes ?? null, entries: guest?.cache?.entries ?? null, health: 'unknown' },
-    version: { installed: guest?.installedVersion ?? null, latest: null },
-    findings,
+    version: { installed: guest?.installedVersion ?? null, latest: versions?.latest ?? null },
   };
 }
 
-function verdictOf({ github, machine }: Look): Verdict {
-  if (machine.known && ['stopped', 'suspended', 'missing', 'deleted'].includes(machine.value.state)) {
-    return 'down';
-  }
-  if (!github.known || !machine.known || !machine.value.guest.known) {
-    return 'unknown';
-  }
-  const guest = machine.value.guest.value;
-  const word = github.value.runner?.status;
-  if (word !== undefined && word !== 'online' && word !== 'offline') {
-    return 'unknown';
-  }
-  if (isHealthy(github.value, guest, DRIFT_THRESHOLD)) {
-    return 'healthy';
-  }
-  return github.value.runner?.status === 'online' || guest.workers > 0 ? 'degraded' : 'down';
-}
-
-function findGitHub({ runner, scope }: RunnerTarget, github: Reading<GitHubObservation>): Finding[] {
-  if (!github.known) {
-    return [
-      finding(
-        'github-unknown',
-        'warning',
-        `GitHub could not be asked about ${runner}`,
-        github.why,
-        'see what GitHub answered; nothing is changed while it is unknown',
-      ),
-    ];
-  }
-  const registered = github.value.runner;
-  if (registered === null) {
-    return [
-      finding(
-        'runner-unregistered',
-        'critical',
-        `${runner} is not registered at ${scope}`,
-        'GitHub lists no runner of this name',
-        `run \`runward recover --runner ${runner}\``,
-      ),
-    ];
-  }
-  if (registered.status === 'online') {
-    return [];
-  }
-  return [
-    finding(
-      'runner-offline',
-      'critical',
-      `GitHub shows ${runner} ${registered.status}`,
-      `runner id ${registered.id}`,
-      `run \`runward recover --runner ${runner}\` unless its machine is stopped on purpose`,
-    ),
-  ];
-}
-
-function findMachine(target: RunnerTarget, machine: Reading<MachineObservation>): Finding[] {
-  if (!machine.known) {
-    return [
-      finding(
-        'machine-unknown',
-        'warning',
-        `machine ${target.machine} could not be asked`,
-        machine.why,
-        'see what its provider answered; nothing is changed while it is unknown',
-      ),
-    ];
-  }
-  const { state, guest } = machine.value;
-  if (state !== 'running') {
-    const advice =
-      state === 'missing' || state === 'deleted'
-        ? 'check its name in the configuration, or make it anew'
-        : `run \`runward recover --runner ${target.runner}\`, or start it`;
-    return [
-      finding(
-        `machine-${state.replaceAll(' ', '-')}`,
-        'critical',
-        `machine ${target.machine} is ${state}`,
-        `provider's state: ${state}`,
-        advice,
-      ),
-    ];
-  }
-  if (!guest.known) {
-    return [
-      finding(
-        'guest-unreachable',
-        'critical',
-        `the guest of ${target.machine} does not answer`,
-        guest.why,
-        'restart the machine once its runners are idle',
-      ),
-    ];
-  }
-  return findGuest(target, guest.value);
-}
-
-function findGuest({ runner, machine, directory }: RunnerTarget, guest: GuestObservation): Finding[] {
-  const findings: Finding[] = [];
-  const recover = `run \`runward recover --runner ${runner}\``;
-  if (guest.service.state !== 'active') {
-    findings.push(
-      finding(
-        `service-${guest.service.state}`,
-        'critical',
-        `the service of ${runner} is ${guest.service.state}`,
-        guest.service.unit ?? `no .service file in ${directory}`,
-        recover,
-      ),
-    );
-  }
-  if (guest.registration === null) {
-    findings.push(
-      finding(
-        'configuration-missing',
-        'critical',
-        `${runner} is not configured in ${machine}`,
-        `no readable ${directory}/.runner`,
-        recover,
-      ),
-    );
-  }
-  if (guest.missingProgram !== null) {
-    findings.push(
-      finding(
-        'installation-broken',
-        'critical',
-        `the programs of ${runner} are broken: ${guest.missingProgram}`,
-        `files in ${directory}`,
-        `${recover}, which mends what a self-update has left; else unpack the runner's package over ${directory}`,
-      ),
-    );
-  }
-  if (guest.disk.freeBytes < LEAST_FREE_BYTES) {
-    findings.push(
-      finding(
-        'disk-full',
-        'critical',
-        `the disk of ${machine} is full`,
-        `${guest.disk.freeBytes} bytes free, ${guest.disk.usedPercent} % used`,
-        'make room, such as by `docker system prune` or `journalctl --vacuum-size=100M` in the guest',
-      ),
-    );
-  }
-  if (guest.service.state === 'active' && guest.listeners === 0) {
-    findings.push(
-      finding(
-        'listener-missing',
-        'critical',
-        `the service of ${runner} is active without a listener`,
-        'no Runner.Listener process',
-        recover,
-      ),
-    );
-  }
-  if (guest.listeners > 1) {
-    findings.push(
-      finding(
-        'session-conflict',
-        'critical',
-        `${guest.listeners} listeners of ${runner} run at once`,
-        'Runner.Listener processes',
-        recover,
-      ),
-    );
-  }
-  if (Math.abs(guest.clockOffsetMs) >= DRIFT_THRESHOLD.driftThresholdMs) {
-    findings.push(
-      finding(
-        'clock-drift',
-        'critical',
-        `the clock of ${machine} is ${describeOffset(guest.clockOffsetMs)}`,
-        'guest compared with host',
-        recover,
-      ),
-    );
-  }
-  return findings;
+function shown({ code, severity, summary, evidence, advice }: Diagnosed): Finding {
+  return { code, severity, summary, evidence, advice };
 }
 
 /** Why the queue's figures are missing, where they are. */
 export function findQueue(scope: string, counts: Reading<unknown>): Finding[] {
   return counts.known
     ? []
-    : [finding('queue-unknown', 'info', `the queue of ${scope} could not be counted`, counts.why, 'see what GitHub answered')];
-}
-
-/** Both sides are well by themselves, and do not mean the same registration. */
-function findContradiction({ runner }: RunnerTarget, github: GitHubObservation | null, guest: GuestObservation | null): Finding[] {
-  const onGitHub = github?.runner?.id;
-  const inGuest = guest?.registration?.agentId;
-  if (onGitHub === undefined || inGuest === undefined || onGitHub === inGuest) {
-    return [];
-  }
-  return [
-    finding(
-      'registration-mismatch',
-      'critical',
-      `${runner} is configured under another registration than GitHub shows`,
-      `GitHub: id ${onGitHub}, machine: id ${inGuest}`,
-      `look for a second machine that uses this name; then run \`runward recover --runner ${runner}\``,
-    ),
-  ];
-}
-
-function finding(code: string, severity: Finding['severity'], summary: string, evidence: string, advice: string): Finding {
-  return { code, severity, summary, evidence, advice };
+    : [
+        {
+          code: 'queue-unknown',
+          severity: 'info',
+          summary: `the queue of ${scope} could not be counted`,
+          evidence: counts.why,
+          advice: 'see what GitHub answered',
+        },
+      ];
 }
 
 /** The first line for people, such as "1 of 3 down". */

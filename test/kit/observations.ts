@@ -1,6 +1,7 @@
 // Builders of what is seen; every field has a healthy value that a test replaces.
 
 import fc from 'fast-check';
+import type { HostObservation, PassObservation, QueueObservation, ScopeObservation, WaitingJobs } from '../../src/domain/pass.ts';
 import { known, unknown, type Reading } from '../../src/domain/reading.ts';
 import type { Look } from '../../src/domain/recovery.ts';
 import {
@@ -8,6 +9,7 @@ import {
   type GitHubObservation,
   type GuestObservation,
   type MachineObservation,
+  type RegisteredRunner,
   type RunnerTarget,
 } from '../../src/domain/runner.ts';
 
@@ -27,10 +29,24 @@ export function target(replaced: Partial<RunnerTarget> = {}): RunnerTarget {
   };
 }
 
+/** The runner of {@link target} as GitHub lists it. */
+export function registered(replaced: Partial<RegisteredRunner> = {}): RegisteredRunner {
+  return {
+    id: 7,
+    name: 'r1',
+    status: 'online',
+    busy: false,
+    labels: ['self-hosted', 'Linux', 'X64', 'bpf-lsm'],
+    version: '2.336.0',
+    group: null,
+    ...replaced,
+  };
+}
+
 export function github(replaced: Partial<GitHubObservation> = {}): GitHubObservation {
   return {
     observedAt: 0,
-    runner: { id: 7, name: 'r1', status: 'online', busy: false, labels: [], version: '2.336.0', group: null },
+    runner: registered(),
     busyNeighbours: [],
     ...replaced,
   };
@@ -65,6 +81,45 @@ export function machine(replaced: Partial<MachineObservation> = {}): MachineObse
 
 export function look(replaced: Partial<Look> = {}): Look {
   return { github: known(github()), machine: known(machine()), ...replaced };
+}
+
+/** When passes of these builders take place, epoch milliseconds by every clock. */
+export const NOW = Date.UTC(2026, 10, 24, 12);
+
+export function jobs(replaced: Partial<WaitingJobs> = {}): WaitingJobs {
+  return { labels: ['self-hosted', 'bpf-lsm'], count: 1, oldestAt: NOW - 60_000, runId: 77, isServable: true, ...replaced };
+}
+
+export function queue(...waiting: readonly WaitingJobs[]): QueueObservation {
+  return { queued: waiting.length, inProgress: 0, waiting, runsNotRead: 0 };
+}
+
+export function scope(replaced: Partial<ScopeObservation> = {}): ScopeObservation {
+  return {
+    observedAt: NOW,
+    runners: [registered()],
+    queue: known(queue()),
+    versions: known({ latest: '2.337.0', retirements: [] }),
+    tokenExpiresAt: null,
+    requests: { sent: 4, unchanged: 4 },
+    ...replaced,
+  };
+}
+
+export function host(replaced: Partial<HostObservation> = {}): HostObservation {
+  return { observedAt: NOW, githubOffsetMs: known(0), bootedAt: NOW - 30 * 86_400_000, wokeAt: null, oldCronJob: known(null), ...replaced };
+}
+
+/** One healthy runner. */
+export function pass(replaced: Partial<PassObservation> = {}): PassObservation {
+  return {
+    at: NOW,
+    scope: 'acme/kernel',
+    github: known(scope()),
+    hosts: { local: known(host()) },
+    runners: [{ target: target(), machine: known(machine()) }],
+    ...replaced,
+  };
 }
 
 function readingOf<T>(value: fc.Arbitrary<T>): fc.Arbitrary<Reading<T>> {

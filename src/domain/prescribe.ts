@@ -1,0 +1,199 @@
+import type { Diagnosis } from './diagnose.ts';
+import type { CureKind, Diagnosed } from './finding.ts';
+import type { Prescription, Withheld } from './health-report.ts';
+import { budgetRefusal, type CountedAct, type LedgerEntry } from './ledger.ts';
+import type { PassObservation } from './pass.ts';
+import type { HealthPolicy } from './policy.ts';
+import { SUSPICIONS, type Suspicion } from './recovery-request.ts';
+import { LEAST_FREE_BYTES } from './runner.ts';
+import { clockObstacle, isDrained, momentOf, neighbourWorkReason, situationsOf, workReason, type Situation } from './situation.ts';
+
+export interface PrescriptionContext {
+  /** Acts on its machine by `scope/name`; a runner without an entry has had none. */
+  readonly ledgers: Readonly<Record<string, readonly LedgerEntry[]>>;
+  readonly policy: HealthPolicy;
+}
+
+export interface Prescribed {
+  /** One a runner at most; those that a job waits for come first. */
+  readonly prescriptions: readonly Prescription[];
+  readonly withheld: readonly Withheld[];
+  /** Findings that the prescribing itself has made. */
+  readonly findings: readonly Diagnosed[];
+}
+
+/** What is to be done, and why the rest is not. */
+export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers, policy }: PrescriptionContext): Prescribed {
+  // What the pass leaves says since when things are so, this pass included.
+  const situations = situationsOf(seen, { ...diagnosis.memory, open: [] }, policy);
+  const bySubject = Map.groupBy(diagnosis.findings, ({ subject }) => subject);
+  const prescriptions: Prescription[] = [];
+  const withheld: Withheld[] = [];
+  const findings: Diagnosed[] = [];
+  const machines = new Map<string, string>();
+  let deafRunner: string | null = null;
+
+  for (const situation of situations) {
+    const { name: runner, target } = situation;
+    const own = bySubject.get(runner) ?? [];
+    const withhold = (because: string, why: string): void => void withheld.push({ runner, because, why });
+    for (const finding of own.filter(isMeantSo)) {
+      withhold(finding.code, finding.evidence);
+    }
+    const curable = own.filter(({ cure }) => cure !== null);
+    const isStuck = curable.some(({ code, isProven }) => code === 'stuck-busy' && isProven);
+    const allowed = curable.filter((finding) => {
+      const why = reasonAgainst(finding, situation, isStuck);
+      if (why !== null) {
+        withhold(finding.code, why);
+      }
+      return why === null;
+    });
+    const chosen = choose(allowed);
+    if (chosen === null) {
+      continue;
+    }
+    const machine = `${target.host}/${target.machine}`;
+    const helper = machines.get(machine);
+    if (WHOLE_MACHINE.has(chosen.code) && helper !== undefined) {
+      withhold(chosen.code, `the cure of ${helper} concerns its machine as well`);
+      continue;
+    }
+    if (chosen.code === 'deaf-listener' && deafRunner !== null) {
+      withhold(chosen.code, `one deaf listener at a time: ${deafRunner} first, to see whether the queue moves`);
+      continue;
+    }
+    const refusal = refusalOf(chosen.cure, situation, ledgers[runner] ?? [], policy);
+    if (refusal !== null) {
+      withhold(chosen.code, `${refusal.why}; until ${momentOf(refusal.until)}`);
+      findings.push(budgetFinding(situation, chosen, refusal));
+      continue;
+    }
+    if (WHOLE_MACHINE.has(chosen.code)) {
+      machines.set(machine, target.runner);
+    }
+    if (chosen.code === 'deaf-listener') {
+      deafRunner = target.runner;
+    }
+    prescriptions.push({
+      runner,
+      cure: chosen.cure,
+      because: chosen.code,
+      isUrgent: (situation.demand ?? []).length > 0 && chosen.cure !== 'finish-drain',
+      suspicion: suspicionOf(allowed),
+    });
+  }
+  return { prescriptions: prescriptions.toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent)), withheld, findings };
+}
+
+type Curable = Diagnosed & { readonly cure: CureKind };
+
+/** Causes that the cure of one runner removes for all on the machine. */
+const WHOLE_MACHINE: ReadonlySet<string> = new Set(['machine-stopped', 'machine-suspended', 'guest-unreachable', 'clock-drift']);
+
+function isMeantSo({ code, cure }: Diagnosed): boolean {
+  return cure === null && (code === 'machine-stopped' || code === 'machine-suspended');
+}
+
+/** Why nothing is done about the finding now, or `null`. */
+function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolean): string | null {
+  const { github, registered, standing, machine, guest, state, target, isJustWoke } = situation;
+  if (!github.known) {
+    return 'unknown: GitHub could not be read';
+  }
+  if (standing === 'unknown') {
+    return `unknown: GitHub's word is ${registered?.status}`;
+  }
+  if (!machine.known) {
+    return `unknown: machine ${target.machine} could not be asked`;
+  }
+  if (finding.cure !== 'finish-drain' && isDrained(situation)) {
+    return 'left alone: drained';
+  }
+  const work = workReason(situation, isStuck) ?? (concernsMachine(finding, situation) ? neighbourWorkReason(situation) : null);
+  if (work !== null) {
+    return `busy: ${work}`;
+  }
+  if (!finding.isProven) {
+    if (isMachineStopped(state) && standing === 'online') {
+      return 'not proven yet: GitHub shows it online';
+    }
+    return 'not proven yet: one reading';
+  }
+  // The clock may be set after a sleep, since that is what a sleep spoils.
+  if (isJustWoke && finding.cure === 'recover') {
+    return 'unknown: its host just woke';
+  }
+  if (guest !== null && guest.disk.freeBytes < LEAST_FREE_BYTES && finding.cure === 'recover') {
+    return `the disk of ${target.machine} is full: make room first`;
+  }
+  return finding.cure === 'finish-drain' ? null : clockObstacle(situation);
+}
+
+function isMachineStopped(state: Situation['state']): boolean {
+  return state === 'stopped' || state === 'suspended';
+}
+
+/** Setting the clock and restarting a machine need all its runners idle. */
+function concernsMachine({ code }: Diagnosed, { state }: Situation): boolean {
+  return WHOLE_MACHINE.has(code) && state === 'running';
+}
+
+/** A recovery does what the lesser cures do as well. */
+function choose(allowed: readonly Diagnosed[]): Curable | null {
+  const curable = allowed.flatMap((finding): Curable[] => (finding.cure === null ? [] : [{ ...finding, cure: finding.cure }]));
+  const order: readonly CureKind[] = ['finish-drain', 'recover', 'sync-clock'];
+  for (const cure of order) {
+    const chosen = curable.find((finding) => finding.cure === cure);
+    if (chosen !== undefined) {
+      return chosen;
+    }
+  }
+  return null;
+}
+
+function suspicionOf(allowed: readonly Diagnosed[]): Suspicion | null {
+  return SUSPICIONS.find((suspicion) => allowed.some(({ code }) => code === suspicion)) ?? null;
+}
+
+interface Refusal {
+  readonly why: string;
+  /** When the ledger would allow it again, epoch milliseconds. */
+  readonly until: number;
+}
+
+const COUNTED: Readonly<Record<CureKind, CountedAct | null>> = {
+  recover: 'recoverRunner',
+  'sync-clock': 'syncClock',
+  // It stops what was asked to stop, and only once.
+  'finish-drain': null,
+};
+
+function refusalOf(cure: CureKind, { target, at }: Situation, entries: readonly LedgerEntry[], { budgets }: HealthPolicy): Refusal | null {
+  const type = COUNTED[cure];
+  if (type === null) {
+    return null;
+  }
+  const refusedAt = (now: number): string | null =>
+    budgetRefusal(entries, { scope: target.scope, runner: target.runner, now }, budgets, type);
+  const why = refusedAt(at);
+  if (why === null) {
+    return null;
+  }
+  const cooled = entries.map((entry) => entry.at + budgets.withinMs).filter((moment) => moment > at);
+  const until = cooled.toSorted((a, b) => a - b).find((moment) => refusedAt(moment) === null);
+  return { why, until: until ?? at + budgets.withinMs };
+}
+
+function budgetFinding({ name, target }: Situation, chosen: Curable, { why, until }: Refusal): Diagnosed {
+  return {
+    code: 'budget-used-up',
+    severity: 'critical',
+    summary: `checks leave ${target.runner} alone, although ${chosen.summary}`,
+    evidence: why,
+    advice: `look why it does not last, then run \`runward recover --runner ${target.runner}\`; checks try again after ${momentOf(until)}`,
+    subject: name,
+    isProven: true,
+    cure: null,
+  };
+}

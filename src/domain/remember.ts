@@ -1,0 +1,48 @@
+import type { RunnerMemory } from './pass.ts';
+import { hasSign, isBroken, isBusyAlone, isDrained, isIdleDespiteDemand, type Situation } from './situation.ts';
+
+/** What the next pass shall know of the runner; `null` where that is only that its machine ran. */
+export function remember(situation: Situation): RunnerMemory | null {
+  const { at, state, guest, earlier } = situation;
+  const memory: RunnerMemory = {
+    ranAt: state === 'running' ? at : earlier.ranAt,
+    offlineSince: since(situation, earlier.offlineSince, isMissed(situation)),
+    brokenSince: since(situation, earlier.brokenSince, isOutOfOrder(situation)),
+    unansweredSince: since(situation, earlier.unansweredSince, isUnanswered(situation)),
+    // Both stand for an unbroken row of readings.
+    idleDespiteDemandSince: since(situation, earlier.idleDespiteDemandSince, isIdleDespiteDemand(situation) ?? false),
+    busyAloneSince: since(situation, earlier.busyAloneSince, isBusyAlone(situation) ?? false),
+    drainedSince: guest === null ? earlier.drainedSince : (guest.drain?.since ?? null),
+  };
+  const { ranAt, ...rest } = memory;
+  return ranAt === at && Object.values(rest).every((moment) => moment === null) ? null : memory;
+}
+
+/** `isSo` is `null` where it is not known; what a host shows that just woke begins nothing. */
+function since({ at, isJustWoke }: Situation, earlier: number | null, isSo: boolean | null): number | null {
+  if (isSo === null) {
+    return earlier;
+  }
+  return isSo ? (earlier ?? (isJustWoke ? null : at)) : null;
+}
+
+function isMissed({ standing }: Situation): boolean | null {
+  return standing === 'unknown' ? null : standing !== 'online';
+}
+
+function isOutOfOrder(situation: Situation): boolean | null {
+  const { state, guest } = situation;
+  if (state === null) {
+    return null;
+  }
+  if (state !== 'running') {
+    return true;
+  }
+  // The service of a drained runner is stopped on purpose.
+  return guest === null ? null : (isBroken(guest) || hasSign(guest, 'version-retired')) && !isDrained(situation);
+}
+
+/** Of a silent host nothing is known, not even that. */
+function isUnanswered({ host, state, guest }: Situation): boolean | null {
+  return host.known ? state === null || (state === 'running' && guest === null) : null;
+}

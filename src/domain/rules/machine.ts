@@ -1,0 +1,176 @@
+import { STILL_HANGS } from '../pass.ts';
+import type { Reading } from '../reading.ts';
+import { LEAST_FREE_BYTES, type MachineState } from '../runner.ts';
+import { hasSettled, isBrokenTwice, isOfflineTwice, isUnansweredTwice, shortened, startReason, type Situation } from '../situation.ts';
+import type { Rule } from './rule.ts';
+
+// The machine that a runner lives on, its disk and what keeps its time.
+
+function isMissedByGitHub({ standing }: Situation): boolean {
+  return standing === 'offline' || standing === 'unregistered';
+}
+
+function meantSo({ policy, demand }: Situation): string {
+  if (policy.autostart === 'never') {
+    return 'a check never starts it, as configured';
+  }
+  return `stopped on purpose? ${demand === null ? 'whether a job waits for it is unknown' : 'no job waits for it'}`;
+}
+
+/** A machine that does not run may be meant so: only one that is wanted is bad. */
+function stoppedRule(state: 'stopped' | 'suspended'): Rule<Situation> {
+  return {
+    code: `machine-${state}`,
+    severity: (seen) => (startReason(seen) === null ? 'info' : 'critical'),
+    when: (seen) => (seen.state === state ? (startReason(seen) ?? meantSo(seen)) : null),
+    summary: ({ target }) => `machine ${target.machine} is ${state}`,
+    advice: (seen) =>
+      `${startReason(seen) === null ? 'nothing, if that is meant so; else ' : ''}run \`runward recover --runner ${seen.target.runner}\``,
+    cure: (seen) => (startReason(seen) === null ? null : 'recover'),
+    isProven: (seen) => startReason(seen) === null || isMissedByGitHub(seen),
+  };
+}
+
+function goneRule(state: 'missing' | 'deleted'): Rule<Situation> {
+  return {
+    code: `machine-${state}`,
+    severity: 'critical',
+    when: (seen) => (seen.state === state ? `provider's state: ${state}` : null),
+    summary: ({ target }) => `machine ${target.machine} is ${state}`,
+    advice: ({ target }) =>
+      state === 'missing'
+        ? `check VM_NAME or the file's \`vm\`, or make ${target.machine} anew`
+        : `bring it back with \`multipass recover ${target.machine}\``,
+  };
+}
+
+const PASSING_STATES = ['starting', 'restarting', 'suspending', 'delayed shutdown'] as const;
+
+/** On its way: bad where it stays so. */
+function passingRule(state: (typeof PASSING_STATES)[number]): Rule<Situation> {
+  return {
+    code: `machine-${state.replaceAll(' ', '-')}`,
+    severity: 'warning',
+    when: (seen) => (seen.state === state ? `provider's state: ${state}` : null),
+    summary: ({ target }) => `machine ${target.machine} is ${state}`,
+    advice: ({ target }) => `wait; if it stays so, look with \`multipass info ${target.machine}\``,
+    isProven: isBrokenTwice,
+  };
+}
+
+function brokenStateRule(state: 'unavailable' | 'unknown'): Rule<Situation> {
+  return {
+    code: `machine-${state}`,
+    severity: 'critical',
+    when: (seen) => (seen.state === state ? `provider's state: ${state}` : null),
+    summary: ({ target }) => `machine ${target.machine} is in state ${state}`,
+    advice: ({ target }) => `look with \`multipass info ${target.machine}\`, then stop and start it`,
+    isProven: isBrokenTwice,
+  };
+}
+
+function whyOf(reading: Reading<unknown>): string | null {
+  return reading.known ? null : reading.why;
+}
+
+/** Why machine or guest were not looked at, where the last look still hangs. */
+function hangsReason({ machine }: Situation): string | null {
+  const why = machine.known ? whyOf(machine.value.guest) : machine.why;
+  return why !== null && why.startsWith(STILL_HANGS) ? why : null;
+}
+
+export const MACHINE_RULES: readonly Rule<Situation>[] = [
+  {
+    code: 'machine-hangs',
+    severity: (seen) => (isMissedByGitHub(seen) ? 'critical' : 'warning'),
+    when: (seen) => {
+      const why = hangsReason(seen);
+      return why === null ? null : shortened(why);
+    },
+    summary: ({ target }) => `machine ${target.machine} was skipped, since the last look at it still hangs`,
+    advice: ({ target }) =>
+      `look with \`multipass info ${target.machine}\`; restart the machine once its runners are idle, then Multipass's daemon`,
+  },
+  {
+    code: 'machine-unknown',
+    severity: (seen) => (isMissedByGitHub(seen) ? 'critical' : 'warning'),
+    when: ({ machine }) => (machine.known ? null : shortened(machine.why)),
+    summary: ({ target }) => `machine ${target.machine} could not be asked`,
+    advice: () => 'see what its provider answered; nothing is changed while it is unknown',
+    isProven: isUnansweredTwice,
+    explainedBy: ['machine-hangs'],
+  },
+  stoppedRule('stopped'),
+  stoppedRule('suspended'),
+  goneRule('missing'),
+  goneRule('deleted'),
+  ...PASSING_STATES.map(passingRule),
+  brokenStateRule('unavailable'),
+  brokenStateRule('unknown'),
+  {
+    code: 'guest-unreachable',
+    severity: ({ standing }) => (standing === 'online' ? 'warning' : 'critical'),
+    when: ({ machine }) =>
+      machine.known && machine.value.state === 'running' && !machine.value.guest.known ? shortened(machine.value.guest.why) : null,
+    summary: ({ target }) => `the guest of ${target.machine} does not answer`,
+    advice: ({ target }) =>
+      `restart the machine once its runners are idle, as \`runward recover --runner ${target.runner}\` does; then Multipass's daemon`,
+    cure: ({ standing }) => (standing === 'online' ? null : 'recover'),
+    isProven: (seen) => isUnansweredTwice(seen) && (seen.standing === 'online' || isOfflineTwice(seen)),
+    explainedBy: ['machine-hangs'],
+  },
+  {
+    code: 'disk-full',
+    severity: 'critical',
+    when: ({ guest }) =>
+      guest !== null && guest.disk.freeBytes < LEAST_FREE_BYTES
+        ? `${guest.disk.freeBytes} bytes free, ${guest.disk.usedPercent} % used`
+        : null,
+    summary: ({ target }) => `the disk of ${target.machine} is full`,
+    advice: () => 'make room, such as by `docker system prune` or `journalctl --vacuum-size=100M` in the guest',
+  },
+  {
+    code: 'disk-low',
+    severity: 'warning',
+    when: ({ guest, policy }) =>
+      guest !== null && guest.disk.usedPercent >= policy.diskUsedPercent ? `${guest.disk.usedPercent} % used` : null,
+    summary: ({ target }) => `the disk of ${target.machine} is nearly full`,
+    advice: () => 'make room between jobs, such as by `docker system prune` or `journalctl --vacuum-size=100M` in the guest',
+    explainedBy: ['disk-full'],
+  },
+  {
+    code: 'inodes-low',
+    severity: 'warning',
+    when: ({ guest, policy }) =>
+      guest !== null && guest.disk.inodesUsedPercent !== null && guest.disk.inodesUsedPercent >= policy.inodesUsedPercent
+        ? `${guest.disk.inodesUsedPercent} % of the inodes used`
+        : null,
+    summary: ({ target }) => `the disk of ${target.machine} has few inodes left`,
+    advice: () => 'remove small files between jobs, such as by `docker system prune` in the guest',
+  },
+  {
+    code: 'time-sync-off',
+    severity: 'warning',
+    when: ({ guest }) =>
+      guest === null || guest.timeSync.isActive
+        ? null
+        : guest.timeSync.service === null
+          ? 'neither systemd-timesyncd nor chrony is installed'
+          : `${guest.timeSync.service} is not active`,
+    summary: ({ target }) => `nothing keeps the clock of ${target.machine} right`,
+    advice: ({ guest }) =>
+      guest?.timeSync.service === 'chrony'
+        ? 'run `sudo systemctl enable --now chrony` in the guest'
+        : 'run `sudo timedatectl set-ntp true` in the guest',
+    isProven: ({ guest }) => guest !== null && hasSettled(guest),
+  },
+];
+
+/** Codes by which a runner's machine is not there for it. */
+export const MACHINE_AWAY: readonly string[] = [
+  'guest-unreachable',
+  'machine-hangs',
+  ...(['stopped', 'suspended', 'missing', 'deleted', 'unavailable', ...PASSING_STATES] satisfies MachineState[]).map(
+    (state) => `machine-${state.replaceAll(' ', '-')}`,
+  ),
+];

@@ -1,0 +1,140 @@
+import { hasSettled, isBrokenTwice, isOfflineTwice, spanOf, type Situation } from '../situation.ts';
+import { MACHINE_AWAY } from './machine.ts';
+import { recoverAdvice, type Rule } from './rule.ts';
+
+// What GitHub's list shows of a runner, and where the guest contradicts it.
+
+/** GitHub has missed it twice, or the guest shows why it would. */
+function isMissedForSure(seen: Situation): boolean {
+  const { guest } = seen;
+  const agrees =
+    guest !== null && hasSettled(guest) && (guest.service.state !== 'active' || guest.listeners === 0 || guest.registration === null);
+  return agrees || isOfflineTwice(seen);
+}
+
+/** A machine that does not run is a matter of its own. */
+function cureOfMissed({ state }: Situation): 'recover' | null {
+  return state === null || state === 'running' ? 'recover' : null;
+}
+
+function missingLabels({ target, registered }: Situation): readonly string[] {
+  const shown = new Set(registered?.labels.map((label) => label.toLowerCase()));
+  return registered === null ? [] : target.labels.filter((label) => !shown.has(label.toLowerCase()));
+}
+
+const SERVICE_DOWN = ['inactive', 'failed', 'missing', 'activating', 'deactivating', 'reloading', 'looping'].map(
+  (state) => `service-${state}`,
+);
+
+export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
+  {
+    code: 'runner-unregistered',
+    severity: 'critical',
+    when: ({ standing }) => (standing === 'unregistered' ? 'GitHub lists no runner of this name' : null),
+    summary: ({ target }) => `${target.runner} is not registered at ${target.scope}`,
+    advice: recoverAdvice,
+    cure: cureOfMissed,
+    isProven: isMissedForSure,
+    explainedBy: ['registration-deleted', 'directory-taken'],
+  },
+  {
+    code: 'runner-offline',
+    severity: 'critical',
+    when: ({ standing, registered, demand }) =>
+      standing === 'offline'
+        ? `runner id ${registered?.id}${(demand ?? []).length > 0 ? `, run ${demand?.[0]?.runId} waits for it` : ''}`
+        : null,
+    summary: ({ target }) => `GitHub shows ${target.runner} offline`,
+    advice: (seen) => `${recoverAdvice(seen)} unless its machine is stopped on purpose`,
+    cure: cureOfMissed,
+    isProven: isMissedForSure,
+    explainedBy: [
+      ...MACHINE_AWAY,
+      ...SERVICE_DOWN,
+      'listener-missing',
+      'configuration-missing',
+      'installation-broken',
+      'work-folder-broken',
+      'session-conflict',
+      'directory-taken',
+      'registration-mismatch',
+      'version-retired',
+      'github-outage',
+      'clock-drift',
+      'stuck-busy',
+      'drained',
+    ],
+  },
+  {
+    code: 'runner-status-unknown',
+    severity: 'warning',
+    when: ({ standing, registered }) => (standing === 'unknown' && registered !== null ? `GitHub's word: ${registered.status}` : null),
+    summary: ({ target }) => `GitHub shows ${target.runner} neither online nor offline`,
+    advice: () => 'see the runner on GitHub; nothing is changed while it is unknown',
+  },
+  {
+    code: 'runner-elsewhere',
+    severity: 'critical',
+    when: ({ standing, state, guest }) => {
+      if (standing !== 'online' || state === null) {
+        return null;
+      }
+      const isAbsent = guest === null ? state !== 'running' : guest.listeners === 0;
+      return isAbsent ? `GitHub: online; ${guest === null ? `its machine is ${state}` : 'no listener in its machine'}` : null;
+    },
+    summary: ({ target }) => `${target.runner} is online, but not in ${target.machine}`,
+    advice: () => 'look for another machine that uses this name, and give one of them another; if there is none, GitHub is late',
+    // GitHub shows a runner that is gone as online for a minute or more.
+    isProven: isBrokenTwice,
+    explainedBy: ['drained'],
+  },
+  {
+    code: 'registration-mismatch',
+    severity: 'critical',
+    when: ({ registered, guest }) => {
+      const inGuest = guest?.registration?.agentId;
+      return registered === null || inGuest === undefined || registered.id === inGuest
+        ? null
+        : `GitHub: id ${registered.id}, machine: id ${inGuest}`;
+    },
+    summary: ({ target }) => `${target.runner} is configured under another registration than GitHub shows`,
+    advice: (seen) => `look for a second machine that uses this name; then ${recoverAdvice(seen)}`,
+    cure: ({ standing }) => (standing === 'offline' ? 'recover' : null),
+    explainedBy: ['directory-taken', 'runner-elsewhere'],
+  },
+  {
+    code: 'labels-differ',
+    severity: 'warning',
+    when: (seen) => (missingLabels(seen).length > 0 ? `GitHub lacks ${missingLabels(seen).join(', ')}` : null),
+    summary: ({ target }) => `${target.runner} is registered under other labels than configured`,
+    advice: (seen) =>
+      `set the labels on GitHub, or change RUNNER_LABELS or the file's \`labels\`; \`runward recover --runner ${seen.target.runner} --force\` registers it anew`,
+  },
+  {
+    code: 'group-differs',
+    severity: 'warning',
+    when: ({ target, registered }) => {
+      const shown = registered?.group ?? null;
+      return target.group === null || shown === null || shown.toLowerCase() === target.group.toLowerCase()
+        ? null
+        : `GitHub: group ${shown}`;
+    },
+    summary: ({ target }) => `${target.runner} is not in group ${target.group}`,
+    advice: () => "move it to its group on GitHub, or change the file's `group`",
+  },
+  {
+    code: 'removal-coming',
+    severity: 'warning',
+    when: ({ standing, earlier, at, policy }) => {
+      if (standing !== 'offline' || earlier.offlineSince === null) {
+        return null;
+      }
+      const leftMs = earlier.offlineSince + policy.removedAfterMs - at;
+      return leftMs <= policy.removalWarningMs
+        ? `offline for ${spanOf(at - earlier.offlineSince)}, ${spanOf(Math.max(0, leftMs))} left`
+        : null;
+    },
+    summary: ({ target, policy }) => `GitHub removes ${target.runner} after ${spanOf(policy.removedAfterMs)} offline`,
+    advice: ({ target }) => `bring it online for a moment: \`runward recover --runner ${target.runner}\``,
+  },
+];

@@ -1,0 +1,316 @@
+import type { HostObservation, PassMemory, PassObservation, RunnerMemory, ScopeObservation, WaitingJobs } from './pass.ts';
+import type { HealthPolicy } from './policy.ts';
+import { unknown, valueOrNull, type Reading } from './reading.ts';
+import type { LogSignCode } from './log-signs.ts';
+import type { GuestObservation, MachineObservation, MachineState, RegisteredRunner, RunnerTarget } from './runner.ts';
+
+// One runner as a pass sees it from all sides, and the questions that rules ask.
+
+/** What GitHub's list says of a runner; `unknown` where it could not be read or says another word. */
+export type Standing = 'online' | 'offline' | 'unregistered' | 'unknown';
+
+export interface Situation {
+  /** `scope/name`. */
+  readonly name: string;
+  readonly target: RunnerTarget;
+  readonly policy: HealthPolicy;
+  /** Temporal's clock at the begin of the pass, epoch milliseconds. */
+  readonly at: number;
+  readonly github: Reading<ScopeObservation>;
+  /** `null` where it is not registered, or GitHub could not be read. */
+  readonly registered: RegisteredRunner | null;
+  readonly standing: Standing;
+  readonly host: Reading<HostObservation>;
+  readonly machine: Reading<MachineObservation>;
+  readonly state: MachineState | null;
+  readonly guest: GuestObservation | null;
+  /** Waiting jobs that it serves; `null` where the queue could not be read. */
+  readonly demand: readonly WaitingJobs[] | null;
+  /** Neighbours on its machine, of the same scope, that GitHub calls busy. */
+  readonly busyNeighbours: readonly string[];
+  /** What earlier passes have left. */
+  readonly earlier: RunnerMemory;
+  /** Its host woke so lately that nothing bad is believed. */
+  readonly isJustWoke: boolean;
+}
+
+const MINUTE = 60_000;
+/** Three passes that were missed: what was seen before them says nothing about what has held since. */
+const STALE_MEMORY_MS = 15 * MINUTE;
+/** A guest that booted a moment ago is still starting its services. */
+const SETTLED_AFTER_MS = 2 * MINUTE;
+/** Listeners that end one after the other; a self-update is one. */
+const LOOPING_RELAUNCHES = 3;
+/** A runner gives up connecting where its clock is farther from GitHub's. */
+const RUNNER_TOLERATES_MS = 5 * MINUTE;
+
+const NOTHING_REMEMBERED: RunnerMemory = {
+  ranAt: null,
+  offlineSince: null,
+  brokenSince: null,
+  unansweredSince: null,
+  idleDespiteDemandSince: null,
+  busyAloneSince: null,
+  drainedSince: null,
+};
+
+export function nameOf({ scope, runner }: { readonly scope: string; readonly runner: string }): string {
+  return `${scope}/${runner}`;
+}
+
+/** All runners of a pass, in its order. */
+export function situationsOf(seen: PassObservation, previous: PassMemory | null, policy: HealthPolicy): readonly Situation[] {
+  const github = valueOrNull(seen.github);
+  const byName = new Map(github?.runners.map((runner) => [runner.name.toLowerCase(), runner]));
+  const queue = github === null ? null : valueOrNull(github.queue);
+  return seen.runners.map(({ target, machine }) => {
+    const registered = byName.get(target.runner.toLowerCase()) ?? null;
+    const host = seen.hosts[target.host] ?? unknown(`host ${target.host} was not looked at`);
+    const looked = valueOrNull(machine);
+    return {
+      name: nameOf(target),
+      target,
+      policy,
+      at: seen.at,
+      github: seen.github,
+      registered,
+      standing: github === null ? 'unknown' : standingOf(registered),
+      host,
+      machine,
+      state: looked?.state ?? null,
+      guest: looked?.state === 'running' ? valueOrNull(looked.guest) : null,
+      demand:
+        queue === null ? (isQueueless(github) ? [] : null) : queue.waiting.filter(({ labels }) => serves({ target, registered }, labels)),
+      busyNeighbours: target.neighbours
+        .filter(({ scope, runner }) => scope === target.scope && byName.get(runner.toLowerCase())?.busy === true)
+        .map(({ runner }) => runner),
+      earlier: earlierOf(seen.at, previous, nameOf(target)),
+      isJustWoke: host.known && host.value.wokeAt !== null && host.value.observedAt - host.value.wokeAt < policy.justWokeMs,
+    };
+  });
+}
+
+function standingOf(registered: RegisteredRunner | null): Standing {
+  if (registered === null) {
+    return 'unregistered';
+  }
+  return registered.status === 'online' || registered.status === 'offline' ? registered.status : 'unknown';
+}
+
+/** Whether GitHub was read and has no list of runs. */
+function isQueueless(github: ScopeObservation | null): boolean {
+  return github !== null && github.queue.known && github.queue.value === null;
+}
+
+function earlierOf(at: number, previous: PassMemory | null, name: string): RunnerMemory {
+  if (previous === null) {
+    return NOTHING_REMEMBERED;
+  }
+  const remembered = previous.runners[name] ?? { ...NOTHING_REMEMBERED, ranAt: previous.at };
+  return at - previous.at <= STALE_MEMORY_MS
+    ? remembered
+    : { ...remembered, brokenSince: null, unansweredSince: null, idleDespiteDemandSince: null, busyAloneSince: null };
+}
+
+/** What `config.sh` adds to the labels of a guest that is not registered yet: always Linux, of an architecture that is not known. */
+const ADDED_LABELS = ['self-hosted', 'linux', 'x64', 'arm64', 'arm'];
+
+/** Whether the runner has all these labels: by GitHub's list, or once it is registered as configured. */
+export function serves(
+  { target, registered }: { readonly target: RunnerTarget; readonly registered: RegisteredRunner | null },
+  labels: readonly string[],
+): boolean {
+  const own = new Set((registered?.labels ?? [...target.labels, ...ADDED_LABELS]).map((label) => label.toLowerCase()));
+  return labels.every((label) => own.has(label.toLowerCase()));
+}
+
+/** Whether GitHub has been seen to miss it by an earlier pass as well. */
+export function isOfflineTwice({ standing, earlier, at }: Situation): boolean {
+  return (standing === 'offline' || standing === 'unregistered') && earlier.offlineSince !== null && earlier.offlineSince < at;
+}
+
+export function isBrokenTwice({ earlier, at }: Situation): boolean {
+  return earlier.brokenSince !== null && earlier.brokenSince < at;
+}
+
+export function isUnansweredTwice({ earlier, at }: Situation): boolean {
+  return earlier.unansweredSince !== null && earlier.unansweredSince < at;
+}
+
+/** What the guest shows is wrong, and GitHub agrees that it does not work, or an earlier pass saw something wrong as well. */
+export function isBrokenForSure(situation: Situation): boolean {
+  const { standing, guest } = situation;
+  const agrees = standing === 'offline' || standing === 'unregistered';
+  return (agrees && (guest === null || hasSettled(guest))) || isBrokenTwice(situation);
+}
+
+export function hasSettled({ uptimeMs }: GuestObservation): boolean {
+  return uptimeMs >= SETTLED_AFTER_MS;
+}
+
+/** The service does not run as it should, by the guest alone. */
+export function isBroken(guest: GuestObservation): boolean {
+  return (
+    guest.service.state !== 'active' ||
+    guest.listeners !== 1 ||
+    guest.registration === null ||
+    guest.missingProgram !== null ||
+    isLooping(guest) ||
+    hasSign(guest, 'session-conflict')
+  );
+}
+
+export function isLooping({ service, log }: GuestObservation): boolean {
+  return service.state === 'active' && log.relaunches >= LOOPING_RELAUNCHES;
+}
+
+export function isDrained({ guest, earlier }: Situation): boolean {
+  return guest === null ? earlier.drainedSince !== null : guest.drain !== null;
+}
+
+export function hasSign(guest: GuestObservation | null, code: LogSignCode): boolean {
+  return guest?.log.signs.some((sign) => sign.code === code) ?? false;
+}
+
+/** The guest's clock minus the right time: the host's, or GitHub's where the host's own is wrong. `null` where it can't be told. */
+export function driftOf({ guest, host, policy }: Situation): number | null {
+  if (guest === null) {
+    return null;
+  }
+  const hostOffset = valueOrNull(host) === null ? null : hostOffsetOf(host, policy);
+  return guest.clockOffsetMs + (hostOffset ?? 0);
+}
+
+/** Host's clock minus GitHub's where it is wrong, else `null`. */
+export function hostOffsetOf(host: Reading<HostObservation>, { hostDriftMs }: HealthPolicy): number | null {
+  const offset = host.known ? valueOrNull(host.value.githubOffsetMs) : null;
+  return offset !== null && Math.abs(offset) >= hostDriftMs ? offset : null;
+}
+
+export function hasDrifted(situation: Situation): boolean {
+  const drift = driftOf(situation);
+  return drift !== null && Math.abs(drift) >= situation.policy.driftThresholdMs;
+}
+
+/** Why the host's clock stands in the way of a cure, which measures the guest's by it; `null` where it does not. */
+export function clockObstacle(situation: Situation): string | null {
+  const { guest, host, policy, target } = situation;
+  if (guest === null || hostOffsetOf(host, policy) === null) {
+    return null;
+  }
+  const differs = Math.abs(guest.clockOffsetMs) >= policy.driftThresholdMs;
+  const isTooFar = Math.abs(driftOf(situation) ?? 0) >= RUNNER_TOLERATES_MS;
+  return differs || isTooFar ? `the clock of host ${target.host} is wrong: set it first` : null;
+}
+
+/** A self-update that has begun and not ended; one that has been broken for longer than a job may be lost has failed. */
+function isUpdating({ guest, earlier, at, policy }: Situation): boolean {
+  return hasSign(guest, 'updating') && (earlier.brokenSince === null || at - earlier.brokenSince < policy.stuckBusyAfterMs);
+}
+
+/**
+ * Why a job may be running, or an act in the guest, or `null`. A machine that does not run can't run a job.
+ * @param isStuck GitHub's `busy` has been proved wrong
+ */
+export function workReason(situation: Situation, isStuck: boolean): string | null {
+  const { state, guest, registered } = situation;
+  if (state !== null && state !== 'running') {
+    return null;
+  }
+  const reasons = [
+    ...(guest !== null && guest.workers > 0 ? ['a Runner.Worker runs in the guest'] : []),
+    ...(registered?.busy === true && !isStuck ? ['GitHub calls it busy'] : []),
+    ...(isUpdating(situation) ? ['the runner updates itself'] : []),
+    ...(guest !== null && guest.runningAct !== null ? [`act ${guest.runningAct} runs in the guest`] : []),
+  ];
+  return reasons.length === 0 ? null : reasons.join('; ');
+}
+
+/** Why a job may be running on a neighbour of its machine, or `null`. */
+export function neighbourWorkReason({ guest, busyNeighbours }: Situation): string | null {
+  if (guest !== null && guest.workersOnMachine > guest.workers) {
+    return 'a Runner.Worker of a neighbour runs in the guest';
+  }
+  return busyNeighbours.length === 0 ? null : `GitHub calls its neighbour ${busyNeighbours.join(', ')} busy`;
+}
+
+/** For how long GitHub has called it busy without a worker in its guest, pass by pass; `null` where that is not so now. Milliseconds. */
+export function busyAloneMs(situation: Situation): number | null {
+  const since = situation.earlier.busyAloneSince;
+  return isBusyAlone(situation) === true && since !== null ? situation.at - since : null;
+}
+
+/** `null` where a side could not be read. */
+export function isBusyAlone({ github, registered, state, guest }: Situation): boolean | null {
+  if (!github.known || state === null || (state === 'running' && guest === null)) {
+    return null;
+  }
+  return registered?.busy === true && (guest?.workers ?? 0) === 0 && (guest?.runningAct ?? null) === null;
+}
+
+/** Online and idle on both sides while a job waits that it serves; `null` where a side could not be read. */
+export function isIdleDespiteDemand({ github, registered, standing, demand, machine, guest }: Situation): boolean | null {
+  if (!github.known || demand === null || !machine.known || (machine.value.state === 'running' && guest === null)) {
+    return null;
+  }
+  return (
+    standing === 'online' &&
+    registered?.busy === false &&
+    guest !== null &&
+    guest.service.state === 'active' &&
+    guest.listeners === 1 &&
+    guest.workers === 0 &&
+    guest.drain === null &&
+    demand.length > 0
+  );
+}
+
+/** GitHub's clock minus when the job began to wait, milliseconds. */
+export function waitedMs({ oldestAt }: WaitingJobs, github: ScopeObservation): number {
+  return github.observedAt - oldestAt;
+}
+
+/** Why its machine is to be started by a check, or `null`. What a person said by a drain holds. */
+export function startReason(situation: Situation): string | null {
+  const { policy, demand, host, earlier, at } = situation;
+  if (policy.autostart === 'never' || isDrained(situation)) {
+    return null;
+  }
+  if (policy.autostart === 'always') {
+    return 'it shall always run';
+  }
+  const [job] = demand ?? [];
+  if (job !== undefined) {
+    return `run ${job.runId} waits for it`;
+  }
+  // By the host's own clock alone, so that no two clocks are compared.
+  const bootedAgoMs = host.known ? host.value.observedAt - host.value.bootedAt : null;
+  const hasBootedSince = bootedAgoMs !== null && earlier.ranAt !== null && bootedAgoMs < at - earlier.ranAt;
+  return hasBootedSince ? 'its host has booted since it ran' : null;
+}
+
+/** The newest that the listener said, for the evidence; empty where it said nothing. */
+export function lastWords({ log }: GuestObservation): string {
+  const line = log.signs[0]?.line;
+  return `${log.exitCode === null ? '' : `, exit code ${log.exitCode}`}${line === undefined ? '' : `: ${shortened(line, 120)}`}`;
+}
+
+/** Evidence travels in histories. */
+export function shortened(text: string, length = 200): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}
+
+/** `3 d`, `5 h`, `12 min`. */
+export function spanOf(ms: number): string {
+  const minutes = Math.round(ms / MINUTE);
+  if (minutes < 120) {
+    return `${minutes} min`;
+  }
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} d`;
+}
+
+/** `2026-11-24 21:58` in UTC. */
+export function momentOf(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}

@@ -35,6 +35,8 @@ export interface Call<T> extends Omit<Asked, 'what'> {
   readonly parameters?: Readonly<Record<string, string | number>>;
   readonly answer: z.ZodType<T>;
   readonly signal: AbortSignal;
+  /** A missing permission is borne, and no reason to ask for a new token: with it GitHub's ETags would be void each time. */
+  readonly isOptional?: boolean;
 }
 
 export interface Answer<T> extends Dated<T> {
@@ -67,24 +69,21 @@ export function createClient(options: ClientOptions): Client {
   const octokit = new Octokit({ baseUrl, userAgent, log: SILENT });
   const store = createAnswerStore();
   let renew = false;
-  let renewedToken: string | null = null;
 
   return {
-    async request({ route, parameters = {}, answer, signal, ...call }) {
+    async request({ route, parameters = {}, answer, signal, isOptional = false, ...call }) {
       signal.throwIfAborted();
       const { method, url, headers } = octokit.request.endpoint(route, parameters);
       const asked: Asked = { ...call, what: `${method} ${url.replace(baseUrl, '').replace(/\?.*/, '')}` };
       const token = await tokenSource({ renew });
+      renew = false;
       if (!isUsableToken(token)) {
-        renew = false;
         throw new GitHubError(
           'rejected',
           `${asked.what} was not sent: the GitHub token is empty or holds blanks or line breaks; give a clean one`,
         );
       }
       const fingerprint = fingerprintOf(token);
-      if (renew) renewedToken = fingerprint;
-      renew = false;
       const account = `${baseUrl} ${options.account ?? fingerprint}`;
       const closedUntil = gate.closedUntil(account);
       if (closedUntil !== null) throw stillLimited(asked, closedUntil);
@@ -124,8 +123,7 @@ export function createClient(options: ClientOptions): Client {
         const refused = sortRefusal(asked, error.response, Date.now(), gate.unnamedWaitMs(account));
         if (refused.retryAt !== null) gate.close(account, refused.retryAt);
         else if (refused.kind === 'rejected') gate.answered(account);
-        // A new token may have a permission that was given meanwhile; one that was fetched for that reason will not gain by another.
-        renew = refused.status === 401 || (refused.kind === 'rejected' && refused.status === 403 && fingerprint !== renewedToken);
+        renew = refused.kind === 'rejected' && (refused.status === 401 || (refused.status === 403 && !isOptional));
         throw refused;
       }
       signal.throwIfAborted();

@@ -23,13 +23,14 @@ const JOBS_WITHIN_MS = 30_000;
 /** GitHub may fail at a run for good; at more of them it has a bad day. */
 const RUNS_THAT_MAY_FAIL = 2;
 
+/** Rejects where the list of runners cannot be read, or a limit is met; every other part may be unknown. */
 export async function observeScope(client: Client, scope: string, wanted: ScopeLook, signal: AbortSignal): Promise<ScopeObservation> {
-  const { counting, requests } = countingOf(client);
-  const asking = { client: counting, scope, signal };
-  const { listed, configured, observedAt, tokenExpiresAt } = await readRunners(asking, wanted.runners);
-  const queue = isRepository(scope) ? await part(() => readQueue(asking, listed, wanted.runsRead)) : known(null);
-  const versions = await part(() => readVersions(asking, configured));
-  const groups = wanted.readsGroups && !isRepository(scope) ? valueOrNull(await part(() => readGroups(asking))) : null;
+  const requests = { sent: 0, unchanged: 0 };
+  const asking = (isOptional: boolean): Asking => ({ client: countedBy(requests, client, isOptional), scope, signal });
+  const { listed, configured, observedAt, tokenExpiresAt } = await readRunners(asking(false), wanted.runners);
+  const queue = isRepository(scope) ? await part(() => readQueue(asking(true), listed, wanted.runsRead)) : known(null);
+  const versions = await part(() => readVersions(asking(true), configured));
+  const groups = wanted.readsGroups && !isRepository(scope) ? valueOrNull(await part(() => readGroups(asking(true)))) : null;
   const runners = configured.map(({ runner, groupId }) => ({ ...runner, group: groups?.get(groupId) ?? null }));
   return { observedAt, runners, queue, versions, tokenExpiresAt, requests };
 }
@@ -44,29 +45,22 @@ async function part<T>(read: () => Promise<T>): Promise<Reading<T>> {
   }
 }
 
-function countingOf(client: Client): { readonly counting: Client; readonly requests: ScopeObservation['requests'] } {
-  const requests = { sent: 0, unchanged: 0 };
-  const counting: Client = {
+function countedBy(requests: { sent: number; unchanged: number }, client: Client, isOptional: boolean): Client {
+  return {
     async request(call) {
       requests.sent += 1;
-      const answer = await client.request(call);
+      const answer = await client.request({ ...call, isOptional });
       if (answer.isUnchanged) requests.unchanged += 1;
       return answer;
     },
   };
-  return { counting, requests };
 }
 
-interface RunnersRead {
-  /** All of the scope. */
-  readonly listed: readonly ListedRunner[];
-  readonly configured: readonly ListedRunner[];
-  /** Epoch milliseconds by GitHub's clock. */
-  readonly observedAt: number;
-  readonly tokenExpiresAt: number | null;
-}
-
-async function readRunners(asking: Asking, names: readonly string[]): Promise<RunnersRead> {
+/** All of the scope, and those of them that are configured. */
+async function readRunners(
+  asking: Asking,
+  names: readonly string[],
+): Promise<Omit<RunnersListed, 'listed' | 'total'> & Record<'listed' | 'configured', readonly ListedRunner[]>> {
   const { listed, total, observedAt, tokenExpiresAt } = await listRunners(asking);
   if (listed.size < total) {
     // A runner that is deleted while the pages are read moves another one to a page that was read before.
@@ -84,16 +78,18 @@ function nameOf({ runner }: ListedRunner): string {
   return runner.name.toLowerCase();
 }
 
-/** All of the scope, or those of one name and, as GitHub likes to take it, of others. */
-async function listRunners(
-  { client, scope, signal }: Asking,
-  name?: string,
-): Promise<{
+interface RunnersListed {
+  /** By id. */
   readonly listed: Map<number, ListedRunner>;
+  /** What GitHub says that there are. */
   readonly total: number;
+  /** Epoch milliseconds by GitHub's clock. */
   readonly observedAt: number;
   readonly tokenExpiresAt: number | null;
-}> {
+}
+
+/** All of the scope, or what GitHub finds by a name. */
+async function listRunners({ client, scope, signal }: Asking, name?: string): Promise<RunnersListed> {
   const parameters = { per_page: PER_PAGE, ...(name === undefined ? {} : { name }) };
   const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), parameters);
   const listed = new Map<number, ListedRunner>();

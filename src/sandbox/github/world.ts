@@ -545,7 +545,7 @@ function sameName(one: string, other: string): boolean {
 }
 
 /** With the labels that GitHub gives by itself. */
-export function allLabels({ os, architecture, labels }: Runner): readonly string[] {
+function allLabels({ os, architecture, labels }: Runner): readonly string[] {
   return [...readOnlyLabels({ os, architecture }), ...labels];
 }
 

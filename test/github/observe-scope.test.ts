@@ -1,0 +1,353 @@
+// A look at a scope against the make-believe GitHub.
+
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { QueueObservation, ScopeObservation } from '../../src/domain/pass.ts';
+import type { Reading } from '../../src/domain/reading.ts';
+import { Secret } from '../../src/domain/secret.ts';
+import type { ClientOptions } from '../../src/github/client.ts';
+import { createGitHub } from '../../src/github/github.ts';
+import type { GitHubPort, ScopeLook } from '../../src/github/port.ts';
+import { startGitHub, type SandboxGitHub, type TokenOptions } from '../../src/sandbox/github/server.ts';
+import { failureOf } from './failure-of.ts';
+
+const ONLINE = { status: 'online', busy: false };
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+let server: SandboxGitHub;
+let github: GitHubPort;
+
+beforeEach(async () => {
+  server = await startGitHub({ repositories: ['octo/app'], organizations: ['octo'] });
+  github = portOf(server.token);
+});
+afterEach(() => server.close());
+
+describe('runners', () => {
+  test('number 36 of a repository is found among its neighbours, and only configured ones are told', async () => {
+    for (let number = 1; number <= 40; number += 1) server.addRunner('octo/app', { name: `Runner-${number}`, shown: ONLINE });
+    const { runners } = await look({ runners: ['runner-36', 'RUNNER-2', 'runner-41'] });
+    expect(runners).toMatchObject([
+      { name: 'Runner-2', status: 'online', busy: false, version: '2.336.0', group: null },
+      { name: 'Runner-36', labels: ['self-hosted', 'Linux', 'X64'] },
+    ]);
+  });
+
+  test('number 136 of an organisation is on the second page', async () => {
+    for (let number = 1; number <= 140; number += 1) server.addRunner('octo', { name: `runner-${number}` });
+    const { runners } = await look({ runners: ['runner-136'] }, 'octo');
+    expect(runners.map(({ name }) => name)).toEqual(['runner-136']);
+    expect(asked(/\/actions\/runners\?/)).toHaveLength(2);
+  });
+
+  test('that move to a page that was read before, as others are deleted, are asked for by name', async () => {
+    for (let number = 1; number <= 101; number += 1) server.addRunner('octo/app', { name: `runner-${number}` });
+    const shifting = portOf(server.token, { fetch: justBefore('page=2', () => server.removeRunner('octo/app', 'runner-1')) });
+    const { runners } = await look({ runners: ['runner-101', 'runner-102'] }, 'octo/app', shifting);
+    expect(runners.map(({ name }) => name)).toEqual(['runner-101']);
+  });
+
+  test('of an organisation have their groups, where somebody asks', async () => {
+    server.addRunner('octo', { name: 'plain' });
+    server.addRunner('octo', { name: 'special', group: 'builders' });
+    const wanted = { runners: ['plain', 'special'] };
+    expect((await look({ ...wanted, readsGroups: true }, 'octo')).runners.map(({ group }) => group)).toEqual(['Default', 'builders']);
+    expect(asked(/runner-groups/)).toHaveLength(1);
+    expect((await look(wanted, 'octo')).runners.map(({ group }) => group)).toEqual([null, null]);
+    expect(asked(/runner-groups/)).toHaveLength(1);
+  });
+
+  test.each([
+    ['GitHub fails', { status: 502 }, 'unavailable', 'GitHub failed at GET /repos/octo/app/actions/runners (502)'],
+    ['the token lacks the permission', { status: 403 }, 'rejected', 'give it "Administration: read" for octo/app'],
+  ] as const)('that cannot be listed since %s end the look', async (_, { status }, kind, message) => {
+    server.misbehave({ match: { path: /\/actions\/runners$/ }, status });
+    const failure = await failureOf(look());
+    expect(failure.kind).toBe(kind);
+    expect(failure.message).toContain(message);
+    expect(server.requests).toHaveLength(1);
+  });
+});
+
+describe('jobs that wait', () => {
+  beforeEach(() => {
+    server.addRunner('octo/app', { name: 'builder', labels: ['bpf'], shown: ONLINE });
+  });
+
+  test('are counted by their labels, oldest first, and those of hosted runners are not', async () => {
+    server.queueRun('octo/app', { jobs: [{ labels: ['ubuntu-latest'] }], agoMs: 9 * MINUTE_MS });
+    const oldest = server.queueRun('octo/app', { jobs: [{ labels: ['self-hosted', 'BPF'] }], agoMs: 7 * MINUTE_MS });
+    server.queueRun('octo/app', { jobs: [{ labels: ['x64', 'bpf'] }], agoMs: 8 * MINUTE_MS });
+    server.queueRun('octo/app', { jobs: [{ labels: ['bpf', 'self-hosted'] }, { labels: ['bpf', 'self-hosted'] }] });
+    const { observedAt, queue } = await look();
+    const { queued, inProgress, waiting, runsNotRead } = valueOf(queue);
+    expect({ queued, inProgress, runsNotRead }).toEqual({ queued: 4, inProgress: 0, runsNotRead: 0 });
+    expect(waiting).toMatchObject([
+      { labels: ['x64', 'bpf'], count: 1, isServable: true },
+      { labels: ['self-hosted', 'BPF'], count: 3, isServable: true, runId: oldest },
+    ]);
+    expect(waiting.map(({ oldestAt }) => Math.round((observedAt - oldestAt) / MINUTE_MS))).toEqual([8, 7]);
+  });
+
+  test('inside a run that has started are seen, and its other jobs are not', async () => {
+    const run = server.queueRun('octo/app', {
+      jobs: [
+        { state: 'completed', labels: ['ubuntu-latest'] },
+        { state: 'in_progress', labels: ['self-hosted'] },
+        { labels: ['self-hosted', 'bpf'] },
+      ],
+    });
+    server.showRun(run, { status: 'in_progress' });
+    const { queued, inProgress, waiting } = valueOf((await look()).queue);
+    expect({ queued, inProgress }).toEqual({ queued: 0, inProgress: 1 });
+    expect(waiting).toMatchObject([{ labels: ['self-hosted', 'bpf'], count: 1, runId: run }]);
+  });
+
+  test('for labels that no runner has, such as a typo, are told as unservable; offline runners may come', async () => {
+    server.addRunner('octo/app', { name: 'sleeper', labels: ['gpu'] });
+    for (const label of ['bfp', 'gpu']) server.queueRun('octo/app', { jobs: [{ labels: ['self-hosted', label] }] });
+    server.queueRun('octo/app', { jobs: [{ labels: [] }, { labels: ['ubuntu-lates'] }] });
+    const { waiting } = valueOf((await look()).queue);
+    expect(waiting.map(({ labels, isServable }) => [labels[1], isServable])).toEqual([
+      ['bfp', false],
+      ['gpu', true],
+    ]);
+  });
+
+  test('are told in twenty groups at most', async () => {
+    server.queueRun('octo/app', { jobs: Array.from({ length: 150 }, (_, number) => ({ labels: ['self-hosted', `l${number % 25}`] })) });
+    const { waiting } = valueOf((await look()).queue);
+    expect(waiting).toHaveLength(20);
+    expect(waiting.every(({ count }) => count === 6)).toBe(true);
+    expect(asked(/\/jobs\?/)).toHaveLength(2);
+  });
+
+  test('are not in runs that a list calls queued though they have ended, are gone or are in the other list too', async () => {
+    const ended = server.queueRun('octo/app', { jobs: [{ state: 'completed' }] });
+    server.showRun(ended, { status: 'queued' });
+    const gone = server.queueRun('octo/app', { jobs: [{}] });
+    server.misbehave({ match: { path: `/runs/${gone}/jobs` }, status: 404 });
+    const starting = server.queueRun('octo/app', { jobs: [{}] });
+    const start = (): void => server.showRun(starting, { status: 'in_progress' });
+    const moving = portOf(server.token, { fetch: justBefore('status=in_progress', start) });
+    const { queued, inProgress, waiting, runsNotRead } = valueOf((await look({}, 'octo/app', moving)).queue);
+    expect({ queued, inProgress, runsNotRead }).toEqual({ queued: 0, inProgress: 1, runsNotRead: 0 });
+    expect(waiting).toMatchObject([{ count: 1, runId: starting }]);
+  });
+
+  test('are read in the oldest runs of both lists', async () => {
+    const runs = Array.from({ length: 250 }, (_, number) => server.queueRun('octo/app', { jobs: [{}], agoMs: (999 - number) * MINUTE_MS }));
+    for (const run of runs.slice(0, 20)) server.showRun(run, { status: 'in_progress' });
+    const { queued, inProgress, waiting, runsNotRead } = valueOf((await look({ runsRead: 10 })).queue);
+    expect({ queued, inProgress, runsNotRead }).toEqual({ queued: 230, inProgress: 20, runsNotRead: 240 });
+    expect(waiting).toMatchObject([{ count: 10, runId: runs[0] }]);
+    const read = asked(/\/jobs\?/).map(({ path }) => Number(/runs\/(\d+)/.exec(path)?.[1]));
+    expect(new Set(read)).toEqual(new Set([...runs.slice(0, 5), ...runs.slice(20, 25)]));
+  });
+
+  test('beyond the thousand that GitHub lists are counted all the same', async () => {
+    server.setRuns('octo/app', { queued: 1200 });
+    expect(valueOf((await look({ runsRead: 3 })).queue)).toMatchObject({ queued: 1200, runsNotRead: 1197 });
+    expect(asked(/\/runs\?/).map(({ path }) => /page=(\d+)$/.exec(path)?.[1])).toEqual([undefined, '10', undefined]);
+  });
+
+  test('are not known where the list of runs fails, and the rest of the look is', async () => {
+    server.misbehave({ match: { path: '/actions/runs' }, status: 502 });
+    const { runners, queue, versions } = await look();
+    expect(queue).toEqual({ known: false, why: 'GitHub failed at GET /repos/octo/app/actions/runs (502)' });
+    expect(runners).toHaveLength(1);
+    expect(versions.known).toBe(true);
+  });
+
+  test('are not known without the permission, and its name is told', async () => {
+    const { queue } = await look({}, 'octo/app', portOf(server.addToken({ permissions: { administration: 'read' } })));
+    expect(queue).toEqual({
+      known: false,
+      why: 'GitHub refused GET /repos/octo/app/actions/runs (403): the token lacks permission actions=read; give it "Actions: read" for octo/app',
+    });
+  });
+
+  test('are read on where GitHub fails at a run or two, and not on a bad day', async () => {
+    const runs = Array.from({ length: 4 }, () => server.queueRun('octo/app', { jobs: [{}] }));
+    const fail = (run?: number) => server.misbehave({ match: { path: `/runs/${run}/jobs` }, status: 500 });
+    fail(runs[0]);
+    fail(runs[1]);
+    expect(valueOf((await look()).queue)).toMatchObject({ queued: 4, waiting: [{ count: 2 }], runsNotRead: 2 });
+    fail(runs[2]);
+    expect((await look()).queue).toMatchObject({ known: false, why: expect.stringContaining('(500') });
+  });
+
+  test('are read no longer than half a minute, where GitHub is slow', async () => {
+    for (let number = 1; number <= 5; number += 1) server.queueRun('octo/app', { jobs: [{}] });
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const slow = portOf(server.token, { fetch: justBefore('/jobs', () => vi.advanceTimersByTime(12_000)) });
+    const { queue } = await look({}, 'octo/app', slow);
+    vi.useRealTimers();
+    expect(valueOf(queue)).toMatchObject({ waiting: [{ count: 3 }], runsNotRead: 2 });
+  });
+
+  test('are none of an organisation', async () => {
+    expect((await look({}, 'octo')).queue).toEqual({ known: true, value: null });
+    expect(asked(/\/runs/)).toHaveLength(0);
+  });
+});
+
+describe('versions', () => {
+  test('are the newest, and when those that run here are given up', async () => {
+    server.addRunner('octo/app', { name: 'builder', shown: ONLINE });
+    server.addRunner('octo/app', { name: 'other', shown: ONLINE, version: '2.330.0' });
+    server.addRunner('octo/app', { name: 'stranger', shown: ONLINE, version: '2.329.0' });
+    server.retireRunnerVersion('2.336.0', { runsUntil: Date.parse('2026-12-24T00:00:00Z') });
+    server.retireRunnerVersion('2.330.0', { runsUntil: 0, registersUntil: 1000 });
+    const { versions } = await look({ runners: ['builder', 'other'] });
+    expect(versions).toEqual({
+      known: true,
+      value: {
+        latest: '2.337.0',
+        retirements: [
+          { version: '2.336.0', runsUntil: Date.parse('2026-12-24T00:00:00Z'), registersUntil: null },
+          { version: '2.330.0', runsUntil: 0, registersUntil: 1000 },
+        ],
+      },
+    });
+  });
+
+  test.each([403, 404])('have no date where GitHub answers %i', async (status) => {
+    server.addRunner('octo/app', { name: 'builder', shown: ONLINE });
+    server.misbehave({ match: { path: '/deprecations/' }, status });
+    expect((await look()).versions).toEqual({ known: true, value: { latest: '2.337.0', retirements: [] } });
+  });
+
+  test.each(['/downloads', '/deprecations/'])('are not known where GitHub fails at %s', async (path) => {
+    server.addRunner('octo/app', { name: 'builder', shown: ONLINE });
+    server.misbehave({ match: { path }, status: 502 });
+    const { versions, queue } = await look();
+    expect(versions).toMatchObject({ known: false, why: expect.stringContaining(`${path}`) });
+    expect(queue.known).toBe(true);
+  });
+});
+
+describe('requests', () => {
+  test('of an idle pass are five, and from the second pass on none costs anything', async () => {
+    server.addRunner('octo/app', { name: 'builder', shown: ONLINE });
+    const first = await look();
+    expect(first.requests).toEqual({ sent: 5, unchanged: 0 });
+    const second = await look();
+    expect(second).toEqual({ ...first, observedAt: second.observedAt, requests: { sent: 5, unchanged: 5 } });
+    expect(server.requests.slice(5).map(({ status }) => status)).toEqual([304, 304, 304, 304, 304]);
+  });
+
+  test('of all pages and jobs are conditional, and what changed is read anew', async () => {
+    for (let number = 1; number <= 101; number += 1) server.addRunner('octo/app', { name: `runner-${number}`, shown: ONLINE });
+    for (let number = 1; number <= 30; number += 1) server.queueRun('octo/app', { jobs: [{}] });
+    const wanted = { runners: ['runner-101'] };
+    expect((await look(wanted)).requests).toEqual({ sent: 36, unchanged: 0 });
+    expect((await look(wanted)).requests).toEqual({ sent: 36, unchanged: 36 });
+    server.showRunner('octo/app', 'runner-101', { status: 'offline' });
+    const third = await look(wanted);
+    expect(third.runners).toMatchObject([{ status: 'offline' }]);
+    expect(third.requests).toEqual({ sent: 36, unchanged: 35 });
+  });
+
+  test('carry a time of GitHub that goes on, also when nothing has changed', async () => {
+    const before = (await look()).observedAt;
+    server.clockOffsetMs = 5 * MINUTE_MS;
+    const after = await look();
+    expect(after.requests.unchanged).toBe(after.requests.sent);
+    expect(after.observedAt - before).toBeGreaterThan(4.9 * MINUTE_MS);
+  });
+
+  test("begin anew with an App's next token, and are free again from the one after", async () => {
+    server.addRunner('octo/app', { name: 'builder', shown: ONLINE });
+    let token = server.addToken();
+    const port = createGitHub({ baseUrl: server.url, token: () => new Secret(token), account: 'app 1' });
+    await look({}, 'octo/app', port);
+    token = server.addToken();
+    const counts = [await look({}, 'octo/app', port), await look({}, 'octo/app', port)].map(({ requests }) => requests.unchanged);
+    expect(counts).toEqual([0, 5]);
+  });
+
+  test('that lack a permission do not make an App log in again and again', async () => {
+    const renewals: boolean[] = [];
+    const weak: TokenOptions = { permissions: { administration: 'read' } };
+    let token = server.addToken(weak);
+    const port = createGitHub({
+      baseUrl: server.url,
+      token({ renew }) {
+        renewals.push(renew);
+        if (renew) token = server.addToken(weak);
+        return new Secret(token);
+      },
+    });
+    for (let pass = 1; pass <= 4; pass += 1) await look({}, 'octo/app', port);
+    expect(renewals).not.toContain(true);
+  });
+
+  test('meet a limit together: the look ends, and says until when', async () => {
+    server.misbehave({ match: { path: '/actions/runs' }, fault: { kind: 'secondary-limit', lastsMs: 90_000, namesEnd: true } });
+    const failure = await failureOf(look());
+    expect(failure.kind).toBe('limited');
+    expect((failure.retryAt ?? 0) - Date.now()).toBeGreaterThan(80_000);
+    expect(asked(/downloads/)).toHaveLength(0);
+  });
+
+  test('that are answered late are waited for, and one without an answer is a part that is not known', async () => {
+    server.misbehave({ match: { path: '/downloads' }, delayMs: 100, times: 1 });
+    server.misbehave({ match: { path: '/actions/runs' }, delayMs: 5000 });
+    const { queue, versions } = await look({}, 'octo/app', portOf(server.token, { timeoutMs: 400 }));
+    expect(queue).toEqual({ known: false, why: 'GitHub could not be asked for GET /repos/octo/app/actions/runs: no answer within 0.4 s' });
+    expect(versions.known).toBe(true);
+  });
+
+  test('stop where the caller leaves', async () => {
+    const leaving = new AbortController();
+    server.misbehave({ match: { path: '/actions/runs' }, delayMs: 5000 });
+    setTimeout(() => leaving.abort(new Error('cancelled')), 50);
+    await expect(github.observeScope('octo/app', wantedOf({}), leaving.signal)).rejects.toThrow('cancelled');
+  });
+});
+
+describe("the token's end", () => {
+  test('is told where GitHub tells it, also when nothing else has changed', async () => {
+    const port = portOf(server.addToken({ lifetimeMs: 5 * DAY_MS }));
+    for (const _ of ['first', 'second']) {
+      const { tokenExpiresAt } = await look({}, 'octo/app', port);
+      expect(Math.abs((tokenExpiresAt ?? 0) - Date.now() - 5 * DAY_MS)).toBeLessThan(5000);
+    }
+    expect((await look()).tokenExpiresAt).toBeNull();
+  });
+
+  test('is none of a token that is renewed by itself', async () => {
+    const token = server.addToken({ lifetimeMs: 60 * MINUTE_MS });
+    expect((await look({}, 'octo/app', portOf(token, { account: 'app 1' }))).tokenExpiresAt).toBeNull();
+  });
+});
+
+function look(wanted: Partial<ScopeLook> = {}, scope = 'octo/app', port = github): Promise<ScopeObservation> {
+  return port.observeScope(scope, wantedOf(wanted), new AbortController().signal);
+}
+
+function wantedOf(wanted: Partial<ScopeLook>): ScopeLook {
+  return { runners: ['builder'], readsGroups: false, runsRead: 30, ...wanted };
+}
+
+function portOf(token: string, options: Partial<ClientOptions> = {}): GitHubPort {
+  return createGitHub({ baseUrl: server.url, token: () => new Secret(token), ...options });
+}
+
+/** Something happens at GitHub just before a request whose address has this text. */
+function justBefore(text: string, happen: () => void): typeof globalThis.fetch {
+  return (input, init) => {
+    if ((input instanceof Request ? input.url : String(input)).includes(text)) happen();
+    return fetch(input, init);
+  };
+}
+
+function asked(path: RegExp): SandboxGitHub['requests'] {
+  return server.requests.filter((request) => path.test(request.path));
+}
+
+function valueOf(queue: Reading<QueueObservation | null>): QueueObservation {
+  if (!queue.known || queue.value === null) throw new Error(`the queue is not known: ${JSON.stringify(queue)}`);
+  return queue.value;
+}

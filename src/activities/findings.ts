@@ -28,20 +28,16 @@ export function createFindingActivities(alerts: Alerts): Pick<MainActivities, 'r
   return {
     async reportFindings(reported) {
       const { client } = Context.current();
-      let opened = 0;
       const words = [
-        ...reported.seen.map((finding) => async () => {
-          opened += (await saySeen(client, reported, finding, alerts)) ? 1 : 0;
-        }),
-        ...reported.good.map(({ subject, code }) => async () => {
-          await signal(client, findingId(subject, code), FINDING_SIGNALS.good, { at: reported.at });
-        }),
+        ...reported.seen.map((finding) => () => saySeen(client, reported, finding, alerts)),
+        ...reported.good.map((finding) => () => sayGood(client, reported, finding)),
       ];
+      const opened: boolean[] = [];
       for (let first = 0; first < words.length; first += AT_ONCE) {
         heartbeat(first);
-        await Promise.all(words.slice(first, first + AT_ONCE).map((say) => say()));
+        opened.push(...(await Promise.all(words.slice(first, first + AT_ONCE).map((say) => say()))));
       }
-      return { opened };
+      return { opened: opened.filter((isOpened) => isOpened).length };
     },
 
     async alertChannels() {
@@ -85,6 +81,11 @@ async function saySeen(client: Client, { scope, at, goodPasses }: FindingsReport
     staticSummary: asSummary(alertText('opened', subject, finding, 0)),
   });
   return true;
+}
+
+async function sayGood(client: Client, { at }: FindingsReported, { subject, code }: FindingsReported['good'][number]): Promise<false> {
+  await signal(client, findingId(subject, code), FINDING_SIGNALS.good, { at });
+  return false;
 }
 
 /** Whether the finding is open; one that is gone has nothing to be told. */

@@ -60,7 +60,7 @@ const SUMMARY_BYTES = 360;
 export function asSummary(line: string): string {
   let bytes = 0;
   let end = 0;
-  for (const character of line) {
+  for (const character of line.toWellFormed()) {
     bytes += bytesOf(character);
     if (bytes > SUMMARY_BYTES) {
       return `${line.slice(0, end)}…`;

@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
 import {
   CancellationScope,
   condition,
@@ -220,7 +220,7 @@ class OpenFinding {
     if (CancellationScope.current().consideredCancelled) {
       return;
     }
-    const why = error instanceof ActivityFailure && error.cause !== undefined ? error.cause.message : String(error);
+    const why = reasonOf(error);
     log.warn(`a message could not be delivered: ${why}`);
     this.#change((life) => givenUp(life, channel, why, Date.now()));
   }
@@ -228,4 +228,13 @@ class OpenFinding {
   #change(step: (life: FindingLife) => FindingLife): void {
     this.#become(this.#life && step(this.#life));
   }
+}
+
+/** A time-out of all attempts does not say what the last one said; Temporal's UI shows it with the activity. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof TimeoutFailure) {
+    return 'no attempt got through in the time for it';
+  }
+  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -443,9 +443,37 @@ describe('the file', () => {
     expect(load().recovery.timeoutsMs).toEqual({ 'verify-online': 300_000, reconfigure: 90_000 });
   });
 
-  test('alerts are accepted, and it is told that none is sent', () => {
-    write('runward.yaml', `alerts: { webhook: anything }\n${ONE_RUNNER}`);
-    expect(load().warnings).toEqual(['alerts: not sent by this version.']);
+  test('a webhook has an address and a file with its secret', () => {
+    write('runward.yaml', `alerts: { webhook: { url: https://alerts.example.com/runward, secretFile: ~/hook } }\n${ONE_RUNNER}`);
+    const { alerts, warnings } = load();
+    expect(alerts.webhook).toEqual({ url: 'https://alerts.example.com/runward', secretFile: join(folder, 'home', 'hook') });
+    expect(warnings).toEqual([]);
+    write('runward.yaml', ONE_RUNNER);
+    expect(load().alerts.webhook).toBeNull();
+  });
+
+  test.each(['https://a.example/x?key=1', 'http://localhost:8080/', 'http://127.0.0.1:1', 'http://[::1]:8080/x'])('%s is told', (url) => {
+    expect(mistakesIn(`alerts: { webhook: { url: '${url}', secretFile: hook } }\n${ONE_RUNNER}`)).toEqual([]);
+  });
+
+  test.each(['http://alerts.example.com', 'https://me@example.com/', 'https://a.example/#x', 'http://localhost.example.com', 'alerts', ''])(
+    '%s is not',
+    (url) => {
+      expect(mistakesIn(`alerts:\n  webhook:\n    url: '${url}'\n    secretFile: hook\n${ONE_RUNNER}`)).toEqual([
+        expect.stringMatching(/^runward\.yaml:3 alerts\.webhook\.url: found .*; allowed: an https address/),
+      ]);
+    },
+  );
+
+  test('what a webhook lacks is told, and a secret does not belong into the file', () => {
+    expect(mistakesIn(`alerts:\n  webhook:\n    secret: whsec_hunter2\n${ONE_RUNNER}`)).toEqual([
+      'runward.yaml:2 alerts.webhook.url: found nothing; allowed: an https address without user and fragment, such as https://alerts.example.com/runward; http only to this computer',
+      expect.stringMatching(/^runward\.yaml:2 alerts\.webhook\.secretFile: found nothing; allowed: the path/),
+      'runward.yaml:3 alerts.webhook.secret: found an unknown key; allowed: no secrets in this file; name a file that holds it by secretFile',
+    ]);
+    expect(mistakesIn(`alerts: { webhook: { url: 'https://a.example', secretfile: hook } }\n${ONE_RUNNER}`)).toContainEqual(
+      expect.stringContaining('Did you mean secretFile?'),
+    );
   });
 
   test('the result is frozen throughout', () => {

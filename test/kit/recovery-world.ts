@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { afterAll, inject } from 'vitest';
-import { NO_ALERTS } from '../../src/activities/findings.ts';
+import { NO_ALERTS, type Alerts } from '../../src/activities/findings.ts';
 import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
 import { chooseRunner } from '../../src/domain/choose-runner.ts';
 import type { HealthReport } from '../../src/domain/health-report.ts';
@@ -228,6 +228,11 @@ function startCrew(): Promise<Crew> {
   return startWorkers(allResidents(), 'local', SEALING_KEY, ownNamespace());
 }
 
+/** The same, with somebody to tell. */
+export function startTellingCrew(alerts: Alerts): Promise<Crew> {
+  return startWorkers({ ...(allResidents() as NonNullable<WorkerParts['main']>), alerts }, 'local', SEALING_KEY, ownNamespace());
+}
+
 /** Another Runward for the same worlds: a namespace shares no lock with any other, as if it were a server of its own. */
 export function startRival(): Promise<Crew> {
   return startWorkers(allResidents(), 'local', randomBytes(SEALING_KEY_BYTES), namespaceOf(NAMESPACES));
@@ -262,8 +267,7 @@ function ownNamespace(): string {
   return namespaceOf(Number(process.env['VITEST_POOL_ID'] ?? 1));
 }
 
-/** Workers of the product on these parts. */
-export async function startWorkers(main: WorkerParts['main'], host: string, sealingKey: Buffer, namespace: string): Promise<Crew> {
+async function startWorkers(main: WorkerParts['main'], host: string, sealingKey: Buffer, namespace: string): Promise<Crew> {
   const address = inject('temporalAddress');
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });

@@ -21,12 +21,9 @@ export function machineLedgerId(host: string, machine: string): string {
   return `ledger/${host}/${machine}`;
 }
 
-/** Begins the id of a scope's schedule, and of every pass. */
-export const SCHEDULE_PREFIX = 'check-health/';
-
-/** Id of the schedule of a scope's health checks; each pass has it as well, with the time behind it. */
-export function scheduleId(scope: string): string {
-  return `${SCHEDULE_PREFIX}${scope}`;
+/** Id of a scope's schedule; its passes are `check-health/SCOPE-TIME`. */
+export function healthScheduleId(scope: string): string {
+  return `check-health/${scope}`;
 }
 
 /** Search attributes, all of type Keyword. */

@@ -9,9 +9,10 @@ import {
   type ScheduleOptionsStartWorkflowAction,
 } from '@temporalio/client';
 import { defineSearchAttributeKey, type Workflow } from '@temporalio/common';
-import { MAIN_QUEUE, SCHEDULE_PREFIX, scheduleId, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { healthScheduleId, MAIN_QUEUE, SEARCH_ATTRIBUTES } from '../domain/names.ts';
 
 const PASS_TYPE = 'checkHealth';
+const SCHEDULE_PREFIX = healthScheduleId('');
 /** Passes that nobody could start in time are worth nothing later; Temporal's default is a year. */
 const CATCHUP_WINDOW_MS = 2 * 60_000;
 /** A pass that hangs blocks the next ones no longer than this. */
@@ -109,7 +110,7 @@ export async function readSchedule(client: Client, scope: string): Promise<PassS
 /** Whether there was one. */
 export async function deleteSchedule(client: Client, scope: string): Promise<boolean> {
   try {
-    await client.schedule.getHandle(scheduleId(scope)).delete();
+    await client.schedule.getHandle(healthScheduleId(scope)).delete();
     return true;
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) {
@@ -123,7 +124,7 @@ type DesiredSchedule = ScheduleOptions<ScheduleOptionsStartWorkflowAction<Workfl
 
 /** The schedule of a scope, as data. */
 function desiredSchedule(scope: string, { everyMs }: ScheduleSettings): DesiredSchedule {
-  const id = scheduleId(scope);
+  const id = healthScheduleId(scope);
   return {
     scheduleId: id,
     spec: { intervals: [{ every: everyMs, offset: offsetOf(scope, everyMs) }] },
@@ -152,7 +153,7 @@ function offsetOf(scope: string, everyMs: number): number {
 
 async function describeSchedule(client: Client, scope: string): Promise<ScheduleDescription | null> {
   try {
-    return await client.schedule.getHandle(scheduleId(scope)).describe();
+    return await client.schedule.getHandle(healthScheduleId(scope)).describe();
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) {
       return null;

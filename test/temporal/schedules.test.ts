@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { scheduleId } from '../../src/domain/names.ts';
+import { healthScheduleId } from '../../src/domain/names.ts';
 import { applySchedule, applySchedules, listScheduledScopes, readSchedule } from '../../src/worker/schedules.ts';
 import { namespaceOf } from '../kit/temporal-setup.ts';
 
@@ -30,7 +30,7 @@ test('are made once, and applying them again writes nothing', async () => {
 });
 
 test('are what the design asks for, by the word of the `temporal` command', async () => {
-  const { schedule } = JSON.parse(await temporal('schedule', 'describe', '--schedule-id', scheduleId(KERNEL), '--output', 'json'));
+  const { schedule } = JSON.parse(await temporal('schedule', 'describe', '--schedule-id', healthScheduleId(KERNEL), '--output', 'json'));
   expect(schedule).toMatchObject({
     spec: { interval: [{ interval: '3600s', phase: expect.stringMatching(/^\d{1,4}s$/) }] },
     policies: { overlapPolicy: 'SCHEDULE_OVERLAP_POLICY_SKIP', catchupWindow: '120s' },
@@ -53,7 +53,7 @@ test('of two scopes do not begin at the same moment', async () => {
 });
 
 test("get what differs and keep an operator's pause and its reason", async () => {
-  await client.schedule.getHandle(scheduleId(KERNEL)).pause('the rack is being moved');
+  await client.schedule.getHandle(healthScheduleId(KERNEL)).pause('the rack is being moved');
   expect(await applySchedule(client, KERNEL, { everyMs: 600_000 })).toEqual({ kind: 'updated', scope: KERNEL, changed: ['times'] });
   expect(await readSchedule(client, KERNEL)).toMatchObject({
     everyMs: 600_000,
@@ -68,9 +68,9 @@ test("get what differs and keep an operator's pause and its reason", async () =>
 });
 
 test("go when their scope is not configured any more, and nobody else's do", async () => {
-  const foreign = client.schedule.getHandle(scheduleId('somebody-elses'));
+  const foreign = client.schedule.getHandle(healthScheduleId('somebody-elses'));
   await client.schedule.create({
-    scheduleId: scheduleId('somebody-elses'),
+    scheduleId: healthScheduleId('somebody-elses'),
     spec: { intervals: [{ every: '1d' }] },
     action: { type: 'startWorkflow', workflowType: 'theirs', taskQueue: 'theirs' },
   });
@@ -83,7 +83,7 @@ test("go when their scope is not configured any more, and nobody else's do", asy
 });
 
 test('start a pass that says what it is for', async () => {
-  await client.schedule.getHandle(scheduleId(TOOLS)).trigger('SKIP');
+  await client.schedule.getHandle(healthScheduleId(TOOLS)).trigger('SKIP');
   await expect.poll(async () => (await readSchedule(client, TOOLS))?.lastPass ?? null, { timeout: 10_000 }).not.toBeNull();
   const { lastPass, nextPassAt } = (await readSchedule(client, TOOLS)) ?? {};
   expect(Date.parse(nextPassAt ?? '')).toBeGreaterThan(Date.now());
@@ -102,7 +102,7 @@ function kinds(changes: Awaited<ReturnType<typeof applySchedules>>): Readonly<Re
 }
 
 function describe(scope: string) {
-  return client.schedule.getHandle(scheduleId(scope)).describe();
+  return client.schedule.getHandle(healthScheduleId(scope)).describe();
 }
 
 async function temporal(...args: readonly string[]): Promise<string> {

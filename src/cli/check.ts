@@ -43,7 +43,9 @@ export async function check(flags: CheckFlags, invocation: Invocation): Promise<
       const documents = checked.map(({ workflowId, report }) => ({ workflowId, ...report }));
       printJson(documents.length === 1 ? documents[0] : { scopes: documents });
     } else {
-      print(checked.map(({ workflowId, report }) => [...reportLines(report), `More: runward explain ${workflowId}`].join('\n')).join('\n\n'));
+      print(
+        checked.map(({ workflowId, report }) => [...reportLines(report), `More: runward explain ${workflowId}`].join('\n')).join('\n\n'),
+      );
     }
     return checkExitCode(checked.map(({ report }) => report.outcome));
   });

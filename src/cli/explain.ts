@@ -35,8 +35,7 @@ export async function explain(flags: ExplainFlags, invocation: Invocation): Prom
 export async function explainIn({ client, address }: TemporalSession, flags: ExplainFlags): Promise<ExitCode> {
   const { description, runner } = await subjectOf(client, flags);
   const end = description === null ? null : await endOf(client, description);
-  const link =
-    description === null || address.uiUrl === null ? null : executionLink(address.uiUrl, address.namespace, description);
+  const link = description === null || address.uiUrl === null ? null : executionLink(address.uiUrl, address.namespace, description);
   if (flags.json) {
     printJson({
       ...(description === null ? {} : { workflowId: description.workflowId, runId: description.runId, type: description.type }),

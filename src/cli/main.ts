@@ -13,18 +13,7 @@ const { version: VERSION, engines } = JSON.parse(readFileSync(new URL('../../pac
 };
 
 /** Verbs of the public interface that this version does not have yet. */
-const LATER_VERBS = [
-  'init',
-  'doctor',
-  'queue',
-  'cache',
-  'runner',
-  'service',
-  'logs',
-  'report',
-  'changes',
-  'dashboard',
-] as const;
+const LATER_VERBS = ['init', 'doctor', 'queue', 'cache', 'runner', 'service', 'logs', 'report', 'changes', 'dashboard'] as const;
 
 process.exitCode = await run(process.argv.slice(2));
 

@@ -53,10 +53,7 @@ export function listOperations(client: Client, filter: OperationFilter): Promise
 }
 
 /** Health checks alone that ended by themselves, newest first. */
-export function listPasses(
-  client: Client,
-  filter: Pick<OperationFilter, 'scope' | 'limit'>,
-): Promise<readonly OperationSummary[]> {
+export function listPasses(client: Client, filter: Pick<OperationFilter, 'scope' | 'limit'>): Promise<readonly OperationSummary[]> {
   return list(client, `WorkflowType = ${quote(PASS_TYPE)} AND ExecutionStatus = 'Completed'`, filter);
 }
 

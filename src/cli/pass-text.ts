@@ -50,7 +50,9 @@ export function checkExitCode(outcomes: readonly HealthOutcome[]): ExitCode {
 }
 
 /** A finding with what to do first. */
-export function findingLine(finding: Pick<Diagnosed, 'severity' | 'subject' | 'summary' | 'advice'> & { readonly isProven?: boolean }): string {
+export function findingLine(
+  finding: Pick<Diagnosed, 'severity' | 'subject' | 'summary' | 'advice'> & { readonly isProven?: boolean },
+): string {
   const { severity, summary, advice, isProven = true } = finding;
   return `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${advice} – ${summary}${isProven ? '' : ' (not proven yet)'}`;
 }
@@ -106,7 +108,10 @@ export function passDetails(report: HealthReport): string[] {
 }
 
 /** What the pass says of one runner (`scope/name`): its findings, and why nothing was done about them. */
-export function runnerInPass(report: HealthReport, runner: string): { readonly findings: readonly Diagnosed[]; readonly withheld: readonly Withheld[] } {
+export function runnerInPass(
+  report: HealthReport,
+  runner: string,
+): { readonly findings: readonly Diagnosed[]; readonly withheld: readonly Withheld[] } {
   return {
     findings: bySeverity(report.findings.filter(({ subject }) => subject === runner)),
     withheld: report.withheld.filter((withheld) => withheld.runner === runner),

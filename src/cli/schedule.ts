@@ -8,13 +8,12 @@ import {
   deleteSchedule,
   listScheduledScopes,
   readSchedule,
-  type PassSchedule,
   type ScheduleChange,
 } from '../worker/schedules.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
 import { chosenScopes, unknownScope } from './runners.ts';
-import { changeText, scheduleLines } from './schedule-text.ts';
+import { changeText, scheduleLines, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import { withTemporal } from './temporal.ts';
 
 export const SCHEDULE_VERBS = ['apply', 'list', 'pause', 'resume', 'trigger', 'delete'] as const;
@@ -33,7 +32,10 @@ export interface ScheduleFlags {
 export async function schedule(verb: string, flags: ScheduleFlags, invocation: Invocation): Promise<ExitCode> {
   const known = SCHEDULE_VERBS.find((each) => each === verb);
   if (known === undefined) {
-    throw new CommandFailure(EXIT.usage, `\`runward schedule\` has no verb ${JSON.stringify(verb)}; choose one of ${SCHEDULE_VERBS.join(', ')}`);
+    throw new CommandFailure(
+      EXIT.usage,
+      `\`runward schedule\` has no verb ${JSON.stringify(verb)}; choose one of ${SCHEDULE_VERBS.join(', ')}`,
+    );
   }
   const config = readConfig(invocation, flags.config);
   return withTemporal(invocation, async ({ client }) => {
@@ -59,12 +61,14 @@ async function apply(client: Client, config: Config, flags: ScheduleFlags): Prom
     flags.scope === undefined
       ? await applySchedules(client, scopes, { everyMs })
       : await Promise.all(scopes.map((scope) => applySchedule(client, scope, { everyMs })));
-  const schedules = await readAll(client, scopes);
-  const changed = changes.map((change) => ({ change, schedule: schedules.find(({ scope }) => scope === change.scope)?.schedule ?? null }));
+  const schedules = await readAll(
+    client,
+    changes.map(({ scope }) => scope),
+  );
   if (flags.json) {
-    printJson({ schedules: changed.map(({ change, schedule: made }) => ({ ...documentOf(change.scope, made), ...doneOf(change) })) });
+    printJson({ schedules: changes.map((change, index) => ({ ...schedules[index], ...doneOf(change) })) });
   } else {
-    print(changed.map(({ change, schedule: made }) => changeText(change, made, Date.now())).join('\n'));
+    print(changes.map((change, index) => changeText(change, schedules[index] ?? scheduleStatus(null), Date.now())).join('\n'));
   }
   return EXIT.done;
 }
@@ -76,7 +80,7 @@ function doneOf(change: ScheduleChange): object {
 async function list(client: Client, config: Config, flags: ScheduleFlags): Promise<ExitCode> {
   const found = await readAll(client, await scheduledScopes(client, config, flags.scope));
   if (flags.json) {
-    printJson({ schedules: found.map(({ scope, schedule: made }) => documentOf(scope, made)) });
+    printJson({ schedules: found });
   } else {
     print(scheduleLines(found, Date.now()).join('\n'));
   }
@@ -91,7 +95,11 @@ async function remove(client: Client, config: Config, flags: ScheduleFlags): Pro
     return EXIT.done;
   }
   for (const { scope, deleted } of done) {
-    print(deleted ? `Deleted the schedule of ${scope}; \`runward schedule apply\` and \`runward up\` make it again.` : `${scope} has no schedule.`);
+    print(
+      deleted
+        ? `Deleted the schedule of ${scope}; \`runward schedule apply\` and \`runward up\` make it again.`
+        : `${scope} has no schedule.`,
+    );
   }
   return EXIT.done;
 }
@@ -99,15 +107,15 @@ async function remove(client: Client, config: Config, flags: ScheduleFlags): Pro
 /** What needs a schedule that is there; exit code 1 names those that are not. */
 async function act(verb: 'pause' | 'resume' | 'trigger', client: Client, config: Config, flags: ScheduleFlags): Promise<ExitCode> {
   const before = await readAll(client, await scheduledScopes(client, config, flags.scope));
-  const there = before.filter(({ schedule: made }) => made !== null).map(({ scope }) => scope);
-  const missing = before.filter(({ schedule: made }) => made === null).map(({ scope }) => scope);
+  const there = before.filter(({ exists }) => exists).map(({ scope }) => scope);
+  const missing = before.filter(({ exists }) => !exists).map(({ scope }) => scope);
   if (there.length === 0) {
     throw new CommandFailure(EXIT.bad, `There is no schedule of ${missing.join(', ')}: make it with \`runward schedule apply\`.`);
   }
   await Promise.all(there.map((scope) => actOn(verb, client, scope, flags.reason)));
   const after = await readAll(client, [...there, ...missing]);
   if (flags.json) {
-    printJson({ schedules: after.map(({ scope, schedule: made }) => documentOf(scope, made)) });
+    printJson({ schedules: after });
   } else {
     print([...there.map((scope) => doneText(verb, scope)), '', ...scheduleLines(after, Date.now())].join('\n'));
   }
@@ -151,23 +159,14 @@ async function scheduledScopes(client: Client, config: Config, wanted: string | 
   return [found];
 }
 
-function readAll(
-  client: Client,
-  scopes: readonly string[],
-): Promise<readonly { readonly scope: string; readonly schedule: PassSchedule | null }[]> {
-  return Promise.all(scopes.map(async (scope) => ({ scope, schedule: await readSchedule(client, scope) })));
+/** One schedule in `--json`. */
+interface ScheduleDocument extends ScheduleStatus {
+  readonly scope: string;
+  readonly scheduleId: string;
 }
 
-/** One schedule in `--json`; all but the first two are `null` where there is none. */
-function documentOf(scope: string, schedule: PassSchedule | null): object {
-  return {
-    scope,
-    scheduleId: healthScheduleId(scope),
-    everySeconds: schedule?.everyMs == null ? null : schedule.everyMs / 1_000,
-    paused: schedule?.isPaused ?? null,
-    note: schedule?.note ?? null,
-    lastPassAt: schedule?.lastPass?.at ?? null,
-    lastPassId: schedule?.lastPass?.workflowId ?? null,
-    nextPassAt: schedule?.nextPassAt ?? null,
-  };
+function readAll(client: Client, scopes: readonly string[]): Promise<readonly ScheduleDocument[]> {
+  return Promise.all(
+    scopes.map(async (scope) => ({ scope, scheduleId: healthScheduleId(scope), ...scheduleStatus(await readSchedule(client, scope)) })),
+  );
 }

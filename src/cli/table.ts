@@ -22,7 +22,10 @@ const NO_BORDERS = {
 /** Columns under their names, as wide as their widest cell, and without lines. */
 export function tableLines(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const table = new CliTable({ chars: NO_BORDERS, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 } });
-  table.push(head.map((name) => styled('dim', name)), ...rows.map((row) => [...row]));
+  table.push(
+    head.map((name) => styled('dim', name)),
+    ...rows.map((row) => [...row]),
+  );
   return table
     .toString()
     .split('\n')

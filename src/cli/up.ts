@@ -13,7 +13,7 @@ import { BACK_OFF, keepServer } from './kept-server.ts';
 import { confirmLoss, lossNotice, readLoss, watchReason } from './lost-history.ts';
 import { ownFolder } from './owned-folder.ts';
 import { chosenScopes } from './runners.ts';
-import { nextChecksText } from './schedule-text.ts';
+import { nextChecksText, scheduleStatus } from './schedule-text.ts';
 import { connectionFailure, messageOf } from './temporal.ts';
 import { holdPorts, logFileOf, startTemporalServer, type TemporalServer, type TemporalServerOptions } from './temporal-server.ts';
 
@@ -119,15 +119,18 @@ function writeServerFile(home: string, content: ServerFile): void {
 
 /** Says that all is ready, once the schedules are what they should be; where they can't be made it says so, and tries again. */
 async function announce(server: TemporalServer, config: Config, stop: AbortSignal): Promise<void> {
-  const first = await schedulesText(server, config);
-  say([readyText(server, config.runners.length), first.text].join('\n'));
-  for (let { isDone } = first; !isDone && !stop.aborted; ) {
-    await sleep(SCHEDULES_RETRY_MS, undefined, { signal: stop }).catch(() => {});
-    if (!stop.aborted) {
-      const next = await schedulesText(server, config);
-      isDone = next.isDone;
-      say(next.text);
+  let text = readyText(server, config.runners.length);
+  for (;;) {
+    const schedules = await schedulesText(server, config);
+    if (stop.aborted) {
+      return;
     }
+    say([text, schedules.text].filter((part) => part !== '').join('\n'));
+    if (schedules.isDone) {
+      return;
+    }
+    text = '';
+    await sleep(SCHEDULES_RETRY_MS, undefined, { signal: stop }).catch(() => {});
   }
 }
 
@@ -140,8 +143,8 @@ async function schedulesText(server: TemporalServer, config: Config): Promise<{ 
     try {
       const client = new Client({ connection, namespace: server.namespace });
       await applySchedules(client, scopes, config.health);
-      const schedules = await Promise.all(scopes.map((scope) => readSchedule(client, scope)));
-      return { isDone: true, text: nextChecksText(schedules.filter((made) => made !== null), Date.now()) };
+      const schedules = await Promise.all(scopes.map(async (scope) => ({ scope, ...scheduleStatus(await readSchedule(client, scope)) })));
+      return { isDone: true, text: nextChecksText(schedules, Date.now()) };
     } finally {
       await connection.close();
     }

@@ -57,7 +57,10 @@ export async function applySchedules(
   settings: ScheduleSettings,
 ): Promise<readonly ScheduleChange[]> {
   const others = (await listScheduledScopes(client)).filter((scope) => !scopes.includes(scope));
-  return Promise.all([...scopes.map((scope) => applySchedule(client, scope, settings)), ...others.map((scope) => removeSchedule(client, scope))]);
+  return Promise.all([
+    ...scopes.map((scope) => applySchedule(client, scope, settings)),
+    ...others.map((scope) => removeSchedule(client, scope)),
+  ]);
 }
 
 /** The same for one scope, leaving all others alone. */

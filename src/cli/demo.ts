@@ -17,13 +17,13 @@ import { runParts } from '../worker/run.ts';
 import { connectClient, executionLink, type TemporalAddress } from '../worker/temporal-address.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { explainIn, type ExplainFlags } from './explain.ts';
+import { explainIn, refuseMisuse, type ExplainFlags } from './explain.ts';
 import { followOperation } from './follow.ts';
 import { dataFolder, print, printJson, say, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { confirmLoss } from './lost-history.ts';
 import { ownFolder } from './owned-folder.ts';
-import { headline, isGood } from './recover.ts';
+import { headline, isGood } from './operation-text.ts';
 import { startTemporalServer, type TemporalServer } from './temporal-server.ts';
 
 export interface DemoFlags {
@@ -84,6 +84,7 @@ function chosenBreak(wanted: string | undefined): Break {
 
 /** Tells an operation of an earlier demo, from the data that it left on disk. */
 export async function explainDemo(flags: ExplainFlags, invocation: Invocation): Promise<ExitCode> {
+  refuseMisuse(flags);
   return withDemoServer(invocation, async (server) => {
     const connection = await connectClient({ address: server.address });
     try {

@@ -1,137 +1,289 @@
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
-import { PROGRESS_QUERY } from '../domain/names.ts';
-import type { Progress, RecoveryReport, StepReport } from '../domain/report.ts';
+import type { HealthReport } from '../domain/health-report.ts';
+import { PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { untakenTask } from './follow.ts';
 import { print, printJson, type Invocation } from './invocation.ts';
-import { isOperation, listOperations } from './operations.ts';
-import { headline } from './recover.ts';
+import type { ShownProgress } from './live-steps.ts';
+import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
+import { operationDetails, operationStory, type OperationReport } from './operation-text.ts';
+import { attributeOf, FINDING_TYPE, isTellable, listOperations, listPasses, PASS_TYPE } from './operations.ts';
+import { passDetails, passStory, runnerInPass } from './pass-text.ts';
+import { storyLines, type Story } from './story.ts';
 import { executionLink } from '../worker/temporal-address.ts';
 import { deepestCause, messageOf, withTemporal, type TemporalSession } from './temporal.ts';
 
 export interface ExplainFlags {
-  /** A workflow id, or a runner's name for its newest operation. */
+  /** A workflow id, or a runner's name, also as `scope/name`. */
   readonly subject: string | undefined;
   readonly last: boolean;
+  /** A run of GitHub's, by id or address. */
+  readonly run: string | undefined;
+  readonly verbose: boolean;
+  /** Whether the history is the demo's. */
+  readonly demo: boolean;
   readonly json: boolean;
 }
 
-/** Tells one operation: what broke, why it was sure, what it did, what came of it, what is left to do. */
+/** Tells an operation, a health check, a finding or a runner: what broke, why it was sure, what it did, what came of it, what is left to do. */
 export async function explain(flags: ExplainFlags, invocation: Invocation): Promise<ExitCode> {
+  refuseMisuse(flags);
   return withTemporal(invocation, (session) => explainIn(session, flags));
 }
 
 /** The same on a connection that is there already. */
 export async function explainIn({ client, address }: TemporalSession, flags: ExplainFlags): Promise<ExitCode> {
-  const workflowId = await subjectOf(client, flags);
-  const description = await describe(client, workflowId);
-  const end = await endOf(client, description);
-  const uiLink = address.uiUrl === null ? null : executionLink(address.uiUrl, address.namespace, description);
+  const { description, runner } = await subjectOf(client, flags);
+  const end = description === null ? null : await endOf(client, description);
+  const link = description === null || address.uiUrl === null ? null : executionLink(address.uiUrl, address.namespace, description);
   if (flags.json) {
     printJson({
-      workflowId,
-      runId: description.runId,
-      type: description.type,
-      status: description.status.name.toLowerCase(),
+      ...(description === null ? {} : { workflowId: description.workflowId, runId: description.runId, type: description.type }),
+      ...(description === null ? {} : { status: description.status.name.toLowerCase() }),
       ...end,
-      ui: uiLink,
+      ...(runner === null ? {} : { lastPass: runner.lastPass }),
+      ui: link,
     });
-  } else {
-    print([...tellStart(description), ...tellEnd(end), ...(uiLink === null ? [] : ['', `History: ${uiLink}`])].join('\n'));
+    return EXIT.done;
   }
+  const told =
+    description === null || end === null
+      ? [`There is no operation of ${runner?.name ?? 'this runner'} yet.`]
+      : [...storyLines(storyOf(description, end, link, flags)), ...(flags.verbose ? ['', ...detailsOf(end)] : [])];
+  print([...told, ...(runner === null ? [] : runnerLines(runner))].join('\n'));
   return EXIT.done;
 }
 
-async function subjectOf(client: Client, { subject, last }: ExplainFlags): Promise<string> {
+/** Exit code 2 before anything is asked. */
+export function refuseMisuse({ subject, last, run }: ExplainFlags): void {
+  if (run !== undefined) {
+    throw new CommandFailure(EXIT.usage, '`explain --run` is not there yet: it comes with the care of the queue.');
+  }
   if (subject === undefined && !last) {
     throw new CommandFailure(EXIT.usage, 'explain needs a workflow id, a runner, or --last');
   }
-  if (subject !== undefined && (await exists(client, subject))) {
-    return subject;
-  }
-  const [newest] = await listOperations(client, { runner: subject, limit: 1 });
-  if (newest === undefined) {
-    throw new CommandFailure(
-      EXIT.bad,
-      subject === undefined
-        ? 'There is no operation yet.'
-        : `There is no workflow "${subject}", and no operation of a runner of this name. See \`runward history\`.`,
-    );
-  }
-  return newest.workflowId;
 }
 
-async function exists(client: Client, workflowId: string): Promise<boolean> {
+// What is asked for
+
+interface Subject {
+  /** `null` where a runner has no operation yet. */
+  readonly description: WorkflowExecutionDescription | null;
+  /** Where a runner is asked for. */
+  readonly runner: RunnerAsked | null;
+}
+
+interface RunnerAsked {
+  readonly name: string;
+  readonly lastPass: LastPass | null;
+}
+
+/** What the newest health check says of one runner. */
+interface LastPass extends ReturnType<typeof runnerInPass> {
+  readonly workflowId: string;
+  /** ISO 8601. */
+  readonly observedAt: string;
+}
+
+async function subjectOf(client: Client, { subject }: ExplainFlags): Promise<Subject> {
+  if (subject !== undefined) {
+    const description = await describe(client, subject);
+    return description === null ? runnerSubject(client, subject) : { description, runner: null };
+  }
+  const [newest] = await listOperations(client, { passes: 'none', limit: 1 });
+  const [pass] = newest === undefined ? await listPasses(client, { limit: 1 }) : [];
+  const found = newest ?? pass;
+  if (found === undefined) {
+    throw new CommandFailure(EXIT.bad, 'There is no operation yet.');
+  }
+  return { description: await describe(client, found.workflowId, found.runId), runner: null };
+}
+
+async function runnerSubject(client: Client, subject: string): Promise<Subject> {
+  const slash = subject.lastIndexOf('/');
+  const name = subject.slice(slash + 1);
+  const scope = slash < 0 ? undefined : subject.slice(0, slash);
+  const [newest] = await listOperations(client, { runner: name, scope, passes: 'none', limit: 1 });
+  const lastPass = await lastPassOf(client, name, scope ?? newest?.scope ?? undefined);
+  if (newest === undefined && lastPass === null) {
+    throw new CommandFailure(
+      EXIT.bad,
+      `There is no workflow "${subject}", no operation of a runner of this name, and no health check that found anything about it. See \`runward history\`.`,
+    );
+  }
+  return {
+    description: newest === undefined ? null : await describe(client, newest.workflowId, newest.runId),
+    runner: { name, lastPass },
+  };
+}
+
+/** Without a scope only a check that mentions the runner counts. */
+async function lastPassOf(client: Client, name: string, scope: string | undefined): Promise<LastPass | null> {
+  const passes = await listPasses(client, { scope, limit: scope === undefined ? PASSES_SEARCHED : 1 });
+  const newestOfScopes = passes.filter((pass, index) => passes.findIndex((other) => other.scope === pass.scope) === index);
+  for (const { workflowId, runId } of newestOfScopes) {
+    const report = (await client.workflow.getHandle(workflowId, runId).result()) as HealthReport;
+    const runner = `${report.scope}/${name}`;
+    const seen = runnerInPass(report, runner);
+    if (scope !== undefined || seen.findings.length > 0 || report.runners.some((other) => other.runner === runner)) {
+      return { workflowId, observedAt: report.observedAt, ...seen };
+    }
+  }
+  return null;
+}
+
+/** Some passes of each scope are among the newest ones. */
+const PASSES_SEARCHED = 50;
+
+/** `null` where there is no such workflow. */
+async function describe(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | null> {
   try {
-    await client.workflow.getHandle(workflowId).describe();
-    return true;
+    const description = await client.workflow.getHandle(workflowId, runId).describe();
+    if (!isTellable(description.type)) {
+      throw new CommandFailure(EXIT.usage, `${workflowId} is a ${description.type}, which is no operation. See \`runward history\`.`);
+    }
+    return description;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) {
-      return false;
+      return null;
     }
     throw error;
   }
 }
 
-async function describe(client: Client, workflowId: string): Promise<WorkflowExecutionDescription> {
-  const description = await client.workflow.getHandle(workflowId).describe();
-  if (!isOperation(description.type)) {
-    throw new CommandFailure(EXIT.usage, `${workflowId} is a ${description.type}, which is no operation. See \`runward history\`.`);
-  }
-  return description;
-}
+// How it ended, or stands
 
 type End =
-  | { readonly kind: 'report'; readonly report: RecoveryReport }
+  | { readonly kind: 'report'; readonly report: OperationReport }
+  | { readonly kind: 'pass'; readonly report: HealthReport }
+  /** `report` is what the finding's workflow ended with; `null` while it is open. */
+  | { readonly kind: 'finding'; readonly finding: OpenFindingSummary | null; readonly state: unknown; readonly report: unknown }
   | { readonly kind: 'failure'; readonly failure: string }
-  | { readonly kind: 'running'; readonly progress: Progress | null; readonly waitsFor: string | null };
+  | { readonly kind: 'running'; readonly progress: ShownProgress | null; readonly waitsFor: string | null };
 
 async function endOf(client: Client, description: WorkflowExecutionDescription): Promise<End> {
-  const handle = client.workflow.getHandle(description.workflowId, description.runId);
-  if (description.status.name === 'RUNNING') {
-    const progress = await client.connection
-      .withDeadline(Date.now() + 2_000, () => handle.query<Progress>(PROGRESS_QUERY))
-      .catch(() => null);
+  const { workflowId, runId, type, memo } = description;
+  const isRunning = description.status.name === 'RUNNING';
+  if (isRunning && type !== FINDING_TYPE) {
+    const progress = await ask<ShownProgress>(client, description, PROGRESS_QUERY);
     return { kind: 'running', progress, waitsFor: untakenTask(description, Date.now()) };
   }
   try {
-    return { kind: 'report', report: (await handle.result()) as RecoveryReport };
+    const report: unknown = isRunning ? null : await client.workflow.getHandle(workflowId, runId).result();
+    switch (type) {
+      case FINDING_TYPE: {
+        const state = isRunning ? await ask<unknown>(client, description, FINDING_QUERY) : null;
+        return { kind: 'finding', finding: findingOfMemo(workflowId, memo), state, report };
+      }
+      case PASS_TYPE:
+        return { kind: 'pass', report: report as HealthReport };
+      default:
+        return { kind: 'report', report: report as OperationReport };
+    }
   } catch (error) {
     return { kind: 'failure', failure: messageOf(deepestCause(error)) };
   }
 }
 
-function tellStart({ workflowId, type, startTime, closeTime, status }: WorkflowExecutionDescription): string[] {
-  const took = closeTime === undefined ? 'still running' : `took ${formatDuration(closeTime.getTime() - startTime.getTime())}`;
-  return [`${type} ${workflowId}`, `started ${startTime.toISOString()}, ${took} (${status.name.toLowerCase()})`, ''];
+/** Query of a finding's workflow. */
+const FINDING_QUERY = 'state';
+const QUERY_TIMEOUT_MS = 2_000;
+
+/** `null` where no worker answers. */
+function ask<T>(client: Client, { workflowId, runId }: WorkflowExecutionDescription, query: string): Promise<T | null> {
+  return client.connection
+    .withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => client.workflow.getHandle(workflowId, runId).query<T>(query))
+    .catch(() => null);
 }
 
-function tellEnd(end: End): string[] {
+// For people
+
+function storyOf(description: WorkflowExecutionDescription, end: End, link: string | null, { verbose, demo }: ExplainFlags): Story {
+  const command = `runward explain ${description.workflowId} --verbose${demo ? ' --demo' : ''}`;
+  const more = [verbose ? null : command, link].filter((part) => part !== null).join('  ');
+  return { ...NOTHING_TOLD, ...tellEnd(end), when: whenText(description), more };
+}
+
+const NOTHING_TOLD = { broke: null, sure: null, did: null, cameOfIt: null, left: null } as const;
+
+function tellEnd(end: End): Pick<Story, 'headline'> & Partial<Story> {
   switch (end.kind) {
     case 'report':
-      return tellReport(end.report);
+      return operationStory(end.report);
+    case 'pass':
+      return passStory(end.report);
+    case 'finding':
+      return findingStory(end.finding, end.report === null);
     case 'failure':
-      return [`It failed: ${end.failure}`];
+      return { headline: `failed: ${end.failure}` };
     case 'running':
-      return [end.waitsFor ?? `It is at: ${end.progress?.doing ?? 'unknown, no worker answers'}`];
+      return { headline: end.waitsFor ?? `at work: ${end.progress?.doing ?? 'unknown, no worker answers'}` };
   }
 }
 
-function tellReport(report: RecoveryReport): string[] {
-  return [
-    headline(report),
-    '',
-    `Runner ${report.runner} of ${report.scope}${report.reason === null ? '' : `, ${report.reason}`}`,
-    'What was seen:',
-    ...report.evidence.map((line) => `  ${line}`),
-    'What was done:',
-    ...report.steps.map(tellStep),
-  ];
+function findingStory(finding: OpenFindingSummary | null, isOpen: boolean): Pick<Story, 'headline'> & Partial<Story> {
+  if (finding === null) {
+    return { headline: isOpen ? 'open' : 'over' };
+  }
+  const { severity, summary, subject, code, advice, since, acknowledgedBy, snoozedUntil } = finding;
+  return {
+    headline: `${isOpen ? `open since ${since}` : 'over'}: ${summary}`,
+    broke: `${subject}: ${code}, ${severity}`,
+    cameOfIt: [
+      acknowledgedBy === null ? null : `acknowledged by ${acknowledgedBy}`,
+      snoozedUntil === null ? null : `nothing is told before ${snoozedUntil}`,
+    ]
+      .filter((part) => part !== null)
+      .join('; '),
+    left: isOpen ? advice : 'nothing',
+  };
 }
 
-function tellStep({ name, status, durationMs, attempts, detail }: StepReport): string {
-  const time = status === 'skipped' ? '' : formatDuration(durationMs);
-  const tries = attempts > 1 ? `, ${attempts} calls` : '';
-  return `  ${status.padEnd(8)} ${name.padEnd(19)} ${time.padEnd(8)} ${detail}${status === 'skipped' ? '' : tries}`.trimEnd();
+function detailsOf(end: End): string[] {
+  switch (end.kind) {
+    case 'report':
+      return operationDetails(end.report);
+    case 'pass':
+      return passDetails(end.report);
+    case 'finding':
+      return [JSON.stringify(end.state ?? end.report, null, 2)];
+    case 'failure':
+      return [];
+    case 'running':
+      return (end.progress?.steps ?? []).map(({ name, status, detail }) => `${status.padEnd(8)} ${name.padEnd(19)} ${detail}`.trimEnd());
+  }
+}
+
+const TRIGGERS: Readonly<Record<string, string>> = {
+  schedule: 'by the schedule',
+  check: 'by a health check',
+  manual: 'by hand',
+  webhook: 'by a webhook',
+};
+
+function whenText(description: WorkflowExecutionDescription): string {
+  const { type, startTime, closeTime, status } = description;
+  const by = TRIGGERS[attributeOf(description, SEARCH_ATTRIBUTES.trigger) ?? ''];
+  const took =
+    closeTime === undefined
+      ? `for ${formatDuration(Date.now() - startTime.getTime())} so far`
+      : `took ${formatDuration(closeTime.getTime() - startTime.getTime())}`;
+  return `${type} started ${startTime.toISOString()}${by === undefined ? '' : ` ${by}`}, ${took} (${status.name.toLowerCase()})`;
+}
+
+function runnerLines({ name, lastPass }: RunnerAsked): string[] {
+  if (lastPass === null) {
+    return ['', `No health check has looked at ${name} yet.`];
+  }
+  const { findings, withheld, observedAt, workflowId } = lastPass;
+  const ago = formatDuration(Math.max(0, Date.now() - Date.parse(observedAt)));
+  return [
+    '',
+    findings.length === 0
+      ? `The last health check, ${ago} ago, found nothing wrong with ${name}.`
+      : `The last health check, ${ago} ago (${workflowId}), saw:`,
+    ...findings.map(({ severity, summary, advice }) => `  ${severity}: ${summary}; ${advice}`),
+    ...withheld.map(({ because, why }) => `  nothing was done about ${because}: ${why}`),
+  ];
 }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowFailedError, type Client, type WorkflowExecutionDescription, type WorkflowHandle } from '@temporalio/client';
 import { PROGRESS_QUERY } from '../domain/names.ts';
-import type { Progress } from '../domain/report.ts';
 import { CommandFailure, EXIT } from './exit.ts';
+import type { ShownProgress } from './live-steps.ts';
 import { deepestCause, messageOf } from './temporal.ts';
 
 /** A task that nobody takes within this is said to wait; the list of pollers lags by 50 s and is no proof. */
@@ -16,7 +16,7 @@ const SCHEDULED = 1;
 export interface Following {
   readonly client: Client;
   readonly handle: WorkflowHandle;
-  readonly show: (progress: Progress) => void;
+  readonly show: (progress: ShownProgress) => void;
   readonly interrupted: AbortSignal;
   /** How to come back to an operation that goes on. */
   readonly comeBack: string;
@@ -79,9 +79,9 @@ async function pause(interrupted: AbortSignal): Promise<null> {
 }
 
 /** The query needs a worker; without one the picture stays as it is. */
-async function showLast(client: Client, handle: WorkflowHandle, show: (progress: Progress) => void): Promise<void> {
+async function showLast(client: Client, handle: WorkflowHandle, show: (progress: ShownProgress) => void): Promise<void> {
   try {
-    show(await client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<Progress>(PROGRESS_QUERY)));
+    show(await client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<ShownProgress>(PROGRESS_QUERY)));
   } catch {
     // No picture this time.
   }

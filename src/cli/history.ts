@@ -4,6 +4,7 @@ import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, say, type Invocation } from './invocation.ts';
 import { listOperations, type OperationSummary } from './operations.ts';
+import { tableLines } from './table.ts';
 import { withTemporal } from './temporal.ts';
 
 export interface HistoryFlags {
@@ -12,19 +13,27 @@ export interface HistoryFlags {
   /** Text such as `30d`. */
   readonly since: string;
   readonly max: number;
+  /** Health checks that found nothing among them. */
+  readonly all: boolean;
   /** A JSON file to write instead of printing. */
   readonly export: string | undefined;
   readonly json: boolean;
 }
 
-/** Lists past operations, newest first. */
+/** Lists past operations and health checks, newest first. */
 export async function history(flags: HistoryFlags, invocation: Invocation): Promise<ExitCode> {
   const sinceMs = readDuration(flags.since);
   if (sinceMs === null) {
     throw new CommandFailure(EXIT.usage, `--since takes a duration such as 12h or 30d, not "${flags.since}"`);
   }
   const operations = await withTemporal(invocation, ({ client }) =>
-    listOperations(client, { runner: flags.runner, scope: flags.scope, since: new Date(Date.now() - sinceMs), limit: flags.max }),
+    listOperations(client, {
+      runner: flags.runner,
+      scope: flags.scope,
+      since: new Date(Date.now() - sinceMs),
+      limit: flags.max,
+      passes: flags.all ? 'all' : 'unhealthy',
+    }),
   );
   if (flags.export !== undefined) {
     writeFileSync(flags.export, `${JSON.stringify({ operations }, null, 2)}\n`);
@@ -32,18 +41,22 @@ export async function history(flags: HistoryFlags, invocation: Invocation): Prom
   } else if (flags.json) {
     printJson({ operations });
   } else {
-    print(operations.length === 0 ? `No operations in the last ${flags.since}.` : operations.map(line).join('\n'));
+    print(operations.length === 0 ? `No operations in the last ${flags.since}.` : historyLines(operations).join('\n'));
   }
   return EXIT.done;
 }
 
-function line({ startedAt, type, runner, outcome, durationMs, workflowId }: OperationSummary): string {
-  return [
-    startedAt.slice(0, 19).replace('T', ' '),
-    type,
-    runner ?? '?',
-    outcome.padEnd(20),
-    formatDuration(durationMs).padEnd(10),
-    workflowId,
-  ].join('  ');
+export function historyLines(operations: readonly OperationSummary[]): string[] {
+  return tableLines(
+    ['STARTED', 'WHAT', 'OF', 'BY', 'OUTCOME', 'TOOK', 'ID'],
+    operations.map(({ startedAt, type, runner, scope, trigger, outcome, durationMs, workflowId }) => [
+      startedAt.slice(0, 19).replace('T', ' '),
+      type,
+      runner ?? scope ?? '?',
+      trigger ?? '?',
+      outcome,
+      formatDuration(durationMs),
+      workflowId,
+    ]),
+  );
 }

@@ -1,11 +1,22 @@
 import { createLogUpdate } from 'log-update';
-import type { Progress, ProgressStep } from '../domain/report.ts';
+import type { ProgressStep } from '../domain/report.ts';
 import { formatDuration } from './durations.ts';
 import { say, styled } from './invocation.ts';
 
-/** Shows an operation's steps while it works. */
+/** What the `progress` query of an operation tells; one without fixed steps leaves them out. */
+export interface ShownProgress {
+  readonly doing: string;
+  readonly steps?: readonly ShownStep[];
+}
+
+interface ShownStep extends Omit<ProgressStep, 'name'> {
+  readonly name: string;
+}
+
+/** Shows what operations do while they work. */
 export interface LiveSteps {
-  show(progress: Progress): void;
+  /** `of` tells several operations apart. */
+  show(progress: ShownProgress, of?: string): void;
   /** Leaves the last picture standing. */
   end(): void;
 }
@@ -17,18 +28,26 @@ export function createLiveSteps(): LiveSteps {
 
 function drawnSteps(): LiveSteps {
   const draw = createLogUpdate(process.stderr);
+  const pictures = new Map<string, string>();
   return {
-    show: (progress) => draw(picture(progress)),
+    show: (progress, of = '') => {
+      pictures.set(of, picture(progress, of));
+      draw([...pictures.values()].join('\n'));
+    },
     end: () => draw.done(),
   };
 }
 
-function picture(progress: Progress): string {
-  const rows = progress.steps.map((step) => `  ${mark(step)} ${step.name.padEnd(18)} ${aside(step)}`);
-  return [...rows, `  ${styled('dim', progress.doing, process.stderr)}`].join('\n');
+function picture({ steps = [], doing }: ShownProgress, of: string): string {
+  const rows = steps.map((step) => `  ${mark(step)} ${step.name.padEnd(18)} ${aside(step)}`);
+  return [...rows, `  ${styled('dim', prefixed(doing, of), process.stderr)}`].join('\n');
 }
 
-function mark({ status }: ProgressStep): string {
+function prefixed(text: string, of: string): string {
+  return of === '' ? text : `${of}: ${text}`;
+}
+
+function mark({ status }: ShownStep): string {
   switch (status) {
     case 'done':
       return styled('green', '✔', process.stderr);
@@ -43,7 +62,7 @@ function mark({ status }: ProgressStep): string {
   }
 }
 
-function aside({ status, detail, durationMs }: ProgressStep): string {
+function aside({ status, detail, durationMs }: ShownStep): string {
   if (status === 'waiting') {
     return '';
   }
@@ -52,22 +71,19 @@ function aside({ status, detail, durationMs }: ProgressStep): string {
 
 function loggedSteps(): LiveSteps {
   const told = new Map<string, string>();
-  let doing = '';
   return {
-    show: (progress) => {
-      for (const { name, status, detail, durationMs } of progress.steps) {
-        if (status !== 'waiting' && told.get(name) !== status) {
-          told.set(name, status);
-          say(
-            status === 'running'
-              ? `  ${name} …`
-              : `  ${name}: ${status}, ${formatDuration(durationMs)}${detail === '' ? '' : `, ${detail}`}`,
-          );
+    show: ({ steps = [], doing }, of = '') => {
+      for (const { name, status, detail, durationMs } of steps) {
+        const key = `${of} ${name}`;
+        if (status !== 'waiting' && told.get(key) !== status) {
+          told.set(key, status);
+          const result = `${status}, ${formatDuration(durationMs)}${detail === '' ? '' : `, ${detail}`}`;
+          say(`  ${prefixed(status === 'running' ? `${name} …` : `${name}: ${result}`, of)}`);
         }
       }
-      if (progress.doing !== doing && !progress.steps.some((step) => step.name === progress.doing)) {
-        doing = progress.doing;
-        say(`  ${doing}`);
+      if (told.get(of) !== doing && !steps.some((step) => step.name === doing)) {
+        told.set(of, doing);
+        say(`  ${prefixed(doing, of)}`);
       }
     },
     end: () => {},

@@ -13,20 +13,7 @@ const { version: VERSION, engines } = JSON.parse(readFileSync(new URL('../../pac
 };
 
 /** Verbs of the public interface that this version does not have yet. */
-const LATER_VERBS = [
-  'init',
-  'doctor',
-  'schedule',
-  'check',
-  'queue',
-  'cache',
-  'runner',
-  'service',
-  'logs',
-  'report',
-  'changes',
-  'dashboard',
-] as const;
+const LATER_VERBS = ['init', 'doctor', 'queue', 'cache', 'runner', 'service', 'logs', 'report', 'changes', 'dashboard'] as const;
 
 process.exitCode = await run(process.argv.slice(2));
 
@@ -51,13 +38,17 @@ async function run(given: readonly string[]): Promise<ExitCode> {
       say(translation.say);
     }
     let exitCode: ExitCode = EXIT.done;
-    const program = commandLine(invocationOf(interrupted.signal), given.length === 0, (code) => {
+    const program = commandLine(invocationOf(interrupted.signal), (code) => {
       exitCode = code;
     });
     await program.parseAsync([...translation.arguments], { from: 'user' });
     return exitCode;
   } catch (error) {
-    return tell(error);
+    const exitCode = tell(error);
+    if (given.length === 0 && exitCode === EXIT.usage) {
+      say('Without a verb, `check` is meant: `runward --help` lists all of them.');
+    }
+    return exitCode;
   }
 }
 
@@ -91,8 +82,16 @@ interface CommonFlags {
   readonly json?: boolean;
 }
 
+interface ExplainOptions {
+  readonly last?: boolean;
+  readonly run?: string;
+  readonly verbose?: boolean;
+  readonly demo?: boolean;
+  readonly json?: boolean;
+}
+
 /** Verbs are imported when they are run: most of the start-up time is Temporal's. */
-function commandLine(invocation: Invocation, isBare: boolean, end: (code: ExitCode) => void): Command {
+function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Command {
   const program = new Command('runward')
     .description('Keeps self-hosted GitHub Actions runners alive without harming them.')
     .version(VERSION)
@@ -131,6 +130,48 @@ function commandLine(invocation: Invocation, isBare: boolean, end: (code: ExitCo
     .action(async (flags: CommonFlags & { host?: string; watchOnly?: boolean }) => {
       const { worker } = await import('./worker.ts');
       end(await worker({ config: configFlags(flags) }, invocation));
+    });
+
+  program
+    .command('schedule')
+    .description('the Temporal Schedules of the health checks: apply, list, pause, resume, trigger or delete')
+    .argument('<verb>', 'apply makes what is configured, and changes only what differs')
+    .addOption(configOption())
+    .option('--scope <scope>', 'of this repository or organisation alone')
+    .option('--reason <text>', 'why it is paused or resumed')
+    .option('--json', 'print JSON')
+    .action(async (verb: string, flags: CommonFlags & { reason?: string }) => {
+      const { schedule } = await import('./schedule.ts');
+      end(
+        await schedule(
+          verb,
+          { scope: flags.scope, reason: flags.reason, json: flags.json === true, config: configFlags(flags) },
+          invocation,
+        ),
+      );
+    });
+
+  program
+    .command('check')
+    .description('a full health check with all maintenance; what is meant where no verb is named')
+    .addOption(configOption())
+    .option('--scope <scope>', 'of this repository or organisation alone')
+    .option('--wait <duration>', 'how long to wait for what it starts', waitText, '10m')
+    .option('--no-wait', 'start it and return')
+    .option('--json', 'print the result as JSON')
+    .action(async (flags: CommonFlags & { wait: string | false }) => {
+      const { check } = await import('./check.ts');
+      end(
+        await check(
+          {
+            scope: flags.scope,
+            json: flags.json === true,
+            wait: flags.wait === false ? null : flags.wait,
+            config: configFlags(flags),
+          },
+          invocation,
+        ),
+      );
     });
 
   program
@@ -184,18 +225,27 @@ function commandLine(invocation: Invocation, isBare: boolean, end: (code: ExitCo
 
   program
     .command('history')
-    .description('past operations, newest first')
+    .description('past operations and health checks that found something, newest first')
     .option('--runner <name>', 'of this runner alone')
     .option('--scope <scope>', 'of this repository or organisation alone')
     .option('--since <duration>', 'how far back', '30d')
     .option('--max <n>', 'at most so many', count, 100)
+    .option('--all', 'also the health checks that found nothing')
     .option('--export <file>', 'write them to a JSON file')
     .option('--json', 'print JSON')
-    .action(async (flags: CommonFlags & { since: string; max: number; export?: string }) => {
+    .action(async (flags: CommonFlags & { since: string; max: number; all?: boolean; export?: string }) => {
       const { history } = await import('./history.ts');
       end(
         await history(
-          { runner: flags.runner, scope: flags.scope, since: flags.since, max: flags.max, export: flags.export, json: flags.json === true },
+          {
+            runner: flags.runner,
+            scope: flags.scope,
+            since: flags.since,
+            max: flags.max,
+            all: flags.all === true,
+            export: flags.export,
+            json: flags.json === true,
+          },
           invocation,
         ),
       );
@@ -203,14 +253,17 @@ function commandLine(invocation: Invocation, isBare: boolean, end: (code: ExitCo
 
   program
     .command('explain')
-    .description('tell one operation: what broke, why it was sure, what it did, what came of it')
-    .argument('[operation]', 'a workflow id, or a runner for its newest operation')
+    .description('tell what happened: what broke, why it was sure, what it did, what came of it, what is left to you')
+    .argument('[what]', 'the id of an operation, a health check or a finding; or a runner, for its newest operation and the last check')
     .option('--last', 'the newest operation')
+    .option('--run <id>', "what was done about a run of GitHub's")
+    .option('--verbose', 'all the evidence and all the steps')
     .option('--demo', "look into the demo's history")
     .option('--json', 'print JSON')
-    .action(async (subject: string | undefined, flags: { last?: boolean; demo?: boolean; json?: boolean }) => {
-      const request = { subject, last: flags.last === true, json: flags.json === true };
-      if (flags.demo === true) {
+    .action(async (subject: string | undefined, flags: ExplainOptions) => {
+      const { last = false, run: ofRun, verbose = false, demo = false, json = false } = flags;
+      const request = { subject, last, run: ofRun, verbose, demo, json };
+      if (demo) {
         const { explainDemo } = await import('./demo.ts');
         end(await explainDemo(request, invocation));
         return;
@@ -225,10 +278,6 @@ function commandLine(invocation: Invocation, isBare: boolean, end: (code: ExitCo
       .allowUnknownOption()
       .argument('[rest...]')
       .action(() => {
-        if (isBare) {
-          program.outputHelp({ error: true });
-          throw new CommandFailure(EXIT.usage, '\nName a verb: without one, `check` will run, which this version does not have yet.');
-        }
         throw new CommandFailure(
           EXIT.usage,
           `\`runward ${verb}\` is not there yet in version ${VERSION}. Run \`runward --help\` for what is.`,

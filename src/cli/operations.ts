@@ -1,7 +1,7 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES } from '../domain/names.ts';
 
-/** One past or running operation, as lists show it. */
+/** One past or running operation or health check, as lists show it. */
 export interface OperationSummary {
   readonly workflowId: string;
   readonly runId: string;
@@ -9,32 +9,60 @@ export interface OperationSummary {
   readonly runner: string | null;
   readonly scope: string | null;
   readonly trigger: string | null;
-  /** The operation's own word; Temporal's where it ended without one. */
+  /** The operation's own word; Temporal's where it ended without one, or runs. */
   readonly outcome: string;
+  readonly isRunning: boolean;
   readonly startedAt: string;
   readonly durationMs: number;
 }
 
-/** Workflow types that are operations; locks and ledgers are not. */
-const OPERATION_TYPES: readonly string[] = ['recoverRunner'];
+/** Workflow types that change a machine; locks and ledgers are no operations of their own. */
+const OPERATION_TYPES: readonly string[] = ['recoverRunner', 'syncClock', 'drainRunner', 'resumeRunner'];
+export const PASS_TYPE = 'checkHealth';
+export const FINDING_TYPE = 'finding';
 
-export function isOperation(type: string): boolean {
-  return OPERATION_TYPES.includes(type);
+/** Types that `explain` can tell. */
+export function isTellable(type: string): boolean {
+  return OPERATION_TYPES.includes(type) || type === PASS_TYPE || type === FINDING_TYPE;
 }
 
 export interface OperationFilter {
   readonly scope?: string | undefined;
   readonly runner?: string | undefined;
   readonly since?: Date | undefined;
+  readonly runningOnly?: boolean;
   readonly limit: number;
+  /** Health checks among them: none, those that ended otherwise than healthy, or all. */
+  readonly passes: 'none' | 'unhealthy' | 'all';
 }
 
 /** Operations from Temporal's visibility, newest first; it lags a little and is for display only. */
-export async function listOperations(
+export function listOperations(client: Client, filter: OperationFilter): Promise<readonly OperationSummary[]> {
+  const types = OPERATION_TYPES.map(quote).join(', ');
+  switch (filter.passes) {
+    case 'none':
+      return list(client, `WorkflowType IN (${types})`, filter);
+    case 'all':
+      return list(client, `WorkflowType IN (${types}, ${quote(PASS_TYPE)})`, filter);
+    case 'unhealthy': {
+      // A pass that runs, or was cut off, has no outcome.
+      const isTold = `(${SEARCH_ATTRIBUTES.outcome} != 'healthy' OR ExecutionStatus != 'Completed')`;
+      return list(client, `(WorkflowType IN (${types}) OR (WorkflowType = ${quote(PASS_TYPE)} AND ${isTold}))`, filter);
+    }
+  }
+}
+
+/** Health checks alone that ended by themselves, newest first. */
+export function listPasses(client: Client, filter: Pick<OperationFilter, 'scope' | 'limit'>): Promise<readonly OperationSummary[]> {
+  return list(client, `WorkflowType = ${quote(PASS_TYPE)} AND ExecutionStatus = 'Completed'`, filter);
+}
+
+async function list(
   client: Client,
-  { scope, runner, since, limit }: OperationFilter,
+  condition: string,
+  { scope, runner, since, runningOnly = false, limit }: Omit<OperationFilter, 'passes'>,
 ): Promise<readonly OperationSummary[]> {
-  const conditions = [`WorkflowType IN (${OPERATION_TYPES.map(quote).join(', ')})`];
+  const conditions = [condition];
   if (scope !== undefined) {
     conditions.push(`${SEARCH_ATTRIBUTES.scope} = ${quote(scope)}`);
   }
@@ -43,6 +71,9 @@ export async function listOperations(
   }
   if (since !== undefined) {
     conditions.push(`StartTime > ${quote(since.toISOString())}`);
+  }
+  if (runningOnly) {
+    conditions.push(`ExecutionStatus = 'Running'`);
   }
   const found: OperationSummary[] = [];
   for await (const info of client.workflow.list({ query: conditions.join(' AND ') })) {
@@ -55,24 +86,27 @@ export async function listOperations(
 }
 
 function summaryOf(info: WorkflowExecutionInfo): OperationSummary {
-  const attribute = (name: string): string | null => {
-    const pair = info.typedSearchAttributes.getAll().find(({ key }) => key.name === name);
-    return typeof pair?.value === 'string' ? pair.value : null;
-  };
   return {
     workflowId: info.workflowId,
     runId: info.runId,
     type: info.type,
-    runner: attribute(SEARCH_ATTRIBUTES.runner),
-    scope: attribute(SEARCH_ATTRIBUTES.scope),
-    trigger: attribute(SEARCH_ATTRIBUTES.trigger),
-    outcome: attribute(SEARCH_ATTRIBUTES.outcome) ?? info.status.name.toLowerCase(),
+    runner: attributeOf(info, SEARCH_ATTRIBUTES.runner),
+    scope: attributeOf(info, SEARCH_ATTRIBUTES.scope),
+    trigger: attributeOf(info, SEARCH_ATTRIBUTES.trigger),
+    outcome: attributeOf(info, SEARCH_ATTRIBUTES.outcome) ?? info.status.name.toLowerCase(),
+    isRunning: info.status.name === 'RUNNING',
     startedAt: info.startTime.toISOString(),
     durationMs: (info.closeTime ?? new Date()).getTime() - info.startTime.getTime(),
   };
 }
 
+/** A search attribute of Runward's; `null` where it is not set. */
+export function attributeOf(info: Pick<WorkflowExecutionInfo, 'typedSearchAttributes'>, name: string): string | null {
+  const pair = info.typedSearchAttributes.getAll().find(({ key }) => key.name === name);
+  return typeof pair?.value === 'string' ? pair.value : null;
+}
+
 /** A value inside a visibility query: https://docs.temporal.io/list-filter */
-function quote(value: string): string {
+export function quote(value: string): string {
   return `'${value.replaceAll("'", "''")}'`;
 }

@@ -6,11 +6,11 @@ import { RECOVERY_STEPS, type RecoveryReport } from '../domain/report.ts';
 import { recoveryPolicy } from '../worker/policy.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import { EXIT, type ExitCode } from './exit.ts';
-import { formatDuration } from './durations.ts';
 import { followOperation } from './follow.ts';
-import { print, printJson, readConfig, say, styled, type Invocation } from './invocation.ts';
+import { print, printJson, readConfig, say, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { createPorts, isBlind, lookAtRunner } from './look.ts';
+import { headline, isGood } from './operation-text.ts';
 import { chosenRunners } from './runners.ts';
 import { withTemporal } from './temporal.ts';
 
@@ -95,17 +95,6 @@ function answer(flags: RecoverFlags, workflowId: string, report: RecoveryReport)
   }
   print(headline(report));
   print(`More: runward explain ${workflowId}`);
-}
-
-/** The outcome in one line, coloured on a terminal. */
-export function headline(report: RecoveryReport): string {
-  const took = report.steps.reduce((sum, step) => sum + step.durationMs, 0);
-  const time = took === 0 ? '' : ` in ${formatDuration(took)}`;
-  return `${styled(isGood(report) ? 'green' : 'red', report.outcome)}${time}: ${report.summary}`;
-}
-
-export function isGood({ outcome }: Pick<RecoveryReport, 'outcome'>): boolean {
-  return outcome === 'recovered' || outcome === 'already-healthy';
 }
 
 /** Reads both sides and says what a recovery would do; writes nothing anywhere. */

@@ -18,3 +18,20 @@ export function chosenRunners(
   }
   throw new CommandFailure(EXIT.usage, choice.message);
 }
+
+/** The scopes that `--scope` means: without it all that are configured. Exit code 2 names the choices. */
+export function chosenScopes(config: Pick<Config, 'runners'>, wanted: string | undefined): readonly string[] {
+  const scopes = [...new Set(config.runners.map(({ scope }) => scope))];
+  if (wanted === undefined) {
+    return scopes;
+  }
+  const found = scopes.find((scope) => scope.toLowerCase() === wanted.toLowerCase());
+  if (found === undefined) {
+    throw unknownScope(wanted, scopes);
+  }
+  return [found];
+}
+
+export function unknownScope(wanted: string, choices: readonly string[]): CommandFailure {
+  return new CommandFailure(EXIT.usage, `no scope ${JSON.stringify(wanted)} is configured; choose one of ${choices.join(', ')}`);
+}

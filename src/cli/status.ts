@@ -3,18 +3,19 @@ import { createLogUpdate } from 'log-update';
 import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import type { Finding } from '../domain/finding.ts';
-import { valueOrNull } from '../domain/reading.ts';
-import type { Look } from '../domain/recovery.ts';
-import { findQueue, runnerStatus, statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
-import type { RunCounts } from '../github/port.ts';
-import { formatDuration } from './durations.ts';
-import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { print, printJson, readConfig, styled, type Invocation } from './invocation.ts';
-import { createPorts, isBlind, lookAtRunner, reading, type Ports } from './look.ts';
+import { valueOrNull, type Reading } from '../domain/reading.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
+import { findQueue, runnerStatus } from '../domain/status.ts';
+import type { QueueObservation } from '../domain/pass.ts';
+import { recoveryPolicy } from '../worker/policy.ts';
+import { EXIT, type ExitCode } from './exit.ts';
+import { print, printJson, readConfig, type Invocation } from './invocation.ts';
+import { createPorts, isBlind, lookAtScope, lookOf, type Ports, type ScopeSeen } from './look.ts';
 import { readLoss } from './lost-history.ts';
-import { listOperations, type OperationSummary } from './operations.ts';
-import { chosenRunners } from './runners.ts';
-import { withTemporal } from './temporal.ts';
+import { chosenRunners, chosenScopes } from './runners.ts';
+import { scheduleStatus } from './schedule-text.ts';
+import { scopeLines, type ScopeStatus } from './status-text.ts';
+import { readTemporalViews, type TemporalView } from './temporal-view.ts';
 
 export interface StatusFlags {
   readonly runner: string | undefined;
@@ -25,52 +26,33 @@ export interface StatusFlags {
 }
 
 const WATCH_INTERVAL_MS = 5_000;
-const RECENT_OPERATIONS = 5;
-const RUN_COUNT_TIMEOUT_MS = 15_000;
-/** Operations are an extra: a Temporal that is away must not hold up the rest. */
-const TEMPORAL_TIMEOUT_MS = 1_500;
 
-/** `status --json` of one scope. */
-interface ScopeStatus {
+interface ScopeTargets {
   readonly scope: string;
-  readonly observedAt: string;
-  readonly runners: readonly RunnerStatus[];
-  readonly queue: {
-    readonly queued: number | null;
-    readonly inProgress: number | null;
-    readonly stale: null;
-    readonly waitingForRunner: null;
-    readonly oldestSeconds: null;
-    readonly parked: null;
-    readonly setAside: null;
-  };
-  readonly recentOperations: readonly Pick<OperationSummary, 'workflowId' | 'type' | 'outcome' | 'startedAt' | 'durationMs'>[] | null;
+  readonly targets: readonly RunnerTarget[];
 }
 
-/** Reads both sides and tells; starts nothing and changes nothing. */
+/** Reads both sides, and Temporal where it answers, and tells; starts nothing and changes nothing. */
 export async function status(flags: StatusFlags, invocation: Invocation): Promise<ExitCode> {
   const config = readConfig(invocation, flags.config);
-  const scopes = chosenScopes(config, flags);
+  const scopes = chosenTargets(config, flags);
   const ports = createPorts(config, invocation.env);
   const draw = createLogUpdate(process.stdout);
   for (;;) {
-    const seen = await Promise.all(scopes.map((scope) => scopeStatus(config, ports, scope, flags, invocation)));
+    const { statuses, seen } = await look(config, ports, scopes, invocation);
     if (invocation.interrupted.aborted) {
       return EXIT.interrupted;
     }
-    const statuses = seen.map(({ status }) => status);
+    const text = (): string => statuses.map((each) => scopeLines(each, Date.now()).join('\n')).join('\n\n');
     if (flags.json) {
       printJson(statuses.length === 1 ? statuses[0] : { scopes: statuses });
     } else if (flags.watch && process.stdout.isTTY) {
-      draw(statuses.map(describeScope).join('\n\n'));
+      draw(text());
     } else {
-      print(statuses.map(describeScope).join('\n\n'));
+      print(text());
     }
     if (!flags.watch) {
-      return exitCodeOf(
-        seen.flatMap(({ looks }) => looks),
-        statuses,
-      );
+      return exitCodeOf(seen, statuses);
     }
     await sleep(WATCH_INTERVAL_MS, undefined, { signal: invocation.interrupted }).catch(() => {});
     if (invocation.interrupted.aborted) {
@@ -79,61 +61,80 @@ export async function status(flags: StatusFlags, invocation: Invocation): Promis
   }
 }
 
-function chosenScopes(config: Config, flags: StatusFlags): readonly string[] {
-  const scopes = [...new Set(chosenRunners(config, flags.runner, { single: false }).map((target) => target.scope))];
-  if (flags.scope === undefined) {
-    return scopes;
-  }
-  if (!scopes.includes(flags.scope)) {
-    throw new CommandFailure(EXIT.usage, `no scope "${flags.scope}" is configured; choose one of ${scopes.join(', ')}`);
-  }
-  return [flags.scope];
+function chosenTargets(config: Config, { runner, scope: wanted }: StatusFlags): readonly ScopeTargets[] {
+  const targets = chosenRunners(config, runner, { single: false });
+  const scopes = chosenScopes({ runners: targets }, wanted);
+  return scopes.map((scope) => ({ scope, targets: targets.filter((target) => target.scope === scope) }));
 }
 
-async function scopeStatus(
+async function look(
   config: Config,
   ports: Ports,
-  scope: string,
-  flags: StatusFlags,
+  scopes: readonly ScopeTargets[],
   invocation: Invocation,
-): Promise<{ status: ScopeStatus; looks: readonly Look[] }> {
-  const targets = chosenRunners(config, flags.runner, { single: false }).filter((target) => target.scope === scope);
-  const signal = AbortSignal.any([invocation.interrupted, AbortSignal.timeout(RUN_COUNT_TIMEOUT_MS)]);
-  const [looks, runs, operations] = await Promise.all([
-    Promise.all(targets.map((target) => lookAtRunner(ports, target, invocation.interrupted))),
-    reading(() => ports.github.countRuns(scope, signal)),
-    reading(() =>
-      withTemporal(invocation, ({ client }) => listOperations(client, { scope, limit: RECENT_OPERATIONS }), TEMPORAL_TIMEOUT_MS),
-    ),
+): Promise<{ readonly statuses: readonly ScopeStatus[]; readonly seen: readonly ScopeSeen[] }> {
+  const [views, seen] = await Promise.all([
+    readTemporalViews(invocation, scopes, recoveryPolicy(config).budgets),
+    Promise.all(scopes.map(({ scope, targets }) => lookAtScope(ports, scope, targets, invocation.interrupted))),
   ]);
-  const counts: RunCounts | null = valueOrNull(runs)?.value ?? null;
+  const statuses = scopes.map(({ scope }, index) => scopeStatus(config, scope, seen[index] as ScopeSeen, views[index] as TemporalView));
+  return { statuses, seen };
+}
+
+function scopeStatus(config: Config, scope: string, seen: ScopeSeen, view: TemporalView): ScopeStatus {
+  const queue: Reading<QueueObservation | null> = seen.github.known ? seen.github.value.queue : seen.github;
+  const loss = findLoss(config.home);
+  const { schedule, recentOperations, underWay, holds, budgets, openFindings } = view;
   return {
-    looks,
-    status: {
-      scope,
-      observedAt: new Date().toISOString(),
-      runners: targets.map((target, index) => {
-        const seen = runnerStatus(target, looks[index] as Look);
-        return { ...seen, findings: [...seen.findings, ...findQueue(scope, runs), ...findLoss(config.home)] };
-      }),
-      queue: {
-        queued: counts?.queued ?? null,
-        inProgress: counts?.inProgress ?? null,
-        stale: null,
-        waitingForRunner: null,
-        oldestSeconds: null,
-        parked: null,
-        setAside: null,
-      },
-      recentOperations:
-        valueOrNull(operations)?.map(({ workflowId, type, outcome, startedAt, durationMs }) => ({
-          workflowId,
-          type,
-          outcome,
-          startedAt,
-          durationMs,
-        })) ?? null,
-    },
+    scope,
+    observedAt: new Date().toISOString(),
+    runners: seen.runners.map((runner) => {
+      const told = runnerStatus(runner.target, lookOf(seen, runner));
+      return { ...told, findings: [...told.findings, ...findQueue(scope, queue), ...loss] };
+    }),
+    queue: queueStatus(queue, seen.github.known ? seen.github.value.observedAt : null),
+    recentOperations:
+      recentOperations?.map(({ workflowId, type, outcome, startedAt, durationMs }) => ({
+        workflowId,
+        type,
+        outcome,
+        startedAt,
+        durationMs,
+      })) ?? null,
+    mode: loss.length > 0 ? 'watch' : config.mode,
+    schedule: schedule === null ? null : scheduleStatus(schedule.found),
+    underWay,
+    holds,
+    budgets,
+    openFindings,
+    drained: seen.runners.flatMap(({ target, machine }) => {
+      const guest = machine.known ? valueOrNull(machine.value.guest) : null;
+      return guest?.drain == null
+        ? []
+        : [{ runner: target.runner, since: new Date(guest.drain.since).toISOString(), reason: guest.drain.reason }];
+    }),
+  };
+}
+
+/** `githubTime`: GitHub's clock at the look, epoch milliseconds. */
+function queueStatus(reading: Reading<QueueObservation | null>, githubTime: number | null): ScopeStatus['queue'] {
+  const queue = valueOrNull(reading);
+  const ours = queue?.waiting.filter(({ isServable }) => isServable) ?? null;
+  const oldestAt = ours === null ? null : Math.min(...ours.map((group) => group.oldestAt));
+  return {
+    queued: queue?.queued ?? null,
+    inProgress: queue?.inProgress ?? null,
+    stale: null,
+    waitingForRunner: ours?.reduce((sum, { count }) => sum + count, 0) ?? null,
+    oldestSeconds:
+      oldestAt === null || githubTime === null
+        ? null
+        : oldestAt === Infinity
+          ? 0
+          : Math.max(0, Math.round((githubTime - oldestAt) / 1_000)),
+    parked: null,
+    setAside: null,
+    runsNotRead: queue?.runsNotRead ?? null,
   };
 }
 
@@ -154,42 +155,9 @@ function findLoss(home: string): Finding[] {
 }
 
 /** 3 only when neither side of any runner could be read; 1 unless all are healthy. */
-function exitCodeOf(looks: readonly Look[], statuses: readonly ScopeStatus[]): ExitCode {
-  if (looks.every(isBlind)) {
+function exitCodeOf(seen: readonly ScopeSeen[], statuses: readonly ScopeStatus[]): ExitCode {
+  if (seen.every((scope) => scope.runners.every((runner) => isBlind(lookOf(scope, runner))))) {
     return EXIT.unreachable;
   }
   return statuses.every(({ runners }) => runners.every(({ verdict }) => verdict === 'healthy')) ? EXIT.done : EXIT.bad;
-}
-
-const VERDICT_STYLES = { healthy: 'green', degraded: 'yellow', down: 'red', unknown: 'magenta' } as const satisfies Record<Verdict, string>;
-
-function describeScope({ scope, runners, queue, recentOperations }: ScopeStatus): string {
-  const operations =
-    recentOperations === null
-      ? ['recent operations: unknown, Temporal does not answer (start it with `runward up`)']
-      : recentOperations.map(
-          ({ type, outcome, startedAt, durationMs }) => `  ${startedAt} ${type}: ${outcome}, ${formatDuration(durationMs)}`,
-        );
-  return [
-    statusSentence(runners),
-    '',
-    ...runners.flatMap(describeRunner),
-    '',
-    `queue of ${scope}: ${queue.queued ?? 'unknown'} queued, ${queue.inProgress ?? 'unknown'} in progress`,
-    ...(recentOperations !== null && operations.length > 0 ? ['recent operations:'] : []),
-    ...operations,
-  ].join('\n');
-}
-
-function describeRunner(runner: RunnerStatus): string[] {
-  const { vm, github, service, job, clock, disk, version } = runner;
-  const drift = clock.driftSeconds === null ? 'unknown' : `${clock.driftSeconds} s`;
-  return [
-    `${styled(VERDICT_STYLES[runner.verdict], runner.verdict)} ${runner.name}`,
-    `  vm ${vm.name}: ${vm.state ?? 'unknown'}`,
-    `  GitHub: ${github.status ?? 'unknown'}${github.busy === true ? ', busy' : ''}`,
-    `  service: ${service.state ?? 'unknown'}${service.unit === null ? '' : ` (${service.unit})`}`,
-    `  job: ${job.running === null ? 'unknown' : job.running ? 'running' : 'none'}, clock drift: ${drift}, disk: ${disk.usedPercent === null ? 'unknown' : `${disk.usedPercent} % used`}, version: ${version.installed ?? 'unknown'}`,
-    ...runner.findings.flatMap((finding) => [`  ${finding.severity}: ${finding.summary} (${finding.evidence})`, `    ${finding.advice}`]),
-  ];
 }

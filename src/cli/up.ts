@@ -1,14 +1,20 @@
 import { rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from '@temporalio/client';
 import type { ConfigFlags } from '../config/load.ts';
 import type { Config } from '../config/config.ts';
 import { runWorkerProcess } from '../worker/run.ts';
-import { serverFile, type ServerFile, type TemporalAddress } from '../worker/temporal-address.ts';
+import { applySchedules, readSchedule } from '../worker/schedules.ts';
+import { connectClient, serverFile, type ServerFile, type TemporalAddress } from '../worker/temporal-address.ts';
+import { formatDuration } from './durations.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { readConfig, say, type Invocation } from './invocation.ts';
 import { BACK_OFF, keepServer } from './kept-server.ts';
 import { confirmLoss, lossNotice, readLoss, watchReason } from './lost-history.ts';
 import { ownFolder } from './owned-folder.ts';
-import { connectionFailure } from './temporal.ts';
+import { chosenScopes } from './runners.ts';
+import { nextChecksText, scheduleStatus } from './schedule-text.ts';
+import { connectionFailure, messageOf } from './temporal.ts';
 import { holdPorts, logFileOf, startTemporalServer, type TemporalServer, type TemporalServerOptions } from './temporal-server.ts';
 
 /** Temporal's well-known port. */
@@ -95,7 +101,9 @@ async function runWorker(server: TemporalServer, config: Config, stop: AbortSign
       role: 'all',
       logLevel: 'WARN',
       ownedRetentionDays: Math.max(1, Math.round(config.retentionMs / DAY_MS)),
-      onReady: () => say(readyText(server, config.runners.length)),
+      onReady: () => {
+        void announce(server, config, stop);
+      },
     },
     stop,
   );
@@ -109,9 +117,46 @@ function writeServerFile(home: string, content: ServerFile): void {
   writeFileSync(serverFile(home), `${JSON.stringify(content)}\n`, { mode: 0o600 });
 }
 
+/** Says that all is ready, once the schedules are what they should be; where they can't be made it says so, and tries again. */
+async function announce(server: TemporalServer, config: Config, stop: AbortSignal): Promise<void> {
+  let text = readyText(server, config.runners.length);
+  for (;;) {
+    const schedules = await schedulesText(server, config);
+    if (stop.aborted) {
+      return;
+    }
+    say([text, schedules.text].filter((part) => part !== '').join('\n'));
+    if (schedules.isDone) {
+      return;
+    }
+    text = '';
+    await sleep(SCHEDULES_RETRY_MS, undefined, { signal: stop }).catch(() => {});
+  }
+}
+
+const SCHEDULES_RETRY_MS = 30_000;
+
+async function schedulesText(server: TemporalServer, config: Config): Promise<{ readonly isDone: boolean; readonly text: string }> {
+  const scopes = chosenScopes(config, undefined);
+  try {
+    const connection = await connectClient({ address: server.address });
+    try {
+      const client = new Client({ connection, namespace: server.namespace });
+      await applySchedules(client, scopes, config.health);
+      const schedules = await Promise.all(scopes.map(async (scope) => ({ scope, ...scheduleStatus(await readSchedule(client, scope)) })));
+      return { isDone: true, text: nextChecksText(schedules, Date.now()) };
+    } finally {
+      await connection.close();
+    }
+  } catch (error) {
+    const again = `It is tried again in ${formatDuration(SCHEDULES_RETRY_MS)}.`;
+    return { isDone: false, text: `warning: the schedules of the health checks could not be made: ${messageOf(error)}. ${again}` };
+  }
+}
+
 function readyText(server: TemporalServer, runners: number): string {
   return [
     `Runward looks after ${runners} runner${runners === 1 ? '' : 's'}. Temporal's UI: ${server.uiUrl}`,
-    'Recover one with `runward recover`; look with `runward status`. Ctrl-C stops all.',
+    'Look with `runward status`, check now with `runward check`, recover with `runward recover`. Ctrl-C stops all.',
   ].join('\n');
 }

@@ -1,8 +1,10 @@
 import type { ConfigFlags } from '../config/load.ts';
 import { runWorkerProcess } from '../worker/run.ts';
+import { readSchedule } from '../worker/schedules.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { readConfig, say, type Invocation } from './invocation.ts';
-import { connectionFailure, temporalAddress } from './temporal.ts';
+import { chosenScopes } from './runners.ts';
+import { connectionFailure, messageOf, temporalAddress, withTemporal } from './temporal.ts';
 
 /** A worker alone, until interrupted; with `host` it looks after that host's machines and nothing else. */
 export async function worker(flags: { readonly config: ConfigFlags }, invocation: Invocation): Promise<ExitCode> {
@@ -19,6 +21,9 @@ export async function worker(flags: { readonly config: ConfigFlags }, invocation
         onReady: (retentionDays) => {
           say(`Worker of host ${config.host} polls ${temporal.connectionOptions.address}, namespace ${temporal.namespace}.`);
           warnAboutRetention(retentionDays, temporal.namespace);
+          if (flags.config.host === undefined) {
+            void warnAboutSchedules(chosenScopes(config, undefined), invocation);
+          }
         },
       },
       invocation.interrupted,
@@ -28,6 +33,19 @@ export async function worker(flags: { readonly config: ConfigFlags }, invocation
   }
   say('Stopped.');
   return EXIT.done;
+}
+
+/** Several workers may run, with different versions of the configuration, so none of them makes schedules by itself. */
+async function warnAboutSchedules(scopes: readonly string[], invocation: Invocation): Promise<void> {
+  try {
+    const found = await withTemporal(invocation, ({ client }) => Promise.all(scopes.map((scope) => readSchedule(client, scope))));
+    const missing = scopes.filter((_scope, index) => found[index] === null);
+    if (missing.length > 0) {
+      say(`warning: no schedule checks the health of ${missing.join(', ')}: make it with \`runward schedule apply\`.`);
+    }
+  } catch (error) {
+    say(`warning: it is not known whether health checks are scheduled (see \`runward schedule list\`): ${messageOf(error)}`);
+  }
 }
 
 /** Runward's history is its audit; a dev server keeps it for a day. */

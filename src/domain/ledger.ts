@@ -49,3 +49,19 @@ export function budgetRefusal(
   }
   return null;
 }
+
+/** Recoveries of this runner that are left to checks at this moment, if nothing else holds them back. */
+export function recoveriesLeft(
+  entries: readonly LedgerEntry[],
+  asked: { readonly scope: string; readonly runner: string; readonly now: number },
+  budget: BudgetPolicy,
+): number {
+  const recent = entries.filter(
+    (entry) =>
+      entry.type === 'recoverRunner' &&
+      entry.scope === asked.scope &&
+      entry.runner === asked.runner &&
+      asked.now - entry.at < budget.withinMs,
+  );
+  return Math.max(0, budget.recoveries - recent.length);
+}

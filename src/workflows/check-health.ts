@@ -20,7 +20,7 @@ import type { LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, PROGRESS_QUERY } from '../domain/names.ts';
 import { advance } from '../domain/open-findings.ts';
 import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
-import { prescribe, type Plan } from '../domain/prescribe.ts';
+import { prescribe, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { Progress } from '../domain/report.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
@@ -117,7 +117,7 @@ class Pass {
   }
 
   /** What is to be done. The ledgers are read only where something is. */
-  async #plan(scope: ResolvedScope, diagnosis: Diagnosis, observation: PassObservation): Promise<Plan> {
+  async #plan(scope: ResolvedScope, diagnosis: Diagnosis, observation: PassObservation): Promise<Prescribed> {
     const { policy, targets } = scope;
     const wish = prescribe(diagnosis, observation, { ledgers: {}, policy });
     if (wish.prescriptions.length === 0) {

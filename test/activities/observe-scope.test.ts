@@ -1,6 +1,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { NO_ALERTS } from '../../src/activities/findings.ts';
 import { createMainActivities } from '../../src/activities/main.ts';
 import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -28,11 +29,14 @@ test('a list of runners that fails is a failure, to be tried again', async () =>
   await expect(observe()).rejects.toMatchObject({ type: 'GitHubUnavailable', nonRetryable: false });
 });
 
+const NOT_ASKED = { problem: 'not asked for here' };
+
 function observe(): Promise<unknown> {
   const activities = createMainActivities({
     github: createGitHub({ baseUrl: server.url, token: () => new Secret(server.token) }),
     sealing: createSealing(Buffer.alloc(SEALING_KEY_BYTES)),
-    resolveRunner: () => ({ problem: 'not asked for here' }),
+    directory: { resolveRunner: () => NOT_ASKED, resolveScope: () => NOT_ASKED },
+    alerts: NO_ALERTS,
   });
   const info = { scheduleToCloseTimeoutMs: 180_000, currentAttemptScheduledTimestampMs: 0, scheduledTimestampMs: 0 };
   return new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') }).run(() =>

@@ -1,0 +1,62 @@
+import type { Client } from '@temporalio/client';
+import { z } from 'zod';
+import type { Severity } from '../domain/finding.ts';
+import { SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { FINDING_TYPE, quote } from './operations.ts';
+
+/** A finding that waits for a person, as its workflow's memo tells it. */
+export interface OpenFindingSummary {
+  readonly workflowId: string;
+  readonly subject: string;
+  readonly code: string;
+  readonly severity: Severity;
+  readonly summary: string;
+  readonly advice: string;
+  /** ISO 8601, as is `snoozedUntil`. */
+  readonly since: string;
+  readonly acknowledgedBy: string | null;
+  readonly snoozedUntil: string | null;
+}
+
+const memoSchema = z.object({
+  finding: z.object({
+    subject: z.string(),
+    code: z.string(),
+    severity: z.enum(['info', 'warning', 'critical']),
+    summary: z.string(),
+    advice: z.string(),
+    /** Epoch milliseconds, as is `snoozedUntil`. */
+    since: z.number(),
+    acknowledged: z.object({ by: z.string() }).nullish(),
+    snoozedUntil: z.number().nullish(),
+  }),
+});
+
+/** Findings of a scope that are open now, by Temporal's visibility. One that has not yet told what it is about is left out. */
+export async function listOpenFindings(client: Client, scope: string): Promise<readonly OpenFindingSummary[]> {
+  const query = `WorkflowType = ${quote(FINDING_TYPE)} AND ExecutionStatus = 'Running' AND ${SEARCH_ATTRIBUTES.scope} = ${quote(scope)}`;
+  const open: OpenFindingSummary[] = [];
+  for await (const { workflowId, memo } of client.workflow.list({ query })) {
+    const finding = findingOfMemo(workflowId, memo);
+    if (finding !== null) {
+      open.push(finding);
+    }
+  }
+  return open;
+}
+
+/** `null` where the memo does not tell it. */
+export function findingOfMemo(workflowId: string, memo: unknown): OpenFindingSummary | null {
+  const parsed = memoSchema.safeParse(memo);
+  if (!parsed.success) {
+    return null;
+  }
+  const { acknowledged, snoozedUntil, since, ...words } = parsed.data.finding;
+  return {
+    workflowId,
+    ...words,
+    since: new Date(since).toISOString(),
+    acknowledgedBy: acknowledged?.by ?? null,
+    snoozedUntil: snoozedUntil == null ? null : new Date(snoozedUntil).toISOString(),
+  };
+}

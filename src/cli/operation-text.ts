@@ -1,0 +1,98 @@
+import type { RungReport, StepReport } from '../domain/report.ts';
+import { formatDuration } from './durations.ts';
+import { styled } from './invocation.ts';
+import { fewOf, section, type Story } from './story.ts';
+
+// What an operation on a runner did, for people.
+
+/** Result of any operation; a small one has neither steps nor evidence. */
+export interface OperationReport {
+  readonly outcome: string;
+  readonly runner: string;
+  readonly scope: string;
+  readonly summary: string;
+  readonly reason: string | null;
+  readonly evidence?: readonly string[];
+  readonly steps?: readonly (Omit<StepReport, 'name'> & { readonly name: string })[];
+  readonly rungs?: readonly (Omit<RungReport, 'name'> & { readonly name: string })[];
+}
+
+const GOOD_OUTCOMES: readonly string[] = [
+  'recovered',
+  'already-healthy',
+  'synced',
+  'already-right',
+  'drained',
+  'already-drained',
+  'resumed',
+  'already-resumed',
+];
+
+export function isGood({ outcome }: Pick<OperationReport, 'outcome'>): boolean {
+  return GOOD_OUTCOMES.includes(outcome);
+}
+
+/** The outcome in one line, coloured on a terminal. */
+export function headline({ outcome, summary, steps = [] }: Pick<OperationReport, 'outcome' | 'summary' | 'steps'>): string {
+  const took = steps.reduce((sum, step) => sum + step.durationMs, 0);
+  const time = took === 0 ? '' : ` in ${formatDuration(took)}`;
+  return `${styled(isGood({ outcome }) ? 'green' : 'red', outcome)}${time}: ${summary}`;
+}
+
+export function operationStory(report: OperationReport): Pick<Story, 'headline' | 'broke' | 'sure' | 'did' | 'cameOfIt' | 'left'> {
+  const { runner, scope, reason, evidence = [], steps = [], rungs = [] } = report;
+  const failed = [...rungs, ...steps].filter(({ status }) => status === 'failed');
+  return {
+    headline: headline(report),
+    broke: `runner ${runner} of ${scope}${reason === null ? '' : `: ${reason}`}`,
+    sure: fewOf(evidence, 10),
+    did: stepsText([...rungs, ...steps]) ?? 'nothing',
+    cameOfIt: fewOf(failed.map(({ name, detail }) => `${name} failed: ${detail}`)),
+    left: leftText(report),
+  };
+}
+
+/** All evidence, rungs and steps. */
+export function operationDetails({ evidence = [], rungs = [], steps = [] }: OperationReport): string[] {
+  return [
+    ...section('What was seen:', evidence),
+    ...section(
+      'The ladder:',
+      rungs.map(({ name, status, detail }) => `${status.padEnd(8)} ${name.padEnd(19)} ${detail}`.trimEnd()),
+    ),
+    ...section('What was done:', steps.map(stepText)),
+  ];
+}
+
+function stepText({ name, status, durationMs, attempts, detail }: NonNullable<OperationReport['steps']>[number]): string {
+  const time = status === 'skipped' ? '' : formatDuration(durationMs);
+  const tries = attempts > 1 ? `, ${attempts} calls` : '';
+  return `${status.padEnd(8)} ${name.padEnd(19)} ${time.padEnd(8)} ${detail}${status === 'skipped' ? '' : tries}`.trimEnd();
+}
+
+/** Steps that were taken, in their order; `null` where none was. */
+function stepsText(steps: readonly { readonly name: string; readonly status: string }[]): string | null {
+  const taken = steps.filter(({ status }) => status !== 'skipped');
+  return taken.length === 0 ? null : taken.map(({ name, status }) => (status === 'done' ? name : `${name} (${status})`)).join(', ');
+}
+
+function leftText(report: OperationReport): string {
+  const { outcome, runner } = report;
+  if (isGood(report)) {
+    return 'nothing';
+  }
+  switch (outcome) {
+    case 'refused-busy':
+      return 'wait until the job is over, or override it with --force';
+    case 'refused-in-progress':
+      return 'wait until the other operation has ended, then look with `runward status`';
+    case 'refused-budget':
+      return `find out why it does not last, then run \`runward recover --runner ${runner}\`, which no budget refuses`;
+    case 'refused-watching':
+      return `end the watching, or do it by hand: nothing was written`;
+    case 'cancelled':
+      return `run \`runward recover --runner ${runner}\` once it may be touched again`;
+    default:
+      return `mend what the first line says, then run \`runward recover --runner ${runner}\``;
+  }
+}

@@ -1,0 +1,140 @@
+import type { Diagnosed } from '../domain/finding.ts';
+import type { HealthOutcome, HealthReport, StartedCure, Withheld } from '../domain/health-report.ts';
+import { EXIT, type ExitCode } from './exit.ts';
+import { styled } from './invocation.ts';
+import { fewOf, section, type Story } from './story.ts';
+
+// What a health check saw and did, for people.
+
+const OUTCOME_STYLES = {
+  healthy: 'green',
+  cured: 'green',
+  curing: 'yellow',
+  'not-cured': 'red',
+  unhealthy: 'red',
+  unknown: 'magenta',
+} as const satisfies Record<HealthOutcome, string>;
+
+const SEVERITY_STYLES = { critical: 'red', warning: 'yellow', info: 'dim' } as const satisfies Record<Diagnosed['severity'], string>;
+const SEVERITIES = Object.keys(SEVERITY_STYLES) as readonly Diagnosed['severity'][];
+
+const CURES = {
+  recover: 'recovery',
+  'sync-clock': 'setting of the clock',
+  'finish-drain': 'end of the drain',
+} as const satisfies Record<StartedCure['cure'], string>;
+
+/** Findings that `check` prints; `explain --verbose` has them all. */
+const FINDINGS_SHOWN = 20;
+
+/** How it stands; then what to do about each finding, what was started, and what was not. */
+export function reportLines(report: HealthReport): string[] {
+  const left = bySeverity(report.findings).filter((finding) => cureOf(report, finding) === undefined);
+  const more = left.length - FINDINGS_SHOWN;
+  return [
+    styled(OUTCOME_STYLES[report.outcome], report.summary),
+    ...left.slice(0, FINDINGS_SHOWN).map(findingLine),
+    ...(more > 0 ? [`and ${more} findings more`] : []),
+    ...report.started.map((cure) => `started   ${startedText(report, cure)}: ${endText(cure)}`),
+    ...report.withheld.map((withheld) => `withheld  ${withheldText(report, withheld)}`),
+  ];
+}
+
+/** 0 where nothing is left to do, 3 where nothing could be seen; bad news of one scope outweigh what is not known of another. */
+export function checkExitCode(outcomes: readonly HealthOutcome[]): ExitCode {
+  const bad = outcomes.filter((outcome) => outcome !== 'healthy' && outcome !== 'cured');
+  if (bad.length === 0) {
+    return EXIT.done;
+  }
+  return bad.every((outcome) => outcome === 'unknown') ? EXIT.unreachable : EXIT.bad;
+}
+
+/** A finding with what to do first. */
+export function findingLine(
+  finding: Pick<Diagnosed, 'severity' | 'subject' | 'summary' | 'advice'> & { readonly isProven?: boolean },
+): string {
+  const { severity, summary, advice, isProven = true } = finding;
+  return `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${advice} – ${summary}${isProven ? '' : ' (not proven yet)'}`;
+}
+
+/** The worst first. */
+export function bySeverity<T extends { readonly severity: Diagnosed['severity'] }>(findings: readonly T[]): readonly T[] {
+  return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+}
+
+export function passStory(report: HealthReport): Pick<Story, 'headline' | 'broke' | 'sure' | 'did' | 'cameOfIt' | 'left'> {
+  const findings = bySeverity(report.findings);
+  const notDone = report.withheld.map((withheld) => withheldText(report, withheld));
+  const left = findings.filter((finding) => finding.severity !== 'info' && cureOf(report, finding) === undefined);
+  return {
+    headline: `${styled(OUTCOME_STYLES[report.outcome], report.outcome)}: ${report.summary}`,
+    broke: fewOf(findings.map(({ summary }) => summary)) ?? 'nothing',
+    sure: fewOf(findings.map(({ evidence }) => evidence)),
+    did:
+      [
+        fewOf(report.started.map((cure) => `started a ${startedText(report, cure)}`)),
+        notDone.length === 0 ? null : `did nothing about ${fewOf(notDone)}`,
+      ]
+        .filter((part) => part !== null)
+        .join('; ') || (report.mode === 'watch' ? 'nothing: it only watches' : 'nothing'),
+    cameOfIt: fewOf(report.started.map((cure) => `${cure.runner}: ${endText(cure)}`)),
+    left: fewOf(left.map(({ advice }) => advice)) ?? 'nothing',
+  };
+}
+
+/** Everything that the pass saw and did. */
+export function passDetails(report: HealthReport): string[] {
+  const { figures } = report;
+  return [
+    ...section(
+      'What was seen:',
+      bySeverity(report.findings).flatMap((finding) => [
+        `${finding.severity} ${finding.subject} ${finding.code}: ${finding.summary}${finding.isProven ? '' : ' (not proven yet)'}`,
+        `  evidence: ${finding.evidence}`,
+        `  to do: ${finding.advice}`,
+      ]),
+    ),
+    ...section(
+      'What was started:',
+      report.started.map((cure) => `${startedText(report, cure)}: ${endText(cure)}, ${cure.workflowId}`),
+    ),
+    ...section(
+      'What was withheld, and why:',
+      report.withheld.map((withheld) => withheldText(report, withheld)),
+    ),
+    `Runners: ${figures.runners}, of which ${figures.healthy} healthy, ${figures.degraded} degraded, ${figures.down} down, ${figures.unknown} unknown`,
+    `The look took ${figures.lookMs} ms, ${figures.githubRequests} requests to GitHub (${figures.githubUnchanged} unchanged) and ${figures.machineCalls} calls to machines; mode ${report.mode}`,
+  ];
+}
+
+/** What the pass says of one runner (`scope/name`): its findings, and why nothing was done about them. */
+export function runnerInPass(
+  report: HealthReport,
+  runner: string,
+): { readonly findings: readonly Diagnosed[]; readonly withheld: readonly Withheld[] } {
+  return {
+    findings: bySeverity(report.findings.filter(({ subject }) => subject === runner)),
+    withheld: report.withheld.filter((withheld) => withheld.runner === runner),
+  };
+}
+
+/** The cure that was started for a finding. */
+function cureOf({ started }: HealthReport, { subject, code }: Diagnosed): StartedCure | undefined {
+  return started.find(({ runner, because }) => runner === subject && because === code);
+}
+
+function startedText(report: HealthReport, { runner, cure, because }: StartedCure): string {
+  return `${CURES[cure]} of ${runner} (${summaryOf(report, runner, because)})`;
+}
+
+function endText({ outcome, summary }: StartedCure): string {
+  return outcome === null ? 'at work' : `${outcome}${summary === null ? '' : `: ${summary}`}`;
+}
+
+function withheldText(report: HealthReport, { runner, because, why }: Withheld): string {
+  return `${runner} (${summaryOf(report, runner, because)}): ${why}`;
+}
+
+function summaryOf({ findings }: HealthReport, runner: string, code: string): string {
+  return findings.find((finding) => finding.subject === runner && finding.code === code)?.summary ?? code;
+}

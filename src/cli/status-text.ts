@@ -1,0 +1,192 @@
+import type { Finding } from '../domain/finding.ts';
+import { statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
+import { formatDuration } from './durations.ts';
+import { styled } from './invocation.ts';
+import type { OpenFindingSummary } from './open-findings.ts';
+import type { OperationSummary } from './operations.ts';
+import { bySeverity } from './pass-text.ts';
+import { agoText, passesText, type ScheduleStatus } from './schedule-text.ts';
+import { section } from './story.ts';
+import { tableLines } from './table.ts';
+import type { Budget, Hold, UnderWay } from './temporal-view.ts';
+
+/** `status --json` of one scope; what can't be read is `null`. */
+export interface ScopeStatus {
+  readonly scope: string;
+  readonly observedAt: string;
+  readonly runners: readonly RunnerStatus[];
+  readonly queue: {
+    readonly queued: number | null;
+    readonly inProgress: number | null;
+    readonly stale: null;
+    /** Jobs that wait for a runner of the scope; at least so many where runs were not read. */
+    readonly waitingForRunner: number | null;
+    /** Of those the one that waits longest; 0 where none does. */
+    readonly oldestSeconds: number | null;
+    readonly parked: null;
+    readonly setAside: null;
+    /** Runs whose jobs were too many to be read. */
+    readonly runsNotRead: number | null;
+  };
+  readonly recentOperations: readonly Pick<OperationSummary, 'workflowId' | 'type' | 'outcome' | 'startedAt' | 'durationMs'>[] | null;
+  readonly mode: 'act' | 'watch';
+  readonly schedule: ScheduleStatus | null;
+  readonly underWay: readonly UnderWay[] | null;
+  /** Machines that an operation has. */
+  readonly holds: readonly Hold[] | null;
+  readonly budgets: readonly Budget[] | null;
+  /** What waits for a person. */
+  readonly openFindings: readonly OpenFindingSummary[] | null;
+  readonly drained: readonly { readonly runner: string; readonly since: string; readonly reason: string }[];
+}
+
+const VERDICT_STYLES = { healthy: 'green', degraded: 'yellow', down: 'red', unknown: 'magenta' } as const satisfies Record<Verdict, string>;
+
+/** One sentence, the runners, and what else there is to know; `now` is epoch milliseconds. */
+export function scopeLines(status: ScopeStatus, now: number): string[] {
+  return [
+    sentenceOf(status),
+    '',
+    ...runnerTable(status.runners),
+    ...spaced(findingLines(status.runners)),
+    ...spaced(careLines(status, now)),
+    '',
+    queueText(status),
+    checksText(status, now),
+    ...operationLines(status, now),
+  ];
+}
+
+/** Such as "1 of 3 down, being recovered, step 4 of 6". */
+export function sentenceOf({ runners, underWay }: Pick<ScopeStatus, 'runners' | 'underWay'>): string {
+  const stands = statusSentence(runners);
+  const operations = (underWay ?? []).filter(({ runner }) => runners.some(({ name }) => name === runner));
+  const [only] = operations;
+  if (only === undefined) {
+    return stands;
+  }
+  if (operations.length > 1) {
+    return `${stands}, ${operations.length} operations at work`;
+  }
+  const troubled = runners.filter(({ verdict }) => verdict !== 'healthy');
+  const isMeant = runners.length === 1 || (troubled.length === 1 && troubled[0]?.name === only.runner);
+  return [stands, `${isMeant ? '' : `${only.runner} `}${doingText(only)}`, ...stepText(only)].join(', ');
+}
+
+const DOING: Readonly<Record<string, string>> = {
+  recoverRunner: 'being recovered',
+  syncClock: 'its clock being set',
+  drainRunner: 'being drained',
+  resumeRunner: 'being resumed',
+};
+
+function doingText({ type }: UnderWay): string {
+  return DOING[type] ?? `in the hands of ${type}`;
+}
+
+function stepText({ step, doing }: UnderWay): string[] {
+  if (step !== null) {
+    return [`step ${step.number} of ${step.of}`];
+  }
+  return doing === null ? [] : [doing];
+}
+
+function runnerTable(runners: readonly RunnerStatus[]): string[] {
+  return tableLines(
+    ['RUNNER', 'STATE', 'GITHUB', 'SERVICE', 'JOB', 'MACHINE', 'CLOCK', 'DISK', 'VERSION'],
+    runners.map(({ name, verdict, github, service, job, vm, clock, disk, version }) => [
+      name,
+      styled(VERDICT_STYLES[verdict], verdict),
+      `${github.status ?? '?'}${github.busy === true ? ', busy' : ''}`,
+      service.state ?? '?',
+      job.running === null ? '?' : job.running ? 'running' : 'none',
+      `${vm.name} ${vm.state ?? '?'}`,
+      clock.driftSeconds === null ? '?' : `${clock.driftSeconds} s`,
+      disk.usedPercent === null ? '?' : `${disk.usedPercent} %`,
+      version.installed ?? '?',
+    ]),
+  );
+}
+
+const SEVERITY_STYLES = { critical: 'red', warning: 'yellow', info: 'dim' } as const satisfies Record<Finding['severity'], string>;
+
+/** A finding that several runners share is told once. */
+function findingLines(runners: readonly RunnerStatus[]): string[] {
+  const distinct = new Map(runners.flatMap(({ findings }) => findings).map((finding) => [JSON.stringify(finding), finding]));
+  return bySeverity([...distinct.values()]).flatMap(({ severity, summary, evidence, advice }) => [
+    `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${summary} (${evidence})`,
+    `${' '.repeat(8)}  → ${advice}`,
+  ]);
+}
+
+/** Who has a machine, what is drained, whose budget is touched, and what waits for a person. */
+function careLines({ holds, drained, budgets, openFindings }: ScopeStatus, now: number): string[] {
+  return [
+    ...(holds ?? []).map(({ machine, holder }) =>
+      holder === null
+        ? `${machine} is held by a lock that does not say whose it is`
+        : `${machine} is in the hands of ${holder.type} ${holder.workflowId} since ${agoText(holder.since, now)}${holder.reason === null ? '' : ` (${holder.reason})`}`,
+    ),
+    ...drained.map(
+      ({ runner, since, reason }) => `${runner} is drained since ${since} (${reason}): undo it with \`runward runner resume\``,
+    ),
+    ...(budgets ?? []).filter(isTouched).map(budgetText),
+    ...section(
+      'Waits for a person:',
+      bySeverity(openFindings ?? []).map(
+        ({ severity, advice, summary, since, acknowledgedBy, workflowId }) =>
+          `${severity}: ${advice} – ${summary}, since ${agoText(since, now)}${acknowledgedBy === null ? '' : `, acknowledged by ${acknowledgedBy}`} (${workflowId})`,
+      ),
+    ),
+  ];
+}
+
+function isTouched({ recoveriesLeft, of, refusal }: Budget): boolean {
+  return recoveriesLeft < of || refusal !== null;
+}
+
+function budgetText({ runner, recoveriesLeft, of, withinMs, refusal }: Budget): string {
+  return refusal === null
+    ? `${runner}: checks have ${recoveriesLeft} of ${of} recoveries in ${withinMs / 3_600_000} h left`
+    : `${runner}: checks do not recover it now: ${refusal}`;
+}
+
+function queueText({ scope, queue }: ScopeStatus): string {
+  const { queued, inProgress, waitingForRunner, oldestSeconds, runsNotRead } = queue;
+  const atLeast = runsNotRead === null || runsNotRead === 0 ? '' : 'at least ';
+  const waiting =
+    waitingForRunner === null
+      ? 'unknown how many jobs wait for our runners'
+      : waitingForRunner === 0
+        ? 'no job waits for our runners'
+        : `${atLeast}${waitingForRunner} ${waitingForRunner === 1 ? 'job waits' : 'jobs wait'} for our runners, the oldest for ${formatDuration((oldestSeconds ?? 0) * 1_000)}`;
+  return `Queue of ${scope}: ${queued ?? 'unknown'} queued, ${inProgress ?? 'unknown'} in progress; ${waiting}`;
+}
+
+function checksText({ schedule, mode }: ScopeStatus, now: number): string {
+  const passes = schedule === null ? 'unknown, Temporal does not answer (start it with `runward up`)' : passesText(schedule, now);
+  return `Health checks: ${passes}; mode: ${mode}`;
+}
+
+function operationLines({ recentOperations, schedule }: ScopeStatus, now: number): string[] {
+  if (recentOperations === null) {
+    return schedule === null ? [] : ['Recent operations: unknown'];
+  }
+  return section(
+    'Recent operations:',
+    tableLines(
+      ['STARTED', 'WHAT', 'OUTCOME', 'TOOK', 'ID'],
+      recentOperations.map(({ workflowId, type, outcome, startedAt, durationMs }) => [
+        agoText(startedAt, now),
+        type,
+        outcome,
+        formatDuration(durationMs),
+        workflowId,
+      ]),
+    ).slice(recentOperations.length === 0 ? 1 : 0),
+  );
+}
+
+function spaced(lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', ...lines];
+}

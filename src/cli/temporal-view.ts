@@ -1,0 +1,169 @@
+import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import { z } from 'zod';
+import type { LockHolder } from '../activities/contract.ts';
+import { budgetRefusal, recoveriesLeft, type LedgerEntry } from '../domain/ledger.ts';
+import { machineLedgerId, machineLockId, PROGRESS_QUERY } from '../domain/names.ts';
+import type { BudgetPolicy } from '../domain/policy.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
+import { readSchedule, type PassSchedule } from '../worker/schedules.ts';
+import type { Invocation } from './invocation.ts';
+import type { ShownProgress } from './live-steps.ts';
+import { listOpenFindings, type OpenFindingSummary } from './open-findings.ts';
+import { listOperations, type OperationSummary } from './operations.ts';
+import { withTemporal } from './temporal.ts';
+
+/** Temporal is an extra of `status`: one that is away, or slow, must not hold up the rest. */
+const TIMEOUT_MS = 1_500;
+const RECENT_OPERATIONS = 5;
+const UNDER_WAY = 20;
+
+/** What Temporal knows of a scope; a part that could not be read in time is `null`. */
+export interface TemporalView {
+  readonly schedule: { readonly found: PassSchedule | null } | null;
+  readonly recentOperations: readonly OperationSummary[] | null;
+  readonly underWay: readonly UnderWay[] | null;
+  readonly holds: readonly Hold[] | null;
+  readonly budgets: readonly Budget[] | null;
+  readonly openFindings: readonly OpenFindingSummary[] | null;
+}
+
+/** An operation that works at this moment. */
+export interface UnderWay {
+  readonly workflowId: string;
+  readonly type: string;
+  readonly runner: string | null;
+  readonly startedAt: string;
+  /** `null` where no worker answers. */
+  readonly doing: string | null;
+  /** Counted from 1; `null` between steps, and where it has none. */
+  readonly step: { readonly number: number; readonly of: number; readonly name: string } | null;
+}
+
+/** Who has a machine. */
+export interface Hold {
+  readonly host: string;
+  readonly machine: string;
+  /** `null`: a lock that does not say whose it is. */
+  readonly holder: LockHolder | null;
+}
+
+/** What checks may still do for a runner. */
+export interface Budget {
+  readonly runner: string;
+  readonly recoveriesLeft: number;
+  readonly of: number;
+  readonly withinMs: number;
+  /** Why a check would not recover it now; `null` where it would. */
+  readonly refusal: string | null;
+}
+
+export const NOTHING_KNOWN: TemporalView = {
+  schedule: null,
+  recentOperations: null,
+  underWay: null,
+  holds: null,
+  budgets: null,
+  openFindings: null,
+};
+
+/** Reads what Temporal knows of each scope, all within {@link TIMEOUT_MS}; in the order of the scopes. */
+export async function readTemporalViews(
+  invocation: Invocation,
+  scopes: readonly { readonly scope: string; readonly targets: readonly RunnerTarget[] }[],
+  budget: BudgetPolicy,
+): Promise<readonly TemporalView[]> {
+  const deadline = Date.now() + TIMEOUT_MS;
+  try {
+    return await withTemporal(
+      invocation,
+      ({ client, connection }) =>
+        connection.withDeadline(deadline, () => Promise.all(scopes.map(({ scope, targets }) => readView(client, scope, targets, budget)))),
+      TIMEOUT_MS,
+    );
+  } catch {
+    return scopes.map(() => NOTHING_KNOWN);
+  }
+}
+
+async function readView(client: Client, scope: string, targets: readonly RunnerTarget[], budget: BudgetPolicy): Promise<TemporalView> {
+  const [schedule, recentOperations, underWay, holds, budgets, openFindings] = await Promise.all([
+    orNull(readSchedule(client, scope).then((found) => ({ found }))),
+    orNull(listOperations(client, { scope, passes: 'none', limit: RECENT_OPERATIONS })),
+    orNull(readUnderWay(client, scope)),
+    orNull(readHolds(client, targets)),
+    orNull(Promise.all(targets.map((target) => readBudget(client, target, budget)))),
+    orNull(listOpenFindings(client, scope)),
+  ]);
+  return { schedule, recentOperations, underWay, holds, budgets, openFindings };
+}
+
+function orNull<T>(reading: Promise<T>): Promise<T | null> {
+  return reading.catch(() => null);
+}
+
+async function readUnderWay(client: Client, scope: string): Promise<readonly UnderWay[]> {
+  const running = await listOperations(client, { scope, passes: 'none', runningOnly: true, limit: UNDER_WAY });
+  return Promise.all(
+    running.map(async ({ workflowId, runId, type, runner, startedAt }) => {
+      const progress = await orNull(client.workflow.getHandle(workflowId, runId).query<ShownProgress>(PROGRESS_QUERY));
+      return {
+        workflowId,
+        type,
+        runner,
+        startedAt,
+        doing: progress?.doing ?? null,
+        step: progress === null ? null : currentStep(progress),
+      };
+    }),
+  );
+}
+
+function currentStep({ steps = [] }: ShownProgress): UnderWay['step'] {
+  const index = steps.findIndex(({ status }) => status === 'running');
+  const step = steps[index];
+  return step === undefined ? null : { number: index + 1, of: steps.length, name: step.name };
+}
+
+const holderSchema: z.ZodType<LockHolder> = z.object({
+  workflowId: z.string(),
+  runId: z.string(),
+  type: z.string(),
+  reason: z.string().nullable(),
+  since: z.string(),
+});
+
+async function readHolds(client: Client, targets: readonly RunnerTarget[]): Promise<readonly Hold[]> {
+  const machines = [...new Map(targets.map(({ host, machine }) => [machineLockId(host, machine), { host, machine }]))];
+  const locks = await Promise.all(
+    machines.map(async ([lockId, place]) => {
+      const lock = await describeOrNull(client, lockId);
+      return lock?.status.name === 'RUNNING' ? { ...place, holder: holderSchema.safeParse(lock.memo?.['holder']).data ?? null } : null;
+    }),
+  );
+  return locks.filter((lock) => lock !== null);
+}
+
+async function readBudget(client: Client, { scope, runner, host, machine }: RunnerTarget, budget: BudgetPolicy): Promise<Budget> {
+  const ledger = await describeOrNull(client, machineLedgerId(host, machine));
+  const entries = (ledger?.memo?.['entries'] ?? []) as readonly LedgerEntry[];
+  const asked = { scope, runner, now: Date.now() };
+  return {
+    runner,
+    recoveriesLeft: recoveriesLeft(entries, asked, budget),
+    of: budget.recoveries,
+    withinMs: budget.withinMs,
+    refusal: budgetRefusal(entries, asked, budget),
+  };
+}
+
+/** `null` where there is no such workflow. */
+async function describeOrNull(client: Client, workflowId: string): Promise<WorkflowExecutionDescription | null> {
+  try {
+    return await client.workflow.getHandle(workflowId).describe();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) {
+      return null;
+    }
+    throw error;
+  }
+}

@@ -206,7 +206,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'its provider does not answer, offline, twice': {
       github: OFFLINE,
       machine: { why: 'multipass is not installed' },
-      before: { ...SEEN_OFFLINE, unansweredSince: LAST_PASS },
+      before: { ...SEEN_OFFLINE, silentSince: LAST_PASS },
       finds: ['critical runner-offline? → recover', 'critical machine-unknown'],
       does: 'runner-offline: unknown: machine m1 could not be asked',
       verdict: 'unknown',
@@ -223,7 +223,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'running, out of reach twice, and offline twice [19]': {
       github: OFFLINE,
       guest: 'no answer within 45 s',
-      before: { ...SEEN_OFFLINE, unansweredSince: LAST_PASS },
+      before: { ...SEEN_OFFLINE, silentSince: LAST_PASS },
       finds: ['critical guest-unreachable → recover'],
       does: 'recover',
       verdict: 'unknown',
@@ -231,14 +231,14 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'out of reach, and GitHub calls it busy [19]': {
       github: { ...OFFLINE, ...BUSY },
       guest: 'no answer within 45 s',
-      before: { ...SEEN_OFFLINE, unansweredSince: LAST_PASS },
+      before: { ...SEEN_OFFLINE, silentSince: LAST_PASS },
       finds: ['critical guest-unreachable → recover'],
       does: 'guest-unreachable: busy: GitHub calls it busy',
       verdict: 'unknown',
     },
     'out of reach for us, and online': {
       guest: 'no answer within 45 s',
-      before: { unansweredSince: LAST_PASS },
+      before: { silentSince: LAST_PASS },
       finds: ['warning guest-unreachable'],
       verdict: 'unknown',
     },
@@ -603,6 +603,19 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       finds: [],
       verdict: 'healthy',
     },
+    'busy for long on another machine under its name [4, 6]': {
+      github: { ...BUSY, id: 8 },
+      before: { busyAloneSince: NOW - HOUR },
+      finds: ['critical registration-mismatch'],
+      verdict: 'degraded',
+    },
+    'busy for long on a clone that has its session [4, 6]': {
+      github: BUSY,
+      guest: { ...INACTIVE, ...sign('session-conflict', { exitCode: 5 }) },
+      before: { ...SEEN_BROKEN, busyAloneSince: NOW - HOUR },
+      finds: ['critical runner-elsewhere'],
+      verdict: 'degraded',
+    },
     'busy and offline after a crash, and stuck [4]': {
       github: { ...OFFLINE, ...BUSY },
       guest: INACTIVE,
@@ -834,26 +847,24 @@ function before(given: Partial<RunnerMemory> | undefined): PassMemory | null {
   return given === undefined ? null : memory(LAST_PASS, { 'acme/kernel/r1': remembered(given) });
 }
 
-for (const [about, cases] of Object.entries(CASES)) {
-  describe(about, () => {
-    test.each(Object.entries(cases))('%s', (_name, given) => {
-      const policy = { ...DEFAULT_HEALTH_POLICY, ...given.policy };
-      const seen = lookOf(given);
-      const diagnosis = diagnose(seen, before(given.before), policy);
-      expect(
-        diagnosis.findings.map(
-          ({ severity, subject, code, isProven, cure }) =>
-            `${severity} ${subject === 'acme/kernel/r1' ? '' : `${subject}: `}${code}${isProven ? '' : '?'}${cure === null ? '' : ` → ${cure}`}`,
-        ),
-      ).toEqual(given.finds);
-      expect(diagnosis.runners).toEqual([{ runner: 'acme/kernel/r1', verdict: given.verdict }]);
-      const { prescriptions, withheld } = prescribe(diagnosis, seen, { ledgers: {}, policy });
-      const [cure] = prescriptions;
-      expect(
-        cure === undefined
-          ? withheld[0] && `${withheld[0].because}: ${withheld[0].why}`
-          : `${cure.cure}${cure.isUrgent ? ', urgent' : ''}${cure.suspicion === null ? '' : `, ${cure.suspicion}`}`,
-      ).toBe(given.does);
-    });
+describe.each(Object.entries(CASES))('%s', (_about, cases) => {
+  test.each(Object.entries(cases))('%s', (_name, given) => {
+    const policy = { ...DEFAULT_HEALTH_POLICY, ...given.policy };
+    const seen = lookOf(given);
+    const diagnosis = diagnose(seen, before(given.before), policy);
+    expect(
+      diagnosis.findings.map(
+        ({ severity, subject, code, isProven, cure }) =>
+          `${severity} ${subject === 'acme/kernel/r1' ? '' : `${subject}: `}${code}${isProven ? '' : '?'}${cure === null ? '' : ` → ${cure}`}`,
+      ),
+    ).toEqual(given.finds);
+    expect(diagnosis.runners).toEqual([{ runner: 'acme/kernel/r1', verdict: given.verdict }]);
+    const { prescriptions, withheld } = prescribe(diagnosis, seen, { ledgers: {}, policy });
+    const [cure] = prescriptions;
+    expect(
+      cure === undefined
+        ? withheld[0] && `${withheld[0].because}: ${withheld[0].why}`
+        : `${cure.cure}${cure.isUrgent ? ', urgent' : ''}${cure.suspicion === null ? '' : `, ${cure.suspicion}`}`,
+    ).toBe(given.does);
   });
-}
+});

@@ -125,7 +125,7 @@ export function remembered(replaced: Partial<RunnerMemory> = {}): RunnerMemory {
     ranAt: null,
     offlineSince: null,
     brokenSince: null,
-    unansweredSince: null,
+    silentSince: null,
     idleDespiteDemandSince: null,
     busyAloneSince: null,
     drainedSince: null,
@@ -223,7 +223,7 @@ export const anyMemory: fc.Arbitrary<PassMemory | null> = fc.option(
         ranAt: anyMoment,
         offlineSince: anyMoment,
         brokenSince: anyMoment,
-        unansweredSince: anyMoment,
+        silentSince: anyMoment,
         idleDespiteDemandSince: anyMoment,
         busyAloneSince: anyMoment,
         drainedSince: anyMoment,
@@ -233,10 +233,55 @@ export const anyMemory: fc.Arbitrary<PassMemory | null> = fc.option(
   }),
 );
 
+function ofSecond(looked: Reading<MachineObservation>): Reading<MachineObservation> {
+  if (!looked.known || !looked.value.guest.known || looked.value.guest.value.registration === null) {
+    return looked;
+  }
+  const inside = looked.value.guest.value;
+  return known({
+    ...looked.value,
+    guest: known({ ...inside, registration: { agentId: 1, url: '', ...inside.registration, agentName: 'r2' } }),
+  });
+}
+
+/** A look of which most is well, so that what is wrong stands alone often enough. */
+const mostlyWell: fc.Arbitrary<Look> = fc
+  .record({
+    look: anyLook,
+    runs: fc.constantFrom(true, true, true, false),
+    isTaken: fc.constantFrom(false, false, false, true),
+    isDrained: fc.constantFrom(false, false, false, true),
+    isOwn: fc.constantFrom(true, true, true, false),
+    saysLittle: fc.constantFrom(true, true, false),
+  })
+  .map(({ look, runs, isTaken, isDrained, isOwn, saysLittle }) => {
+    if (!look.machine.known) {
+      return look;
+    }
+    const { guest: inside } = look.machine.value;
+    const tamed = inside.known && {
+      ...inside.value,
+      ...(isTaken ? {} : { workers: 0, workersOnMachine: 0, runningAct: null }),
+      ...(isDrained ? {} : { drain: null }),
+      ...(saysLittle ? { log: guest().log } : {}),
+      ...(isOwn && look.github.known
+        ? { registration: { agentId: look.github.value.runner?.id ?? 1, agentName: 'r1', url: 'https://github.com/acme/kernel' } }
+        : {}),
+    };
+    return {
+      ...look,
+      machine: known({
+        ...look.machine.value,
+        ...(runs ? { state: 'running' as const } : {}),
+        guest: tamed === false ? inside : known(tamed),
+      }),
+    };
+  });
+
 /** Two runners of one scope, on one machine or on two, seen in every combination of readings. */
 export const anyPass: fc.Arbitrary<PassObservation> = fc
   .record({
-    looks: fc.tuple(anyLook, anyLook),
+    looks: fc.tuple(mostlyWell, mostlyWell),
     isShared: fc.boolean(),
     isDown: fc.constantFrom(false, false, false, true),
     queue: readingOf(
@@ -264,9 +309,9 @@ export const anyPass: fc.Arbitrary<PassObservation> = fc
     host: readingOf(
       fc.record({
         observedAt: fc.constant(NOW),
-        githubOffsetMs: readingOf(fc.constantFrom(0, 0, 7_200_000)),
+        githubOffsetMs: readingOf(fc.constantFrom(0, 0, 0, 7_200_000)),
         bootedAt: fc.constantFrom(NOW - 60_000, NOW - 86_400_000),
-        wokeAt: fc.constantFrom(null, null, NOW - 60_000),
+        wokeAt: fc.constantFrom(null, null, null, NOW - 60_000),
         oldCronJob: readingOf(fc.constant(null)),
       }),
     ),
@@ -274,7 +319,9 @@ export const anyPass: fc.Arbitrary<PassObservation> = fc
   .map(({ looks, isShared, isDown, queue, versions, host }) => {
     const names = ['r1', 'r2'] as const;
     const runners = looks.flatMap(({ github }, index) =>
-      github.known && github.value.runner !== null ? [{ ...github.value.runner, name: names[index]! }] : [],
+      github.known && github.value.runner !== null
+        ? [{ ...github.value.runner, name: names[index]!, labels: ['self-hosted', 'bpf-lsm'] }]
+        : [],
     );
     return pass({
       github: isDown ? unknown('GitHub failed') : known(scope({ runners, queue, versions })),
@@ -285,7 +332,7 @@ export const anyPass: fc.Arbitrary<PassObservation> = fc
           machine: isShared ? 'm1' : `m${index}`,
           neighbours: isShared ? [{ scope: 'acme/kernel', runner: names[1 - index]! }] : [],
         }),
-        machine,
+        machine: index === 0 ? machine : ofSecond(machine),
       })),
     });
   });

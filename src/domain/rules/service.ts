@@ -7,6 +7,7 @@ import {
   isBrokenTwice,
   isDrained,
   isLooping,
+  isRefusedForSession,
   lastWords,
   shortened,
   type Situation,
@@ -15,9 +16,6 @@ import { isOutage } from './version.ts';
 import { recoverAdvice, type Rule } from './rule.ts';
 
 // What the guest shows of the runner's service, programs and configuration.
-
-/** How a listener ends whose session somebody else has. */
-const SESSION_CONFLICT_EXIT = 5;
 
 function registrationOf({ registration }: GuestObservation): string {
   return registration === null ? 'not configured' : `${registration.agentName} of ${registration.url}, id ${registration.agentId}`;
@@ -188,9 +186,7 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
       if (guest.listeners > 1) {
         return `${guest.listeners} Runner.Listener processes`;
       }
-      return hasSign(guest, 'session-conflict') || guest.log.exitCode === SESSION_CONFLICT_EXIT
-        ? shortened(`one listener at most runs here${lastWords(guest)}`)
-        : null;
+      return isRefusedForSession(guest) ? shortened(`one listener at most runs here${lastWords(guest)}`) : null;
     },
     summary: ({ target, guest }) =>
       (guest?.listeners ?? 0) > 1

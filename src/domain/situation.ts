@@ -133,7 +133,7 @@ export function isBrokenTwice({ earlier, at }: Situation): boolean {
   return earlier.brokenSince !== null && earlier.brokenSince < at;
 }
 
-export function isUnansweredTwice({ earlier, at }: Situation): boolean {
+export function isSilentTwice({ earlier, at }: Situation): boolean {
   return earlier.silentSince !== null && earlier.silentSince < at;
 }
 

@@ -6,7 +6,7 @@ import {
   isBrokenTwice,
   isDrained,
   isOfflineTwice,
-  isUnansweredTwice,
+  isSilentTwice,
   shortened,
   startReason,
   type Situation,
@@ -110,7 +110,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
     when: ({ machine }) => (machine.known ? null : shortened(machine.why)),
     summary: ({ target }) => `machine ${target.machine} could not be asked`,
     advice: () => 'see what its provider answered; nothing is changed while it is unknown',
-    isProven: isUnansweredTwice,
+    isProven: isSilentTwice,
     explainedBy: ['machine-hangs'],
   },
   stoppedRule('stopped'),
@@ -129,7 +129,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
     advice: ({ target }) =>
       `restart the machine once its runners are idle, as \`runward recover --runner ${target.runner}\` does; then Multipass's daemon`,
     cure: ({ standing }) => (standing === 'online' ? null : 'recover'),
-    isProven: (seen) => isUnansweredTwice(seen) && (seen.standing === 'online' || isOfflineTwice(seen)),
+    isProven: (seen) => isSilentTwice(seen) && (seen.standing === 'online' || isOfflineTwice(seen)),
     explainedBy: ['machine-hangs'],
   },
   {

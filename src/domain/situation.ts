@@ -329,7 +329,10 @@ export function spanOf(ms: number): string {
   return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} d`;
 }
 
-/** `2026-11-24 21:58` in UTC. */
+/** The last moment that a date can hold, epoch milliseconds (ECMAScript, 21.4.1.1). */
+const LAST_MOMENT = 8.64e15;
+
+/** `2026-11-24 21:58 UTC`; guests and headers may say anything. */
 export function momentOf(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return Math.abs(ms) <= LAST_MOMENT ? `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC` : 'an unknown time';
 }

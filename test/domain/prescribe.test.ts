@@ -168,6 +168,13 @@ describe('whatever is seen', () => {
   });
 });
 
+test('a drain of an impossible date is told as well', () => {
+  const { found } = check(
+    fleet([{ github: { status: 'offline' }, guest: { ...INACTIVE, drain: { since: Number.NaN, reason: 'by hand' } } }]),
+  );
+  expect(found).toMatchObject([{ code: 'drained', evidence: 'since an unknown time: by hand' }]);
+});
+
 describe('a scope of many', () => {
   test('five of a hundred, broken in different ways', () => {
     const broken = new Map<number, Parameters<typeof fleet>[0][number]>([

@@ -104,7 +104,7 @@ export interface RunnerMemory {
   /** Since when machine or guest have shown that the service does not run as it should. */
   readonly brokenSince: number | null;
   /** Since when the machine, or the guest of a running one, has not answered. */
-  readonly unansweredSince: number | null;
+  readonly silentSince: number | null;
   /** Since when it has been online and idle while a job waited that it serves. */
   readonly idleDespiteDemandSince: number | null;
   /** Since when GitHub has called it busy without a worker in its guest. */

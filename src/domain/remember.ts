@@ -8,7 +8,7 @@ export function remember(situation: Situation): RunnerMemory | null {
     ranAt: state === 'running' ? at : earlier.ranAt,
     offlineSince: since(situation, earlier.offlineSince, isMissed(situation)),
     brokenSince: since(situation, earlier.brokenSince, isOutOfOrder(situation)),
-    unansweredSince: since(situation, earlier.unansweredSince, isUnanswered(situation)),
+    silentSince: since(situation, earlier.silentSince, isUnanswered(situation)),
     // Both stand for an unbroken row of readings.
     idleDespiteDemandSince: since(situation, earlier.idleDespiteDemandSince, isIdleDespiteDemand(situation) ?? false),
     busyAloneSince: since(situation, earlier.busyAloneSince, isBusyAlone(situation) ?? false),

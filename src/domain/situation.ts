@@ -48,13 +48,13 @@ const NOTHING_REMEMBERED: RunnerMemory = {
   ranAt: null,
   offlineSince: null,
   brokenSince: null,
-  unansweredSince: null,
+  silentSince: null,
   idleDespiteDemandSince: null,
   busyAloneSince: null,
   drainedSince: null,
 };
 
-export function nameOf({ scope, runner }: { readonly scope: string; readonly runner: string }): string {
+function nameOf({ scope, runner }: { readonly scope: string; readonly runner: string }): string {
   return `${scope}/${runner}`;
 }
 
@@ -109,7 +109,7 @@ function earlierOf(at: number, previous: PassMemory | null, name: string): Runne
   const remembered = previous.runners[name] ?? { ...NOTHING_REMEMBERED, ranAt: previous.at };
   return at - previous.at <= STALE_MEMORY_MS
     ? remembered
-    : { ...remembered, brokenSince: null, unansweredSince: null, idleDespiteDemandSince: null, busyAloneSince: null };
+    : { ...remembered, brokenSince: null, silentSince: null, idleDespiteDemandSince: null, busyAloneSince: null };
 }
 
 /** What `config.sh` adds to the labels of a guest that is not registered yet: always Linux, of an architecture that is not known. */
@@ -133,8 +133,8 @@ export function isBrokenTwice({ earlier, at }: Situation): boolean {
   return earlier.brokenSince !== null && earlier.brokenSince < at;
 }
 
-export function isUnansweredTwice({ earlier, at }: Situation): boolean {
-  return earlier.unansweredSince !== null && earlier.unansweredSince < at;
+export function isSilentTwice({ earlier, at }: Situation): boolean {
+  return earlier.silentSince !== null && earlier.silentSince < at;
 }
 
 /** What the guest shows is wrong, and GitHub agrees that it does not work, or an earlier pass saw something wrong as well. */
@@ -156,7 +156,7 @@ export function isBroken(guest: GuestObservation): boolean {
     guest.registration === null ||
     guest.missingProgram !== null ||
     isLooping(guest) ||
-    hasSign(guest, 'session-conflict')
+    isRefusedForSession(guest)
   );
 }
 
@@ -241,11 +241,30 @@ export function busyAloneMs(situation: Situation): number | null {
 }
 
 /** `null` where a side could not be read. */
-export function isBusyAlone({ github, registered, state, guest }: Situation): boolean | null {
+export function isBusyAlone({ github, registered, standing, state, guest }: Situation): boolean | null {
   if (!github.known || state === null || (state === 'running' && guest === null)) {
     return null;
   }
-  return registered?.busy === true && (guest?.workers ?? 0) === 0 && (guest?.runningAct ?? null) === null;
+  if (registered?.busy !== true) {
+    return false;
+  }
+  if (guest === null) {
+    return standing !== 'online';
+  }
+  return guest.workers === 0 && guest.runningAct === null && !mayWorkElsewhere(registered, guest);
+}
+
+/** Another machine may have the session, and the job: it is online without a listener here, under another id, or refused here for a session. */
+function mayWorkElsewhere({ status, id }: RegisteredRunner, guest: GuestObservation): boolean {
+  const isOther = guest.registration !== null && guest.registration.agentId !== id;
+  return isOther || (status === 'online' && guest.listeners === 0) || isRefusedForSession(guest);
+}
+
+/** How a listener ends whose session somebody else has. */
+const SESSION_CONFLICT_EXIT = 5;
+
+export function isRefusedForSession(guest: GuestObservation): boolean {
+  return hasSign(guest, 'session-conflict') || guest.log.exitCode === SESSION_CONFLICT_EXIT;
 }
 
 /** Online and idle on both sides while a job waits that it serves; `null` where a side could not be read. */
@@ -310,7 +329,10 @@ export function spanOf(ms: number): string {
   return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} d`;
 }
 
-/** `2026-11-24 21:58` in UTC. */
+/** The last moment that a date can hold, epoch milliseconds (ECMAScript, 21.4.1.1). */
+const LAST_MOMENT = 8.64e15;
+
+/** `2026-11-24 21:58 UTC`; guests and headers may say anything. */
 export function momentOf(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return Math.abs(ms) <= LAST_MOMENT ? `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC` : 'an unknown time';
 }

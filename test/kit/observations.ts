@@ -1,7 +1,16 @@
 // Builders of what is seen; every field has a healthy value that a test replaces.
 
 import fc from 'fast-check';
-import type { HostObservation, PassObservation, QueueObservation, ScopeObservation, WaitingJobs } from '../../src/domain/pass.ts';
+import type {
+  HostObservation,
+  PassMemory,
+  PassObservation,
+  RunnerMemory,
+  QueueObservation,
+  ScopeObservation,
+  WaitingJobs,
+} from '../../src/domain/pass.ts';
+import { LOG_SIGN_CODES } from '../../src/domain/log-signs.ts';
 import { known, unknown, type Reading } from '../../src/domain/reading.ts';
 import type { Look } from '../../src/domain/recovery.ts';
 import {
@@ -110,6 +119,24 @@ export function host(replaced: Partial<HostObservation> = {}): HostObservation {
   return { observedAt: NOW, githubOffsetMs: known(0), bootedAt: NOW - 30 * 86_400_000, wokeAt: null, oldCronJob: known(null), ...replaced };
 }
 
+/** What a pass has left of a runner of which there is something to remember. */
+export function remembered(replaced: Partial<RunnerMemory> = {}): RunnerMemory {
+  return {
+    ranAt: null,
+    offlineSince: null,
+    brokenSince: null,
+    silentSince: null,
+    idleDespiteDemandSince: null,
+    busyAloneSince: null,
+    drainedSince: null,
+    ...replaced,
+  };
+}
+
+export function memory(at: number, runners: PassMemory['runners'] = {}): PassMemory {
+  return { at, runners, open: [] };
+}
+
 /** One healthy runner. */
 export function pass(replaced: Partial<PassObservation> = {}): PassObservation {
   return {
@@ -165,13 +192,18 @@ const anyGuest: fc.Arbitrary<GuestObservation> = fc.record({
   installedVersion: fc.constant(null),
   missingProgram: fc.constant(null),
   uptimeMs: fc.constant(3_600_000),
-  log: fc.constant({ startedAgoMs: null, exitCode: null, relaunches: 0, signs: [] }),
+  log: fc.record({
+    startedAgoMs: fc.constantFrom(null, 10_000, 3_600_000),
+    exitCode: fc.constantFrom(null, 1, 5),
+    relaunches: fc.constantFrom(0, 5),
+    signs: fc.uniqueArray(fc.constantFrom(...LOG_SIGN_CODES), { maxLength: 2 }).map((codes) => codes.map((code) => ({ code, line: code }))),
+  }),
   timeSync: fc.constant({ service: 'timesyncd' as const, isActive: true }),
   drain: fc.option(fc.constant({ since: 0, reason: 'by hand' })),
-  disk: fc.constant({ usedPercent: 1, freeBytes: 1, inodesUsedPercent: null }),
+  disk: fc.constant({ usedPercent: 1, freeBytes: 1e9, inodesUsedPercent: null }),
   work: fc.constant(null),
   cache: fc.constant(null),
-  runningAct: fc.constant(null),
+  runningAct: fc.constantFrom(null, null, 'act-1'),
 });
 
 /** Every combination of readings, unknown ones among them. */
@@ -179,3 +211,128 @@ export const anyLook: fc.Arbitrary<Look> = fc.record({
   github: readingOf(anyGitHub),
   machine: readingOf(fc.record({ observedAt: fc.constant(0), state: fc.constantFrom(...MACHINE_STATES), guest: readingOf(anyGuest) })),
 });
+
+const anyMoment: fc.Arbitrary<number | null> = fc.constantFrom(null, NOW - 5 * 60_000, NOW - 60 * 60_000, NOW - 12 * 86_400_000);
+
+export const anyMemory: fc.Arbitrary<PassMemory | null> = fc.option(
+  fc.record({
+    at: fc.constantFrom(NOW - 5 * 60_000, NOW - 60 * 60_000),
+    runners: fc.dictionary(
+      fc.constantFrom('acme/kernel/r1', 'acme/kernel/r2'),
+      fc.record({
+        ranAt: anyMoment,
+        offlineSince: anyMoment,
+        brokenSince: anyMoment,
+        silentSince: anyMoment,
+        idleDespiteDemandSince: anyMoment,
+        busyAloneSince: anyMoment,
+        drainedSince: anyMoment,
+      }),
+    ),
+    open: fc.constant([]),
+  }),
+);
+
+function ofSecond(looked: Reading<MachineObservation>): Reading<MachineObservation> {
+  if (!looked.known || !looked.value.guest.known || looked.value.guest.value.registration === null) {
+    return looked;
+  }
+  const inside = looked.value.guest.value;
+  return known({
+    ...looked.value,
+    guest: known({ ...inside, registration: { agentId: 1, url: '', ...inside.registration, agentName: 'r2' } }),
+  });
+}
+
+/** A look of which most is well, so that what is wrong stands alone often enough. */
+const mostlyWell: fc.Arbitrary<Look> = fc
+  .record({
+    look: anyLook,
+    runs: fc.constantFrom(true, true, true, false),
+    isTaken: fc.constantFrom(false, false, false, true),
+    isDrained: fc.constantFrom(false, false, false, true),
+    isOwn: fc.constantFrom(true, true, true, false),
+    saysLittle: fc.constantFrom(true, true, false),
+  })
+  .map(({ look, runs, isTaken, isDrained, isOwn, saysLittle }) => {
+    if (!look.machine.known) {
+      return look;
+    }
+    const { guest: inside } = look.machine.value;
+    const tamed = inside.known && {
+      ...inside.value,
+      ...(isTaken ? {} : { workers: 0, workersOnMachine: 0, runningAct: null }),
+      ...(isDrained ? {} : { drain: null }),
+      ...(saysLittle ? { log: guest().log } : {}),
+      ...(isOwn && look.github.known
+        ? { registration: { agentId: look.github.value.runner?.id ?? 1, agentName: 'r1', url: 'https://github.com/acme/kernel' } }
+        : {}),
+    };
+    return {
+      ...look,
+      machine: known({
+        ...look.machine.value,
+        ...(runs ? { state: 'running' as const } : {}),
+        guest: tamed === false ? inside : known(tamed),
+      }),
+    };
+  });
+
+/** Two runners of one scope, on one machine or on two, seen in every combination of readings. */
+export const anyPass: fc.Arbitrary<PassObservation> = fc
+  .record({
+    looks: fc.tuple(mostlyWell, mostlyWell),
+    isShared: fc.boolean(),
+    isDown: fc.constantFrom(false, false, false, true),
+    queue: readingOf(
+      fc.option(
+        fc
+          .array(
+            fc.record({
+              labels: fc.constantFrom(['self-hosted'], ['self-hosted', 'bpf-lsm'], ['gpu']),
+              count: fc.constant(1),
+              oldestAt: fc.constantFrom(NOW - 1_000, NOW - 3_600_000),
+              runId: fc.constant(77),
+              isServable: fc.boolean(),
+            }),
+            { maxLength: 2 },
+          )
+          .map((waiting) => queue(...waiting)),
+      ),
+    ),
+    versions: readingOf(
+      fc.record({
+        latest: fc.constantFrom(null, '2.336.0', '2.340.0'),
+        retirements: fc.constantFrom([], [{ version: '2.336.0', runsUntil: NOW - 1_000, registersUntil: null }]),
+      }),
+    ),
+    host: readingOf(
+      fc.record({
+        observedAt: fc.constant(NOW),
+        githubOffsetMs: readingOf(fc.constantFrom(0, 0, 0, 7_200_000)),
+        bootedAt: fc.constantFrom(NOW - 60_000, NOW - 86_400_000),
+        wokeAt: fc.constantFrom(null, null, null, NOW - 60_000),
+        oldCronJob: readingOf(fc.constant(null)),
+      }),
+    ),
+  })
+  .map(({ looks, isShared, isDown, queue, versions, host }) => {
+    const names = ['r1', 'r2'] as const;
+    const runners = looks.flatMap(({ github }, index) =>
+      github.known && github.value.runner !== null
+        ? [{ ...github.value.runner, name: names[index]!, labels: ['self-hosted', 'bpf-lsm'] }]
+        : [],
+    );
+    return pass({
+      github: isDown ? unknown('GitHub failed') : known(scope({ runners, queue, versions })),
+      hosts: { local: host },
+      runners: looks.map(({ machine }, index) => ({
+        target: target({
+          runner: names[index]!,
+          machine: isShared ? 'm1' : `m${index}`,
+          neighbours: isShared ? [{ scope: 'acme/kernel', runner: names[1 - index]! }] : [],
+        }),
+        machine: index === 0 ? machine : ofSecond(machine),
+      })),
+    });
+  });

@@ -1,5 +1,5 @@
 import { describeOffset } from '../recovery.ts';
-import { hostOffsetOf, isUnansweredTwice, shortened, spanOf, type Situation } from '../situation.ts';
+import { hostOffsetOf, isSilentTwice, shortened, spanOf, type Situation } from '../situation.ts';
 import type { Rule } from './rule.ts';
 
 // The computer that owns machines: what is wrong with it is said once, not for each of its runners.
@@ -39,7 +39,7 @@ export const HOST_RULES: readonly Rule<HostSituation>[] = [
     },
     summary: (runners) => `no machine of host ${hostOf(runners)} could be asked`,
     advice: () => 'look whether `multipass list` answers there, and restart its daemon if not; nothing is changed until then',
-    isProven: (runners) => runners.every(isUnansweredTwice),
+    isProven: (runners) => runners.every(isSilentTwice),
   },
   {
     code: 'just-woke',

@@ -1,7 +1,16 @@
 import { STILL_HANGS } from '../pass.ts';
 import type { Reading } from '../reading.ts';
 import { LEAST_FREE_BYTES, type MachineState } from '../runner.ts';
-import { hasSettled, isBrokenTwice, isOfflineTwice, isUnansweredTwice, shortened, startReason, type Situation } from '../situation.ts';
+import {
+  hasSettled,
+  isBrokenTwice,
+  isDrained,
+  isOfflineTwice,
+  isSilentTwice,
+  shortened,
+  startReason,
+  type Situation,
+} from '../situation.ts';
 import type { Rule } from './rule.ts';
 
 // The machine that a runner lives on, its disk and what keeps its time.
@@ -10,9 +19,13 @@ function isMissedByGitHub({ standing }: Situation): boolean {
   return standing === 'offline' || standing === 'unregistered';
 }
 
-function meantSo({ policy, demand }: Situation): string {
+function meantSo(seen: Situation): string {
+  const { policy, demand } = seen;
   if (policy.autostart === 'never') {
     return 'a check never starts it, as configured';
+  }
+  if (isDrained(seen)) {
+    return 'stopped on purpose? a drain holds';
   }
   return `stopped on purpose? ${demand === null ? 'whether a job waits for it is unknown' : 'no job waits for it'}`;
 }
@@ -97,7 +110,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
     when: ({ machine }) => (machine.known ? null : shortened(machine.why)),
     summary: ({ target }) => `machine ${target.machine} could not be asked`,
     advice: () => 'see what its provider answered; nothing is changed while it is unknown',
-    isProven: isUnansweredTwice,
+    isProven: isSilentTwice,
     explainedBy: ['machine-hangs'],
   },
   stoppedRule('stopped'),
@@ -116,7 +129,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
     advice: ({ target }) =>
       `restart the machine once its runners are idle, as \`runward recover --runner ${target.runner}\` does; then Multipass's daemon`,
     cure: ({ standing }) => (standing === 'online' ? null : 'recover'),
-    isProven: (seen) => isUnansweredTwice(seen) && (seen.standing === 'online' || isOfflineTwice(seen)),
+    isProven: (seen) => isSilentTwice(seen) && (seen.standing === 'online' || isOfflineTwice(seen)),
     explainedBy: ['machine-hangs'],
   },
   {

@@ -7,7 +7,9 @@ import {
   isBrokenTwice,
   isDrained,
   isLooping,
+  isRefusedForSession,
   lastWords,
+  momentOf,
   shortened,
   type Situation,
 } from '../situation.ts';
@@ -16,11 +18,13 @@ import { recoverAdvice, type Rule } from './rule.ts';
 
 // What the guest shows of the runner's service, programs and configuration.
 
-/** How a listener ends whose session somebody else has. */
-const SESSION_CONFLICT_EXIT = 5;
-
 function registrationOf({ registration }: GuestObservation): string {
   return registration === null ? 'not configured' : `${registration.agentName} of ${registration.url}, id ${registration.agentId}`;
+}
+
+function drainEvidence({ guest, earlier }: Situation): string {
+  const since = momentOf(guest?.drain?.since ?? earlier.drainedSince ?? 0);
+  return shortened(guest?.drain == null ? `since ${since}, by an earlier look` : `since ${since}: ${guest.drain.reason}`);
 }
 
 /** Causes that a start of the service does not mend, or that have a cure of their own. */
@@ -59,18 +63,14 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
   {
     code: 'drained',
     severity: 'info',
-    when: (seen) =>
-      isDrained(seen) && seen.guest?.service.state !== 'active'
-        ? shortened(seen.guest?.drain?.reason ?? 'the mark stands in the guest, which does not run')
-        : null,
+    when: (seen) => (isDrained(seen) && seen.guest?.service.state !== 'active' ? drainEvidence(seen) : null),
     summary: ({ target }) => `${target.runner} is drained: it takes no jobs, and is left alone`,
     advice: ({ target }) => `run \`runward runner resume --runner ${target.runner}\` to bring it back`,
   },
   {
     code: 'drain-unfinished',
     severity: 'info',
-    when: ({ guest }) =>
-      guest !== null && guest.drain !== null && guest.service.state === 'active' ? shortened(guest.drain.reason) : null,
+    when: (seen) => (isDrained(seen) && seen.guest?.service.state === 'active' ? drainEvidence(seen) : null),
     summary: ({ target }) => `${target.runner} is to be drained, and its service still runs`,
     advice: ({ target }) =>
       `nothing: the service is stopped once no job runs; \`runward runner resume --runner ${target.runner}\` undoes it`,
@@ -79,7 +79,7 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
   {
     code: 'directory-taken',
     severity: 'critical',
-    when: ({ guest, target }) => (guest === null ? null : strangerReason(target, guest) === null ? null : shortened(registrationOf(guest))),
+    when: ({ guest, target }) => (guest === null || strangerReason(target, guest) === null ? null : shortened(registrationOf(guest))),
     summary: ({ target }) => `${target.directory} on ${target.machine} holds another runner than ${target.runner}`,
     advice: () => 'check RUNNER_NAME, RUNNER_DIR and the repository; nothing is changed there',
   },
@@ -188,9 +188,7 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
       if (guest.listeners > 1) {
         return `${guest.listeners} Runner.Listener processes`;
       }
-      return hasSign(guest, 'session-conflict') || guest.log.exitCode === SESSION_CONFLICT_EXIT
-        ? shortened(`one listener at most runs here${lastWords(guest)}`)
-        : null;
+      return isRefusedForSession(guest) ? shortened(`one listener at most runs here${lastWords(guest)}`) : null;
     },
     summary: ({ target, guest }) =>
       (guest?.listeners ?? 0) > 1

@@ -1,0 +1,442 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { diagnose } from '../../src/domain/diagnose.ts';
+import { enter, type LedgerEntry } from '../../src/domain/ledger.ts';
+import type { PassMemory, PassObservation } from '../../src/domain/pass.ts';
+import { DEFAULT_HEALTH_POLICY } from '../../src/domain/policy.ts';
+import { prescribe, type Prescribed } from '../../src/domain/prescribe.ts';
+import { known, unknown, valueOrNull } from '../../src/domain/reading.ts';
+import type { GuestObservation, RegisteredRunner } from '../../src/domain/runner.ts';
+import {
+  anyMemory,
+  anyPass,
+  guest,
+  host,
+  jobs,
+  machine,
+  memory,
+  NOW,
+  pass,
+  queue,
+  registered,
+  remembered,
+  scope,
+  target,
+} from '../kit/observations.ts';
+
+const policy = DEFAULT_HEALTH_POLICY;
+const MINUTE = 60_000;
+const EVERY = 5 * MINUTE;
+const HOUR = 60 * MINUTE;
+const INACTIVE: Partial<GuestObservation> = { service: { unit: 'unit', state: 'inactive' }, listeners: 0 };
+
+function check(seen: PassObservation, previous: PassMemory | null = null, ledgers: Readonly<Record<string, readonly LedgerEntry[]>> = {}) {
+  const diagnosis = diagnose(seen, previous, policy);
+  return { ...diagnosis, ...prescribe(diagnosis, seen, { ledgers, policy }), found: diagnosis.findings };
+}
+
+function codes(findings: readonly { readonly code: string; readonly subject: string }[]): readonly string[] {
+  return findings.map(({ code, subject }) => `${subject}: ${code}`);
+}
+
+function act(replaced: Partial<LedgerEntry> = {}): LedgerEntry {
+  return {
+    at: NOW - HOUR,
+    type: 'recoverRunner',
+    scope: 'acme/kernel',
+    runner: 'r1',
+    trigger: 'check',
+    workflowId: 'w',
+    runId: 'r',
+    outcome: 'recovered',
+    ...replaced,
+  };
+}
+
+/** Runners of one scope; each on a machine of its own unless it names one. */
+function fleet(
+  each: readonly { readonly github?: Partial<RegisteredRunner>; readonly guest?: Partial<GuestObservation>; readonly machine?: string }[],
+  replaced: Parameters<typeof scope>[0] = {},
+): PassObservation {
+  const name = (index: number): string => `r${index + 1}`;
+  return pass({
+    github: known(
+      scope({ runners: each.map(({ github }, index) => registered({ id: index, name: name(index), ...github })), ...replaced }),
+    ),
+    runners: each.map((one, index) => ({
+      target: target({ runner: name(index), machine: one.machine ?? `m${index + 1}` }),
+      machine: known(
+        machine({
+          guest: known(
+            guest({ registration: { agentId: index, agentName: name(index), url: 'https://github.com/acme/kernel' }, ...one.guest }),
+          ),
+        }),
+      ),
+    })),
+  });
+}
+
+describe('whatever is seen', () => {
+  test('nothing is done where anything that it needs is unknown', () => {
+    fc.assert(
+      fc.property(anyPass, anyMemory, (seen, previous) => {
+        for (const { runner, because } of check(seen, previous).prescriptions) {
+          const look = seen.runners.find(({ target: { scope: of, runner: name } }) => `${of}/${name}` === runner)!;
+          const github = valueOrNull(seen.github);
+          expect(github).not.toBeNull();
+          expect(['online', 'offline', undefined]).toContain(github?.runners.find(({ name }) => name === look.target.runner)?.status);
+          expect(seen.hosts['local']?.known).toBe(true);
+          const at = valueOrNull(look.machine);
+          expect(at).not.toBeNull();
+          expect(at?.state !== 'running' || at.guest.known || because === 'guest-unreachable').toBe(true);
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test('nothing is done while a job runs, unless GitHub alone has said so for too long', () => {
+    fc.assert(
+      fc.property(anyPass, anyMemory, (seen, previous) => {
+        for (const { runner, cure, suspicion, because } of check(seen, previous).prescriptions) {
+          const look = seen.runners.find(({ target: { scope: of, runner: name } }) => `${of}/${name}` === runner)!;
+          const at = valueOrNull(look.machine)!;
+          const inside = at.state === 'running' ? valueOrNull(at.guest) : null;
+          const isBusy = valueOrNull(seen.github)?.runners.find(({ name }) => name === look.target.runner)?.busy === true;
+          expect(inside?.workers ?? 0).toBe(0);
+          expect(inside?.runningAct ?? null).toBeNull();
+          expect(isBusy && at.state === 'running' && suspicion !== 'stuck-busy').toBe(false);
+          expect((inside?.drain ?? null) !== null && cure !== 'finish-drain').toBe(false);
+          expect(because === 'clock-drift' && (inside?.workersOnMachine ?? 0) > 0).toBe(false);
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test('every finding says what, why and what to do, in few words', () => {
+    fc.assert(
+      fc.property(anyPass, anyMemory, (seen, previous) => {
+        const { found, findings } = check(seen, previous);
+        for (const { summary, evidence, advice } of [...found, ...findings]) {
+          for (const text of [summary, evidence, advice]) {
+            expect(text).not.toMatch(/undefined|null|NaN|\[object/);
+            expect(text.length).toBeGreaterThan(0);
+            expect(text.length).toBeLessThanOrEqual(250);
+          }
+        }
+      }),
+    );
+  });
+
+  test('each finding of a runner that has a cure is cured, or it is said why not', () => {
+    fc.assert(
+      fc.property(anyPass, anyMemory, (seen, previous) => {
+        const { found, prescriptions, withheld } = check(seen, previous);
+        for (const { subject, code, cure } of found.filter((finding) => finding.cure !== null)) {
+          const isCured = prescriptions.some(({ runner }) => runner === subject);
+          const reasons = withheld.filter(({ runner, because }) => runner === subject && because === code);
+          expect(isCured || reasons.length === 1, `${code} → ${cure}`).toBe(true);
+          expect(reasons.every(({ why }) => why.length > 0)).toBe(true);
+        }
+        expect(new Set(prescriptions.map(({ runner }) => runner)).size).toBe(prescriptions.length);
+        for (const { runner, because, cure } of prescriptions) {
+          expect(found.find(({ subject, code }) => subject === runner && code === because)).toMatchObject({ cure, isProven: true });
+        }
+      }),
+    );
+  });
+
+  test('the same is found again, once for each subject', () => {
+    fc.assert(
+      fc.property(anyPass, anyMemory, (seen, previous) => {
+        const once = check(seen, previous);
+        expect(check(structuredClone(seen), structuredClone(previous))).toEqual(once);
+        expect(new Set(codes(once.found)).size).toBe(once.found.length);
+      }),
+    );
+  });
+
+  test('what is remembered of a runner is small', () => {
+    fc.assert(
+      fc.property(anyPass, anyMemory, (seen, previous) => {
+        for (const remembrance of Object.values(check(seen, previous).memory.runners)) {
+          expect(JSON.stringify(remembrance).length).toBeLessThan(200);
+        }
+      }),
+    );
+  });
+});
+
+test('a drain of an impossible date is told as well', () => {
+  const { found } = check(
+    fleet([{ github: { status: 'offline' }, guest: { ...INACTIVE, drain: { since: Number.NaN, reason: 'by hand' } } }]),
+  );
+  expect(found).toMatchObject([{ code: 'drained', evidence: 'since an unknown time: by hand' }]);
+});
+
+describe('a scope of many', () => {
+  test('five of a hundred, broken in different ways', () => {
+    const broken = new Map<number, Parameters<typeof fleet>[0][number]>([
+      [3, { github: { status: 'offline' }, guest: INACTIVE }],
+      [20, { guest: { clockOffsetMs: 2 * HOUR } }],
+      [35, { github: { status: 'offline' } }],
+      [60, { guest: { disk: { usedPercent: 95, freeBytes: 1e9, inodesUsedPercent: null } } }],
+      [99, { github: { status: 'offline' }, guest: { registration: null } }],
+    ]);
+    const seen = fleet(Array.from({ length: 100 }, (_, index) => broken.get(index) ?? {}));
+    const {
+      found,
+      prescriptions,
+      runners,
+      memory: left,
+    } = check(seen, memory(NOW - EVERY, { 'acme/kernel/r36': remembered({ offlineSince: NOW - EVERY }) }));
+    expect(codes(found)).toEqual([
+      'acme/kernel/r4: service-inactive',
+      'acme/kernel/r21: clock-drift',
+      'acme/kernel/r36: runner-offline',
+      'acme/kernel/r61: disk-low',
+      'acme/kernel/r100: configuration-missing',
+    ]);
+    expect(prescriptions.map(({ runner, cure }) => `${runner} ${cure}`)).toEqual([
+      'acme/kernel/r4 recover',
+      'acme/kernel/r21 sync-clock',
+      'acme/kernel/r36 recover',
+      'acme/kernel/r100 recover',
+    ]);
+    expect(runners.filter(({ verdict }) => verdict === 'healthy')).toHaveLength(96);
+    expect(Object.keys(left.runners)).toEqual(['acme/kernel/r4', 'acme/kernel/r36', 'acme/kernel/r100']);
+  });
+
+  test('a silent host is one finding, and nothing is said of its runners', () => {
+    const seen = { ...fleet([{ github: { status: 'offline' } }, {}, {}]), hosts: { local: unknown('no worker polls') } };
+    const { found, runners, unreadable } = check(seen);
+    expect(codes(found)).toEqual(['host/local: host-silent']);
+    expect(runners.map(({ verdict }) => verdict)).toEqual(['unknown', 'unknown', 'unknown']);
+    expect(unreadable).toEqual(['host/local', 'acme/kernel/r1', 'acme/kernel/r2', 'acme/kernel/r3']);
+  });
+
+  test('a host that was not looked at is silent', () => {
+    expect(codes(check({ ...fleet([{}]), hosts: {} }).found)).toEqual(['host/local: host-silent']);
+  });
+
+  test('a provider that answers for no machine is one finding of its host', () => {
+    const seen = fleet([{}, {}]);
+    const { found, unreadable } = check({
+      ...seen,
+      runners: seen.runners.map(({ target: of }) => ({ target: of, machine: unknown('no daemon') })),
+    });
+    expect(codes(found)).toEqual(['host/local: provider-silent']);
+    expect(unreadable).toEqual(['acme/kernel/r1', 'acme/kernel/r2']);
+  });
+
+  test('GitHub out of reach is one finding of the scope', () => {
+    const { found, unreadable } = check({ ...fleet([{}, {}]), github: unknown('GitHub failed (502)') });
+    expect(codes(found)).toEqual(['acme/kernel: github-unknown']);
+    expect(unreadable).toEqual(['acme/kernel', 'acme/kernel/r1', 'acme/kernel/r2']);
+  });
+
+  test('an outage that several runners show is one finding of the scope', () => {
+    const refused = {
+      github: { status: 'offline' },
+      guest: {
+        ...INACTIVE,
+        log: { startedAgoMs: null, exitCode: 1, relaunches: 0, signs: [{ code: 'version-retired' as const, line: 'deprecated' }] },
+      },
+    };
+    const { found, prescriptions } = check(fleet([refused, refused], { versions: known({ latest: '2.336.0', retirements: [] }) }));
+    expect(codes(found)).toEqual(['acme/kernel: github-outage']);
+    expect(prescriptions).toEqual([]);
+  });
+
+  test('what a job waits for comes first', () => {
+    const dead = { github: { status: 'offline', labels: ['self-hosted'] }, guest: INACTIVE };
+    const wanted = { github: { status: 'offline', labels: ['self-hosted', 'gpu'] }, guest: INACTIVE };
+    const { prescriptions } = check(fleet([dead, wanted], { queue: known(queue(jobs({ labels: ['GPU'] }))) }));
+    expect(prescriptions.map(({ runner, isUrgent }) => ({ runner, isUrgent }))).toEqual([
+      { runner: 'acme/kernel/r2', isUrgent: true },
+      { runner: 'acme/kernel/r1', isUrgent: false },
+    ]);
+  });
+
+  test('the clock of a machine is set once for all its runners', () => {
+    const drifting = { guest: { clockOffsetMs: HOUR }, machine: 'm1' };
+    const { prescriptions, withheld } = check(fleet([drifting, drifting]));
+    expect(prescriptions.map(({ runner }) => runner)).toEqual(['acme/kernel/r1']);
+    expect(withheld).toEqual([{ runner: 'acme/kernel/r2', because: 'clock-drift', why: 'the cure of r1 concerns its machine as well' }]);
+  });
+
+  test('of several deaf listeners one is restarted, to see whether the queue moves', () => {
+    const since = remembered({ idleDespiteDemandSince: NOW - EVERY });
+    const seen = fleet([{}, {}], { queue: known(queue(jobs({ oldestAt: NOW - HOUR }))) });
+    const { prescriptions, withheld } = check(seen, memory(NOW - EVERY, { 'acme/kernel/r1': since, 'acme/kernel/r2': since }));
+    expect(prescriptions).toMatchObject([{ runner: 'acme/kernel/r1', suspicion: 'deaf-listener' }]);
+    expect(withheld).toMatchObject([{ runner: 'acme/kernel/r2', why: expect.stringContaining('one deaf listener at a time') }]);
+  });
+});
+
+describe('budgets', () => {
+  const broken = fleet([{ github: { status: 'offline' }, guest: INACTIVE }]);
+
+  test('used up: refused, said in a finding, and until when', () => {
+    const ledgers = { 'acme/kernel/r1': [5, 3, 1].map((hours) => act({ at: NOW - hours * HOUR, runId: `${hours}` })) };
+    const { prescriptions, withheld, findings } = check(broken, null, ledgers);
+    expect(prescriptions).toEqual([]);
+    expect(withheld).toEqual([
+      {
+        runner: 'acme/kernel/r1',
+        because: 'service-inactive',
+        why: '3 recoveries of r1 within 6 h: the budget is 3; until 2026-11-24 13:00 UTC',
+      },
+    ]);
+    expect(findings).toMatchObject([
+      {
+        code: 'budget-used-up',
+        severity: 'critical',
+        subject: 'acme/kernel/r1',
+        isProven: true,
+        cure: null,
+        advice: expect.stringContaining('after 2026-11-24 13:00 UTC'),
+      },
+    ]);
+  });
+
+  test('two failures in a row wait for a person or the cool-down', () => {
+    const ledgers = {
+      'acme/kernel/r1': [act({ at: NOW - 2 * HOUR, outcome: 'failed' }), act({ at: NOW - HOUR, runId: '2', outcome: 'failed' })],
+    };
+    const { prescriptions, findings } = check(broken, null, ledgers);
+    expect(prescriptions).toEqual([]);
+    expect(findings).toMatchObject([
+      { evidence: expect.stringContaining('the last 2 recoveries of r1 failed'), advice: expect.stringContaining('2026-11-24 16:00') },
+    ]);
+  });
+
+  test('a clock that does not stay right is set three times', () => {
+    const drifting = fleet([{ guest: { clockOffsetMs: HOUR } }]);
+    const ledgers = { 'acme/kernel/r1': ['1', '2', '3'].map((runId) => act({ type: 'syncClock', runId })) };
+    expect(check(drifting, null, ledgers).withheld[0]?.why).toMatch(/3 clock syncs of r1 within 6 h/);
+  });
+
+  test('a neighbour is not charged', () => {
+    const ledgers = { 'acme/kernel/r1': ['1', '2', '3'].map((runId) => act({ runner: 'r2', runId })) };
+    expect(check(broken, null, ledgers).prescriptions).toHaveLength(1);
+  });
+});
+
+/** Passes every five minutes, each with what the one before left; `world` shows what is there and is told what was prescribed. */
+function passes(
+  count: number,
+  world: {
+    readonly see: (index: number, at: number) => PassObservation;
+    readonly outcome?: (index: number) => string;
+    /** Passes whose memory is not there yet. */
+    readonly lag?: number;
+  },
+) {
+  const memories: PassMemory[] = [];
+  let ledger: readonly LedgerEntry[] = [];
+  const acts: number[] = [];
+  const done: Prescribed[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const at = NOW + index * EVERY;
+    const seen = world.see(index, at);
+    const previous = memories[index - 1 - (world.lag ?? 0)] ?? null;
+    const result = check(seen, previous, { 'acme/kernel/r1': ledger });
+    memories.push({ ...result.memory, open: [] });
+    done.push(result);
+    if (result.prescriptions.length > 0) {
+      acts.push(at);
+      ledger = enter(ledger, act({ at, runId: `${index}`, outcome: world.outcome?.(index) ?? 'recovered' }));
+    }
+  }
+  return { acts, done };
+}
+
+function at(moment: number, github: Partial<RegisteredRunner>, inside: Partial<GuestObservation>): PassObservation {
+  return {
+    ...fleet([{ github, guest: inside }], { observedAt: moment }),
+    at: moment,
+    hosts: { local: known(host({ observedAt: moment })) },
+  };
+}
+
+describe('a day of passes', () => {
+  const DEAD: Partial<RegisteredRunner> = { status: 'offline' };
+
+  function mostWithin(acts: readonly number[], span: number): number {
+    return Math.max(...acts.map((begin) => acts.filter((moment) => moment >= begin && moment < begin + span).length));
+  }
+
+  test('a runner that flaps all day is recovered within the budget', () => {
+    const { acts, done } = passes(288, {
+      see: (index, moment) => at(moment, index % 2 === 0 ? DEAD : {}, index % 2 === 0 ? INACTIVE : {}),
+    });
+    expect(mostWithin(acts, policy.budgets.withinMs)).toBe(policy.budgets.recoveries);
+    expect(acts.length).toBeLessThanOrEqual(12);
+    expect(done.filter(({ findings }) => findings.some(({ code }) => code === 'budget-used-up')).length).toBeGreaterThan(100);
+  });
+
+  test('a runner whose recoveries fail is left to a person after two, four times a day', () => {
+    const { acts } = passes(288, { see: (_, moment) => at(moment, DEAD, INACTIVE), outcome: () => 'failed' });
+    expect(mostWithin(acts, policy.budgets.withinMs)).toBe(policy.budgets.failuresInARow);
+    expect(acts).toHaveLength(8);
+  });
+
+  test('a healed runner is left alone', () => {
+    const { acts } = passes(288, { see: (index, moment) => at(moment, index === 0 ? DEAD : {}, index === 0 ? INACTIVE : {}) });
+    expect(acts).toEqual([NOW]);
+  });
+
+  test('what the last pass left comes late: the same is done, a pass later', () => {
+    const see = (_: number, moment: number): PassObservation => at(moment, DEAD, {});
+    expect(passes(3, { see }).acts[0]).toBe(NOW + EVERY);
+    expect(passes(3, { see, lag: 1 }).acts[0]).toBe(NOW + 2 * EVERY);
+    const agreed = (_: number, moment: number): PassObservation => at(moment, DEAD, INACTIVE);
+    expect(passes(3, { see: agreed, lag: 1 }).acts).toEqual(passes(3, { see: agreed }).acts);
+  });
+
+  test('GitHub is down for an hour: nothing is done until it returns', () => {
+    const { acts } = passes(14, {
+      see: (index, moment) => ({ ...at(moment, DEAD, INACTIVE), ...(index < 12 ? { github: unknown('GitHub failed (502)') } : {}) }),
+      outcome: () => 'recovered',
+    });
+    expect(acts[0]).toBe(NOW + 12 * EVERY);
+  });
+
+  test('a machine stopped by hand stays so until a job waits for it', () => {
+    const { acts } = passes(10, {
+      see: (index, moment) => {
+        const seen = at(moment, index === 0 ? {} : DEAD, {});
+        const github = known({ ...valueOrNull(seen.github)!, queue: known(index < 8 ? queue() : queue(jobs({ oldestAt: moment }))) });
+        const off = known(machine({ state: 'stopped', guest: unknown('stopped') }));
+        return {
+          ...seen,
+          github,
+          runners: index === 0 ? seen.runners : seen.runners.map(({ target: of }) => ({ target: of, machine: off })),
+        };
+      },
+    });
+    expect(acts[0]).toBe(NOW + 8 * EVERY);
+  });
+
+  test('busy without a worker is believed for twenty minutes without a gap', () => {
+    const stuck = (gap: number | null) =>
+      passes(12, {
+        see: (index, moment) => {
+          const seen = at(moment, { busy: true }, {});
+          return index === gap
+            ? { ...seen, runners: seen.runners.map(({ target: of }) => ({ target: of, machine: unknown('no answer') })) }
+            : seen;
+        },
+      }).acts[0];
+    expect(stuck(null)).toBe(NOW + 4 * EVERY);
+    expect(stuck(2)).toBe(NOW + 7 * EVERY);
+  });
+
+  test('two readings that lie hours apart are not two in a row', () => {
+    const first = check(at(NOW, {}, { listeners: 2 }));
+    const later = NOW + 5 * HOUR;
+    expect(check(at(later, {}, { listeners: 2 }), { ...first.memory, open: [] }).prescriptions).toEqual([]);
+  });
+});

@@ -13,6 +13,7 @@ import { Secret } from '../src/domain/secret.ts';
 import { createGitHub } from '../src/github/github.ts';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
 import { startGitHub, type SandboxGitHub } from '../src/sandbox/github/server.ts';
+import { SandboxHost } from '../src/sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../src/sandbox/machine/sandbox-machine.ts';
 import { runParts } from '../src/worker/run.ts';
 import { connectClient } from '../src/worker/temporal-address.ts';
@@ -45,7 +46,7 @@ export async function recoverySection(runs: number): Promise<readonly Series[]> 
         github: timed(createGitHub({ baseUrl: gitHub.url, token: () => token }), spans),
         resolveRunner: () => ({ target, policy: DEFAULT_RECOVERY_POLICY, mode: 'act' }),
       },
-      host: { name: target.host, machine: timed(machine, spans) },
+      host: { name: target.host, machine: timed(machine, spans), computer: new SandboxHost() },
       sealingKeyFile: join(folder, 'sealing.key'),
       ownedRetentionDays: null,
       logLevel: 'ERROR',

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { createGitHub } from '../src/github/github.ts';
 import { Secret } from '../src/domain/secret.ts';
+import { SandboxHost } from '../src/sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../src/sandbox/machine/sandbox-machine.ts';
 import { runParts } from '../src/worker/run.ts';
 
@@ -16,7 +17,7 @@ await runParts(
       github: createGitHub({ baseUrl: 'http://127.0.0.1:9', token: () => new Secret('none') }),
       resolveRunner: () => ({ problem: 'the bench has no runner' }),
     },
-    host: { name: 'bench', machine: new SandboxMachine() },
+    host: { name: 'bench', machine: new SandboxMachine(), computer: new SandboxHost() },
     sealingKeyFile: join(folder, 'sealing.key'),
     ownedRetentionDays: null,
     logLevel: 'ERROR',

@@ -10,6 +10,7 @@ import { Secret } from '../domain/secret.ts';
 import { createGitHub } from '../github/github.ts';
 import { startGitHub, type SandboxGitHub } from '../sandbox/github/server.ts';
 import { BREAKS, type Break } from '../sandbox/machine/breaks.ts';
+import { SandboxHost } from '../sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../sandbox/machine/sandbox-machine.ts';
 import { runParts } from '../worker/run.ts';
 import { connectClient, type TemporalAddress } from '../worker/temporal-address.ts';
@@ -162,7 +163,7 @@ function runWorker(server: TemporalServer, { github, machine, target }: Stage, i
             ? { target, policy: DEFAULT_RECOVERY_POLICY, mode: 'act' }
             : { problem: `the demo has one runner, ${target.runner}` },
       },
-      host: { name: target.host, machine },
+      host: { name: target.host, machine, computer: new SandboxHost() },
       sealingKeyFile: join(demoFolder(invocation), 'sealing.key'),
       ownedRetentionDays: 90,
       logLevel: 'ERROR',

@@ -8,6 +8,7 @@ import { accountOf, createTokenSource } from '../github/credentials.ts';
 import { createGate } from '../github/gate.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { MachinePort } from '../machine/port.ts';
+import { openHost } from '../machine/host.ts';
 import { ShellMachine } from '../machine/shell-machine.ts';
 import { MultipassTransport } from '../machine/transports/multipass.ts';
 import { prepareNamespace } from './namespace.ts';
@@ -38,7 +39,7 @@ export interface WorkerSettings {
 export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSignal): Promise<void> {
   const { config, temporal, role, watchReason } = settings;
   const main = role === 'host' ? null : { github: createGitHubOf(config, logWarning), resolveRunner: runnerResolver(config, watchReason) };
-  const host = main !== null && !ownsMachines(config) ? null : { name: config.host, machine: createMachine(config, process.env) };
+  const host = main !== null && !ownsMachines(config) ? null : createHost(config, process.env);
   await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
 
@@ -88,6 +89,10 @@ async function prepare({ connectionOptions, namespace }: TemporalAddress, ownedR
   } finally {
     await connection.close();
   }
+}
+
+function createHost(config: Config, environment: NodeJS.ProcessEnv): NonNullable<WorkerParts['host']> {
+  return { name: config.host, machine: createMachine(config, environment), computer: openHost({ environment: definedOnly(environment) }) };
 }
 
 /** `environment` is the Multipass client's; its certificate is found through `HOME`. */

@@ -6,6 +6,7 @@ import { NativeConnection, type ActivityInterceptorsFactory } from '@temporalio/
 import { createSealing } from '../../../src/activities/sealing.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import { createGitHub } from '../../../src/github/github.ts';
+import { SandboxHost } from '../../../src/sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
 import { installRuntime } from '../../../src/worker/runtime.ts';
 import { createWorkers, runWorkers } from '../../../src/worker/workers.ts';
@@ -29,7 +30,7 @@ const workers = await createWorkers({
     github: createGitHub({ baseUrl: order.gitHub.url, token: () => token }),
     resolveRunner: () => ({ target: order.target, policy: order.policy, mode: 'act' }),
   },
-  host: { name: order.target.host, machine },
+  host: { name: order.target.host, machine, computer: new SandboxHost() },
   activityInterceptors: [interceptor(order)],
 });
 const stop = new AbortController();

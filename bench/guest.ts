@@ -19,6 +19,7 @@ import { createGitHub } from '../src/github/github.ts';
 import { ShellMachine } from '../src/machine/shell-machine.ts';
 import { MultipassTransport } from '../src/machine/transports/multipass.ts';
 import { startGitHub, type SandboxGitHub } from '../src/sandbox/github/server.ts';
+import { SandboxHost } from '../src/sandbox/machine/sandbox-host.ts';
 import { createDirectory } from '../src/worker/directory.ts';
 import { runParts } from '../src/worker/run.ts';
 import { connectClient } from '../src/worker/temporal-address.ts';
@@ -76,7 +77,11 @@ async function byRunward({ folder, gitHub, guest, client }: Stage, runs: number)
         }),
         alerts: NO_ALERTS,
       },
-      host: { name: target.host, machine: new ShellMachine(new MultipassTransport({ multipass: client.path, environment })) },
+      host: {
+        name: target.host,
+        machine: new ShellMachine(new MultipassTransport({ multipass: client.path, environment })),
+        computer: new SandboxHost(),
+      },
       sealingKeyFile: join(folder, 'sealing.key'),
       ownedRetentionDays: null,
       logLevel: 'ERROR',

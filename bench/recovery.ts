@@ -14,6 +14,7 @@ import { Secret } from '../src/domain/secret.ts';
 import { createGitHub } from '../src/github/github.ts';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
 import { startGitHub, type SandboxGitHub } from '../src/sandbox/github/server.ts';
+import { SandboxHost } from '../src/sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../src/sandbox/machine/sandbox-machine.ts';
 import { createDirectory } from '../src/worker/directory.ts';
 import { runParts } from '../src/worker/run.ts';
@@ -54,7 +55,7 @@ export async function recoverySection(runs: number): Promise<readonly Series[]> 
         }),
         alerts: NO_ALERTS,
       },
-      host: { name: target.host, machine: timed(machine, spans) },
+      host: { name: target.host, machine: timed(machine, spans), computer: new SandboxHost() },
       sealingKeyFile: join(folder, 'sealing.key'),
       ownedRetentionDays: null,
       logLevel: 'ERROR',

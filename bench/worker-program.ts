@@ -9,6 +9,7 @@ import { known } from '../src/domain/reading.ts';
 import type { GuestObservation, RunnerTarget } from '../src/domain/runner.ts';
 import { Secret } from '../src/domain/secret.ts';
 import type { MachinePort } from '../src/machine/port.ts';
+import { SandboxHost } from '../src/sandbox/machine/sandbox-host.ts';
 import { createDirectory } from '../src/worker/directory.ts';
 import { runParts } from '../src/worker/run.ts';
 
@@ -40,7 +41,7 @@ await runParts(
       }),
       alerts: NO_ALERTS,
     },
-    host: { name: 'bench', machine: quietMachine() },
+    host: { name: 'bench', machine: quietMachine(), computer: new SandboxHost() },
     sealingKeyFile: join(folder, 'sealing.key'),
     ownedRetentionDays: null,
     logLevel: 'ERROR',

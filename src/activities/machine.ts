@@ -1,13 +1,15 @@
 import { activityInfo, cancellationSignal, Context, heartbeat } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
-import { CallGivenUp, type Act, type ActRefusal, type CallContext, type MachinePort } from '../machine/port.ts';
+import { CallGivenUp, type Act, type ActRefusal, type CallContext, type MachinePort, type ObserveAll } from '../machine/port.ts';
 import type { ActActivities, ActInput, Answered, LookActivities } from './contract.ts';
 import { withMachineFailures } from './failures.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
 
-export function createLookActivities(machine: MachinePort): LookActivities {
+export function createLookActivities(machine: MachinePort, observeAll: ObserveAll): LookActivities {
   return {
     observeMachine: ({ target }) => answered(() => machine.observe(target, callContext())),
+
+    observeMachines: (wanted) => answered(() => observeAll(wanted, callContext())),
   };
 }
 
@@ -31,9 +33,7 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
 
     setConfigurationAside: (input) =>
       answered<Awaited<ReturnType<MachinePort['setConfigurationAside']>> | ActRefusal | { kind: 'ask-again' }>(async () => {
-        // Both times are the server's, so a wrong clock here does not matter.
-        const answerAgeMs = activityInfo().currentAttemptScheduledTimestampMs - input.busyAskedAt;
-        if (answerAgeMs > input.busyAnswerMaxAgeMs && !input.force) {
+        if (isStale(input)) {
           return { kind: 'ask-again' as const };
         }
         sealing.open(input.token, binding(input));
@@ -47,6 +47,14 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
 
     startService: (input) => answered(() => machine.startService(input.target, actOf(input), callContext())),
 
+    restartService: (input) =>
+      answered<Awaited<ReturnType<MachinePort['restartService']>> | { kind: 'ask-again' }>(async () => {
+        if (isStale(input)) {
+          return { kind: 'ask-again' as const };
+        }
+        return machine.restartService(input.target, actOf(input), { force: input.force }, callContext());
+      }),
+
     restoreConfiguration: (input) => answered(() => machine.restoreConfiguration(input.target, actOf(input), callContext())),
 
     discardAside: (input) => answered(() => machine.discardAside(input.target, actOf(input), callContext())),
@@ -59,6 +67,11 @@ async function answered<T>(call: () => Promise<T>): Promise<Answered<T>> {
   } catch (error) {
     throw error instanceof CallGivenUp ? error.cause : error;
   }
+}
+
+/** Whether GitHub's idle answer is too old to act on. Both times are the server's, so a wrong clock here does not matter. */
+function isStale(input: { readonly force: boolean; readonly busyAskedAt: number; readonly busyAnswerMaxAgeMs: number }): boolean {
+  return !input.force && activityInfo().currentAttemptScheduledTimestampMs - input.busyAskedAt > input.busyAnswerMaxAgeMs;
 }
 
 function actOf({ key, fence, deadlineMs }: ActInput): Act {

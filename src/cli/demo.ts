@@ -11,6 +11,7 @@ import { Secret } from '../domain/secret.ts';
 import { createGitHub } from '../github/github.ts';
 import { startGitHub, type SandboxGitHub } from '../sandbox/github/server.ts';
 import { BREAKS, type Break } from '../sandbox/machine/breaks.ts';
+import { SandboxHost } from '../sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../sandbox/machine/sandbox-machine.ts';
 import { createDirectory } from '../worker/directory.ts';
 import { runParts } from '../worker/run.ts';
@@ -169,7 +170,7 @@ function runWorker(server: TemporalServer, { github, machine, target }: Stage, i
         }),
         alerts: NO_ALERTS,
       },
-      host: { name: target.host, machine },
+      host: { name: target.host, machine, computer: new SandboxHost() },
       sealingKeyFile: join(demoFolder(invocation), 'sealing.key'),
       ownedRetentionDays: 90,
       logLevel: 'ERROR',

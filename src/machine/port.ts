@@ -1,6 +1,7 @@
 // Machines in domain words: the port, its adapters and the scripts that run in the guest.
 // May import: domain, execa, zod; not Temporal (signal and heartbeat come in as arguments), not github.
 
+import type { HostLook, HostObservation } from '../domain/pass.ts';
 import type { MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
 import type { Secret } from '../domain/secret.ts';
 
@@ -121,6 +122,18 @@ export interface MachinePort {
   /** Deletes the set-aside files once they are not needed any more. */
   discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal>;
 }
+
+/** The computer that owns the machines. */
+export interface HostPort {
+  /** `serverUrl`: GitHub's web address, whose `Date` the host's clock is compared with. What can't be read is an unknown reading. */
+  observe(serverUrl: string, call: CallContext): Promise<HostObservation>;
+}
+
+/** Looks at a host and at all these machines of it, each within `machineLookMs`; partial where one does not answer. */
+export type ObserveAll = (
+  wanted: { readonly targets: readonly RunnerTarget[]; readonly machineLookMs: number; readonly serverUrl: string },
+  call: CallContext,
+) => Promise<HostLook>;
 
 /**
  * Why a machine could not be asked.

@@ -7,6 +7,7 @@ import { type Reading, known, unknown } from '../domain/reading.ts';
 import {
   type GuestObservation,
   LEAST_FREE_BYTES,
+  type LogSign,
   type MachineObservation,
   type MachineState,
   type RunnerTarget,
@@ -92,7 +93,7 @@ export class ShellMachine implements MachinePort {
     const observedAt = Date.now();
     const state = told ?? (await this.#transport.state(target.machine, call));
     if (state !== 'running') return { observedAt, state, guest: unknown(`${target.machine} is ${state}`) };
-    return { observedAt, state, guest: await this.#look(target, call) };
+    return withinLength({ observedAt, state, guest: await this.#look(target, call) });
   }
 
   async takeFence(machine: string, holder: string, call: CallContext): Promise<FenceTaken> {
@@ -246,6 +247,33 @@ function offset(guestMs: number, earliest: number, latest: number): number {
   return guestMs > latest ? guestMs - latest : 0;
 }
 
+/** Of an observation as JSON, in characters, where names are of ordinary length: one look brings hundreds. */
+const OBSERVATION_LENGTH = 1_000;
+
+/** The lines of the journal get the room that all the rest leaves, the newest one first. */
+function withinLength(seen: MachineObservation): MachineObservation {
+  if (!seen.guest.known) return seen;
+  const withSigns = (signs: readonly LogSign[], { value }: { readonly value: GuestObservation }): MachineObservation => ({
+    ...seen,
+    guest: known({ ...value, log: { ...value.log, signs } }),
+  });
+  const { signs } = seen.guest.value.log;
+  let room =
+    OBSERVATION_LENGTH -
+    JSON.stringify(
+      withSigns(
+        signs.map(({ code }) => ({ code, line: '' })),
+        seen.guest,
+      ),
+    ).length;
+  const fitting = signs.map(({ code, line }) => {
+    const cut = line.slice(0, Math.max(0, room));
+    room -= cut.length;
+    return { code, line: cut };
+  });
+  return withSigns(fitting, seen.guest);
+}
+
 type Lines = Readonly<Record<string, string>>;
 
 /** The driver's answer; what a client or a login printed around it is passed over. */
@@ -359,7 +387,7 @@ const disk = z
   });
 
 /** How much of a text in the guest an observation carries, so that it stays small. */
-const WORDS_LENGTH = 100;
+const WORDS_LENGTH = 50;
 const inFewWords = (text: string): string => redacted(text).slice(0, WORDS_LENGTH);
 
 /** Epoch seconds and the reason, a line each. A mark that is damaged is a mark. */

@@ -6,6 +6,7 @@ import { accountOf, createTokenSource } from '../github/credentials.ts';
 import { createGate } from '../github/gate.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { MachinePort } from '../machine/port.ts';
+import { openHost } from '../machine/host.ts';
 import { ShellMachine } from '../machine/shell-machine.ts';
 import { MultipassTransport } from '../machine/transports/multipass.ts';
 import { createAlerts } from './alerts.ts';
@@ -52,7 +53,7 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
           }),
           alerts: createAlerts(config, temporal),
         };
-  const host = main !== null && !ownsMachines(config) ? null : { name: config.host, machine: createMachine(config, process.env) };
+  const host = main !== null && !ownsMachines(config) ? null : createHost(config, process.env);
   await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
 
@@ -102,6 +103,10 @@ async function prepare({ connectionOptions, namespace }: TemporalAddress, ownedR
   } finally {
     await connection.close();
   }
+}
+
+function createHost(config: Config, environment: NodeJS.ProcessEnv): NonNullable<WorkerParts['host']> {
+  return { name: config.host, machine: createMachine(config, environment), computer: openHost({ environment: definedOnly(environment) }) };
 }
 
 /** `environment` is the Multipass client's; its certificate is found through `HOME`. */

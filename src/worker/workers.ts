@@ -6,7 +6,8 @@ import { createActActivities, createLookActivities } from '../activities/machine
 import { createMainActivities, type MainDependencies } from '../activities/main.ts';
 import type { Sealing } from '../activities/sealing.ts';
 import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
-import type { MachinePort } from '../machine/port.ts';
+import { createObserveAll } from '../machine/observe-all.ts';
+import type { HostPort, MachinePort } from '../machine/port.ts';
 
 /** Looks never wait for acts, so each queue has slots of its own. */
 const LOOKS_AT_ONCE = 20;
@@ -27,8 +28,8 @@ export interface WorkerParts {
   readonly namespace: string;
   /** What works on the main queue; `null` on a host that only looks after its machines. */
   readonly main: Omit<MainDependencies, 'sealing'> | null;
-  /** Name of the host whose machines this process looks after, and its machines; `null` for none. */
-  readonly host: { readonly name: string; readonly machine: MachinePort } | null;
+  /** Name of the host whose machines this process looks after, its machines, and the computer itself; `null` for none. */
+  readonly host: { readonly name: string; readonly machine: MachinePort; readonly computer: HostPort } | null;
   readonly sealing: Sealing;
   /** Workflow code of the caller's; without it the package's own, and in a checkout what its sources give. */
   readonly workflowBundle?: WorkerOptions['workflowBundle'];
@@ -60,12 +61,12 @@ export async function createWorkers(parts: WorkerParts): Promise<readonly Worker
     );
   }
   if (parts.host !== null) {
-    const { name, machine } = parts.host;
+    const { name, machine, computer } = parts.host;
     creations.push(
       Worker.create({
         ...common,
         taskQueue: lookQueue(name),
-        activities: { ...createLookActivities(machine) },
+        activities: { ...createLookActivities(machine, createObserveAll(machine, computer)) },
         maxConcurrentActivityTaskExecutions: LOOKS_AT_ONCE,
       }),
       Worker.create({

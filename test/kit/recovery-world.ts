@@ -22,6 +22,7 @@ import { createGitHub } from '../../src/github/github.ts';
 import type { GitHubPort } from '../../src/github/port.ts';
 import type { MachinePort } from '../../src/machine/port.ts';
 import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
+import { SandboxHost } from '../../src/sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../../src/sandbox/machine/sandbox-machine.ts';
 import { createDirectory, type RunnerDirectory } from '../../src/worker/directory.ts';
 import { deleteSchedule } from '../../src/worker/schedules.ts';
@@ -122,6 +123,9 @@ export interface Crew {
 
 /** All hosts share it. */
 const SEALING_KEY = randomBytes(SEALING_KEY_BYTES);
+
+/** The host of all worlds. */
+export const computer = new SandboxHost();
 
 /** By scope. */
 const residents = new Map<string, Resident>();
@@ -272,7 +276,8 @@ async function startWorkers(main: WorkerParts['main'], host: string, sealingKey:
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });
   const machine = routed<MachinePort>((at) => {
-    const name = typeof at === 'string' ? at : Array.isArray(at) ? at[0] : (at as RunnerTarget).machine;
+    const one = Array.isArray(at) ? at[0] : at;
+    const name = typeof one === 'string' ? one : (one as RunnerTarget).machine;
     return [...residents.values()].find(({ targets }) => targets.some(({ machine: each }) => each === name))?.machine;
   });
   const workers = await createWorkers({
@@ -281,7 +286,7 @@ async function startWorkers(main: WorkerParts['main'], host: string, sealingKey:
     workflowBundle: { codePath: inject('workflowBundle') },
     sealing: createSealing(sealingKey),
     main,
-    host: { name: host, machine },
+    host: { name: host, machine, computer },
   });
   const stop = new AbortController();
   const running = runWorkers(workers, stop.signal);

@@ -75,6 +75,13 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
     it('sees a healthy runner', async () => {
       expect(await world.machine.state(world.target.machine, CALL)).toBe('running');
       const seen = await look();
+      expect(seen.uptimeMs).toBeGreaterThan(0);
+      expect(seen.log).toEqual({ startedAgoMs: expect.any(Number), exitCode: null, relaunches: 0, signs: [] });
+      expect(seen.timeSync).toEqual({ service: 'timesyncd', isActive: true });
+      expect(seen.drain).toBeNull();
+      expect(seen.disk.inodesUsedPercent).toBeGreaterThan(0);
+      expect(seen.work).toEqual({ bytes: expect.any(Number), entries: expect.any(Number) });
+      expect(seen.work?.bytes).toBeGreaterThanOrEqual(seen.cache?.bytes ?? Number.NaN);
       expect(seen).toMatchObject({
         service: { state: 'active' },
         workers: 0,
@@ -90,6 +97,18 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect(seen.disk.freeBytes).toBeGreaterThan(0);
       expect(seen.disk.usedPercent).toBeGreaterThan(0);
       expect(seen.cache).toEqual({ bytes: expect.any(Number), entries: expect.any(Number) });
+    });
+
+    it('asks for the states of all machines at once, and believes the state that it is told', async () => {
+      const { machine } = world.target;
+      expect(await world.machine.states([machine, 'no-such-machine'], CALL)).toEqual(
+        new Map([
+          [machine, 'running'],
+          ['no-such-machine', 'missing'],
+        ]),
+      );
+      expect(await world.machine.observe(world.target, CALL, 'running')).toMatchObject({ state: 'running', guest: { known: true } });
+      expect(await world.machine.observe(world.target, CALL, 'suspended')).toMatchObject({ state: 'suspended', guest: { known: false } });
     });
 
     it('knows no machine that is not there', async () => {
@@ -121,7 +140,9 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       const { service } = await look();
       expect(await start()).toEqual({ kind: 'started', unit: service.unit });
       expect(await start()).toEqual({ kind: 'started', unit: service.unit });
-      expect(await look()).toMatchObject({ service: { unit: service.unit, state: 'active' }, listeners: 1 });
+      const after = await look();
+      expect(after).toMatchObject({ service: { unit: service.unit, state: 'active' }, listeners: 1 });
+      expect(after.log.startedAgoMs).toBeLessThan(after.uptimeMs);
     });
 
     it('touches nothing while a job runs', async () => {

@@ -25,15 +25,21 @@ const runnerFile = (content: object): string => base64(`\uFEFF${JSON.stringify(c
 
 const OBSERVED: Readonly<Record<string, string>> = {
   bootId: 'a-boot',
+  uptimeMs: '3600120',
+  timeSync: 'timesyncd',
+  timeSyncState: 'active',
   runningAct: '',
   workersOnMachine: '1',
   unit: 'actions.runner.o-r.builder.service',
   serviceState: 'active',
+  startedAgo: '60',
+  journal64: base64('Starting Runner listener\n2026-11-24 22:06:39Z: Listening for Jobs'),
   workers: '0',
   listeners: '1',
   runner64: runnerFile({ agentId: 7, agentName: 'builder', gitHubUrl: 'https://github.com/o/r' }),
   version: '2.336.0',
-  disk: '81% 123456',
+  disk: '81% 123456 7',
+  work: '9000 4',
   cache: '5000 3',
 };
 
@@ -56,6 +62,10 @@ class ScriptedTransport implements Transport {
 
   async state() {
     return this.current;
+  }
+
+  async states(machines: readonly string[]) {
+    return new Map(machines.map((each) => [each, this.current]));
   }
 
   async start() {}
@@ -99,15 +109,20 @@ describe('observe', () => {
         known: true,
         value: {
           bootId: 'a-boot',
+          uptimeMs: 3_600_120,
           clockOffsetMs: 0,
           service: { unit: 'actions.runner.o-r.builder.service', state: 'active' },
+          log: { startedAgoMs: 60_000, exitCode: null, relaunches: 0, signs: [] },
+          timeSync: { service: 'timesyncd', isActive: true },
+          drain: null,
           workers: 0,
           workersOnMachine: 1,
           listeners: 1,
           registration: { agentId: 7, agentName: 'builder', url: 'https://github.com/o/r' },
           installedVersion: '2.336.0',
           missingProgram: null,
-          disk: { usedPercent: 81, freeBytes: 123_456 },
+          disk: { usedPercent: 81, freeBytes: 123_456, inodesUsedPercent: 7 },
+          work: { bytes: 9_000, entries: 4 },
           cache: { bytes: 5_000, entries: 3 },
           runningAct: null,
         },
@@ -116,10 +131,93 @@ describe('observe', () => {
   });
 
   it('gives null for what could not be read, and guesses nothing', async () => {
-    transport.answer = () => seen({ cache: '', version: '', unit: '', serviceState: 'missing', runner64: '', runningAct: 'op:1:x' });
+    const { work: _work, cache: _cache, journal64: _journal, startedAgo: _startedAgo, runner64: _runner, ...unread } = OBSERVED;
+    const answer = { ...unread, version: '', unit: '', serviceState: 'missing', timeSync: '', disk: '81% 123456 ', runningAct: 'op:1:x' };
+    transport.answer = () => answered({ kind: 'done', output64: base64(lines(answer)) });
     expect(await guestOf()).toMatchObject({
-      value: { cache: null, installedVersion: null, service: { unit: null, state: 'missing' }, registration: null, runningAct: 'op:1:x' },
+      value: {
+        work: null,
+        cache: null,
+        installedVersion: null,
+        service: { unit: null, state: 'missing' },
+        log: { startedAgoMs: null, exitCode: null, relaunches: 0, signs: [] },
+        timeSync: { service: null },
+        disk: { inodesUsedPercent: null },
+        registration: null,
+        runningAct: 'op:1:x',
+      },
     });
+  });
+
+  it('reads what the service said since its start, without what looks like a token', async () => {
+    const journal = [
+      '2026-11-24 22:06:39Z: Listening for Jobs',
+      '2026-11-24 22:07:39Z: Runner connect error: refused with ghs_0123456789abcdefghij0123. Retrying until reconnected.',
+      'Runner listener exited with error code 2',
+      'Runner listener exit with retryable error, re-launch runner in 5 seconds.',
+    ].join('\n');
+    transport.answer = () => seen({ journal64: base64(journal), startedAgo: '7' });
+    expect(await guestOf()).toMatchObject({
+      value: {
+        log: {
+          startedAgoMs: 7_000,
+          exitCode: 2,
+          relaunches: 1,
+          signs: [{ code: 'connect-error', line: expect.stringContaining('refused with [secret].') }],
+        },
+      },
+    });
+  });
+
+  it.each([
+    ['1764021600\nwe move the office', { since: 1_764_021_600_000, reason: 'we move the office' }],
+    [`1764021600\n${'long '.repeat(100)}`, { since: 1_764_021_600_000, reason: 'long '.repeat(10) }],
+    ['1764021600', { since: 1_764_021_600_000, reason: '' }],
+    ['half a mark', { since: 0, reason: '' }],
+  ])('takes every mark of root for a drain: %j', async (mark, drain) => {
+    transport.answer = () => seen({ drain64: base64(mark) });
+    expect(await guestOf()).toMatchObject({ value: { drain } });
+  });
+
+  it('does not ask again for a state that it was told', async () => {
+    transport.answer = () => seen();
+    transport.current = 'stopped';
+    expect(await machine.observe(TARGET, CALL, 'running')).toMatchObject({ state: 'running', guest: { known: true } });
+    transport.current = 'running';
+    expect(await machine.observe(TARGET, CALL, 'stopped')).toMatchObject({ state: 'stopped', guest: { known: false } });
+    expect(transport.commands).toHaveLength(1);
+  });
+
+  it('stays below 1 KB, also for a drained runner in all sorts of trouble', async () => {
+    const times = Array.from({ length: 40 }, (_, at) => `2026-11-24 22:06:${10 + at}Z: `);
+    const journal = times.flatMap((time) => [
+      `${time}Runner connect error: ${'Name or service not known (pipelines.actions.githubusercontent.com:443) '.repeat(3)}`,
+      `${time}A session for this runner already exists. ${'And that for a long time. '.repeat(9)}`,
+      `An error occurred: ${"The local machine's clock may be out of sync with the server time by more than five minutes. ".repeat(3)}`,
+      'Runner listener exit with retryable error, re-launch runner in 5 seconds.',
+    ]);
+    transport.answer = () =>
+      seen({
+        bootId: 'ea098ca3-b4ec-470e-bb2a-f116b6ca9ef3',
+        unit: 'actions.runner.example-enterprise-assay.assay-bpf-runner-01.service',
+        runner64: runnerFile({
+          agentId: 123_456,
+          agentName: 'assay-bpf-runner-01',
+          gitHubUrl: 'https://github.com/example-enterprise/assay',
+        }),
+        disk: '100% 123456789012 100',
+        work: '123456789012 1234',
+        cache: '123456789012 1234',
+        journal64: base64(journal.join('\n')),
+        drain64: base64(`1764021600\n${'maintenance '.repeat(20)}`),
+      });
+    const observed = await machine.observe(TARGET, CALL);
+    expect(observed).toMatchObject({
+      guest: {
+        value: { log: { relaunches: 40, signs: [{ code: 'clock-skew' }, { code: 'session-conflict' }, { code: 'connect-error' }] } },
+      },
+    });
+    expect(JSON.stringify(observed).length).toBeLessThan(1_024);
   });
 
   it.each(['no JSON', '{"agentName":"builder"}', '[]'])('takes a damaged .runner for no registration: %s', async (text) => {
@@ -140,6 +238,7 @@ describe('observe', () => {
     ['numbers that are none', seen({ workers: 'many' })],
     ['a state that systemd does not have', seen({ serviceState: 'dancing' })],
     ['a disk without a size', seen({ disk: '' })],
+    ['a cache that was half counted', seen({ cache: ' 3' })],
   ])('takes %s for unknown, with the reason', async (_, stdout) => {
     transport.answer = () => stdout;
     expect(await guestOf()).toEqual({ known: false, why: expect.stringMatching(/^observe: /) });

@@ -46,6 +46,12 @@ export function transportConformance(name: string, makeWorld: () => Promise<Tran
     it('sees a machine that runs, and one that does not exist', async () => {
       expect(await world.transport.state(world.machine, CALL)).toBe('running');
       expect(await world.transport.state('no-such-machine', CALL)).toBe('missing');
+      expect(await world.transport.states(['no-such-machine', world.machine], CALL)).toEqual(
+        new Map([
+          ['no-such-machine', 'missing'],
+          [world.machine, 'running'],
+        ]),
+      );
     });
 
     it('runs a command with its own exit code and both streams', async () => {

@@ -1,9 +1,18 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import type { LogSignCode } from '../../domain/log-signs.ts';
 
 /** The files `.runner` and `.credentials` that config.sh writes. */
 const configuration = z.object({ agentId: z.int(), agentName: z.string(), url: z.string(), credential: z.string() });
+
+/** What the service's journal says since its start; `startedAt` in epoch milliseconds by the host's clock. */
+const serviceLog = z.object({
+  startedAt: z.number().nullable(),
+  exitCode: z.int().nullable(),
+  relaunches: z.int(),
+  signs: z.array(z.object({ code: z.custom<LogSignCode>((code) => typeof code === 'string'), line: z.string() })),
+});
 
 const installedRunner = z.object({
   configuration: configuration.nullable(),
@@ -13,17 +22,25 @@ const installedRunner = z.object({
   unit: z.object({ name: z.string(), state: z.enum(['active', 'inactive', 'failed']) }).nullable(),
   /** What the runner's programs lack to run; `null` where they are whole. */
   missingProgram: z.string().nullable().default(null),
+  log: serviceLog.default({ startedAt: null, exitCode: null, relaunches: 0, signs: [] }),
   /** The job that runs; `endsAt` in epoch milliseconds by the host's clock. */
   job: z.object({ id: z.int(), name: z.string(), endsAt: z.number() }).nullable(),
 });
 
+export const HEALTHY_TIME_SYNC = { service: 'timesyncd' as const, isActive: true };
+export const HEALTHY_DISK = { usedPercent: 41, freeBytes: 23_622_320_128, inodesUsedPercent: 12 };
+
 const machine = z.object({
   state: z.enum(['running', 'stopped', 'suspended', 'starting']),
   bootId: z.string(),
+  /** Epoch milliseconds by the host's clock. */
+  bootedAt: z.number().default(() => Date.now()),
   /** Whether commands reach the guest; a restart lets them again. */
   isReachable: z.boolean().default(true),
   /** Guest's clock minus host's clock. */
   clockOffsetMs: z.number(),
+  timeSync: z.object({ service: z.enum(['timesyncd', 'chrony']).nullable(), isActive: z.boolean() }).default(HEALTHY_TIME_SYNC),
+  disk: z.object({ usedPercent: z.number(), freeBytes: z.number(), inodesUsedPercent: z.number().nullable() }).default(HEALTHY_DISK),
   fence: z.object({ number: z.int(), holder: z.string() }),
   /** Results of acts that succeeded, by key. */
   records: z.record(z.string(), z.looseObject({ kind: z.string() })),
@@ -34,6 +51,7 @@ const machine = z.object({
 const machines = z.record(z.string(), machine);
 
 export type Configuration = z.infer<typeof configuration>;
+export type ServiceLog = z.infer<typeof serviceLog>;
 export type InstalledRunner = z.infer<typeof installedRunner>;
 export type Machine = z.infer<typeof machine>;
 export type Machines = z.infer<typeof machines>;

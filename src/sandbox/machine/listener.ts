@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RunnerApi } from './runner-api.ts';
-import type { JobMessage } from './runner-api.ts';
+import type { LogSign } from '../../domain/runner.ts';
+import { connectError, type JobMessage, RunnerApi } from './runner-api.ts';
 import type { Configuration } from './guest-state.ts';
 
 /** How a listener ended by itself. */
 export interface ListenerExit {
   readonly code: 0 | 1;
   /** What its journal says last. */
-  readonly line: string;
+  readonly sign: LogSign;
   /** It was told that its registration is gone, and has deleted its own configuration. */
   readonly isDeregistered: boolean;
 }
@@ -19,6 +19,8 @@ export interface ListenerOptions {
   /** Wait between two tries to connect. The real listener waits 30 s. */
   readonly retryMs: number;
   readonly onJob: (job: JobMessage) => void;
+  /** What its journal says while it does not listen; `null` once it does. */
+  readonly onSign: (sign: LogSign | null) => void;
   readonly onExit: (exit: ListenerExit) => void;
 }
 
@@ -65,7 +67,10 @@ export class Listener {
           this.#options.onExit(exit);
           return;
         }
-      } catch {
+      } catch (error) {
+        if (!this.#ended.signal.aborted) {
+          this.#options.onSign(connectError((error as Error).message));
+        }
         settle();
       }
       await sleep(this.#options.retryMs, undefined, { signal: this.#ended.signal }).catch(() => undefined);
@@ -78,8 +83,9 @@ export class Listener {
     const { signal } = this.#ended;
     const session = await this.#api.createSession(agentId, credential, new Date(this.#options.now()), signal);
     if (session.kind === 'refused') {
-      return { code: 1, line: session.why, isDeregistered: false };
+      return { code: 1, sign: { code: 'registration-deleted', line: session.why }, isDeregistered: false };
     }
+    this.#options.onSign(session.kind === 'not-now' ? session.sign : null);
     settle();
     if (session.kind === 'not-now') {
       return null;
@@ -89,7 +95,7 @@ export class Listener {
       const answer = await this.#api.poll(session.sessionId, signal);
       if (answer.kind === 'deleted') {
         const line = 'The runner no longer exists on the server. Cleaning up local configuration.';
-        return { code: 0, line, isDeregistered: true };
+        return { code: 0, sign: { code: 'registration-deleted', line }, isDeregistered: true };
       }
       if (answer.kind === 'session-over') {
         return null;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { LogSign } from '../../domain/runner.ts';
 
 /** The runner's version everywhere in the make-believe world. */
 export const RUNNER_VERSION = '2.336.0';
@@ -14,7 +15,7 @@ export type Registered =
 export type SessionAnswer =
   | { readonly kind: 'created'; readonly sessionId: string }
   /** Tried again by the listener: a wrong clock, another session, a server that does not answer. */
-  | { readonly kind: 'not-now'; readonly why: string }
+  | { readonly kind: 'not-now'; readonly sign: LogSign }
   /** Final: the registration is gone, or the credential is not its own. */
   | { readonly kind: 'refused'; readonly why: string };
 
@@ -59,8 +60,12 @@ export class RunnerApi {
           kind: 'refused',
           why: 'Failed to create a session. The runner registration has been deleted from the server, please re-configure.',
         };
+      case 400:
+        return { kind: 'not-now', sign: { code: 'clock-skew', line: messageOf(body) } };
+      case 409:
+        return { kind: 'not-now', sign: { code: 'session-conflict', line: messageOf(body) } };
       default:
-        return { kind: 'not-now', why: messageOf(body) };
+        return { kind: 'not-now', sign: connectError(`status ${status}`) };
     }
   }
 
@@ -95,6 +100,10 @@ export class RunnerApi {
     const text = await response.text();
     return { status: response.status, body: parseJson(text) };
   }
+}
+
+export function connectError(why: string): LogSign {
+  return { code: 'connect-error', line: `Runner connect error: ${why}. Retrying until reconnected.` };
 }
 
 function parseJson(text: string): unknown {

@@ -21,7 +21,16 @@ import {
 } from '../../machine/port.ts';
 import { type ActClock, ActFence } from './act-fence.ts';
 import type { Break } from './breaks.ts';
-import { type InstalledRunner, type Machine, type Machines, readMachines, writeMachines } from './guest-state.ts';
+import {
+  HEALTHY_DISK,
+  HEALTHY_TIME_SYNC,
+  type InstalledRunner,
+  type Machine,
+  type Machines,
+  readMachines,
+  type ServiceLog,
+  writeMachines,
+} from './guest-state.ts';
 import { Listener, type ListenerExit } from './listener.ts';
 import { type JobMessage, RunnerApi, RUNNER_VERSION } from './runner-api.ts';
 
@@ -59,8 +68,8 @@ export class SandboxMachine implements MachinePort {
   /** Listener processes, by the runner they belong to. */
   readonly #listeners = new Map<InstalledRunner, Listener>();
   readonly #jobTimers = new Map<InstalledRunner, NodeJS.Timeout>();
-  /** The last line of each runner's journal. */
-  readonly #journals = new Map<InstalledRunner, string>();
+  /** Machines whose guests let every look hang. */
+  readonly #hangs = new Map<string, { readonly end: PromiseWithResolvers<void>; readonly despiteAbort: boolean }>();
   readonly #closed = new AbortController();
 
   /** Machines that a file remembers go on as they were; services that were active listen again. */
@@ -91,12 +100,13 @@ export class SandboxMachine implements MachinePort {
   /** Adds a runner to its machine, which is made and runs. With a registration it is configured and its service runs. */
   async install(target: RunnerTarget, registration: { readonly id: number; readonly credential: string } | null): Promise<void> {
     const machine = (this.#machines[target.machine] ??= newMachine());
-    const runner: InstalledRunner = { configuration: null, aside: null, unit: null, missingProgram: null, job: null };
+    const runner: InstalledRunner = { configuration: null, aside: null, unit: null, missingProgram: null, log: newLog(null), job: null };
     machine.runners[target.directory] = runner;
     if (registration !== null) {
       const { id, credential } = registration;
       runner.configuration = { agentId: id, agentName: target.runner, url: target.registrationUrl, credential };
       runner.unit = { name: unitName(target), state: 'active' };
+      runner.log = newLog(Date.now());
       await this.#listen(machine, runner);
     }
     this.#save();
@@ -160,6 +170,36 @@ export class SandboxMachine implements MachinePort {
     this.#save();
   }
 
+  setDisk(name: string, changes: Partial<Machine['disk']>): void {
+    const machine = this.#known(name);
+    machine.disk = { ...machine.disk, ...changes };
+    this.#save();
+  }
+
+  setTimeSync(name: string, changes: Partial<Machine['timeSync']>): void {
+    const machine = this.#known(name);
+    machine.timeSync = { ...machine.timeSync, ...changes };
+    this.#save();
+  }
+
+  /** Puts words into the journal of a runner's service, until its listener says something else. */
+  setLog(target: RunnerTarget, changes: Partial<ServiceLog>): void {
+    const { runner } = this.#find(target);
+    runner.log = { ...runner.log, ...changes };
+    this.#save();
+  }
+
+  /** Lets every look into the guest hang; with `despiteAbort` also after its caller has given it up. */
+  hang(name: string, { despiteAbort = false }: { readonly despiteAbort?: boolean } = {}): void {
+    this.#hangs.set(name, { end: Promise.withResolvers<void>(), despiteAbort });
+  }
+
+  /** The looks that hang end, and later ones do as well. */
+  unhang(name: string): void {
+    this.#hangs.get(name)?.end.resolve();
+    this.#hangs.delete(name);
+  }
+
   /** Takes a program away from a runner, whose processes go on, or puts it back with `null`. */
   setMissingProgram(target: RunnerTarget, missing: string | null): void {
     this.#find(target).runner.missingProgram = missing;
@@ -197,13 +237,18 @@ export class SandboxMachine implements MachinePort {
     return this.#machines[name]?.state ?? 'missing';
   }
 
-  async observe(target: RunnerTarget, call: CallContext): Promise<MachineObservation> {
-    const state = await this.state(target.machine, call);
+  async states(names: readonly string[], _call: CallContext): Promise<ReadonlyMap<string, MachineState>> {
+    return new Map(names.map((name) => [name, this.#machines[name]?.state ?? 'missing']));
+  }
+
+  async observe(target: RunnerTarget, call: CallContext, told?: MachineState): Promise<MachineObservation> {
+    const state = told ?? (await this.state(target.machine, call));
     const observedAt = Date.now();
     if (state !== 'running') {
       return { observedAt, state, guest: { known: false, why: `the machine is ${state}` } };
     }
     await this.#pause('observe', call);
+    await this.#endOfHang(target.machine, call.signal);
     const machine = this.#running(target.machine);
     if (!machine.isReachable) {
       return { observedAt: Date.now(), state, guest: { known: false, why: 'the guest does not answer' } };
@@ -259,6 +304,7 @@ export class SandboxMachine implements MachinePort {
       }
       await this.#work('syncClock', clock);
       machine.clockOffsetMs = 0;
+      machine.timeSync = { service: machine.timeSync.service ?? 'timesyncd', isActive: true };
       return { kind: 'synced', offsetMs: 0, source: 'ntp' };
     });
   }
@@ -390,13 +436,14 @@ export class SandboxMachine implements MachinePort {
     if (unit.state !== 'active') {
       await this.#work('startService', clock);
       unit.state = 'active';
+      runner.log = newLog(Date.now());
       await this.#listen(machine, runner);
     }
     // The listener may have ended it meanwhile.
     const { state } = unit as { readonly state: string };
     return state === 'active'
       ? { kind: 'started', unit: unit.name }
-      : { kind: 'not-started', unit: unit.name, state, evidence: this.#journals.get(runner) ?? '' };
+      : { kind: 'not-started', unit: unit.name, state, evidence: lastWords(runner) };
   }
 
   async #stopService(runner: InstalledRunner): Promise<void> {
@@ -417,7 +464,7 @@ export class SandboxMachine implements MachinePort {
     if (configuration === null) {
       this.#exited(runner, {
         code: 1,
-        line: 'An error occurred: Not configured. Run config.(sh/cmd) to configure the runner.',
+        sign: { code: 'not-configured', line: 'An error occurred: Not configured. Run config.(sh/cmd) to configure the runner.' },
         isDeregistered: false,
       });
       return;
@@ -427,6 +474,12 @@ export class SandboxMachine implements MachinePort {
       now: () => Date.now() + machine.clockOffsetMs,
       retryMs: this.#options.retryMs ?? 1_000,
       onJob: (job) => this.#beginJob(runner, job),
+      onSign: (sign) => {
+        if (this.#listeners.get(runner) === listener) {
+          runner.log = { ...runner.log, ...(sign === null ? { exitCode: null, relaunches: 0, signs: [] } : { signs: [sign] }) };
+          this.#save();
+        }
+      },
       onExit: (exit) => {
         if (this.#listeners.get(runner) === listener) {
           this.#exited(runner, exit);
@@ -438,9 +491,9 @@ export class SandboxMachine implements MachinePort {
   }
 
   /** A listener that ends by itself leaves its unit inactive, also after an error. */
-  #exited(runner: InstalledRunner, { code, line, isDeregistered }: ListenerExit): void {
+  #exited(runner: InstalledRunner, { code, sign, isDeregistered }: ListenerExit): void {
     this.#listeners.delete(runner);
-    this.#journals.set(runner, `${line} Runner listener exited with error code ${code}`);
+    runner.log = { ...runner.log, exitCode: code, signs: [sign] };
     if (runner.unit !== null) {
       runner.unit.state = 'inactive';
     }
@@ -532,15 +585,28 @@ export class SandboxMachine implements MachinePort {
       registration: configuration && { agentId: configuration.agentId, agentName: configuration.agentName, url: configuration.url },
       installedVersion: runner === undefined ? null : RUNNER_VERSION,
       missingProgram: runner?.missingProgram ?? null,
-      uptimeMs: 3_600_000,
-      log: { startedAgoMs: null, exitCode: null, relaunches: 0, signs: [] },
-      timeSync: { service: 'timesyncd', isActive: true },
+      uptimeMs: Math.max(0, Date.now() - machine.bootedAt),
+      log: logOf(runner),
+      timeSync: machine.timeSync,
       drain: null,
-      disk: { usedPercent: 41, freeBytes: 23_622_320_128, inodesUsedPercent: 12 },
+      disk: machine.disk,
       work: { bytes: 1_610_612_736, entries: 9 },
       cache: { bytes: 187_904_819, entries: 7 },
       runningAct: this.#fenceOf(target.machine).runningKey,
     };
+  }
+
+  async #endOfHang(name: string, signal: AbortSignal): Promise<void> {
+    const hang = this.#hangs.get(name);
+    if (hang === undefined) {
+      return;
+    }
+    const given = Promise.withResolvers<never>();
+    if (!hang.despiteAbort) {
+      signal.addEventListener('abort', () => given.reject(signal.reason), { once: true });
+      signal.throwIfAborted();
+    }
+    await Promise.race([hang.end.promise, given.promise]);
   }
 
   #find(target: RunnerTarget): { machine: Machine; runner: InstalledRunner } {
@@ -609,8 +675,11 @@ function newMachine(): Machine {
   return {
     state: 'running',
     bootId: randomUUID(),
+    bootedAt: Date.now(),
     isReachable: true,
     clockOffsetMs: 0,
+    timeSync: HEALTHY_TIME_SYNC,
+    disk: HEALTHY_DISK,
     fence: { number: 0, holder: 'nobody' },
     records: {},
     runners: {},
@@ -621,13 +690,29 @@ function newMachine(): Machine {
 function finishBoot(machine: Machine): void {
   machine.state = 'running';
   machine.bootId = randomUUID();
+  machine.bootedAt = Date.now();
   machine.isReachable = true;
   machine.clockOffsetMs = 0;
-  for (const { unit } of Object.values(machine.runners)) {
-    if (unit !== null) {
-      unit.state = 'active';
+  for (const runner of Object.values(machine.runners)) {
+    if (runner.unit !== null) {
+      runner.unit.state = 'active';
+      runner.log = newLog(machine.bootedAt);
     }
   }
+}
+
+function newLog(startedAt: number | null): ServiceLog {
+  return { startedAt, exitCode: null, relaunches: 0, signs: [] };
+}
+
+/** What a look says of it. */
+function logOf(runner: InstalledRunner | undefined): GuestObservation['log'] {
+  const { startedAt, ...said } = runner === undefined || runner.unit === null ? newLog(null) : runner.log;
+  return { startedAgoMs: startedAt === null ? null : Math.max(0, Date.now() - startedAt), ...said };
+}
+
+function lastWords({ log: { signs, exitCode } }: InstalledRunner): string {
+  return `${signs[0]?.line ?? ''} Runner listener exited with error code ${exitCode}`;
 }
 
 /** https://github.com/actions/runner: ServiceControlManager.cs */

@@ -8,6 +8,7 @@ import { createSealing } from '../../../src/activities/sealing.ts';
 import { DEFAULT_HEALTH_POLICY } from '../../../src/domain/policy.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import { createGitHub } from '../../../src/github/github.ts';
+import { SandboxHost } from '../../../src/sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
 import { installRuntime } from '../../../src/worker/runtime.ts';
 import { createDirectory } from '../../../src/worker/directory.ts';
@@ -39,7 +40,7 @@ const workers = await createWorkers({
     }),
     alerts: NO_ALERTS,
   },
-  host: { name: order.target.host, machine },
+  host: { name: order.target.host, machine, computer: new SandboxHost() },
   activityInterceptors: [interceptor(order)],
 });
 const stop = new AbortController();

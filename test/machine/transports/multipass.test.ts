@@ -56,6 +56,18 @@ describe('state', () => {
     expect(await transport.state('t1', CALL)).toBe('missing');
   });
 
+  it('reads the states of many by one list', async () => {
+    fake.script([listed(['t1', 'Running'], ['t2', 'Suspended'])]);
+    expect(await transport.states(['t2', 't3', 't1'], CALL)).toEqual(
+      new Map([
+        ['t2', 'suspended'],
+        ['t3', 'missing'],
+        ['t1', 'running'],
+      ]),
+    );
+    expect(commands()).toEqual(['list']);
+  });
+
   it('asks nothing but the list, in the given environment', async () => {
     fake.script([listed(['t1', 'Running'])]);
     await transport.state('t1', CALL);

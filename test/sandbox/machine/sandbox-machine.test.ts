@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -337,6 +337,56 @@ describe('the fence', () => {
   });
 });
 
+describe('a look', () => {
+  test('says why the listener has ended, until the service is started again', async () => {
+    const machine = await openHealthy();
+    expect((await look(machine)).log).toEqual({ startedAgoMs: expect.any(Number), exitCode: null, relaunches: 0, signs: [] });
+    await machine.break('registration', target);
+    expect(await settles(async () => (await look(machine)).service.state, 'inactive')).toBe('inactive');
+    expect((await look(machine)).log).toMatchObject({ exitCode: 0, signs: [{ code: 'registration-deleted' }] });
+    const act = anAct(await takeFence(machine));
+    await machine.startService(target, act, call);
+    expect((await look(machine)).log).toMatchObject({ exitCode: 1, signs: [{ code: 'not-configured' }] });
+  });
+
+  test('tells a clock that GitHub refuses, and no more of it once it is right', async () => {
+    const machine = await openHealthy();
+    await machine.break('clock', target);
+    expect((await look(machine)).log.signs).toEqual([{ code: 'clock-skew', line: expect.stringContaining('Current server time is') }]);
+    const act = anAct(await takeFence(machine));
+    await machine.syncClock(target, act, { force: false }, call);
+    expect(await settles(async () => (await look(machine)).log.signs.length, 0)).toBe(0);
+  });
+
+  test('tells disk, clock service and journal as they were set', async () => {
+    const machine = await openHealthy();
+    machine.setDisk(target.machine, { inodesUsedPercent: 99 });
+    machine.setTimeSync(target.machine, { isActive: false });
+    machine.setLog(target, { relaunches: 7, exitCode: 2 });
+    expect(await look(machine)).toMatchObject({
+      disk: { usedPercent: 41, inodesUsedPercent: 99 },
+      timeSync: { service: 'timesyncd', isActive: false },
+      log: { relaunches: 7, exitCode: 2 },
+    });
+  });
+
+  test.each([false, true])('hangs where it is told to (despite an abort: %s)', async (despiteAbort) => {
+    const machine = await openHealthy();
+    machine.hang(target.machine, { despiteAbort });
+    const caller = new AbortController();
+    let ended = '';
+    const hanging = machine.observe(target, { ...call, signal: caller.signal }).then(
+      () => (ended = 'seen'),
+      () => (ended = 'aborted'),
+    );
+    caller.abort(new Error('given up'));
+    expect(await settles(() => ended, despiteAbort ? '' : 'aborted')).toBe(despiteAbort ? '' : 'aborted');
+    machine.unhang(target.machine);
+    await hanging;
+    expect((await look(machine)).listeners).toBe(1);
+  });
+});
+
 describe('the file', () => {
   test('carries machine, fence, records and listener over a restart of the process', async () => {
     const file = join(folder, 'state', 'machines.json');
@@ -350,9 +400,36 @@ describe('the file', () => {
     const after = open({ file });
     expect(after.isInstalled(target)).toBe(true);
     expect(await statusBecomes(github, 'online')).toBe('online');
-    expect(await look(after)).toEqual(seen);
+    const again = await look(after);
+    expect(again).toEqual({ ...seen, uptimeMs: again.uptimeMs, log: { ...seen.log, startedAgoMs: again.log.startedAgoMs } });
+    expect(again.uptimeMs).toBeGreaterThanOrEqual(seen.uptimeMs);
+    expect(again.log.startedAgoMs).toBeGreaterThanOrEqual(seen.log.startedAgoMs ?? Number.NaN);
     expect(await after.syncClock(target, act, { force: false }, call)).toEqual(first);
     expect(await takeFence(after, 'second')).toBe(act.fence + 1);
+  });
+
+  test('may come from before machines had a clock service, a disk or a journal', async () => {
+    const file = join(folder, 'machines.json');
+    const before = await openHealthy({ file });
+    await before.close();
+    const written = JSON.parse(readFileSync(file, 'utf8')) as Record<string, Record<string, unknown>>;
+    const vm = written[target.machine] as {
+      bootedAt?: unknown;
+      timeSync?: unknown;
+      disk?: unknown;
+      runners: Record<string, { log?: unknown }>;
+    };
+    delete vm.bootedAt;
+    delete vm.timeSync;
+    delete vm.disk;
+    delete vm.runners[target.directory]?.log;
+    writeFileSync(file, JSON.stringify(written));
+    expect(await look(open({ file }))).toMatchObject({
+      service: { state: 'active' },
+      log: { startedAgoMs: null, exitCode: null, relaunches: 0, signs: [] },
+      timeSync: { service: 'timesyncd', isActive: true },
+      disk: { usedPercent: 41, inodesUsedPercent: 12 },
+    });
   });
 
   test('carries a running job', async () => {

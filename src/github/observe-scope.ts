@@ -56,11 +56,16 @@ function countedBy(requests: { sent: number; unchanged: number }, client: Client
   };
 }
 
-/** All of the scope, and those of them that are configured. */
-async function readRunners(
-  asking: Asking,
-  names: readonly string[],
-): Promise<Omit<RunnersListed, 'listed' | 'total'> & Record<'listed' | 'configured', readonly ListedRunner[]>> {
+interface RunnersRead {
+  /** All of the scope. */
+  readonly listed: readonly ListedRunner[];
+  readonly configured: readonly ListedRunner[];
+  /** Epoch milliseconds by GitHub's clock. */
+  readonly observedAt: number;
+  readonly tokenExpiresAt: number | null;
+}
+
+async function readRunners(asking: Asking, names: readonly string[]): Promise<RunnersRead> {
   const { listed, total, observedAt, tokenExpiresAt } = await listRunners(asking);
   if (listed.size < total) {
     // A runner that is deleted while the pages are read moves another one to a page that was read before.
@@ -78,14 +83,11 @@ function nameOf({ runner }: ListedRunner): string {
   return runner.name.toLowerCase();
 }
 
-interface RunnersListed {
+interface RunnersListed extends Pick<RunnersRead, 'observedAt' | 'tokenExpiresAt'> {
   /** By id. */
   readonly listed: Map<number, ListedRunner>;
   /** What GitHub says that there are. */
   readonly total: number;
-  /** Epoch milliseconds by GitHub's clock. */
-  readonly observedAt: number;
-  readonly tokenExpiresAt: number | null;
 }
 
 /** All of the scope, or what GitHub finds by a name. */

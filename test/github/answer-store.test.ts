@@ -49,6 +49,12 @@ test('what is read otherwise, by another method or without an ETag is asked for 
   expect(conditions()).toEqual([null, null, null, null, null]);
 });
 
+test('an ETag is sent with the token alone that it was given to', async () => {
+  const { client, conditions } = clientOf([answered('W/"1"'), answered('W/"2"'), new Response(null, { status: 304 })], ['a', 'b', 'a']);
+  for (const _ of ['a', 'b', 'a']) await ask(client);
+  expect(conditions()).toEqual([null, null, 'W/"1"']);
+});
+
 test('an answer that nobody asked for by a condition is none', async () => {
   const { client } = clientOf([new Response(null, { status: 304 })]);
   expect(await failureOf(ask(client))).toMatchObject({
@@ -86,12 +92,15 @@ function dateAt(seconds: number): string {
 }
 
 /** A client that is answered by these, one after the other; `conditions` are the ETags that it sent. */
-function clientOf(answers: readonly Response[]): { readonly client: Client; readonly conditions: () => readonly (string | null)[] } {
+function clientOf(
+  answers: readonly Response[],
+  tokens: readonly string[] = [],
+): { readonly client: Client; readonly conditions: () => readonly (string | null)[] } {
   const left = [...answers];
   const sent: (string | null)[] = [];
   const client = createClient({
     baseUrl: 'https://api.test',
-    token: () => new Secret('ghp_x'),
+    token: () => new Secret(tokens[sent.length] ?? 'ghp_x'),
     async fetch(_, init) {
       sent.push(new Headers(init?.headers).get('if-none-match'));
       return left.shift() ?? new Response(null, { status: 500 });

@@ -125,6 +125,8 @@ describe('jobs that wait', () => {
   test('are not in runs that a list calls queued though they have ended, are gone or are in the other list too', async () => {
     const ended = server.queueRun('octo/app', { jobs: [{ state: 'completed' }] });
     server.showRun(ended, { status: 'queued' });
+    const endedInProgress = server.queueRun('octo/app', { jobs: [{ state: 'completed' }] });
+    server.showRun(endedInProgress, { status: 'in_progress' });
     const gone = server.queueRun('octo/app', { jobs: [{}] });
     server.misbehave({ match: { path: `/runs/${gone}/jobs` }, status: 404 });
     const starting = server.queueRun('octo/app', { jobs: [{}] });
@@ -136,10 +138,10 @@ describe('jobs that wait', () => {
   });
 
   test('are read in the oldest runs of both lists', async () => {
-    const runs = Array.from({ length: 250 }, (_, number) => server.queueRun('octo/app', { jobs: [{}], agoMs: (999 - number) * MINUTE_MS }));
+    const runs = Array.from({ length: 223 }, (_, number) => server.queueRun('octo/app', { jobs: [{}], agoMs: (999 - number) * MINUTE_MS }));
     for (const run of runs.slice(0, 20)) server.showRun(run, { status: 'in_progress' });
     const { queued, inProgress, waiting, runsNotRead } = valueOf((await look({ runsRead: 10 })).queue);
-    expect({ queued, inProgress, runsNotRead }).toEqual({ queued: 230, inProgress: 20, runsNotRead: 240 });
+    expect({ queued, inProgress, runsNotRead }).toEqual({ queued: 203, inProgress: 20, runsNotRead: 213 });
     expect(waiting).toMatchObject([{ count: 10, runId: runs[0] }]);
     const read = asked(/\/jobs\?/).map(({ path }) => Number(/runs\/(\d+)/.exec(path)?.[1]));
     expect(new Set(read)).toEqual(new Set([...runs.slice(0, 5), ...runs.slice(20, 25)]));
@@ -175,6 +177,14 @@ describe('jobs that wait', () => {
     expect(valueOf((await look()).queue)).toMatchObject({ queued: 4, waiting: [{ count: 2 }], runsNotRead: 2 });
     fail(runs[2]);
     expect((await look()).queue).toMatchObject({ known: false, why: expect.stringContaining('(500') });
+  });
+
+  test('are not waited for again where GitHub gave no answer', async () => {
+    for (let number = 1; number <= 3; number += 1) server.queueRun('octo/app', { jobs: [{}] });
+    server.misbehave({ match: { path: '/jobs' }, delayMs: 5000 });
+    const { queue } = await look({}, 'octo/app', portOf(server.token, { timeoutMs: 300 }));
+    expect(queue).toMatchObject({ known: false, why: expect.stringContaining('no answer within 0.3 s') });
+    await expect.poll(() => asked(/\/jobs\?/)).toHaveLength(1);
   });
 
   test('are read no longer than half a minute, where GitHub is slow', async () => {

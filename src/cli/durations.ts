@@ -1,12 +1,20 @@
-/** `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`. */
+/** `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`. */
 export function formatDuration(ms: number): string {
-  const seconds = ms / 1_000;
-  if (seconds < 10) {
-    return `${seconds.toFixed(1)} s`;
+  if (ms < 9_950) {
+    return `${(ms / 1_000).toFixed(1)} s`;
   }
+  const seconds = Math.round(ms / 1_000);
   if (seconds < 120) {
-    return `${Math.round(seconds)} s`;
+    return `${seconds} s`;
   }
   const minutes = Math.floor(seconds / 60);
-  return minutes < 120 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  if (minutes < 120) {
+    return withRest(minutes, 'min', seconds % 60, 's');
+  }
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? withRest(hours, 'h', minutes % 60, 'min') : withRest(Math.floor(hours / 24), 'd', hours % 24, 'h');
+}
+
+function withRest(whole: number, unit: string, rest: number, smallerUnit: string): string {
+  return rest === 0 ? `${whole} ${unit}` : `${whole} ${unit} ${rest} ${smallerUnit}`;
 }

@@ -78,7 +78,7 @@ async function lookAtMachines(
   const states: Reading<ReadonlyMap<string, MachineState>> =
     here.length === 0 ? known(new Map()) : await reading(() => machine.states(here, call));
   return Promise.all(
-    targets.map((target) => {
+    targets.map(async (target) => {
       if (target.host !== host) {
         return elsewhere(target);
       }

@@ -93,11 +93,16 @@ function everyText({ everySeconds }: ScheduleStatus): string {
   if (everySeconds === null) {
     return '?';
   }
-  return everySeconds % 60 === 0 ? `${everySeconds / 60} min` : formatDuration(everySeconds * 1_000);
+  return everySeconds === 60 ? '1 min' : formatDuration(everySeconds * 1_000);
 }
 
 export function agoText(at: string, now: number): string {
-  return `${formatDuration(Math.max(0, now - Date.parse(at)))} ago`;
+  return `${spanText(at, now)} ago`;
+}
+
+/** How long it is since `at`. */
+export function spanText(at: string, now: number): string {
+  return formatDuration(Math.max(0, now - Date.parse(at)));
 }
 
 function inText(at: string, now: number): string {

@@ -5,7 +5,7 @@ import { styled } from './invocation.ts';
 import type { OpenFindingSummary } from './open-findings.ts';
 import type { OperationSummary } from './operations.ts';
 import { bySeverity } from './pass-text.ts';
-import { agoText, passesText, type ScheduleStatus } from './schedule-text.ts';
+import { agoText, passesText, spanText, type ScheduleStatus } from './schedule-text.ts';
 import { section } from './story.ts';
 import { tableLines } from './table.ts';
 import type { Budget, Hold, UnderWay } from './temporal-view.ts';
@@ -125,7 +125,7 @@ function careLines({ holds, drained, budgets, openFindings }: ScopeStatus, now: 
     ...(holds ?? []).map(({ machine, holder }) =>
       holder === null
         ? `${machine} is held by a lock that does not say whose it is`
-        : `${machine} is in the hands of ${holder.type} ${holder.workflowId} since ${agoText(holder.since, now)}${holder.reason === null ? '' : ` (${holder.reason})`}`,
+        : `${machine} is in the hands of ${holder.type} ${holder.workflowId} for ${spanText(holder.since, now)}${holder.reason === null ? '' : ` (${holder.reason})`}`,
     ),
     ...drained.map(
       ({ runner, since, reason }) => `${runner} is drained since ${since} (${reason}): undo it with \`runward runner resume\``,
@@ -135,7 +135,7 @@ function careLines({ holds, drained, budgets, openFindings }: ScopeStatus, now: 
       'Waits for a person:',
       bySeverity(openFindings ?? []).map(
         ({ severity, advice, summary, since, acknowledgedBy, workflowId }) =>
-          `${severity}: ${advice} – ${summary}, since ${agoText(since, now)}${acknowledgedBy === null ? '' : `, acknowledged by ${acknowledgedBy}`} (${workflowId})`,
+          `${severity}: ${advice} – ${summary}, for ${spanText(since, now)}${acknowledgedBy === null ? '' : `, acknowledged by ${acknowledgedBy}`} (${workflowId})`,
       ),
     ),
   ];

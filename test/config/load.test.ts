@@ -93,6 +93,7 @@ describe('the environment alone', () => {
           neighbours: [],
         },
       ],
+      health: { everyMs: 5 * 60_000 },
       vm: { autostart: 'wanted' },
       queue: {
         stale: { mode: 'on', hours: 4 },
@@ -503,6 +504,7 @@ queue:
 budgets:
   recoveries:
     per: 6 hours
+health: { every: 30s }
 scopes:
   - repo: octo-org
     runners:
@@ -522,13 +524,14 @@ scopes:
       'runward.yaml:6 queue.stale.hours: found 0; allowed: a number of hours above 0',
       'runward.yaml:7 queue.writesPerMinute: found 181; allowed: a whole number from 1 to 180',
       'runward.yaml:10 budgets.recoveries.per: found "6 hours"; allowed: a duration from 1m to 30d, such as 6h',
-      'runward.yaml:12 scopes[0].repo: found "octo-org"; allowed: a repository as owner/name, such as octo-org/widgets',
-      expect.stringMatching(/^runward\.yaml:15 scopes\[0\]\.runners\[0\]\.lables: found an unknown key; allowed: .*Did you mean labels\?$/),
-      'runward.yaml:16 scopes[0].runners[0].labels: found "bpf-lsm"; allowed: a list of labels, such as [bpf-lsm]',
-      expect.stringMatching(/^runward\.yaml:17 scopes\[0\]\.runners\[1\]\.name: found nothing; allowed: the runner's name/),
-      expect.stringMatching(/^runward\.yaml:17 scopes\[0\]\.runners\[1\]\.directory: found "opt"; allowed: an absolute path/),
-      'runward.yaml:19 scopes[1].org: found "octo-org"; allowed: either repo or org, not both',
-      'runward.yaml:21 scopes[1].runners: found an empty list; allowed: at least one runner',
+      'runward.yaml:11 health.every: found "30s"; allowed: a duration from 1m to 1h, such as 5m',
+      'runward.yaml:13 scopes[0].repo: found "octo-org"; allowed: a repository as owner/name, such as octo-org/widgets',
+      expect.stringMatching(/^runward\.yaml:16 scopes\[0\]\.runners\[0\]\.lables: found an unknown key; allowed: .*Did you mean labels\?$/),
+      'runward.yaml:17 scopes[0].runners[0].labels: found "bpf-lsm"; allowed: a list of labels, such as [bpf-lsm]',
+      expect.stringMatching(/^runward\.yaml:18 scopes\[0\]\.runners\[1\]\.name: found nothing; allowed: the runner's name/),
+      expect.stringMatching(/^runward\.yaml:18 scopes\[0\]\.runners\[1\]\.directory: found "opt"; allowed: an absolute path/),
+      'runward.yaml:20 scopes[1].org: found "octo-org"; allowed: either repo or org, not both',
+      'runward.yaml:22 scopes[1].runners: found an empty list; allowed: at least one runner',
     ]);
   });
 

@@ -17,7 +17,7 @@ describe('up', () => {
     await once(occupant, 'listening').catch(() => {});
     const first = start(['up'], variables());
     try {
-      await first.says(/looks after 1 runner/);
+      await first.says(/looks after 1 runner[^]*Health checks every 5 min, the next one in \d/);
       const second = await run(['up'], variables());
       expect(second.exitCode).toBe(1);
       expect(second.stderr).toMatch(new RegExp(`Another Runward owns ${folder}/home\\. It runs as process ${first.pid}`));
@@ -32,10 +32,21 @@ describe('up', () => {
         summary: expect.stringContaining('there is no machine named assay-bpf-runner'),
       });
       const explained = await run(['explain', '--last'], variables());
-      expect(explained.stdout).toMatch(/failed: there is no machine named assay-bpf-runner[^]*What was seen:[^]*machine: missing/);
+      expect(explained.stdout).toMatch(/failed: there is no machine named assay-bpf-runner[^]*Why sure .*machine: missing[^]*Left to you/);
       expect((await run(['explain', 'assay-bpf-runner', '--json'], variables())).stdout).toContain('"kind": "report"');
       expect((await run(['history', '--json'], variables())).stdout).toContain('"outcome": "failed"');
       expect((await run(['explain', 'nobody'], variables())).stderr).toMatch(/no workflow "nobody"/);
+
+      const checked = await run(['check', '--json'], variables());
+      expect(checked.exitCode, checked.stderr).toBe(1);
+      const { workflowId, outcome, findings } = JSON.parse(checked.stdout);
+      expect({ workflowId, outcome }).toEqual({
+        workflowId: expect.stringMatching(/^check-health\/acme\/kernel\/by-hand\//),
+        outcome: 'unhealthy',
+      });
+      expect(findings).toContainEqual(expect.objectContaining({ code: 'machine-missing', subject: 'acme/kernel/assay-bpf-runner' }));
+      expect((await run(['explain', workflowId], variables())).stdout).toMatch(/^unhealthy: [^]*What broke [^]*Left to you /);
+      expect((await run(['explain', 'assay-bpf-runner'], variables())).stdout).toMatch(/The last health check, .* saw:\n {2}critical: /);
     } finally {
       first.kill('SIGINT');
       occupant.close();

@@ -34,24 +34,31 @@ describe('usage', () => {
   test('help and version are answers', async () => {
     const help = await run(['--help']);
     expect(help.exitCode).toBe(0);
-    for (const verb of ['up', 'demo', 'worker', 'status', 'recover', 'history', 'explain']) {
+    for (const verb of ['up', 'demo', 'worker', 'schedule', 'check', 'status', 'recover', 'history', 'explain']) {
       expect(help.stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
     }
     expect(await run(['--version'])).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
   });
 
   test.each([
-    [[], /check/],
+    [[], /REPO: found nothing[^]*Without a verb, `check` is meant: `runward --help`/],
     [['--cancel-stale'], /`runward queue` is not there yet/],
     [['queue', 'plan', '--json'], /`runward queue` is not there yet/],
     [['recovr'], /unknown command 'recovr'/],
     [['recover', '--wait', 'soon'], /Use a duration such as/],
     [['demo', '--break', 'everything'], /--break takes one of service, registration, clock, vm, config, listener/],
+    [['schedule', 'stop'], /choose one of apply, list, pause, resume, trigger, delete/],
+    [['explain', '--run', '5'], /`explain --run` is not there yet/],
     [['explain'], /needs a workflow id, a runner, or --last/],
     [['history', '--since', 'ever'], /--since takes a duration/],
   ])('%j is a mistake of use, exit code 2', async (args, message) => {
     const { exitCode, stderr } = await run(args, { TEMPORAL_ADDRESS: inject('temporalAddress') });
     expect(exitCode).toBe(2);
     expect(stderr).toMatch(message);
+  });
+
+  test('a scope that is not configured is a mistake of use that names the choices', async () => {
+    const { exitCode, stderr } = await run(['check', '--scope', 'acme/nothing'], variables());
+    expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: 'no scope "acme/nothing" is configured; choose one of acme/kernel\n' });
   });
 });

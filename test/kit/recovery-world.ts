@@ -10,10 +10,18 @@ import { NativeConnection } from '@temporalio/worker';
 import { afterAll, inject } from 'vitest';
 import { NO_ALERTS, type Alerts } from '../../src/activities/findings.ts';
 import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
+import type { Alert } from '../../src/domain/alert.ts';
 import { chooseRunner } from '../../src/domain/choose-runner.ts';
 import type { HealthReport } from '../../src/domain/health-report.ts';
 import { MAIN_QUEUE } from '../../src/domain/names.ts';
-import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY, type HealthPolicy, type RecoveryPolicy } from '../../src/domain/policy.ts';
+import {
+  DEFAULT_FINDING_POLICY,
+  DEFAULT_HEALTH_POLICY,
+  DEFAULT_RECOVERY_POLICY,
+  type FindingPolicy,
+  type HealthPolicy,
+  type RecoveryPolicy,
+} from '../../src/domain/policy.ts';
 import type { RecoveryReport } from '../../src/domain/report.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -65,6 +73,12 @@ export const QUICK_HEALTH: HealthPolicy = {
   },
 };
 
+/** The same for findings. */
+const QUICK_FINDINGS: FindingPolicy = {
+  ...DEFAULT_FINDING_POLICY,
+  delivery: { startToClose: '5s', heartbeat: '5s', retryInitial: '50ms', retryMaximum: '200ms' },
+};
+
 export interface World {
   readonly github: SandboxGitHub;
   readonly machine: SandboxMachine;
@@ -96,6 +110,8 @@ export interface WorldOptions {
   readonly runners?: number;
   /** The API token; by default it may do everything. */
   readonly token?: Parameters<SandboxGitHub['addToken']>[0];
+  /** What becomes of the messages of its findings. */
+  readonly tell?: (alert: Alert) => Promise<void>;
   /** Another host than the one whose queues the workers of this file serve. */
   readonly host?: string;
   /** Default one hour, as at GitHub. */
@@ -113,6 +129,7 @@ interface Resident {
   /** What a new process makes of the same credential and data folder. */
   readonly openGitHub: () => GitHubPort;
   readonly machine: MachinePort;
+  readonly tell: (alert: Alert) => Promise<void>;
 }
 
 /** Workers of one process. */
@@ -142,7 +159,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const name = `r${process.pid}-${number}`;
   const scope = `acme/kernel-${number}`;
   const { registrationTokenLifetimeMs = 3_600_000 } = options;
-  const github = await startGitHub({ repositories: [scope], pollMs: 100, offlineAfterMs: 300, registrationTokenLifetimeMs });
+  // A hundred listeners in one process poll less punctually than one.
+  const offlineAfterMs = 300 + 20 * (options.runners ?? 1);
+  const github = await startGitHub({ repositories: [scope], pollMs: 100, offlineAfterMs, registrationTokenLifetimeMs });
   const machine = new SandboxMachine({
     pace: options.pace ?? 0,
     retryMs: 100,
@@ -167,7 +186,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     mode: options.mode ?? 'act',
     serverUrl: github.url,
   });
-  residents.set(scope, { targets, directory, github: openGitHub(), openGitHub, machine });
+  residents.set(scope, { targets, directory, github: openGitHub(), openGitHub, machine, tell: options.tell ?? (async () => {}) });
 
   const world: World = {
     github,
@@ -255,9 +274,14 @@ function allResidents(): WorkerParts['main'] {
         const { scope, runner } = choice.target;
         return (residents.get(scope) as Resident).directory.resolveRunner(`${scope}/${runner}`);
       },
-      resolveScope: (wanted) => residents.get(wanted as string)?.directory.resolveScope(wanted) ?? { problem: `no scope ${wanted}` },
+      resolveScope: (wanted) =>
+        residents.get(wanted as string)?.directory.resolveScope(wanted) ?? { problem: `no scope ${String(wanted)}` },
     },
-    alerts: NO_ALERTS,
+    alerts: {
+      ...NO_ALERTS,
+      channels: [{ name: 'test', deliver: async (alert) => residents.get(alert.scope)?.tell(alert) }],
+      policy: QUICK_FINDINGS,
+    },
   };
 }
 

@@ -1,0 +1,185 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { afterEach, describe, expect, test } from 'vitest';
+import { AlertError } from '../../src/alerts/port.ts';
+import type { Alert } from '../../src/domain/alert.ts';
+import type { HealthReport } from '../../src/domain/health-report.ts';
+import { cureId, findingId } from '../../src/domain/names.ts';
+import { breakRunner, QUICK_HEALTH, startHost, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
+
+let world: World;
+
+async function open(options?: WorldOptions): Promise<World> {
+  world = await startWorld(options);
+  return world;
+}
+
+afterEach(() => world.close());
+
+function codesOf({ findings }: HealthReport): readonly string[] {
+  return findings.map(({ code }) => code);
+}
+
+/** `scope/name` of the first runner. */
+function subject(): string {
+  return `${world.target.scope}/${world.target.runner}`;
+}
+
+async function statusOf(workflowId: string): Promise<string> {
+  return (await world.client.workflow.getHandle(workflowId).describe()).status.name;
+}
+
+function writesAtGitHub(): readonly string[] {
+  return world.github.requests
+    .filter(({ method, path }) => !['GET', 'HEAD'].includes(method) && path.includes('/repos/'))
+    .map(({ path }) => path);
+}
+
+describe('a side that fails', () => {
+  test('a hundred machines of which one hangs: the other ninety-nine on time, and the next pass skips it', async () => {
+    await open({ runners: 100 });
+    const stuck = world.targets[42]!;
+    world.machine.hang(stuck.machine, { despiteAbort: true });
+    const first = await world.pass();
+    expect(first.figures).toMatchObject({ healthy: 99, unknown: 1 });
+    expect(first.figures.lookMs).toBeLessThan(2 * QUICK_HEALTH.machineLookMs);
+    const second = await world.pass();
+    expect(second.figures).toMatchObject({ healthy: 99, unknown: 1 });
+    expect(second.figures.lookMs).toBeLessThan(QUICK_HEALTH.machineLookMs);
+    expect(second.findings).toMatchObject([{ code: 'machine-hangs', subject: `${stuck.scope}/${stuck.runner}` }]);
+    expect([...first.started, ...second.started]).toEqual([]);
+    world.machine.unhang(stuck.machine);
+    expect((await world.pass()).figures).toMatchObject({ healthy: 100 });
+  });
+
+  test('GitHub gives no runners while a job waits for a stopped machine: nothing is written, and it is started afterwards', async () => {
+    await open();
+    await world.pass();
+    await breakRunner(world, 'vm');
+    world.github.queueRun(world.target.scope, {
+      jobs: [{ name: 'kernel', labels: ['self-hosted', ...world.target.labels], seconds: 0.1 }],
+    });
+    const end = world.github.misbehave({ match: { path: /\/actions\/runners$/ }, status: 502 });
+    for (let pass = 0; pass < 2; pass += 1) {
+      const report = await world.pass();
+      expect(report).toMatchObject({ started: [] });
+      expect(codesOf(report)).toContain('github-unknown');
+    }
+    end();
+    expect(writesAtGitHub()).toEqual([]);
+    expect(await world.machine.state(world.target.machine, { signal: AbortSignal.timeout(1_000), heartbeat: () => {} })).toBe('stopped');
+    const report = await world.pass();
+    expect(report.started, JSON.stringify(report)).toHaveLength(1);
+    await world.client.workflow.getHandle(cureId(subject())).result();
+    expect(world.shown()).toBe('online');
+  });
+
+  test('a host without a worker is one finding, and nothing is done about its runners', async () => {
+    await open({ runners: 3, host: 'attic' });
+    const report = await world.pass();
+    expect(report).toMatchObject({ started: [], figures: { unknown: 3 } });
+    expect(report.findings).toMatchObject([
+      { code: 'host-silent', subject: 'host/attic', advice: expect.stringContaining('runward worker --host attic') },
+    ]);
+    const attic = await startHost('attic');
+    expect((await world.pass()).figures).toMatchObject({ healthy: 3 });
+    await attic.stop();
+  });
+});
+
+describe('a runner that flaps', () => {
+  test('is recovered as often as the budget allows, is one finding, and is taken up again after the cool-down', async () => {
+    const budgets = { recoveries: 3, withinMs: 12_000, failuresInARow: 2 };
+    await open({ policy: { budgets }, health: { budgets } });
+    const cures: number[] = [];
+    let refused = 0;
+    for (const end = Date.now() + 15_000; Date.now() < end;) {
+      if (world.shown() === 'online') {
+        await breakRunner(world, 'service');
+      }
+      const report = await world.pass();
+      for (const { workflowId } of report.started) {
+        const { outcome } = (await world.client.workflow.getHandle(workflowId).result()) as { outcome: string };
+        expect(outcome).toBe('recovered');
+        cures.push(Date.now());
+      }
+      if (codesOf(report).includes('budget-used-up')) {
+        refused += 1;
+        expect(report.withheld).toContainEqual(
+          expect.objectContaining({ because: 'service-inactive', why: expect.stringContaining('budget is 3') }),
+        );
+        expect(await statusOf(findingId(subject(), 'budget-used-up'))).toBe('RUNNING');
+      }
+    }
+    const mostWithin = Math.max(...cures.map((from) => cures.filter((at) => at >= from && at < from + budgets.withinMs).length));
+    expect(mostWithin).toBe(budgets.recoveries);
+    expect(cures.length).toBeGreaterThan(budgets.recoveries);
+    expect(refused).toBeGreaterThan(0);
+    expect(await statusOf(findingId(subject(), 'service-inactive'))).toBe('RUNNING');
+  }, 90_000);
+});
+
+describe('people', () => {
+  test('are told once, however long the receiver is away, and no pass waits for that', async () => {
+    const told: Alert[] = [];
+    let isAway = true;
+    let attempts = 0;
+    await open({
+      mode: 'watch',
+      tell: async (alert) => {
+        attempts += 1;
+        if (isAway) {
+          throw new AlertError('unavailable', 'the receiver is away');
+        }
+        told.push(alert);
+      },
+    });
+    await breakRunner(world, 'service');
+    for (let pass = 0; pass < 12; pass += 1) {
+      const begun = Date.now();
+      expect((await world.pass()).outcome).toBe('unhealthy');
+      expect(Date.now() - begun).toBeLessThan(3_000);
+    }
+    await world.until(() => attempts > 5, 'it was tried again and again');
+    isAway = false;
+    await world.until(() => told.length > 0, 'the message arrives');
+    await world.pass();
+    expect(told).toMatchObject([{ code: 'service-inactive', state: 'opened', subject: subject() }]);
+  });
+
+  test('see passes by scope, trigger and outcome, and their figures', async () => {
+    await open();
+    await world.pass();
+    const handle = await world.check();
+    const report = await handle.result();
+    const { typedSearchAttributes: attributes, memo } = await handle.describe();
+    const of = (name: string): unknown => attributes.get(defineSearchAttributeKey(name, 'KEYWORD'));
+    expect([of('RunwardScope'), of('RunwardTrigger'), of('RunwardOutcome')]).toEqual([world.target.scope, 'manual', 'healthy']);
+    expect(memo).toEqual({ figures: report.figures });
+    expect(report.figures).toMatchObject({ runners: 1, healthy: 1, githubRequests: 5, githubUnchanged: 5, machineCalls: 2 });
+    expect(JSON.stringify(report).length).toBeLessThan(1_000);
+  });
+
+  test.each([
+    [{ scope: 'no/where' }, /no scope no\/where/],
+    [{ scop: 'typo' }, /does not know scop: allowed are scope, wait/],
+    [{ wait: 'soon' }, /wait must be a duration/],
+    ['acme/kernel', /takes an object such as \{"scope":"owner\/name"\}/],
+  ])('who type %j are told what is allowed', async (input, message) => {
+    await open();
+    const failure = await (await world.check(input as object)).result().catch((error: { cause: Error }) => error.cause);
+    expect(String((failure as { cause?: Error }).cause?.message ?? (failure as Error).message)).toMatch(message);
+  });
+});
+
+test('a cure at work is not started a second time, and outlives the pass that started it', async () => {
+  await open({ pace: 0.4 });
+  await breakRunner(world, 'service');
+  const first = await world.pass();
+  expect(first.started).toMatchObject([{ workflowId: cureId(subject()), outcome: null }]);
+  const second = await world.pass();
+  expect(second.started).toEqual([]);
+  expect(second.withheld).toContainEqual(
+    expect.objectContaining({ why: expect.stringMatching(/earlier cure is still at work|busy: act/) }),
+  );
+  expect(await world.client.workflow.getHandle(cureId(subject())).result()).toMatchObject({ outcome: 'recovered' });
+});

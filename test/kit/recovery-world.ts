@@ -51,6 +51,8 @@ export const QUICK_POLICY: RecoveryPolicy = {
 export interface World {
   readonly github: SandboxGitHub;
   readonly machine: SandboxMachine;
+  /** The host; all worlds of a test file share it. */
+  readonly computer: SandboxHost;
   readonly target: RunnerTarget;
   readonly client: Client;
   /** Ends the workers, of all worlds, and starts others that know nothing but what is in files and in Temporal. */
@@ -99,8 +101,7 @@ export interface Crew {
 /** All hosts share it. */
 const SEALING_KEY = randomBytes(SEALING_KEY_BYTES);
 
-/** The host of all worlds. */
-export const computer = new SandboxHost();
+const computer = new SandboxHost();
 
 const residents = new Map<string, Resident>();
 /** Started with the first world. */
@@ -145,6 +146,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const world: World = {
     github,
     machine,
+    computer,
     target,
     get client() {
       return client;

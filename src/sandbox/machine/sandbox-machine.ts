@@ -58,7 +58,8 @@ const STEP_MS = {
   discard: 300,
 } as const;
 
-const TWO_HOURS_MS = 2 * 3_600_000;
+const AN_HOUR_MS = 3_600_000;
+const TWO_HOURS_MS = 2 * AN_HOUR_MS;
 
 /** All make-believe machines of a host. */
 export class SandboxMachine implements MachinePort {
@@ -106,7 +107,7 @@ export class SandboxMachine implements MachinePort {
       const { id, credential } = registration;
       runner.configuration = { agentId: id, agentName: target.runner, url: target.registrationUrl, credential };
       runner.unit = { name: unitName(target), state: 'active' };
-      runner.log = newLog(Date.now());
+      runner.log = newLog(machine.bootedAt);
       await this.#listen(machine, runner);
     }
     this.#save();
@@ -675,7 +676,7 @@ function newMachine(): Machine {
   return {
     state: 'running',
     bootId: randomUUID(),
-    bootedAt: Date.now(),
+    bootedAt: Date.now() - AN_HOUR_MS,
     isReachable: true,
     clockOffsetMs: 0,
     timeSync: HEALTHY_TIME_SYNC,

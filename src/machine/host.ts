@@ -7,8 +7,8 @@ import { CommandError, runCommand } from './command.ts';
 import type { CallContext, HostPort } from './port.ts';
 import { redacted } from './text.ts';
 
-/** GitHub answers within a second or is not asked further: the clock is looked at every five minutes. */
-const GITHUB_MS = 10_000;
+/** GitHub answers within a second; a clock that was not compared now is compared in the next pass. */
+const GITHUB_MS = 5_000;
 const CRONTAB_MS = 5_000;
 
 /** The shell script that Runward replaces. */

@@ -1,6 +1,7 @@
 // All machines of a host at once: one that hangs delays none of the others, and is not asked again before its look has ended.
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { STILL_HANGS } from '../domain/pass.ts';
 import { known, type Reading, unknown } from '../domain/reading.ts';
 import type { MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
 import { type CallContext, type HostPort, MachineError, type MachinePort, type ObserveAll } from './port.ts';
@@ -105,7 +106,7 @@ class Pass {
     }
     const hanging = [...this.#underWay].find(({ machine, signal }) => machine === target.machine && signal.aborted);
     if (hanging !== undefined) {
-      return unreadGuest(`${target.machine} is not asked again: a look at it hangs since ${new Date(hanging.since).toISOString()}`);
+      return unreadGuest(`${STILL_HANGS}, since ${new Date(hanging.since).toISOString()}, so ${target.machine} was not asked again`);
     }
     this.calls += 1;
     return this.#lookInto(target);

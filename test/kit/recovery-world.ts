@@ -82,6 +82,8 @@ const QUICK_FINDINGS: FindingPolicy = {
 export interface World {
   readonly github: SandboxGitHub;
   readonly machine: SandboxMachine;
+  /** The host; all worlds of a test file share it. */
+  readonly computer: SandboxHost;
   /** The first of `targets`. */
   readonly target: RunnerTarget;
   readonly targets: readonly RunnerTarget[];
@@ -141,8 +143,7 @@ export interface Crew {
 /** All hosts share it. */
 const SEALING_KEY = randomBytes(SEALING_KEY_BYTES);
 
-/** The host of all worlds. */
-export const computer = new SandboxHost();
+const computer = new SandboxHost();
 
 /** By scope. */
 const residents = new Map<string, Resident>();
@@ -191,6 +192,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const world: World = {
     github,
     machine,
+    computer,
     target,
     targets,
     get client() {

@@ -58,7 +58,8 @@ const STEP_MS = {
   discard: 300,
 } as const;
 
-const TWO_HOURS_MS = 2 * 3_600_000;
+const AN_HOUR_MS = 3_600_000;
+const TWO_HOURS_MS = 2 * AN_HOUR_MS;
 
 /** A machine that is new here has run for so long; one that booted a moment ago is still settling. */
 const AN_HOUR_MS = 3_600_000;
@@ -109,7 +110,7 @@ export class SandboxMachine implements MachinePort {
       const { id, credential } = registration;
       runner.configuration = { agentId: id, agentName: target.runner, url: target.registrationUrl, credential };
       runner.unit = { name: unitName(target), state: 'active' };
-      runner.log = newLog(Date.now());
+      runner.log = newLog(machine.bootedAt);
       await this.#listen(machine, runner);
     }
     this.#save();

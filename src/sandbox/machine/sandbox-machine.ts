@@ -58,11 +58,9 @@ const STEP_MS = {
   discard: 300,
 } as const;
 
-const AN_HOUR_MS = 3_600_000;
-const TWO_HOURS_MS = 2 * AN_HOUR_MS;
-
 /** A machine that is new here has run for so long; one that booted a moment ago is still settling. */
 const AN_HOUR_MS = 3_600_000;
+const TWO_HOURS_MS = 2 * AN_HOUR_MS;
 
 /** All make-believe machines of a host. */
 export class SandboxMachine implements MachinePort {

@@ -11,22 +11,10 @@ import { createWebhook } from '../../src/alerts/webhook.ts';
 import type { Alert } from '../../src/domain/alert.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { startAlertReceiver, type AlertReceiver } from '../kit/alert-receiver.ts';
-import { aFinding } from '../kit/findings.ts';
+import { anAlert } from '../kit/findings.ts';
 
 const SECRET = `whsec_${Buffer.from('a secret of thirty-two bytes ...').toString('base64')}`;
-const { code, severity, summary, evidence, advice, subject } = aFinding();
-const ALERT: Alert = {
-  id: 'acme/kernel.git/r1/vm-stopped/1/1',
-  state: 'opened',
-  text: 'Start it: multipass start m1 — acme/kernel/r1: stopped (critical)',
-  ...{ code, severity, summary, evidence, advice, subject },
-  scope: 'acme/kernel',
-  runner: 'r1',
-  host: 'mini',
-  since: '2026-11-24T12:00:00.000Z',
-  at: '2026-11-24T12:00:01.000Z',
-  link: null,
-};
+const ALERT = anAlert({ id: 'acme/kernel.git/r1/vm-stopped/1/1' });
 
 let folder: string;
 let secretFile: string;

@@ -1,3 +1,4 @@
+import type { Alert } from '../../src/domain/alert.ts';
 import type { Diagnosed } from '../../src/domain/finding.ts';
 
 /** A finding about a runner that is proven and critical. */
@@ -11,6 +12,24 @@ export function aFinding(changes: Partial<Diagnosed> = {}): Diagnosed {
     advice: 'Start it: multipass start m1',
     isProven: true,
     cure: null,
+    ...changes,
+  };
+}
+
+/** What a channel is given when {@link aFinding} opens. */
+export function anAlert(changes: Partial<Alert> = {}): Alert {
+  const { code, severity, summary, evidence, advice, subject } = aFinding();
+  return {
+    id: 'acme/kernel/r1/vm-stopped/1/1',
+    state: 'opened',
+    text: 'Start it: multipass start m1 — acme/kernel/r1: stopped (critical)',
+    ...{ code, severity, summary, evidence, advice, subject },
+    scope: 'acme/kernel',
+    runner: 'r1',
+    host: 'mini',
+    since: '2026-11-24T12:00:00.000Z',
+    at: '2026-11-24T12:00:01.000Z',
+    link: null,
     ...changes,
   };
 }

@@ -79,7 +79,7 @@ const QUICK_FINDINGS: FindingPolicy = {
   delivery: { startToClose: '5s', heartbeat: '5s', retryInitial: '50ms', retryMaximum: '200ms' },
 };
 
-export interface World {
+export interface World extends AsyncDisposable {
   readonly github: SandboxGitHub;
   readonly machine: SandboxMachine;
   /** The host; all worlds of a test file share it. */
@@ -215,8 +215,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       await github.close();
       rmSync(home, { recursive: true });
     },
+    [Symbol.asyncDispose]: () => world.close(),
   };
-  await until(() => targets.every((each) => world.shown(each) === 'online'), 'all runners are online');
+  await world.until(() => targets.every((each) => world.shown(each) === 'online'), 'all runners are online');
   return world;
 }
 

@@ -1,42 +1,33 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { AlertError } from '../../src/alerts/port.ts';
 import type { Alert } from '../../src/domain/alert.ts';
 import type { HealthReport } from '../../src/domain/health-report.ts';
 import { cureId, findingId } from '../../src/domain/names.ts';
-import { breakRunner, QUICK_HEALTH, startHost, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
-
-let world: World;
-
-async function open(options?: WorldOptions): Promise<World> {
-  world = await startWorld(options);
-  return world;
-}
-
-afterEach(() => world.close());
+import { breakRunner, QUICK_HEALTH, startHost, startWorld, type World } from '../kit/recovery-world.ts';
 
 function codesOf({ findings }: HealthReport): readonly string[] {
   return findings.map(({ code }) => code);
 }
 
 /** `scope/name` of the first runner. */
-function subject(): string {
+function subject(world: World): string {
   return `${world.target.scope}/${world.target.runner}`;
 }
 
-async function statusOf(workflowId: string): Promise<string> {
+async function statusOf(world: World, workflowId: string): Promise<string> {
   return (await world.client.workflow.getHandle(workflowId).describe()).status.name;
 }
 
-function writesAtGitHub(): readonly string[] {
+function writesAtGitHub(world: World): readonly string[] {
   return world.github.requests
     .filter(({ method, path }) => !['GET', 'HEAD'].includes(method) && path.includes('/repos/'))
     .map(({ path }) => path);
 }
 
-describe('a side that fails', () => {
+describe.concurrent('a side that fails', () => {
   test('a hundred machines of which one hangs: the other ninety-nine on time, and the next pass skips it', async () => {
-    await open({ runners: 100 });
+    await using world = await startWorld({ runners: 100 });
     const stuck = world.targets[42]!;
     world.machine.hang(stuck.machine, { despiteAbort: true });
     const first = await world.pass();
@@ -52,7 +43,7 @@ describe('a side that fails', () => {
   });
 
   test('GitHub gives no runners while a job waits for a stopped machine: nothing is written, and it is started afterwards', async () => {
-    await open();
+    await using world = await startWorld();
     await world.pass();
     await breakRunner(world, 'vm');
     world.github.queueRun(world.target.scope, {
@@ -65,16 +56,16 @@ describe('a side that fails', () => {
       expect(codesOf(report)).toContain('github-unknown');
     }
     end();
-    expect(writesAtGitHub()).toEqual([]);
+    expect(writesAtGitHub(world)).toEqual([]);
     expect(await world.machine.state(world.target.machine, { signal: AbortSignal.timeout(1_000), heartbeat: () => {} })).toBe('stopped');
     const report = await world.pass();
     expect(report.started, JSON.stringify(report)).toHaveLength(1);
-    await world.client.workflow.getHandle(cureId(subject())).result();
+    await world.client.workflow.getHandle(cureId(subject(world))).result();
     expect(world.shown()).toBe('online');
   });
 
   test('a host without a worker is one finding, and nothing is done about its runners', async () => {
-    await open({ runners: 3, host: 'attic' });
+    await using world = await startWorld({ runners: 3, host: 'attic' });
     const report = await world.pass();
     expect(report).toMatchObject({ started: [], figures: { unknown: 3 } });
     expect(report.findings).toMatchObject([
@@ -86,10 +77,10 @@ describe('a side that fails', () => {
   });
 });
 
-describe('a runner that flaps', () => {
+describe.concurrent('a runner that flaps', () => {
   test('is recovered as often as the budget allows, is one finding, and is taken up again after the cool-down', async () => {
     const budgets = { recoveries: 3, withinMs: 12_000, failuresInARow: 2 };
-    await open({ policy: { budgets }, health: { budgets } });
+    await using world = await startWorld({ policy: { budgets }, health: { budgets } });
     const cures: number[] = [];
     let refused = 0;
     for (const end = Date.now() + 15_000; Date.now() < end;) {
@@ -107,23 +98,23 @@ describe('a runner that flaps', () => {
         expect(report.withheld).toContainEqual(
           expect.objectContaining({ because: 'service-inactive', why: expect.stringContaining('budget is 3') }),
         );
-        expect(await statusOf(findingId(subject(), 'budget-used-up'))).toBe('RUNNING');
+        expect(await statusOf(world, findingId(subject(world), 'budget-used-up'))).toBe('RUNNING');
       }
     }
     const mostWithin = Math.max(...cures.map((from) => cures.filter((at) => at >= from && at < from + budgets.withinMs).length));
     expect(mostWithin).toBe(budgets.recoveries);
     expect(cures.length).toBeGreaterThan(budgets.recoveries);
     expect(refused).toBeGreaterThan(0);
-    expect(await statusOf(findingId(subject(), 'service-inactive'))).toBe('RUNNING');
+    expect(await statusOf(world, findingId(subject(world), 'service-inactive'))).toBe('RUNNING');
   }, 90_000);
 });
 
-describe('people', () => {
+describe.concurrent('people', () => {
   test('are told once, however long the receiver is away, and no pass waits for that', async () => {
     const told: Alert[] = [];
     let isAway = true;
     let attempts = 0;
-    await open({
+    await using world = await startWorld({
       mode: 'watch',
       tell: async (alert) => {
         attempts += 1;
@@ -143,11 +134,11 @@ describe('people', () => {
     isAway = false;
     await world.until(() => told.length > 0, 'the message arrives');
     await world.pass();
-    expect(told).toMatchObject([{ code: 'service-inactive', state: 'opened', subject: subject() }]);
+    expect(told).toMatchObject([{ code: 'service-inactive', state: 'opened', subject: subject(world) }]);
   });
 
   test('see passes by scope, trigger and outcome, and their figures', async () => {
-    await open();
+    await using world = await startWorld();
     await world.pass();
     const handle = await world.check();
     const report = await handle.result();
@@ -165,21 +156,21 @@ describe('people', () => {
     [{ wait: 'soon' }, /wait must be a duration/],
     ['acme/kernel', /takes an object such as \{"scope":"owner\/name"\}/],
   ])('who type %j are told what is allowed', async (input, message) => {
-    await open();
+    await using world = await startWorld();
     const failure = await (await world.check(input as object)).result().catch((error: { cause: Error }) => error.cause);
     expect(String((failure as { cause?: Error }).cause?.message ?? (failure as Error).message)).toMatch(message);
   });
 });
 
-test('a cure at work is not started a second time, and outlives the pass that started it', async () => {
-  await open({ pace: 0.4 });
+test.concurrent('a cure at work is not started a second time, and outlives the pass that started it', async () => {
+  await using world = await startWorld({ pace: 0.4 });
   await breakRunner(world, 'service');
   const first = await world.pass();
-  expect(first.started).toMatchObject([{ workflowId: cureId(subject()), outcome: null }]);
+  expect(first.started).toMatchObject([{ workflowId: cureId(subject(world)), outcome: null }]);
   const second = await world.pass();
   expect(second.started).toEqual([]);
   expect(second.withheld).toContainEqual(
     expect.objectContaining({ why: expect.stringMatching(/earlier cure is still at work|busy: act/) }),
   );
-  expect(await world.client.workflow.getHandle(cureId(subject())).result()).toMatchObject({ outcome: 'recovered' });
+  expect(await world.client.workflow.getHandle(cureId(subject(world))).result()).toMatchObject({ outcome: 'recovered' });
 });

@@ -1,24 +1,15 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { cureId } from '../../src/domain/names.ts';
 import type { HealthReport } from '../../src/domain/health-report.ts';
 import type { RecoveryReport } from '../../src/domain/report.ts';
-import { breakRunner, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
+import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
 
-let world: World;
-
-async function open(options?: WorldOptions): Promise<World> {
-  world = await startWorld(options);
-  return world;
-}
-
-afterEach(() => world.close());
-
-async function check(): Promise<HealthReport> {
+async function check(world: World): Promise<HealthReport> {
   return (await world.check({ scope: world.target.scope, wait: '20s' })).result();
 }
 
 /** Passes of the schedule until one has started what is to be started, and that has ended: GitHub alone is believed at the second reading. */
-async function passes(): Promise<HealthReport> {
+async function passes(world: World): Promise<HealthReport> {
   let report = await world.pass();
   for (let pass = 1; pass < 3 && report.started.length === 0; pass += 1) {
     report = await world.pass();
@@ -28,7 +19,7 @@ async function passes(): Promise<HealthReport> {
 }
 
 /** What the recovery that a check started came to. */
-async function cureOf(): Promise<RecoveryReport> {
+async function cureOf(world: World): Promise<RecoveryReport> {
   const { scope, runner } = world.target;
   return (await world.client.workflow.getHandle(cureId(`${scope}/${runner}`)).result()) as RecoveryReport;
 }
@@ -38,37 +29,37 @@ function codesOf({ findings }: HealthReport): readonly string[] {
 }
 
 /** Writes at GitHub and in the machine since the last question. */
-function writes(): readonly string[] {
+function writes(world: World): readonly string[] {
   return world.github.requests
     .filter(({ method, path }) => method !== 'GET' && method !== 'HEAD' && path.includes('/repos/'))
     .map(({ path }) => path);
 }
 
-describe('a pass over a broken runner', () => {
+describe.concurrent('a pass over a broken runner', () => {
   test.each([
     ['service', 'start-service'],
     ['clock', 'fix-clock'],
     ['registration', 're-register'],
     ['config', 're-register'],
   ] as const)('(%s) starts the cheapest cure that is enough: %s', async (how, rung) => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, how);
-    const report = await check();
+    const report = await check(world);
     expect(report.outcome, JSON.stringify(report)).toBe('cured');
     expect(report.started).toMatchObject([
       { runner: `${world.target.scope}/${world.target.runner}`, outcome: expect.stringMatching(/recovered|synced/) },
     ]);
     if (how !== 'clock') {
-      const cure = await cureOf();
+      const cure = await cureOf(world);
       expect(cure.rungs.at(-1)).toMatchObject({ name: rung, status: 'done' });
       expect(cure.steps.every(({ status }) => status === 'skipped')).toBe(rung !== 're-register');
     }
     await world.until(() => world.shown() === 'online', 'the runner is online');
-    expect(await check()).toMatchObject({ outcome: 'healthy', started: [], findings: [] });
+    expect(await check(world)).toMatchObject({ outcome: 'healthy', started: [], findings: [] });
   });
 
   test('(listener) is not cured by the word of GitHub alone, and at the second reading by a restart', async () => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, 'listener');
     const first = await world.pass();
     expect(first).toMatchObject({
@@ -78,23 +69,23 @@ describe('a pass over a broken runner', () => {
     });
     const second = await world.pass();
     expect(second, JSON.stringify(second)).toMatchObject({ outcome: 'curing', started: [{ because: 'runner-offline' }] });
-    expect(await cureOf()).toMatchObject({ outcome: 'recovered', rungs: [{ name: 'restart-service', status: 'done' }] });
+    expect(await cureOf(world)).toMatchObject({ outcome: 'recovered', rungs: [{ name: 'restart-service', status: 'done' }] });
     expect(await world.pass()).toMatchObject({ outcome: 'healthy' });
   });
 
   test('tells what it saw and starts nothing where Runward only watches', async () => {
-    await open({ mode: 'watch' });
+    await using world = await startWorld({ mode: 'watch' });
     await breakRunner(world, 'service');
-    const report = await check();
+    const report = await check(world);
     expect(report).toMatchObject({ outcome: 'unhealthy', mode: 'watch', started: [] });
     expect(report.withheld).toMatchObject([{ why: expect.stringContaining('only watches') }]);
     expect(codesOf(report)).toContain('service-inactive');
-    expect(writes()).toEqual([]);
+    expect(writes(world)).toEqual([]);
     expect(world.shown()).toBe('offline');
   });
 
   test('starts nothing where GitHub cannot be read, and cures when it can again', async () => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, 'service');
     const end = world.github.misbehave({ match: {}, fault: { kind: 'status', status: 502 } } as never);
     for (let pass = 0; pass < 3; pass += 1) {
@@ -103,15 +94,15 @@ describe('a pass over a broken runner', () => {
       expect(codesOf(report)).toContain('github-unknown');
     }
     end();
-    expect(writes()).toEqual([]);
-    expect((await passes()).started).toHaveLength(1);
-    expect((await cureOf()).outcome).toBe('recovered');
+    expect(writes(world)).toEqual([]);
+    expect((await passes(world)).started).toHaveLength(1);
+    expect((await cureOf(world)).outcome).toBe('recovered');
   });
 });
 
-describe('a machine that somebody stopped', () => {
+describe.concurrent('a machine that somebody stopped', () => {
   test('is left alone while no job waits for it, and started when one does', async () => {
-    await open();
+    await using world = await startWorld();
     expect((await world.pass()).outcome).toBe('healthy');
     await breakRunner(world, 'vm');
     for (let pass = 0; pass < 3; pass += 1) {
@@ -124,15 +115,15 @@ describe('a machine that somebody stopped', () => {
     });
     const report = await world.pass();
     expect(report.started, JSON.stringify(report)).toHaveLength(1);
-    const cure = await cureOf();
+    const cure = await cureOf(world);
     expect(cure).toMatchObject({ outcome: 'recovered', rungs: [{ name: 'start-machine', status: 'done' }] });
     await world.until(() => world.github.run(runId).conclusion === 'success', 'the job has ended well');
   });
 });
 
-describe('many runners', () => {
+describe.concurrent('many runners', () => {
   test('a hundred in one scope, five broken in different ways: five cures, and one look at the lists', async () => {
-    await open({ runners: 100 });
+    await using world = await startWorld({ runners: 100 });
     const [service, clock, listener, registration, config] = world.targets.slice(10, 15);
     const breaks = { service, clock, listener, registration, config } as const;
     for (const [how, target] of Object.entries(breaks)) {
@@ -153,6 +144,6 @@ describe('many runners', () => {
     expect(reports[0]?.figures).toMatchObject({ runners: 100, healthy: 95 });
     // Those that name a runner are the cures' own.
     expect(lists).toHaveLength(1);
-    expect(await check()).toMatchObject({ outcome: 'healthy', figures: { runners: 100, healthy: 100 } });
+    expect(await check(world)).toMatchObject({ outcome: 'healthy', figures: { runners: 100, healthy: 100 } });
   });
 });

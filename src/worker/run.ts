@@ -105,7 +105,8 @@ async function prepare({ connectionOptions, namespace }: TemporalAddress, ownedR
   }
 }
 
-function createHost(config: Config, environment: NodeJS.ProcessEnv): NonNullable<WorkerParts['host']> {
+/** This computer with its machines, for a worker or for a command that looks by itself. */
+export function createHost(config: Config, environment: NodeJS.ProcessEnv): NonNullable<WorkerParts['host']> {
   return { name: config.host, machine: createMachine(config, environment), computer: openHost({ environment: definedOnly(environment) }) };
 }
 

@@ -1,7 +1,7 @@
 /** What was measured, with one value for each run. */
 export interface Series {
   readonly name: string;
-  readonly unit: 'ms' | 's' | 'MB' | 'count';
+  readonly unit: 'ms' | 's' | 'KB' | 'MB' | 'count';
   readonly values: readonly number[];
 }
 

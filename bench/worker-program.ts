@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { NO_ALERTS } from '../src/activities/findings.ts';
 import { createGitHub } from '../src/github/github.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
@@ -23,6 +24,9 @@ export interface WorkerOrder {
   /** Each with the id that GitHub knows it by. */
   readonly runners: readonly { readonly target: RunnerTarget; readonly id: number }[];
 }
+
+/** What an `exec` takes on a real machine, with its login. */
+const LOOK_MS = 500;
 
 const { address, folder, bundle, gitHub, runners } = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as WorkerOrder;
 const stop = new AbortController();
@@ -52,11 +56,14 @@ await runParts(
 );
 process.exit(0);
 
-/** Machines that run and are well, and answer at once. */
+/** Machines that run and are well. */
 function quietMachine(): MachinePort {
   const port: Pick<MachinePort, 'states' | 'observe'> = {
     states: async (machines) => new Map(machines.map((machine) => [machine, 'running'])),
-    observe: async ({ machine }) => ({ observedAt: Date.now(), state: 'running', guest: known(guestOf(machine)) }),
+    observe: async ({ machine }) => {
+      await sleep(LOOK_MS);
+      return { observedAt: Date.now(), state: 'running', guest: known(guestOf(machine)) };
+    },
   };
   return port as MachinePort;
 }

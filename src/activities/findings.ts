@@ -3,7 +3,8 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { AlertChannel } from '../alerts/port.ts';
 import { alertText, asSummary, type FindingPlace } from '../domain/alert.ts';
 import type { Diagnosed } from '../domain/finding.ts';
-import { FINDING_SIGNALS, findingId, MAIN_QUEUE } from '../domain/names.ts';
+import { FINDING_SIGNALS, findingId, MAIN_QUEUE, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import type { OpenFinding } from '../domain/pass.ts';
 import { DEFAULT_FINDING_POLICY, type FindingPolicy } from '../domain/policy.ts';
 import type { FindingInput, FindingsReported, MainActivities } from './contract.ts';
 import { invalidInput, withAlertFailures } from './failures.ts';
@@ -20,6 +21,9 @@ export interface Alerts {
 
 /** Nobody is told. */
 export const NO_ALERTS: Alerts = { channels: [], policy: DEFAULT_FINDING_POLICY, hostOf: () => null, linkTo: () => null };
+
+/** A scope with more findings than this has one cause that is found apart. */
+const LISTED = 500;
 
 /** Signals that are sent at the same time. */
 const AT_ONCE = 10;
@@ -54,6 +58,23 @@ export function createFindingActivities(alerts: Alerts): Pick<MainActivities, 'r
       await withAlertFailures(() => found.deliver({ ...message, link }, cancellationSignal()));
     },
   };
+}
+
+/** The findings that visibility shows as open, up to {@link LISTED}; it lags by seconds, so it only adds to what passes remember. */
+export async function listOpenFindings(client: Client, scope: string): Promise<readonly OpenFinding[]> {
+  const { scope: scopeKey, outcome } = SEARCH_ATTRIBUTES;
+  const query = `WorkflowType = "finding" AND ExecutionStatus = "Running" AND ${scopeKey} = "${scope}" AND ${outcome} != "cleared"`;
+  const listed: OpenFinding[] = [];
+  for await (const { memo } of client.workflow.list({ query, pageSize: LISTED })) {
+    const { subject, code, since } = (memo?.['finding'] ?? {}) as Partial<OpenFinding>;
+    if (subject !== undefined && code !== undefined && since !== undefined) {
+      listed.push({ subject, code, since, goodPasses: 0 });
+    }
+    if (listed.length >= LISTED) {
+      break;
+    }
+  }
+  return listed;
 }
 
 /** Whether that opened it. Without proof nothing is opened. */

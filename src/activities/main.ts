@@ -1,10 +1,11 @@
 import { Context, activityInfo, cancellationSignal, sleep } from '@temporalio/activity';
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import type { LedgerEntry } from '../domain/ledger.ts';
+import { recall } from '../domain/open-findings.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedRunner, ResolvedScope } from './contract.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
-import { createFindingActivities, type Alerts } from './findings.ts';
+import { createFindingActivities, listOpenFindings, type Alerts } from './findings.ts';
 import { observeGitHub } from './observe-github.ts';
 import { recallPass } from './recall-pass.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
@@ -16,7 +17,7 @@ export interface MainDependencies {
   /** Looks runners and scopes up in configuration; a problem says what is wrong and lists the choices. */
   readonly directory: {
     readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
-    readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous'> | { readonly problem: string };
+    readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open'> | { readonly problem: string };
   };
   readonly alerts: Alerts;
 }
@@ -38,7 +39,9 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
       if ('problem' in resolved) {
         throw invalidInput(resolved.problem);
       }
-      return { ...resolved, previous: await recallPass(Context.current().client, resolved.scope) };
+      const { client } = Context.current();
+      const [previous, listed] = await Promise.all([recallPass(client, resolved.scope), listOpenFindings(client, resolved.scope)]);
+      return { ...resolved, previous, open: recall(previous?.open ?? [], listed) };
     },
 
     async observeGitHub({ target }) {

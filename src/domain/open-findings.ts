@@ -42,6 +42,15 @@ export function advance(
   };
 }
 
+/**
+ * What a pass begins with: what the pass before remembered, and what else is `listed` as open, such as what a check by hand has opened
+ * since. A finding that no memory holds would never be told that it is over.
+ */
+export function recall(remembered: readonly OpenFinding[], listed: readonly OpenFinding[]): readonly OpenFinding[] {
+  const known = new Set(remembered.map(keyOf));
+  return [...remembered, ...listed.filter((finding) => !known.has(keyOf(finding)))];
+}
+
 /** No subject holds a line break. */
 function keyOf({ subject, code }: { readonly subject: string; readonly code: string }): string {
   return `${subject}\n${code}`;

@@ -6,7 +6,7 @@ import type { RunnerTarget } from '../domain/runner.ts';
 /** Looks runners and scopes up: whatever a person typed, the answer is what was meant, or says what is allowed. */
 export interface RunnerDirectory {
   readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
-  readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous'> | { readonly problem: string };
+  readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open'> | { readonly problem: string };
 }
 
 export interface DirectorySettings {

@@ -52,7 +52,8 @@ const state = defineQuery<FindingLife | null>(FINDING_QUERY);
  * It tells people by the channels of the configuration, beside the signals, which never wait for that.
  */
 export async function finding(input: FindingInput): Promise<FindingReport> {
-  if ((input as FindingInput | null | undefined)?.version !== 1) {
+  const { version, code, place, policy } = ((input as FindingInput | null | undefined) ?? {}) as Partial<FindingInput>;
+  if (version !== 1 || code === undefined || place === undefined || policy === undefined) {
     throw ApplicationFailure.nonRetryable('a finding is opened by a health check, not by hand: run a check', 'InvalidInput');
   }
   return new OpenFinding(input).run();

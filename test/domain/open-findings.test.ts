@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { miss, see, type FindingLife } from '../../src/domain/finding-life.ts';
-import { advance } from '../../src/domain/open-findings.ts';
+import { advance, recall } from '../../src/domain/open-findings.ts';
 import type { OpenFinding } from '../../src/domain/pass.ts';
 import { aFinding } from '../kit/findings.ts';
 
@@ -48,6 +48,13 @@ describe('a finding is', () => {
     expect(good).toEqual([{ subject, code }]);
     expect(next).toHaveLength(3);
   });
+});
+
+test('a pass begins with what is remembered, and with what else is open', () => {
+  const byHand: OpenFinding = { subject, code: 'clock-drift', since: 2_000, goodPasses: 0 };
+  const remembered: OpenFinding = { ...open, goodPasses: 2 };
+  expect(recall([remembered], [open, byHand])).toEqual([remembered, byHand]);
+  expect(recall([], [])).toEqual([]);
 });
 
 test('passes and the workflow that they signal agree on what is open', () => {

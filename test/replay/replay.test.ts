@@ -25,6 +25,9 @@ describe('a saved history replays', () => {
   test('of each kind of end', () => {
     expect(names.map((name) => name.split('-').slice(0, 2).join('-')).toSorted()).toEqual(
       expect.arrayContaining([
+        'finding-cleared',
+        'finding-continued',
+        'finding-refused',
         'recoverRunner-clock',
         'recoverRunner-failed',
         'recoverRunner-healthy',

@@ -8,7 +8,7 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FindingInput, FindingsReported } from '../../src/activities/contract.ts';
-import type { Alerts } from '../../src/activities/findings.ts';
+import { listOpenFindings, type Alerts } from '../../src/activities/findings.ts';
 import { createWebhook } from '../../src/alerts/webhook.ts';
 import type { FindingLife, FindingReport } from '../../src/domain/finding-life.ts';
 import type { Diagnosed } from '../../src/domain/finding.ts';
@@ -229,6 +229,16 @@ describe.concurrent('a finding', () => {
     expect(at.receiver.accepted.map(({ state, severity }) => `${state} ${severity}`)).toEqual(['opened warning', 'worse critical']);
   });
 
+  test('is listed while it is open, for passes that do not remember it', async () => {
+    const at = await aScope();
+    await at.pass({ seen: [at.finding(), at.finding({ subject: at.scope, code: 'token-expires' })] });
+    const list = async () => listOpenFindings(crew.client, at.scope);
+    await until(async () => (await list()).length === 2, 'both are listed');
+    expect(await list()).toContainEqual({ subject: at.scope, code: 'token-expires', since: (await at.life()).since, goodPasses: 0 });
+    await at.clear();
+    await until(async () => (await list()).length === 1, 'one is not any more');
+  });
+
   test('is one of many of the same pass', async () => {
     const at = await aScope();
     const many = Array.from({ length: 25 }, (_, index) => at.finding({ subject: `${at.scope}/r${index}`, severity: 'info' }));
@@ -272,7 +282,7 @@ describe.concurrent('a person', () => {
     expect(await at.life()).toMatchObject({ phase: 'open', sightings: 1, goodPasses: 0, acknowledged: null });
   });
 
-  test.each([[[]], [[{ runner: 'r1' }]], [[null]]])('who starts one by hand with %j is told at once', async (args) => {
+  test.each([[[]], [[{ version: 1 }]], [[null]]])('who starts one by hand with %j is told at once', async (args) => {
     const byHand = await crew.client.workflow.start('finding', { workflowId: randomUUID(), taskQueue: MAIN_QUEUE, args });
     await expect(byHand.result()).rejects.toSatisfy((error) => /run a check/.test(String((error as WorkflowFailedError).cause)));
   });

@@ -14,6 +14,12 @@ say_encoded() {
   say "${1}64" "$(printf '%s' "$text" | base64 -w 0)"
 }
 
+# say_count NAME LINES: how many lines.
+say_count() {
+  local breaks=${2//[!$'\n']/}
+  if [ -n "$2" ]; then say "$1" "$((${#breaks} + 1))"; else say "$1" 0; fi
+}
+
 # --- systemd ---------------------------------------------------------------------------------------------------------------------------------
 
 # Asks once for all units: the runner's own, the act that runs, and the services that keep the clock.
@@ -147,8 +153,8 @@ read_units
 say runningAct "$act"
 say timeSync "$clock"
 say timeSyncState "$clock_state"
-mapfile -t processes < <(workers machine)
-say workersOnMachine "${#processes[@]}"
+running=$(workers machine)
+say_count workersOnMachine "$running"
 
 if [ -z "$found" ]; then
   cd /
@@ -168,10 +174,10 @@ if is_loaded; then
 else
   say serviceState missing
 fi
-if [ ${#processes[@]} -gt 0 ]; then mapfile -t processes < <(workers runner); fi
-say workers "${#processes[@]}"
-mapfile -t processes < <(listeners)
-say listeners "${#processes[@]}"
+if [ -n "$running" ]; then running=$(workers runner); fi
+say_count workers "$running"
+running=$(listeners)
+say_count listeners "$running"
 if [ -f .runner ]; then
   IFS= read -r -d '' -n "$ENOUGH" registration <.runner || true
   say_encoded runner "$registration"

@@ -101,7 +101,7 @@ export function isBlind({ github, machine }: Look): boolean {
 }
 
 /** A failure to look is a value. */
-export async function reading<T>(look: () => Promise<T>): Promise<Reading<T>> {
+async function reading<T>(look: () => Promise<T>): Promise<Reading<T>> {
   try {
     return known(await look());
   } catch (error) {

@@ -60,7 +60,7 @@ export interface Budget {
   readonly refusal: string | null;
 }
 
-export const NOTHING_KNOWN: TemporalView = {
+const NOTHING_KNOWN: TemporalView = {
   schedule: null,
   recentOperations: null,
   underWay: null,

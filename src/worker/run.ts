@@ -111,7 +111,7 @@ export function createHost(config: Config, environment: NodeJS.ProcessEnv): NonN
 }
 
 /** `environment` is the Multipass client's; its certificate is found through `HOME`. */
-export function createMachine(config: Config, environment: NodeJS.ProcessEnv): MachinePort {
+function createMachine(config: Config, environment: NodeJS.ProcessEnv): MachinePort {
   return new ShellMachine(new MultipassTransport({ multipass: config.multipass, environment: definedOnly(environment) }));
 }
 

@@ -1,4 +1,5 @@
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import type { Diagnosed } from '../domain/finding.ts';
 import type { HealthReport } from '../domain/health-report.ts';
 import { PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
 import { formatDuration } from './durations.ts';
@@ -214,7 +215,7 @@ function tellEnd(end: End): Pick<Story, 'headline'> & Partial<Story> {
     case 'pass':
       return passStory(end.report);
     case 'finding':
-      return findingStory(end.finding, end.report === null);
+      return { ...findingStory(end.finding, end.report === null), sure: evidenceOf(end.state) };
     case 'failure':
       return { headline: `failed: ${end.failure}` };
     case 'running':
@@ -238,6 +239,12 @@ function findingStory(finding: OpenFindingSummary | null, isOpen: boolean): Pick
       .join('; '),
     left: isOpen ? advice : 'nothing',
   };
+}
+
+/** From what a finding's workflow answers; `null` where it does not. */
+function evidenceOf(state: unknown): string | null {
+  const { finding } = (state ?? {}) as { readonly finding?: { readonly evidence?: string } };
+  return finding?.evidence ?? null;
 }
 
 function detailsOf(end: End): string[] {
@@ -283,7 +290,15 @@ function runnerLines({ name, lastPass }: RunnerAsked): string[] {
     findings.length === 0
       ? `The last health check, ${ago} ago, found nothing wrong with ${name}.`
       : `The last health check, ${ago} ago (${workflowId}), saw:`,
-    ...findings.map(({ severity, summary, advice }) => `  ${severity}: ${summary}; ${advice}`),
+    ...findings.map((finding) => `  ${finding.severity}: ${finding.summary}; ${finding.advice}${unhelped(finding)}`),
     ...withheld.map(({ because, why }) => `  nothing was done about ${because}: ${why}`),
   ];
+}
+
+/** Why a check does nothing about a finding by itself. */
+function unhelped({ isProven, cure }: Diagnosed): string {
+  if (cure === null) {
+    return ' (a check has no cure for it)';
+  }
+  return isProven ? '' : ' (not proven yet, so nothing was done)';
 }

@@ -46,7 +46,7 @@ export async function history(flags: HistoryFlags, invocation: Invocation): Prom
   return EXIT.done;
 }
 
-export function historyLines(operations: readonly OperationSummary[]): string[] {
+function historyLines(operations: readonly OperationSummary[]): string[] {
   return tableLines(
     ['STARTED', 'WHAT', 'OF', 'BY', 'OUTCOME', 'TOOK', 'ID'],
     operations.map(({ startedAt, type, runner, scope, trigger, outcome, durationMs, workflowId }) => [

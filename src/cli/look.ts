@@ -1,22 +1,28 @@
 import { observeGitHub } from '../activities/observe-github.ts';
 import type { Config } from '../config/config.ts';
-import type { RunnerLook, ScopeObservation } from '../domain/pass.ts';
+import type { HostLook, HostObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
 import { DEFAULT_HEALTH_POLICY } from '../domain/policy.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
-import type { MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
 import type { GitHubPort } from '../github/port.ts';
-import type { CallContext, MachinePort } from '../machine/port.ts';
-import { createGitHubOf, createMachine } from '../worker/run.ts';
+import { createObserveAll } from '../machine/observe-all.ts';
+import type { CallContext, MachinePort, ObserveAll } from '../machine/port.ts';
+import { createGitHubOf, createHost } from '../worker/run.ts';
 import { say } from './invocation.ts';
 import { messageOf } from './temporal.ts';
 
 /** A look from the command line gives up on a side after this. */
 const LOOK_TIMEOUT_MS = 30_000;
+/** Below it, so that one machine that hangs leaves the others to be told. */
+const MACHINE_TIMEOUT_MS = 20_000;
 
 export interface Ports {
   readonly github: GitHubPort;
   readonly machine: MachinePort;
+  readonly observeAll: ObserveAll;
+  /** GitHub's web address, whose clock is compared with this computer's. */
+  readonly serverUrl: string;
   /** This computer's configured name: the machines of others can't be asked from here. */
   readonly host: string;
 }
@@ -24,15 +30,20 @@ export interface Ports {
 /** What the command sees of a scope by itself. */
 export interface ScopeSeen {
   readonly github: Reading<ScopeObservation>;
-  /** In the order of the targets. */
+  /** This computer. */
+  readonly host: Reading<HostObservation>;
+  /** In the order of the targets; what belongs to another host is unknown. */
   readonly runners: readonly RunnerLook[];
 }
 
 export function createPorts(config: Config, environment: NodeJS.ProcessEnv): Ports {
+  const { machine, computer, name } = createHost(config, environment);
   return {
     github: createGitHubOf(config, (message) => say(`warning: ${message}`)),
-    machine: createMachine(config, environment),
-    host: config.host,
+    machine,
+    observeAll: createObserveAll(machine, computer),
+    serverUrl: config.github.serverUrl,
+    host: name,
   };
 }
 
@@ -46,7 +57,7 @@ export async function lookAtRunner(ports: Ports, target: RunnerTarget, interrupt
   return { github, machine };
 }
 
-/** The same for all these runners of a scope: GitHub's lists are read once, and the machines' states as well. */
+/** The same for all these runners of a scope, as a health check looks: GitHub's lists once, and all machines of this computer at once. */
 export async function lookAtScope(
   ports: Ports,
   scope: string,
@@ -59,32 +70,18 @@ export async function lookAtScope(
     readsGroups: targets.some(({ group }) => group !== null),
     runsRead: DEFAULT_HEALTH_POLICY.runsRead,
   };
-  const [github, machines] = await Promise.all([
+  const here = targets.filter(({ host }) => host === ports.host);
+  const [github, seen] = await Promise.all([
     reading(() => ports.github.observeScope(scope, wanted, signal)),
-    lookAtMachines(ports, targets, callOf(signal)),
+    reading<HostLook>(() =>
+      ports.observeAll({ targets: here, machineLookMs: MACHINE_TIMEOUT_MS, serverUrl: ports.serverUrl }, callOf(signal)),
+    ),
   ]);
-  return {
-    github,
-    runners: targets.map((target, index) => ({ target, machine: machines[index] ?? unknown('it was not looked at') })),
-  };
-}
-
-async function lookAtMachines(
-  { machine, host }: Ports,
-  targets: readonly RunnerTarget[],
-  call: CallContext,
-): Promise<readonly Reading<MachineObservation>[]> {
-  const here = [...new Set(targets.filter((target) => target.host === host).map((target) => target.machine))];
-  const states: Reading<ReadonlyMap<string, MachineState>> =
-    here.length === 0 ? known(new Map()) : await reading(() => machine.states(here, call));
-  return Promise.all(
-    targets.map(async (target) => {
-      if (target.host !== host) {
-        return elsewhere(target);
-      }
-      return states.known ? reading(() => machine.observe(target, call, states.value.get(target.machine) ?? 'missing')) : states;
-    }),
-  );
+  const runners = targets.map((target): RunnerLook => {
+    const machine = seen.known ? (seen.value.machines[here.indexOf(target)] ?? elsewhere(target)) : seen;
+    return { target, machine: target.host === ports.host ? machine : elsewhere(target) };
+  });
+  return { github, host: seen.known ? known(seen.value.host) : seen, runners };
 }
 
 /** What both sides said of one runner of the scope. */
@@ -104,7 +101,7 @@ export function isBlind({ github, machine }: Look): boolean {
 }
 
 /** A failure to look is a value. */
-export async function reading<T>(look: () => Promise<T>): Promise<Reading<T>> {
+async function reading<T>(look: () => Promise<T>): Promise<Reading<T>> {
   try {
     return known(await look());
   } catch (error) {

@@ -50,9 +50,7 @@ export function checkExitCode(outcomes: readonly HealthOutcome[]): ExitCode {
 }
 
 /** A finding with what to do first. */
-export function findingLine(
-  finding: Pick<Diagnosed, 'severity' | 'subject' | 'summary' | 'advice'> & { readonly isProven?: boolean },
-): string {
+function findingLine(finding: Pick<Diagnosed, 'severity' | 'subject' | 'summary' | 'advice'> & { readonly isProven?: boolean }): string {
   const { severity, summary, advice, isProven = true } = finding;
   return `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${advice} – ${summary}${isProven ? '' : ' (not proven yet)'}`;
 }

@@ -16,8 +16,7 @@ import { chosenScopes, unknownScope } from './runners.ts';
 import { changeText, scheduleLines, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import { withTemporal } from './temporal.ts';
 
-export const SCHEDULE_VERBS = ['apply', 'list', 'pause', 'resume', 'trigger', 'delete'] as const;
-export type ScheduleVerb = (typeof SCHEDULE_VERBS)[number];
+const SCHEDULE_VERBS = ['apply', 'list', 'pause', 'resume', 'trigger', 'delete'] as const;
 
 export interface ScheduleFlags {
   /** Without it all scopes. */

@@ -11,7 +11,7 @@ import { tableLines } from './table.ts';
 import type { Budget, Hold, UnderWay } from './temporal-view.ts';
 
 /** `status --json` of one scope; what can't be read is `null`. */
-export interface ScopeStatus {
+export interface StatusDocument {
   readonly scope: string;
   readonly observedAt: string;
   readonly runners: readonly RunnerStatus[];
@@ -43,7 +43,7 @@ export interface ScopeStatus {
 const VERDICT_STYLES = { healthy: 'green', degraded: 'yellow', down: 'red', unknown: 'magenta' } as const satisfies Record<Verdict, string>;
 
 /** One sentence, the runners, and what else there is to know; `now` is epoch milliseconds. */
-export function scopeLines(status: ScopeStatus, now: number): string[] {
+export function scopeLines(status: StatusDocument, now: number): string[] {
   return [
     sentenceOf(status),
     '',
@@ -58,7 +58,7 @@ export function scopeLines(status: ScopeStatus, now: number): string[] {
 }
 
 /** Such as "1 of 3 down, being recovered, step 4 of 6". */
-export function sentenceOf({ runners, underWay }: Pick<ScopeStatus, 'runners' | 'underWay'>): string {
+export function sentenceOf({ runners, underWay }: Pick<StatusDocument, 'runners' | 'underWay'>): string {
   const stands = statusSentence(runners);
   const operations = (underWay ?? []).filter(({ runner }) => runners.some(({ name }) => name === runner));
   const [only] = operations;
@@ -120,7 +120,7 @@ function findingLines(runners: readonly RunnerStatus[]): string[] {
 }
 
 /** Who has a machine, what is drained, whose budget is touched, and what waits for a person. */
-function careLines({ holds, drained, budgets, openFindings }: ScopeStatus, now: number): string[] {
+function careLines({ holds, drained, budgets, openFindings }: StatusDocument, now: number): string[] {
   return [
     ...(holds ?? []).map(({ machine, holder }) =>
       holder === null
@@ -151,7 +151,7 @@ function budgetText({ runner, recoveriesLeft, of, withinMs, refusal }: Budget): 
     : `${runner}: checks do not recover it now: ${refusal}`;
 }
 
-function queueText({ scope, queue }: ScopeStatus): string {
+function queueText({ scope, queue }: StatusDocument): string {
   const { queued, inProgress, waitingForRunner, oldestSeconds, runsNotRead } = queue;
   const atLeast = runsNotRead === null || runsNotRead === 0 ? '' : 'at least ';
   const waiting =
@@ -163,12 +163,12 @@ function queueText({ scope, queue }: ScopeStatus): string {
   return `Queue of ${scope}: ${queued ?? 'unknown'} queued, ${inProgress ?? 'unknown'} in progress; ${waiting}`;
 }
 
-function checksText({ schedule, mode }: ScopeStatus, now: number): string {
+function checksText({ schedule, mode }: StatusDocument, now: number): string {
   const passes = schedule === null ? 'unknown, Temporal does not answer (start it with `runward up`)' : passesText(schedule, now);
   return `Health checks: ${passes}; mode: ${mode}`;
 }
 
-function operationLines({ recentOperations, schedule }: ScopeStatus, now: number): string[] {
+function operationLines({ recentOperations, schedule }: StatusDocument, now: number): string[] {
   if (recentOperations === null) {
     return schedule === null ? [] : ['Recent operations: unknown'];
   }

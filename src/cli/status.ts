@@ -5,16 +5,17 @@ import type { ConfigFlags } from '../config/load.ts';
 import type { Finding } from '../domain/finding.ts';
 import { valueOrNull, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
-import { findQueue, runnerStatus } from '../domain/status.ts';
+import { runnerStatus, scopeStatus, type RunnerStatus } from '../domain/status.ts';
 import type { QueueObservation } from '../domain/pass.ts';
-import { recoveryPolicy } from '../worker/policy.ts';
+import { healthPolicy, recoveryPolicy } from '../worker/policy.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtScope, lookOf, type Ports, type ScopeSeen } from './look.ts';
+import { elsewhereStatus } from './elsewhere.ts';
 import { readLoss } from './lost-history.ts';
 import { chosenRunners, chosenScopes } from './runners.ts';
 import { scheduleStatus } from './schedule-text.ts';
-import { scopeLines, type ScopeStatus } from './status-text.ts';
+import { scopeLines, type StatusDocument } from './status-text.ts';
 import { readTemporalViews, type TemporalView } from './temporal-view.ts';
 
 export interface StatusFlags {
@@ -72,26 +73,23 @@ async function look(
   ports: Ports,
   scopes: readonly ScopeTargets[],
   invocation: Invocation,
-): Promise<{ readonly statuses: readonly ScopeStatus[]; readonly seen: readonly ScopeSeen[] }> {
+): Promise<{ readonly statuses: readonly StatusDocument[]; readonly seen: readonly ScopeSeen[] }> {
   const [views, seen] = await Promise.all([
     readTemporalViews(invocation, scopes, recoveryPolicy(config).budgets),
     Promise.all(scopes.map(({ scope, targets }) => lookAtScope(ports, scope, targets, invocation.interrupted))),
   ]);
-  const statuses = scopes.map(({ scope }, index) => scopeStatus(config, scope, seen[index] as ScopeSeen, views[index] as TemporalView));
+  const statuses = scopes.map(({ scope }, index) => documentOf(config, scope, seen[index] as ScopeSeen, views[index] as TemporalView));
   return { statuses, seen };
 }
 
-function scopeStatus(config: Config, scope: string, seen: ScopeSeen, view: TemporalView): ScopeStatus {
+function documentOf(config: Config, scope: string, seen: ScopeSeen, view: TemporalView): StatusDocument {
   const queue: Reading<QueueObservation | null> = seen.github.known ? seen.github.value.queue : seen.github;
   const loss = findLoss(config.home);
   const { schedule, recentOperations, underWay, holds, budgets, openFindings } = view;
   return {
     scope,
     observedAt: new Date().toISOString(),
-    runners: seen.runners.map((runner) => {
-      const told = runnerStatus(runner.target, lookOf(seen, runner));
-      return { ...told, findings: [...told.findings, ...findQueue(scope, queue), ...loss] };
-    }),
+    runners: runnersOf(config, scope, seen, view).map((told) => ({ ...told, findings: [...told.findings, ...loss] })),
     queue: queueStatus(queue, seen.github.known ? seen.github.value.observedAt : null),
     recentOperations:
       recentOperations?.map(({ workflowId, type, outcome, startedAt, durationMs }) => ({
@@ -116,8 +114,25 @@ function scopeStatus(config: Config, scope: string, seen: ScopeSeen, view: Tempo
   };
 }
 
+/** Each runner by the rules of the health check, with what concerns its whole scope; in the order of the look. */
+function runnersOf(config: Config, scope: string, seen: ScopeSeen, { lastReport }: TemporalView): readonly RunnerStatus[] {
+  const here = seen.runners.filter(({ target }) => target.host === config.host);
+  const told = scopeStatus(
+    { at: Date.now(), scope, github: seen.github, hosts: { [config.host]: seen.host }, runners: here },
+    lastReport?.memory ?? null,
+    healthPolicy(config),
+  );
+  return seen.runners.map((runner) => {
+    const own =
+      told.runners[here.indexOf(runner)] ??
+      elsewhereStatus(runnerStatus(runner.target, lookOf(seen, runner)), runner.target, lastReport, Date.now());
+    const codes = new Set(own.findings.map(({ code }) => code));
+    return { ...own, findings: [...own.findings, ...told.findings.filter(({ code }) => !codes.has(code))] };
+  });
+}
+
 /** `githubTime`: GitHub's clock at the look, epoch milliseconds. */
-function queueStatus(reading: Reading<QueueObservation | null>, githubTime: number | null): ScopeStatus['queue'] {
+function queueStatus(reading: Reading<QueueObservation | null>, githubTime: number | null): StatusDocument['queue'] {
   const queue = valueOrNull(reading);
   const ours = queue?.waiting.filter(({ isServable }) => isServable) ?? null;
   const oldestAt = ours === null ? null : Math.min(...ours.map((group) => group.oldestAt));
@@ -155,7 +170,7 @@ function findLoss(home: string): Finding[] {
 }
 
 /** 3 only when neither side of any runner could be read; 1 unless all are healthy. */
-function exitCodeOf(seen: readonly ScopeSeen[], statuses: readonly ScopeStatus[]): ExitCode {
+function exitCodeOf(seen: readonly ScopeSeen[], statuses: readonly StatusDocument[]): ExitCode {
   if (seen.every((scope) => scope.runners.every((runner) => isBlind(lookOf(scope, runner))))) {
     return EXIT.unreachable;
   }

@@ -1,6 +1,7 @@
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { z } from 'zod';
 import type { LockHolder } from '../activities/contract.ts';
+import type { HealthReport } from '../domain/health-report.ts';
 import { budgetRefusal, recoveriesLeft, type LedgerEntry } from '../domain/ledger.ts';
 import { machineLedgerId, machineLockId, PROGRESS_QUERY } from '../domain/names.ts';
 import type { BudgetPolicy } from '../domain/policy.ts';
@@ -9,7 +10,7 @@ import { readSchedule, type PassSchedule } from '../worker/schedules.ts';
 import type { Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { listOpenFindings, type OpenFindingSummary } from './open-findings.ts';
-import { listOperations, type OperationSummary } from './operations.ts';
+import { listOperations, listPasses, type OperationSummary } from './operations.ts';
 import { withTemporal } from './temporal.ts';
 
 /** Temporal is an extra of `status`: one that is away, or slow, must not hold up the rest. */
@@ -25,6 +26,8 @@ export interface TemporalView {
   readonly holds: readonly Hold[] | null;
   readonly budgets: readonly Budget[] | null;
   readonly openFindings: readonly OpenFindingSummary[] | null;
+  /** Of the newest health check that ended. */
+  readonly lastReport: HealthReport | null;
 }
 
 /** An operation that works at this moment. */
@@ -57,13 +60,14 @@ export interface Budget {
   readonly refusal: string | null;
 }
 
-export const NOTHING_KNOWN: TemporalView = {
+const NOTHING_KNOWN: TemporalView = {
   schedule: null,
   recentOperations: null,
   underWay: null,
   holds: null,
   budgets: null,
   openFindings: null,
+  lastReport: null,
 };
 
 /** Reads what Temporal knows of each scope, all within {@link TIMEOUT_MS}; in the order of the scopes. */
@@ -86,15 +90,21 @@ export async function readTemporalViews(
 }
 
 async function readView(client: Client, scope: string, targets: readonly RunnerTarget[], budget: BudgetPolicy): Promise<TemporalView> {
-  const [schedule, recentOperations, underWay, holds, budgets, openFindings] = await Promise.all([
+  const [schedule, recentOperations, underWay, holds, budgets, openFindings, lastReport] = await Promise.all([
     orNull(readSchedule(client, scope).then((found) => ({ found }))),
     orNull(listOperations(client, { scope, passes: 'none', limit: RECENT_OPERATIONS })),
     orNull(readUnderWay(client, scope)),
     orNull(readHolds(client, targets)),
     orNull(Promise.all(targets.map((target) => readBudget(client, target, budget)))),
     orNull(listOpenFindings(client, scope)),
+    orNull(readLastReport(client, scope)),
   ]);
-  return { schedule, recentOperations, underWay, holds, budgets, openFindings };
+  return { schedule, recentOperations, underWay, holds, budgets, openFindings, lastReport };
+}
+
+async function readLastReport(client: Client, scope: string): Promise<HealthReport | null> {
+  const [pass] = await listPasses(client, { scope, limit: 1 });
+  return pass === undefined ? null : ((await client.workflow.getHandle(pass.workflowId, pass.runId).result()) as HealthReport);
 }
 
 function orNull<T>(reading: Promise<T>): Promise<T | null> {

@@ -108,7 +108,7 @@ function shown({ code, severity, summary, evidence, advice }: Diagnosed): Findin
 }
 
 /** Why the queue's figures are missing, where they are. */
-export function findQueue(scope: string, counts: Reading<unknown>): Finding[] {
+function findQueue(scope: string, counts: Reading<unknown>): Finding[] {
   return counts.known
     ? []
     : [

@@ -105,12 +105,13 @@ async function prepare({ connectionOptions, namespace }: TemporalAddress, ownedR
   }
 }
 
-function createHost(config: Config, environment: NodeJS.ProcessEnv): NonNullable<WorkerParts['host']> {
+/** This computer with its machines, for a worker or for a command that looks by itself. */
+export function createHost(config: Config, environment: NodeJS.ProcessEnv): NonNullable<WorkerParts['host']> {
   return { name: config.host, machine: createMachine(config, environment), computer: openHost({ environment: definedOnly(environment) }) };
 }
 
 /** `environment` is the Multipass client's; its certificate is found through `HOME`. */
-export function createMachine(config: Config, environment: NodeJS.ProcessEnv): MachinePort {
+function createMachine(config: Config, environment: NodeJS.ProcessEnv): MachinePort {
   return new ShellMachine(new MultipassTransport({ multipass: config.multipass, environment: definedOnly(environment) }));
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { scopeLines, sentenceOf, type ScopeStatus } from '../../src/cli/status-text.ts';
+import { scopeLines, sentenceOf, type StatusDocument } from '../../src/cli/status-text.ts';
 import type { UnderWay } from '../../src/cli/temporal-view.ts';
 import { runnerStatus, type RunnerStatus } from '../../src/domain/status.ts';
 import { look, target } from '../kit/observations.ts';
@@ -20,7 +20,7 @@ const RECOVERY: UnderWay = {
   step: { number: 4, of: 6, name: 'reconfigure' },
 };
 
-const STATUS: ScopeStatus = {
+const STATUS: StatusDocument = {
   scope: 'acme/kernel',
   observedAt: minutesAgo(0),
   runners: [runner('r1', 'healthy'), runner('r2', 'healthy'), runner('r3', 'healthy')],
@@ -52,7 +52,7 @@ const STATUS: ScopeStatus = {
   drained: [],
 };
 
-const textOf = (replaced: Partial<ScopeStatus>): string => scopeLines({ ...STATUS, ...replaced }, NOW).join('\n');
+const textOf = (replaced: Partial<StatusDocument>): string => scopeLines({ ...STATUS, ...replaced }, NOW).join('\n');
 
 describe('the first line', () => {
   test.each([
@@ -138,9 +138,9 @@ describe('the rest', () => {
   });
 
   test('tells a pause and its reason, and a schedule that is missing', () => {
-    const paused = { ...STATUS.schedule, paused: true, note: 'the rack is being moved', nextPassAt: null } as ScopeStatus['schedule'];
+    const paused = { ...STATUS.schedule, paused: true, note: 'the rack is being moved', nextPassAt: null } as StatusDocument['schedule'];
     expect(textOf({ schedule: paused })).toContain('Health checks: last 2 min ago, paused (the rack is being moved); mode: act');
-    const missing = { ...STATUS.schedule, exists: false } as ScopeStatus['schedule'];
+    const missing = { ...STATUS.schedule, exists: false } as StatusDocument['schedule'];
     expect(textOf({ schedule: missing })).toContain('Health checks: no schedule: make it with `runward schedule apply`');
   });
 });

@@ -17,7 +17,7 @@ export function diagnosed(replaced: Partial<Diagnosed> = {}): Diagnosed {
   };
 }
 
-export function figures(replaced: Partial<PassFigures> = {}): PassFigures {
+function figures(replaced: Partial<PassFigures> = {}): PassFigures {
   return {
     runners: 2,
     healthy: 2,

@@ -1,0 +1,42 @@
+import type { Finding } from '../domain/finding.ts';
+import type { HealthReport } from '../domain/health-report.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
+import type { RunnerStatus } from '../domain/status.ts';
+import { runnerInPass } from './pass-text.ts';
+import { agoText } from './schedule-text.ts';
+
+/** An older word of a health check says nothing about now: three passes of the default interval. */
+const BELIEVED_MS = 15 * 60_000;
+
+/**
+ * A runner whose machine can't be asked from this computer: what the last health check found, as long as GitHub still shows it online.
+ * @param told what GitHub alone says
+ * @param now epoch milliseconds
+ */
+export function elsewhereStatus(told: RunnerStatus, target: RunnerTarget, report: HealthReport | null, now: number): RunnerStatus {
+  const isFresh = report !== null && now - Date.parse(report.observedAt) < BELIEVED_MS;
+  if (!isFresh || told.github.status !== 'online') {
+    return told;
+  }
+  const name = `${target.scope}/${target.runner}`;
+  const verdict = report.runners.find(({ runner }) => runner === name)?.verdict ?? 'healthy';
+  const findings = runnerInPass(report, name).findings.map(({ code, severity, summary, evidence, advice }): Finding => ({
+    code,
+    severity,
+    summary,
+    evidence,
+    advice,
+  }));
+  return { ...told, verdict, findings: [...findings, notAsked(target, agoText(report.observedAt, now), verdict)] };
+}
+
+/** Why the machine's readings are missing. */
+function notAsked({ machine, host }: RunnerTarget, ago: string, verdict: string): Finding {
+  return {
+    code: 'machine-elsewhere',
+    severity: 'info',
+    summary: `${machine} belongs to host ${host}, and only a command on that computer can ask it`,
+    evidence: `the health check ${ago} called its runner ${verdict}`,
+    advice: `nothing; to look anew, run \`runward check\`, or \`runward status\` on ${host}`,
+  };
+}

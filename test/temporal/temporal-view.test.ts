@@ -1,0 +1,63 @@
+// What `status` reads from Temporal, while an operation works and after it.
+
+import { afterAll, expect, inject, test } from 'vitest';
+import type { Invocation } from '../../src/cli/invocation.ts';
+import { readTemporalViews } from '../../src/cli/temporal-view.ts';
+import { DEFAULT_RECOVERY_POLICY } from '../../src/domain/policy.ts';
+import { applySchedule, deleteSchedule } from '../../src/worker/schedules.ts';
+import { breakRunner, startWorld } from '../kit/recovery-world.ts';
+
+const world = await startWorld({ pace: 0.3 });
+const { scope, runner, machine } = world.target;
+
+afterAll(async () => {
+  await deleteSchedule(world.client, scope);
+  await world.close();
+});
+
+async function view(address = inject('temporalAddress')) {
+  const env = { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: world.client.options.namespace };
+  const invocation: Invocation = {
+    env,
+    cwd: '/',
+    platform: process.platform,
+    homedir: '/nowhere',
+    interrupted: new AbortController().signal,
+  };
+  const [seen] = await readTemporalViews(invocation, [{ scope, targets: [world.target] }], DEFAULT_RECOVERY_POLICY.budgets);
+  return seen;
+}
+
+test('a scope about which nothing was ever done has no schedule, no operation and its whole budget', async () => {
+  expect(await view()).toEqual({
+    schedule: { found: null },
+    recentOperations: [],
+    underWay: [],
+    holds: [],
+    budgets: [{ runner, recoveriesLeft: 3, of: 3, withinMs: 21_600_000, refusal: null }],
+    openFindings: [],
+    lastReport: null,
+  });
+});
+
+test('an operation at work is told with its step, and whose machine it has; afterwards with what it took of the budget', async () => {
+  await applySchedule(world.client, scope, { everyMs: 3_600_000 });
+  await breakRunner(world, 'service');
+  const recovery = await world.recover();
+  await expect
+    .poll(async () => (await view())?.underWay, { timeout: 10_000 })
+    .toEqual([expect.objectContaining({ workflowId: recovery.workflowId, runner, step: expect.objectContaining({ of: 6 }) })]);
+  const during = await view();
+  expect(during?.holds).toMatchObject([{ machine, holder: { workflowId: recovery.workflowId, type: 'recoverRunner' } }]);
+  expect(during?.schedule?.found).toMatchObject({ everyMs: 3_600_000, isPaused: false });
+
+  expect((await recovery.result()).outcome).toBe('recovered');
+  await expect.poll(async () => (await view())?.recentOperations?.[0]?.outcome, { timeout: 10_000 }).toBe('recovered');
+  expect(await view()).toMatchObject({ underWay: [], holds: [], budgets: [{ recoveriesLeft: 2 }] });
+});
+
+test('nothing is known where Temporal does not answer, within two seconds', async () => {
+  const begun = performance.now();
+  expect(await view('127.0.0.1:9')).toMatchObject({ schedule: null, budgets: null, openFindings: null, lastReport: null });
+  expect(performance.now() - begun).toBeLessThan(2_000);
+});

@@ -102,7 +102,7 @@ describe.concurrent('a runner that flaps', () => {
       }
     }
     const { memo } = await world.client.workflow.getHandle(machineLedgerId(world.target.host, world.target.machine)).describe();
-    const begun = (memo?.['entries'] as readonly LedgerEntry[]).map(({ at }) => at);
+    const begun = ((memo?.['entries'] ?? []) as readonly LedgerEntry[]).map(({ at }) => at);
     expect(begun).toHaveLength(budgets.recoveries + 1);
     expect((begun.at(-1) as number) - (begun[0] as number)).toBeGreaterThanOrEqual(budgets.withinMs);
     expect(refused).toBeGreaterThan(0);

@@ -6,7 +6,7 @@
 export const SUSPICIONS = ['deaf-listener', 'stuck-busy'] as const;
 export type Suspicion = (typeof SUSPICIONS)[number];
 
-/** Input of `recoverRunner`, as a person types it: everything but the runner may be left out. */
+/** Input of `recoverRunner`, or of another operation on one runner, as a person types it: everything but the runner may be left out. */
 export interface RecoveryRequest {
   /** Looked up in configuration by an activity, so it may still be anything. */
   readonly runner: unknown;
@@ -19,12 +19,20 @@ export interface RecoveryRequest {
 const EXAMPLE = '{"runner":"NAME"}';
 /** `scope/name`: GitHub's owners have up to 39 characters, repositories 100, runners 64. */
 const MAX_RUNNER_LENGTH = 220;
-const KEYS = ['runner', 'reason', 'force', 'wait'];
+const KEYS = {
+  recoverRunner: ['runner', 'reason', 'force', 'wait'],
+  drainRunner: ['runner', 'reason', 'wait'],
+  resumeRunner: ['runner', 'reason', 'wait'],
+} as const;
 
-/** The request, or what is wrong with it and how it should look. */
-export function readRecoveryRequest(given: readonly unknown[]): RecoveryRequest | { readonly problem: string } {
+/** The request, or what is wrong with it and how it should look; what `type` does not know is `false`. */
+export function readRecoveryRequest(
+  given: readonly unknown[],
+  type: keyof typeof KEYS = 'recoverRunner',
+): RecoveryRequest | { readonly problem: string } {
+  const keys: readonly string[] = KEYS[type];
   if (given.length > 1) {
-    return { problem: `recoverRunner takes one input, ${EXAMPLE}, but got ${given.length}` };
+    return { problem: `${type} takes one input, ${EXAMPLE}, but got ${given.length}` };
   }
   const input = given[0];
   if (input === undefined || input === null) {
@@ -32,12 +40,12 @@ export function readRecoveryRequest(given: readonly unknown[]): RecoveryRequest 
     return { runner: undefined, reason: null, force: false, waitMs: 0 };
   }
   if (typeof input !== 'object' || Array.isArray(input)) {
-    return { problem: `recoverRunner takes an object such as ${EXAMPLE}, but got ${JSON.stringify(input)}` };
+    return { problem: `${type} takes an object such as ${EXAMPLE}, but got ${JSON.stringify(input)}` };
   }
   const fields = input as Readonly<Record<string, unknown>>;
-  const strange = Object.keys(fields).filter((key) => !KEYS.includes(key));
+  const strange = Object.keys(fields).filter((key) => !keys.includes(key));
   if (strange.length > 0) {
-    return { problem: `recoverRunner does not know ${strange.join(', ')}: allowed are ${KEYS.join(', ')}` };
+    return { problem: `${type} does not know ${strange.join(', ')}: allowed are ${keys.join(', ')}` };
   }
   if (typeof fields['runner'] === 'string' && fields['runner'].length > MAX_RUNNER_LENGTH) {
     return { problem: `runner has ${fields['runner'].length} characters: a name has at most ${MAX_RUNNER_LENGTH}` };

@@ -73,6 +73,14 @@ export type ServiceStarted =
 export type Restored = { readonly kind: 'restored'; readonly files: readonly string[] };
 export type Discarded = { readonly kind: 'discarded'; readonly files: readonly string[] };
 
+export type MarkedDrained = { readonly kind: 'marked' };
+export type UnmarkedDrained = { readonly kind: 'unmarked' };
+/** `not-frozen`: the runner takes jobs (again), and `evidence` says why. */
+export type NotFrozen = { readonly kind: 'not-frozen'; readonly evidence: string };
+export type Frozen = { readonly kind: 'frozen' } | NotFrozen;
+export type FrozenStopped = { readonly kind: 'stopped' } | NotFrozen;
+export type Thawed = { readonly kind: 'thawed' };
+
 /** Every method rejects with {@link MachineError} where the machine could not be asked or the act could not be done. */
 export interface MachinePort {
   /** Never touches an instance that is not running. A missing machine is the state `missing`. */
@@ -120,6 +128,22 @@ export interface MachinePort {
   restoreConfiguration(target: RunnerTarget, act: Act, call: CallContext): Promise<Restored | ActRefusal>;
   /** Deletes the set-aside files once they are not needed any more. */
   discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal>;
+  /**
+   * Marks the runner as drained, and keeps its service from starting at boot; what runs goes on. A mark that is there stays as it is.
+   * `reason`: one printable line of 200 characters at most.
+   */
+  markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal>;
+  /**
+   * Holds the listener of a runner that is marked as drained, so that it takes no job, and proves before and after that none runs. It is
+   * thawed by the next act, or by the guest itself after two minutes.
+   */
+  freeze(target: RunnerTarget, act: Act, call: CallContext): Promise<Frozen | ActRefusal>;
+  /** Stops the service of a runner that was frozen all the time, and whose listener holds no word of GitHub; any other is thawed. */
+  stopFrozen(target: RunnerTarget, act: Act, call: CallContext): Promise<FrozenStopped | ActRefusal>;
+  /** Lets a frozen runner go on; a job that was given to it meanwhile begins. */
+  thaw(target: RunnerTarget, act: Act, call: CallContext): Promise<Thawed | ActRefusal>;
+  /** Lets the service start at boot again, and takes the mark away. The service is not started. */
+  unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal>;
 }
 
 /**

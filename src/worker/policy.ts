@@ -14,6 +14,7 @@ export function recoveryPolicy(config: Pick<Config, 'budgets' | 'recovery'>): Re
     configureMs: timeoutsMs.reconfigure ?? base.deadlines.configureMs,
     startServiceMs: timeoutsMs['start-service'] ?? base.deadlines.startServiceMs,
     restoreMs: base.deadlines.restoreMs,
+    drainMs: base.deadlines.drainMs,
   };
   const onlineWithinMs = timeoutsMs['verify-online'] ?? base.onlineWithinMs;
   const longestActMs = Math.max(...Object.values(deadlines));

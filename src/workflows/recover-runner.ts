@@ -25,7 +25,7 @@ import {
   type RecoveryDecision,
 } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
-import type { Progress, RecoveryReport, Rung, RungReport } from '../domain/report.ts';
+import { RECOVERY_STEPS, type Progress, type RecoveryReport, type Rung, type RungReport } from '../domain/report.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
 import { lockMachine } from './machine-lock.ts';
@@ -54,7 +54,7 @@ export async function recoverRunner(...given: unknown[]): Promise<RecoveryReport
   const request = readRecoveryRequest(given);
   const startedBy = trigger();
   label({ runner: runnerText(request), trigger: startedBy });
-  const board: StepBoard = new StepBoard(runnerText(request), () => setCurrentDetails(board.markdown()));
+  const board: StepBoard = new StepBoard(RECOVERY_STEPS, runnerText(request), () => setCurrentDetails(board.markdown()));
   setHandler(progress, () => board.progress());
   if ('problem' in request) {
     throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
@@ -254,6 +254,8 @@ class Recovery {
         return new Ended('already-healthy', `${this.#target.runner} is online and its service is active: nothing to do`);
       case 'refused-busy':
         return new Ended('refused-busy', busyText(this.#target.runner, decision.why));
+      case 'refused-drained':
+        return new Ended('refused-drained', decision.why);
       case 'look-again':
       case 'impossible':
         return new Ended('failed', decision.why);

@@ -431,6 +431,67 @@ start_service() {
   otherwise not-started "$(journal | tail -n 20)"
 }
 
+# --- the drain -------------------------------------------------------------------------------------------------------------------------------
+
+# A person's word that the runner shall take no jobs: epoch seconds, and the reason. Root's alone counts, since the directory is the user's.
+DRAIN_MARK=.runward-drained
+
+# Both lines of the mark; nothing where there is none.
+drain_mark() {
+  if [ -f "$DRAIN_MARK" ] && [ ! -L "$DRAIN_MARK" ] && [ -O "$DRAIN_MARK" ]; then head -c 1024 -- "$DRAIN_MARK"; fi
+}
+
+is_drained() {
+  [ -n "$(drain_mark)" ]
+}
+
+# A frozen runner takes no job: its listener, and what would start another one, are held by SIGSTOP. Its worker is never frozen.
+# Whatever becomes of who froze it, systemd thaws it after THAW_SECONDS: GitHub loses patience with a listener only after minutes.
+THAW_SECONDS=120
+
+freezable() {
+  supervisors
+  listeners
+}
+
+# arm_thaw NAME PROCESSES: in the name of a step, so that the next step arms its own before it disarms this one.
+arm_thaw() {
+  thaw_unit=runward-thaw-$1-${2%%[[:space:]]*}
+  systemctl -q stop "$thaw_unit.timer" 2>/dev/null || true
+  systemd-run -q --collect "--unit=$thaw_unit" "--on-active=$THAW_SECONDS" --timer-property=AccuracySec=1s \
+    /bin/bash -c "kill -CONT $(in_one_line "$2")"
+}
+
+# disarm_thaw NAME PROCESSES
+disarm_thaw() {
+  systemctl -q stop "runward-thaw-$1-${2%%[[:space:]]*}.timer" 2>/dev/null || true
+}
+
+thaw() {
+  local pid
+  for pid in $(freezable); do kill -CONT "$pid" 2>/dev/null || true; done
+}
+
+# Whether all of them are held, or have ended.
+are_frozen() {
+  local pid stat
+  for pid in $1; do
+    stat=') T'
+    { IFS= read -r stat <"/proc/$pid/stat"; } 2>/dev/null || true
+    case ${stat##*)} in ' T'*) ;; *) return 1 ;; esac
+  done
+}
+
+# Connections of the listeners that hold what GitHub has sent and no listener has read; it may be a job.
+unread() {
+  local pid own
+  for pid in $(listeners); do
+    own=$(find "/proc/$pid/fd" -lname 'socket:*' -printf '%l ' 2>/dev/null | tr -dc '0-9 ' || true)
+    { cat "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6" 2>/dev/null || true; } \
+      | awk -v "own= $own" '$5 !~ /:0+$/ && index(own, " " $10 " ") { print $3 }'
+  done
+}
+
 # --- set-aside files -------------------------------------------------------------------------------------------------------------------------
 
 # ASIDE holds one complete set of files that count as the old configuration; it is built as ASIDE.new, so that a cut-off move is gone on with.

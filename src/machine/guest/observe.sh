@@ -49,6 +49,7 @@ if cd -- "$directory" 2>/dev/null; then
   read_unit
   say unit "$unit"
   if is_loaded; then say serviceState "$active"; else say serviceState missing; fi
+  say_text drain "$(drain_mark)"
   say workers "$(workers runner | count)"
   say listeners "$(listeners | count)"
   if [ -f .runner ]; then say runner64 "$(head -c 65536 .runner | base64 -w 0)"; fi

@@ -13,11 +13,17 @@ import {
   type Configured,
   type Discarded,
   type FenceTaken,
+  type Frozen,
+  type FrozenStopped,
   MachineError,
   type MachinePort,
+  type MarkedDrained,
+  type NotFrozen,
   type Restored,
   type ServiceStarted,
   type SetAside,
+  type Thawed,
+  type UnmarkedDrained,
 } from '../../machine/port.ts';
 import { type ActClock, ActFence } from './act-fence.ts';
 import type { Break } from './breaks.ts';
@@ -47,9 +53,13 @@ const STEP_MS = {
   startService: 1_000,
   restore: 500,
   discard: 300,
+  drain: 400,
 } as const;
 
 const TWO_HOURS_MS = 2 * 3_600_000;
+
+/** As in src/machine/guest/lib.sh. */
+const THAW_MS = 120_000;
 
 /** All make-believe machines of a host. */
 export class SandboxMachine implements MachinePort {
@@ -59,6 +69,7 @@ export class SandboxMachine implements MachinePort {
   /** Listener processes, by the runner they belong to. */
   readonly #listeners = new Map<InstalledRunner, Listener>();
   readonly #jobTimers = new Map<InstalledRunner, NodeJS.Timeout>();
+  readonly #thawTimers = new Map<InstalledRunner, NodeJS.Timeout>();
   /** The last line of each runner's journal. */
   readonly #journals = new Map<InstalledRunner, string>();
   readonly #closed = new AbortController();
@@ -91,12 +102,12 @@ export class SandboxMachine implements MachinePort {
   /** Adds a runner to its machine, which is made and runs. With a registration it is configured and its service runs. */
   async install(target: RunnerTarget, registration: { readonly id: number; readonly credential: string } | null): Promise<void> {
     const machine = (this.#machines[target.machine] ??= newMachine());
-    const runner: InstalledRunner = { configuration: null, aside: null, unit: null, missingProgram: null, job: null };
+    const runner: InstalledRunner = { configuration: null, aside: null, unit: null, drain: null, missingProgram: null, job: null };
     machine.runners[target.directory] = runner;
     if (registration !== null) {
       const { id, credential } = registration;
       runner.configuration = { agentId: id, agentName: target.runner, url: target.registrationUrl, credential };
-      runner.unit = { name: unitName(target), state: 'active' };
+      runner.unit = { name: unitName(target), state: 'active', startsAtBoot: true };
       await this.#listen(machine, runner);
     }
     this.#save();
@@ -185,7 +196,7 @@ export class SandboxMachine implements MachinePort {
     for (const fence of this.#fences.values()) {
       fence.cut();
     }
-    for (const timer of this.#jobTimers.values()) {
+    for (const timer of [...this.#jobTimers.values(), ...this.#thawTimers.values()]) {
       clearTimeout(timer);
     }
     await Promise.all([...this.#listeners.values()].map((listener) => listener.stop()));
@@ -349,7 +360,7 @@ export class SandboxMachine implements MachinePort {
       await this.#work('restore', clock);
       const { configuration, unit } = runner.aside;
       runner.configuration = configuration;
-      runner.unit = unit === null ? runner.unit : { name: unit, state: 'inactive' };
+      runner.unit = unit === null ? runner.unit : { name: unit, state: 'inactive', startsAtBoot: true };
       runner.aside = null;
       return { kind: 'restored', files };
     });
@@ -361,6 +372,65 @@ export class SandboxMachine implements MachinePort {
       const files = filesAside(runner);
       runner.aside = null;
       return { kind: 'discarded', files };
+    });
+  }
+
+  async markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal> {
+    return this.#act<MarkedDrained>(target, act, call, async (clock, { machine, runner }) => {
+      await this.#work('drain', clock);
+      runner.drain ??= { since: Date.now() + machine.clockOffsetMs, reason };
+      if (runner.unit !== null) {
+        runner.unit.startsAtBoot = false;
+      }
+      return { kind: 'marked' };
+    });
+  }
+
+  async freeze(target: RunnerTarget, act: Act, call: CallContext): Promise<Frozen | ActRefusal> {
+    return this.#act<Frozen>(target, act, call, async (clock, { runner }) => {
+      this.#thaw(runner);
+      await this.#work('drain', clock);
+      const refused = refusedFreeze(runner);
+      if (refused === null) {
+        this.#listeners.get(runner)?.freeze();
+        this.#thawTimers.set(
+          runner,
+          setTimeout(() => this.#thaw(runner), THAW_MS).unref(),
+        );
+      }
+      return refused ?? { kind: 'frozen' };
+    });
+  }
+
+  async stopFrozen(target: RunnerTarget, act: Act, call: CallContext): Promise<FrozenStopped | ActRefusal> {
+    return this.#act<FrozenStopped>(target, act, call, async (clock, { runner }) => {
+      await this.#work('stopService', clock);
+      const refused = refusedFreeze(runner) ?? refusedStop(this.#listeners.get(runner));
+      if (refused !== null) {
+        this.#thaw(runner);
+        return refused;
+      }
+      await this.#stopService(runner);
+      return { kind: 'stopped' };
+    });
+  }
+
+  async thaw(target: RunnerTarget, act: Act, call: CallContext): Promise<Thawed | ActRefusal> {
+    return this.#act<Thawed>(target, act, call, async (_clock, { runner }) => {
+      this.#thaw(runner);
+      return { kind: 'thawed' };
+    });
+  }
+
+  async unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal> {
+    return this.#act<UnmarkedDrained>(target, act, call, async (clock, { runner }) => {
+      await this.#work('drain', clock);
+      this.#thaw(runner);
+      if (runner.unit !== null) {
+        runner.unit.startsAtBoot = true;
+      }
+      runner.drain = null;
+      return { kind: 'unmarked' };
     });
   }
 
@@ -384,12 +454,13 @@ export class SandboxMachine implements MachinePort {
     if (runner.missingProgram !== null && runner.unit?.state !== 'active') {
       return unfit(runner.missingProgram);
     }
-    runner.unit ??= { name: unitName(target), state: 'inactive' };
+    runner.unit ??= { name: unitName(target), state: 'inactive', startsAtBoot: true };
     const { unit } = runner;
     this.#save();
     if (unit.state !== 'active') {
       await this.#work('startService', clock);
       unit.state = 'active';
+      unit.startsAtBoot = true;
       await this.#listen(machine, runner);
     }
     // The listener may have ended it meanwhile.
@@ -460,6 +531,12 @@ export class SandboxMachine implements MachinePort {
         this.#awaitJob(runner, runner.job.endsAt - Date.now());
       }
     }
+  }
+
+  #thaw(runner: InstalledRunner): void {
+    clearTimeout(this.#thawTimers.get(runner));
+    this.#thawTimers.delete(runner);
+    this.#listeners.get(runner)?.thaw();
   }
 
   #killListener(runner: InstalledRunner): void {
@@ -535,7 +612,7 @@ export class SandboxMachine implements MachinePort {
       uptimeMs: 3_600_000,
       log: { startedAgoMs: null, exitCode: null, relaunches: 0, signs: [] },
       timeSync: { service: 'timesyncd', isActive: true },
-      drain: null,
+      drain: runner?.drain ?? null,
       disk: { usedPercent: 41, freeBytes: 23_622_320_128, inodesUsedPercent: 12 },
       work: { bytes: 1_610_612_736, entries: 9 },
       cache: { bytes: 187_904_819, entries: 7 },
@@ -617,7 +694,7 @@ function newMachine(): Machine {
   };
 }
 
-/** The hardware clock is right, and installed units are enabled. */
+/** The hardware clock is right, and enabled units start. */
 function finishBoot(machine: Machine): void {
   machine.state = 'running';
   machine.bootId = randomUUID();
@@ -625,7 +702,7 @@ function finishBoot(machine: Machine): void {
   machine.clockOffsetMs = 0;
   for (const { unit } of Object.values(machine.runners)) {
     if (unit !== null) {
-      unit.state = 'active';
+      unit.state = unit.startsAtBoot ? 'active' : 'inactive';
     }
   }
 }
@@ -642,6 +719,24 @@ function filesAside({ aside }: InstalledRunner): readonly string[] {
 
 function countJobs(runners: readonly InstalledRunner[]): number {
   return runners.filter(({ job }) => job !== null).length;
+}
+
+/** Why a runner is not to be frozen, or `null`. */
+function refusedFreeze(runner: InstalledRunner): NotFrozen | ActRefusal | null {
+  if (runner.drain === null) {
+    return { kind: 'not-frozen', evidence: 'the runner is not marked as drained any more' };
+  }
+  return runner.job === null ? null : { kind: 'refused-busy', evidence: describeJob(runner) };
+}
+
+/** Why a listener is not to be stopped, or `null`. */
+function refusedStop(listener: Listener | undefined): NotFrozen | ActRefusal | null {
+  if (listener === undefined || (listener.isFrozen && !listener.hasUnread)) {
+    return null;
+  }
+  return listener.isFrozen
+    ? { kind: 'refused-busy', evidence: 'GitHub has sent the listener something that it has not read' }
+    : { kind: 'not-frozen', evidence: 'the runner was thawed meanwhile' };
 }
 
 function unfit(missing: string): ActRefusal {

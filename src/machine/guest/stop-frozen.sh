@@ -1,0 +1,39 @@
+#!/bin/bash
+# Stops the service of a frozen runner, once it is sure that it was frozen all the time, and that no word of GitHub waits for its listener.
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
+
+# SIGINT waits for the frozen listener, and is what it hears first when it is thawed: it ends its session with GitHub, and reads no more of it.
+end_frozen() {
+  local pid
+  if is_loaded && ! is_at_rest; then systemctl stop --no-block -- "$unit"; fi
+  for pid in $(listeners); do
+    kill -INT "$pid" 2>/dev/null || true
+    kill -CONT "$pid" 2>/dev/null || true
+  done
+  within 15 no_listener || true
+  thaw
+  stop_service
+}
+
+enter_directory
+if ! is_drained; then
+  thaw
+  otherwise not-frozen 'the runner is not marked as drained any more'
+fi
+read_unit
+if [ "$load" = foreign ]; then fail "$unit works in $works_in and not in $directory: another runner's unit is left alone"; fi
+processes=$(freezable)
+if [ -n "$processes" ]; then
+  trap thaw EXIT
+  arm_thaw stop "$processes"
+  disarm_thaw freeze "$processes"
+  are_frozen "$processes" || otherwise not-frozen 'the runner was thawed meanwhile'
+  prove_idle runner
+  if [ -n "$(unread)" ]; then otherwise refused-busy 'GitHub has sent the listener something that it has not read'; fi
+  end_frozen
+  disarm_thaw stop "$processes"
+elif is_loaded && ! is_at_rest; then
+  stop_service
+fi
+say kind stopped

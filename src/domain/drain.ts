@@ -7,6 +7,14 @@ interface Seen {
   readonly evidence: readonly string[];
 }
 
+/** What the mark says: one printable line. */
+export function drainReason(given: string | null): string {
+  const line = (given ?? '').replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  return line === '' ? 'by hand' : line.slice(0, MAX_REASON_LENGTH);
+}
+
+const MAX_REASON_LENGTH = 200;
+
 /** What a drain does after a look. It converges: whoever put the mark there, what is left to do follows from what is seen. */
 export type DrainDecision =
   /** Marked, and nothing of the runner is left that could take a job. */

@@ -57,14 +57,7 @@ export const DRAIN_STEPS = ['mark-drained', 'wait-until-idle', 'stop-service'] a
 export type DrainStep = (typeof DRAIN_STEPS)[number];
 
 /** `undone`: a person resumed the runner before its job had ended. */
-export type DrainOutcome =
-  | 'drained'
-  | 'already-drained'
-  | 'undone'
-  | 'refused-in-progress'
-  | 'refused-watching'
-  | 'failed'
-  | 'cancelled';
+export type DrainOutcome = 'drained' | 'already-drained' | 'undone' | 'refused-in-progress' | 'refused-watching' | 'failed' | 'cancelled';
 
 /** Result of `drainRunner`. */
 export type DrainReport = OperationReport<DrainOutcome, DrainStep>;

@@ -1,3 +1,5 @@
+export { drainRunner } from './drain-runner.ts';
 export { holdMachine } from './machine-lock.ts';
 export { machineLedger } from './machine-ledger.ts';
 export { recoverRunner } from './recover-runner.ts';
+export { resumeRunner } from './resume-runner.ts';

@@ -21,8 +21,8 @@ let fence: number;
 let acts = 0;
 
 beforeAll(async () => {
-  // As at GitHub, a poll lasts longer than a runner is frozen.
-  github = await startGitHub({ repositories: [SCOPE], pollMs: 20_000, offlineAfterMs: 5_000 });
+  // As at GitHub, a poll lasts longer than a runner is frozen; a job that has ended is told when one comes back.
+  github = await startGitHub({ repositories: [SCOPE], pollMs: 8_000, offlineAfterMs: 5_000 });
   guest = await startGuest({ github });
   ({ unit } = await guest.installRunner({ scope: SCOPE, name: RUNNER, directory: DIRECTORY }));
   machine = new ShellMachine(transportTo(guest), { settleSeconds: 1 });
@@ -98,10 +98,13 @@ it('a frozen runner that is thawed takes its job, and is not stopped without bei
 
 it('an idle runner is drained: its session is over, and nothing of it runs', async () => {
   await until(() => !github.runners(SCOPE)[0]!.busy, 'GitHub calls it idle');
-  const begun = performance.now();
-  expect(await freeze()).toEqual({ kind: 'frozen' });
-  expect(await stop()).toEqual({ kind: 'stopped' });
-  console.log(`frozen and stopped within ${Math.round(performance.now() - begun)} ms`);
+  // A poll that comes back meanwhile is taken for a job, and the runner is thawed.
+  for (let stopped = ''; stopped !== 'stopped'; stopped = (await stop()).kind) {
+    const begun = performance.now();
+    expect(['', 'refused-busy']).toContain(stopped);
+    expect(await freeze()).toEqual({ kind: 'frozen' });
+    console.log(`frozen in ${Math.round(performance.now() - begun)} ms ${stopped}`);
+  }
   expect(await look()).toMatchObject({ service: { unit, state: 'inactive' }, listeners: 0 });
   expect(await guest.must(`pgrep -f RunnerService.js; systemctl list-timers --no-legend 'runward-thaw-*'; true`)).toBe('');
   // A second drain finds nothing to do.

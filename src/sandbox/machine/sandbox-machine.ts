@@ -393,10 +393,7 @@ export class SandboxMachine implements MachinePort {
       const refused = refusedFreeze(runner);
       if (refused === null) {
         this.#listeners.get(runner)?.freeze();
-        this.#thawTimers.set(
-          runner,
-          setTimeout(() => this.#thaw(runner), THAW_MS).unref(),
-        );
+        this.#thawTimers.set(runner, setTimeout(() => this.#thaw(runner), THAW_MS).unref());
       }
       return refused ?? { kind: 'frozen' };
     });

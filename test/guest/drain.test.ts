@@ -106,7 +106,7 @@ it('an idle runner is drained: its session is over, and nothing of it runs', asy
     console.log(`frozen in ${Math.round(performance.now() - begun)} ms ${stopped}`);
   }
   expect(await look()).toMatchObject({ service: { unit, state: 'inactive' }, listeners: 0 });
-  expect(await guest.must(`pgrep -f RunnerService.js; systemctl list-timers --no-legend 'runward-thaw-*'; true`)).toBe('');
+  expect(await guest.must(`pgrep -f '[R]unnerService.js'; systemctl list-timers --no-legend 'runward-thaw-*'; true`)).toBe('');
   // A second drain finds nothing to do.
   expect([(await mark()).kind, (await freeze()).kind, (await stop()).kind]).toEqual(['marked', 'frozen', 'stopped']);
 });

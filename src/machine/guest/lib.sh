@@ -454,22 +454,22 @@ freezable() {
   listeners
 }
 
-# arm_thaw NAME PROCESSES: in the name of a step, so that the next step arms its own before it disarms this one.
+# arm_thaw STEP PROCESSES: in the name of the step, so that the next one arms its own before it disarms this one.
 arm_thaw() {
-  thaw_unit=runward-thaw-$1-${2%%[[:space:]]*}
-  systemctl -q stop "$thaw_unit.timer" 2>/dev/null || true
-  systemd-run -q --collect "--unit=$thaw_unit" "--on-active=$THAW_SECONDS" --timer-property=AccuracySec=1s \
+  systemd-run -q --collect "--unit=runward-thaw-${2%%[[:space:]]*}-$1-$RANDOM" "--on-active=$THAW_SECONDS" --timer-property=AccuracySec=1s \
     /bin/bash -c "kill -CONT $(in_one_line "$2")"
 }
 
-# disarm_thaw NAME PROCESSES
+# disarm_thaw STEP PROCESSES
 disarm_thaw() {
-  systemctl -q stop "runward-thaw-$1-${2%%[[:space:]]*}.timer" 2>/dev/null || true
+  systemctl -q stop "runward-thaw-${2%%[[:space:]]*}-$1-*.timer" || true
 }
 
 thaw() {
-  local pid
-  for pid in $(freezable); do kill -CONT "$pid" 2>/dev/null || true; done
+  local processes pid
+  processes=$(freezable)
+  for pid in $processes; do kill -CONT "$pid" 2>/dev/null || true; done
+  if [ -n "$processes" ]; then disarm_thaw '*' "$processes"; fi
 }
 
 # Whether all of them are held, or have ended.

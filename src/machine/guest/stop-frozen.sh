@@ -32,7 +32,7 @@ if [ -n "$processes" ]; then
   prove_idle runner
   if [ -n "$(unread)" ]; then otherwise refused-busy 'GitHub has sent the listener something that it has not read'; fi
   end_frozen
-  disarm_thaw stop "$processes"
+  disarm_thaw '*' "$processes"
 elif is_loaded && ! is_at_rest; then
   stop_service
 fi

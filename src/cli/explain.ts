@@ -1,6 +1,6 @@
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { PROGRESS_QUERY } from '../domain/names.ts';
-import type { Progress, RecoveryReport, StepReport } from '../domain/report.ts';
+import type { OperationReport, Progress, StepReport } from '../domain/report.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { untakenTask } from './follow.ts';
@@ -87,7 +87,7 @@ async function describe(client: Client, workflowId: string): Promise<WorkflowExe
 }
 
 type End =
-  | { readonly kind: 'report'; readonly report: RecoveryReport }
+  | { readonly kind: 'report'; readonly report: OperationReport }
   | { readonly kind: 'failure'; readonly failure: string }
   | { readonly kind: 'running'; readonly progress: Progress | null; readonly waitsFor: string | null };
 
@@ -100,7 +100,7 @@ async function endOf(client: Client, description: WorkflowExecutionDescription):
     return { kind: 'running', progress, waitsFor: untakenTask(description, Date.now()) };
   }
   try {
-    return { kind: 'report', report: (await handle.result()) as RecoveryReport };
+    return { kind: 'report', report: (await handle.result()) as OperationReport };
   } catch (error) {
     return { kind: 'failure', failure: messageOf(deepestCause(error)) };
   }
@@ -122,7 +122,7 @@ function tellEnd(end: End): string[] {
   }
 }
 
-function tellReport(report: RecoveryReport): string[] {
+function tellReport(report: OperationReport): string[] {
   return [
     headline(report),
     '',

@@ -16,7 +16,7 @@ export interface OperationSummary {
 }
 
 /** Workflow types that are operations; locks and ledgers are not. */
-const OPERATION_TYPES: readonly string[] = ['recoverRunner'];
+const OPERATION_TYPES: readonly string[] = ['recoverRunner', 'drainRunner', 'resumeRunner'];
 
 export function isOperation(type: string): boolean {
   return OPERATION_TYPES.includes(type);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import { decideRecovery } from '../domain/recovery.ts';
-import { RECOVERY_STEPS, type RecoveryReport } from '../domain/report.ts';
+import { RECOVERY_STEPS, type OperationReport, type RecoveryReport } from '../domain/report.ts';
 import { recoveryPolicy } from '../worker/policy.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import { EXIT, type ExitCode } from './exit.ts';
@@ -75,7 +75,7 @@ export async function recover(flags: RecoverFlags, invocation: Invocation): Prom
 }
 
 /** `scope/name`, where the same name stands in several scopes. */
-function qualified(runner: string | undefined, scope: string | undefined): string | undefined {
+export function qualified(runner: string | undefined, scope: string | undefined): string | undefined {
   return runner === undefined || scope === undefined ? runner : `${scope}/${runner}`;
 }
 
@@ -98,15 +98,18 @@ function answer(flags: RecoverFlags, workflowId: string, report: RecoveryReport)
 }
 
 /** The outcome in one line, coloured on a terminal. */
-export function headline(report: RecoveryReport): string {
+export function headline(report: OperationReport): string {
   const took = report.steps.reduce((sum, step) => sum + step.durationMs, 0);
   const time = took === 0 ? '' : ` in ${formatDuration(took)}`;
   return `${styled(isGood(report) ? 'green' : 'red', report.outcome)}${time}: ${report.summary}`;
 }
 
-export function isGood({ outcome }: Pick<RecoveryReport, 'outcome'>): boolean {
-  return outcome === 'recovered' || outcome === 'already-healthy';
+export function isGood({ outcome }: Pick<OperationReport, 'outcome'>): boolean {
+  return GOOD_OUTCOMES.includes(outcome);
 }
+
+/** Of all operations. */
+const GOOD_OUTCOMES: readonly string[] = ['recovered', 'already-healthy', 'drained', 'already-drained', 'resumed', 'already-resumed'];
 
 /** Reads both sides and says what a recovery would do; writes nothing anywhere. */
 async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCode> {
@@ -118,7 +121,7 @@ async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCo
   for (const target of chosenRunners(config, qualified(flags.runner, flags.scope), { single: true })) {
     const look = await lookAtRunner(ports, target, invocation.interrupted);
     const decision = decideRecovery(target, look, policy, { force: flags.force, lookedForMs: 0 });
-    if (decision.kind === 'impossible' || decision.kind === 'refused-busy') {
+    if (decision.kind === 'impossible' || decision.kind.startsWith('refused-')) {
       exitCode = isBlind(look) ? EXIT.unreachable : EXIT.bad;
     }
     plans.push({

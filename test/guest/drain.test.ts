@@ -100,10 +100,8 @@ it('an idle runner is drained: its session is over, and nothing of it runs', asy
   await until(() => !github.runners(SCOPE)[0]!.busy, 'GitHub calls it idle');
   // A poll that comes back meanwhile is taken for a job, and the runner is thawed.
   for (let stopped = ''; stopped !== 'stopped'; stopped = (await stop()).kind) {
-    const begun = performance.now();
     expect(['', 'refused-busy']).toContain(stopped);
     expect(await freeze()).toEqual({ kind: 'frozen' });
-    console.log(`frozen in ${Math.round(performance.now() - begun)} ms ${stopped}`);
   }
   expect(await look()).toMatchObject({ service: { unit, state: 'inactive' }, listeners: 0 });
   expect(await guest.must(`pgrep -f '[R]unnerService.js'; systemctl list-timers --no-legend 'runward-thaw-*'; true`)).toBe('');
@@ -111,7 +109,7 @@ it('an idle runner is drained: its session is over, and nothing of it runs', asy
   expect([(await mark()).kind, (await freeze()).kind, (await stop()).kind]).toEqual(['marked', 'frozen', 'stopped']);
 });
 
-it('it stays drained over a reboot, and takes jobs again once it is resumed', async () => {
+it('stays drained over a reboot, and takes jobs again once it is resumed', async () => {
   await guest.reboot();
   expect(await look()).toMatchObject({ drain: { reason: expect.stringContaining('disk') }, service: { state: 'inactive' }, listeners: 0 });
   expect(await unmark()).toEqual({ kind: 'unmarked' });

@@ -104,6 +104,7 @@ describe('observe', () => {
           workers: 0,
           workersOnMachine: 1,
           listeners: 1,
+          drain: null,
           registration: { agentId: 7, agentName: 'builder', url: 'https://github.com/o/r' },
           installedVersion: '2.336.0',
           missingProgram: null,

@@ -179,7 +179,7 @@ describe('a drain', () => {
       });
     };
     const handle = await drain();
-    await expect(handle.result()).rejects.toThrow();
+    await expect(handle.result()).rejects.toThrow('cancelled');
     Reflect.deleteProperty(world.machine, 'stopFrozen');
     expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1, drain: { reason: 'by hand' } });
     const job = giveJob(0);

@@ -5,7 +5,6 @@
 
 enter_directory
 if ! is_drained; then otherwise not-frozen 'the runner is not marked as drained any more'; fi
-thaw
 prove_idle runner
 read_unit
 if is_loaded && [ -n "$active_for" ] && [ "$active_for" -lt 60 ]; then within 30 has_said_it_started || true; fi

@@ -12,7 +12,7 @@ end_frozen() {
     kill -CONT "$pid" 2>/dev/null || true
   done
   within 15 no_listener || true
-  thaw
+  for pid in $processes; do kill -CONT "$pid" 2>/dev/null || true; done
   stop_service
 }
 
@@ -32,6 +32,7 @@ if [ -n "$processes" ]; then
   prove_idle runner
   if [ -n "$(unread)" ]; then otherwise refused-busy 'GitHub has sent the listener something that it has not read'; fi
   end_frozen
+  trap - EXIT
   disarm_thaw '*' "$processes"
 elif is_loaded && ! is_at_rest; then
   stop_service

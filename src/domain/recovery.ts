@@ -84,8 +84,9 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
   if (stranger !== null) {
     return { kind: 'impossible', why: stranger, evidence };
   }
-  if (guest.value.drain !== null) {
-    return { kind: 'refused-drained', why: drainedText(target, guest.value.drain), evidence };
+  const drain = markOf(guest.value);
+  if (drain !== null) {
+    return { kind: 'refused-drained', why: drainedText(target, drain), evidence };
   }
   const status = github.value.runner?.status;
   if (status !== undefined && status !== 'online' && status !== 'offline') {
@@ -153,6 +154,11 @@ function elsewhereReason({ runner, machine }: RunnerTarget, github: GitHubObserv
   return registered === null || registered === github.runner.id
     ? null
     : `GitHub shows ${runner} online as id ${github.runner.id}, but ${machine} is configured as id ${registered}`;
+}
+
+/** An observation in the history of a release before drains has no field for the mark. */
+function markOf(guest: GuestObservation): DrainMark | null {
+  return guest.drain ?? null;
 }
 
 function drainedText({ runner }: RunnerTarget, { since, reason }: DrainMark): string {
@@ -268,7 +274,8 @@ function machineEvidence(machine: Reading<MachineObservation>): string[] {
   if (!guest.known) {
     return machine.value.state === 'running' ? [...lines, `guest: unknown (${guest.why})`] : lines;
   }
-  const { service, registration, drain } = guest.value;
+  const { service, registration } = guest.value;
+  const drain = markOf(guest.value);
   return [
     ...lines,
     ...(drain === null ? [] : [`drained: since ${new Date(drain.since).toISOString()}, ${drain.reason}`]),

@@ -25,11 +25,15 @@ describe('a saved history replays', () => {
   test('of each kind of end', () => {
     expect(names.map((name) => name.split('-').slice(0, 2).join('-')).toSorted()).toEqual(
       expect.arrayContaining([
+        'drainRunner-again',
+        'drainRunner-idle',
+        'drainRunner-job',
         'recoverRunner-clock',
         'recoverRunner-failed',
         'recoverRunner-healthy',
         'recoverRunner-service',
         'recoverRunner-vm',
+        'resumeRunner-drained',
       ]),
     );
   });

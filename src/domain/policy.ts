@@ -49,6 +49,8 @@ export interface RecoveryPolicy {
   readonly lockPollMs: number;
   /** Wait between two looks whether the job of a runner that is being drained has ended: a job that follows it within this is let run as well. */
   readonly drainPollMs: number;
+  /** A drain lasts as long as a job, in a new history after each such time: none is to outlive a release, nor to grow too long. */
+  readonly drainHistoryMs: number;
   readonly limits: {
     readonly look: ActivityLimits;
     readonly github: ActivityLimits;
@@ -134,6 +136,7 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   hostSilentAfterMs: 5 * MINUTE,
   lockPollMs: 2_000,
   drainPollMs: 15_000,
+  drainHistoryMs: 6 * 60 * MINUTE,
   limits: {
     look: { startToClose: '60s', heartbeat: '20s', scheduleToClose: '5m', retryInitial: '1s', retryMaximum: '10s' },
     github: { startToClose: '30s', heartbeat: '20s', scheduleToClose: '10m', retryInitial: '2s', retryMaximum: '60s' },

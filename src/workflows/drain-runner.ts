@@ -6,9 +6,6 @@ import { type End, operate, type Operation } from './operation.ts';
 import { askedFrozenOptions, freshActOptions } from './options.ts';
 import { Ended, hostSilence } from './site.ts';
 
-/** A drain lasts as long as a job; a history is not to outlive a release, nor to grow too long. */
-const HISTORY_LASTS_MS = 6 * 3_600_000;
-
 /**
  * Lets a runner take no more jobs, without cutting the one that runs: marks it as drained in its guest, waits until it is idle on both
  * sides, and stops its service. On a runner that is marked already it goes on where that one stands. Ends with a {@link DrainReport}.
@@ -219,7 +216,7 @@ class Drain {
     const { policy } = this.#operation.site;
     this.#beginWaiting(why);
     const { continueAsNewSuggested, startTime } = workflowInfo();
-    if (continueAsNewSuggested || Date.now() - startTime.getTime() > HISTORY_LASTS_MS) {
+    if (continueAsNewSuggested || Date.now() - startTime.getTime() > policy.drainHistoryMs) {
       await continueAsNew<typeof drainRunner>(...this.#given);
     }
     await sleep(policy.drainPollMs, { summary: why });

@@ -135,6 +135,20 @@ describe('a drain', () => {
     },
   );
 
+  test('of a long job begins a new history from time to time', async () => {
+    await open({ policy: { drainHistoryMs: 500 } });
+    const job = giveJob(3);
+    await world.until(isBusy, 'the job runs');
+    const handle = await drain();
+    const { runId } = await handle.describe();
+    await drained(handle);
+    expect((await world.client.workflow.getHandle(handle.workflowId, runId).describe()).status.name).toBe('CONTINUED_AS_NEW');
+    expect(world.github.job(job).result).toBe('Succeeded');
+    const { host, machine } = world.target;
+    const ledger = await world.client.workflow.getHandle(machineLedgerId(host, machine)).describe();
+    expect(ledger.memo?.['entries']).toMatchObject([{ outcome: 'drained', runId }]);
+  });
+
   test('is undone by a resume while it waits', async () => {
     await open();
     const job = giveJob(2);

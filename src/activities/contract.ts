@@ -195,7 +195,7 @@ export interface ActActivities {
   discardAside(input: ActInput): Promise<Answered<Discarded | ActRefusal>>;
   markDrained(input: ActInput & { readonly reason: string }): Promise<Answered<MarkedDrained | ActRefusal>>;
   freezeRunner(input: ActInput): Promise<Answered<Frozen | ActRefusal>>;
-  stopFrozenRunner(input: ActInput): Promise<Answered<FrozenStopped | ActRefusal>>;
+  stopFrozenRunner(input: ActInput & { readonly unread: string }): Promise<Answered<FrozenStopped | ActRefusal>>;
   thawRunner(input: ActInput): Promise<Answered<Thawed | ActRefusal>>;
   unmarkDrained(input: ActInput): Promise<Answered<UnmarkedDrained | ActRefusal>>;
 }

@@ -55,7 +55,7 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
 
     freezeRunner: (input) => answered(() => machine.freeze(input.target, actOf(input), callContext())),
 
-    stopFrozenRunner: (input) => answered(() => machine.stopFrozen(input.target, actOf(input), callContext())),
+    stopFrozenRunner: (input) => answered(() => machine.stopFrozen(input.target, actOf(input), input.unread, callContext())),
 
     thawRunner: (input) => answered(() => machine.thaw(input.target, actOf(input), callContext())),
 

@@ -77,8 +77,10 @@ export type MarkedDrained = { readonly kind: 'marked' };
 export type UnmarkedDrained = { readonly kind: 'unmarked' };
 /** `not-frozen`: the runner takes jobs (again), and `evidence` says why. */
 export type NotFrozen = { readonly kind: 'not-frozen'; readonly evidence: string };
-export type Frozen = { readonly kind: 'frozen' } | NotFrozen;
-export type FrozenStopped = { readonly kind: 'stopped' } | NotFrozen;
+/** `unread`: what GitHub has sent and the frozen listener has not read, to be told from what it will have by the stop. */
+export type Frozen = { readonly kind: 'frozen'; readonly unread: string } | NotFrozen;
+/** `heard`: GitHub has sent something else meanwhile, which may be a job; it is left frozen, so that GitHub can be asked again. */
+export type FrozenStopped = { readonly kind: 'stopped' } | { readonly kind: 'heard'; readonly unread: string } | NotFrozen;
 export type Thawed = { readonly kind: 'thawed' };
 
 /** Every method rejects with {@link MachineError} where the machine could not be asked or the act could not be done. */
@@ -138,8 +140,11 @@ export interface MachinePort {
    * thawed by the next act, or by the guest itself after two minutes.
    */
   freeze(target: RunnerTarget, act: Act, call: CallContext): Promise<Frozen | ActRefusal>;
-  /** Stops the service of a runner that was frozen all the time, and whose listener holds no word of GitHub; any other is thawed. */
-  stopFrozen(target: RunnerTarget, act: Act, call: CallContext): Promise<FrozenStopped | ActRefusal>;
+  /**
+   * Stops the service of a runner that was frozen all the time, and has heard nothing since GitHub was asked whether it is idle; one that
+   * was thawed or has a job goes on. `unread`: what it had not read when GitHub was asked.
+   */
+  stopFrozen(target: RunnerTarget, act: Act, unread: string, call: CallContext): Promise<FrozenStopped | ActRefusal>;
   /** Lets a frozen runner go on; a job that was given to it meanwhile begins. */
   thaw(target: RunnerTarget, act: Act, call: CallContext): Promise<Thawed | ActRefusal>;
   /** Lets the service start at boot again, and takes the mark away. The service is not started. */

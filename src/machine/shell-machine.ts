@@ -168,8 +168,8 @@ export class ShellMachine implements MachinePort {
     return ended.kind === 'ended' ? parsed(FROZEN, ended.output, 'freeze') : ended;
   }
 
-  async stopFrozen(target: RunnerTarget, act: Act, call: CallContext): Promise<FrozenStopped | ActRefusal> {
-    const ended = await this.#act('stop-frozen', target, act, {}, call);
+  async stopFrozen(target: RunnerTarget, act: Act, unread: string, call: CallContext): Promise<FrozenStopped | ActRefusal> {
+    const ended = await this.#act('stop-frozen', target, act, { unread }, call);
     return ended.kind === 'ended' ? parsed(FROZEN_STOPPED, ended.output, 'stop-frozen') : ended;
   }
 
@@ -357,8 +357,10 @@ const THAWED = z.object({ kind: z.literal('thawed') });
 const NOT_FROZEN = z
   .object({ kind: z.literal('not-frozen'), evidence64: text64 })
   .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) }));
-const FROZEN = z.union([z.object({ kind: z.literal('frozen') }), NOT_FROZEN]);
-const FROZEN_STOPPED = z.union([z.object({ kind: z.literal('stopped') }), NOT_FROZEN]);
+const unreadAs = <Kind extends string>(kind: Kind) =>
+  z.object({ kind: z.literal(kind), unread64: text64 }).transform(({ unread64 }) => ({ kind, unread: unread64 }));
+const FROZEN = z.union([unreadAs('frozen'), NOT_FROZEN]);
+const FROZEN_STOPPED = z.union([z.object({ kind: z.literal('stopped') }), unreadAs('heard'), NOT_FROZEN]);
 
 /** A `.runner` file, which begins with a byte order mark. One that can't be read counts as no configuration, as it does for the runner. */
 const registration = text64.transform((text) => {

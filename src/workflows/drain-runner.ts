@@ -14,6 +14,9 @@ export async function drainRunner(...given: unknown[]): Promise<DrainReport> {
   return operate<DrainOutcome, DrainStep>('drainRunner', DRAIN_STEPS, given, (operation) => new Drain(operation, given).run());
 }
 
+/** GitHub is asked again where it has sent a word to the frozen listener: a poll that ends, or a job. Nothing follows the first one. */
+const ASKED_WHILE_FROZEN = 3;
+
 class Drain {
   readonly #operation: Operation<DrainStep>;
   readonly #given: readonly unknown[];
@@ -126,7 +129,7 @@ class Drain {
 
   /**
    * Stops the service of a runner that was idle on both sides a moment ago. Its listener is frozen first, so that what GitHub says then
-   * holds until the stop: a job that was given to it before shows as busy, and one that is given to it now stays unread, and is seen.
+   * holds until the stop: a job that was given to it before shows as busy, and one that is given to it later stays unread, and is seen.
    */
   async #stop(): Promise<boolean> {
     const { site, board } = this.#operation;
@@ -143,20 +146,26 @@ class Drain {
       }
       let isFrozen = true;
       try {
-        if (!(await this.#isIdleForGitHub())) {
-          return false;
+        let { unread } = frozen;
+        for (let asked = 1; asked <= ASKED_WHILE_FROZEN; asked += 1) {
+          if (!(await this.#isIdleForGitHub())) {
+            return false;
+          }
+          const heard = unread;
+          const stopped = await site.act(
+            `stop-${round}-${asked}`,
+            `stop the service of ${runner}, which is frozen`,
+            drainMs,
+            (acts, input) => acts.stopFrozenRunner({ ...input, unread: heard }),
+            { options: freshActOptions },
+          );
+          if (stopped.kind !== 'heard') {
+            isFrozen = false;
+            return stopped.kind === 'stopped';
+          }
+          ({ unread } = stopped);
         }
-        board.end('wait-until-idle', 'done', 'idle on both sides, and again once it was frozen');
-        board.begin('stop-service');
-        const stopped = await site.act(
-          `stop-${round}`,
-          `stop the service of ${runner}, which is frozen`,
-          drainMs,
-          (acts, input) => acts.stopFrozenRunner(input),
-          { options: freshActOptions },
-        );
-        isFrozen = false;
-        return stopped.kind === 'stopped';
+        return false;
       } finally {
         if (isFrozen) {
           await CancellationScope.nonCancellable(() => this.#thaw(round));
@@ -165,6 +174,8 @@ class Drain {
     });
     if (isStopped) {
       this.#hasActed = true;
+      board.end('wait-until-idle', 'done', 'idle on both sides, and again once it was frozen');
+      board.begin('stop-service');
       board.end('stop-service', 'done', 'nothing of it is left running');
     } else {
       this.#beginWaiting(`${runner} was not idle in the last moment`);

@@ -182,7 +182,7 @@ describe('a drain', () => {
 
   test('that is cancelled leaves the runner at work and marked, and the next one goes on', async () => {
     await open();
-    world.machine.stopFrozen = (_target, _act, { signal, heartbeat }) => {
+    world.machine.stopFrozen = (_target, _act, _unread, { signal, heartbeat }) => {
       void handle.cancel();
       const beating = setInterval(() => heartbeat('stopping'), 100);
       return new Promise((_resolve, reject) => {

@@ -11,7 +11,7 @@ if is_loaded && [ -n "$active_for" ] && [ "$active_for" -lt 60 ]; then within 30
 processes=$(freezable)
 if [ -n "$processes" ]; then
   trap thaw EXIT
-  arm_thaw freeze "$processes"
+  arm_thaw "$processes"
   for pid in $processes; do kill -STOP "$pid" 2>/dev/null || true; done
   within 5 are_frozen "$processes" || fail "a process of $directory does not stop ($(in_one_line "$processes"))"
   if [ "$(freezable)" != "$processes" ]; then otherwise not-frozen 'the runner started or ended a process meanwhile'; fi
@@ -19,3 +19,4 @@ if [ -n "$processes" ]; then
   trap - EXIT
 fi
 say kind frozen
+say_text unread "$(unread)"

@@ -454,22 +454,27 @@ freezable() {
   listeners
 }
 
-# arm_thaw STEP PROCESSES: in the name of the step, so that the next one arms its own before it disarms this one.
+# arm_thaw PROCESSES: a timer of systemd that thaws them, in the place of every earlier one.
 arm_thaw() {
-  systemd-run -q --collect "--unit=runward-thaw-${2%%[[:space:]]*}-$1-$RANDOM" "--on-active=$THAW_SECONDS" --timer-property=AccuracySec=1s \
-    /bin/bash -c "kill -CONT $(in_one_line "$2")"
+  local pattern=runward-thaw-${1%%[[:space:]]*} own timer
+  own=$pattern-$RANDOM
+  systemd-run -q --collect "--unit=$own" "--on-active=$THAW_SECONDS" --timer-property=AccuracySec=1s \
+    /bin/bash -c "kill -CONT $(in_one_line "$1")"
+  for timer in $(systemctl list-units --plain --no-legend "$pattern-*.timer" | cut -d ' ' -f 1); do
+    if [ "$timer" != "$own.timer" ]; then systemctl -q stop "$timer" || true; fi
+  done
 }
 
-# disarm_thaw STEP PROCESSES
+# disarm_thaw PROCESSES
 disarm_thaw() {
-  systemctl -q stop "runward-thaw-${2%%[[:space:]]*}-$1-*.timer" || true
+  systemctl -q stop "runward-thaw-${1%%[[:space:]]*}-*.timer" || true
 }
 
 thaw() {
   local processes pid
   processes=$(freezable)
   for pid in $processes; do kill -CONT "$pid" 2>/dev/null || true; done
-  if [ -n "$processes" ]; then disarm_thaw '*' "$processes"; fi
+  if [ -n "$processes" ]; then disarm_thaw "$processes"; fi
 }
 
 # Whether all of them are held, or have ended.
@@ -482,13 +487,13 @@ are_frozen() {
   done
 }
 
-# Connections of the listeners that hold what GitHub has sent and no listener has read; it may be a job.
+# What GitHub has sent and no listener has read, as connections and numbers of bytes: it may be a job, or the end of a poll without one.
 unread() {
   local pid own
   for pid in $(listeners); do
     own=$(find "/proc/$pid/fd" -lname 'socket:*' -printf '%l ' 2>/dev/null | tr -dc '0-9 ' || true)
     { cat "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6" 2>/dev/null || true; } \
-      | awk -v "own= $own" '$5 !~ /:0+$/ && index(own, " " $10 " ") { print $3 }'
+      | awk -v "own= $own" 'index(own, " " $10 " ") && sub(/.*:0*/, "", $5) && $5 != "" { printf "%s:%s ", $10, $5 }'
   done
 }
 

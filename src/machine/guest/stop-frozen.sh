@@ -1,5 +1,6 @@
 #!/bin/bash
-# Stops the service of a frozen runner, once it is sure that it was frozen all the time, and that no word of GitHub waits for its listener.
+# Stops the service of a frozen runner, once it is sure that it was frozen all the time, and has heard nothing since GitHub was asked whether
+# it is idle: what it had not read by then is no job.
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
 
@@ -26,14 +27,19 @@ if [ "$load" = foreign ]; then fail "$unit works in $works_in and not in $direct
 processes=$(freezable)
 if [ -n "$processes" ]; then
   trap thaw EXIT
-  arm_thaw stop "$processes"
-  disarm_thaw freeze "$processes"
+  arm_thaw "$processes"
   are_frozen "$processes" || otherwise not-frozen 'the runner was thawed meanwhile'
   prove_idle runner
-  if [ -n "$(unread)" ]; then otherwise refused-busy 'GitHub has sent the listener something that it has not read'; fi
+  heard=$(unread)
+  if [ "$heard" != "${given[unread]}" ]; then
+    trap - EXIT # it stays frozen, so that GitHub can be asked again
+    say kind heard
+    say_text unread "$heard"
+    exit "$OTHERWISE"
+  fi
   end_frozen
   trap - EXIT
-  disarm_thaw '*' "$processes"
+  disarm_thaw "$processes"
 elif is_loaded && ! is_at_rest; then
   stop_service
 fi

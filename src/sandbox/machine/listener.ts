@@ -35,7 +35,7 @@ export class Listener {
   #sessionId: string | null = null;
   /** Resolved by whoever thaws it; `null` while it runs. */
   #frozen: PromiseWithResolvers<void> | null = null;
-  #hasUnread = false;
+  #unread = '';
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -60,9 +60,9 @@ export class Listener {
     return this.#frozen !== null;
   }
 
-  /** Whether GitHub has given it a job that it does not know of, since it is frozen. */
-  get hasUnread(): boolean {
-    return this.#hasUnread;
+  /** What GitHub has answered and it has not read, since it is frozen. */
+  get unread(): string {
+    return this.#unread;
   }
 
   /** SIGTERM: says goodbye, so that GitHub sees it offline soon. */
@@ -112,9 +112,9 @@ export class Listener {
     for (;;) {
       const answer = await this.#api.poll(session.sessionId, signal);
       if (this.#frozen !== null) {
-        this.#hasUnread = answer.kind === 'message' && answer.message !== null;
+        this.#unread = 'answer';
         await this.#frozen.promise;
-        this.#hasUnread = false;
+        this.#unread = '';
         signal.throwIfAborted();
       }
       if (answer.kind === 'deleted') {

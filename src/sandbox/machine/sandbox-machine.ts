@@ -395,14 +395,18 @@ export class SandboxMachine implements MachinePort {
         this.#listeners.get(runner)?.freeze();
         this.#thawTimers.set(runner, setTimeout(() => this.#thaw(runner), THAW_MS).unref());
       }
-      return refused ?? { kind: 'frozen' };
+      return refused ?? { kind: 'frozen', unread: '' };
     });
   }
 
-  async stopFrozen(target: RunnerTarget, act: Act, call: CallContext): Promise<FrozenStopped | ActRefusal> {
+  async stopFrozen(target: RunnerTarget, act: Act, unread: string, call: CallContext): Promise<FrozenStopped | ActRefusal> {
     return this.#act<FrozenStopped>(target, act, call, async (clock, { runner }) => {
       await this.#work('stopService', clock);
-      const refused = refusedFreeze(runner) ?? refusedStop(this.#listeners.get(runner));
+      const listener = this.#listeners.get(runner);
+      const refused = refusedFreeze(runner) ?? refusedStop(listener);
+      if (refused === null && listener !== undefined && listener.unread !== unread) {
+        return { kind: 'heard', unread: listener.unread };
+      }
       if (refused !== null) {
         this.#thaw(runner);
         return refused;
@@ -727,13 +731,8 @@ function refusedFreeze(runner: InstalledRunner): NotFrozen | ActRefusal | null {
 }
 
 /** Why a listener is not to be stopped, or `null`. */
-function refusedStop(listener: Listener | undefined): NotFrozen | ActRefusal | null {
-  if (listener === undefined || (listener.isFrozen && !listener.hasUnread)) {
-    return null;
-  }
-  return listener.isFrozen
-    ? { kind: 'refused-busy', evidence: 'GitHub has sent the listener something that it has not read' }
-    : { kind: 'not-frozen', evidence: 'the runner was thawed meanwhile' };
+function refusedStop(listener: Listener | undefined): NotFrozen | null {
+  return listener === undefined || listener.isFrozen ? null : { kind: 'not-frozen', evidence: 'the runner was thawed meanwhile' };
 }
 
 function unfit(missing: string): ActRefusal {

@@ -266,13 +266,12 @@ describe('a drained runner', () => {
     const machine = await openHealthy();
     const fence = await takeFence(machine);
     await machine.markDrained(target, anAct(fence), 'new disk', call);
-    expect(await machine.freeze(target, anAct(fence), call)).toEqual({ kind: 'frozen' });
+    expect(await machine.freeze(target, anAct(fence), call)).toEqual({ kind: 'frozen', unread: '' });
     const job = github.giveJob(SCOPE, 'builder', { seconds: 0 });
     await expect.poll(() => github.runners(SCOPE)[0]?.busy).toBe(true);
     expect(await look(machine)).toMatchObject({ workers: 0, listeners: 1 });
-    await expect
-      .poll(() => machine.stopFrozen(target, anAct(fence), call))
-      .toEqual({ kind: 'refused-busy', evidence: expect.stringContaining('not read') });
+    await expect.poll(() => machine.stopFrozen(target, anAct(fence), 'nothing', call)).toEqual({ kind: 'heard', unread: 'answer' });
+    await machine.thaw(target, anAct(fence), call);
     expect(await settles(() => github.job(job).result, 'Succeeded')).toBe('Succeeded');
   });
 
@@ -282,7 +281,7 @@ describe('a drained runner', () => {
     const fence = await takeFence(machine);
     await machine.markDrained(target, anAct(fence), 'new disk', call);
     await machine.freeze(target, anAct(fence), call);
-    expect(await machine.stopFrozen(target, anAct(fence), call)).toEqual({ kind: 'stopped' });
+    expect(await machine.stopFrozen(target, anAct(fence), '', call)).toEqual({ kind: 'stopped' });
     machine.stop('vm', 'stopped');
     await machine.close();
     const again = open({ file });

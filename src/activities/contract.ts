@@ -8,7 +8,21 @@ import type { LedgerEntry } from '../domain/ledger.ts';
 import type { HostLook, OpenFinding, PassMemory, ScopeObservation } from '../domain/pass.ts';
 import type { FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
-import type { ActRefusal, ClockSynced, Configured, Discarded, FenceTaken, Restored, ServiceStarted, SetAside } from '../machine/port.ts';
+import type {
+  ActRefusal,
+  ClockSynced,
+  Configured,
+  Discarded,
+  FenceTaken,
+  Frozen,
+  FrozenStopped,
+  MarkedDrained,
+  Restored,
+  ServiceStarted,
+  SetAside,
+  Thawed,
+  UnmarkedDrained,
+} from '../machine/port.ts';
 
 export type { ActRefusal };
 
@@ -209,4 +223,9 @@ export interface ActActivities {
   ): Promise<Answered<ServiceStarted | ActRefusal | { readonly kind: 'ask-again' }>>;
   restoreConfiguration(input: ActInput): Promise<Answered<Restored | ActRefusal>>;
   discardAside(input: ActInput): Promise<Answered<Discarded | ActRefusal>>;
+  markDrained(input: ActInput & { readonly reason: string }): Promise<Answered<MarkedDrained | ActRefusal>>;
+  freezeRunner(input: ActInput): Promise<Answered<Frozen | ActRefusal>>;
+  stopFrozenRunner(input: ActInput & { readonly unread: string }): Promise<Answered<FrozenStopped | ActRefusal>>;
+  thawRunner(input: ActInput): Promise<Answered<Thawed | ActRefusal>>;
+  unmarkDrained(input: ActInput): Promise<Answered<UnmarkedDrained | ActRefusal>>;
 }

@@ -58,6 +58,16 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
     restoreConfiguration: (input) => answered(() => machine.restoreConfiguration(input.target, actOf(input), callContext())),
 
     discardAside: (input) => answered(() => machine.discardAside(input.target, actOf(input), callContext())),
+
+    markDrained: (input) => answered(() => machine.markDrained(input.target, actOf(input), input.reason, callContext())),
+
+    freezeRunner: (input) => answered(() => machine.freeze(input.target, actOf(input), callContext())),
+
+    stopFrozenRunner: (input) => answered(() => machine.stopFrozen(input.target, actOf(input), input.unread, callContext())),
+
+    thawRunner: (input) => answered(() => machine.thaw(input.target, actOf(input), callContext())),
+
+    unmarkDrained: (input) => answered(() => machine.unmarkDrained(input.target, actOf(input), callContext())),
   };
 }
 

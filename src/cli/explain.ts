@@ -8,7 +8,7 @@ import { untakenTask } from './follow.ts';
 import { print, printJson, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
-import { operationDetails, operationStory, type OperationReport } from './operation-text.ts';
+import { operationDetails, operationStory, type ToldReport } from './operation-text.ts';
 import { attributeOf, FINDING_TYPE, isTellable, listOperations, listPasses, PASS_TYPE } from './operations.ts';
 import { passDetails, passStory, runnerInPass } from './pass-text.ts';
 import { storyLines, type Story } from './story.ts';
@@ -156,7 +156,7 @@ async function describe(client: Client, workflowId: string, runId?: string): Pro
 // How it ended, or stands
 
 type End =
-  | { readonly kind: 'report'; readonly report: OperationReport }
+  | { readonly kind: 'report'; readonly report: ToldReport }
   | { readonly kind: 'pass'; readonly report: HealthReport }
   /** `report` is what the finding's workflow ended with; `null` while it is open. */
   | { readonly kind: 'finding'; readonly finding: OpenFindingSummary | null; readonly state: unknown; readonly report: unknown }
@@ -180,7 +180,7 @@ async function endOf(client: Client, description: WorkflowExecutionDescription):
       case PASS_TYPE:
         return { kind: 'pass', report: report as HealthReport };
       default:
-        return { kind: 'report', report: report as OperationReport };
+        return { kind: 'report', report: report as ToldReport };
     }
   } catch (error) {
     return { kind: 'failure', failure: messageOf(deepestCause(error)) };

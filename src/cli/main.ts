@@ -13,7 +13,10 @@ const { version: VERSION, engines } = JSON.parse(readFileSync(new URL('../../pac
 };
 
 /** Verbs of the public interface that this version does not have yet. */
-const LATER_VERBS = ['init', 'doctor', 'queue', 'cache', 'runner', 'service', 'logs', 'report', 'changes', 'dashboard'] as const;
+const LATER_VERBS = ['init', 'doctor', 'queue', 'cache', 'service', 'logs', 'report', 'changes', 'dashboard'] as const;
+
+/** What `runward runner` does not do yet in this version. */
+const LATER_RUNNER_VERBS = ['provision', 'register', 'upgrade', 'retire'] as const;
 
 process.exitCode = await run(process.argv.slice(2));
 
@@ -223,6 +226,45 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
       );
     });
 
+  const runnerVerbs = program
+    .command('runner')
+    .description('drain: let a runner take no more jobs, without cutting the one that runs; resume: let it take jobs again');
+  for (const [verb, description] of [
+    ['drain', 'take no more jobs: waits for the one that runs, then stops the service; holds over a reboot, until `runner resume`'],
+    ['resume', 'take jobs again'],
+  ] as const) {
+    runnerVerbs
+      .command(verb)
+      .description(description)
+      .addOption(configOption())
+      .option('--runner <name>', 'which runner; not needed where one is configured')
+      .option('--scope <scope>', 'of this repository or organisation, where several have a runner of that name')
+      .option('--reason <text>', 'why, for the history and for whoever wonders')
+      .option('--dry-run', 'show what would be done, and write nothing')
+      .option('--wait <duration>', 'how long to wait for another operation on the machine', waitText, '10m')
+      .option('--no-wait', 'start it and return')
+      .option('--json', 'print the result as JSON')
+      .action(async (flags: CommonFlags & { reason?: string; dryRun?: boolean; wait: string | false }) => {
+        const { runner } = await import('./runner.ts');
+        end(
+          await runner(
+            verb,
+            {
+              runner: flags.runner,
+              scope: flags.scope,
+              reason: flags.reason,
+              dryRun: flags.dryRun === true,
+              json: flags.json === true,
+              wait: flags.wait === false ? null : flags.wait,
+              config: configFlags(flags),
+            },
+            invocation,
+          ),
+        );
+      });
+  }
+  addLaterVerbs(runnerVerbs, LATER_RUNNER_VERBS, 'runward runner');
+
   program
     .command('history')
     .description('past operations and health checks that found something, newest first')
@@ -272,19 +314,24 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
       end(await explain(request, invocation));
     });
 
-  for (const verb of LATER_VERBS) {
-    program
+  addLaterVerbs(program, LATER_VERBS, 'runward');
+  return program;
+}
+
+/** Verbs of the public interface say that they are to come. */
+function addLaterVerbs(parent: Command, verbs: readonly string[], command: string): void {
+  for (const verb of verbs) {
+    parent
       .command(verb, { hidden: true })
       .allowUnknownOption()
       .argument('[rest...]')
       .action(() => {
         throw new CommandFailure(
           EXIT.usage,
-          `\`runward ${verb}\` is not there yet in version ${VERSION}. Run \`runward --help\` for what is.`,
+          `\`${command} ${verb}\` is not there yet in version ${VERSION}. Run \`runward --help\` for what is.`,
         );
       });
   }
-  return program;
 }
 
 function configOption(): Option {

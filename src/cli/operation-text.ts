@@ -1,4 +1,4 @@
-import type { RungReport, StepReport } from '../domain/report.ts';
+import type { OperationReport, RecoveryReport } from '../domain/report.ts';
 import { formatDuration } from './durations.ts';
 import { styled } from './invocation.ts';
 import { fewOf, section, type Story } from './story.ts';
@@ -6,16 +6,8 @@ import { fewOf, section, type Story } from './story.ts';
 // What an operation on a runner did, for people.
 
 /** Result of any operation; a small one has neither steps nor evidence. */
-export interface OperationReport {
-  readonly outcome: string;
-  readonly runner: string;
-  readonly scope: string;
-  readonly summary: string;
-  readonly reason: string | null;
-  readonly evidence?: readonly string[];
-  readonly steps?: readonly (Omit<StepReport, 'name'> & { readonly name: string })[];
-  readonly rungs?: readonly (Omit<RungReport, 'name'> & { readonly name: string })[];
-}
+export type ToldReport = Omit<OperationReport, 'evidence' | 'steps'> &
+  Partial<Pick<OperationReport, 'evidence' | 'steps'> & Pick<RecoveryReport, 'rungs'>>;
 
 const GOOD_OUTCOMES: readonly string[] = [
   'recovered',
@@ -28,18 +20,18 @@ const GOOD_OUTCOMES: readonly string[] = [
   'already-resumed',
 ];
 
-export function isGood({ outcome }: Pick<OperationReport, 'outcome'>): boolean {
+export function isGood({ outcome }: Pick<ToldReport, 'outcome'>): boolean {
   return GOOD_OUTCOMES.includes(outcome);
 }
 
 /** The outcome in one line, coloured on a terminal. */
-export function headline({ outcome, summary, steps = [] }: Pick<OperationReport, 'outcome' | 'summary' | 'steps'>): string {
+export function headline({ outcome, summary, steps = [] }: Pick<ToldReport, 'outcome' | 'summary' | 'steps'>): string {
   const took = steps.reduce((sum, step) => sum + step.durationMs, 0);
   const time = took === 0 ? '' : ` in ${formatDuration(took)}`;
   return `${styled(isGood({ outcome }) ? 'green' : 'red', outcome)}${time}: ${summary}`;
 }
 
-export function operationStory(report: OperationReport): Pick<Story, 'headline' | 'broke' | 'sure' | 'did' | 'cameOfIt' | 'left'> {
+export function operationStory(report: ToldReport): Pick<Story, 'headline' | 'broke' | 'sure' | 'did' | 'cameOfIt' | 'left'> {
   const { runner, scope, reason, evidence = [], steps = [], rungs = [] } = report;
   const failed = [...rungs, ...steps].filter(({ status }) => status === 'failed');
   return {
@@ -53,7 +45,7 @@ export function operationStory(report: OperationReport): Pick<Story, 'headline' 
 }
 
 /** All evidence, rungs and steps. */
-export function operationDetails({ evidence = [], rungs = [], steps = [] }: OperationReport): string[] {
+export function operationDetails({ evidence = [], rungs = [], steps = [] }: ToldReport): string[] {
   return [
     ...section('What was seen:', evidence),
     ...section(
@@ -64,7 +56,7 @@ export function operationDetails({ evidence = [], rungs = [], steps = [] }: Oper
   ];
 }
 
-function stepText({ name, status, durationMs, attempts, detail }: NonNullable<OperationReport['steps']>[number]): string {
+function stepText({ name, status, durationMs, attempts, detail }: NonNullable<ToldReport['steps']>[number]): string {
   const time = status === 'skipped' ? '' : formatDuration(durationMs);
   const tries = attempts > 1 ? `, ${attempts} calls` : '';
   return `${status.padEnd(8)} ${name.padEnd(19)} ${time.padEnd(8)} ${detail}${status === 'skipped' ? '' : tries}`.trimEnd();
@@ -76,7 +68,7 @@ function stepsText(steps: readonly { readonly name: string; readonly status: str
   return taken.length === 0 ? null : taken.map(({ name, status }) => (status === 'done' ? name : `${name} (${status})`)).join(', ');
 }
 
-function leftText(report: OperationReport): string {
+function leftText(report: ToldReport): string {
   const { outcome, runner } = report;
   if (isGood(report)) {
     return 'nothing';
@@ -86,6 +78,8 @@ function leftText(report: OperationReport): string {
       return 'wait until the job is over, or override it with --force';
     case 'refused-in-progress':
       return 'wait until the other operation has ended, then look with `runward status`';
+    case 'refused-drained':
+      return `run \`runward runner resume --runner ${runner}\`, once it may take jobs again`;
     case 'refused-budget':
       return `find out why it does not last, then run \`runward recover --runner ${runner}\`, which no budget refuses`;
     case 'refused-watching':

@@ -75,7 +75,7 @@ export async function recover(flags: RecoverFlags, invocation: Invocation): Prom
 }
 
 /** `scope/name`, where the same name stands in several scopes. */
-function qualified(runner: string | undefined, scope: string | undefined): string | undefined {
+export function qualified(runner: string | undefined, scope: string | undefined): string | undefined {
   return runner === undefined || scope === undefined ? runner : `${scope}/${runner}`;
 }
 
@@ -107,7 +107,7 @@ async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCo
   for (const target of chosenRunners(config, qualified(flags.runner, flags.scope), { single: true })) {
     const look = await lookAtRunner(ports, target, invocation.interrupted);
     const decision = decideRecovery(target, look, policy, { force: flags.force, lookedForMs: 0 });
-    if (decision.kind === 'impossible' || decision.kind === 'refused-busy') {
+    if (decision.kind === 'impossible' || decision.kind.startsWith('refused-')) {
       exitCode = isBlind(look) ? EXIT.unreachable : EXIT.bad;
     }
     plans.push({

@@ -51,6 +51,10 @@ export interface RecoveryPolicy {
   readonly hostSilentAfterMs: number;
   /** Wait between two tries to get a lock that somebody holds. */
   readonly lockPollMs: number;
+  /** Wait between two looks whether the job of a runner that is being drained has ended: a job that follows it within this is let run as well. */
+  readonly drainPollMs: number;
+  /** A drain lasts as long as a job, in a new history after each such time: none is to outlive a release, nor to grow too long. */
+  readonly drainHistoryMs: number;
   readonly limits: {
     readonly look: ActivityLimits;
     readonly github: ActivityLimits;
@@ -66,6 +70,8 @@ export interface RecoveryPolicy {
     readonly startServiceMs: number;
     readonly restartServiceMs: number;
     readonly restoreMs: number;
+    /** Each act of a drain. A frozen runner is thawed two minutes after it was frozen, whatever becomes of the act. */
+    readonly drainMs: number;
   };
   readonly budgets: BudgetPolicy;
 }
@@ -147,6 +153,8 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   onlinePollMs: 3_000,
   hostSilentAfterMs: 5 * MINUTE,
   lockPollMs: 2_000,
+  drainPollMs: 15_000,
+  drainHistoryMs: 6 * 60 * MINUTE,
   limits: {
     look: { startToClose: '60s', heartbeat: '20s', scheduleToClose: '5m', retryInitial: '1s', retryMaximum: '10s' },
     github: { startToClose: '30s', heartbeat: '20s', scheduleToClose: '10m', retryInitial: '2s', retryMaximum: '60s' },
@@ -165,6 +173,7 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
     // A stop by systemd may take a minute where the runner does not react.
     restartServiceMs: 4 * MINUTE,
     restoreMs: 2 * MINUTE,
+    drainMs: 2 * MINUTE,
   },
   budgets: { recoveries: 3, withinMs: 6 * 60 * MINUTE, failuresInARow: 2 },
 };

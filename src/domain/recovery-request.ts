@@ -6,7 +6,7 @@
 export const SUSPICIONS = ['deaf-listener', 'stuck-busy'] as const;
 export type Suspicion = (typeof SUSPICIONS)[number];
 
-/** Input of `recoverRunner`, as a person types it: everything but the runner may be left out. */
+/** Input of `recoverRunner`, or of another operation on one runner, as a person types it: everything but the runner may be left out. */
 export interface RecoveryRequest {
   /** Looked up in configuration by an activity, so it may still be anything. */
   readonly runner: unknown;
@@ -20,14 +20,19 @@ export interface RecoveryRequest {
 const EXAMPLE = '{"runner":"NAME"}';
 /** `scope/name`: GitHub's owners have up to 39 characters, repositories 100, runners 64. */
 const MAX_RUNNER_LENGTH = 220;
-const KEYS = ['runner', 'reason', 'force', 'wait'];
+const KEYS = {
+  recoverRunner: ['runner', 'reason', 'force', 'wait', 'suspicion'],
+  syncClock: ['runner', 'reason', 'force', 'wait'],
+  drainRunner: ['runner', 'reason', 'wait'],
+  resumeRunner: ['runner', 'reason', 'wait'],
+} as const;
 
-/** The request of `recoverRunner`, or of another operation on one runner, or what is wrong with it and how it should look. */
+/** The request of an operation on one runner, or what is wrong with it and how it should look; what `type` does not know is `false` or `null`. */
 export function readRecoveryRequest(
   given: readonly unknown[],
-  type: 'recoverRunner' | 'syncClock' = 'recoverRunner',
+  type: keyof typeof KEYS = 'recoverRunner',
 ): RecoveryRequest | { readonly problem: string } {
-  const keys = type === 'recoverRunner' ? [...KEYS, 'suspicion'] : KEYS;
+  const keys: readonly string[] = KEYS[type];
   if (given.length > 1) {
     return { problem: `${type} takes one input, ${EXAMPLE}, but got ${given.length}` };
   }

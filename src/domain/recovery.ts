@@ -2,7 +2,7 @@ import { type Reading } from './reading.ts';
 import type { RecoveryPolicy } from './policy.ts';
 import type { Suspicion } from './recovery-request.ts';
 import { RUNGS, type Rung } from './report.ts';
-import type { GitHubObservation, GuestObservation, MachineObservation, RunnerTarget } from './runner.ts';
+import type { DrainMark, GitHubObservation, GuestObservation, MachineObservation, RunnerTarget } from './runner.ts';
 
 /** One look at both sides. */
 export interface Look {
@@ -21,6 +21,8 @@ export type RecoveryDecision =
   /** The machine is on its way up, its guest does not answer yet, or GitHub may be late: look again. Ends with the time that it is given. */
   | { readonly kind: 'look-again'; readonly why: string; readonly evidence: readonly string[] }
   | { readonly kind: 'refused-busy'; readonly why: string; readonly evidence: readonly string[] }
+  /** A person said that the runner shall take no jobs, which holds also against force. */
+  | { readonly kind: 'refused-drained'; readonly why: string; readonly evidence: readonly string[] }
   | { readonly kind: 'impossible'; readonly why: string; readonly evidence: readonly string[] };
 
 export interface DecisionOptions {
@@ -84,6 +86,10 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
   const stranger = strangerReason(target, guest.value);
   if (stranger !== null) {
     return { kind: 'impossible', why: stranger, evidence };
+  }
+  const drain = markOf(guest.value);
+  if (drain !== null) {
+    return { kind: 'refused-drained', why: drainedText(target, drain), evidence };
   }
   const status = github.value.runner?.status;
   if (status !== undefined && status !== 'online' && status !== 'offline') {
@@ -152,6 +158,15 @@ function elsewhereReason({ runner, machine }: RunnerTarget, github: GitHubObserv
   return registered === null || registered === github.runner.id
     ? null
     : `GitHub shows ${runner} online as id ${github.runner.id}, but ${machine} is configured as id ${registered}`;
+}
+
+/** An observation in the history of a release before drains has no field for the mark. */
+function markOf(guest: GuestObservation): DrainMark | null {
+  return guest.drain ?? null;
+}
+
+function drainedText({ runner }: RunnerTarget, { since, reason }: DrainMark): string {
+  return `${runner} was drained (since ${new Date(since).toISOString()}, ${reason}), so it was left alone: run \`runward runner resume\` first`;
 }
 
 /** Why the runner in the configured directory is another one than configured, or `null`. Not even force may act on it. */
@@ -251,7 +266,7 @@ export function planLadder(
 }
 
 /** What was read, one line each, in words a tired person can read. */
-function evidenceOf(look: Look): readonly string[] {
+export function evidenceOf(look: Look): readonly string[] {
   return [...githubEvidence(look.github), ...machineEvidence(look.machine)];
 }
 
@@ -273,8 +288,10 @@ function machineEvidence(machine: Reading<MachineObservation>): string[] {
     return machine.value.state === 'running' ? [...lines, `guest: unknown (${guest.why})`] : lines;
   }
   const { service, registration } = guest.value;
+  const drain = markOf(guest.value);
   return [
     ...lines,
+    ...(drain === null ? [] : [`drained: since ${new Date(drain.since).toISOString()}, ${drain.reason}`]),
     `service: ${service.state}${service.unit === null ? '' : ` (${service.unit})`}`,
     `listeners: ${guest.value.listeners}, workers: ${guest.value.workers}`,
     registration === null ? 'configuration: none' : `configuration: ${registration.agentName}, id ${registration.agentId}`,

@@ -11,8 +11,8 @@ export type RecoveryStep = (typeof RECOVERY_STEPS)[number];
 
 export type StepStatus = 'done' | 'skipped' | 'failed';
 
-export interface StepReport {
-  readonly name: RecoveryStep;
+export interface StepReport<Step extends string = string> {
+  readonly name: Step;
   readonly status: StepStatus;
   /** Attempts of the step's activities, retries included; 0 where it was skipped. */
   readonly attempts: number;
@@ -26,26 +26,51 @@ export type RecoveryOutcome =
   | 'recovered'
   | 'already-healthy'
   | 'refused-busy'
+  | 'refused-drained'
   | 'refused-in-progress'
   | 'refused-budget'
   | 'refused-watching'
   | 'failed'
   | 'cancelled';
 
-/** Result of `recoverRunner`. */
-export interface RecoveryReport {
-  readonly outcome: RecoveryOutcome;
+/** Result of every operation on a runner that works in steps. */
+export interface OperationReport<Outcome extends string = string, Step extends string = string> {
+  readonly outcome: Outcome;
   readonly runner: string;
   readonly scope: string;
   /** One sentence for a tired person: what came of it, and what is left to do. */
   readonly summary: string;
   /** Why the operation was sure, one reading a line. */
   readonly evidence: readonly string[];
-  readonly steps: readonly StepReport[];
-  /** The ladder, where one was climbed; empty for a person's recovery. */
-  readonly rungs: readonly RungReport[];
+  readonly steps: readonly StepReport<Step>[];
   readonly reason: string | null;
 }
+
+/** Result of `recoverRunner`. */
+export interface RecoveryReport extends OperationReport<RecoveryOutcome, RecoveryStep> {
+  /** The ladder, where one was climbed; empty for a person's recovery. */
+  readonly rungs: readonly RungReport[];
+}
+
+/** The steps of a drain. */
+export const DRAIN_STEPS = ['mark-drained', 'wait-until-idle', 'stop-service'] as const;
+export type DrainStep = (typeof DRAIN_STEPS)[number];
+
+/** `undone`: a person resumed the runner before its job had ended. */
+export type DrainOutcome = 'drained' | 'already-drained' | 'undone' | 'refused-in-progress' | 'refused-watching' | 'failed' | 'cancelled';
+
+/** Result of `drainRunner`. */
+export type DrainReport = OperationReport<DrainOutcome, DrainStep>;
+
+/** The steps of a resume. */
+export const RESUME_STEPS = ['remove-mark', 'start-service', 'verify-online'] as const;
+export type ResumeStep = (typeof RESUME_STEPS)[number];
+
+/** `already-resumed`: the runner was not drained. */
+export type ResumeOutcome = 'resumed' | 'already-resumed' | 'refused-in-progress' | 'refused-watching' | 'failed' | 'cancelled';
+
+/** Result of `resumeRunner`. */
+export type ResumeReport = OperationReport<ResumeOutcome, ResumeStep>;
 
 /** Cures from the cheapest up; each is followed by its own look. */
 export const RUNGS = ['start-machine', 'fix-clock', 'start-service', 'restart-service', 're-register'] as const;
@@ -62,11 +87,12 @@ export interface Progress {
   readonly runner: string;
   readonly doing: string;
   readonly steps: readonly ProgressStep[];
-  readonly outcome: RecoveryOutcome | null;
+  /** `null` while the operation works. */
+  readonly outcome: string | null;
 }
 
 export interface ProgressStep {
-  readonly name: RecoveryStep;
+  readonly name: string;
   readonly status: StepStatus | 'waiting' | 'running';
   readonly detail: string;
   readonly durationMs: number;

@@ -20,6 +20,11 @@ const STEPS = {
   'restart-service': read('restart-service'),
   restore: read('restore'),
   discard: read('discard'),
+  'mark-drained': read('mark-drained'),
+  freeze: read('freeze'),
+  'stop-frozen': read('stop-frozen'),
+  thaw: read('thaw'),
+  'unmark-drained': read('unmark-drained'),
 };
 
 export type Step = keyof typeof STEPS;

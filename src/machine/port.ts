@@ -74,6 +74,16 @@ export type ServiceStarted =
 export type Restored = { readonly kind: 'restored'; readonly files: readonly string[] };
 export type Discarded = { readonly kind: 'discarded'; readonly files: readonly string[] };
 
+export type MarkedDrained = { readonly kind: 'marked' };
+export type UnmarkedDrained = { readonly kind: 'unmarked' };
+/** `not-frozen`: the runner takes jobs (again), and `evidence` says why. */
+export type NotFrozen = { readonly kind: 'not-frozen'; readonly evidence: string };
+/** `unread`: what GitHub has sent and the frozen listener has not read, to be told from what it will have by the stop. */
+export type Frozen = { readonly kind: 'frozen'; readonly unread: string } | NotFrozen;
+/** `heard`: GitHub has sent something else meanwhile, which may be a job; it is left frozen, so that GitHub can be asked again. */
+export type FrozenStopped = { readonly kind: 'stopped' } | { readonly kind: 'heard'; readonly unread: string } | NotFrozen;
+export type Thawed = { readonly kind: 'thawed' };
+
 /** Every method rejects with {@link MachineError} where the machine could not be asked or the act could not be done. */
 export interface MachinePort {
   /** Never touches an instance that is not running. A missing machine is the state `missing`. */
@@ -121,6 +131,25 @@ export interface MachinePort {
   restoreConfiguration(target: RunnerTarget, act: Act, call: CallContext): Promise<Restored | ActRefusal>;
   /** Deletes the set-aside files once they are not needed any more. */
   discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal>;
+  /**
+   * Marks the runner as drained, and keeps its service from starting at boot; what runs goes on. A mark that is there stays as it is.
+   * `reason`: one printable line of 200 characters at most.
+   */
+  markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal>;
+  /**
+   * Holds the listener of a runner that is marked as drained, so that it takes no job, and proves before and after that none runs. It is
+   * thawed by the next act, or by the guest itself after two minutes.
+   */
+  freeze(target: RunnerTarget, act: Act, call: CallContext): Promise<Frozen | ActRefusal>;
+  /**
+   * Stops the service of a runner that was frozen all the time, and has heard nothing since GitHub was asked whether it is idle; one that
+   * was thawed or has a job goes on. `unread`: what it had not read when GitHub was asked.
+   */
+  stopFrozen(target: RunnerTarget, act: Act, unread: string, call: CallContext): Promise<FrozenStopped | ActRefusal>;
+  /** Lets a frozen runner go on; a job that was given to it meanwhile begins. */
+  thaw(target: RunnerTarget, act: Act, call: CallContext): Promise<Thawed | ActRefusal>;
+  /** Lets the service start at boot again, and takes the mark away. The service is not started. */
+  unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal>;
 }
 
 /** The computer that owns the machines. */

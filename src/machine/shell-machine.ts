@@ -23,11 +23,16 @@ import {
   type Configured,
   type Discarded,
   type FenceTaken,
+  type Frozen,
+  type FrozenStopped,
   MachineError,
   type MachinePort,
+  type MarkedDrained,
   type Restored,
   type ServiceStarted,
   type SetAside,
+  type Thawed,
+  type UnmarkedDrained,
 } from './port.ts';
 import { evidenceOf, redacted } from './text.ts';
 import type { Transport } from './transport.ts';
@@ -157,6 +162,31 @@ export class ShellMachine implements MachinePort {
   async discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal> {
     const ended = await this.#act('discard', target, act, {}, call);
     return ended.kind === 'ended' ? parsed(DISCARDED, ended.output, 'discard') : ended;
+  }
+
+  async markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal> {
+    const ended = await this.#act('mark-drained', target, act, { reason }, call);
+    return ended.kind === 'ended' ? parsed(MARKED_DRAINED, ended.output, 'mark-drained') : ended;
+  }
+
+  async freeze(target: RunnerTarget, act: Act, call: CallContext): Promise<Frozen | ActRefusal> {
+    const ended = await this.#act('freeze', target, act, {}, call);
+    return ended.kind === 'ended' ? parsed(FROZEN, ended.output, 'freeze') : ended;
+  }
+
+  async stopFrozen(target: RunnerTarget, act: Act, unread: string, call: CallContext): Promise<FrozenStopped | ActRefusal> {
+    const ended = await this.#act('stop-frozen', target, act, { unread }, call);
+    return ended.kind === 'ended' ? parsed(FROZEN_STOPPED, ended.output, 'stop-frozen') : ended;
+  }
+
+  async thaw(target: RunnerTarget, act: Act, call: CallContext): Promise<Thawed | ActRefusal> {
+    const ended = await this.#act('thaw', target, act, {}, call);
+    return ended.kind === 'ended' ? parsed(THAWED, ended.output, 'thaw') : ended;
+  }
+
+  async unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal> {
+    const ended = await this.#act('unmark-drained', target, act, {}, call);
+    return ended.kind === 'ended' ? parsed(UNMARKED_DRAINED, ended.output, 'unmark-drained') : ended;
   }
 
   #patience(): guest.Parameters {
@@ -353,6 +383,17 @@ const SERVICE_STARTED = z.union([
 
 const RESTORED = z.object({ kind: z.literal('restored'), files64: names64 }).transform(({ kind, files64 }) => ({ kind, files: files64 }));
 const DISCARDED = z.object({ kind: z.literal('discarded'), files64: names64 }).transform(({ kind, files64 }) => ({ kind, files: files64 }));
+
+const MARKED_DRAINED = z.object({ kind: z.literal('marked') });
+const UNMARKED_DRAINED = z.object({ kind: z.literal('unmarked') });
+const THAWED = z.object({ kind: z.literal('thawed') });
+const NOT_FROZEN = z
+  .object({ kind: z.literal('not-frozen'), evidence64: text64 })
+  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) }));
+const unreadAs = <Kind extends string>(kind: Kind) =>
+  z.object({ kind: z.literal(kind), unread64: text64 }).transform(({ unread64 }) => ({ kind, unread: unread64 }));
+const FROZEN = z.union([unreadAs('frozen'), NOT_FROZEN]);
+const FROZEN_STOPPED = z.union([z.object({ kind: z.literal('stopped') }), unreadAs('heard'), NOT_FROZEN]);
 
 /** A `.runner` file, which begins with a byte order mark. One that can't be read counts as no configuration, as it does for the runner. */
 const registration = text64.transform((text) => {

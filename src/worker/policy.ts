@@ -21,6 +21,7 @@ export function recoveryPolicy(config: Pick<Config, 'budgets' | 'recovery'>): Re
     startServiceMs: timeoutsMs['start-service'] ?? base.deadlines.startServiceMs,
     restartServiceMs: base.deadlines.restartServiceMs,
     restoreMs: base.deadlines.restoreMs,
+    drainMs: base.deadlines.drainMs,
   };
   const onlineWithinMs = timeoutsMs['verify-online'] ?? base.onlineWithinMs;
   const longestActMs = Math.max(...Object.values(deadlines));

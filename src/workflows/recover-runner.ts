@@ -16,7 +16,7 @@ import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
 import { busyReason, decideRecovery, describeOffset, planLadder, type Look, type RecoveryDecision } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
-import type { Progress, RecoveryReport, Rung, RungReport } from '../domain/report.ts';
+import { RECOVERY_STEPS, type Progress, type RecoveryReport, type Rung, type RungReport } from '../domain/report.ts';
 import type { GitHubObservation, RunnerTarget } from '../domain/runner.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
 import { lockMachine } from './machine-lock.ts';
@@ -46,7 +46,7 @@ export async function recoverRunner(...given: unknown[]): Promise<RecoveryReport
   const request = readRecoveryRequest(given);
   const startedBy = trigger();
   label({ runner: runnerText(request), trigger: startedBy });
-  const board: StepBoard = new StepBoard(runnerText(request), () => setCurrentDetails(board.markdown()));
+  const board: StepBoard = new StepBoard(RECOVERY_STEPS, runnerText(request), () => setCurrentDetails(board.markdown()));
   setHandler(progress, () => board.progress());
   if ('problem' in request) {
     throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
@@ -365,6 +365,8 @@ class Recovery {
         return new Ended('already-healthy', `${this.#target.runner} is online and its service is active: nothing to do`);
       case 'refused-busy':
         return new Ended('refused-busy', busyText(this.#target.runner, decision.why));
+      case 'refused-drained':
+        return new Ended('refused-drained', decision.why);
       case 'look-again':
       case 'impossible':
         return new Ended('failed', decision.why);

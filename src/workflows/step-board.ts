@@ -1,5 +1,4 @@
-import type { Progress, ProgressStep, RecoveryOutcome, RecoveryStep, StepReport } from '../domain/report.ts';
-import { RECOVERY_STEPS } from '../domain/report.ts';
+import type { Progress, ProgressStep, RecoveryStep, StepReport } from '../domain/report.ts';
 
 interface Row {
   status: ProgressStep['status'];
@@ -9,24 +8,19 @@ interface Row {
   detail: string;
 }
 
-/** The six steps as they stand: written by the workflow, read by its query, its details in Temporal's UI, and its report. */
-export class StepBoard {
-  readonly #rows: Record<RecoveryStep, Row>;
+/** The steps of an operation as they stand: written by the workflow, read by its query, its details in Temporal's UI, and its report. */
+export class StepBoard<Step extends string = RecoveryStep> {
+  readonly #rows: ReadonlyMap<Step, Row>;
   readonly #changed: () => void;
   #runner: string;
   #doing = 'looking';
-  #current: RecoveryStep | null = null;
-  #outcome: RecoveryOutcome | null = null;
+  #current: Step | null = null;
+  #outcome: string | null = null;
 
   /** `changed` is called after every change. */
-  constructor(runner: string, changed: () => void) {
+  constructor(steps: readonly Step[], runner: string, changed: () => void) {
     this.#runner = runner;
-    this.#rows = Object.fromEntries(
-      RECOVERY_STEPS.map((name): [RecoveryStep, Row] => [
-        name,
-        { status: 'waiting', attempts: 0, startedAt: null, durationMs: 0, detail: '' },
-      ]),
-    ) as Record<RecoveryStep, Row>;
+    this.#rows = new Map(steps.map((name) => [name, { status: 'waiting', attempts: 0, startedAt: null, durationMs: 0, detail: '' }]));
     this.#changed = changed;
   }
 
@@ -35,7 +29,7 @@ export class StepBoard {
     this.#runner = runner;
   }
 
-  get current(): RecoveryStep | null {
+  get current(): Step | null {
     return this.#current;
   }
 
@@ -44,8 +38,8 @@ export class StepBoard {
     this.#changed();
   }
 
-  begin(step: RecoveryStep): void {
-    const row = this.#rows[step];
+  begin(step: Step): void {
+    const row = this.#row(step);
     row.status = 'running';
     row.startedAt ??= Date.now();
     this.#current = step;
@@ -55,12 +49,12 @@ export class StepBoard {
   /** Adds the attempts of one activity to the current step. */
   count(attempts: number): void {
     if (this.#current !== null) {
-      this.#rows[this.#current].attempts += attempts;
+      this.#row(this.#current).attempts += attempts;
     }
   }
 
-  end(step: RecoveryStep, status: StepReport['status'], detail: string): void {
-    const row = this.#rows[step];
+  end(step: Step, status: StepReport['status'], detail: string): void {
+    const row = this.#row(step);
     row.status = status;
     row.detail = detail;
     row.durationMs = row.startedAt === null ? 0 : Date.now() - row.startedAt;
@@ -68,7 +62,7 @@ export class StepBoard {
     this.#changed();
   }
 
-  finish(outcome: RecoveryOutcome, summary: string): void {
+  finish(outcome: string, summary: string): void {
     this.#outcome = outcome;
     this.say(summary);
   }
@@ -78,8 +72,7 @@ export class StepBoard {
       runner: this.#runner,
       doing: this.#doing,
       outcome: this.#outcome,
-      steps: RECOVERY_STEPS.map((name) => {
-        const row = this.#rows[name];
+      steps: [...this.#rows].map(([name, row]) => {
         const durationMs = row.status === 'running' && row.startedAt !== null ? Date.now() - row.startedAt : row.durationMs;
         return { name, status: row.status, detail: row.detail, durationMs };
       }),
@@ -87,9 +80,8 @@ export class StepBoard {
   }
 
   /** A step that was never reached counts as skipped. */
-  reports(): readonly StepReport[] {
-    return RECOVERY_STEPS.map((name) => {
-      const row = this.#rows[name];
+  reports(): readonly StepReport<Step>[] {
+    return [...this.#rows].map(([name, row]) => {
       const reached = row.status !== 'waiting' && row.status !== 'running';
       return {
         name,
@@ -104,9 +96,15 @@ export class StepBoard {
 
   /** For Temporal's UI, which renders Markdown. */
   markdown(): string {
-    const rows = RECOVERY_STEPS.map(
-      (name) => `| ${name} | ${this.#rows[name].status} | ${this.#rows[name].detail.replaceAll('|', '\\|')} |`,
-    );
+    const rows = [...this.#rows].map(([name, { status, detail }]) => `| ${name} | ${status} | ${detail.replaceAll('|', '\\|')} |`);
     return [`**${this.#doing}**`, '', '| step | status | |', '| --- | --- | --- |', ...rows].join('\n');
+  }
+
+  #row(step: Step): Row {
+    const row = this.#rows.get(step);
+    if (row === undefined) {
+      throw new Error(`${step} is no step of this operation`);
+    }
+    return row;
   }
 }

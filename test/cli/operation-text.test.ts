@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { operationDetails, operationStory, type OperationReport } from '../../src/cli/operation-text.ts';
+import { operationDetails, operationStory, type ToldReport } from '../../src/cli/operation-text.ts';
 import { storyLines } from '../../src/cli/story.ts';
 
 const STEP = { attempts: 1, startedAt: '2026-11-24T10:00:00.000Z', durationMs: 2_000, detail: 'as it should be' } as const;
-const FAILED: OperationReport = {
+const FAILED: ToldReport = {
   outcome: 'failed',
   runner: 'r1',
   scope: 'acme/kernel',

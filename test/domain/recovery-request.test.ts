@@ -37,6 +37,15 @@ describe('the input of a recovery', () => {
     expect('problem' in request ? request.problem : '').toMatch(problem);
   });
 
+  test('of a drain or a resume has no force', () => {
+    for (const type of ['drainRunner', 'resumeRunner'] as const) {
+      expect(readRecoveryRequest([{ runner: 'r1', reason: 'new disk', wait: '1m' }], type)).toMatchObject({ waitMs: 60_000 });
+      expect(readRecoveryRequest([{ force: true }], type)).toEqual({
+        problem: `${type} does not know force: allowed are runner, reason, wait`,
+      });
+    }
+  });
+
   test('never throws, whatever JSON is typed', () => {
     fc.assert(
       fc.property(fc.array(fc.jsonValue(), { maxLength: 2 }), (given) => {

@@ -87,6 +87,16 @@ describe('what a recovery decides', () => {
       /GitHub calls the runner busy/,
     ],
     ['a job, but forced', look({ github: known(github({ runner: { ...offline, busy: true } })) }), true, 'recover', /^/],
+    [
+      'drained, forced',
+      look({
+        github: known(github({ runner: offline })),
+        machine: known(machine({ guest: known(guest({ drain: { since: 0, reason: 'new disk' }, listeners: 0 })) })),
+      }),
+      true,
+      'refused-drained',
+      /drained \(since 1970-01-01T00:00:00\.000Z, new disk\).*`runward runner resume`/,
+    ],
     ['GitHub unknown', look({ github: unknown('503') }), false, 'impossible', /nothing was touched: 503/],
     ['GitHub unknown, forced', look({ github: unknown('503') }), true, 'impossible', /503/],
     ['machine unknown', look({ machine: unknown('no daemon') }), true, 'impossible', /no daemon/],

@@ -41,6 +41,15 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
   await worker.says(/Worker of host local polls[^]*no schedule checks the health of acme\/kernel: make it with `runward schedule apply`/);
   expect((await run(['recover', '--json'], environment)).stdout).toContain('there is no machine named assay-bpf-runner');
 
+  const drained = await run(['runner', 'drain', '--reason', 'new disk', '--json'], environment);
+  expect(drained.exitCode).toBe(1);
+  expect(JSON.parse(drained.stdout)).toMatchObject({
+    workflowId: expect.stringMatching(/^drain\//),
+    outcome: 'failed',
+    summary: expect.stringContaining('there is no machine named assay-bpf-runner'),
+    reason: 'new disk',
+  });
+
   const begun = start(['recover', '--no-wait', '--json'], environment);
   const { workflowId } = JSON.parse((await begun.ended).stdout) as { workflowId: string };
   worker.kill('SIGTERM');
@@ -49,6 +58,12 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
   const { status } = await new Client({ connection, namespace: 'test-7' }).workflow.getHandle(workflowId).describe();
   await connection.close();
   expect(['RUNNING', 'COMPLETED']).toContain(status.name);
+});
+
+test('a plan of a drain writes nothing, needs no Temporal, and says what stands in the way', async () => {
+  const { exitCode, stdout } = await run(['runner', 'drain', '--dry-run', '--json'], variables());
+  expect(exitCode).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ dryRun: true, plans: [{ decision: 'impossible', wouldDo: [] }] });
 });
 
 test("a host's worker looks after its machines without any credential of GitHub", async () => {
@@ -75,6 +90,15 @@ test('interrupting a command leaves the operation running and says how to come b
   command.kill('SIGINT');
   const { exitCode, stderr } = await command.ended;
   expect(exitCode).toBe(130);
+  const drain = start(['runner', 'drain'], environment);
+  await drain.says(/looking/);
+  drain.kill('SIGINT');
+  expect(await drain.ended).toMatchObject({
+    exitCode: 130,
+    stderr: expect.stringMatching(
+      /the operation goes on\. Look at it with `runward explain drain\/\S+`\. `runward runner resume` undoes it\./,
+    ),
+  });
   const workflowId = /runward explain (\S+?)`/.exec(stderr)?.[1] ?? '';
   await expect
     .poll(async () => (await run(['explain', workflowId, '--json'], environment)).stdout, { timeout: 20_000, interval: 500 })

@@ -34,7 +34,7 @@ describe('usage', () => {
   test('help and version are answers', async () => {
     const help = await run(['--help']);
     expect(help.exitCode).toBe(0);
-    for (const verb of ['up', 'demo', 'worker', 'schedule', 'check', 'status', 'recover', 'history', 'explain']) {
+    for (const verb of ['up', 'demo', 'worker', 'schedule', 'check', 'status', 'recover', 'runner', 'history', 'explain']) {
       expect(help.stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
     }
     expect(await run(['--version'])).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
@@ -44,6 +44,8 @@ describe('usage', () => {
     [[], /REPO: found nothing[^]*Without a verb, `check` is meant: `runward --help`/],
     [['--cancel-stale'], /`runward queue` is not there yet/],
     [['queue', 'plan', '--json'], /`runward queue` is not there yet/],
+    [['runner', 'upgrade', '--runner', 'r1'], /`runward runner upgrade` is not there yet/],
+    [['runner', 'drain', '--wait', 'soon'], /Use a duration such as/],
     [['recovr'], /unknown command 'recovr'/],
     [['recover', '--wait', 'soon'], /Use a duration such as/],
     [['demo', '--break', 'everything'], /--break takes one of service, registration, clock, vm, config, listener/],

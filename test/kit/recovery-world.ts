@@ -54,6 +54,7 @@ export const QUICK_POLICY: RecoveryPolicy = {
   onlinePollMs: 100,
   hostSilentAfterMs: 2_000,
   lockPollMs: 200,
+  drainPollMs: 200,
   limits: {
     ...DEFAULT_RECOVERY_POLICY.limits,
     look: { ...DEFAULT_RECOVERY_POLICY.limits.look, heartbeat: '3s', scheduleToClose: '5s', retryInitial: '100ms' },
@@ -104,6 +105,8 @@ export interface World extends AsyncDisposable {
 
 export interface WorldOptions {
   readonly policy?: Partial<RecoveryPolicy>;
+  /** Length of a listener's poll; default 100. */
+  readonly pollMs?: number;
   /** Length of the machine's steps; 0 is no wait. */
   readonly pace?: number;
   readonly health?: Partial<HealthPolicy>;
@@ -159,10 +162,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   let { client } = await (crew ??= startCrew());
   const name = `r${process.pid}-${number}`;
   const scope = `acme/kernel-${number}`;
-  const { registrationTokenLifetimeMs = 3_600_000 } = options;
+  const { registrationTokenLifetimeMs = 3_600_000, pollMs = 100 } = options;
   // A hundred listeners in one process poll less punctually than one.
   const offlineAfterMs = 300 + 20 * (options.runners ?? 1);
-  const github = await startGitHub({ repositories: [scope], pollMs: 100, offlineAfterMs, registrationTokenLifetimeMs });
+  const github = await startGitHub({ repositories: [scope], pollMs, offlineAfterMs, registrationTokenLifetimeMs });
   const machine = new SandboxMachine({
     pace: options.pace ?? 0,
     retryMs: 100,

@@ -145,12 +145,46 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect(after.log.startedAgoMs).toBeLessThan(after.uptimeMs);
     });
 
+    it('freezes and stops only what is marked as drained', async () => {
+      const refused = { kind: 'not-frozen', evidence: expect.stringContaining('not marked') };
+      expect(await world.machine.freeze(world.target, anAct(), CALL)).toEqual(refused);
+      expect(await world.machine.stopFrozen(world.target, anAct(), '', CALL)).toEqual(refused);
+      expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1, drain: null });
+    });
+
+    it('drains an idle runner, which keeps its first mark, and lets it take jobs again', async () => {
+      for (const reason of ['new disk', 'another reason'])
+        expect(await world.machine.markDrained(world.target, anAct(), reason, CALL)).toEqual({ kind: 'marked' });
+      const { drain, service } = await look();
+      expect(drain).toEqual({ since: expect.any(Number), reason: 'new disk' });
+      expect(service.state).toBe('active');
+
+      expect(await world.machine.freeze(world.target, anAct(), CALL)).toMatchObject({ kind: 'frozen' });
+      expect(await world.machine.thaw(world.target, anAct(), CALL)).toEqual({ kind: 'thawed' });
+      expect((await world.machine.stopFrozen(world.target, anAct(), '', CALL)).kind).toBe('not-frozen');
+      expect((await world.machine.freeze(world.neighbour, anAct(), CALL)).kind).toBe('not-frozen');
+
+      // A poll may end meanwhile.
+      const frozen = await world.machine.freeze(world.target, anAct(), CALL);
+      let stopped = await world.machine.stopFrozen(world.target, anAct(), 'unread' in frozen ? frozen.unread : '', CALL);
+      if (stopped.kind === 'heard') stopped = await world.machine.stopFrozen(world.target, anAct(), stopped.unread, CALL);
+      expect(stopped).toEqual({ kind: 'stopped' });
+      expect(await look()).toMatchObject({ drain, service: { unit: service.unit, state: 'inactive' }, listeners: 0 });
+      expect(await look(world.neighbour)).toMatchObject({ drain: null, service: { state: 'active' }, listeners: 1 });
+
+      expect(await world.machine.unmarkDrained(world.target, anAct(), CALL)).toEqual({ kind: 'unmarked' });
+      expect(await start()).toEqual({ kind: 'started', unit: service.unit });
+      expect(await look()).toMatchObject({ drain: null, service: { state: 'active' }, listeners: 1 });
+    });
+
     it('touches nothing while a job runs', async () => {
       await world.startJob(world.target);
       const before = await look();
       expect(before).toMatchObject({ workers: 1, workersOnMachine: 1 });
 
+      expect((await world.machine.markDrained(world.target, anAct(), 'new disk', CALL)).kind).toBe('marked');
       for (const refused of [
+        await world.machine.freeze(world.target, anAct(), CALL),
         await restart(),
         await setAside(),
         await world.machine.syncClock(world.target, anAct(), { force: false }, CALL),
@@ -163,6 +197,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
         service: { state: 'active' },
         registration: before.registration,
       });
+      expect((await world.machine.unmarkDrained(world.target, anAct(), CALL)).kind).toBe('unmarked');
     });
 
     it("lets a neighbour's job stop what concerns the whole machine, and nothing else", async () => {

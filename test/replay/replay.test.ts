@@ -25,6 +25,9 @@ describe('a saved history replays', () => {
   test('of each kind of end', () => {
     expect(names.map((name) => name.split('-').slice(0, 2).join('-')).toSorted()).toEqual(
       expect.arrayContaining([
+        'drainRunner-again',
+        'drainRunner-idle',
+        'drainRunner-job',
         'finding-cleared',
         'finding-continued',
         'finding-refused',
@@ -33,6 +36,7 @@ describe('a saved history replays', () => {
         'recoverRunner-healthy',
         'recoverRunner-service',
         'recoverRunner-vm',
+        'resumeRunner-drained',
       ]),
     );
   });

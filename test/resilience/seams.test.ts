@@ -1,14 +1,14 @@
-// A recovery is killed before, during and after every activity. Whatever is killed where: it ends in the same place.
+// A recovery, or a drain, is killed before, during and after every activity. Whatever is killed where: it ends in the same place.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { BREAKS } from '../../src/sandbox/machine/breaks.ts';
-import { expectHealed, seamAt, undergo, type Aftermath, type Ordeal } from '../kit/resilience/ordeal.ts';
+import { expectDrained, expectHealed, seamAt, undergo, type Aftermath, type Ordeal } from '../kit/resilience/ordeal.ts';
 import { startTemporalProcess, type TemporalProcess } from '../kit/resilience/temporal-process.ts';
 import { Pool } from '../kit/resilience/pool.ts';
-import { PHASES, RECOVERY } from '../kit/resilience/seam.ts';
+import { DRAIN, PHASES, RECOVERY } from '../kit/resilience/seam.ts';
 
 /** Those that only another breakage leads to. */
 const ELSEWHERE: readonly (Omit<Ordeal, 'seam'> & { readonly seam: string })[] = [
@@ -63,6 +63,14 @@ describe('a recovery', () => {
     test.each(long)('$phase $seam ($how)', async ({ how, phase, seam }) => {
       expectHealed(await inSlot({ how, seam: seamAt(seam, phase) }));
     });
+  });
+});
+
+describe.concurrent("a drain whose worker's process is killed", () => {
+  test.each(PHASES.flatMap((phase) => DRAIN.map((seam) => ({ phase, seam }))))('$phase $seam', async ({ phase, seam }) => {
+    const aftermath = await inSlot({ operation: 'drainRunner', how: 'healthy', seam: seamAt(seam, phase) });
+    expect(aftermath.wasReached).toBe(true);
+    expectDrained(aftermath);
   });
 });
 

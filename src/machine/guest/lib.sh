@@ -452,6 +452,62 @@ drain_mark() {
   if [ -f "$DRAIN_MARK" ] && [ ! -L "$DRAIN_MARK" ] && [ -O "$DRAIN_MARK" ]; then head -c 1024 -- "$DRAIN_MARK"; fi
 }
 
+is_drained() {
+  [ -n "$(drain_mark)" ]
+}
+
+# A frozen runner takes no job: its listener, and what would start another one, are held by SIGSTOP. Its worker is never frozen.
+# Whatever becomes of who froze it, systemd thaws it after THAW_SECONDS: GitHub loses patience with a listener only after minutes.
+THAW_SECONDS=120
+
+freezable() {
+  supervisors
+  listeners
+}
+
+# arm_thaw PROCESSES: a timer of systemd that thaws them, in the place of every earlier one.
+arm_thaw() {
+  local pattern=runward-thaw-${1%%[[:space:]]*} own timer
+  own=$pattern-$RANDOM
+  systemd-run -q --collect "--unit=$own" "--on-active=$THAW_SECONDS" --timer-property=AccuracySec=1s \
+    /bin/bash -c "kill -CONT $(in_one_line "$1")"
+  for timer in $(systemctl list-units --plain --no-legend "$pattern-*.timer" | cut -d ' ' -f 1); do
+    if [ "$timer" != "$own.timer" ]; then systemctl -q stop "$timer" || true; fi
+  done
+}
+
+# disarm_thaw PROCESSES
+disarm_thaw() {
+  systemctl -q stop "runward-thaw-${1%%[[:space:]]*}-*.timer" || true
+}
+
+thaw() {
+  local processes pid
+  processes=$(freezable)
+  for pid in $processes; do kill -CONT "$pid" 2>/dev/null || true; done
+  if [ -n "$processes" ]; then disarm_thaw "$processes"; fi
+}
+
+# Whether all of them are held, or have ended.
+are_frozen() {
+  local pid stat
+  for pid in $1; do
+    stat=') T'
+    { IFS= read -r stat <"/proc/$pid/stat"; } 2>/dev/null || true
+    case ${stat##*)} in ' T'*) ;; *) return 1 ;; esac
+  done
+}
+
+# What GitHub has sent and no listener has read, as connections and numbers of bytes: it may be a job, or the end of a poll without one.
+unread() {
+  local pid own
+  for pid in $(listeners); do
+    own=$(find "/proc/$pid/fd" -lname 'socket:*' -printf '%l ' 2>/dev/null | tr -dc '0-9 ' || true)
+    { cat "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6" 2>/dev/null || true; } \
+      | awk -v "own= $own" 'index(own, " " $10 " ") && sub(/.*:0*/, "", $5) && $5 != "" { printf "%s:%s ", $10, $5 }'
+  done
+}
+
 # --- set-aside files -------------------------------------------------------------------------------------------------------------------------
 
 # ASIDE holds one complete set of files that count as the old configuration; it is built as ASIDE.new, so that a cut-off move is gone on with.

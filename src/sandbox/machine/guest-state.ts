@@ -19,7 +19,9 @@ const installedRunner = z.object({
   /** What a recovery has set aside, be it nothing; `null`: no recovery is under way. */
   aside: z.object({ configuration: configuration.nullable(), unit: z.string().nullable() }).nullable(),
   /** The unit that svc.sh installed; `null` without one. */
-  unit: z.object({ name: z.string(), state: z.enum(['active', 'inactive', 'failed']) }).nullable(),
+  unit: z.object({ name: z.string(), state: z.enum(['active', 'inactive', 'failed']), startsAtBoot: z.boolean().default(true) }).nullable(),
+  /** The mark of a drained runner; `since` in epoch milliseconds by the guest's clock. */
+  drain: z.object({ since: z.number(), reason: z.string() }).nullable().default(null),
   /** What the runner's programs lack to run; `null` where they are whole. */
   missingProgram: z.string().nullable().default(null),
   log: serviceLog.default({ startedAt: null, exitCode: null, relaunches: 0, signs: [] }),

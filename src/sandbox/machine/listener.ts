@@ -35,6 +35,9 @@ export class Listener {
   readonly #api: RunnerApi;
   readonly #ended = new AbortController();
   #sessionId: string | null = null;
+  /** Resolved by whoever thaws it; `null` while it runs. */
+  #frozen: PromiseWithResolvers<void> | null = null;
+  #unread = '';
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -42,6 +45,26 @@ export class Listener {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.settled = promise;
     void this.#run(resolve).finally(resolve);
+  }
+
+  /** SIGSTOP: does nothing more, while GitHub may still answer what it has asked. */
+  freeze(): void {
+    this.#frozen ??= Promise.withResolvers();
+  }
+
+  /** SIGCONT. */
+  thaw(): void {
+    this.#frozen?.resolve();
+    this.#frozen = null;
+  }
+
+  get isFrozen(): boolean {
+    return this.#frozen !== null;
+  }
+
+  /** What GitHub has answered and it has not read, since it is frozen. */
+  get unread(): string {
+    return this.#unread;
   }
 
   /** SIGTERM: says goodbye, so that GitHub sees it offline soon. */
@@ -56,6 +79,7 @@ export class Listener {
   /** SIGKILL, a power cut, or a process that hangs: GitHub hears no more of it. */
   kill(): void {
     this.#ended.abort();
+    this.thaw();
   }
 
   async #run(settle: () => void): Promise<void> {
@@ -93,6 +117,12 @@ export class Listener {
     this.#sessionId = session.sessionId;
     for (;;) {
       const answer = await this.#api.poll(session.sessionId, signal);
+      if (this.#frozen !== null) {
+        this.#unread = 'answer';
+        await this.#frozen.promise;
+        this.#unread = '';
+        signal.throwIfAborted();
+      }
       if (answer.kind === 'deleted') {
         const line = 'The runner no longer exists on the server. Cleaning up local configuration.';
         return { code: 0, sign: { code: 'registration-deleted', line }, isDeregistered: true };

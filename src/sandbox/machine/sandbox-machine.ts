@@ -13,11 +13,17 @@ import {
   type Configured,
   type Discarded,
   type FenceTaken,
+  type Frozen,
+  type FrozenStopped,
   MachineError,
   type MachinePort,
+  type MarkedDrained,
+  type NotFrozen,
   type Restored,
   type ServiceStarted,
   type SetAside,
+  type Thawed,
+  type UnmarkedDrained,
 } from '../../machine/port.ts';
 import { type ActClock, ActFence } from './act-fence.ts';
 import type { Break } from './breaks.ts';
@@ -56,11 +62,15 @@ const STEP_MS = {
   startService: 1_000,
   restore: 500,
   discard: 300,
+  drain: 400,
 } as const;
 
 /** A machine that is new here has run for so long; one that booted a moment ago is still settling. */
 const AN_HOUR_MS = 3_600_000;
 const TWO_HOURS_MS = 2 * AN_HOUR_MS;
+
+/** As in src/machine/guest/lib.sh. */
+const THAW_MS = 120_000;
 
 /** All make-believe machines of a host. */
 export class SandboxMachine implements MachinePort {
@@ -72,6 +82,7 @@ export class SandboxMachine implements MachinePort {
   readonly #jobTimers = new Map<InstalledRunner, NodeJS.Timeout>();
   /** Machines whose guests let every look hang. */
   readonly #hangs = new Map<string, { readonly end: PromiseWithResolvers<void>; readonly despiteAbort: boolean }>();
+  readonly #thawTimers = new Map<InstalledRunner, NodeJS.Timeout>();
   readonly #closed = new AbortController();
 
   /** Machines that a file remembers go on as they were; services that were active listen again. */
@@ -102,12 +113,20 @@ export class SandboxMachine implements MachinePort {
   /** Adds a runner to its machine, which is made and runs. With a registration it is configured and its service runs. */
   async install(target: RunnerTarget, registration: { readonly id: number; readonly credential: string } | null): Promise<void> {
     const machine = (this.#machines[target.machine] ??= newMachine());
-    const runner: InstalledRunner = { configuration: null, aside: null, unit: null, missingProgram: null, log: newLog(null), job: null };
+    const runner: InstalledRunner = {
+      configuration: null,
+      aside: null,
+      unit: null,
+      drain: null,
+      missingProgram: null,
+      log: newLog(null),
+      job: null,
+    };
     machine.runners[target.directory] = runner;
     if (registration !== null) {
       const { id, credential } = registration;
       runner.configuration = { agentId: id, agentName: target.runner, url: target.registrationUrl, credential };
-      runner.unit = { name: unitName(target), state: 'active' };
+      runner.unit = { name: unitName(target), state: 'active', startsAtBoot: true };
       runner.log = newLog(machine.bootedAt);
       await this.#listen(machine, runner);
     }
@@ -227,7 +246,7 @@ export class SandboxMachine implements MachinePort {
     for (const fence of this.#fences.values()) {
       fence.cut();
     }
-    for (const timer of this.#jobTimers.values()) {
+    for (const timer of [...this.#jobTimers.values(), ...this.#thawTimers.values()]) {
       clearTimeout(timer);
     }
     await Promise.all([...this.#listeners.values()].map((listener) => listener.stop()));
@@ -397,7 +416,7 @@ export class SandboxMachine implements MachinePort {
       await this.#work('restore', clock);
       const { configuration, unit } = runner.aside;
       runner.configuration = configuration;
-      runner.unit = unit === null ? runner.unit : { name: unit, state: 'inactive' };
+      runner.unit = unit === null ? runner.unit : { name: unit, state: 'inactive', startsAtBoot: true };
       runner.aside = null;
       return { kind: 'restored', files };
     });
@@ -409,6 +428,66 @@ export class SandboxMachine implements MachinePort {
       const files = filesAside(runner);
       runner.aside = null;
       return { kind: 'discarded', files };
+    });
+  }
+
+  async markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal> {
+    return this.#act<MarkedDrained>(target, act, call, async (clock, { machine, runner }) => {
+      await this.#work('drain', clock);
+      runner.drain ??= { since: Date.now() + machine.clockOffsetMs, reason };
+      if (runner.unit !== null) {
+        runner.unit.startsAtBoot = false;
+      }
+      return { kind: 'marked' };
+    });
+  }
+
+  async freeze(target: RunnerTarget, act: Act, call: CallContext): Promise<Frozen | ActRefusal> {
+    return this.#act<Frozen>(target, act, call, async (clock, { runner }) => {
+      this.#thaw(runner);
+      await this.#work('drain', clock);
+      const refused = refusedFreeze(runner);
+      if (refused === null) {
+        this.#listeners.get(runner)?.freeze();
+        this.#thawTimers.set(runner, setTimeout(() => this.#thaw(runner), THAW_MS).unref());
+      }
+      return refused ?? { kind: 'frozen', unread: '' };
+    });
+  }
+
+  async stopFrozen(target: RunnerTarget, act: Act, unread: string, call: CallContext): Promise<FrozenStopped | ActRefusal> {
+    return this.#act<FrozenStopped>(target, act, call, async (clock, { runner }) => {
+      await this.#work('stopService', clock);
+      const listener = this.#listeners.get(runner);
+      const refused = refusedFreeze(runner) ?? refusedStop(listener);
+      if (refused === null && listener !== undefined && listener.unread !== unread) {
+        return { kind: 'heard', unread: listener.unread };
+      }
+      if (refused !== null) {
+        this.#thaw(runner);
+        return refused;
+      }
+      await this.#stopService(runner);
+      return { kind: 'stopped' };
+    });
+  }
+
+  async thaw(target: RunnerTarget, act: Act, call: CallContext): Promise<Thawed | ActRefusal> {
+    return this.#act<Thawed>(target, act, call, async (_clock, { runner }) => {
+      this.#thaw(runner);
+      return { kind: 'thawed' };
+    });
+  }
+
+  async unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal> {
+    return this.#act<UnmarkedDrained>(target, act, call, async (clock, { runner }) => {
+      await this.#work('drain', clock);
+      this.#thaw(runner);
+      if (runner.unit !== null) {
+        runner.unit.startsAtBoot = true;
+      }
+      runner.drain = null;
+      return { kind: 'unmarked' };
     });
   }
 
@@ -432,12 +511,13 @@ export class SandboxMachine implements MachinePort {
     if (runner.missingProgram !== null && runner.unit?.state !== 'active') {
       return unfit(runner.missingProgram);
     }
-    runner.unit ??= { name: unitName(target), state: 'inactive' };
+    runner.unit ??= { name: unitName(target), state: 'inactive', startsAtBoot: true };
     const { unit } = runner;
     this.#save();
     if (unit.state !== 'active') {
       await this.#work('startService', clock);
       unit.state = 'active';
+      unit.startsAtBoot = true;
       runner.log = newLog(Date.now());
       await this.#listen(machine, runner);
     }
@@ -517,6 +597,12 @@ export class SandboxMachine implements MachinePort {
     }
   }
 
+  #thaw(runner: InstalledRunner): void {
+    clearTimeout(this.#thawTimers.get(runner));
+    this.#thawTimers.delete(runner);
+    this.#listeners.get(runner)?.thaw();
+  }
+
   #killListener(runner: InstalledRunner): void {
     this.#listeners.get(runner)?.kill();
     this.#listeners.delete(runner);
@@ -590,7 +676,7 @@ export class SandboxMachine implements MachinePort {
       uptimeMs: Math.max(0, Date.now() - machine.bootedAt),
       log: logOf(runner),
       timeSync: machine.timeSync,
-      drain: null,
+      drain: runner?.drain ?? null,
       disk: machine.disk,
       work: { bytes: 1_610_612_736, entries: 9 },
       cache: { bytes: 187_904_819, entries: 7 },
@@ -688,7 +774,7 @@ function newMachine(): Machine {
   };
 }
 
-/** The hardware clock is right, and installed units are enabled. */
+/** The hardware clock is right, and enabled units start. */
 function finishBoot(machine: Machine): void {
   machine.state = 'running';
   machine.bootId = randomUUID();
@@ -696,9 +782,10 @@ function finishBoot(machine: Machine): void {
   machine.isReachable = true;
   machine.clockOffsetMs = 0;
   for (const runner of Object.values(machine.runners)) {
-    if (runner.unit !== null) {
-      runner.unit.state = 'active';
-      runner.log = newLog(machine.bootedAt);
+    const { unit } = runner;
+    if (unit !== null) {
+      unit.state = unit.startsAtBoot ? 'active' : 'inactive';
+      runner.log = newLog(unit.startsAtBoot ? machine.bootedAt : null);
     }
   }
 }
@@ -729,6 +816,19 @@ function filesAside({ aside }: InstalledRunner): readonly string[] {
 
 function countJobs(runners: readonly InstalledRunner[]): number {
   return runners.filter(({ job }) => job !== null).length;
+}
+
+/** Why a runner is not to be frozen, or `null`. */
+function refusedFreeze(runner: InstalledRunner): NotFrozen | ActRefusal | null {
+  if (runner.drain === null) {
+    return { kind: 'not-frozen', evidence: 'the runner is not marked as drained any more' };
+  }
+  return runner.job === null ? null : { kind: 'refused-busy', evidence: describeJob(runner) };
+}
+
+/** Why a listener is not to be stopped, or `null`. */
+function refusedStop(listener: Listener | undefined): NotFrozen | null {
+  return listener === undefined || listener.isFrozen ? null : { kind: 'not-frozen', evidence: 'the runner was thawed meanwhile' };
 }
 
 function unfit(missing: string): ActRefusal {

@@ -1,4 +1,4 @@
-// One recovery during which the worker, or Temporal's server, is killed at one seam and started again.
+// One operation during which the worker, or Temporal's server, is killed at one seam and started again.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -14,7 +14,7 @@ import { SEALING_KEY_BYTES } from '../../../src/activities/sealing.ts';
 import type { LedgerEntry } from '../../../src/domain/ledger.ts';
 import { MAIN_QUEUE, machineLedgerId } from '../../../src/domain/names.ts';
 import { DEFAULT_RECOVERY_POLICY, type ActivityLimits, type RecoveryPolicy } from '../../../src/domain/policy.ts';
-import type { RecoveryReport } from '../../../src/domain/report.ts';
+import type { OperationReport } from '../../../src/domain/report.ts';
 import { startGitHub, type SandboxGitHub } from '../../../src/sandbox/github/server.ts';
 import type { Break } from '../../../src/sandbox/machine/breaks.ts';
 import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
@@ -34,6 +34,7 @@ const POLICY: RecoveryPolicy = {
   goneShownWithinMs: 60_000,
   onlinePollMs: 100,
   lockPollMs: 100,
+  drainPollMs: 100,
   limits: {
     look: limits(DEFAULT_RECOVERY_POLICY.limits.look),
     github: limits(DEFAULT_RECOVERY_POLICY.limits.github),
@@ -44,7 +45,10 @@ const POLICY: RecoveryPolicy = {
 };
 
 export interface Ordeal {
-  readonly how: Break | 'unreachable';
+  /** `recoverRunner` without it. */
+  readonly operation?: 'recoverRunner' | 'drainRunner';
+  /** How the runner is broken before; `healthy` leaves it online. */
+  readonly how: Break | 'unreachable' | 'healthy';
   readonly seam: Seam | null;
   readonly victim?: WorkerOrder['victim'];
   /** `config.sh` is refused by GitHub, so that the old configuration is put back. */
@@ -52,7 +56,7 @@ export interface Ordeal {
 }
 
 export interface Aftermath {
-  readonly report: RecoveryReport;
+  readonly report: OperationReport;
   /** Activities in the order in which they were begun, such as `observeGitHub 1`. */
   readonly begun: readonly string[];
   readonly wasReached: boolean;
@@ -68,6 +72,13 @@ export function expectHealed({ report, shown, isAside, ledger }: Aftermath, outc
   expect(shown).toEqual(['online']);
   expect(isAside).toBe(false);
   expect(ledger.map((entry) => entry.outcome)).toEqual([outcome]);
+}
+
+/** One registration, offline, and one act in the ledger. */
+export function expectDrained({ report, shown, ledger }: Aftermath): void {
+  expect(report.outcome, report.summary).toBe('drained');
+  expect(shown).toEqual(['offline']);
+  expect(ledger.map(({ outcome }) => outcome)).toEqual(['drained']);
 }
 
 /** The seam at an activity such as `observeGitHub 2`. */
@@ -101,14 +112,15 @@ export async function undergo(ordeal: Ordeal, temporal: TemporalProcess, namespa
   const connection = await Connection.connect({ address: temporal.address });
   try {
     const client = new Client({ connection, namespace });
-    const handle = await client.workflow.start<() => Promise<RecoveryReport>>('recoverRunner', {
+    const handle = await client.workflow.start<() => Promise<OperationReport>>(ordeal.operation ?? 'recoverRunner', {
       workflowId: `ordeal-${randomBytes(4).toString('hex')}`,
       taskQueue: MAIN_QUEUE,
       args: [{ runner: target.runner }] as never,
     });
     const report = await outlasting(() => handle.result());
     await avenger;
-    await until(() => github.runners(scope).every(({ status }) => status === 'online'));
+    const expected = ordeal.operation === 'drainRunner' ? 'offline' : 'online';
+    await until(() => github.runners(scope).every(({ status }) => status === expected));
     const shown = github.runners(scope).map(({ status }) => status);
     const ledger = await client.workflow.getHandle(machineLedgerId(target.host, target.machine)).describe();
     await crew.stop();
@@ -142,6 +154,10 @@ async function breakRunner({ how, refused }: Ordeal, { target, machineFile }: Wo
   await machine.install(target, github.addRunner(target.scope, { name: target.runner }));
   const shown = (): string | undefined => github.runners(target.scope)[0]?.status;
   await until(() => shown() === 'online');
+  if (how === 'healthy') {
+    await machine.close();
+    return;
+  }
   if (how === 'unreachable') {
     machine.cutOff(target.machine);
   } else {

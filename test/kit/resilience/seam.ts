@@ -24,6 +24,9 @@ export const RECOVERY = [
   'discardAside 1',
 ] as const;
 
+/** What a drain of an idle runner does besides looking; GitHub is asked for the fourth time while it is frozen. */
+export const DRAIN = ['takeFence 1', 'markDrained 1', 'freezeRunner 1', 'observeGitHub 4', 'stopFrozenRunner 1'] as const;
+
 /** The `nth` execution of an activity, counted from 1 in each process. */
 export interface Seam {
   readonly activity: string;

@@ -261,6 +261,35 @@ describe('the steps', () => {
   });
 });
 
+describe('a drained runner', () => {
+  test('takes no job while it is frozen, and the one that was given to it once it is thawed', async () => {
+    const machine = await openHealthy();
+    const fence = await takeFence(machine);
+    await machine.markDrained(target, anAct(fence), 'new disk', call);
+    expect(await machine.freeze(target, anAct(fence), call)).toEqual({ kind: 'frozen', unread: '' });
+    const job = github.giveJob(SCOPE, 'builder', { seconds: 0 });
+    await expect.poll(() => github.runners(SCOPE)[0]?.busy).toBe(true);
+    expect(await look(machine)).toMatchObject({ workers: 0, listeners: 1 });
+    await expect.poll(() => machine.stopFrozen(target, anAct(fence), 'nothing', call)).toEqual({ kind: 'heard', unread: 'answer' });
+    await machine.thaw(target, anAct(fence), call);
+    expect(await settles(() => github.job(job).result, 'Succeeded')).toBe('Succeeded');
+  });
+
+  test('stays drained when its machine, or its process, starts again', async () => {
+    const file = join(folder, 'machines.json');
+    const machine = await openHealthy({ file });
+    const fence = await takeFence(machine);
+    await machine.markDrained(target, anAct(fence), 'new disk', call);
+    await machine.freeze(target, anAct(fence), call);
+    expect(await machine.stopFrozen(target, anAct(fence), '', call)).toEqual({ kind: 'stopped' });
+    machine.stop('vm', 'stopped');
+    await machine.close();
+    const again = open({ file });
+    await again.start('vm', call);
+    expect(await look(again)).toMatchObject({ drain: { reason: 'new disk' }, service: { state: 'inactive' }, listeners: 0 });
+  });
+});
+
 describe('the fence', () => {
   test('a record answers a retry, without running anything', async () => {
     const machine = await openHealthy();

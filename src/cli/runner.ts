@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import { MAIN_QUEUE } from '../domain/names.ts';
+import { decideDrain, decideResume, type DrainDecision, type ResumeDecision } from '../domain/drain.ts';
+import { DRAIN_STEPS, RESUME_STEPS, type OperationReport } from '../domain/report.ts';
+import type { ConfigFlags } from '../config/load.ts';
+import { EXIT, type ExitCode } from './exit.ts';
+import { followOperation } from './follow.ts';
+import { print, printJson, readConfig, say, type Invocation } from './invocation.ts';
+import { createLiveSteps } from './live-steps.ts';
+import { createPorts, isBlind, lookAtRunner } from './look.ts';
+import { headline, isGood } from './operation-text.ts';
+import { qualified } from './recover.ts';
+import { chosenRunners } from './runners.ts';
+import { withTemporal } from './temporal.ts';
+
+export interface RunnerFlags {
+  readonly runner: string | undefined;
+  readonly scope: string | undefined;
+  readonly reason: string | undefined;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+  /** Text such as `10m`: how long another operation on the machine is waited for; `null` starts the operation and returns. */
+  readonly wait: string | null;
+  readonly config: ConfigFlags;
+}
+
+type Verb = 'drain' | 'resume';
+
+const TYPES = { drain: 'drainRunner', resume: 'resumeRunner' } as const;
+
+/** Lets a runner take no more jobs, or jobs again: starts the operation, shows its steps, and answers with its result. */
+export async function runner(verb: Verb, flags: RunnerFlags, invocation: Invocation): Promise<ExitCode> {
+  if (flags.dryRun) {
+    return plan(verb, flags, invocation);
+  }
+  if (flags.config.config !== undefined) {
+    // The worker's configuration counts; a person who names a file is told its mistakes all the same.
+    readConfig(invocation, flags.config);
+  }
+  return withTemporal(invocation, async ({ client }) => {
+    const name = qualified(flags.runner ?? invocation.env['RUNNER_NAME'], flags.scope);
+    const workflowId = `${verb}/${name ?? 'the-runner'}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`;
+    const handle = await client.workflow.start(TYPES[verb], {
+      workflowId,
+      taskQueue: MAIN_QUEUE,
+      staticSummary: `${verb} ${name ?? 'the runner'}, started by hand`,
+      args: [
+        {
+          ...(name === undefined ? {} : { runner: name }),
+          ...(flags.reason === undefined ? {} : { reason: flags.reason }),
+          wait: flags.wait ?? '0s',
+        },
+      ],
+    });
+    const comeBack = `Look at it with \`runward explain ${workflowId}\`.`;
+    if (flags.wait === null) {
+      answerStarted(flags, workflowId, comeBack);
+      return EXIT.done;
+    }
+    say(`${verb === 'drain' ? 'Drain' : 'Resume'} ${workflowId}`);
+    const steps = createLiveSteps();
+    try {
+      const report = await followOperation<OperationReport>({
+        client,
+        handle,
+        show: (progress) => steps.show(progress),
+        interrupted: invocation.interrupted,
+        comeBack: verb === 'drain' ? `${comeBack} \`runward runner resume\` undoes it.` : comeBack,
+      });
+      steps.end();
+      answer(flags, workflowId, report);
+      return isGood(report) ? EXIT.done : EXIT.bad;
+    } finally {
+      steps.end();
+    }
+  });
+}
+
+function answerStarted({ json }: RunnerFlags, workflowId: string, comeBack: string): void {
+  if (json) {
+    printJson({ workflowId });
+  } else {
+    print(`Started ${workflowId}. ${comeBack}`);
+  }
+}
+
+function answer({ json }: RunnerFlags, workflowId: string, report: OperationReport): void {
+  if (json) {
+    printJson({ workflowId, ...report });
+    return;
+  }
+  print(headline(report));
+  print(`More: runward explain ${workflowId}`);
+}
+
+/** Reads both sides and says what would be done; writes nothing anywhere. */
+async function plan(verb: Verb, flags: RunnerFlags, invocation: Invocation): Promise<ExitCode> {
+  const config = readConfig(invocation, flags.config);
+  const ports = createPorts(config, invocation.env);
+  const plans = [];
+  let exitCode: ExitCode = EXIT.done;
+  for (const target of chosenRunners(config, qualified(flags.runner, flags.scope), { single: true })) {
+    const look = await lookAtRunner(ports, target, invocation.interrupted);
+    const decision = verb === 'drain' ? decideDrain(target, look) : decideResume(target, look);
+    if (isRefused(decision)) {
+      exitCode = isBlind(look) ? EXIT.unreachable : EXIT.bad;
+    }
+    plans.push({
+      runner: target.runner,
+      scope: target.scope,
+      decision: decision.kind,
+      ...('why' in decision ? { why: decision.why } : {}),
+      wouldDo: stepsOf(decision),
+      evidence: decision.evidence,
+    });
+  }
+  if (flags.json) {
+    printJson({ dryRun: true, plans });
+    return exitCode;
+  }
+  for (const { runner: name, decision, why, wouldDo, evidence } of plans) {
+    print(`${name}: ${decision}${why === undefined ? '' : `: ${why}`}`);
+    for (const line of evidence) {
+      print(`  ${line}`);
+    }
+    if (wouldDo.length > 0) {
+      print(`  would do: ${wouldDo.join(' → ')}`);
+    }
+  }
+  return exitCode;
+}
+
+function isRefused(decision: DrainDecision | ResumeDecision): boolean {
+  return decision.kind === 'impossible' || (decision.kind === 'wait' && !decision.isMarked);
+}
+
+/** The steps that a decision leads to. */
+function stepsOf(decision: DrainDecision | ResumeDecision): readonly string[] {
+  switch (decision.kind) {
+    case 'mark':
+      return DRAIN_STEPS;
+    case 'stop':
+      return DRAIN_STEPS.slice(1);
+    case 'wait':
+      return decision.isMarked ? DRAIN_STEPS.slice(1) : [];
+    case 'resume':
+      return RESUME_STEPS;
+    case 'drained':
+    case 'already-resumed':
+    case 'impossible':
+      return [];
+  }
+}

@@ -1,0 +1,115 @@
+import { busyReason, evidenceOf, strangerReason, type Look } from './recovery.ts';
+import { valueOrNull } from './reading.ts';
+import type { RunnerTarget } from './runner.ts';
+
+interface Seen {
+  /** One reading a line. */
+  readonly evidence: readonly string[];
+}
+
+/** What the mark says: one printable line. */
+export function drainReason(given: string | null): string {
+  const line = (given ?? '').replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  return line === '' ? 'by hand' : line.slice(0, MAX_REASON_LENGTH);
+}
+
+const MAX_REASON_LENGTH = 200;
+
+/** What a drain does after a look. It converges: whoever put the mark there, what is left to do follows from what is seen. */
+export type DrainDecision =
+  /** Marked, and nothing of the runner is left that could take a job. */
+  | ({ readonly kind: 'drained' } & Seen)
+  /** Not marked yet. */
+  | ({ readonly kind: 'mark' } & Seen)
+  /** Marked, and idle on both sides: the service may be stopped. */
+  | ({ readonly kind: 'stop' } & Seen)
+  /** A job runs, or it can't be told at this moment whether one does. */
+  | ({ readonly kind: 'wait'; readonly isMarked: boolean; readonly why: string } & Seen)
+  /** It could not be done, now or later. */
+  | ({ readonly kind: 'impossible'; readonly why: string } & Seen);
+
+export function decideDrain(target: RunnerTarget, look: Look): DrainDecision {
+  const evidence = evidenceOf(look);
+  const unfit = impossibleReason(target, look);
+  if (unfit !== null) {
+    return { kind: 'impossible', why: unfit, evidence };
+  }
+  const machine = valueOrNull(look.machine);
+  const guest = machine === null ? null : valueOrNull(machine.guest);
+  if (guest === null) {
+    return { kind: 'wait', isMarked: false, why: unknownReason(target, look), evidence };
+  }
+  if (guest.drain !== null && guest.listeners === 0 && ['inactive', 'failed', 'missing'].includes(guest.service.state)) {
+    return { kind: 'drained', evidence };
+  }
+  if (!look.github.known) {
+    return { kind: 'wait', isMarked: guest.drain !== null, why: `GitHub could not be read: ${look.github.why}`, evidence };
+  }
+  if (guest.drain === null) {
+    return { kind: 'mark', evidence };
+  }
+  const busy = busyReason(look.github.value, guest);
+  return busy === null
+    ? { kind: 'stop', evidence }
+    : { kind: 'wait', isMarked: true, why: `waiting for the job to end: ${busy}`, evidence };
+}
+
+/** What a resume does after a look. */
+export type ResumeDecision =
+  /** Not drained. */
+  | ({ readonly kind: 'already-resumed' } & Seen)
+  /** `agentId`: the registration that is to come online; `null` where the runner is not configured any more. */
+  | ({ readonly kind: 'resume'; readonly agentId: number | null } & Seen)
+  | ({ readonly kind: 'impossible'; readonly why: string } & Seen);
+
+export function decideResume(target: RunnerTarget, look: Look): ResumeDecision {
+  const evidence = evidenceOf(look);
+  const unfit = impossibleReason(target, look);
+  if (unfit !== null) {
+    return { kind: 'impossible', why: unfit, evidence };
+  }
+  const machine = valueOrNull(look.machine);
+  const guest = machine === null ? null : valueOrNull(machine.guest);
+  if (guest === null) {
+    return { kind: 'impossible', why: `${unknownReason(target, look)}; nothing was touched`, evidence };
+  }
+  if (guest.drain === null) {
+    return { kind: 'already-resumed', evidence };
+  }
+  if (!look.github.known) {
+    return { kind: 'impossible', why: `GitHub could not be read, so nothing was touched: ${look.github.why}`, evidence };
+  }
+  return { kind: 'resume', agentId: guest.registration?.agentId ?? null, evidence };
+}
+
+/** Why nothing can be written in the guest, for good or until a person does something; `null` where that is not so. */
+function impossibleReason(target: RunnerTarget, { machine }: Look): string | null {
+  const { machine: name } = target;
+  if (!machine.known) {
+    return null;
+  }
+  const { state, guest } = machine.value;
+  if (guest.known) {
+    return strangerReason(target, guest.value);
+  }
+  switch (state) {
+    case 'missing':
+      return `there is no machine named ${name} on host ${target.host}: check VM_NAME or the file's \`vm\``;
+    case 'deleted':
+      return `machine ${name} is deleted: bring it back with \`multipass recover ${name}\``;
+    case 'stopped':
+    case 'suspended':
+      return `machine ${name} is ${state}, so nothing can be written in it: start it (\`multipass start ${name}\`) and run this again, or leave it stopped, and it takes no jobs`;
+    default:
+      return null;
+  }
+}
+
+/** What could not be read of a machine that may still answer. */
+function unknownReason({ machine: name }: RunnerTarget, { machine }: Look): string {
+  if (!machine.known) {
+    return `machine ${name} could not be read: ${machine.why}`;
+  }
+  const { state, guest } = machine.value;
+  return state === 'running' && !guest.known ? `the guest of ${name} does not answer: ${guest.why}` : `machine ${name} is ${state}`;
+}

@@ -1,0 +1,12 @@
+#!/bin/bash
+# Lets the runner's service start at boot again, and takes the mark away last: a resume that was cut off is still seen as drained.
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
+
+enter_directory
+thaw
+read_unit
+if is_loaded; then systemctl -q enable -- "$unit"; fi
+rm -rf "$DRAIN_MARK" "$DRAIN_MARK.new"
+sync .
+say kind unmarked

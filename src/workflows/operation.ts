@@ -1,0 +1,177 @@
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  CancellationScope,
+  ContinueAsNew,
+  defineQuery,
+  isCancellation,
+  log,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { LockHolder, MainActivities, ResolvedRunner } from '../activities/contract.ts';
+import type { LedgerEntry } from '../domain/ledger.ts';
+import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
+import type { Look } from '../domain/recovery.ts';
+import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
+import type { OperationReport, Progress } from '../domain/report.ts';
+import { readLedger, writeLedger } from './machine-ledger.ts';
+import { lockMachine } from './machine-lock.ts';
+import { configurationOptions } from './options.ts';
+import { label, trigger } from './search-attributes.ts';
+import { Ended, holderText, Site } from './site.ts';
+import { StepBoard } from './step-board.ts';
+
+const progress = defineQuery<Progress>(PROGRESS_QUERY);
+
+/** How an operation ended: its outcome, and one sentence for a tired person. */
+export type End<Outcome extends string> = readonly [outcome: Outcome, summary: string];
+
+/** Outcomes that every operation may have. */
+type CommonOutcome = 'refused-in-progress' | 'failed';
+
+/**
+ * Runs an operation on one runner in steps, but for its work: reads the input, looks the runner up, and reports, also where it refuses or
+ * fails; only bad input and a cancellation end the execution itself otherwise.
+ */
+export async function operate<Outcome extends string, Step extends string>(
+  type: 'drainRunner' | 'resumeRunner',
+  steps: readonly Step[],
+  given: readonly unknown[],
+  work: (operation: Operation<Step>) => Promise<End<Outcome | CommonOutcome>>,
+): Promise<OperationReport<Outcome | CommonOutcome, Step>> {
+  const request = readRecoveryRequest(given, type);
+  const runner = 'problem' in request || typeof request.runner !== 'string' ? 'unknown' : request.runner;
+  const startedBy = trigger();
+  label({ runner, trigger: startedBy });
+  const board: StepBoard<Step> = new StepBoard(steps, runner, () => setCurrentDetails(board.markdown()));
+  setHandler(progress, () => board.progress());
+  if ('problem' in request) {
+    throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
+  }
+  const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${runner} in the configuration`));
+  const resolved = await configuration.resolveRunner({ runner: request.runner });
+  const { target } = resolved;
+  label({ runner: target.runner, scope: target.scope });
+  board.name(target.runner);
+  const operation = new Operation(request, resolved, startedBy, board);
+  const [outcome, summary] = await operation.ended(work);
+  label({ outcome });
+  board.finish(outcome, summary);
+  return {
+    outcome,
+    runner: target.runner,
+    scope: target.scope,
+    summary,
+    evidence: operation.evidence,
+    steps: board.reports(),
+    reason: request.reason,
+  };
+}
+
+/** One operation on one runner: its site, its steps, and the machine's lock and ledger. */
+export class Operation<Step extends string> {
+  readonly site: Site;
+  readonly board: StepBoard<Step>;
+  readonly request: RecoveryRequest;
+  readonly resolved: ResolvedRunner;
+  /** What the last decision was made of, one reading a line. */
+  evidence: readonly string[] = [];
+  readonly #trigger: Trigger;
+  /** The ledger without this operation, while it holds the machine. */
+  #before: readonly LedgerEntry[] = [];
+  #entry: LedgerEntry | null = null;
+
+  constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard<Step>) {
+    this.request = request;
+    this.resolved = resolved;
+    this.board = board;
+    this.site = new Site(resolved, board);
+    this.#trigger = startedBy;
+  }
+
+  /** How the work ended; a failure is an end too, and a cancellation is passed on. */
+  async ended<Outcome extends string>(
+    work: (operation: this) => Promise<End<Outcome | CommonOutcome>>,
+  ): Promise<End<Outcome | CommonOutcome>> {
+    try {
+      return await work(this);
+    } catch (error) {
+      if (error instanceof ContinueAsNew) {
+        throw error;
+      }
+      const ended = isCancellation(error) ? null : this.site.asEnded(error);
+      const { current } = this.board;
+      if (current !== null) {
+        this.board.end(current, 'failed', ended?.message ?? 'cancelled');
+      }
+      if (ended === null) {
+        label({ outcome: 'cancelled' });
+        throw error;
+      }
+      return [ended.outcome === 'refused-in-progress' ? ended.outcome : 'failed', ended.message];
+    }
+  }
+
+  async look<Decision extends { readonly evidence: readonly string[] }>(
+    decide: (target: Site['target'], look: Look) => Decision,
+  ): Promise<Decision> {
+    const decision = decide(this.site.target, await this.site.look());
+    this.evidence = decision.evidence;
+    return decision;
+  }
+
+  /** Does the work while it holds the machine, or answers who has it. What the work answers with stands in the ledger, if it has acted. */
+  async holding(work: () => Promise<string>): Promise<{ readonly kind: 'done' } | { readonly kind: 'held'; readonly by: string }> {
+    const { target, policy } = this.site;
+    const lock = await lockMachine(target, {
+      reason: this.request.reason,
+      waitMs: this.request.waitMs,
+      pollMs: policy.lockPollMs,
+      onWait: (holder: LockHolder | null) => this.board.say(`waiting for ${holderText(holder)}`),
+    });
+    if (lock.kind === 'held') {
+      return { kind: 'held', by: holderText(lock.holder) };
+    }
+    let outcome = 'failed';
+    try {
+      const [isHeld, entries] = await Promise.all([lock.isHeld(), readLedger(target)]);
+      if (!isHeld) {
+        throw new Ended('failed', `the lock of ${target.machine} was given back before this run began to act: start it anew`);
+      }
+      this.#before = entries;
+      outcome = await work();
+      return { kind: 'done' };
+    } catch (error) {
+      outcome = isCancellation(error) ? 'cancelled' : 'failed';
+      throw error;
+    } finally {
+      await CancellationScope.nonCancellable(() => this.#closeLedger(outcome));
+      await lock.release();
+    }
+  }
+
+  /** Before the first act under a lock: takes the guest's fence, and enters the operation into the ledger. `waited`: what was seen before is old. */
+  async beginActs(): Promise<{ readonly waited: boolean }> {
+    const taken = await this.site.takeFence();
+    const { runner, scope } = this.site.target;
+    const { workflowId, firstExecutionRunId: runId, workflowType: type } = workflowInfo();
+    this.#entry = { at: Date.now(), type, scope, runner, trigger: this.#trigger, workflowId, runId, outcome: null };
+    await writeLedger(this.site.target, this.#before, this.#entry);
+    return taken;
+  }
+
+  /** What was done is done: an entry that stays open counts as cut off, and does not change the outcome. */
+  async #closeLedger(outcome: string): Promise<void> {
+    if (this.#entry === null) {
+      return;
+    }
+    try {
+      await writeLedger(this.site.target, this.#before, { ...this.#entry, outcome });
+    } catch (error) {
+      log.warn(`the ledger of ${this.site.target.machine} could not be written: ${this.site.asEnded(error).message}`);
+    }
+    this.#entry = null;
+  }
+}

@@ -1,0 +1,75 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { MainActivities } from '../activities/contract.ts';
+import { decideResume, type ResumeDecision } from '../domain/drain.ts';
+import { RESUME_STEPS, type ResumeOutcome, type ResumeReport, type ResumeStep } from '../domain/report.ts';
+import { type End, operate, type Operation } from './operation.ts';
+import { verifyOptions } from './options.ts';
+import { Ended } from './site.ts';
+
+/** Undoes a drain, one that is under way as well: the runner takes jobs again, and starts at boot. Ends with a {@link ResumeReport}. */
+export async function resumeRunner(...given: unknown[]): Promise<ResumeReport> {
+  return operate<ResumeOutcome, ResumeStep>('resumeRunner', RESUME_STEPS, given, resume);
+}
+
+async function resume(operation: Operation<ResumeStep>): Promise<End<ResumeOutcome>> {
+  const { resolved, site } = operation;
+  const { runner, machine } = site.target;
+  if (resolved.mode === 'watch') {
+    const decision = await operation.look(decideResume);
+    return decision.kind === 'resume'
+      ? ['refused-watching', `${runner} is drained, and Runward only watches (${resolved.watchReason ?? 'mode: watch'})`]
+      : withoutActs(decision, runner);
+  }
+  let end: End<ResumeOutcome> = ['failed', ''];
+  const held = await operation.holding(async () => {
+    let decision = await operation.look(decideResume);
+    if (decision.kind === 'resume' && (await operation.beginActs()).waited) {
+      decision = await operation.look(decideResume);
+    }
+    end = decision.kind === 'resume' ? await takeUp(operation, decision.agentId) : withoutActs(decision, runner);
+    return end[0];
+  });
+  return held.kind === 'held' ? ['refused-in-progress', `${machine} is in the hands of ${held.by}`] : end;
+}
+
+function withoutActs(decision: Exclude<ResumeDecision, { kind: 'resume' }>, runner: string): End<ResumeOutcome> {
+  return decision.kind === 'already-resumed' ? ['already-resumed', `${runner} is not drained: nothing to do`] : ['failed', decision.why];
+}
+
+async function takeUp({ site, board }: Operation<ResumeStep>, agentId: number | null): Promise<End<ResumeOutcome>> {
+  const { policy, target } = site;
+  const { runner, machine, directory } = target;
+  board.begin('remove-mark');
+  await site.act('unmark', `take the mark of ${runner} away`, policy.deadlines.drainMs, (acts, input) => acts.unmarkDrained(input));
+  // From here on a silent host is waited for: half-way the runner neither is drained nor takes jobs.
+  site.noteChange();
+  board.end('remove-mark', 'done', 'it starts at boot again');
+  if (agentId === null) {
+    return ['failed', `${runner} is not drained any more, but is not configured in ${machine}: run \`runward recover --runner ${runner}\``];
+  }
+
+  board.begin('start-service');
+  const started = await site.act('start', `start the service of ${runner}`, policy.deadlines.startServiceMs, (acts, input) =>
+    acts.startService(input),
+  );
+  if (started.kind === 'not-started') {
+    throw new Ended(
+      'failed',
+      `${runner} is not drained any more, but ${started.unit ?? 'its service'} is ${started.state}: ${started.evidence}. Run \`runward recover --runner ${runner}\``,
+    );
+  }
+  board.end('start-service', 'done', `${started.unit} active`);
+
+  board.begin('verify-online');
+  const github = proxyActivities<MainActivities>(verifyOptions(policy, `verify-online: does GitHub show ${runner} online?`));
+  const deadline = Date.now() + policy.onlineWithinMs;
+  const seen = await site.withinLimits(() => github.awaitOnline({ target, agentId, deadline, pollMs: policy.onlinePollMs }));
+  if (seen.kind === 'offline') {
+    throw new Ended(
+      'failed',
+      `${runner} is not drained any more and its service is active, but after ${policy.onlineWithinMs / 1_000} s GitHub still shows ${seen.runner?.status ?? 'no such runner'}: look at ${directory}/_diag in ${machine}, or run \`runward recover --runner ${runner}\``,
+    );
+  }
+  board.end('verify-online', 'done', `online as id ${agentId}`);
+  return ['resumed', `${runner} is online and takes jobs again`];
+}

@@ -1,0 +1,113 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decideDrain, decideResume, drainReason } from '../../src/domain/drain.ts';
+import { known, unknown } from '../../src/domain/reading.ts';
+import type { Look } from '../../src/domain/recovery.ts';
+import type { GitHubObservation, GuestObservation, MachineState } from '../../src/domain/runner.ts';
+import { anyLook, github, guest, look, machine, target } from '../kit/observations.ts';
+
+const MARK = { since: 1_700_000_000_000, reason: 'new disk' };
+const STOPPED = { service: { unit: 'u', state: 'inactive' }, listeners: 0 } as const;
+const BUSY = { runner: { ...github().runner!, busy: true } };
+
+function seen(inGuest: Partial<GuestObservation>, onGitHub: Partial<GitHubObservation> = {}): Look {
+  return look({ github: known(github(onGitHub)), machine: known(machine({ guest: known(guest(inGuest)) })) });
+}
+
+const down = (state: MachineState): Look => look({ machine: known(machine({ state, guest: unknown('not running') })) });
+
+describe('what a drain decides', () => {
+  const cases: readonly [name: string, look: Look, kind: string, why: RegExp][] = [
+    ['idle', seen({}), 'mark', /^/],
+    ['a job runs', seen({ workers: 1 }, BUSY), 'mark', /^/],
+    ['marked and idle', seen({ drain: MARK }), 'stop', /^/],
+    ['marked, and its service was started by hand', seen({ drain: MARK, listeners: 0 }), 'stop', /^/],
+    ['marked, and a listener outside of its service', seen({ drain: MARK, service: STOPPED.service }), 'stop', /^/],
+    ['marked, a job in the guest', seen({ drain: MARK, workers: 1 }), 'wait', /waiting for the job to end: 1 Runner\.Worker process/],
+    ['marked, a job by GitHub alone', seen({ drain: MARK }, BUSY), 'wait', /GitHub calls the runner busy/],
+    ['marked and stopped', seen({ drain: MARK, ...STOPPED }), 'drained', /^/],
+    ['marked and stopped, GitHub unknown', { ...seen({ drain: MARK, ...STOPPED }), github: unknown('503') }, 'drained', /^/],
+    [
+      'marked, never installed as a service',
+      seen({ drain: MARK, service: { unit: null, state: 'missing' }, listeners: 0 }),
+      'drained',
+      /^/,
+    ],
+    ['stopped by hand, not marked', seen(STOPPED), 'mark', /^/],
+    ['not registered any more', seen({ drain: MARK }, { runner: null }), 'stop', /^/],
+    ['GitHub unknown', { ...seen({}), github: unknown('503') }, 'wait', /GitHub could not be read: 503/],
+    ['GitHub unknown, marked', { ...seen({ drain: MARK }), github: unknown('503') }, 'wait', /503/],
+    ['machine unknown', look({ machine: unknown('no daemon') }), 'wait', /m1 could not be read: no daemon/],
+    ['guest silent', look({ machine: known(machine({ guest: unknown('time-out') })) }), 'wait', /does not answer: time-out/],
+    ['machine starting', down('starting'), 'wait', /m1 is starting/],
+    ['machine stopped', down('stopped'), 'impossible', /m1 is stopped.*multipass start m1.*or leave it stopped/],
+    ['machine missing', down('missing'), 'impossible', /no machine named m1/],
+    ['machine deleted', down('deleted'), 'impossible', /multipass recover m1/],
+    [
+      'another runner in the directory',
+      seen({ registration: { agentId: 7, agentName: 'other', url: '' } }),
+      'impossible',
+      /holds runner other/,
+    ],
+  ];
+
+  test.each(cases)('%s', (_name, given, kind, why) => {
+    const decision = decideDrain(target(), given);
+    expect(decision.kind).toBe(kind);
+    expect('why' in decision ? decision.why : '').toMatch(why);
+    expect(decision.evidence.length).toBeGreaterThan(0);
+  });
+
+  test('no write on what is unknown, and no stop while a job runs or unless it is marked', () => {
+    fc.assert(
+      fc.property(anyLook, (given) => {
+        const { kind } = decideDrain(target(), given);
+        if (kind === 'mark' || kind === 'stop') {
+          const { github: onGitHub, machine: onHost } = given;
+          const inGuest = onHost.known && onHost.value.guest.known ? onHost.value.guest.value : null;
+          expect(onGitHub.known).toBe(true);
+          expect(inGuest).not.toBeNull();
+          if (kind === 'stop') {
+            expect(inGuest).toMatchObject({ workers: 0, drain: expect.anything() });
+            expect(onGitHub.known && onGitHub.value.runner?.busy === true).toBe(false);
+          }
+        }
+      }),
+    );
+  });
+});
+
+describe('what a resume decides', () => {
+  const cases: readonly [name: string, look: Look, decision: object][] = [
+    ['drained', seen({ drain: MARK, ...STOPPED }), { kind: 'resume', agentId: 7 }],
+    ['marked, a job still runs', seen({ drain: MARK, workers: 1 }, BUSY), { kind: 'resume' }],
+    ['drained, and not configured any more', seen({ drain: MARK, ...STOPPED, registration: null }), { kind: 'resume', agentId: null }],
+    ['not drained', seen({}), { kind: 'already-resumed' }],
+    ['not drained, GitHub unknown', { ...seen({}), github: unknown('503') }, { kind: 'already-resumed' }],
+    [
+      'GitHub unknown',
+      { ...seen({ drain: MARK }), github: unknown('503') },
+      { kind: 'impossible', why: 'GitHub could not be read, so nothing was touched: 503' },
+    ],
+    ['machine stopped', down('stopped'), { kind: 'impossible', why: expect.stringContaining('start it') }],
+    [
+      'guest silent',
+      look({ machine: known(machine({ guest: unknown('time-out') })) }),
+      { kind: 'impossible', why: expect.stringContaining('nothing was touched') },
+    ],
+  ];
+
+  test.each(cases)('%s', (_name, given, decision) => {
+    expect(decideResume(target(), given)).toMatchObject(decision);
+  });
+});
+
+test.each([
+  [null, 'by hand'],
+  ['  ', 'by hand'],
+  ['new disk', 'new disk'],
+  ['new\ndisk\u0000\u001B[31m, für Ä', 'new disk [31m, für Ä'],
+  ['x'.repeat(300), 'x'.repeat(200)],
+])('the mark says of the reason %j: %j', (given, line) => {
+  expect(drainReason(given)).toBe(line);
+});

@@ -1,0 +1,129 @@
+// Draining a runner of a real Linux with a real systemd: no new jobs, none cut, and none lost on the way.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { GuestObservation, RunnerTarget } from '../../src/domain/runner.ts';
+import type { Act } from '../../src/machine/port.ts';
+import { ShellMachine } from '../../src/machine/shell-machine.ts';
+import { type SandboxGitHub, startGitHub } from '../../src/sandbox/github/server.ts';
+import { type Guest, startGuest } from '../kit/guest/index.ts';
+import { CALL, SCOPE, targetIn, transportTo } from './shell-machine.ts';
+
+const DIRECTORY = '/opt/actions-runner';
+const RUNNER = 'builder';
+
+let github: SandboxGitHub;
+let guest: Guest;
+let machine: ShellMachine;
+let target: RunnerTarget;
+let unit: string;
+let fence: number;
+let acts = 0;
+
+beforeAll(async () => {
+  github = await startGitHub({ repositories: [SCOPE], pollMs: 2_000, offlineAfterMs: 5_000 });
+  guest = await startGuest({ github });
+  ({ unit } = await guest.installRunner({ scope: SCOPE, name: RUNNER, directory: DIRECTORY }));
+  machine = new ShellMachine(transportTo(guest), { settleSeconds: 1 });
+  target = targetIn(guest, RUNNER, DIRECTORY);
+  await takeFence();
+});
+afterAll(async () => {
+  await guest.close();
+  await github.close();
+});
+
+async function takeFence(): Promise<void> {
+  const taken = await machine.takeFence(guest.name, 'drain', CALL);
+  fence = taken.kind === 'taken' ? taken.fence : 0;
+}
+
+const anAct = (): Act => ({ key: `drain:${(acts += 1)}`, fence, deadlineMs: 120_000 });
+const mark = () => machine.markDrained(target, anAct(), 'the disk is to be changed (ä)', CALL);
+const unmark = () => machine.unmarkDrained(target, anAct(), CALL);
+const freeze = () => machine.freeze(target, anAct(), CALL);
+const stop = (unread = '') => machine.stopFrozen(target, anAct(), unread, CALL);
+const start = () => machine.startService(target, anAct(), CALL);
+const isEnabled = () => guest.must(`systemctl is-enabled ${unit} || true`);
+const giveJob = (seconds: number) => github.giveJob(SCOPE, RUNNER, { seconds });
+
+async function look(): Promise<GuestObservation> {
+  const seen = await machine.observe(target, CALL);
+  if (!seen.guest.known) throw new Error(seen.guest.why);
+  return seen.guest.value;
+}
+
+async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (const deadline = Date.now() + 60_000; !(await isSo()); await sleep(100)) {
+    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
+  }
+}
+
+const succeeds = (job: number) => until(() => github.job(job).result === 'Succeeded', 'the job has succeeded');
+
+it('a job that runs is not touched, and the mark is there while it does', async () => {
+  const job = giveJob(6);
+  await until(async () => (await guest.exec('pgrep -x Runner.Worker')).exitCode === 0, 'the job runs');
+  expect(await mark()).toEqual({ kind: 'marked' });
+  expect(await freeze()).toEqual({ kind: 'refused-busy', evidence: expect.stringContaining('Runner.Worker') });
+  const { drain, service } = await look();
+  expect(drain?.reason).toBe('the disk is to be changed (ä)');
+  expect(Math.abs((drain?.since ?? 0) - Date.now())).toBeLessThan(60_000);
+  expect(service.state).toBe('active');
+  expect(await isEnabled()).toBe('disabled');
+  expect(await guest.must(`stat -c '%U %a %F' ${DIRECTORY}/.runward-drained`)).toBe('root 644 regular file');
+  await succeeds(job);
+});
+
+it('a job that arrives between the second idle check and the stop ends well', async () => {
+  await until(() => !github.runners(SCOPE)[0]!.busy, 'GitHub calls it idle');
+  const frozen = await freeze();
+  expect(frozen).toMatchObject({ kind: 'frozen' });
+  const job = giveJob(1);
+  await until(() => github.runners(SCOPE)[0]!.busy, 'GitHub has given the job');
+  expect(await look()).toMatchObject({ workers: 0, listeners: 1 });
+  expect(await stop('unread' in frozen ? frozen.unread : '')).toEqual({ kind: 'heard', unread: expect.stringMatching(/:/) });
+  expect(await machine.thaw(target, anAct(), CALL)).toEqual({ kind: 'thawed' });
+  await succeeds(job);
+  expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1 });
+});
+
+it('a frozen runner that nobody comes back to is thawed by its guest, takes its job, and is not stopped then', async () => {
+  expect((await freeze()).kind).toBe('frozen');
+  const [timer = '', ...others] = (
+    await guest.must(`systemctl list-units --plain --no-legend 'runward-thaw-*.timer' | cut -d' ' -f1`)
+  ).split('\n');
+  expect(others).toEqual([]);
+  expect(await guest.must(`systemctl show --value -p TimersMonotonic ${timer}`)).toMatch(/OnActiveUSec=2min/);
+  const job = giveJob(1);
+  await guest.must(`systemctl start ${timer.replace('.timer', '.service')}`);
+  await succeeds(job);
+  expect((await stop()).kind).toBe('not-frozen');
+});
+
+it('an idle runner is drained: its session is over, and nothing of it runs', async () => {
+  await until(() => !github.runners(SCOPE)[0]!.busy, 'GitHub calls it idle');
+  const frozen = await freeze();
+  expect(frozen.kind).toBe('frozen');
+  // A poll that ends meanwhile is no job, as GitHub says once more; nothing can follow it.
+  await sleep(2_500);
+  expect(github.runners(SCOPE)[0]!.busy).toBe(false);
+  let stopped = await stop('unread' in frozen ? frozen.unread : '');
+  if (stopped.kind === 'heard') stopped = await stop(stopped.unread);
+  expect(stopped).toEqual({ kind: 'stopped' });
+  expect(await look()).toMatchObject({ service: { unit, state: 'inactive' }, listeners: 0 });
+  expect(await guest.must(`pgrep -f '[R]unnerService.js'; systemctl list-timers --no-legend 'runward-thaw-*'; true`)).toBe('');
+  // A second drain finds nothing to do.
+  expect([(await mark()).kind, (await freeze()).kind, (await stop()).kind]).toEqual(['marked', 'frozen', 'stopped']);
+});
+
+it('stays drained over a reboot, and takes jobs again once it is resumed', async () => {
+  await guest.reboot();
+  expect(await look()).toMatchObject({ drain: { reason: expect.stringContaining('disk') }, service: { state: 'inactive' }, listeners: 0 });
+  expect(await unmark()).toEqual({ kind: 'unmarked' });
+  expect(await start()).toEqual({ kind: 'started', unit });
+  expect(await isEnabled()).toBe('enabled');
+  expect((await look()).drain).toBeNull();
+  expect(await freeze()).toEqual({ kind: 'not-frozen', evidence: expect.stringContaining('not marked') });
+  await succeeds(giveJob(1));
+});

@@ -1,0 +1,243 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { WorkflowHandle } from '@temporalio/client';
+import { afterEach, describe, expect, test } from 'vitest';
+import { MAIN_QUEUE, machineLedgerId, machineLockId } from '../../src/domain/names.ts';
+import type { DrainReport, Progress, ResumeReport } from '../../src/domain/report.ts';
+import type { GuestObservation } from '../../src/domain/runner.ts';
+import { QUICK_POLICY, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
+
+const CALL = { signal: new AbortController().signal, heartbeat: () => {} };
+
+let world: World;
+
+async function open(options?: WorldOptions): Promise<World> {
+  world = await startWorld(options);
+  return world;
+}
+
+afterEach(() => world.close());
+
+type Handle<Report> = WorkflowHandle<() => Promise<Report>>;
+
+function begin<Report>(type: string, input: object = {}): Promise<Handle<Report>> {
+  return world.client.workflow.start(type, {
+    workflowId: `${type}-${world.target.runner}-${Math.random()}`,
+    taskQueue: MAIN_QUEUE,
+    args: [{ runner: world.target.runner, ...input }],
+  }) as never;
+}
+
+const drain = (input?: object): Promise<Handle<DrainReport>> => begin('drainRunner', input);
+const resume = (input?: object): Promise<Handle<ResumeReport>> => begin('resumeRunner', input);
+
+async function look(): Promise<GuestObservation> {
+  const { guest } = await world.machine.observe(world.target, CALL);
+  if (!guest.known) {
+    throw new Error(guest.why);
+  }
+  return guest.value;
+}
+
+const giveJob = (seconds: number): number => world.github.giveJob(world.target.scope, world.target.runner, { seconds });
+const isBusy = (): boolean => world.github.runners(world.target.scope)[0]?.busy === true;
+const doing = async (handle: Handle<unknown>): Promise<string> => (await handle.query<Progress>('progress')).doing;
+
+async function drained(handle: Handle<DrainReport>): Promise<DrainReport> {
+  const report = await handle.result();
+  expect(report.outcome, report.summary).toBe('drained');
+  expect(await look()).toMatchObject({ service: { state: 'inactive' }, listeners: 0, workers: 0, drain: { reason: expect.any(String) } });
+  return report;
+}
+
+describe('a drain', () => {
+  test('of an idle runner stops it, over a restart of its machine, until it is resumed', async () => {
+    await open();
+    const handle = await drain({ reason: 'new\ndisk' });
+    const report = await drained(handle);
+    expect(report.steps.map(({ name, status }) => `${name} ${status}`)).toEqual([
+      'mark-drained done',
+      'wait-until-idle done',
+      'stop-service done',
+    ]);
+    expect((await look()).drain?.reason).toBe('new disk');
+    expect((await (await drain()).result()).outcome).toBe('already-drained');
+    await world.until(() => world.shown() === 'offline', 'GitHub shows it offline');
+
+    world.machine.stop(world.target.machine, 'stopped');
+    const stopped = await (await drain()).result();
+    expect(stopped).toMatchObject({ outcome: 'failed', summary: expect.stringMatching(/is stopped.*start it.*or leave it stopped/) });
+    await world.machine.start(world.target.machine, CALL);
+    expect(await look()).toMatchObject({ service: { state: 'inactive' }, listeners: 0 });
+
+    for (const force of [false, true]) {
+      const refused = await (await world.recover({ runner: world.target.runner, force })).result();
+      expect(refused).toMatchObject({ outcome: 'refused-drained', summary: expect.stringMatching(/new disk.*runward runner resume/) });
+    }
+
+    const resumed = await (await resume()).result();
+    expect(resumed.outcome, resumed.summary).toBe('resumed');
+    expect(resumed.steps.every(({ status }) => status === 'done')).toBe(true);
+    expect(await look()).toMatchObject({ service: { state: 'active' }, drain: null });
+    expect((await (await resume()).result()).outcome).toBe('already-resumed');
+    const job = giveJob(0);
+    await world.until(() => world.github.job(job).result === 'Succeeded', 'it takes jobs');
+
+    const { host, machine } = world.target;
+    const ledger = await world.client.workflow.getHandle(machineLedgerId(host, machine)).describe();
+    expect(ledger.memo?.['entries']).toMatchObject([
+      { type: 'drainRunner', outcome: 'drained', workflowId: handle.workflowId },
+      { type: 'resumeRunner', outcome: 'resumed' },
+    ]);
+  });
+
+  test('lets a running job end, and holds no lock meanwhile', async () => {
+    await open();
+    const job = giveJob(2);
+    await world.until(isBusy, 'the job runs');
+    const handle = await drain();
+    await world.until(async () => /waiting for the job to end: .*Runner\.Worker/.test(await doing(handle)), 'it waits for the job');
+    expect((await look()).drain).not.toBeNull();
+    const { host, machine } = world.target;
+    await world.until(
+      async () => (await world.client.workflow.getHandle(machineLockId(host, machine)).describe()).status.name !== 'RUNNING',
+      'the lock is free',
+    );
+    await drained(handle);
+    expect(world.github.job(job).result).toBe('Succeeded');
+  });
+
+  test.each(['before GitHub is asked', 'before the stop'] as const)(
+    'does not cut a job that arrives between the second idle check and the stop (%s)',
+    async (when) => {
+      await open({ pollMs: 5_000 });
+      let job = 0;
+      const giveOnce = async (): Promise<void> => {
+        if (job === 0) {
+          job = giveJob(0.3);
+          await world.until(isBusy, 'GitHub has given the job');
+          await sleep(50);
+        }
+      };
+      const freeze = world.machine.freeze.bind(world.machine);
+      const stop = world.machine.stopFrozen.bind(world.machine);
+      world.machine.freeze = async (...given) => {
+        const answer = await freeze(...given);
+        if (when === 'before GitHub is asked' && answer.kind === 'frozen') await giveOnce();
+        return answer;
+      };
+      world.machine.stopFrozen = async (...given) => {
+        if (when === 'before the stop') await giveOnce();
+        return stop(...given);
+      };
+      await drained(await drain());
+      expect(job).not.toBe(0);
+      expect(world.github.job(job).result).toBe('Succeeded');
+    },
+  );
+
+  test('of a long job begins a new history from time to time', async () => {
+    await open({ policy: { drainHistoryMs: 500 } });
+    const job = giveJob(3);
+    await world.until(isBusy, 'the job runs');
+    const handle = await drain();
+    const { runId } = await handle.describe();
+    await drained(handle);
+    expect((await world.client.workflow.getHandle(handle.workflowId, runId).describe()).status.name).toBe('CONTINUED_AS_NEW');
+    expect(world.github.job(job).result).toBe('Succeeded');
+    const { host, machine } = world.target;
+    const ledger = await world.client.workflow.getHandle(machineLedgerId(host, machine)).describe();
+    expect(ledger.memo?.['entries']).toMatchObject([{ outcome: 'drained', runId }]);
+  });
+
+  test('is undone by a resume while it waits', async () => {
+    await open();
+    const job = giveJob(2);
+    await world.until(isBusy, 'the job runs');
+    const handle = await drain();
+    await world.until(async () => /waiting for the job/.test(await doing(handle)), 'it waits for the job');
+    expect((await (await resume()).result()).outcome).toBe('resumed');
+    expect(await handle.result()).toMatchObject({ outcome: 'undone' });
+    await world.until(() => world.github.job(job).result === 'Succeeded', 'the job goes on');
+    expect(await look()).toMatchObject({ service: { state: 'active' }, drain: null });
+  });
+
+  test('waits as long as GitHub is not to be read, and fails before it has touched anything', async () => {
+    const { limits } = QUICK_POLICY;
+    await open({ policy: { limits: { ...limits, github: { ...limits.github, scheduleToClose: '1s' } } } });
+    const end = world.github.misbehave({ match: { path: '/actions/runners' }, status: 503 });
+    expect(await (await drain()).result()).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('nothing was touched') });
+    expect((await look()).drain).toBeNull();
+    end();
+    const job = giveJob(3);
+    await world.until(isBusy, 'the job runs');
+    const handle = await drain();
+    await world.until(async () => /waiting for the job/.test(await doing(handle)), 'it waits for the job');
+    const endAgain = world.github.misbehave({ match: { path: '/actions/runners' }, status: 503 });
+    await world.until(() => world.github.job(job).result === 'Succeeded', 'the job ends');
+    await world.until(async () => /GitHub could not be read/.test(await doing(handle)), 'it cannot read GitHub');
+    expect(await look()).toMatchObject({ service: { state: 'active' } });
+    endAgain();
+    await drained(handle);
+  });
+
+  test('that is cancelled leaves the runner at work and marked, and the next one goes on', async () => {
+    await open();
+    world.machine.stopFrozen = (_target, _act, _unread, { signal, heartbeat }) => {
+      void handle.cancel();
+      const beating = setInterval(() => heartbeat('stopping'), 100);
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          clearInterval(beating);
+          reject(signal.reason as Error);
+        });
+      });
+    };
+    const handle = await drain();
+    await expect(handle.result()).rejects.toThrow('cancelled');
+    Reflect.deleteProperty(world.machine, 'stopFrozen');
+    expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1, drain: { reason: 'by hand' } });
+    const job = giveJob(0);
+    await world.until(() => world.github.job(job).result === 'Succeeded', 'it is thawed');
+    await drained(await drain());
+  });
+});
+
+test('a worker that goes away in each of its acts changes nothing', async () => {
+  await open({ pace: 0.1 });
+  const restarts: Promise<void>[] = [];
+  for (const step of ['markDrained', 'freeze', 'stopFrozen', 'unmarkDrained', 'startService'] as const) {
+    const original = (world.machine[step] as (...given: unknown[]) => Promise<never>).bind(world.machine);
+    let isFirst = true;
+    (world.machine as Record<typeof step, unknown>)[step] = (...given: unknown[]) => {
+      if (isFirst) {
+        isFirst = false;
+        restarts.push(world.restartWorkers());
+      }
+      return original(...given);
+    };
+  }
+  const outcomeOf = async ({ workflowId }: Handle<unknown>, restarted: number): Promise<unknown> => {
+    await world.until(() => restarts.length === restarted, 'the worker went away');
+    await Promise.all(restarts);
+    return world.client.workflow.getHandle(workflowId).result();
+  };
+  expect(await outcomeOf(await drain(), 3)).toMatchObject({ outcome: 'drained' });
+  expect(await look()).toMatchObject({ service: { state: 'inactive' }, listeners: 0 });
+  expect(await outcomeOf(await resume(), 5)).toMatchObject({ outcome: 'resumed' });
+});
+
+test('who only watches writes nothing', async () => {
+  await open({ mode: 'watch' });
+  const before = await look();
+  expect((await (await drain()).result()).outcome).toBe('refused-watching');
+  expect((await (await resume()).result()).outcome).toBe('already-resumed');
+  expect(await look()).toEqual(before);
+});
+
+test('whatever a person types is checked', async () => {
+  await open();
+  const handle = await drain({ force: true });
+  await expect(handle.result()).rejects.toMatchObject({
+    cause: { message: 'drainRunner does not know force: allowed are runner, reason, wait' },
+  });
+});

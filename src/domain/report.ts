@@ -101,14 +101,13 @@ export interface ProgressStep {
 /** `synced`: the clock was set; `already-right`: it is off by less than what counts as drift. */
 export type ClockOutcome = 'synced' | 'already-right' | 'refused-busy' | 'refused-in-progress' | 'refused-watching' | 'failed';
 
+/** The one step of a clock's sync. */
+export const CLOCK_STEPS = ['sync-clock'] as const;
+export type ClockStep = (typeof CLOCK_STEPS)[number];
+
 /** Result of `syncClock`; a drift that was not read is `null`. */
-export interface ClockReport {
-  readonly outcome: ClockOutcome;
-  readonly runner: string;
-  readonly scope: string;
-  readonly summary: string;
+export interface ClockReport extends OperationReport<ClockOutcome, ClockStep> {
   /** Positive: the guest is ahead. */
   readonly driftSecondsBefore: number | null;
   readonly driftSecondsAfter: number | null;
-  readonly reason: string | null;
 }

@@ -36,7 +36,7 @@ type CommonOutcome = 'refused-in-progress' | 'failed';
  * fails; only bad input and a cancellation end the execution itself otherwise.
  */
 export async function operate<Outcome extends string, Step extends string>(
-  type: 'drainRunner' | 'resumeRunner',
+  type: 'drainRunner' | 'resumeRunner' | 'syncClock',
   steps: readonly Step[],
   given: readonly unknown[],
   work: (operation: Operation<Step>) => Promise<End<Outcome | CommonOutcome>>,

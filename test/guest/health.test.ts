@@ -25,6 +25,17 @@ async function check(): Promise<HealthReport> {
   return JSON.parse(stdout) as HealthReport;
 }
 
+/** Passes until one has started something, which has ended: a guest that booted a moment ago is believed at the second reading. */
+async function cured(): Promise<HealthReport> {
+  let report = await scheduledPass(client, SCOPE);
+  for (let pass = 1; pass < 3 && report.started.length === 0; pass += 1) {
+    report = await scheduledPass(client, SCOPE);
+  }
+  expect(report.started, JSON.stringify(report)).toHaveLength(1);
+  await Promise.all(report.started.map(({ workflowId }) => client.workflow.getHandle(workflowId).result()));
+  return report;
+}
+
 /** The rungs that the last cure has climbed. */
 async function rungs(): Promise<readonly string[]> {
   const { rungs, outcome, summary } = (await client.workflow.getHandle(cureId(`${SCOPE}/${RUNNER}`)).result()) as RecoveryReport;
@@ -56,9 +67,7 @@ describe('cured without a new registration', () => {
   it('a service that was stopped', async () => {
     await world.guest.must(`systemctl stop ${world.unit}`);
     await offline();
-    const report = await check();
-    expect(report.outcome, JSON.stringify(report)).toBe('cured');
-    expect(codes(report)).toContain('service-inactive');
+    expect(codes(await cured())).toContain('service-inactive');
     expect(await rungs()).toEqual(['start-service done']);
   });
 
@@ -75,17 +84,14 @@ describe('cured without a new registration', () => {
 
   it('a clock that is two hours ahead', async () => {
     await world.guest.setClock(7_200);
-    const report = await check();
-    expect(report.outcome, JSON.stringify(report)).toBe('cured');
-    expect(codes(report)).toContain('clock-drift');
+    expect(codes(await cured())).toContain('clock-drift');
   });
 });
 
 it('a registration that GitHub has deleted is made anew, and only that', async () => {
   world.github.removeRunner(SCOPE, RUNNER);
   await untilSo(async () => (await world.guest.must(`systemctl is-active ${world.unit}; true`)) !== 'active');
-  const report = await check();
-  expect(report.outcome, JSON.stringify(report)).toBe('cured');
+  await cured();
   expect(await rungs()).toEqual(['re-register done']);
   await expectHealed();
 });
@@ -99,8 +105,7 @@ it('a machine that a person stopped is left alone for three passes, and started 
     expect(report.findings).toMatchObject([{ code: 'machine-stopped', severity: 'info' }]);
   }
   const job = world.github.queueRun(SCOPE, { jobs: [{ name: 'kernel', labels: ['self-hosted', 'bpf-lsm'], seconds: 1 }] });
-  const report = await scheduledPass(client, SCOPE);
-  expect(report.started, JSON.stringify(report)).toHaveLength(1);
+  await cured();
   expect((await rungs())[0]).toBe('start-machine done');
   await untilSo(async () => world.github.run(job).conclusion === 'success');
   await expectHealed();

@@ -149,6 +149,15 @@ export function pass(replaced: Partial<PassObservation> = {}): PassObservation {
   };
 }
 
+/** What a guest says, but for what the time moves by itself. */
+export function withoutTime(seen: Reading<GuestObservation>): unknown {
+  if (!seen.known) {
+    return seen;
+  }
+  const { uptimeMs: _uptime, log, ...rest } = seen.value;
+  return { ...rest, log: { ...log, startedAgoMs: null } };
+}
+
 function readingOf<T>(value: fc.Arbitrary<T>): fc.Arbitrary<Reading<T>> {
   return fc.oneof(
     { weight: 4, arbitrary: value.map((each) => known(each)) },

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { MachineError } from '../../src/machine/port.ts';
+import { withoutTime } from '../kit/observations.ts';
 import { breakRunner, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
 
 let world: World;
@@ -124,14 +125,9 @@ describe('what is refused leaves the runner as it was', () => {
     return guest.value.bootId;
   }
 
-  /** What the guest says, but for the time that passes by itself. */
   async function observe(): Promise<unknown> {
     const { guest } = await world.machine.observe(world.target, { signal: new AbortController().signal, heartbeat: () => {} });
-    if (!guest.known) {
-      return guest;
-    }
-    const { uptimeMs: _uptime, log, ...rest } = guest.value;
-    return { ...rest, log: { ...log, startedAgoMs: null } };
+    return withoutTime(guest);
   }
 });
 

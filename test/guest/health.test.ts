@@ -62,6 +62,7 @@ describe('cured without a new registration', () => {
     await untilSo(online);
     await expectHealed();
     expect(repairs()).toBe(registered);
+    expect((await scheduledPass(client, SCOPE)).figures).toMatchObject({ healthy: 1 });
   });
 
   it('a service that was stopped', async () => {

@@ -161,7 +161,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const number = ++worlds;
   let { client } = await (crew ??= startCrew());
   const name = `r${process.pid}-${number}`;
-  const scope = `acme/kernel-${number}`;
+  // Test files share a server, which remembers what was done.
+  const scope = `acme/kernel-${process.pid}-${number}`;
   const { registrationTokenLifetimeMs = 3_600_000, pollMs = 100 } = options;
   // A hundred listeners in one process poll less punctually than one.
   const offlineAfterMs = 300 + 20 * (options.runners ?? 1);

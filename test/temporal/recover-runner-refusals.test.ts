@@ -121,8 +121,7 @@ describe('what is refused leaves the runner as it was', () => {
   });
 
   async function bootOf(): Promise<unknown> {
-    const guest = (await observe()) as { value: { bootId: string } };
-    return guest.value.bootId;
+    return ((await observe()) as { bootId: string }).bootId;
   }
 
   async function observe(): Promise<unknown> {

@@ -401,6 +401,7 @@ stop_service() {
   if [ "$load" = foreign ]; then fail "$unit works in $works_in and not in $directory: another runner's unit is left alone"; fi
   if is_loaded && ! is_at_rest; then
     if [ "${active_for:-60}" -lt 60 ]; then within 30 has_said_it_started || true; fi
+    for pid in $(listeners); do kill -CONT "$pid" 2>/dev/null || true; done # one that is held hears no signal
     if ! timeout 45 systemctl stop -- "$unit"; then
       end_leftovers
       timeout 15 systemctl stop -- "$unit" || true

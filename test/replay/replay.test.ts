@@ -25,6 +25,9 @@ describe('a saved history replays', () => {
   test('of each kind of end', () => {
     expect(names.map((name) => name.split('-').slice(0, 2).join('-')).toSorted()).toEqual(
       expect.arrayContaining([
+        'checkHealth-blind',
+        'checkHealth-cured',
+        'checkHealth-healthy',
         'drainRunner-again',
         'drainRunner-idle',
         'drainRunner-job',
@@ -34,9 +37,11 @@ describe('a saved history replays', () => {
         'recoverRunner-clock',
         'recoverRunner-failed',
         'recoverRunner-healthy',
+        'recoverRunner-ladder',
         'recoverRunner-service',
         'recoverRunner-vm',
         'resumeRunner-drained',
+        'syncClock-synced',
       ]),
     );
   });

@@ -2,7 +2,7 @@
 // Importing it sets the stage for a test file: one guest with one healthy runner, and a Runward that looks after it.
 
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -39,8 +39,12 @@ beforeAll(async () => {
   world.github = await startGitHub({ repositories: [SCOPE], pollMs: 1_000, offlineAfterMs: 2_000 });
   world.guest = await startGuest({ github: world.github });
   ({ unit: world.unit } = await world.guest.installRunner({ scope: SCOPE, name: RUNNER, labels: ['bpf-lsm'] }));
+  const file = join(world.home, 'runward.yaml');
+  // A test file breaks its runner more often than checks would put up with.
+  writeFileSync(file, 'budgets: { recoveries: { max: 100 } }\n');
   world.environment = {
     ...world.guest.env,
+    RUNWARD_CONFIG: file,
     REPO: SCOPE,
     GH_TOKEN: world.github.token,
     RUNWARD_HOME: world.home,

@@ -13,8 +13,10 @@ import { listOpenFindings, type OpenFindingSummary } from './open-findings.ts';
 import { listOperations, listPasses, type OperationSummary } from './operations.ts';
 import { withTemporal } from './temporal.ts';
 
-/** Temporal is an extra of `status`: one that is away, or slow, must not hold up the rest. */
-const TIMEOUT_MS = 1_500;
+/** Temporal is an extra of `status`: one that is away, or a worker that is, must not hold up the rest. */
+const ABSENT_AFTER_MS = 1_500;
+/** One that answers may be slow. */
+const READ_WITHIN_MS = 5_000;
 const RECENT_OPERATIONS = 5;
 const UNDER_WAY = 20;
 
@@ -70,19 +72,20 @@ const NOTHING_KNOWN: TemporalView = {
   lastReport: null,
 };
 
-/** Reads what Temporal knows of each scope, all within {@link TIMEOUT_MS}; in the order of the scopes. */
+/** Reads what Temporal knows of each scope, in the order of the scopes. */
 export async function readTemporalViews(
   invocation: Invocation,
   scopes: readonly { readonly scope: string; readonly targets: readonly RunnerTarget[] }[],
   budget: BudgetPolicy,
 ): Promise<readonly TemporalView[]> {
-  const deadline = Date.now() + TIMEOUT_MS;
   try {
     return await withTemporal(
       invocation,
       ({ client, connection }) =>
-        connection.withDeadline(deadline, () => Promise.all(scopes.map(({ scope, targets }) => readView(client, scope, targets, budget)))),
-      TIMEOUT_MS,
+        connection.withDeadline(Date.now() + READ_WITHIN_MS, () =>
+          Promise.all(scopes.map(({ scope, targets }) => readView(client, scope, targets, budget))),
+        ),
+      ABSENT_AFTER_MS,
     );
   } catch {
     return scopes.map(() => NOTHING_KNOWN);
@@ -115,7 +118,10 @@ async function readUnderWay(client: Client, scope: string): Promise<readonly Und
   const running = await listOperations(client, { scope, passes: 'none', runningOnly: true, limit: UNDER_WAY });
   return Promise.all(
     running.map(async ({ workflowId, runId, type, runner, startedAt }) => {
-      const progress = await orNull(client.workflow.getHandle(workflowId, runId).query<ShownProgress>(PROGRESS_QUERY));
+      const handle = client.workflow.getHandle(workflowId, runId);
+      const progress = await orNull(
+        client.connection.withDeadline(Date.now() + ABSENT_AFTER_MS, () => handle.query<ShownProgress>(PROGRESS_QUERY)),
+      );
       return {
         workflowId,
         type,

@@ -305,12 +305,26 @@ class Recovery {
         return false;
       }
       if (guest.service.state === 'active' && guest.listeners === 1) {
-        const seen = await this.#awaitOnline(registration.agentId, Date.now() + onlineWithinMs, onlinePollMs);
-        return seen.kind === 'online' && (this.#request.suspicion !== 'stuck-busy' || seen.runner?.busy !== true);
+        const deadline = Date.now() + onlineWithinMs;
+        const seen = await this.#awaitOnline(registration.agentId, deadline, onlinePollMs);
+        return seen.kind === 'online' && (this.#request.suspicion !== 'stuck-busy' || (await this.#isFree(deadline)));
       }
       if (Date.now() >= settled || (guest.service.state !== 'active' && guest.service.state !== 'activating')) {
         return false;
       }
+    }
+  }
+
+  /** Whether GitHub lets go of the job that is none, or the runner has a real one by now. */
+  async #isFree(deadline: number): Promise<boolean> {
+    for (;;) {
+      const { github, machine } = await this.#site.look();
+      const isIdle = github.known && github.value.runner?.busy !== true;
+      const isAtWork = machine.known && machine.value.guest.known && machine.value.guest.value.workers > 0;
+      if (isIdle || isAtWork || Date.now() >= deadline) {
+        return isIdle || isAtWork;
+      }
+      await sleep(this.#policy.drainPollMs, { summary: 'does GitHub let go of the job?' });
     }
   }
 

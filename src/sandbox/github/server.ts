@@ -96,6 +96,8 @@ export interface SandboxGitHub {
   addRunner(scope: string, options: RunnerOptions): { readonly id: number; readonly credential: string };
   /** Makes the API show something else than the truth; `{}` ends that. */
   showRunner(scope: string, runner: string, shown: Runner['shown']): void;
+  /** The runner's present session polls and is given no job any more; a new one hears again. */
+  deafen(scope: string, runner: string): void;
   /** Deletes the registration, busy or not. */
   removeRunner(scope: string, runner: string): void;
   runners(scope: string): readonly ShownRunner[];
@@ -210,6 +212,10 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     },
     showRunner(scope, runner, shown) {
       runnerOf(scope, runner).shown = shown;
+    },
+    deafen(scope, runner) {
+      const { session } = runnerOf(scope, runner);
+      found(session ?? undefined, `session of ${runner}`).isDeaf = true;
     },
     removeRunner: (scope, runner) => world.deleteRunner(runnerOf(scope, runner)),
     runners: (scope) =>

@@ -97,7 +97,7 @@ async function poll(world: World, session: Session, gone: AbortSignal, pollMs: n
     for (;;) {
       const refused = refusePoll(world, session);
       if (refused) return refused;
-      const job = gone.aborted ? undefined : world.takeJob(session.runner);
+      const job = gone.aborted || session.isDeaf ? undefined : world.takeJob(session.runner);
       const waitMs = deadline - performance.now();
       if (job || waitMs <= 0 || gone.aborted) return { status: 200, body: { message: job ? jobMessage(job) : null } };
       await wakened(session, gone, waitMs);

@@ -79,6 +79,8 @@ export interface Session {
   readonly startedAt: number;
   /** Likewise. */
   usedAt: number;
+  /** It polls and is given no job, as the session of a deaf listener. */
+  isDeaf: boolean;
 }
 
 export type JobResult = 'Succeeded' | 'Failed' | 'Canceled';
@@ -367,6 +369,7 @@ export class World {
       wakers: new Set(),
       startedAt: performance.now(),
       usedAt: performance.now(),
+      isDeaf: false,
     };
     this.endSession(runner);
     runner.session = session;

@@ -138,7 +138,7 @@ interface Resident {
 }
 
 /** Workers of one process. */
-export interface Crew {
+export interface Crew extends AsyncDisposable {
   readonly client: Client;
   stop(): Promise<void>;
 }
@@ -319,17 +319,15 @@ async function startWorkers(main: WorkerParts['main'], host: string, sealingKey:
     main,
     host: { name: host, machine, computer },
   });
-  const stop = new AbortController();
-  const running = runWorkers(workers, stop.signal);
-  return {
-    client: new Client({ connection, namespace }),
-    stop: async () => {
-      stop.abort();
-      await running;
-      await native.close();
-      await connection.close();
-    },
+  const end = new AbortController();
+  const running = runWorkers(workers, end.signal);
+  const stop = async (): Promise<void> => {
+    end.abort();
+    await running;
+    await native.close();
+    await connection.close();
   };
+  return { client: new Client({ connection, namespace }), stop, [Symbol.asyncDispose]: stop };
 }
 
 /** A port whose every method goes to the one that its first argument leads to. */

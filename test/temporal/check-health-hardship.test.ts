@@ -72,9 +72,8 @@ describe.concurrent('a side that fails', () => {
     expect(report.findings).toMatchObject([
       { code: 'host-silent', subject: 'host/attic', advice: expect.stringContaining('runward worker --host attic') },
     ]);
-    const attic = await startHost('attic');
+    await using _attic = await startHost('attic');
     expect((await world.pass()).figures).toMatchObject({ healthy: 3 });
-    await attic.stop();
   });
 });
 

@@ -1,27 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MAIN_QUEUE, machineLedgerId, machineLockId } from '../../src/domain/names.ts';
 import type { DrainReport, Progress, ResumeReport } from '../../src/domain/report.ts';
 import type { GuestObservation } from '../../src/domain/runner.ts';
 import { known } from '../../src/domain/reading.ts';
 import { withoutTime } from '../kit/observations.ts';
-import { QUICK_POLICY, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
+import { QUICK_POLICY, startWorld, type World } from '../kit/recovery-world.ts';
 
 const CALL = { signal: new AbortController().signal, heartbeat: () => {} };
 
-let world: World;
-
-async function open(options?: WorldOptions): Promise<World> {
-  world = await startWorld(options);
-  return world;
-}
-
-afterEach(() => world.close());
-
 type Handle<Report> = WorkflowHandle<() => Promise<Report>>;
 
-function begin<Report>(type: string, input: object = {}): Promise<Handle<Report>> {
+function begin<Report>(world: World, type: string, input: object = {}): Promise<Handle<Report>> {
   return world.client.workflow.start(type, {
     workflowId: `${type}-${world.target.runner}-${Math.random()}`,
     taskQueue: MAIN_QUEUE,
@@ -29,10 +20,10 @@ function begin<Report>(type: string, input: object = {}): Promise<Handle<Report>
   }) as never;
 }
 
-const drain = (input?: object): Promise<Handle<DrainReport>> => begin('drainRunner', input);
-const resume = (input?: object): Promise<Handle<ResumeReport>> => begin('resumeRunner', input);
+const drain = (world: World, input?: object): Promise<Handle<DrainReport>> => begin(world, 'drainRunner', input);
+const resume = (world: World, input?: object): Promise<Handle<ResumeReport>> => begin(world, 'resumeRunner', input);
 
-async function look(): Promise<GuestObservation> {
+async function look(world: World): Promise<GuestObservation> {
   const { guest } = await world.machine.observe(world.target, CALL);
   if (!guest.known) {
     throw new Error(guest.why);
@@ -40,48 +31,53 @@ async function look(): Promise<GuestObservation> {
   return guest.value;
 }
 
-const giveJob = (seconds: number): number => world.github.giveJob(world.target.scope, world.target.runner, { seconds });
-const isBusy = (): boolean => world.github.runners(world.target.scope)[0]?.busy === true;
+const giveJob = (world: World, seconds: number): number => world.github.giveJob(world.target.scope, world.target.runner, { seconds });
+const isBusy = (world: World): boolean => world.github.runners(world.target.scope)[0]?.busy === true;
 const doing = async (handle: Handle<unknown>): Promise<string> => (await handle.query<Progress>('progress')).doing;
 
-async function drained(handle: Handle<DrainReport>): Promise<DrainReport> {
+async function drained(world: World, handle: Handle<DrainReport>): Promise<DrainReport> {
   const report = await handle.result();
   expect(report.outcome, report.summary).toBe('drained');
-  expect(await look()).toMatchObject({ service: { state: 'inactive' }, listeners: 0, workers: 0, drain: { reason: expect.any(String) } });
+  expect(await look(world)).toMatchObject({
+    service: { state: 'inactive' },
+    listeners: 0,
+    workers: 0,
+    drain: { reason: expect.any(String) },
+  });
   return report;
 }
 
-describe('a drain', () => {
+describe.concurrent('a drain', () => {
   test('of an idle runner stops it, over a restart of its machine, until it is resumed', async () => {
-    await open();
-    const handle = await drain({ reason: 'new\ndisk' });
-    const report = await drained(handle);
+    await using world = await startWorld();
+    const handle = await drain(world, { reason: 'new\ndisk' });
+    const report = await drained(world, handle);
     expect(report.steps.map(({ name, status }) => `${name} ${status}`)).toEqual([
       'mark-drained done',
       'wait-until-idle done',
       'stop-service done',
     ]);
-    expect((await look()).drain?.reason).toBe('new disk');
-    expect((await (await drain()).result()).outcome).toBe('already-drained');
+    expect((await look(world)).drain?.reason).toBe('new disk');
+    expect((await (await drain(world)).result()).outcome).toBe('already-drained');
     await world.until(() => world.shown() === 'offline', 'GitHub shows it offline');
 
     world.machine.stop(world.target.machine, 'stopped');
-    const stopped = await (await drain()).result();
+    const stopped = await (await drain(world)).result();
     expect(stopped).toMatchObject({ outcome: 'failed', summary: expect.stringMatching(/is stopped.*start it.*or leave it stopped/) });
     await world.machine.start(world.target.machine, CALL);
-    expect(await look()).toMatchObject({ service: { state: 'inactive' }, listeners: 0 });
+    expect(await look(world)).toMatchObject({ service: { state: 'inactive' }, listeners: 0 });
 
     for (const force of [false, true]) {
       const refused = await (await world.recover({ runner: world.target.runner, force })).result();
       expect(refused).toMatchObject({ outcome: 'refused-drained', summary: expect.stringMatching(/new disk.*runward runner resume/) });
     }
 
-    const resumed = await (await resume()).result();
+    const resumed = await (await resume(world)).result();
     expect(resumed.outcome, resumed.summary).toBe('resumed');
     expect(resumed.steps.every(({ status }) => status === 'done')).toBe(true);
-    expect(await look()).toMatchObject({ service: { state: 'active' }, drain: null });
-    expect((await (await resume()).result()).outcome).toBe('already-resumed');
-    const job = giveJob(0);
+    expect(await look(world)).toMatchObject({ service: { state: 'active' }, drain: null });
+    expect((await (await resume(world)).result()).outcome).toBe('already-resumed');
+    const job = giveJob(world, 0);
     await world.until(() => world.github.job(job).result === 'Succeeded', 'it takes jobs');
 
     const { host, machine } = world.target;
@@ -93,30 +89,30 @@ describe('a drain', () => {
   });
 
   test('lets a running job end, and holds no lock meanwhile', async () => {
-    await open();
-    const job = giveJob(2);
-    await world.until(isBusy, 'the job runs');
-    const handle = await drain();
+    await using world = await startWorld();
+    const job = giveJob(world, 2);
+    await world.until(() => isBusy(world), 'the job runs');
+    const handle = await drain(world);
     await world.until(async () => /waiting for the job to end: .*Runner\.Worker/.test(await doing(handle)), 'it waits for the job');
-    expect((await look()).drain).not.toBeNull();
+    expect((await look(world)).drain).not.toBeNull();
     const { host, machine } = world.target;
     await world.until(
       async () => (await world.client.workflow.getHandle(machineLockId(host, machine)).describe()).status.name !== 'RUNNING',
       'the lock is free',
     );
-    await drained(handle);
+    await drained(world, handle);
     expect(world.github.job(job).result).toBe('Succeeded');
   });
 
   test.each(['before GitHub is asked', 'before the stop'] as const)(
     'does not cut a job that arrives between the second idle check and the stop (%s)',
     async (when) => {
-      await open({ pollMs: 5_000 });
+      await using world = await startWorld({ pollMs: 5_000 });
       let job = 0;
       const giveOnce = async (): Promise<void> => {
         if (job === 0) {
-          job = giveJob(0.3);
-          await world.until(isBusy, 'GitHub has given the job');
+          job = giveJob(world, 0.3);
+          await world.until(() => isBusy(world), 'GitHub has given the job');
           await sleep(50);
         }
       };
@@ -131,19 +127,19 @@ describe('a drain', () => {
         if (when === 'before the stop') await giveOnce();
         return stop(...given);
       };
-      await drained(await drain());
+      await drained(world, await drain(world));
       expect(job).not.toBe(0);
       expect(world.github.job(job).result).toBe('Succeeded');
     },
   );
 
   test('of a long job begins a new history from time to time', async () => {
-    await open({ policy: { drainHistoryMs: 500 } });
-    const job = giveJob(3);
-    await world.until(isBusy, 'the job runs');
-    const handle = await drain();
+    await using world = await startWorld({ policy: { drainHistoryMs: 500 } });
+    const job = giveJob(world, 3);
+    await world.until(() => isBusy(world), 'the job runs');
+    const handle = await drain(world);
     const { runId } = await handle.describe();
-    await drained(handle);
+    await drained(world, handle);
     expect((await world.client.workflow.getHandle(handle.workflowId, runId).describe()).status.name).toBe('CONTINUED_AS_NEW');
     expect(world.github.job(job).result).toBe('Succeeded');
     const { host, machine } = world.target;
@@ -152,38 +148,41 @@ describe('a drain', () => {
   });
 
   test('is undone by a resume while it waits', async () => {
-    await open();
-    const job = giveJob(2);
-    await world.until(isBusy, 'the job runs');
-    const handle = await drain();
+    await using world = await startWorld();
+    const job = giveJob(world, 2);
+    await world.until(() => isBusy(world), 'the job runs');
+    const handle = await drain(world);
     await world.until(async () => /waiting for the job/.test(await doing(handle)), 'it waits for the job');
-    expect((await (await resume()).result()).outcome).toBe('resumed');
+    expect((await (await resume(world)).result()).outcome).toBe('resumed');
     expect(await handle.result()).toMatchObject({ outcome: 'undone' });
     await world.until(() => world.github.job(job).result === 'Succeeded', 'the job goes on');
-    expect(await look()).toMatchObject({ service: { state: 'active' }, drain: null });
+    expect(await look(world)).toMatchObject({ service: { state: 'active' }, drain: null });
   });
 
   test('waits as long as GitHub is not to be read, and fails before it has touched anything', async () => {
     const { limits } = QUICK_POLICY;
-    await open({ policy: { limits: { ...limits, github: { ...limits.github, scheduleToClose: '1s' } } } });
+    await using world = await startWorld({ policy: { limits: { ...limits, github: { ...limits.github, scheduleToClose: '1s' } } } });
     const end = world.github.misbehave({ match: { path: '/actions/runners' }, status: 503 });
-    expect(await (await drain()).result()).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('nothing was touched') });
-    expect((await look()).drain).toBeNull();
+    expect(await (await drain(world)).result()).toMatchObject({
+      outcome: 'failed',
+      summary: expect.stringContaining('nothing was touched'),
+    });
+    expect((await look(world)).drain).toBeNull();
     end();
-    const job = giveJob(3);
-    await world.until(isBusy, 'the job runs');
-    const handle = await drain();
+    const job = giveJob(world, 3);
+    await world.until(() => isBusy(world), 'the job runs');
+    const handle = await drain(world);
     await world.until(async () => /waiting for the job/.test(await doing(handle)), 'it waits for the job');
     const endAgain = world.github.misbehave({ match: { path: '/actions/runners' }, status: 503 });
     await world.until(() => world.github.job(job).result === 'Succeeded', 'the job ends');
     await world.until(async () => /GitHub could not be read/.test(await doing(handle)), 'it cannot read GitHub');
-    expect(await look()).toMatchObject({ service: { state: 'active' } });
+    expect(await look(world)).toMatchObject({ service: { state: 'active' } });
     endAgain();
-    await drained(handle);
+    await drained(world, handle);
   });
 
   test('that is cancelled leaves the runner at work and marked, and the next one goes on', async () => {
-    await open();
+    await using world = await startWorld();
     world.machine.stopFrozen = (_target, _act, _unread, { signal, heartbeat }) => {
       void handle.cancel();
       const beating = setInterval(() => heartbeat('stopping'), 100);
@@ -194,18 +193,35 @@ describe('a drain', () => {
         });
       });
     };
-    const handle = await drain();
+    const handle = await drain(world);
     await expect(handle.result()).rejects.toThrow('cancelled');
     Reflect.deleteProperty(world.machine, 'stopFrozen');
-    expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1, drain: { reason: 'by hand' } });
-    const job = giveJob(0);
+    expect(await look(world)).toMatchObject({ service: { state: 'active' }, listeners: 1, drain: { reason: 'by hand' } });
+    const job = giveJob(world, 0);
     await world.until(() => world.github.job(job).result === 'Succeeded', 'it is thawed');
-    await drained(await drain());
+    await drained(world, await drain(world));
   });
 });
 
+test.concurrent('who only watches writes nothing', async () => {
+  await using world = await startWorld({ mode: 'watch' });
+  const before = withoutTime(known(await look(world)));
+  expect((await (await drain(world)).result()).outcome).toBe('refused-watching');
+  expect((await (await resume(world)).result()).outcome).toBe('already-resumed');
+  expect(withoutTime(known(await look(world)))).toEqual(before);
+});
+
+test.concurrent('whatever a person types is checked', async () => {
+  await using world = await startWorld();
+  const handle = await drain(world, { force: true });
+  await expect(handle.result()).rejects.toMatchObject({
+    cause: { message: 'drainRunner does not know force: allowed are runner, reason, wait' },
+  });
+});
+
+// Alone, since it ends the workers of all worlds.
 test('a worker that goes away in each of its acts changes nothing', async () => {
-  await open({ pace: 0.1 });
+  await using world = await startWorld({ pace: 0.1 });
   const restarts: Promise<void>[] = [];
   for (const step of ['markDrained', 'freeze', 'stopFrozen', 'unmarkDrained', 'startService'] as const) {
     const original = (world.machine[step] as (...given: unknown[]) => Promise<never>).bind(world.machine);
@@ -223,23 +239,7 @@ test('a worker that goes away in each of its acts changes nothing', async () => 
     await Promise.all(restarts);
     return world.client.workflow.getHandle(workflowId).result();
   };
-  expect(await outcomeOf(await drain(), 3)).toMatchObject({ outcome: 'drained' });
-  expect(await look()).toMatchObject({ service: { state: 'inactive' }, listeners: 0 });
-  expect(await outcomeOf(await resume(), 5)).toMatchObject({ outcome: 'resumed' });
-});
-
-test('who only watches writes nothing', async () => {
-  await open({ mode: 'watch' });
-  const before = withoutTime(known(await look()));
-  expect((await (await drain()).result()).outcome).toBe('refused-watching');
-  expect((await (await resume()).result()).outcome).toBe('already-resumed');
-  expect(withoutTime(known(await look()))).toEqual(before);
-});
-
-test('whatever a person types is checked', async () => {
-  await open();
-  const handle = await drain({ force: true });
-  await expect(handle.result()).rejects.toMatchObject({
-    cause: { message: 'drainRunner does not know force: allowed are runner, reason, wait' },
-  });
+  expect(await outcomeOf(await drain(world), 3)).toMatchObject({ outcome: 'drained' });
+  expect(await look(world)).toMatchObject({ service: { state: 'inactive' }, listeners: 0 });
+  expect(await outcomeOf(await resume(world), 5)).toMatchObject({ outcome: 'resumed' });
 });

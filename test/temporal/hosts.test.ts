@@ -1,30 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
 import type { Progress } from '../../src/domain/report.ts';
-import { breakRunner, startHost, startWorld, type Crew, type World } from '../kit/recovery-world.ts';
+import { breakRunner, startHost, startWorld } from '../kit/recovery-world.ts';
 
-let world: World;
-let host: Crew | null = null;
-
-afterEach(async () => {
-  await host?.stop();
-  host = null;
-  await world.close();
-});
-
-describe('a host with a worker of its own', () => {
+describe.concurrent('a host with a worker of its own', () => {
   test('recovers its machine without knowing GitHub', async () => {
-    world = await startWorld({ host: 'attic' });
-    host = await startHost('attic');
+    await using world = await startWorld({ host: 'attic' });
+    await using _host = await startHost('attic');
     await breakRunner(world, 'service');
     const report = await (await world.recover()).result();
     expect(report.outcome, report.summary).toBe('recovered');
   });
 
   test('is refused before anything is taken away where it has another sealing key', async () => {
-    world = await startWorld({ host: 'shed' });
-    host = await startHost('shed', randomBytes(SEALING_KEY_BYTES));
+    await using world = await startWorld({ host: 'shed' });
+    await using _host = await startHost('shed', randomBytes(SEALING_KEY_BYTES));
     await breakRunner(world, 'service');
     const report = await (await world.recover()).result();
     expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('RUNWARD_SEALING_KEY_FILE') });
@@ -33,7 +24,7 @@ describe('a host with a worker of its own', () => {
   });
 
   test('is given up while nothing was changed', async () => {
-    world = await startWorld({ host: 'nowhere', policy: { hostSilentAfterMs: 1_000 } });
+    await using world = await startWorld({ host: 'nowhere', policy: { hostSilentAfterMs: 1_000 } });
     await breakRunner(world, 'service');
     const report = await (await world.recover()).result();
     expect(report).toMatchObject({
@@ -44,15 +35,17 @@ describe('a host with a worker of its own', () => {
   });
 
   test('is waited for once something was changed, and the operation goes on when it is back', async () => {
-    world = await startWorld({ host: 'cellar', pace: 0.5, policy: { hostSilentAfterMs: 1_000 } });
-    host = await startHost('cellar');
+    await using world = await startWorld({ host: 'cellar', pace: 0.5, policy: { hostSilentAfterMs: 1_000 } });
     await breakRunner(world, 'service');
+    const leaving = await startHost('cellar');
     const handle = await world.recover();
-    await doing(async (progress) => progress.steps.some(({ name, status }) => name === 'reconfigure' && status === 'running'));
-    await host.stop();
-    host = null;
+    try {
+      await doing(async (progress) => progress.steps.some(({ name, status }) => name === 'reconfigure' && status === 'running'));
+    } finally {
+      await leaving.stop();
+    }
     await doing(async (progress) => /waiting for host cellar.*runward worker --host cellar/.test(progress.doing));
-    host = await startHost('cellar');
+    await using _host = await startHost('cellar');
     const report = await handle.result();
     expect(report.outcome, report.summary).toBe('recovered');
     await world.until(() => world.shown() === 'online', 'the runner is online');

@@ -1,20 +1,11 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MachineError } from '../../src/machine/port.ts';
 import { withoutTime } from '../kit/observations.ts';
-import { breakRunner, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
+import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
 
-let world: World;
-
-async function open(options?: WorldOptions): Promise<World> {
-  world = await startWorld(options);
-  return world;
-}
-
-afterEach(() => world.close());
-
-describe('what is refused leaves the runner as it was', () => {
+describe.concurrent('what is refused leaves the runner as it was', () => {
   test('a job that runs', async () => {
-    await open();
+    await using world = await startWorld();
     world.github.giveJob(world.target.scope, world.target.runner, { seconds: 60 });
     await world.until(() => world.github.runners(world.target.scope)[0]?.busy === true, 'the job runs');
     const report = await (await world.recover({ runner: world.target.runner, force: false })).result();
@@ -28,7 +19,7 @@ describe('what is refused leaves the runner as it was', () => {
   });
 
   test('a job that GitHub alone knows of', async () => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, 'service');
     world.github.showRunner(world.target.scope, world.target.runner, { busy: true });
     expect(await (await world.recover()).result()).toMatchObject({
@@ -39,41 +30,41 @@ describe('what is refused leaves the runner as it was', () => {
   });
 
   test('a token without the permission to register', async () => {
-    await open({ token: { permissions: { administration: 'read' } } });
+    await using world = await startWorld({ token: { permissions: { administration: 'read' } } });
     await breakRunner(world, 'service');
-    const before = await observe();
+    const before = await observe(world);
     const report = await (await world.recover()).result();
     expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('administration=write') });
     expect(report.steps.find(({ name }) => name === 'registration-token')?.status).toBe('failed');
     expect(report.steps.find(({ name }) => name === 'config-cleanup')).toMatchObject({ status: 'skipped', detail: 'not reached' });
-    expect(await observe()).toEqual(before);
+    expect(await observe(world)).toEqual(before);
   });
 
   test('GitHub out of order', async () => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, 'service');
     world.github.misbehave({ match: { path: '/actions/runners' }, status: 503 });
-    const before = await observe();
+    const before = await observe(world);
     expect(await (await world.recover()).result()).toMatchObject({
       outcome: 'failed',
       summary: expect.stringContaining('nothing was touched'),
     });
-    expect(await observe()).toEqual(before);
+    expect(await observe(world)).toEqual(before);
   });
 
   test('another runner in the configured directory', async () => {
-    await open();
+    await using world = await startWorld();
     const stranger = { ...world.target, runner: 'real' };
     await world.machine.install(stranger, world.github.addRunner(world.target.scope, { name: 'real' }));
-    const before = await observe();
+    const before = await observe(world);
     const report = await (await world.recover({ runner: world.target.runner, force: true })).result();
     expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('holds runner real of') });
-    expect(await observe()).toEqual(before);
+    expect(await observe(world)).toEqual(before);
   });
 
   test('a machine out of reach where GitHub sees a job go on', async () => {
-    await open();
-    const bootId = await bootOf();
+    await using world = await startWorld();
+    const bootId = await bootOf(world);
     world.machine.cutOff(world.target.machine);
     world.github.showRunner(world.target.scope, world.target.runner, { status: 'online', busy: true });
     expect(await (await world.recover()).result()).toMatchObject({
@@ -81,58 +72,49 @@ describe('what is refused leaves the runner as it was', () => {
       summary: expect.stringContaining('online and busy'),
     });
     world.machine.reconnect(world.target.machine);
-    expect(await bootOf()).toBe(bootId);
+    expect(await bootOf(world)).toBe(bootId);
   });
 
   test('a name that is alive on another machine, even with force', async () => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, 'service');
     world.github.showRunner(world.target.scope, world.target.runner, { status: 'online' });
-    const before = await observe();
+    const before = await observe(world);
     const report = await (await world.recover({ runner: world.target.runner, force: true })).result();
     expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('it is alive on another machine') });
-    expect(await observe()).toEqual(before);
+    expect(await observe(world)).toEqual(before);
   });
 
   test.each(['takeFence', 'setConfigurationAside'] as const)(
     'a guest that is not fit for %s, at once and with what to do',
     async (step) => {
-      await open();
+      await using world = await startWorld();
       await breakRunner(world, 'service');
       let asked = 0;
       world.machine[step] = async () => {
         asked += 1;
         return { kind: 'refused-unfit', evidence: 'the disk is full: make room' };
       };
-      const before = await observe();
+      const before = await observe(world);
       const report = await (await world.recover()).result();
       expect(report).toMatchObject({ outcome: 'failed', summary: `${world.target.machine}: the disk is full: make room` });
       expect(asked).toBe(1);
-      expect(await observe()).toEqual(before);
+      expect(await observe(world)).toEqual(before);
     },
   );
 
   test('an operator who only watches', async () => {
-    await open({ mode: 'watch' });
+    await using world = await startWorld({ mode: 'watch' });
     await breakRunner(world, 'service');
-    const before = await observe();
+    const before = await observe(world);
     expect(await (await world.recover()).result()).toMatchObject({ outcome: 'refused-watching' });
-    expect(await observe()).toEqual(before);
+    expect(await observe(world)).toEqual(before);
   });
-
-  async function bootOf(): Promise<unknown> {
-    return ((await observe()) as { bootId: string }).bootId;
-  }
-
-  async function observe(): Promise<unknown> {
-    const { guest } = await world.machine.observe(world.target, { signal: new AbortController().signal, heartbeat: () => {} });
-    return withoutTime(guest);
-  }
 });
 
-describe('a failure on the way', () => {
+describe.concurrent('a failure on the way', () => {
   test('after the clean-up puts the old configuration back while its registration stands', async () => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, 'service');
     world.github.misbehave({ match: { path: '/actions/runner-registration' }, status: 404 });
     const report = await (await world.recover()).result();
@@ -143,7 +125,7 @@ describe('a failure on the way', () => {
   });
 
   test('a disk that is full by then puts the old configuration back without asking for more tokens', async () => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, 'service');
     world.machine.configure = async () => ({ kind: 'refused-unfit', evidence: 'the disk is full: make room' });
     const report = await (await world.recover()).result();
@@ -153,7 +135,7 @@ describe('a failure on the way', () => {
   });
 
   test('asks for another token when one is refused', async () => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, 'registration');
     world.github.misbehave({ match: { path: '/actions/runner-registration' }, status: 404, times: 2 });
     expect(await (await world.recover()).result()).toMatchObject({ outcome: 'recovered' });
@@ -161,7 +143,7 @@ describe('a failure on the way', () => {
   });
 
   test('does not go back once config.sh has registered, although its answer was lost', async () => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, 'service');
     const { machine } = world;
     const configure = machine.configure.bind(machine);
@@ -178,10 +160,19 @@ describe('a failure on the way', () => {
   });
 
   test('GitHub limited for a while only makes it wait', async () => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, 'service');
     world.github.misbehave({ match: { path: 'registration-token' }, status: 429, times: 1, headers: { 'retry-after': '2' } });
     const report = await (await world.recover()).result();
     expect(report.outcome, report.summary).toBe('recovered');
   });
 });
+
+async function bootOf(world: World): Promise<unknown> {
+  return ((await observe(world)) as { bootId: string }).bootId;
+}
+
+async function observe(world: World): Promise<unknown> {
+  const { guest } = await world.machine.observe(world.target, { signal: new AbortController().signal, heartbeat: () => {} });
+  return withoutTime(guest);
+}

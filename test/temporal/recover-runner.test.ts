@@ -1,24 +1,15 @@
 import { WorkflowFailedError } from '@temporalio/client';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { machineLedgerId, machineLockId } from '../../src/domain/names.ts';
 import { DEFAULT_RECOVERY_POLICY } from '../../src/domain/policy.ts';
 import { RECOVERY_STEPS, type Progress, type RecoveryReport } from '../../src/domain/report.ts';
-import { breakRunner, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
+import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
 
-let world: World;
-
-async function open(options?: WorldOptions): Promise<World> {
-  world = await startWorld(options);
-  return world;
-}
-
-afterEach(() => world.close());
-
-describe('a broken runner', () => {
+describe.concurrent('a broken runner', () => {
   test.each(['service', 'registration', 'clock', 'vm', 'config', 'listener'] as const)(
     '(%s) is online again after the six steps',
     async (how) => {
-      await open();
+      await using world = await startWorld();
       await breakRunner(world, how);
       const report = await (await world.recover()).result();
       expect(report.outcome, report.summary).toBe('recovered');
@@ -35,7 +26,7 @@ describe('a broken runner', () => {
   );
 
   test('(machine out of reach) is restarted and online again', async () => {
-    await open();
+    await using world = await startWorld();
     world.machine.cutOff(world.target.machine);
     await world.until(() => world.shown() !== 'online', 'GitHub shows the runner offline');
     const report = await (await world.recover()).result();
@@ -48,29 +39,8 @@ describe('a broken runner', () => {
     expect(report.evidence.join()).toContain('guest: unknown');
   });
 
-  test('(machine out of reach, and nobody there to look) is given its time anew', async () => {
-    const look = { ...DEFAULT_RECOVERY_POLICY.limits.look, heartbeat: '3s' } as const;
-    await open({
-      policy: { guestAnswersWithinMs: 4_000, hostSilentAfterMs: 20_000, limits: { ...DEFAULT_RECOVERY_POLICY.limits, look } },
-    });
-    const bootId = await bootOf();
-    world.machine.cutOff(world.target.machine);
-    await world.until(() => world.shown() !== 'online', 'GitHub shows the runner offline');
-    const handle = await world.recover();
-    await world.until(async () => /looking again/.test((await handle.query<Progress>('progress')).doing), 'it looks again');
-    await world.restartWorkers({ afterMs: 5_000 });
-    const again = world.client.workflow.getHandle<() => Promise<RecoveryReport>>(handle.workflowId);
-    await world.until(async () => /looking again/.test((await again.query<Progress>('progress')).doing), 'it looks again');
-    world.machine.reconnect(world.target.machine);
-    // Whether GitHub shows the runner online by the next look is its own affair.
-    const report = await again.result();
-    expect(['already-healthy', 'recovered']).toContain(report.outcome);
-    expect(report.steps[0]?.detail).not.toContain('restarted');
-    expect(await bootOf()).toBe(bootId);
-  });
-
   test('leaves an audit: search attributes, ledger, lock gone', async () => {
-    await open();
+    await using world = await startWorld();
     await breakRunner(world, 'service');
     const handle = await world.recover({ runner: world.target.runner, reason: 'morning' });
     await handle.result();
@@ -91,7 +61,7 @@ describe('a broken runner', () => {
   });
 
   test('shows its progress while it works', async () => {
-    await open({ pace: 0.5 });
+    await using world = await startWorld({ pace: 0.5 });
     await breakRunner(world, 'service');
     const handle = await world.recover();
     await world.until(
@@ -106,13 +76,13 @@ describe('a broken runner', () => {
   });
 });
 
-describe('whatever a person types', () => {
+describe.concurrent('whatever a person types', () => {
   test.each([
     ['an unknown runner', { runner: 'nobody' }, /no runner "nobody" is configured; choose one of r[\d-]+/],
     ['text', 'r1', /takes an object such as/],
     ['a strange field', { runner: 'r1', wiat: '1m' }, /does not know wiat/],
   ])('%s fails within seconds and says what is allowed', async (_name, input, message) => {
-    await open();
+    await using world = await startWorld();
     const begun = Date.now();
     const handle = await world.recover(input);
     const failure = await handle.result().then(
@@ -123,13 +93,16 @@ describe('whatever a person types', () => {
     expect(messages(failure as Error)).toMatch(message);
     expect(Date.now() - begun).toBeLessThan(5_000);
   });
+});
 
+// Alone, since other worlds have runners too.
+describe('whatever a person types who has one runner', () => {
   test.each([
     ['nothing', undefined],
     ['null', null],
     ['an empty object', {}],
   ])('%s means the only runner that is configured', async (_name, input) => {
-    await open();
+    await using world = await startWorld();
     const handle = await world.client.workflow.start('recoverRunner', {
       workflowId: `typed-${Math.random()}`,
       taskQueue: 'runward',
@@ -139,7 +112,29 @@ describe('whatever a person types', () => {
   });
 });
 
-async function bootOf(): Promise<string | null> {
+// Alone, since it ends the workers of all worlds.
+test('a broken runner (machine out of reach, and nobody there to look) is given its time anew', async () => {
+  const look = { ...DEFAULT_RECOVERY_POLICY.limits.look, heartbeat: '3s' } as const;
+  await using world = await startWorld({
+    policy: { guestAnswersWithinMs: 4_000, hostSilentAfterMs: 20_000, limits: { ...DEFAULT_RECOVERY_POLICY.limits, look } },
+  });
+  const bootId = await bootOf(world);
+  world.machine.cutOff(world.target.machine);
+  await world.until(() => world.shown() !== 'online', 'GitHub shows the runner offline');
+  const handle = await world.recover();
+  await world.until(async () => /looking again/.test((await handle.query<Progress>('progress')).doing), 'it looks again');
+  await world.restartWorkers({ afterMs: 5_000 });
+  const again = world.client.workflow.getHandle<() => Promise<RecoveryReport>>(handle.workflowId);
+  await world.until(async () => /looking again/.test((await again.query<Progress>('progress')).doing), 'it looks again');
+  world.machine.reconnect(world.target.machine);
+  // Whether GitHub shows the runner online by the next look is its own affair.
+  const report = await again.result();
+  expect(['already-healthy', 'recovered']).toContain(report.outcome);
+  expect(report.steps[0]?.detail).not.toContain('restarted');
+  expect(await bootOf(world)).toBe(bootId);
+});
+
+async function bootOf(world: World): Promise<string | null> {
   const { guest } = await world.machine.observe(world.target, { signal: new AbortController().signal, heartbeat: () => {} });
   return guest.known ? guest.value.bootId : null;
 }

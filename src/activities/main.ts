@@ -41,8 +41,9 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
         throw invalidInput(resolved.problem);
       }
       const { client } = Context.current();
-      const [previous, listed] = await Promise.all([recallPass(client, resolved.scope), listOpenFindings(client, resolved.scope)]);
-      return { ...resolved, previous, open: recall(previous?.open ?? [], listed) };
+      const [memory, listed] = await Promise.all([recallPass(client, resolved.scope), listOpenFindings(client, resolved.scope)]);
+      const previous = memory === null ? null : { at: memory.at, runners: memory.runners };
+      return { ...resolved, previous, open: recall(memory?.open ?? [], listed) };
     },
 
     async observeGitHub({ target }) {

@@ -34,6 +34,11 @@ export type Message = Omit<Alert, 'link'>;
 
 const RANKS: Readonly<Record<Severity, number>> = { info: 0, warning: 1, critical: 2 };
 
+/** The worst first. */
+export function bySeverity<T extends { readonly severity: Severity }>(findings: readonly T[]): readonly T[] {
+  return findings.toSorted((one, other) => RANKS[other.severity] - RANKS[one.severity]);
+}
+
 /** `told`: the highest severity that people were told; `null` where they were told nothing. */
 export function isMoreUrgent(severity: Severity, told: Severity | null): boolean {
   return severity !== 'info' && (told === null || RANKS[severity] > RANKS[told]);

@@ -1,4 +1,4 @@
-import type { HostObservation, PassMemory, PassObservation, RunnerMemory, ScopeObservation, WaitingJobs } from './pass.ts';
+import type { HostObservation, PassObservation, RunnerMemory, RunnersMemory, ScopeObservation, WaitingJobs } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { unknown, valueOrNull, type Reading } from './reading.ts';
 import type { LogSignCode } from './log-signs.ts';
@@ -59,7 +59,7 @@ function nameOf({ scope, runner }: { readonly scope: string; readonly runner: st
 }
 
 /** All runners of a pass, in its order. */
-export function situationsOf(seen: PassObservation, previous: PassMemory | null, policy: HealthPolicy): readonly Situation[] {
+export function situationsOf(seen: PassObservation, previous: RunnersMemory | null, policy: HealthPolicy): readonly Situation[] {
   const github = valueOrNull(seen.github);
   const byName = new Map(github?.runners.map((runner) => [runner.name.toLowerCase(), runner]));
   const queue = github === null ? null : valueOrNull(github.queue);
@@ -102,7 +102,7 @@ function isQueueless(github: ScopeObservation | null): boolean {
   return github !== null && github.queue.known && github.queue.value === null;
 }
 
-function earlierOf(at: number, previous: PassMemory | null, name: string): RunnerMemory {
+function earlierOf(at: number, previous: RunnersMemory | null, name: string): RunnerMemory {
   if (previous === null) {
     return NOTHING_REMEMBERED;
   }

@@ -442,5 +442,8 @@ describe('a day of passes', () => {
     const first = check(at(NOW, {}, { listeners: 2 }));
     const later = NOW + 5 * HOUR;
     expect(check(at(later, {}, { listeners: 2 }), first.memory).prescriptions).toEqual([]);
+    const missed = check(at(NOW, { status: 'offline' }, {}));
+    expect(check(at(later, { status: 'offline' }, {}), missed.memory).prescriptions).toEqual([]);
+    expect(check(at(NOW + EVERY, { status: 'offline' }, {}), missed.memory).prescriptions).toHaveLength(1);
   });
 });

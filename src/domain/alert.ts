@@ -63,16 +63,17 @@ const SUMMARY_BYTES = 360;
 
 /** As much of a line as a summary in Temporal's UI may hold. */
 export function asSummary(line: string): string {
+  const whole = line.toWellFormed();
   let bytes = 0;
   let end = 0;
-  for (const character of line.toWellFormed()) {
+  for (const character of whole) {
     bytes += bytesOf(character);
     if (bytes > SUMMARY_BYTES) {
-      return `${line.slice(0, end)}…`;
+      return `${whole.slice(0, end)}…`;
     }
     end += character.length;
   }
-  return line;
+  return whole;
 }
 
 /** In JSON as UTF-8. */

@@ -5,7 +5,7 @@ import type { FindingPlace, Message } from '../domain/alert.ts';
 import type { Diagnosed } from '../domain/finding.ts';
 import type { FindingLife } from '../domain/finding-life.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
-import type { HostLook, OpenFinding, PassMemory, ScopeObservation } from '../domain/pass.ts';
+import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
 import type { FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import type {
@@ -73,7 +73,7 @@ export interface ResolvedScope {
   /** GitHub's web address, against whose clock hosts compare theirs. */
   readonly serverUrl: string;
   /** Of the newest scheduled pass that ended; `null` where there is none. */
-  readonly previous: PassMemory | null;
+  readonly previous: RunnersMemory | null;
   /** Findings of the scope that are open: those that the last pass remembered, and any other that visibility lists. */
   readonly open: readonly OpenFinding[];
 }

@@ -1,9 +1,10 @@
 import { Context, activityInfo, cancellationSignal, sleep } from '@temporalio/activity';
-import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { recall } from '../domain/open-findings.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedRunner, ResolvedScope } from './contract.ts';
+import { describeExecution } from './describe-execution.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
 import { createFindingActivities, listOpenFindings, type Alerts } from './findings.ts';
 import { observeGitHub } from './observe-github.ts';
@@ -40,8 +41,9 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
         throw invalidInput(resolved.problem);
       }
       const { client } = Context.current();
-      const [previous, listed] = await Promise.all([recallPass(client, resolved.scope), listOpenFindings(client, resolved.scope)]);
-      return { ...resolved, previous, open: recall(previous?.open ?? [], listed) };
+      const [memory, listed] = await Promise.all([recallPass(client, resolved.scope), listOpenFindings(client, resolved.scope)]);
+      const previous = memory === null ? null : { at: memory.at, runners: memory.runners };
+      return { ...resolved, previous, open: recall(memory?.open ?? [], listed) };
     },
 
     async observeGitHub({ target }) {
@@ -101,7 +103,7 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
     },
 
     async isLockHeld({ lockId, lockRunId }) {
-      const lock = await describe(Context.current().client, lockId, lockRunId);
+      const lock = await describeExecution(Context.current().client, lockId, lockRunId);
       return { held: lock?.status.name === 'RUNNING' };
     },
 
@@ -110,7 +112,7 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
     },
 
     async readLedger({ ledgerId }) {
-      const ledger = await describe(Context.current().client, ledgerId);
+      const ledger = await describeExecution(Context.current().client, ledgerId);
       const entries = ledger?.memo?.['entries'];
       return { entries: Array.isArray(entries) ? (entries as LedgerEntry[]) : [] };
     },
@@ -135,7 +137,7 @@ async function attempted<T>(call: () => Promise<T>): Promise<{ attempt: number; 
  * closed and no newer run of its workflow id is open, unless that newer run is the one that asks. Such a lock is ended by its own run id.
  */
 async function inspectLock(client: Client, lockId: string, asking: { workflowId: string; runId: string }): Promise<LockState> {
-  const lock = await describe(client, lockId);
+  const lock = await describeExecution(client, lockId);
   if (lock === null || lock.status.name !== 'RUNNING') {
     return { kind: 'free' };
   }
@@ -157,21 +159,10 @@ async function inspectLock(client: Client, lockId: string, asking: { workflowId:
 }
 
 async function works(client: Client, holder: LockHolder, asking: { workflowId: string; runId: string }): Promise<boolean> {
-  const run = await describe(client, holder.workflowId, holder.runId);
+  const run = await describeExecution(client, holder.workflowId, holder.runId);
   if (run?.status.name === 'RUNNING') {
     return holder.runId !== asking.runId;
   }
-  const newest = await describe(client, holder.workflowId);
+  const newest = await describeExecution(client, holder.workflowId);
   return newest?.status.name === 'RUNNING' && newest.runId !== asking.runId;
-}
-
-async function describe(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | null> {
-  try {
-    return await client.workflow.getHandle(workflowId, runId).describe();
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) {
-      return null;
-    }
-    throw error;
-  }
 }

@@ -2,6 +2,7 @@ import { ScheduleNotFoundError, type Client } from '@temporalio/client';
 import type { HealthReport } from '../domain/health-report.ts';
 import { healthScheduleId } from '../domain/names.ts';
 import type { PassMemory } from '../domain/pass.ts';
+import { describeExecution } from './describe-execution.ts';
 
 /**
  * What the newest scheduled pass of a scope that ended well has left; `null` where there is none. The schedule's own list of its recent
@@ -9,9 +10,13 @@ import type { PassMemory } from '../domain/pass.ts';
  */
 export async function recallPass(client: Client, scope: string): Promise<PassMemory | null> {
   for (const { workflowId, firstExecutionRunId } of (await recentPasses(client, scope)).reverse()) {
-    const pass = client.workflow.getHandle(workflowId, firstExecutionRunId);
-    if ((await pass.describe()).status.name === 'COMPLETED') {
-      return ((await pass.result()) as HealthReport).memory;
+    const pass = await describeExecution(client, workflowId, firstExecutionRunId);
+    if (pass === null) {
+      // The schedule remembers passes for longer than Temporal keeps them, where it was paused; older ones are gone as well.
+      return null;
+    }
+    if (pass.status.name === 'COMPLETED') {
+      return ((await client.workflow.getHandle(workflowId, firstExecutionRunId).result()) as HealthReport).memory;
     }
   }
   return null;

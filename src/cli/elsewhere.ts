@@ -1,20 +1,24 @@
 import type { Finding } from '../domain/finding.ts';
 import type { HealthReport } from '../domain/health-report.ts';
+import type { HealthPolicy } from '../domain/policy.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import type { RunnerStatus } from '../domain/status.ts';
 import { runnerInPass } from './pass-text.ts';
 import { agoText } from './schedule-text.ts';
-
-/** An older word of a health check says nothing about now: three passes of the default interval. */
-const BELIEVED_MS = 15 * 60_000;
 
 /**
  * A runner whose machine can't be asked from this computer: what the last health check found, as long as GitHub still shows it online.
  * @param told what GitHub alone says
  * @param now epoch milliseconds
  */
-export function elsewhereStatus(told: RunnerStatus, target: RunnerTarget, report: HealthReport | null, now: number): RunnerStatus {
-  const isFresh = report !== null && now - Date.parse(report.observedAt) < BELIEVED_MS;
+export function elsewhereStatus(
+  told: RunnerStatus,
+  target: RunnerTarget,
+  report: HealthReport | null,
+  now: number,
+  { memoryLastsMs }: Pick<HealthPolicy, 'memoryLastsMs'>,
+): RunnerStatus {
+  const isFresh = report !== null && now - Date.parse(report.observedAt) <= memoryLastsMs;
   if (!isFresh || told.github.status !== 'online') {
     return told;
   }

@@ -1,4 +1,5 @@
-import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { describeExecution } from '../activities/describe-execution.ts';
 import type { Diagnosed } from '../domain/finding.ts';
 import type { HealthReport } from '../domain/health-report.ts';
 import { PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
@@ -139,18 +140,11 @@ const PASSES_SEARCHED = 50;
 
 /** `null` where there is no such workflow. */
 async function describe(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | null> {
-  try {
-    const description = await client.workflow.getHandle(workflowId, runId).describe();
-    if (!isTellable(description.type)) {
-      throw new CommandFailure(EXIT.usage, `${workflowId} is a ${description.type}, which is no operation. See \`runward history\`.`);
-    }
-    return description;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) {
-      return null;
-    }
-    throw error;
+  const description = await describeExecution(client, workflowId, runId);
+  if (description !== null && !isTellable(description.type)) {
+    throw new CommandFailure(EXIT.usage, `${workflowId} is a ${description.type}, which is no operation. See \`runward history\`.`);
   }
+  return description;
 }
 
 // How it ended, or stands

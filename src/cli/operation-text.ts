@@ -1,7 +1,8 @@
+import { fewOf } from '../domain/few-of.ts';
 import type { OperationReport, RecoveryReport } from '../domain/report.ts';
 import { formatDuration } from './durations.ts';
 import { styled } from './invocation.ts';
-import { fewOf, section, type Story } from './story.ts';
+import { section, type Story } from './story.ts';
 
 // What an operation on a runner did, for people.
 

@@ -1,8 +1,10 @@
+import { bySeverity } from '../domain/alert.ts';
+import { fewOf } from '../domain/few-of.ts';
 import type { Diagnosed } from '../domain/finding.ts';
 import type { HealthOutcome, HealthReport, StartedCure, Withheld } from '../domain/health-report.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { styled } from './invocation.ts';
-import { fewOf, section, type Story } from './story.ts';
+import { section, type Story } from './story.ts';
 
 // What a health check saw and did, for people.
 
@@ -16,7 +18,6 @@ const OUTCOME_STYLES = {
 } as const satisfies Record<HealthOutcome, string>;
 
 const SEVERITY_STYLES = { critical: 'red', warning: 'yellow', info: 'dim' } as const satisfies Record<Diagnosed['severity'], string>;
-const SEVERITIES = Object.keys(SEVERITY_STYLES) as readonly Diagnosed['severity'][];
 
 const CURES = {
   recover: 'recovery',
@@ -53,11 +54,6 @@ export function checkExitCode(outcomes: readonly HealthOutcome[]): ExitCode {
 function findingLine(finding: Pick<Diagnosed, 'severity' | 'subject' | 'summary' | 'advice'> & { readonly isProven?: boolean }): string {
   const { severity, summary, advice, isProven = true } = finding;
   return `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${advice} – ${summary}${isProven ? '' : ' (not proven yet)'}`;
-}
-
-/** The worst first. */
-export function bySeverity<T extends { readonly severity: Diagnosed['severity'] }>(findings: readonly T[]): readonly T[] {
-  return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
 
 export function passStory(report: HealthReport): Pick<Story, 'headline' | 'broke' | 'sure' | 'did' | 'cameOfIt' | 'left'> {

@@ -1,10 +1,10 @@
+import { bySeverity } from '../domain/alert.ts';
 import type { Finding } from '../domain/finding.ts';
 import { statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
 import { formatDuration } from './durations.ts';
 import { styled } from './invocation.ts';
 import type { OpenFindingSummary } from './open-findings.ts';
 import type { OperationSummary } from './operations.ts';
-import { bySeverity } from './pass-text.ts';
 import { agoText, passesText, spanText, type ScheduleStatus } from './schedule-text.ts';
 import { section } from './story.ts';
 import { tableLines } from './table.ts';

@@ -116,16 +116,17 @@ function documentOf(config: Config, scope: string, seen: ScopeSeen, view: Tempor
 
 /** Each runner by the rules of the health check, with what concerns its whole scope; in the order of the look. */
 function runnersOf(config: Config, scope: string, seen: ScopeSeen, { lastReport }: TemporalView): readonly RunnerStatus[] {
+  const policy = healthPolicy(config);
   const here = seen.runners.filter(({ target }) => target.host === config.host);
   const told = scopeStatus(
     { at: Date.now(), scope, github: seen.github, hosts: { [config.host]: seen.host }, runners: here },
     lastReport?.memory ?? null,
-    healthPolicy(config),
+    policy,
   );
   return seen.runners.map((runner) => {
     const own =
       told.runners[here.indexOf(runner)] ??
-      elsewhereStatus(runnerStatus(runner.target, lookOf(seen, runner)), runner.target, lastReport, Date.now());
+      elsewhereStatus(runnerStatus(runner.target, lookOf(seen, runner)), runner.target, lastReport, Date.now(), policy);
     const codes = new Set(own.findings.map(({ code }) => code));
     return { ...own, findings: [...own.findings, ...told.findings.filter(({ code }) => !codes.has(code))] };
   });

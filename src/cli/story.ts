@@ -33,12 +33,6 @@ export function storyLines(story: Story): string[] {
   return [story.headline, ...rows];
 }
 
-/** The first few of a list, and how many more there are. */
-export function fewOf(texts: readonly string[], shown = 3): string | null {
-  const more = texts.length - shown;
-  return texts.length === 0 ? null : [...texts.slice(0, shown), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
-}
-
 /** A title over what belongs to it; nothing where that is nothing. */
 export function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];

@@ -1,6 +1,7 @@
-import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import type { LockHolder } from '../activities/contract.ts';
+import { describeExecution } from '../activities/describe-execution.ts';
 import type { HealthReport } from '../domain/health-report.ts';
 import { budgetRefusal, recoveriesLeft, type LedgerEntry } from '../domain/ledger.ts';
 import { machineLedgerId, machineLockId, PROGRESS_QUERY } from '../domain/names.ts';
@@ -152,7 +153,7 @@ async function readHolds(client: Client, targets: readonly RunnerTarget[]): Prom
   const machines = [...new Map(targets.map(({ host, machine }) => [machineLockId(host, machine), { host, machine }]))];
   const locks = await Promise.all(
     machines.map(async ([lockId, place]) => {
-      const lock = await describeOrNull(client, lockId);
+      const lock = await describeExecution(client, lockId);
       return lock?.status.name === 'RUNNING' ? { ...place, holder: holderSchema.safeParse(lock.memo?.['holder']).data ?? null } : null;
     }),
   );
@@ -160,7 +161,7 @@ async function readHolds(client: Client, targets: readonly RunnerTarget[]): Prom
 }
 
 async function readBudget(client: Client, { scope, runner, host, machine }: RunnerTarget, budget: BudgetPolicy): Promise<Budget> {
-  const ledger = await describeOrNull(client, machineLedgerId(host, machine));
+  const ledger = await describeExecution(client, machineLedgerId(host, machine));
   const entries = (ledger?.memo?.['entries'] ?? []) as readonly LedgerEntry[];
   const asked = { scope, runner, now: Date.now() };
   return {
@@ -170,16 +171,4 @@ async function readBudget(client: Client, { scope, runner, host, machine }: Runn
     withinMs: budget.withinMs,
     refusal: budgetRefusal(entries, asked, budget),
   };
-}
-
-/** `null` where there is no such workflow. */
-async function describeOrNull(client: Client, workflowId: string): Promise<WorkflowExecutionDescription | null> {
-  try {
-    return await client.workflow.getHandle(workflowId).describe();
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) {
-      return null;
-    }
-    throw error;
-  }
 }

@@ -34,6 +34,11 @@ export type Message = Omit<Alert, 'link'>;
 
 const RANKS: Readonly<Record<Severity, number>> = { info: 0, warning: 1, critical: 2 };
 
+/** The worst first. */
+export function bySeverity<T extends { readonly severity: Severity }>(findings: readonly T[]): readonly T[] {
+  return findings.toSorted((one, other) => RANKS[other.severity] - RANKS[one.severity]);
+}
+
 /** `told`: the highest severity that people were told; `null` where they were told nothing. */
 export function isMoreUrgent(severity: Severity, told: Severity | null): boolean {
   return severity !== 'info' && (told === null || RANKS[severity] > RANKS[told]);
@@ -58,16 +63,17 @@ const SUMMARY_BYTES = 360;
 
 /** As much of a line as a summary in Temporal's UI may hold. */
 export function asSummary(line: string): string {
+  const whole = line.toWellFormed();
   let bytes = 0;
   let end = 0;
-  for (const character of line.toWellFormed()) {
+  for (const character of whole) {
     bytes += bytesOf(character);
     if (bytes > SUMMARY_BYTES) {
-      return `${line.slice(0, end)}…`;
+      return `${whole.slice(0, end)}…`;
     }
     end += character.length;
   }
-  return line;
+  return whole;
 }
 
 /** In JSON as UTF-8. */

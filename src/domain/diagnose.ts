@@ -1,5 +1,5 @@
 import type { Diagnosed, Verdict } from './finding.ts';
-import type { PassMemory, PassObservation } from './pass.ts';
+import type { PassObservation, RunnersMemory } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { isHealthy } from './recovery.ts';
 import { remember } from './remember.ts';
@@ -21,7 +21,7 @@ export interface Diagnosis {
   readonly findings: readonly Diagnosed[];
   /** Subjects about which the pass can say nothing, or not all: their open findings are neither seen nor good where it has not found them. */
   readonly unreadable: readonly string[];
-  readonly memory: Omit<PassMemory, 'open'>;
+  readonly memory: RunnersMemory;
 }
 
 const RUNNER_RULES: readonly Rule<Situation>[] = [
@@ -34,7 +34,7 @@ const RUNNER_RULES: readonly Rule<Situation>[] = [
 ];
 
 /** What is wrong, how sure that is, and what can be done about it: by this pass and by what the last one left. */
-export function diagnose(seen: PassObservation, previous: PassMemory | null, policy: HealthPolicy): Diagnosis {
+export function diagnose(seen: PassObservation, previous: RunnersMemory | null, policy: HealthPolicy): Diagnosis {
   const situations = situationsOf(seen, previous, policy);
   const hosts = groupByHost(situations);
   const findings = distinct([

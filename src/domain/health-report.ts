@@ -72,6 +72,7 @@ export interface HealthReport {
   readonly mode: 'act' | 'watch';
   /** Those that are not healthy. */
   readonly runners: readonly RunnerHealth[];
+  /** Of findings, cures and withheld ones the first 500 each, the worst findings first; the figures count all. */
   readonly findings: readonly Diagnosed[];
   readonly started: readonly StartedCure[];
   readonly withheld: readonly Withheld[];

@@ -1,5 +1,7 @@
+import { bySeverity } from './alert.ts';
+import { fewOf } from './few-of.ts';
 import type { Diagnosed } from './finding.ts';
-import type { HealthOutcome, PassFigures, RunnerHealth, StartedCure, Withheld } from './health-report.ts';
+import type { HealthOutcome, HealthReport, PassFigures, RunnerHealth, StartedCure, Withheld } from './health-report.ts';
 import type { PassObservation } from './pass.ts';
 import { statusSentence, type Verdict } from './status.ts';
 
@@ -57,10 +59,25 @@ export function healthSentence({
     return 'neither GitHub nor any machine could be read, so nothing is known and nothing was touched';
   }
   const stands = statusSentence(runners.map(({ runner, verdict }) => ({ name: runner, verdict })));
-  const parts = started.map((cure) => `${cure.cure} of ${cure.runner}: ${cure.summary ?? 'at work'}`);
+  const cures = fewOf(started.map((cure) => `${cure.cure} of ${cure.runner}: ${cure.summary ?? 'at work'}`));
   const worst = findings.find(({ severity }) => severity === 'critical') ?? findings.find(({ severity }) => severity === 'warning');
-  const tail = parts.length > 0 ? parts : worst === undefined ? [] : [worst.summary];
-  return [stands, ...tail].join('; ');
+  return [stands, cures ?? worst?.summary].filter((part) => part !== undefined).join('; ');
+}
+
+/** Findings, cures, and reasons why there are none, each, that a report lists: Temporal takes results of up to 2 MB. */
+const LISTED = 500;
+
+/** What a report lists of all that a pass has found and done, the worst first; its figures count all. */
+export function listed({
+  findings,
+  started,
+  withheld,
+}: Pick<HealthReport, 'findings' | 'started' | 'withheld'>): Pick<HealthReport, 'findings' | 'started' | 'withheld'> {
+  return {
+    findings: findings.length <= LISTED ? findings : bySeverity(findings).slice(0, LISTED),
+    started: started.slice(0, LISTED),
+    withheld: withheld.slice(0, LISTED),
+  };
 }
 
 /** The figures of a pass. */

@@ -11,6 +11,9 @@ export interface Advance {
   readonly open: readonly OpenFinding[];
 }
 
+/** Open findings in a pass's memory, at most. */
+const REMEMBERED = 2_000;
+
 /**
  * Takes the open findings through one pass. What could not be read (`unreadable`, as subjects) says nothing about a finding that was not
  * seen: it stays as it was. One that was missed in `goodPasses` passes in a row is told so once more and then forgotten.
@@ -35,10 +38,11 @@ export function advance(
     seen: [...seen.values()],
     good: good.map(({ subject, code }) => ({ subject, code })),
     open: [
-      ...[...seen].map(([key, { subject, code }]) => ({ subject, code, since: known.get(key)?.since ?? pass.at, goodPasses: 0 })),
       ...missed.filter(({ subject }) => unreadable.has(subject)),
       ...good.map((finding) => ({ ...finding, goodPasses: finding.goodPasses + 1 })).filter((finding) => finding.goodPasses < goodPasses),
-    ],
+      // Last, since the next pass sees them by itself.
+      ...[...seen].map(([key, { subject, code }]) => ({ subject, code, since: known.get(key)?.since ?? pass.at, goodPasses: 0 })),
+    ].slice(0, REMEMBERED),
   };
 }
 

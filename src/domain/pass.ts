@@ -122,10 +122,15 @@ export interface OpenFinding {
   readonly goodPasses: number;
 }
 
-/** What one pass leaves for the next: comfort, never a reason to act without looking again. */
-export interface PassMemory {
+/** What a pass remembers of the runners. */
+export interface RunnersMemory {
   readonly at: number;
   /** By `scope/name`; a runner about which there is nothing to remember but that its machine ran at the pass is left out. */
   readonly runners: Readonly<Record<string, RunnerMemory>>;
+}
+
+/** What one pass leaves for the next: comfort, never a reason to act without looking again. */
+export interface PassMemory extends RunnersMemory {
+  /** 2,000 at most, so that a result stays below Temporal's limit; visibility has them all. */
   readonly open: readonly OpenFinding[];
 }

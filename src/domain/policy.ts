@@ -108,6 +108,8 @@ export interface HealthPolicy {
   readonly retirementWarningMs: number;
   /** After a sleep of the host all badness is unknown for so long. */
   readonly justWokeMs: number;
+  /** What was seen longer ago says nothing about what has held since: three passes that were missed. */
+  readonly memoryLastsMs: number;
   /** Deadline of the look at one machine. */
   readonly machineLookMs: number;
   /** Runs whose jobs one pass reads. */
@@ -192,6 +194,7 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
   tokenWarningMs: 7 * DAY,
   retirementWarningMs: 21 * DAY,
   justWokeMs: 3 * MINUTE,
+  memoryLastsMs: 15 * MINUTE,
   machineLookMs: 45_000,
   runsRead: 30,
   groupSize: 200,

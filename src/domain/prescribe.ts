@@ -25,7 +25,7 @@ export interface Prescribed {
 /** What is to be done, and why the rest is not. */
 export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers, policy }: PrescriptionContext): Prescribed {
   // What the pass leaves says since when things are so, this pass included.
-  const situations = situationsOf(seen, { ...diagnosis.memory, open: [] }, policy);
+  const situations = situationsOf(seen, diagnosis.memory, policy);
   const bySubject = Map.groupBy(diagnosis.findings, ({ subject }) => subject);
   const prescriptions: Prescription[] = [];
   const withheld: Withheld[] = [];

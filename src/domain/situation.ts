@@ -1,4 +1,4 @@
-import type { HostObservation, PassMemory, PassObservation, RunnerMemory, ScopeObservation, WaitingJobs } from './pass.ts';
+import type { HostObservation, PassObservation, RunnerMemory, RunnersMemory, ScopeObservation, WaitingJobs } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { unknown, valueOrNull, type Reading } from './reading.ts';
 import type { LogSignCode } from './log-signs.ts';
@@ -30,13 +30,13 @@ export interface Situation {
   readonly busyNeighbours: readonly string[];
   /** What earlier passes have left. */
   readonly earlier: RunnerMemory;
+  /** The last pass was so lately that its reading and this one are two in a row. */
+  readonly isRemembered: boolean;
   /** Its host woke so lately that nothing bad is believed. */
   readonly isJustWoke: boolean;
 }
 
 const MINUTE = 60_000;
-/** Three passes that were missed: what was seen before them says nothing about what has held since. */
-const STALE_MEMORY_MS = 15 * MINUTE;
 /** A guest that booted a moment ago is still starting its services. */
 const SETTLED_AFTER_MS = 2 * MINUTE;
 /** Listeners that end one after the other; a self-update is one. */
@@ -59,10 +59,11 @@ function nameOf({ scope, runner }: { readonly scope: string; readonly runner: st
 }
 
 /** All runners of a pass, in its order. */
-export function situationsOf(seen: PassObservation, previous: PassMemory | null, policy: HealthPolicy): readonly Situation[] {
+export function situationsOf(seen: PassObservation, previous: RunnersMemory | null, policy: HealthPolicy): readonly Situation[] {
   const github = valueOrNull(seen.github);
   const byName = new Map(github?.runners.map((runner) => [runner.name.toLowerCase(), runner]));
   const queue = github === null ? null : valueOrNull(github.queue);
+  const isRemembered = previous !== null && seen.at - previous.at <= policy.memoryLastsMs;
   return seen.runners.map(({ target, machine }) => {
     const registered = byName.get(target.runner.toLowerCase()) ?? null;
     const host = seen.hosts[target.host] ?? unknown(`host ${target.host} was not looked at`);
@@ -84,7 +85,8 @@ export function situationsOf(seen: PassObservation, previous: PassMemory | null,
       busyNeighbours: target.neighbours
         .filter(({ scope, runner }) => scope === target.scope && byName.get(runner.toLowerCase())?.busy === true)
         .map(({ runner }) => runner),
-      earlier: earlierOf(seen.at, previous, nameOf(target)),
+      earlier: earlierOf(previous, nameOf(target), { isRemembered, state: looked?.state ?? null }),
+      isRemembered,
       isJustWoke: host.known && host.value.wokeAt !== null && host.value.observedAt - host.value.wokeAt < policy.justWokeMs,
     };
   });
@@ -102,14 +104,22 @@ function isQueueless(github: ScopeObservation | null): boolean {
   return github !== null && github.queue.known && github.queue.value === null;
 }
 
-function earlierOf(at: number, previous: PassMemory | null, name: string): RunnerMemory {
+function earlierOf(
+  previous: RunnersMemory | null,
+  name: string,
+  { isRemembered, state }: Pick<Situation, 'isRemembered' | 'state'>,
+): RunnerMemory {
   if (previous === null) {
     return NOTHING_REMEMBERED;
   }
   const remembered = previous.runners[name] ?? { ...NOTHING_REMEMBERED, ranAt: previous.at };
-  return at - previous.at <= STALE_MEMORY_MS
-    ? remembered
-    : { ...remembered, brokenSince: null, silentSince: null, idleDespiteDemandSince: null, busyAloneSince: null };
+  if (!isRemembered) {
+    return { ...remembered, brokenSince: null, silentSince: null, idleDespiteDemandSince: null, busyAloneSince: null };
+  }
+  const { ranAt, brokenSince } = remembered;
+  // While its machine did not run nothing was seen of its service.
+  const hasBegunToRun = state === 'running' && brokenSince !== null && (ranAt === null || ranAt < brokenSince);
+  return hasBegunToRun ? { ...remembered, brokenSince: null } : remembered;
 }
 
 /** What `config.sh` adds to the labels of a guest that is not registered yet: always Linux, of an architecture that is not known. */
@@ -124,9 +134,10 @@ export function serves(
   return labels.every((label) => own.has(label.toLowerCase()));
 }
 
-/** Whether GitHub has been seen to miss it by an earlier pass as well. */
-export function isOfflineTwice({ standing, earlier, at }: Situation): boolean {
-  return (standing === 'offline' || standing === 'unregistered') && earlier.offlineSince !== null && earlier.offlineSince < at;
+/** Whether GitHub has been seen to miss it by the pass before as well. */
+export function isOfflineTwice({ standing, earlier, isRemembered, at }: Situation): boolean {
+  const isMissed = standing === 'offline' || standing === 'unregistered';
+  return isMissed && isRemembered && earlier.offlineSince !== null && earlier.offlineSince < at;
 }
 
 export function isBrokenTwice({ earlier, at }: Situation): boolean {

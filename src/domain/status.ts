@@ -1,6 +1,6 @@
 import { diagnose } from './diagnose.ts';
 import type { Diagnosed, Finding, Verdict } from './finding.ts';
-import type { PassMemory, PassObservation, ScopeObservation } from './pass.ts';
+import type { PassObservation, RunnersMemory, ScopeObservation } from './pass.ts';
 import { DEFAULT_HEALTH_POLICY, type HealthPolicy } from './policy.ts';
 import { known, unknown, valueOrNull, type Reading } from './reading.ts';
 import type { Look } from './recovery.ts';
@@ -36,7 +36,11 @@ export interface ScopeStatus {
 }
 
 /** What a look at a scope says, by the rules of the health check; `previous`: what its last pass left. */
-export function scopeStatus(seen: PassObservation, previous: PassMemory | null, policy: HealthPolicy = DEFAULT_HEALTH_POLICY): ScopeStatus {
+export function scopeStatus(
+  seen: PassObservation,
+  previous: RunnersMemory | null,
+  policy: HealthPolicy = DEFAULT_HEALTH_POLICY,
+): ScopeStatus {
   const { runners, findings } = diagnose(seen, previous, policy);
   const situations = situationsOf(seen, previous, policy);
   const bySubject = Map.groupBy(findings, ({ subject }) => subject);

@@ -47,9 +47,18 @@ export function recoveryPolicy(config: Pick<Config, 'budgets' | 'recovery'>): Re
 }
 
 /** The policy of every health check: the default, with what configuration replaces. */
-export function healthPolicy(config: Pick<Config, 'budgets' | 'recovery' | 'vm'>): HealthPolicy {
-  return { ...DEFAULT_HEALTH_POLICY, autostart: config.vm.autostart, budgets: recoveryPolicy(config).budgets };
+export function healthPolicy(config: Pick<Config, 'budgets' | 'health' | 'recovery' | 'vm'>): HealthPolicy {
+  const base = DEFAULT_HEALTH_POLICY;
+  return {
+    ...base,
+    autostart: config.vm.autostart,
+    memoryLastsMs: Math.max(base.memoryLastsMs, PASSES_REMEMBERED * config.health.everyMs),
+    budgets: recoveryPolicy(config).budgets,
+  };
 }
+
+/** As by default. */
+const PASSES_REMEMBERED = 3;
 
 /** One attempt has room for the deadline, all attempts for three of them. */
 function roomFor(limits: ActivityLimits, deadlineMs: number): ActivityLimits {

@@ -13,8 +13,9 @@ import {
 import type { LookActivities, MainActivities, ResolvedScope } from '../activities/contract.ts';
 import { readCheckRequest } from '../domain/check-request.ts';
 import { diagnose, type Diagnosis } from '../domain/diagnose.ts';
+import { fewOf } from '../domain/few-of.ts';
 import type { CureKind } from '../domain/finding.ts';
-import { healthOutcome, healthSentence, passFigures, type LookCosts } from '../domain/health-summary.ts';
+import { healthOutcome, healthSentence, listed, passFigures, type LookCosts } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, PROGRESS_QUERY } from '../domain/names.ts';
@@ -32,6 +33,9 @@ const progress = defineQuery<Progress>(PROGRESS_QUERY);
 
 /** How long a cure waits for another operation on the same machine. */
 const CURE_WAIT = '10m';
+
+/** Findings that are seen, and that are not, of one call. */
+const TOLD_AT_ONCE = 200;
 
 /** Workflow type of each cure, and the outcomes that are as good as done. */
 const CURES: Readonly<Record<CureKind, { readonly type: string; readonly good: readonly string[] }>> = {
@@ -108,9 +112,7 @@ class Pass {
       observedAt: new Date(observation.at).toISOString(),
       mode,
       runners: diagnosis.runners.filter(({ verdict }) => verdict !== 'healthy'),
-      findings,
-      started,
-      withheld,
+      ...listed({ findings, started, withheld }),
       figures: passFigures({ runners: diagnosis.runners, findings, started, withheld, costs }),
       memory: { ...diagnosis.memory, open: open.open },
     };
@@ -123,7 +125,7 @@ class Pass {
     if (wish.prescriptions.length === 0) {
       return wish;
     }
-    this.#say(`deciding about ${wish.prescriptions.map(({ runner }) => runner).join(', ')}`);
+    this.#say(`deciding about ${fewOf(wish.prescriptions.map(({ runner }) => runner))}`);
     const wanted = targets.filter((target) => wish.prescriptions.some(({ runner }) => runner === nameOf(target)));
     return prescribe(diagnosis, observation, { ledgers: await readLedgers(wanted), policy });
   }
@@ -155,7 +157,7 @@ class Pass {
     if (waitMs === 0 || children.length === 0) {
       return children.map(({ started }) => started);
     }
-    this.#say(`waiting for ${children.map(({ started }) => `${started.cure} of ${started.runner}`).join(', ')}`);
+    this.#say(`waiting for ${fewOf(children.map(({ started }) => `${started.cure} of ${started.runner}`))}`);
     const ends = new Map<StartedCure, Pick<StartedCure, 'outcome' | 'summary'>>();
     for (const { started, result } of children) {
       void result().then(
@@ -282,12 +284,14 @@ async function readLedgers(targets: readonly RunnerTarget[]): Promise<Readonly<R
   return Object.fromEntries(read);
 }
 
-async function reportFindings({ scope, policy }: ResolvedScope, at: number, { seen, good }: ReturnType<typeof advance>): Promise<void> {
-  if (seen.length === 0 && good.length === 0) {
-    return;
+/** In parts, each of which an attempt has time for, and an input room. */
+async function reportFindings({ scope, policy }: ResolvedScope, at: number, told: ReturnType<typeof advance>): Promise<void> {
+  for (let first = 0; first < Math.max(told.seen.length, told.good.length); first += TOLD_AT_ONCE) {
+    const seen = told.seen.slice(first, first + TOLD_AT_ONCE);
+    const good = told.good.slice(first, first + TOLD_AT_ONCE);
+    const temporal = proxyActivities<MainActivities>(temporalOptions(`tell ${seen.length} findings, ${good.length} good ones`));
+    await temporal.reportFindings({ scope, at, seen, good, goodPasses: policy.goodPasses });
   }
-  const temporal = proxyActivities<MainActivities>(temporalOptions(`tell ${seen.length} findings, ${good.length} good ones`));
-  await temporal.reportFindings({ scope, at, seen, good, goodPasses: policy.goodPasses });
 }
 
 /** Starts a cure that goes on whatever becomes of the pass; `null` where one is at work on the runner already. */

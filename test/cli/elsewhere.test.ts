@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { elsewhereStatus } from '../../src/cli/elsewhere.ts';
+import { DEFAULT_HEALTH_POLICY as POLICY } from '../../src/domain/policy.ts';
 import { known, unknown } from '../../src/domain/reading.ts';
 import { runnerStatus } from '../../src/domain/status.ts';
 import { diagnosed, healthReport } from '../kit/health-report.ts';
@@ -11,7 +12,7 @@ const told = (status = 'online') =>
   runnerStatus(HERE, look({ github: known(github({ runner: { ...github().runner!, status } })), machine: unknown('elsewhere') }));
 
 test('a machine of another host is told by the last health check', () => {
-  expect(elsewhereStatus(told(), HERE, healthReport(), NOW)).toMatchObject({
+  expect(elsewhereStatus(told(), HERE, healthReport(), NOW, POLICY)).toMatchObject({
     verdict: 'healthy',
     vm: { state: null },
     findings: [{ code: 'machine-elsewhere', evidence: 'the health check 3 min ago called its runner healthy' }],
@@ -20,7 +21,7 @@ test('a machine of another host is told by the last health check', () => {
     runners: [{ runner: 'acme/kernel/r1', verdict: 'degraded' }],
     findings: [diagnosed({ code: 'disk-low' })],
   });
-  expect(elsewhereStatus(told(), HERE, report, NOW)).toMatchObject({ verdict: 'degraded', findings: [{ code: 'disk-low' }, {}] });
+  expect(elsewhereStatus(told(), HERE, report, NOW, POLICY)).toMatchObject({ verdict: 'degraded', findings: [{ code: 'disk-low' }, {}] });
 });
 
 test.each([
@@ -28,5 +29,5 @@ test.each([
   ['the last one is old', told(), healthReport(), NOW + 3_600_000],
   ['GitHub does not show it online any more', told('offline'), healthReport(), NOW],
 ])('it is unknown where %s', (_when, status, report, now) => {
-  expect(elsewhereStatus(status, HERE, report, now).verdict).toBe('unknown');
+  expect(elsewhereStatus(status, HERE, report, now, POLICY).verdict).toBe('unknown');
 });

@@ -62,7 +62,7 @@ function drained(replaced: Partial<GuestObservation> = {}): Partial<GuestObserva
 }
 
 const WAITING: Partial<WaitingJobs> = { oldestAt: NOW - 6 * MINUTE };
-const SEEN_BROKEN: Partial<RunnerMemory> = { brokenSince: LAST_PASS };
+const SEEN_BROKEN: Partial<RunnerMemory> = { ranAt: LAST_PASS, brokenSince: LAST_PASS };
 const SEEN_OFFLINE: Partial<RunnerMemory> = { offlineSince: LAST_PASS };
 
 const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
@@ -320,6 +320,14 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       does: 'service-inactive: not proven yet: one reading',
       verdict: 'down',
     },
+    'inactive in a guest that boots after its machine was stopped for long': {
+      github: OFFLINE,
+      guest: { ...INACTIVE, uptimeMs: 20_000 },
+      before: { ranAt: NOW - DAY, brokenSince: NOW - DAY + 5 * MINUTE, offlineSince: NOW - DAY + 5 * MINUTE },
+      finds: ['critical service-inactive? → recover'],
+      does: 'service-inactive: not proven yet: one reading',
+      verdict: 'down',
+    },
     'inactive, and GitHub shows it online: late, or alive elsewhere': {
       guest: INACTIVE,
       finds: ['critical runner-elsewhere?'],
@@ -442,6 +450,14 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       does: 'recover',
       verdict: 'down',
     },
+    'offline while its machine was stopped, and booting now': {
+      github: OFFLINE,
+      guest: { uptimeMs: 20_000 },
+      before: { ranAt: NOW - DAY, brokenSince: NOW - HOUR, offlineSince: NOW - HOUR },
+      finds: ['critical runner-offline? → recover'],
+      does: 'runner-offline: not proven yet: one reading',
+      verdict: 'down',
+    },
     'offline, two readings, a job waits': {
       github: OFFLINE,
       jobs: [WAITING],
@@ -551,7 +567,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       github: OFFLINE,
       guest: { ...INACTIVE, ...sign('version-retired', { exitCode: 1 }) },
       of: versions('2.336.0'),
-      before: { brokenSince: NOW - HOUR },
+      before: { ranAt: LAST_PASS, brokenSince: NOW - HOUR },
       finds: ['critical service-inactive → recover'],
       does: 'recover',
       verdict: 'down',

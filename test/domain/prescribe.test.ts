@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { diagnose } from '../../src/domain/diagnose.ts';
 import { enter, type LedgerEntry } from '../../src/domain/ledger.ts';
-import type { PassMemory, PassObservation } from '../../src/domain/pass.ts';
+import type { RunnersMemory, PassObservation } from '../../src/domain/pass.ts';
 import { DEFAULT_HEALTH_POLICY } from '../../src/domain/policy.ts';
 import { prescribe, type Prescribed } from '../../src/domain/prescribe.ts';
 import { known, unknown, valueOrNull } from '../../src/domain/reading.ts';
@@ -30,7 +30,11 @@ const EVERY = 5 * MINUTE;
 const HOUR = 60 * MINUTE;
 const INACTIVE: Partial<GuestObservation> = { service: { unit: 'unit', state: 'inactive' }, listeners: 0 };
 
-function check(seen: PassObservation, previous: PassMemory | null = null, ledgers: Readonly<Record<string, readonly LedgerEntry[]>> = {}) {
+function check(
+  seen: PassObservation,
+  previous: RunnersMemory | null = null,
+  ledgers: Readonly<Record<string, readonly LedgerEntry[]>> = {},
+) {
   const diagnosis = diagnose(seen, previous, policy);
   return { ...diagnosis, ...prescribe(diagnosis, seen, { ledgers, policy }), found: diagnosis.findings };
 }
@@ -334,7 +338,7 @@ function passes(
     readonly lag?: number;
   },
 ) {
-  const memories: PassMemory[] = [];
+  const memories: RunnersMemory[] = [];
   let ledger: readonly LedgerEntry[] = [];
   const acts: number[] = [];
   const done: Prescribed[] = [];
@@ -343,7 +347,7 @@ function passes(
     const seen = world.see(index, at);
     const previous = memories[index - 1 - (world.lag ?? 0)] ?? null;
     const result = check(seen, previous, { 'acme/kernel/r1': ledger });
-    memories.push({ ...result.memory, open: [] });
+    memories.push(result.memory);
     done.push(result);
     if (result.prescriptions.length > 0) {
       acts.push(at);
@@ -437,6 +441,9 @@ describe('a day of passes', () => {
   test('two readings that lie hours apart are not two in a row', () => {
     const first = check(at(NOW, {}, { listeners: 2 }));
     const later = NOW + 5 * HOUR;
-    expect(check(at(later, {}, { listeners: 2 }), { ...first.memory, open: [] }).prescriptions).toEqual([]);
+    expect(check(at(later, {}, { listeners: 2 }), first.memory).prescriptions).toEqual([]);
+    const missed = check(at(NOW, { status: 'offline' }, {}));
+    expect(check(at(later, { status: 'offline' }, {}), missed.memory).prescriptions).toEqual([]);
+    expect(check(at(NOW + EVERY, { status: 'offline' }, {}), missed.memory).prescriptions).toHaveLength(1);
   });
 });

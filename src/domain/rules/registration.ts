@@ -4,12 +4,14 @@ import { recoverAdvice, type Rule } from './rule.ts';
 
 // What GitHub's list shows of a runner, and where the guest contradicts it.
 
-/** GitHub has missed it twice, or the guest shows why it would. */
+/** GitHub has missed it twice, or the guest shows why it would; while the guest boots neither says anything. */
 function isMissedForSure(seen: Situation): boolean {
   const { guest } = seen;
-  const agrees =
-    guest !== null && hasSettled(guest) && (guest.service.state !== 'active' || guest.listeners === 0 || guest.registration === null);
-  return agrees || isOfflineTwice(seen);
+  if (guest === null) {
+    return isOfflineTwice(seen);
+  }
+  const agrees = guest.service.state !== 'active' || guest.listeners === 0 || guest.registration === null;
+  return hasSettled(guest) && (agrees || isOfflineTwice(seen));
 }
 
 /** A machine that does not run is a matter of its own. */

@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { diagnose } from '../../src/domain/diagnose.ts';
+import { healthSentence, listed } from '../../src/domain/health-summary.ts';
+import { advance } from '../../src/domain/open-findings.ts';
+import { DEFAULT_HEALTH_POLICY } from '../../src/domain/policy.ts';
+import { prescribe } from '../../src/domain/prescribe.ts';
+import { known } from '../../src/domain/reading.ts';
+import { guest, machine, pass, registered, scope, target } from '../kit/observations.ts';
+
+/** What Temporal refuses as an input or a result, bytes. */
+const TEMPORAL_TAKES = 2_097_152;
+const COUNT = 1_000;
+
+test('a pass over a thousand runners that all have many findings stays below what Temporal takes', () => {
+  const targets = Array.from({ length: COUNT }, (_, index) =>
+    target({ scope: 'acme-engineering/kernel-testing', runner: `assay-bpf-runner-${index}`, machine: `vm-of-runner-${index}` }),
+  );
+  const ill = guest({
+    service: { unit: 'actions.runner.acme-engineering-kernel-testing.assay-bpf-runner.service', state: 'failed' },
+    listeners: 0,
+    disk: { usedPercent: 95, freeBytes: 1e9, inodesUsedPercent: 95 },
+    timeSync: { service: 'timesyncd', isActive: false },
+    log: { startedAgoMs: 0, exitCode: 1, relaunches: 0, signs: [{ code: 'connect-error', line: 'x'.repeat(160) }] },
+  });
+  const observation = pass({
+    scope: 'acme-engineering/kernel-testing',
+    github: known(scope({ runners: targets.map(({ runner: name }) => registered({ name, status: 'offline', labels: [] })) })),
+    runners: targets.map((each) => {
+      const registration = { agentId: 7, agentName: each.runner, url: each.registrationUrl };
+      return { target: each, machine: known(machine({ guest: known({ ...ill, registration }) })) };
+    }),
+  });
+
+  const diagnosis = diagnose(observation, null, DEFAULT_HEALTH_POLICY);
+  const { prescriptions, withheld } = prescribe(diagnosis, observation, { ledgers: {}, policy: DEFAULT_HEALTH_POLICY });
+  const { findings, runners } = diagnosis;
+  expect(findings.length).toBeGreaterThan(4 * COUNT);
+  const started = prescriptions.map((cure) => ({
+    ...cure,
+    workflowId: `cure/${cure.runner}`,
+    outcome: 'recovered',
+    summary: 'x'.repeat(200),
+  }));
+  expect(started).toHaveLength(COUNT);
+
+  const { open } = advance([], { at: observation.at, findings, unreadable: [] }, 3);
+  const told = listed({ findings, started, withheld });
+  expect(told.findings.every(({ severity }) => severity === 'critical')).toBe(true);
+  const report = { ...told, runners, memory: { ...diagnosis.memory, open } };
+  expect(JSON.stringify(report).length).toBeLessThan(TEMPORAL_TAKES / 1.5);
+  const resolved = { targets, previous: diagnosis.memory, open };
+  expect(JSON.stringify(resolved).length).toBeLessThan(TEMPORAL_TAKES / 1.5);
+  expect(healthSentence({ runners, findings, started, outcome: 'cured' }).length).toBeLessThan(1_000);
+});

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Progress } from '../../src/domain/report.ts';
 import type { Fault, Match } from '../../src/sandbox/github/server.ts';
+import { withoutTime } from '../kit/observations.ts';
 import { breakRunner, QUICK_POLICY, startHost, startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
 
 const LIST: Match = { method: 'GET', path: /\/actions\/runners$/ };
@@ -271,7 +272,7 @@ async function isWhole(world: World): Promise<void> {
 }
 
 async function guest({ machine, target }: World): Promise<unknown> {
-  return (await machine.observe(target, { signal: new AbortController().signal, heartbeat: () => {} })).guest;
+  return withoutTime((await machine.observe(target, { signal: new AbortController().signal, heartbeat: () => {} })).guest);
 }
 
 /** What a workflow's timers were for. */

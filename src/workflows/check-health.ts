@@ -41,7 +41,7 @@ const TOLD_AT_ONCE = 200;
 const CURES: Readonly<Record<CureKind, { readonly type: string; readonly good: readonly string[] }>> = {
   recover: { type: 'recoverRunner', good: ['recovered', 'already-healthy'] },
   'sync-clock': { type: 'syncClock', good: ['synced', 'already-right'] },
-  'finish-drain': { type: 'drainRunner', good: ['drained', 'already-drained'] },
+  'finish-drain': { type: 'drainRunner', good: ['drained', 'already-drained', 'undone'] },
 };
 
 /**

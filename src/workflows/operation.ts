@@ -76,9 +76,9 @@ export class Operation<Step extends string> {
   readonly board: StepBoard<Step>;
   readonly request: RecoveryRequest;
   readonly resolved: ResolvedRunner;
+  readonly startedBy: Trigger;
   /** What the last decision was made of, one reading a line. */
   evidence: readonly string[] = [];
-  readonly #trigger: Trigger;
   /** The ledger without this operation, while it holds the machine. */
   #before: readonly LedgerEntry[] = [];
   #entry: LedgerEntry | null = null;
@@ -88,7 +88,7 @@ export class Operation<Step extends string> {
     this.resolved = resolved;
     this.board = board;
     this.site = new Site(resolved, board);
-    this.#trigger = startedBy;
+    this.startedBy = startedBy;
   }
 
   /** How the work ended; a failure is an end too, and a cancellation is passed on. */
@@ -155,7 +155,7 @@ export class Operation<Step extends string> {
   /** Why a check may not do it now, by the ledger, while it holds the machine; `null` where it may. */
   budgetRefusal(type: CountedAct): string | null {
     const { scope, runner } = this.site.target;
-    return this.#trigger === 'manual'
+    return this.startedBy === 'manual'
       ? null
       : budgetRefusal(this.#before, { scope, runner, now: Date.now() }, this.site.policy.budgets, type);
   }
@@ -168,7 +168,7 @@ export class Operation<Step extends string> {
     const taken = await this.site.takeFence();
     const { runner, scope } = this.site.target;
     const { workflowId, firstExecutionRunId: runId, workflowType: type } = workflowInfo();
-    const act = { at: Date.now(), type, scope, runner, trigger: this.#trigger, workflowId, runId };
+    const act = { at: Date.now(), type, scope, runner, trigger: this.startedBy, workflowId, runId };
     this.#entry = { ...act, outcome: null, ...(place === 'machine' ? { concernsMachine: true } : {}) };
     await writeLedger(this.site.target, this.#before, this.#entry);
     return taken;

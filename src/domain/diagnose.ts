@@ -8,7 +8,7 @@ import { HOST_RULES, hostSubject, isProviderSilent, type HostSituation } from '.
 import { JOB_RULES } from './rules/job.ts';
 import { MACHINE_RULES } from './rules/machine.ts';
 import { REGISTRATION_RULES } from './rules/registration.ts';
-import { apply, type Rule } from './rules/rule.ts';
+import { apply, unread, type FindingKey, type Rule } from './rules/rule.ts';
 import { SCOPE_RULES } from './rules/scope.ts';
 import { SERVICE_RULES } from './rules/service.ts';
 import { VERSION_RULES } from './rules/version.ts';
@@ -21,6 +21,8 @@ export interface Diagnosis {
   readonly findings: readonly Diagnosed[];
   /** Subjects about which the pass can say nothing, or not all: their open findings are neither seen nor good where it has not found them. */
   readonly unreadable: readonly string[];
+  /** Single findings of which the same is true, since a part of the look is missing. */
+  readonly unread: readonly FindingKey[];
   readonly memory: RunnersMemory;
 }
 
@@ -49,6 +51,11 @@ export function diagnose(seen: PassObservation, previous: RunnersMemory | null, 
       ...(seen.github.known ? [] : [seen.scope]),
       ...hosts.filter(([{ host }]) => !host.known).map(([{ target }]) => hostSubject(target.host)),
       ...situations.filter((situation) => isUnreadable(situation)).map(({ name }) => name),
+    ],
+    unread: [
+      ...unread(SCOPE_RULES, { seen, policy }, seen.scope),
+      ...hosts.flatMap((runners) => unread(HOST_RULES, runners, hostSubject(runners[0].target.host))),
+      ...situations.flatMap((situation) => unread(RUNNER_RULES, situation, situation.name)),
     ],
     memory: {
       at: seen.at,

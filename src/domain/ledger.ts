@@ -13,55 +13,68 @@ export interface LedgerEntry {
   readonly runId: string;
   /** `null` while the operation works, and for ever where it was cut off. */
   readonly outcome: string | null;
+  /** It was about the whole machine, such as its start or its clock: all runners there are charged with it. */
+  readonly concernsMachine?: boolean;
 }
 
-/** Entries that a ledger keeps; the memo of one workflow holds them. */
+/** Entries of one runner that a ledger keeps, so that no neighbour's acts hide them; the memo of one workflow holds all. */
 export const LEDGER_CAPACITY = 40;
 
-/** Adds an entry, or replaces the one of the same run; the oldest give way. */
+/** Adds an entry, or replaces the one of the same run; the oldest of its runner give way. */
 export function enter(entries: readonly LedgerEntry[], entry: LedgerEntry): readonly LedgerEntry[] {
+  const isNeighbours = isOfNeighbour(entry);
   const others = entries.filter((other) => other.runId !== entry.runId);
-  return [...others, entry].slice(-LEDGER_CAPACITY);
+  const own = others.filter((other) => !isNeighbours(other));
+  const dropped = new Set(own.slice(0, Math.max(0, own.length + 1 - LEDGER_CAPACITY)));
+  return [...others.filter((other) => !dropped.has(other)), entry];
 }
 
 /** Acts that have a budget, by the type of their operation, and their name. */
 const COUNTED_ACTS = { recoverRunner: 'recoveries', syncClock: 'clock syncs' } as const;
 export type CountedAct = keyof typeof COUNTED_ACTS;
 
+/** Whose budget is asked for, and when: epoch milliseconds. */
+interface Asked {
+  readonly scope: string;
+  readonly runner: string;
+  readonly now: number;
+}
+
 /** Why a check may not recover this runner now, or set its clock, or `null`. A person's command is never asked. */
 export function budgetRefusal(
   entries: readonly LedgerEntry[],
-  asked: { readonly scope: string; readonly runner: string; readonly now: number },
+  asked: Asked,
   budget: BudgetPolicy,
   type: CountedAct = 'recoverRunner',
 ): string | null {
-  const ofRunner = entries.filter((entry) => entry.scope === asked.scope && entry.runner === asked.runner && entry.type === type);
-  const recent = ofRunner.filter((entry) => asked.now - entry.at < budget.withinMs);
+  const recent = chargedTo(entries, asked, budget, type);
+  const what = `${COUNTED_ACTS[type]} of ${asked.runner}${recent.some(isOfNeighbour(asked)) ? ' and its machine' : ''}`;
   if (recent.length >= budget.recoveries) {
-    return `${recent.length} ${COUNTED_ACTS[type]} of ${asked.runner} within ${budget.withinMs / 3_600_000} h: the budget is ${budget.recoveries}`;
+    return `${recent.length} ${what} within ${budget.withinMs / 3_600_000} h: the budget is ${budget.recoveries}`;
   }
   const lastOutcomes = recent.slice(-budget.failuresInARow);
   if (
     lastOutcomes.length === budget.failuresInARow &&
     lastOutcomes.every((entry) => entry.outcome === 'failed' || entry.outcome === null)
   ) {
-    return `the last ${budget.failuresInARow} ${COUNTED_ACTS[type]} of ${asked.runner} failed: waiting for a person`;
+    return `the last ${budget.failuresInARow} ${what} failed: waiting for a person`;
   }
   return null;
 }
 
 /** Recoveries of this runner that are left to checks at this moment, if nothing else holds them back. */
-export function recoveriesLeft(
-  entries: readonly LedgerEntry[],
-  asked: { readonly scope: string; readonly runner: string; readonly now: number },
-  budget: BudgetPolicy,
-): number {
-  const recent = entries.filter(
-    (entry) =>
-      entry.type === 'recoverRunner' &&
-      entry.scope === asked.scope &&
-      entry.runner === asked.runner &&
-      asked.now - entry.at < budget.withinMs,
+export function recoveriesLeft(entries: readonly LedgerEntry[], asked: Asked, budget: BudgetPolicy): number {
+  return Math.max(0, budget.recoveries - chargedTo(entries, asked, budget, 'recoverRunner').length);
+}
+
+/** Acts of one kind on this runner, or on its whole machine for whichever runner, that are not cooled down. */
+function chargedTo(entries: readonly LedgerEntry[], asked: Asked, { withinMs }: BudgetPolicy, type: CountedAct): readonly LedgerEntry[] {
+  const isForeign = isOfNeighbour(asked);
+  return entries.filter(
+    (entry) => entry.type === type && asked.now - entry.at < withinMs && (entry.concernsMachine === true || !isForeign(entry)),
   );
-  return Math.max(0, budget.recoveries - recent.length);
+}
+
+function isOfNeighbour({ scope, runner }: Pick<Asked, 'scope' | 'runner'>): (entry: LedgerEntry) => boolean {
+  return (entry) => entry.scope !== scope || entry.runner !== runner;
 }

@@ -1,3 +1,4 @@
+import type { Diagnosis } from './diagnose.ts';
 import type { Diagnosed } from './finding.ts';
 import type { OpenFinding } from './pass.ts';
 
@@ -15,16 +16,18 @@ export interface Advance {
 const REMEMBERED = 2_000;
 
 /**
- * Takes the open findings through one pass. What could not be read (`unreadable`, as subjects) says nothing about a finding that was not
- * seen: it stays as it was. One that was missed in `goodPasses` passes in a row is told so once more and then forgotten.
+ * Takes the open findings through one pass. What could not be read (`unreadable`, as subjects, and `unread`, as single findings) says
+ * nothing about a finding that was not seen: it stays as it was. One that was missed in `goodPasses` passes in a row is told so once more and then forgotten.
  */
 export function advance(
   open: readonly OpenFinding[],
-  pass: { readonly at: number; readonly findings: readonly Diagnosed[]; readonly unreadable: readonly string[] },
+  pass: Pick<Diagnosis, 'findings' | 'unreadable' | 'unread'> & { readonly at: number },
   goodPasses: number,
 ): Advance {
   const known = new Map(open.map((finding) => [keyOf(finding), finding]));
   const unreadable = new Set(pass.unreadable);
+  const unread = new Set(pass.unread.map(keyOf));
+  const isUnread = (finding: OpenFinding): boolean => unreadable.has(finding.subject) || unread.has(keyOf(finding));
   const seen = new Map<string, Diagnosed>();
   for (const finding of pass.findings) {
     const key = keyOf(finding);
@@ -33,12 +36,12 @@ export function advance(
     }
   }
   const missed = [...known].filter(([key]) => !seen.has(key)).map(([, finding]) => finding);
-  const good = missed.filter(({ subject }) => !unreadable.has(subject));
+  const good = missed.filter((finding) => !isUnread(finding));
   return {
     seen: [...seen.values()],
     good: good.map(({ subject, code }) => ({ subject, code })),
     open: [
-      ...missed.filter(({ subject }) => unreadable.has(subject)),
+      ...missed.filter(isUnread),
       ...good.map((finding) => ({ ...finding, goodPasses: finding.goodPasses + 1 })).filter((finding) => finding.goodPasses < goodPasses),
       // Last, since the next pass sees them by itself.
       ...[...seen].map(([key, { subject, code }]) => ({ subject, code, since: known.get(key)?.since ?? pass.at, goodPasses: 0 })),

@@ -99,7 +99,14 @@ export interface ProgressStep {
 }
 
 /** `synced`: the clock was set; `already-right`: it is off by less than what counts as drift. */
-export type ClockOutcome = 'synced' | 'already-right' | 'refused-busy' | 'refused-in-progress' | 'refused-watching' | 'failed';
+export type ClockOutcome =
+  | 'synced'
+  | 'already-right'
+  | 'refused-busy'
+  | 'refused-in-progress'
+  | 'refused-budget'
+  | 'refused-watching'
+  | 'failed';
 
 /** The one step of a clock's sync. */
 export const CLOCK_STEPS = ['sync-clock'] as const;

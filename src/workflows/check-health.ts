@@ -41,7 +41,7 @@ const TOLD_AT_ONCE = 200;
 const CURES: Readonly<Record<CureKind, { readonly type: string; readonly good: readonly string[] }>> = {
   recover: { type: 'recoverRunner', good: ['recovered', 'already-healthy'] },
   'sync-clock': { type: 'syncClock', good: ['synced', 'already-right'] },
-  'finish-drain': { type: 'drainRunner', good: ['drained', 'already-drained'] },
+  'finish-drain': { type: 'drainRunner', good: ['drained', 'already-drained', 'undone'] },
 };
 
 /**
@@ -99,7 +99,7 @@ class Pass {
     const plan = await this.#plan(scope, diagnosis, observation);
     const { children, held } = await this.#start(scope, plan.prescriptions);
     const findings = [...diagnosis.findings, ...plan.findings];
-    const open = advance(scope.open, { at: observation.at, findings, unreadable: diagnosis.unreadable }, policy.goodPasses);
+    const open = advance(scope.open, { ...diagnosis, at: observation.at, findings }, policy.goodPasses);
     await reportFindings(scope, observation.at, open);
     const withheld = [...plan.withheld, ...held];
     const started = await this.#ends(children, waitMs);

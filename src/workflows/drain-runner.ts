@@ -8,7 +8,8 @@ import { Ended, hostSilence } from './site.ts';
 
 /**
  * Lets a runner take no more jobs, without cutting the one that runs: marks it as drained in its guest, waits until it is idle on both
- * sides, and stops its service. On a runner that is marked already it goes on where that one stands. Ends with a {@link DrainReport}.
+ * sides, and stops its service. On a runner that is marked already it goes on where that one stands, and only there for a check. Ends with
+ * a {@link DrainReport}.
  */
 export async function drainRunner(...given: unknown[]): Promise<DrainReport> {
   return operate<DrainOutcome, DrainStep>('drainRunner', DRAIN_STEPS, given, (operation) => new Drain(operation, given).run());
@@ -66,7 +67,8 @@ class Drain {
           ? ['drained', `${runner} takes no more jobs, also after a reboot, until \`runward runner resume\``]
           : ['already-drained', `${runner} is drained already: nothing to do`];
       case 'mark':
-        if (this.#wasMarked) {
+        // A check only finishes what a person has asked for.
+        if (this.#wasMarked || this.#operation.startedBy === 'check') {
           return ['undone', `${runner} was resumed before it was drained, and takes jobs`];
         }
         break;

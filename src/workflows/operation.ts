@@ -11,7 +11,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { LockHolder, MainActivities, ResolvedRunner } from '../activities/contract.ts';
-import type { LedgerEntry } from '../domain/ledger.ts';
+import { budgetRefusal, type CountedAct, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { Look } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
@@ -76,9 +76,9 @@ export class Operation<Step extends string> {
   readonly board: StepBoard<Step>;
   readonly request: RecoveryRequest;
   readonly resolved: ResolvedRunner;
+  readonly startedBy: Trigger;
   /** What the last decision was made of, one reading a line. */
   evidence: readonly string[] = [];
-  readonly #trigger: Trigger;
   /** The ledger without this operation, while it holds the machine. */
   #before: readonly LedgerEntry[] = [];
   #entry: LedgerEntry | null = null;
@@ -88,7 +88,7 @@ export class Operation<Step extends string> {
     this.resolved = resolved;
     this.board = board;
     this.site = new Site(resolved, board);
-    this.#trigger = startedBy;
+    this.startedBy = startedBy;
   }
 
   /** How the work ended; a failure is an end too, and a cancellation is passed on. */
@@ -152,12 +152,24 @@ export class Operation<Step extends string> {
     }
   }
 
-  /** Before the first act under a lock: takes the guest's fence, and enters the operation into the ledger. `waited`: what was seen before is old. */
-  async beginActs(): Promise<{ readonly waited: boolean }> {
+  /** Why a check may not do it now, by the ledger, while it holds the machine; `null` where it may. */
+  budgetRefusal(type: CountedAct): string | null {
+    const { scope, runner } = this.site.target;
+    return this.startedBy === 'manual'
+      ? null
+      : budgetRefusal(this.#before, { scope, runner, now: Date.now() }, this.site.policy.budgets, type);
+  }
+
+  /**
+   * Before the first act under a lock: takes the guest's fence, and enters the operation into the ledger. `waited`: what was seen before is old.
+   * @param place what is charged with it
+   */
+  async beginActs(place: 'runner' | 'machine' = 'runner'): Promise<{ readonly waited: boolean }> {
     const taken = await this.site.takeFence();
     const { runner, scope } = this.site.target;
     const { workflowId, firstExecutionRunId: runId, workflowType: type } = workflowInfo();
-    this.#entry = { at: Date.now(), type, scope, runner, trigger: this.#trigger, workflowId, runId, outcome: null };
+    const act = { at: Date.now(), type, scope, runner, trigger: this.startedBy, workflowId, runId };
+    this.#entry = { ...act, outcome: null, ...(place === 'machine' ? { concernsMachine: true } : {}) };
     await writeLedger(this.site.target, this.#before, this.#entry);
     return taken;
   }

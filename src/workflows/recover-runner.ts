@@ -160,7 +160,9 @@ class Recovery {
       return this.#report(this.#refusal(decision));
     }
     const { workflowId, runId, workflowType } = workflowInfo();
-    const entry: LedgerEntry = { at: now, type: workflowType, scope, runner, trigger: this.#trigger, workflowId, runId, outcome: null };
+    const concernsMachine = decision.kind !== 'recover';
+    const act = { at: now, type: workflowType, scope, runner, trigger: this.#trigger, workflowId, runId };
+    const entry: LedgerEntry = { ...act, outcome: null, ...(concernsMachine ? { concernsMachine } : {}) };
     const entries = await writeLedger(this.#target, before, entry);
     let ended: Ended;
     try {

@@ -42,7 +42,11 @@ async function sync(operation: Operation<ClockStep>, clock: Clock): Promise<End<
 async function set(operation: Operation<ClockStep>, clock: Clock): Promise<End<ClockOutcome>> {
   const { site, board, request } = operation;
   const { machine } = site.target;
-  if ((await operation.beginActs()).waited) {
+  const refusal = operation.budgetRefusal('syncClock');
+  if (refusal !== null) {
+    return ['refused-budget', refusal];
+  }
+  if ((await operation.beginActs('machine')).waited) {
     site.forgetLook();
   }
   board.begin('sync-clock');

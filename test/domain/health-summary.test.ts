@@ -43,7 +43,7 @@ test('a pass over a thousand runners that all have many findings stays below wha
   }));
   expect(started).toHaveLength(COUNT);
 
-  const { open } = advance([], { at: observation.at, findings, unreadable: [] }, 3);
+  const { open } = advance([], { at: observation.at, findings, unreadable: [], unread: [] }, 3);
   const told = listed({ findings, started, withheld });
   expect(told.findings.every(({ severity }) => severity === 'critical')).toBe(true);
   const report = { ...told, runners, memory: { ...diagnosis.memory, open } };

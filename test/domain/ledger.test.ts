@@ -31,6 +31,15 @@ describe('a ledger', () => {
     expect(entries.at(-1)?.runId).toBe(`run-${LEDGER_CAPACITY + 4}`);
     expect(entries.every(({ outcome }) => outcome === 'recovered')).toBe(true);
   });
+
+  test("keeps a runner's entries, whatever its neighbours do", () => {
+    let entries: readonly LedgerEntry[] = [entry()];
+    for (let count = 0; count < 2 * LEDGER_CAPACITY; count += 1) {
+      entries = enter(entries, entry({ runner: 'r2', runId: `run-${count}` }));
+    }
+    expect(entries).toHaveLength(1 + LEDGER_CAPACITY);
+    expect(entries[0]).toEqual(entry());
+  });
 });
 
 describe('the budget of checks', () => {
@@ -41,6 +50,11 @@ describe('the budget of checks', () => {
     ['three within six hours', [entry(), entry(), entry()], /3 recoveries of r1 within 6 h: the budget is 3/],
     ['three, one of them long ago', [entry({ at: now - 7 * HOUR }), entry(), entry()], null],
     ['three of a neighbour', [entry({ runner: 'r2' }), entry({ runner: 'r2' }), entry({ runner: 'r2' })], null],
+    [
+      'three of a neighbour that were starts of their machine',
+      ['r2', 'r3', 'r2'].map((runner) => entry({ runner, concernsMachine: true })),
+      /3 recoveries of r1 and its machine within 6 h: the budget is 3/,
+    ],
     [
       'three of a namesake elsewhere',
       [entry({ scope: 'acme/other' }), entry({ scope: 'acme/other' }), entry({ scope: 'acme/other' })],

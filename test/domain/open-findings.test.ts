@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { miss, see, type FindingLife } from '../../src/domain/finding-life.ts';
 import { advance, recall } from '../../src/domain/open-findings.ts';
+import type { FindingKey } from '../../src/domain/rules/rule.ts';
 import type { OpenFinding } from '../../src/domain/pass.ts';
 import { aFinding } from '../kit/findings.ts';
 
@@ -10,9 +11,10 @@ const { subject, code } = finding;
 const unproven = aFinding({ isProven: false });
 const open: OpenFinding = { subject, code, since: 1_000, goodPasses: 0 };
 const AT = 9_000;
+const OVER = { seen: [], good: [{ subject, code }], open: [] };
 
-function pass(findings: readonly (typeof finding)[], unreadable: readonly string[] = []) {
-  return { at: AT, findings, unreadable };
+function pass(findings: readonly (typeof finding)[], unreadable: readonly string[] = [], unread: readonly FindingKey[] = []) {
+  return { at: AT, findings, unreadable, unread };
 }
 
 describe('a finding is', () => {
@@ -22,7 +24,7 @@ describe('a finding is', () => {
     ['seen again', [open], pass([finding]), { seen: [finding], good: [], open: [open] }],
     ['not over while it is seen without proof', [open], pass([unproven]), { seen: [unproven], good: [], open: [open] }],
     ['good once', [open], pass([]), { seen: [], good: [{ subject, code }], open: [{ ...open, goodPasses: 1 }] }],
-    ['forgotten after the third time', [{ ...open, goodPasses: 2 }], pass([]), { seen: [], good: [{ subject, code }], open: [] }],
+    ['forgotten after the third time', [{ ...open, goodPasses: 2 }], pass([]), OVER],
     ['counted anew when it comes back', [{ ...open, goodPasses: 2 }], pass([finding]), { seen: [finding], good: [], open: [open] }],
     [
       'as it was where nothing could be read',
@@ -30,6 +32,13 @@ describe('a finding is', () => {
       pass([], [subject]),
       { seen: [], good: [], open: [{ ...open, goodPasses: 2 }] },
     ],
+    [
+      'as it was where the part that it needs could not be read',
+      [{ ...open, goodPasses: 2 }],
+      pass([], [], [{ subject, code }]),
+      { seen: [], good: [], open: [{ ...open, goodPasses: 2 }] },
+    ],
+    ['good where another part could not be read', [{ ...open, goodPasses: 2 }], pass([], [], [{ subject, code: 'clock-drift' }]), OVER],
     ['seen where something else could not be read', [open], pass([finding], [subject]), { seen: [finding], good: [], open: [open] }],
     [
       'told once, with proof, where two looks found it',
@@ -58,7 +67,7 @@ test('a pass begins with what is remembered, and with what else is open', () => 
 });
 
 test('passes and the workflow that they signal agree on what is open', () => {
-  const sight = fc.constantFrom('proven', 'unproven', 'missed', 'unreadable');
+  const sight = fc.constantFrom('proven', 'unproven', 'missed', 'unreadable', 'unread');
   fc.assert(
     fc.property(fc.array(sight, { maxLength: 60 }), fc.integer({ min: 1, max: 4 }), (sights, goodPasses) => {
       let remembered: readonly OpenFinding[] = [];
@@ -66,11 +75,9 @@ test('passes and the workflow that they signal agree on what is open', () => {
       for (const [index, what] of sights.entries()) {
         const at = index + 1;
         const findings = what === 'proven' ? [finding] : what === 'unproven' ? [unproven] : [];
-        const {
-          seen,
-          good,
-          open: next,
-        } = advance(remembered, { at, findings, unreadable: what === 'unreadable' ? [subject] : [] }, goodPasses);
+        const unreadable = what === 'unreadable' ? [subject] : [];
+        const unread = what === 'unread' ? [{ subject, code }] : [];
+        const { seen, good, open: next } = advance(remembered, { at, findings, unreadable, unread }, goodPasses);
         remembered = next;
         for (const found of seen) {
           life = see(life, found, at);
@@ -81,7 +88,7 @@ test('passes and the workflow that they signal agree on what is open', () => {
         const isOpen: boolean = life?.phase === 'open';
         expect(remembered.length === 1).toBe(isOpen);
         expect(isOpen ? remembered[0] : null).toEqual(isOpen ? { subject, code, since: life?.since, goodPasses: life?.goodPasses } : null);
-        expect(what === 'unreadable' && seen.length + good.length > 0).toBe(false);
+        expect(what.startsWith('unread') && seen.length + good.length > 0).toBe(false);
       }
     }),
   );

@@ -240,6 +240,22 @@ describe('a scope of many', () => {
     expect(unreadable).toEqual(['acme/kernel', 'acme/kernel/r1', 'acme/kernel/r2']);
   });
 
+  test('a part that could not be read is told, by what it keeps from being found', () => {
+    const seen = fleet([{}], { queue: unknown('502'), versions: unknown('502') });
+    const hosts = { local: known(host({ githubOffsetMs: unknown('no answer'), oldCronJob: unknown('denied') })) };
+    expect(check({ ...seen, hosts }).unread.map(({ subject, code }) => `${subject}: ${code}`)).toEqual([
+      'acme/kernel: permission-missing',
+      'acme/kernel: jobs-unservable',
+      'host/local: host-clock-wrong',
+      'host/local: old-cron-job',
+      'acme/kernel/r1: version-retired',
+      'acme/kernel/r1: version-retiring',
+      'acme/kernel: github-outage',
+      'acme/kernel/r1: deaf-listener',
+    ]);
+    expect(check(fleet([{}])).unread).toEqual([]);
+  });
+
   test('an outage that several runners show is one finding of the scope', () => {
     const refused = {
       github: { status: 'offline' },

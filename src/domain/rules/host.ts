@@ -56,6 +56,7 @@ export const HOST_RULES: readonly Rule<HostSituation>[] = [
     when: ([{ host, policy }]) => (hostOffsetOf(host, policy) === null ? null : "host compared with GitHub's Date"),
     summary: ([{ host, policy, target }]) => `the clock of host ${target.host} is ${describeOffset(hostOffsetOf(host, policy) ?? 0)}`,
     advice: () => 'set it, and switch its time synchronisation on',
+    isRead: ([{ host }]) => host.known && host.value.githubOffsetMs.known,
   },
   {
     code: 'old-cron-job',
@@ -66,5 +67,6 @@ export const HOST_RULES: readonly Rule<HostSituation>[] = [
         : null,
     summary: (runners) => `cron still runs the old health check on host ${hostOf(runners)}, which stops runners at work`,
     advice: () => 'remove the line with `crontab -e`',
+    isRead: ([{ host }]) => host.known && host.value.oldCronJob.known,
   },
 ];

@@ -26,6 +26,7 @@ export const JOB_RULES: readonly Rule<Situation>[] = [
       `run \`runward recover --runner ${target.runner} --force\`; if the queue does not move then, look at githubstatus.com`,
     cure: 'recover',
     isProven: ({ earlier, at }) => earlier.idleDespiteDemandSince !== null && earlier.idleDespiteDemandSince < at,
+    isRead: ({ demand }) => demand !== null,
   },
   {
     code: 'stuck-busy',

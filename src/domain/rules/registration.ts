@@ -123,6 +123,7 @@ export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
     },
     summary: ({ target }) => `${target.runner} is not in group ${target.group}`,
     advice: () => "move it to its group on GitHub, or change the file's `group`",
+    isRead: ({ target, registered }) => target.group === null || registered === null || registered.group !== null,
   },
   {
     code: 'removal-coming',

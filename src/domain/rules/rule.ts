@@ -18,6 +18,21 @@ export interface Rule<Seen> {
   readonly explainedBy?: readonly string[];
   /** Of a cause beyond what was looked at. */
   readonly subject?: (seen: Seen) => string;
+  /** Whether the part that it needs was read: where it was not, what is not found is not over. Always by default. */
+  readonly isRead?: (seen: Seen) => boolean;
+}
+
+/** A kind of finding, about one thing. */
+export interface FindingKey {
+  readonly subject: string;
+  readonly code: string;
+}
+
+/** What these rules could not look for. */
+export function unread<Seen>(rules: readonly Rule<Seen>[], seen: Seen, subject: string): readonly FindingKey[] {
+  return rules
+    .filter(({ isRead }) => isRead?.(seen) === false)
+    .map(({ code, subject: beyond }) => ({ subject: beyond?.(seen) ?? subject, code }));
 }
 
 /** What these rules find, in their order, without the consequences. */

@@ -70,6 +70,7 @@ export const SCOPE_RULES: readonly Rule<ScopeSituation>[] = [
     },
     summary: ({ seen }) => `the token may not read all that concerns ${seen.scope}`,
     advice: () => 'give the token the permission that GitHub names',
+    isRead: ({ seen }) => seen.github.known && seen.github.value.queue.known && seen.github.value.versions.known,
   },
   {
     code: 'queue-unknown',
@@ -106,5 +107,6 @@ export const SCOPE_RULES: readonly Rule<ScopeSituation>[] = [
     },
     summary: ({ seen }) => `jobs of ${seen.scope} wait for labels that no runner has`,
     advice: () => "look for a slip in the workflow's `runs-on`, or give a runner these labels; GitHub cancels the jobs after a day",
+    isRead: ({ seen }) => seen.github.known && seen.github.value.queue.known,
   },
 ];

@@ -12,6 +12,10 @@ function versionsOf({ github }: Situation): RunnerVersions | null {
   return github.known ? valueOrNull(github.value.versions) : null;
 }
 
+function areVersionsRead(seen: Situation): boolean {
+  return versionsOf(seen) !== null;
+}
+
 function installedOf({ guest, registered }: Situation): string | null {
   return guest?.installedVersion ?? registered?.version ?? null;
 }
@@ -61,6 +65,7 @@ export const VERSION_RULES: readonly Rule<Situation>[] = [
       `unpack version ${versionsOf(seen)?.latest ?? 'the newest'} over ${seen.target.directory} and start the service; a new registration does not help`,
     // Without the newest version it may as well be an outage.
     isProven: (seen) => (versionsOf(seen)?.latest ?? null) !== null || (leftOf(seen).runsMs ?? 1) <= 0,
+    isRead: areVersionsRead,
   },
   {
     code: 'version-retiring',
@@ -81,6 +86,7 @@ export const VERSION_RULES: readonly Rule<Situation>[] = [
     summary: ({ target }) => `the version of ${target.runner} is being retired`,
     advice: (seen) => `let it update itself, or unpack version ${versionsOf(seen)?.latest ?? 'the newest'} over ${seen.target.directory}`,
     explainedBy: ['version-retired'],
+    isRead: areVersionsRead,
   },
   {
     code: 'github-outage',
@@ -89,5 +95,6 @@ export const VERSION_RULES: readonly Rule<Situation>[] = [
     summary: () => 'GitHub refuses the newest version of the runner as too old',
     advice: () => 'wait, and look at githubstatus.com; a newer version does not exist, so nothing is installed or registered anew',
     subject: ({ target }) => target.scope,
+    isRead: areVersionsRead,
   },
 ];

@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+import { machineLedgerId, MAIN_QUEUE } from '../../src/domain/names.ts';
+import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
+
+const TWO_HOURS_MS = 7_200_000;
+
+async function ledgerOf({ client, target }: World): Promise<unknown> {
+  return (await client.workflow.getHandle(machineLedgerId(target.host, target.machine)).describe()).memo?.['entries'];
+}
+
+describe.concurrent('an act on a whole machine', () => {
+  test('is charged to all its runners: a start', async () => {
+    await using world = await startWorld();
+    await breakRunner(world, 'vm');
+    expect(await (await world.recover()).result()).toMatchObject({ outcome: 'recovered' });
+    expect(await ledgerOf(world)).toMatchObject([{ type: 'recoverRunner', outcome: 'recovered', concernsMachine: true }]);
+    await breakRunner(world, 'service');
+    await (await world.recover()).result();
+    const entries = (await ledgerOf(world)) as readonly object[];
+    expect(entries).toHaveLength(2);
+    expect(entries[1]).not.toHaveProperty('concernsMachine');
+  });
+
+  test('is refused under the lock where no person asks and the budget is used up: its clock', async () => {
+    await using world = await startWorld({ policy: { budgets: { recoveries: 1, withinMs: TWO_HOURS_MS, failuresInARow: 1 } } });
+    const { client, machine, target } = world;
+    const sync = { taskQueue: MAIN_QUEUE, args: [{ runner: target.runner }] };
+    const byHand = async (): Promise<unknown> =>
+      (await client.workflow.start('syncClock', { ...sync, workflowId: `clock-${target.runner}-${Math.random()}` })).result();
+    await machine.setClock(target.machine, TWO_HOURS_MS);
+    expect(await byHand()).toMatchObject({ outcome: 'synced' });
+    expect(await ledgerOf(world)).toMatchObject([{ type: 'syncClock', concernsMachine: true }]);
+
+    await machine.setClock(target.machine, TWO_HOURS_MS);
+    const schedule = await client.schedule.create({
+      scheduleId: `clock-${target.runner}`,
+      spec: {},
+      action: { type: 'startWorkflow', workflowType: 'syncClock', workflowId: `clock-${target.runner}`, ...sync },
+    });
+    await schedule.trigger();
+    await world.until(async () => (await schedule.describe()).info.recentActions.length > 0, 'the schedule has started it');
+    const [started] = (await schedule.describe()).info.recentActions;
+    await schedule.delete();
+    expect(await client.workflow.getHandle(started?.action.workflow.workflowId ?? '').result()).toMatchObject({
+      outcome: 'refused-budget',
+      summary: expect.stringContaining('budget is 1'),
+    });
+    expect(await byHand()).toMatchObject({ outcome: 'synced' });
+  });
+});

@@ -46,7 +46,7 @@ describe.concurrent('an operation that is', () => {
   });
 
   test("kept from the guest by somebody else's act waits for its end", async () => {
-    await using world = await startWorld({ pace: 1 });
+    await using world = await startWorld({ pace: 2 });
     await breakRunner(world, 'service');
     const taken = await world.machine.takeFence(world.target.machine, 'another Runward', CALL);
     const act = { key: 'of-another', fence: taken.kind === 'taken' ? taken.fence : 0, deadlineMs: 10_000 };

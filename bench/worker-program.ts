@@ -89,7 +89,7 @@ function guestOf(machine: string): GuestObservation {
     missingProgram: null,
     disk: { usedPercent: 41, freeBytes: 23_622_320_128, inodesUsedPercent: 12 },
     work: { bytes: 1_610_612_736, entries: 90_000 },
-    cache: { bytes: 187_904_819, entries: 7 },
+    cache: { bytes: 187_904_819, entries: 7, damaged: 0 },
     runningAct: null,
   };
 }

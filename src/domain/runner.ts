@@ -114,7 +114,12 @@ export interface GuestObservation {
   /** The runner's `_work`; `null` where it could not be counted in time. */
   readonly work: { readonly bytes: number; readonly entries: number } | null;
   /** The actions cache `_work/_actions`; `null` where it could not be counted in time. */
-  readonly cache: { readonly bytes: number; readonly entries: number } | null;
+  readonly cache: {
+    readonly bytes: number;
+    readonly entries: number;
+    /** Entries that the runner takes for whole (`REF.completed` stands beside them) and that are empty or gone. */
+    readonly damaged: number;
+  } | null;
   /** Key of the act that runs in the guest at this moment, Runward's own or another Runward's. */
   readonly runningAct: string | null;
 }

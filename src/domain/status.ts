@@ -4,7 +4,7 @@ import type { PassObservation, RunnersMemory, ScopeObservation } from './pass.ts
 import { DEFAULT_HEALTH_POLICY, type HealthPolicy } from './policy.ts';
 import { known, unknown, valueOrNull, type Reading } from './reading.ts';
 import type { Look } from './recovery.ts';
-import type { RunnerTarget } from './runner.ts';
+import type { GuestObservation, RunnerTarget } from './runner.ts';
 import { situationsOf, type Situation } from './situation.ts';
 
 export type { Verdict };
@@ -102,7 +102,7 @@ function readingsOf({ target, registered, standing, guest, machine, github }: Si
     job: { running: guest === null ? null : guest.workers > 0 },
     clock: { driftSeconds: guest === null ? null : Math.round(guest.clockOffsetMs / 1_000) },
     disk: { usedPercent: guest?.disk.usedPercent ?? null, freeBytes: guest?.disk.freeBytes ?? null },
-    cache: { bytes: guest?.cache?.bytes ?? null, entries: guest?.cache?.entries ?? null, health: 'unknown' },
+    cache: { bytes: guest?.cache?.bytes ?? null, entries: guest?.cache?.entries ?? null, health: cacheHealth(guest) },
     version: { installed: guest?.installedVersion ?? null, latest: versions?.latest ?? null },
   };
 }
@@ -124,6 +124,13 @@ function findQueue(scope: string, counts: Reading<unknown>): Finding[] {
           advice: 'see what GitHub answered',
         },
       ];
+}
+
+function cacheHealth(guest: GuestObservation | null): RunnerStatus['cache']['health'] {
+  if (guest === null || guest.cache === null) {
+    return 'unknown';
+  }
+  return guest.cache.damaged > 0 ? 'damaged' : 'ok';
 }
 
 /** The first line for people, such as "1 of 3 down". */

@@ -418,6 +418,15 @@ const sizes = z
     return { bytes: bytes ?? 0, entries: entries ?? 0 };
   });
 
+/** The same with the number of damaged entries. */
+const cacheSizes = z
+  .string()
+  .regex(/^\d+ \d+ \d+$/)
+  .transform((text) => {
+    const [bytes, entries, damaged] = text.split(' ').map(Number);
+    return { bytes: bytes ?? 0, entries: entries ?? 0, damaged: damaged ?? 0 };
+  });
+
 /** `USED% FREE-BYTES INODES-USED`, the last empty where the file system has no fixed number of inodes. */
 const disk = z
   .string()
@@ -456,7 +465,7 @@ const OBSERVED = z
     missing64: text64.transform(inFewWords).optional(),
     disk,
     work: sizes.optional(),
-    cache: sizes.optional(),
+    cache: cacheSizes.optional(),
     runningAct: z.string(),
   })
   .transform((seen) => ({

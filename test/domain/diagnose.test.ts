@@ -580,6 +580,17 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     },
   },
   jobs: {
+    'a damaged cache [9]': {
+      guest: { cache: { bytes: 9_000, entries: 7, damaged: 2 } },
+      finds: ['warning cache-damaged'],
+      verdict: 'healthy',
+    },
+    'a cache that a job is filling [9]': {
+      github: BUSY,
+      guest: { cache: { bytes: 9_000, entries: 7, damaged: 2 }, workers: 1, workersOnMachine: 1 },
+      finds: [],
+      verdict: 'healthy',
+    },
     'deaf, two readings [5]': {
       jobs: [WAITING],
       before: { idleDespiteDemandSince: LAST_PASS },

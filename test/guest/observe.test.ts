@@ -49,7 +49,7 @@ const startService = async (): Promise<void> => {
 };
 
 it('a healthy runner has nothing to tell, and numbers that df and du give', async () => {
-  await guest.must(`cd ${DIRECTORY}/_work && mkdir -p repo .hidden _actions/o/a/v1 _actions/o/b/v2 _actions/o/b/v3 && touch _actions/o/b/v3.completed
+  await guest.must(`cd ${DIRECTORY}/_work && mkdir -p repo .hidden _actions/o/a/v1 _actions/o/b/v2 _actions/o/b/v3 && touch _actions/o/a/v1.completed _actions/o/b/v3.completed _actions/o/b/gone.completed
     head -c 300000 /dev/zero >repo/file; head -c 200000 /dev/zero >_actions/o/a/v1/file`);
   const seen = await look();
   const [disk = '', inodes = '', free = ''] = (
@@ -68,7 +68,7 @@ it('a healthy runner has nothing to tell, and numbers that df and du give', asyn
     missingProgram: null,
     disk: { usedPercent: Number.parseInt(disk), inodesUsedPercent: Number.parseInt(inodes) },
     work: { bytes: Number(await guest.must(`du -s -B 1 ${DIRECTORY}/_work | cut -f 1`)), entries: 3 },
-    cache: { bytes: Number(await guest.must(`du -s -B 1 ${DIRECTORY}/_work/_actions | cut -f 1`)), entries: 3 },
+    cache: { bytes: Number(await guest.must(`du -s -B 1 ${DIRECTORY}/_work/_actions | cut -f 1`)), entries: 3, damaged: 2 },
   });
   expect(Math.abs(seen.disk.freeBytes - Number(free))).toBeLessThan(1_000_000);
   expect(seen.uptimeMs).toBeGreaterThan(seen.log.startedAgoMs ?? Number.NaN);

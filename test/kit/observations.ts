@@ -78,7 +78,7 @@ export function guest(replaced: Partial<GuestObservation> = {}): GuestObservatio
     drain: null,
     disk: { usedPercent: 40, freeBytes: 1e9, inodesUsedPercent: 10 },
     work: { bytes: 0, entries: 0 },
-    cache: { bytes: 0, entries: 0 },
+    cache: { bytes: 0, entries: 0, damaged: 0 },
     runningAct: null,
     ...replaced,
   };

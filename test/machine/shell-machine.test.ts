@@ -40,7 +40,7 @@ const OBSERVED: Readonly<Record<string, string>> = {
   version: '2.336.0',
   disk: '81% 123456 7',
   work: '9000 4',
-  cache: '5000 3',
+  cache: '5000 3 1',
 };
 
 const lines = (values: Readonly<Record<string, string | number>>): string =>
@@ -123,7 +123,7 @@ describe('observe', () => {
           missingProgram: null,
           disk: { usedPercent: 81, freeBytes: 123_456, inodesUsedPercent: 7 },
           work: { bytes: 9_000, entries: 4 },
-          cache: { bytes: 5_000, entries: 3 },
+          cache: { bytes: 5_000, entries: 3, damaged: 1 },
           runningAct: null,
         },
       },
@@ -207,7 +207,7 @@ describe('observe', () => {
         }),
         disk: '100% 123456789012 100',
         work: '123456789012 1234',
-        cache: '123456789012 1234',
+        cache: '123456789012 1234 12',
         journal64: base64(journal.join('\n')),
         drain64: base64(`1764021600\n${'maintenance '.repeat(20)}`),
       });
@@ -238,7 +238,7 @@ describe('observe', () => {
     ['numbers that are none', seen({ workers: 'many' })],
     ['a state that systemd does not have', seen({ serviceState: 'dancing' })],
     ['a disk without a size', seen({ disk: '' })],
-    ['a cache that was half counted', seen({ cache: ' 3' })],
+    ['a cache that was half counted', seen({ cache: ' 3 0' })],
   ])('takes %s for unknown, with the reason', async (_, stdout) => {
     transport.answer = () => stdout;
     expect(await guestOf()).toEqual({ known: false, why: expect.stringMatching(/^observe: /) });

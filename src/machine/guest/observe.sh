@@ -109,7 +109,7 @@ say_work() {
   shopt -s nullglob dotglob
   if [ ! -d _work ]; then
     say work '0 0'
-    say cache '0 0'
+    say cache '0 0 0'
     return 0
   fi
   cd _work
@@ -130,9 +130,19 @@ say_work() {
   fi
   if [ -n "$cache" ]; then
     entries=(_actions/*/*/*/) # versions of actions are folders OWNER/NAME/REF
-    say cache "$cache ${#entries[@]}"
+    say cache "$cache ${#entries[@]} $(damaged_actions)"
   fi
   cd "$OLDPWD"
+}
+
+# How many actions are empty or gone although the runner has noted that they are whole, and takes them for that.
+damaged_actions() {
+  local note files damaged=0
+  for note in _actions/*/*/*.completed; do
+    files=("${note%.completed}"/*)
+    if [ "${#files[@]}" -eq 0 ]; then damaged=$((damaged + 1)); fi
+  done
+  printf '%s\n' "$damaged"
 }
 
 # sizes ARGUMENT …: what du prints in time.

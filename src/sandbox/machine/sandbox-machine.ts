@@ -679,7 +679,7 @@ export class SandboxMachine implements MachinePort {
       drain: runner?.drain ?? null,
       disk: machine.disk,
       work: { bytes: 1_610_612_736, entries: 9 },
-      cache: { bytes: 187_904_819, entries: 7 },
+      cache: { bytes: 187_904_819, entries: 7, damaged: 0 },
       runningAct: this.#fenceOf(target.machine).runningKey,
     };
   }

@@ -295,15 +295,15 @@ async function reportFindings({ scope, policy }: ResolvedScope, at: number, told
 }
 
 /** Starts a cure that goes on whatever becomes of the pass; `null` where one is at work on the runner already. */
-async function startCure(scope: string, { runner, cure, because, suspicion }: Prescription): Promise<StartedChild | null> {
+async function startCure(scope: string, prescription: Prescription): Promise<StartedChild | null> {
+  const { runner, cure, because } = prescription;
   const workflowId = cureId(runner);
-  const reason = `health check: ${because}`;
   try {
     const child = await CancellationScope.nonCancellable(() =>
       startChild(CURES[cure].type, {
         workflowId,
         parentClosePolicy: 'ABANDON',
-        args: [{ runner, reason, wait: CURE_WAIT, ...(suspicion === null ? {} : { suspicion }) }],
+        args: [cureInput(prescription)],
         staticSummary: `${cure} ${runner}: ${because}`,
         typedSearchAttributes: labels({ scope, runner: runner.slice(scope.length + 1), trigger: 'check' }),
       }),
@@ -318,6 +318,11 @@ async function startCure(scope: string, { runner, cure, because, suspicion }: Pr
     }
     throw error;
   }
+}
+
+function cureInput({ runner, cure, because, startsMachine, suspicion }: Prescription): object {
+  const input = { runner, reason: `health check: ${because}`, wait: CURE_WAIT };
+  return cure === 'recover' ? { ...input, mayStart: startsMachine, ...(suspicion === null ? {} : { suspicion }) } : input;
 }
 
 function endOf(value: unknown): Pick<StartedCure, 'outcome' | 'summary'> {

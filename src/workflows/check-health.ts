@@ -118,16 +118,17 @@ class Pass {
     };
   }
 
-  /** What is to be done. The ledgers are read only where something is. */
-  async #plan(scope: ResolvedScope, diagnosis: Diagnosis, observation: PassObservation): Promise<Prescribed> {
-    const { policy, targets } = scope;
-    const wish = prescribe(diagnosis, observation, { ledgers: {}, policy });
-    if (wish.prescriptions.length === 0) {
-      return wish;
+  /** What is to be done, once every ledger was read that it hangs on: where one is used up, it may be a neighbour's turn. */
+  async #plan({ policy, targets }: ResolvedScope, diagnosis: Diagnosis, observation: PassObservation): Promise<Prescribed> {
+    for (let ledgers: Ledgers = {}; ;) {
+      const plan = prescribe(diagnosis, observation, { ledgers, policy });
+      const unread = new Set(plan.prescriptions.map(({ runner }) => runner).filter((runner) => ledgers[runner] === undefined));
+      if (unread.size === 0) {
+        return plan;
+      }
+      this.#say(`deciding about ${fewOf([...unread])}`);
+      ledgers = { ...ledgers, ...(await readLedgers(targets.filter((target) => unread.has(nameOf(target))))) };
     }
-    this.#say(`deciding about ${fewOf(wish.prescriptions.map(({ runner }) => runner))}`);
-    const wanted = targets.filter((target) => wish.prescriptions.some(({ runner }) => runner === nameOf(target)));
-    return prescribe(diagnosis, observation, { ledgers: await readLedgers(wanted), policy });
   }
 
   async #start(
@@ -273,7 +274,10 @@ function lookFailure(error: unknown, host: string): string {
 
 // Deciding and acting
 
-async function readLedgers(targets: readonly RunnerTarget[]): Promise<Readonly<Record<string, readonly LedgerEntry[]>>> {
+/** By `scope/name`. */
+type Ledgers = Readonly<Record<string, readonly LedgerEntry[]>>;
+
+async function readLedgers(targets: readonly RunnerTarget[]): Promise<Ledgers> {
   const temporal = proxyActivities<MainActivities>(temporalOptions('read the ledgers'));
   const read = await Promise.all(
     targets.map(async (target) => {

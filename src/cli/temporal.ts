@@ -75,10 +75,18 @@ function sessionFailure({ connectionOptions, namespace, source }: TemporalAddres
       error,
     );
   }
+  if (isGrpcServiceError(cause) && cause.code === INVALID_ARGUMENT && /search attribute:? Runward/.test(cause.details)) {
+    return new CommandFailure(
+      EXIT.unreachable,
+      `No worker of Runward has ever run at ${connectionOptions.address} in namespace "${namespace}" (from ${source}): start \`runward up\` or \`runward worker\` first.`,
+      error,
+    );
+  }
   return error;
 }
 
 /** https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
+const INVALID_ARGUMENT = 3;
 const DEADLINE_EXCEEDED = 4;
 const UNAVAILABLE = 14;
 

@@ -10,6 +10,8 @@ export interface Prescription {
   /** Code of the finding that it is for. */
   readonly because: string;
   readonly isUrgent: boolean;
+  /** Whether its machine was seen not to run, and is to be started. */
+  readonly startsMachine: boolean;
   /** What makes a recovery sure although both sides look healthy or busy. */
   readonly suspicion: Suspicion | null;
 }

@@ -80,6 +80,7 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
       cure: chosen.cure,
       because: chosen.code,
       isUrgent: (situation.demand ?? []).length > 0 && chosen.cure !== 'finish-drain',
+      startsMachine: isMachineStopped(situation.state),
       suspicion: suspicionOf(allowed),
     });
   }

@@ -15,19 +15,21 @@ export interface RecoveryRequest {
   /** How long to wait for another operation on the same machine. */
   readonly waitMs: number;
   readonly suspicion: Suspicion | null;
+  /** Whether a machine that does not run is started: a check says no unless it has seen it so, since a person may have stopped it meanwhile. */
+  readonly mayStart: boolean;
 }
 
 const EXAMPLE = '{"runner":"NAME"}';
 /** `scope/name`: GitHub's owners have up to 39 characters, repositories 100, runners 64. */
 const MAX_RUNNER_LENGTH = 220;
 const KEYS = {
-  recoverRunner: ['runner', 'reason', 'force', 'wait', 'suspicion'],
+  recoverRunner: ['runner', 'reason', 'force', 'wait', 'suspicion', 'mayStart'],
   syncClock: ['runner', 'reason', 'force', 'wait'],
   drainRunner: ['runner', 'reason', 'wait'],
   resumeRunner: ['runner', 'reason', 'wait'],
 } as const;
 
-/** The request of an operation on one runner, or what is wrong with it and how it should look; what `type` does not know is `false` or `null`. */
+/** The request of an operation on one runner, or what is wrong with it and how it should look; what `type` does not know has its default. */
 export function readRecoveryRequest(
   given: readonly unknown[],
   type: keyof typeof KEYS = 'recoverRunner',
@@ -39,7 +41,7 @@ export function readRecoveryRequest(
   const input = given[0];
   if (input === undefined || input === null) {
     // An empty request names no runner: the look-up answers with the choices.
-    return { runner: undefined, reason: null, force: false, waitMs: 0, suspicion: null };
+    return { runner: undefined, reason: null, force: false, waitMs: 0, suspicion: null, mayStart: true };
   }
   if (typeof input !== 'object' || Array.isArray(input)) {
     return { problem: `${type} takes an object such as ${EXAMPLE}, but got ${JSON.stringify(input)}` };
@@ -52,12 +54,15 @@ export function readRecoveryRequest(
   if (typeof fields['runner'] === 'string' && fields['runner'].length > MAX_RUNNER_LENGTH) {
     return { problem: `runner has ${fields['runner'].length} characters: a name has at most ${MAX_RUNNER_LENGTH}` };
   }
-  const { reason = null, force = false, wait = 0, suspicion = null } = fields;
+  const { reason = null, force = false, wait = 0, suspicion = null, mayStart = true } = fields;
   if (reason !== null && typeof reason !== 'string') {
     return { problem: `reason must be text, but is ${JSON.stringify(reason)}` };
   }
   if (typeof force !== 'boolean') {
     return { problem: `force must be true or false, but is ${JSON.stringify(force)}` };
+  }
+  if (typeof mayStart !== 'boolean') {
+    return { problem: `mayStart must be true or false, but is ${JSON.stringify(mayStart)}` };
   }
   const waitMs = readDuration(wait);
   if (waitMs === null) {
@@ -66,7 +71,7 @@ export function readRecoveryRequest(
   if (suspicion !== null && !isSuspicion(suspicion)) {
     return { problem: `suspicion must be one of ${SUSPICIONS.join(', ')}, but is ${JSON.stringify(suspicion)}` };
   }
-  return { runner: fields['runner'], reason, force, waitMs, suspicion };
+  return { runner: fields['runner'], reason, force, waitMs, suspicion, mayStart };
 }
 
 function isSuspicion(value: unknown): value is Suspicion {

@@ -118,16 +118,17 @@ class Pass {
     };
   }
 
-  /** What is to be done. The ledgers are read only where something is. */
-  async #plan(scope: ResolvedScope, diagnosis: Diagnosis, observation: PassObservation): Promise<Prescribed> {
-    const { policy, targets } = scope;
-    const wish = prescribe(diagnosis, observation, { ledgers: {}, policy });
-    if (wish.prescriptions.length === 0) {
-      return wish;
+  /** What is to be done, once every ledger was read that it hangs on: where one is used up, it may be a neighbour's turn. */
+  async #plan({ policy, targets }: ResolvedScope, diagnosis: Diagnosis, observation: PassObservation): Promise<Prescribed> {
+    for (let ledgers: Ledgers = {}; ;) {
+      const plan = prescribe(diagnosis, observation, { ledgers, policy });
+      const unread = new Set(plan.prescriptions.map(({ runner }) => runner).filter((runner) => ledgers[runner] === undefined));
+      if (unread.size === 0) {
+        return plan;
+      }
+      this.#say(`deciding about ${fewOf([...unread])}`);
+      ledgers = { ...ledgers, ...(await readLedgers(targets.filter((target) => unread.has(nameOf(target))))) };
     }
-    this.#say(`deciding about ${fewOf(wish.prescriptions.map(({ runner }) => runner))}`);
-    const wanted = targets.filter((target) => wish.prescriptions.some(({ runner }) => runner === nameOf(target)));
-    return prescribe(diagnosis, observation, { ledgers: await readLedgers(wanted), policy });
   }
 
   async #start(
@@ -273,7 +274,10 @@ function lookFailure(error: unknown, host: string): string {
 
 // Deciding and acting
 
-async function readLedgers(targets: readonly RunnerTarget[]): Promise<Readonly<Record<string, readonly LedgerEntry[]>>> {
+/** By `scope/name`. */
+type Ledgers = Readonly<Record<string, readonly LedgerEntry[]>>;
+
+async function readLedgers(targets: readonly RunnerTarget[]): Promise<Ledgers> {
   const temporal = proxyActivities<MainActivities>(temporalOptions('read the ledgers'));
   const read = await Promise.all(
     targets.map(async (target) => {
@@ -295,15 +299,15 @@ async function reportFindings({ scope, policy }: ResolvedScope, at: number, told
 }
 
 /** Starts a cure that goes on whatever becomes of the pass; `null` where one is at work on the runner already. */
-async function startCure(scope: string, { runner, cure, because, suspicion }: Prescription): Promise<StartedChild | null> {
+async function startCure(scope: string, prescription: Prescription): Promise<StartedChild | null> {
+  const { runner, cure, because } = prescription;
   const workflowId = cureId(runner);
-  const reason = `health check: ${because}`;
   try {
     const child = await CancellationScope.nonCancellable(() =>
       startChild(CURES[cure].type, {
         workflowId,
         parentClosePolicy: 'ABANDON',
-        args: [{ runner, reason, wait: CURE_WAIT, ...(suspicion === null ? {} : { suspicion }) }],
+        args: [cureInput(prescription)],
         staticSummary: `${cure} ${runner}: ${because}`,
         typedSearchAttributes: labels({ scope, runner: runner.slice(scope.length + 1), trigger: 'check' }),
       }),
@@ -318,6 +322,11 @@ async function startCure(scope: string, { runner, cure, because, suspicion }: Pr
     }
     throw error;
   }
+}
+
+function cureInput({ runner, cure, because, startsMachine, suspicion }: Prescription): object {
+  const input = { runner, reason: `health check: ${because}`, wait: CURE_WAIT };
+  return cure === 'recover' ? { ...input, mayStart: startsMachine, ...(suspicion === null ? {} : { suspicion }) } : input;
 }
 
 function endOf(value: unknown): Pick<StartedCure, 'outcome' | 'summary'> {

@@ -344,7 +344,12 @@ class Recovery {
   /** What is to be done, and the evidence that the report will show for it. */
   async #decide(): Promise<RecoveryDecision> {
     const decision = await this.#lookUntilAnswered();
-    this.#evidence = decision.evidence;
+    const { evidence } = decision;
+    this.#evidence = evidence;
+    if (decision.kind === 'start-machine' && !this.#request.mayStart) {
+      const why = `machine ${this.#target.machine} was stopped since the check looked, so it was left alone: the next check decides anew`;
+      return { kind: 'impossible', why, evidence };
+    }
     return decision;
   }
 

@@ -4,7 +4,7 @@ import { readRecoveryRequest, readDuration } from '../../src/domain/recovery-req
 
 describe('the input of a recovery', () => {
   test('may leave out everything', () => {
-    const bare = { runner: undefined, reason: null, force: false, waitMs: 0, suspicion: null };
+    const bare = { runner: undefined, reason: null, force: false, waitMs: 0, suspicion: null, mayStart: true };
     expect(readRecoveryRequest([])).toEqual(bare);
     expect(readRecoveryRequest([null])).toEqual(bare);
     expect(readRecoveryRequest([{}])).toEqual(bare);
@@ -17,6 +17,7 @@ describe('the input of a recovery', () => {
       force: true,
       waitMs: 600_000,
       suspicion: null,
+      mayStart: true,
     });
     expect(readRecoveryRequest([{ runner: 'r1', wait: 90 }])).toMatchObject({ waitMs: 90_000 });
   });
@@ -25,8 +26,9 @@ describe('the input of a recovery', () => {
     [['r1'], /takes an object such as \{"runner":"NAME"\}, but got "r1"/],
     [[['r1']], /takes an object/],
     [[{ runner: 'r1' }, { runner: 'r2' }], /one input.*but got 2/],
-    [[{ runner: 'r1', wiat: '1m' }], /does not know wiat: allowed are runner, reason, force, wait, suspicion/],
+    [[{ runner: 'r1', wiat: '1m' }], /does not know wiat: allowed are runner, reason, force, wait, suspicion, mayStart/],
     [[{ runner: 'r1', force: 'yes' }], /force must be true or false, but is "yes"/],
+    [[{ runner: 'r1', mayStart: 1 }], /mayStart must be true or false, but is 1/],
     [[{ runner: 'r1', wait: 'soon' }], /wait must be a duration.*but is "soon"/],
     [[{ runner: 'r1', wait: -1 }], /wait must be/],
     [[{ runner: 'r1', reason: 3 }], /reason must be text, but is 3/],

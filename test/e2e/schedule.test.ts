@@ -1,5 +1,6 @@
 // The schedules of the health checks, by the command.
 
+import { Connection } from '@temporalio/client';
 import { expect, inject, test } from 'vitest';
 import { SCOPE, variables } from '../kit/one-runner.ts';
 import { run } from '../kit/product.ts';
@@ -35,4 +36,18 @@ test('a schedule is made, shown, paused, resumed, triggered and deleted', async 
     exitCode: 1,
     stderr: 'There is no schedule of acme/kernel: make it with `runward schedule apply`.\n',
   });
+});
+
+test('a namespace in which no worker has run says so', async () => {
+  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  const namespace = 'bare';
+  await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: 86_400 as never } });
+  const environment = { ...variables(), TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: namespace };
+  for (const verb of [['schedule', 'apply'], ['explain', 'r1'], ['history']]) {
+    // A new namespace is known everywhere after a second or ten.
+    await expect
+      .poll(() => run(verb, environment), { timeout: 30_000 })
+      .toMatchObject({ exitCode: 3, stdout: '', stderr: expect.stringMatching(/No worker of Runward has ever run.*runward worker/) });
+  }
+  await connection.close();
 });

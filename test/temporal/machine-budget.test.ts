@@ -48,3 +48,20 @@ describe.concurrent('an act on a whole machine', () => {
     expect(await byHand()).toMatchObject({ outcome: 'synced' });
   });
 });
+
+test.concurrent('the turn of another runner, where the budget of the first is used up, is a matter of its own budget', async () => {
+  const budgets = { recoveries: 1, withinMs: TWO_HOURS_MS, failuresInARow: 2 };
+  await using world = await startWorld({ runners: 2, policy: { budgets }, health: { budgets, deafAfterMs: 0 } });
+  const { github, target, targets } = world;
+  for (const { runner } of targets) {
+    expect(await (await world.recover({ runner, force: true })).result()).toMatchObject({ outcome: 'recovered' });
+    github.deafen(target.scope, runner);
+  }
+  github.queueRun(target.scope, { jobs: [{ name: 'kernel', labels: ['self-hosted', ...target.labels], seconds: 0.1 }] });
+  await world.pass();
+  const report = await world.pass();
+  expect(report.started, JSON.stringify(report.withheld)).toEqual([]);
+  expect(report.findings.filter(({ code }) => code === 'budget-used-up').map(({ subject }) => subject)).toEqual(
+    targets.map(({ scope, runner }) => `${scope}/${runner}`),
+  );
+});

@@ -5,6 +5,7 @@ import type { HealthReport } from '../domain/health-report.ts';
 import { PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
+import { explainRun, runIdOf } from './explain-run.ts';
 import { untakenTask } from './follow.ts';
 import { print, printJson, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
@@ -36,6 +37,9 @@ export async function explain(flags: ExplainFlags, invocation: Invocation): Prom
 
 /** The same on a connection that is there already. */
 export async function explainIn({ client, address }: TemporalSession, flags: ExplainFlags): Promise<ExitCode> {
+  if (flags.run !== undefined) {
+    return explainRun(client, runIdOf(flags.run), flags);
+  }
   const { description, runner } = await subjectOf(client, flags);
   const end = description === null ? null : await endOf(client, description);
   const link = description === null || address.uiUrl === null ? null : executionLink(address.uiUrl, address.namespace, description);
@@ -60,10 +64,9 @@ export async function explainIn({ client, address }: TemporalSession, flags: Exp
 /** Exit code 2 before anything is asked. */
 export function refuseMisuse({ subject, last, run }: ExplainFlags): void {
   if (run !== undefined) {
-    throw new CommandFailure(EXIT.usage, '`explain --run` is not there yet: it comes with the care of the queue.');
-  }
-  if (subject === undefined && !last) {
-    throw new CommandFailure(EXIT.usage, 'explain needs a workflow id, a runner, or --last');
+    runIdOf(run);
+  } else if (subject === undefined && !last) {
+    throw new CommandFailure(EXIT.usage, 'explain needs a workflow id, a runner, --last, or --run');
   }
 }
 

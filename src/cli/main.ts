@@ -298,7 +298,7 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
     .description('tell what happened: what broke, why it was sure, what it did, what came of it, what is left to you')
     .argument('[what]', 'the id of an operation, a health check or a finding; or a runner, for its newest operation and the last check')
     .option('--last', 'the newest operation')
-    .option('--run <id>', "what was done about a run of GitHub's")
+    .option('--run <id>', "what was done about a run of GitHub's, by its id or address")
     .option('--verbose', 'all the evidence and all the steps')
     .option('--demo', "look into the demo's history")
     .option('--json', 'print JSON')

@@ -1,0 +1,28 @@
+import { expect, test, vi } from 'vitest';
+import { explainRun } from '../../src/cli/explain-run.ts';
+import { startWorld } from '../kit/recovery-world.ts';
+
+test('a run is told what health checks have said of it, and that nothing was done to it', async () => {
+  await using world = await startWorld({ mode: 'watch' });
+  const { scope, machine, labels } = world.target;
+  await world.pass();
+  world.machine.stop(machine, 'stopped');
+  const run = world.github.queueRun(scope, { jobs: [{ name: 'kernel', labels: ['self-hosted', ...labels], seconds: 1 }] });
+  await world.until(() => world.shown() !== 'online', 'GitHub shows it offline');
+  await world.pass();
+  const printed: string[] = [];
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => printed.push(String(text)) > 0);
+  await world.until(async () => {
+    printed.length = 0;
+    await explainRun(world.client, run, { json: false });
+    return printed.join('').includes('waits for it');
+  }, 'the list has the pass');
+  await explainRun(world.client, 5, { json: true });
+  write.mockRestore();
+  expect(printed.join('')).toMatch(
+    new RegExp(
+      `^Runward has done nothing to run ${run}: [^]*machine ${machine} is stopped \\(run ${run} waits for it\\); run \`runward recover`,
+    ),
+  );
+  expect(JSON.parse(printed.at(-1) as string)).toEqual({ run: 5, done: [], mentions: [] });
+});

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { NO_ALERTS } from '../src/activities/findings.ts';
-import { MAIN_QUEUE } from '../src/domain/names.ts';
+import type { HealthReport } from '../src/domain/health-report.ts';
+import { findingId, MAIN_QUEUE } from '../src/domain/names.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
 import type { RecoveryReport } from '../src/domain/report.ts';
 import type { RunnerTarget } from '../src/domain/runner.ts';
@@ -23,6 +24,8 @@ import { covered, type Series, type Span } from './statistics.ts';
 
 const SCOPE = 'acme/kernel';
 const PORT = 7_833;
+/** A bench breaks its runner more often than checks would put up with. */
+const BOUNDLESS = { recoveries: 1_000, withinMs: 1, failuresInARow: 1_000 };
 
 export async function recoverySection(runs: number): Promise<readonly Series[]> {
   const folder = mkdtempSync(join(tmpdir(), 'runward-bench-'));
@@ -48,8 +51,8 @@ export async function recoverySection(runs: number): Promise<readonly Series[]> 
         github: timed(createGitHub({ baseUrl: gitHub.url, token: () => token }), spans),
         directory: createDirectory({
           runners: [target],
-          policy: DEFAULT_RECOVERY_POLICY,
-          health: DEFAULT_HEALTH_POLICY,
+          policy: { ...DEFAULT_RECOVERY_POLICY, budgets: BOUNDLESS },
+          health: { ...DEFAULT_HEALTH_POLICY, budgets: BOUNDLESS },
           mode: 'act',
           serverUrl: target.registrationUrl,
         }),
@@ -92,6 +95,14 @@ export async function recoverySection(runs: number): Promise<readonly Series[]> 
     results.requests.push(gitHub.requests.slice(requests).filter(({ path }) => isOfTheApi(path)).length);
     results.events.push((await handle.fetchHistory()).events?.length ?? 0);
   }
+  const checked = { finding: [] as number[], online: [] as number[] };
+  for (let run = 0; run < runs; run += 1) {
+    await machine.break('service', target);
+    await until(() => gitHub.runners(SCOPE)[0]?.status !== 'online');
+    const { toFindingMs, toOnlineMs } = await check(client, `bench-check-${run}`);
+    checked.finding.push(toFindingMs);
+    checked.online.push(toOnlineMs);
+  }
   await connection.close();
   stop.abort();
   await working;
@@ -104,7 +115,29 @@ export async function recoverySection(runs: number): Promise<readonly Series[]> 
     { name: "recovery, Runward's own time", unit: 'ms', values: results.own },
     { name: 'requests to GitHub', unit: 'count', values: results.requests },
     { name: 'events in the history', unit: 'count', values: results.events },
+    { name: 'a health check of a stopped service: to its finding', unit: 'ms', values: checked.finding },
+    { name: 'a health check of a stopped service: to the runner online', unit: 'ms', values: checked.online },
   ];
+}
+
+/** One health check that cures: from its start until the finding is open, and until the cure has seen the runner online. */
+async function check(client: Client, workflowId: string): Promise<{ readonly toFindingMs: number; readonly toOnlineMs: number }> {
+  const begunAt = Date.now();
+  const report = await client.workflow.execute<() => Promise<HealthReport>>('checkHealth', {
+    workflowId,
+    taskQueue: MAIN_QUEUE,
+    args: [{ scope: SCOPE, wait: '1m' }] as never,
+  });
+  const toOnlineMs = Date.now() - begunAt;
+  if (report.outcome !== 'cured') {
+    throw new Error(`${workflowId}: ${report.outcome}: ${report.summary}`);
+  }
+  const [{ subject, code } = { subject: '', code: '' }] = report.findings;
+  const finding = client.workflow.getHandle(findingId(subject, code));
+  const { startTime } = await finding.describe();
+  // The next check opens it anew, instead of finding it open.
+  await finding.terminate('measured');
+  return { toFindingMs: startTime.getTime() - begunAt, toOnlineMs };
 }
 
 function aTarget(gitHub: SandboxGitHub): RunnerTarget {

@@ -1,3 +1,4 @@
+import { qualifiedName } from '../domain/names.ts';
 import type { GitHubObservation, RunnerTarget } from '../domain/runner.ts';
 import type { GitHubPort } from '../github/port.ts';
 
@@ -8,7 +9,7 @@ export async function observeGitHub(github: GitHubPort, target: RunnerTarget, si
   for (const neighbour of target.neighbours) {
     const found = await github.findRunner(neighbour.scope, neighbour.runner, signal);
     if (found.value?.busy === true) {
-      busyNeighbours.push({ name: `${neighbour.scope}/${neighbour.runner}`, status: found.value.status });
+      busyNeighbours.push({ name: qualifiedName(neighbour), status: found.value.status });
     }
   }
   return { observedAt: githubTime, runner, busyNeighbours };

@@ -1,5 +1,6 @@
 import type { Finding } from '../domain/finding.ts';
 import type { HealthReport } from '../domain/health-report.ts';
+import { qualifiedName } from '../domain/names.ts';
 import type { HealthPolicy } from '../domain/policy.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import type { RunnerStatus } from '../domain/status.ts';
@@ -22,7 +23,7 @@ export function elsewhereStatus(
   if (!isFresh || told.github.status !== 'online') {
     return told;
   }
-  const name = `${target.scope}/${target.runner}`;
+  const name = qualifiedName(target);
   const verdict = report.runners.find(({ runner }) => runner === name)?.verdict ?? 'healthy';
   const findings = runnerInPass(report, name).findings.map(({ code, severity, summary, evidence, advice }): Finding => ({
     code,

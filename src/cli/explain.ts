@@ -2,7 +2,7 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { describeExecution } from '../activities/describe-execution.ts';
 import type { Diagnosed } from '../domain/finding.ts';
 import type { HealthReport } from '../domain/health-report.ts';
-import { PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { FINDING_QUERY, PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { explainRun, runIdOf } from './explain-run.ts';
@@ -184,8 +184,6 @@ async function endOf(client: Client, description: WorkflowExecutionDescription):
   }
 }
 
-/** Query of a finding's workflow. */
-const FINDING_QUERY = 'state';
 const QUERY_TIMEOUT_MS = 2_000;
 
 /** `null` where no worker answers. */

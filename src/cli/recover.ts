@@ -1,16 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import type { WorkflowHandle } from '@temporalio/client';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import { decideRecovery } from '../domain/recovery.ts';
-import { RECOVERY_STEPS, type RecoveryReport } from '../domain/report.ts';
+import { RECOVERY_STEPS } from '../domain/report.ts';
 import { recoveryPolicy } from '../worker/policy.ts';
 import type { ConfigFlags } from '../config/load.ts';
+import { answerOperation } from './answer-operation.ts';
 import { EXIT, type ExitCode } from './exit.ts';
-import { followOperation } from './follow.ts';
-import { print, printJson, readConfig, say, type Invocation } from './invocation.ts';
-import { createLiveSteps } from './live-steps.ts';
+import { print, printJson, readConfig, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtRunner } from './look.ts';
-import { headline, isGood } from './operation-text.ts';
 import { chosenRunners } from './runners.ts';
 import { withTemporal } from './temporal.ts';
 
@@ -52,49 +49,16 @@ export async function recover(flags: RecoverFlags, invocation: Invocation): Prom
       ],
     });
     const comeBack = `Look at it with \`runward explain ${workflowId}\`.`;
-    if (flags.wait === null) {
-      return answerStarted(flags, handle, comeBack);
-    }
-    say(`Recovery ${workflowId}`);
-    const steps = createLiveSteps();
-    try {
-      const report = await followOperation<RecoveryReport>({
-        client,
-        handle,
-        show: (progress) => steps.show(progress),
-        interrupted: invocation.interrupted,
-        comeBack,
-      });
-      steps.end();
-      answer(flags, workflowId, report);
-      return isGood(report) ? EXIT.done : EXIT.bad;
-    } finally {
-      steps.end();
-    }
+    return answerOperation(
+      { client, handle, interrupted: invocation.interrupted, comeBack },
+      { title: 'Recovery', json: flags.json, waits: flags.wait !== null },
+    );
   });
 }
 
 /** `scope/name`, where the same name stands in several scopes. */
 export function qualified(runner: string | undefined, scope: string | undefined): string | undefined {
   return runner === undefined || scope === undefined ? runner : `${scope}/${runner}`;
-}
-
-function answerStarted(flags: RecoverFlags, handle: WorkflowHandle, comeBack: string): ExitCode {
-  if (flags.json) {
-    printJson({ workflowId: handle.workflowId });
-  } else {
-    print(`Started ${handle.workflowId}. ${comeBack}`);
-  }
-  return EXIT.done;
-}
-
-function answer(flags: RecoverFlags, workflowId: string, report: RecoveryReport): void {
-  if (flags.json) {
-    printJson({ workflowId, ...report });
-    return;
-  }
-  print(headline(report));
-  print(`More: runward explain ${workflowId}`);
 }
 
 /** Reads both sides and says what a recovery would do; writes nothing anywhere. */

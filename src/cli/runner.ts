@@ -1,14 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import { decideDrain, decideResume, type DrainDecision, type ResumeDecision } from '../domain/drain.ts';
-import { DRAIN_STEPS, RESUME_STEPS, type OperationReport } from '../domain/report.ts';
+import { DRAIN_STEPS, RESUME_STEPS } from '../domain/report.ts';
 import type { ConfigFlags } from '../config/load.ts';
+import { answerOperation } from './answer-operation.ts';
 import { EXIT, type ExitCode } from './exit.ts';
-import { followOperation } from './follow.ts';
-import { print, printJson, readConfig, say, type Invocation } from './invocation.ts';
-import { createLiveSteps } from './live-steps.ts';
+import { print, printJson, readConfig, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtRunner } from './look.ts';
-import { headline, isGood } from './operation-text.ts';
 import { qualified } from './recover.ts';
 import { chosenRunners } from './runners.ts';
 import { withTemporal } from './temporal.ts';
@@ -52,45 +50,12 @@ export async function runner(verb: Verb, flags: RunnerFlags, invocation: Invocat
         },
       ],
     });
-    const comeBack = `Look at it with \`runward explain ${workflowId}\`.`;
-    if (flags.wait === null) {
-      answerStarted(flags, workflowId, comeBack);
-      return EXIT.done;
-    }
-    say(`${verb === 'drain' ? 'Drain' : 'Resume'} ${workflowId}`);
-    const steps = createLiveSteps();
-    try {
-      const report = await followOperation<OperationReport>({
-        client,
-        handle,
-        show: (progress) => steps.show(progress),
-        interrupted: invocation.interrupted,
-        comeBack: verb === 'drain' ? `${comeBack} \`runward runner resume\` undoes it.` : comeBack,
-      });
-      steps.end();
-      answer(flags, workflowId, report);
-      return isGood(report) ? EXIT.done : EXIT.bad;
-    } finally {
-      steps.end();
-    }
+    const undo = verb === 'drain' ? ' `runward runner resume` undoes it.' : '';
+    return answerOperation(
+      { client, handle, interrupted: invocation.interrupted, comeBack: `Look at it with \`runward explain ${workflowId}\`.${undo}` },
+      { title: verb === 'drain' ? 'Drain' : 'Resume', json: flags.json, waits: flags.wait !== null },
+    );
   });
-}
-
-function answerStarted({ json }: RunnerFlags, workflowId: string, comeBack: string): void {
-  if (json) {
-    printJson({ workflowId });
-  } else {
-    print(`Started ${workflowId}. ${comeBack}`);
-  }
-}
-
-function answer({ json }: RunnerFlags, workflowId: string, report: OperationReport): void {
-  if (json) {
-    printJson({ workflowId, ...report });
-    return;
-  }
-  print(headline(report));
-  print(`More: runward explain ${workflowId}`);
 }
 
 /** Reads both sides and says what would be done; writes nothing anywhere. */

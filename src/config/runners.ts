@@ -1,3 +1,4 @@
+import { qualifiedName } from '../domain/names.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { variableMistake } from './environment.ts';
 import type { EnvironmentSettings } from './environment.ts';
@@ -177,7 +178,7 @@ const CHANGEABLE = ['scope', 'runner', 'machine', 'directory', 'user', 'labels']
 function tellChanges(original: RunnerTarget, target: RunnerTarget, file: string): string[] {
   return CHANGEABLE.filter((key) => String(original[key]) !== String(target[key])).map(
     (key) =>
-      `${key} of ${original.scope}/${original.runner} is ${String(target[key])} by the environment, not ${String(original[key])} as in ${file}.`,
+      `${key} of ${qualifiedName(original)} is ${String(target[key])} by the environment, not ${String(original[key])} as in ${file}.`,
   );
 }
 
@@ -191,14 +192,14 @@ function checkTogether(file: WrittenFile, drafts: readonly Draft[]): Mistake[] {
   return drafts.flatMap(({ target, path }, index) => {
     const earlier = drafts.slice(0, index).map((draft) => draft.target);
     const mistakes: Mistake[] = [];
-    if (earlier.some((other) => isSame(nameOf(other), nameOf(target)))) {
+    if (earlier.some((other) => isSame(qualifiedName(other), qualifiedName(target)))) {
       mistakes.push(
         file.mistakeAt([...path, 'name'], `${JSON.stringify(target.runner)} a second time`, `each name once in ${target.scope}`),
       );
     }
     const housemate = earlier.find((other) => isSameMachine(other, target) && other.directory === target.directory);
     if (housemate !== undefined) {
-      const found = `${JSON.stringify(target.directory)} on VM ${target.machine}, where ${nameOf(housemate)} lives`;
+      const found = `${JSON.stringify(target.directory)} on VM ${target.machine}, where ${qualifiedName(housemate)} lives`;
       mistakes.push(file.mistakeAt([...path, 'directory'], found, 'a directory of its own for each runner of a VM'));
     }
     return mistakes;
@@ -211,10 +212,6 @@ function listNeighbours(target: RunnerTarget, all: readonly RunnerTarget[]): { s
 
 function isSameMachine(a: RunnerTarget, b: RunnerTarget): boolean {
   return a.host === b.host && a.machine === b.machine;
-}
-
-function nameOf({ scope, runner }: RunnerTarget): string {
-  return `${scope}/${runner}`;
 }
 
 function isSame(a: string, b: string): boolean {

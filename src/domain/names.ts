@@ -26,6 +26,11 @@ export function healthScheduleId(scope: string): string {
   return `check-health/${scope}`;
 }
 
+/** `scope/name`: what tells runners of the same name apart. */
+export function qualifiedName({ scope, runner }: { readonly scope: string; readonly runner: string }): string {
+  return `${scope}/${runner}`;
+}
+
 /** Workflow id of whatever cures a runner (`scope/name`) for a check: one at a time. */
 export function cureId(runner: string): string {
   return `cure/${runner}`;

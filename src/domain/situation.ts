@@ -2,6 +2,7 @@ import type { HostObservation, PassObservation, RunnerMemory, RunnersMemory, Sco
 import type { HealthPolicy } from './policy.ts';
 import { unknown, valueOrNull, type Reading } from './reading.ts';
 import type { LogSignCode } from './log-signs.ts';
+import { qualifiedName } from './names.ts';
 import type { GuestObservation, MachineObservation, MachineState, RegisteredRunner, RunnerTarget } from './runner.ts';
 
 // One runner as a pass sees it from all sides, and the questions that rules ask.
@@ -54,10 +55,6 @@ const NOTHING_REMEMBERED: RunnerMemory = {
   drainedSince: null,
 };
 
-function nameOf({ scope, runner }: { readonly scope: string; readonly runner: string }): string {
-  return `${scope}/${runner}`;
-}
-
 /** All runners of a pass, in its order. */
 export function situationsOf(seen: PassObservation, previous: RunnersMemory | null, policy: HealthPolicy): readonly Situation[] {
   const github = valueOrNull(seen.github);
@@ -69,7 +66,7 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
     const host = seen.hosts[target.host] ?? unknown(`host ${target.host} was not looked at`);
     const looked = valueOrNull(machine);
     return {
-      name: nameOf(target),
+      name: qualifiedName(target),
       target,
       policy,
       at: seen.at,
@@ -85,7 +82,7 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       busyNeighbours: target.neighbours
         .filter(({ scope, runner }) => scope === target.scope && byName.get(runner.toLowerCase())?.busy === true)
         .map(({ runner }) => runner),
-      earlier: earlierOf(previous, nameOf(target), { isRemembered, state: looked?.state ?? null }),
+      earlier: earlierOf(previous, qualifiedName(target), { isRemembered, state: looked?.state ?? null }),
       isRemembered,
       isJustWoke: host.known && host.value.wokeAt !== null && host.value.observedAt - host.value.wokeAt < policy.justWokeMs,
     };

@@ -18,7 +18,7 @@ import type { CureKind } from '../domain/finding.ts';
 import { healthOutcome, healthSentence, listed, passFigures, type LookCosts } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
-import { cureId, machineLedgerId, PROGRESS_QUERY } from '../domain/names.ts';
+import { cureId, machineLedgerId, PROGRESS_QUERY, qualifiedName } from '../domain/names.ts';
 import { advance } from '../domain/open-findings.ts';
 import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
 import { prescribe, type Prescribed } from '../domain/prescribe.ts';
@@ -127,7 +127,7 @@ class Pass {
         return plan;
       }
       this.#say(`deciding about ${fewOf([...unread])}`);
-      ledgers = { ...ledgers, ...(await readLedgers(targets.filter((target) => unread.has(nameOf(target))))) };
+      ledgers = { ...ledgers, ...(await readLedgers(targets.filter((target) => unread.has(qualifiedName(target))))) };
     }
   }
 
@@ -282,7 +282,7 @@ async function readLedgers(targets: readonly RunnerTarget[]): Promise<Ledgers> {
   const read = await Promise.all(
     targets.map(async (target) => {
       const { entries } = await temporal.readLedger({ ledgerId: machineLedgerId(target.host, target.machine) });
-      return [nameOf(target), entries] as const;
+      return [qualifiedName(target), entries] as const;
     }),
   );
   return Object.fromEntries(read);
@@ -336,8 +336,4 @@ function endOf(value: unknown): Pick<StartedCure, 'outcome' | 'summary'> {
 
 function goodOutcomesOf({ cure }: Pick<StartedCure, 'cure'>): readonly string[] {
   return CURES[cure].good;
-}
-
-function nameOf({ scope, runner }: RunnerTarget): string {
-  return `${scope}/${runner}`;
 }

@@ -1,0 +1,45 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import { EXIT, type ExitCode } from './exit.ts';
+import { followOperation, type Following } from './follow.ts';
+import { print, printJson, say } from './invocation.ts';
+import { createLiveSteps } from './live-steps.ts';
+import { headline, isGood, type ToldReport } from './operation-text.ts';
+
+/** Shows the steps of an operation that was started, and answers with its result; without waiting, with its id alone. */
+export async function answerOperation(
+  following: Omit<Following, 'show'>,
+  { title, json, waits }: { readonly title: string; readonly json: boolean; readonly waits: boolean },
+): Promise<ExitCode> {
+  const { handle, comeBack } = following;
+  if (!waits) {
+    answerStarted(handle, comeBack, json);
+    return EXIT.done;
+  }
+  say(`${title} ${handle.workflowId}`);
+  const steps = createLiveSteps();
+  try {
+    const report = await followOperation<ToldReport>({ ...following, show: (progress) => steps.show(progress) });
+    steps.end();
+    answer(handle, report, json);
+    return isGood(report) ? EXIT.done : EXIT.bad;
+  } finally {
+    steps.end();
+  }
+}
+
+function answerStarted({ workflowId }: WorkflowHandle, comeBack: string, json: boolean): void {
+  if (json) {
+    printJson({ workflowId });
+  } else {
+    print(`Started ${workflowId}. ${comeBack}`);
+  }
+}
+
+function answer({ workflowId }: WorkflowHandle, report: ToldReport, json: boolean): void {
+  if (json) {
+    printJson({ workflowId, ...report });
+    return;
+  }
+  print(headline(report));
+  print(`More: runward explain ${workflowId}`);
+}

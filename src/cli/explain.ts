@@ -4,7 +4,7 @@ import type { HealthReport } from '../domain/health-report.ts';
 import { PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { untakenTask } from './follow.ts';
+import { failingTasks, untakenTask } from './follow.ts';
 import { print, printJson, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
@@ -161,14 +161,19 @@ type End =
   /** `report` is what the finding's workflow ended with; `null` while it is open. */
   | { readonly kind: 'finding'; readonly finding: OpenFindingSummary | null; readonly state: unknown; readonly report: unknown }
   | { readonly kind: 'failure'; readonly failure: string }
-  | { readonly kind: 'running'; readonly progress: ShownProgress | null; readonly waitsFor: string | null };
+  | {
+      readonly kind: 'running';
+      readonly progress: ShownProgress | null;
+      readonly waitsFor: string | null;
+      readonly failing: readonly string[];
+    };
 
 async function endOf(client: Client, description: WorkflowExecutionDescription): Promise<End> {
   const { workflowId, runId, type, memo } = description;
   const isRunning = description.status.name === 'RUNNING';
   if (isRunning && type !== FINDING_TYPE) {
     const progress = await ask<ShownProgress>(client, description, PROGRESS_QUERY);
-    return { kind: 'running', progress, waitsFor: untakenTask(description, Date.now()) };
+    return { kind: 'running', progress, waitsFor: untakenTask(description, Date.now()), failing: failingTasks(description) };
   }
   try {
     const report: unknown = isRunning ? null : await client.workflow.getHandle(workflowId, runId).result();
@@ -219,7 +224,9 @@ function tellEnd(end: End): Pick<Story, 'headline'> & Partial<Story> {
     case 'failure':
       return { headline: `failed: ${end.failure}` };
     case 'running':
-      return { headline: end.waitsFor ?? `at work: ${end.progress?.doing ?? 'unknown, no worker answers'}` };
+      return {
+        headline: end.waitsFor ?? [`at work: ${end.progress?.doing ?? 'unknown, no worker answers'}`, ...end.failing].join('; '),
+      };
   }
 }
 

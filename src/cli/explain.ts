@@ -6,7 +6,7 @@ import { FINDING_QUERY, PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/name
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { explainRun, runIdOf } from './explain-run.ts';
-import { untakenTask } from './follow.ts';
+import { failingTasks, untakenTask } from './follow.ts';
 import { print, printJson, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
@@ -158,14 +158,19 @@ type End =
   /** `report` is what the finding's workflow ended with; `null` while it is open. */
   | { readonly kind: 'finding'; readonly finding: OpenFindingSummary | null; readonly state: unknown; readonly report: unknown }
   | { readonly kind: 'failure'; readonly failure: string }
-  | { readonly kind: 'running'; readonly progress: ShownProgress | null; readonly waitsFor: string | null };
+  | {
+      readonly kind: 'running';
+      readonly progress: ShownProgress | null;
+      readonly waitsFor: string | null;
+      readonly failing: readonly string[];
+    };
 
 async function endOf(client: Client, description: WorkflowExecutionDescription): Promise<End> {
   const { workflowId, runId, type, memo } = description;
   const isRunning = description.status.name === 'RUNNING';
   if (isRunning && type !== FINDING_TYPE) {
     const progress = await ask<ShownProgress>(client, description, PROGRESS_QUERY);
-    return { kind: 'running', progress, waitsFor: untakenTask(description, Date.now()) };
+    return { kind: 'running', progress, waitsFor: untakenTask(description, Date.now()), failing: failingTasks(description) };
   }
   try {
     const report: unknown = isRunning ? null : await client.workflow.getHandle(workflowId, runId).result();
@@ -214,7 +219,9 @@ function tellEnd(end: End): Pick<Story, 'headline'> & Partial<Story> {
     case 'failure':
       return { headline: `failed: ${end.failure}` };
     case 'running':
-      return { headline: end.waitsFor ?? `at work: ${end.progress?.doing ?? 'unknown, no worker answers'}` };
+      return {
+        headline: end.waitsFor ?? [`at work: ${end.progress?.doing ?? 'unknown, no worker answers'}`, ...end.failing].join('; '),
+      };
   }
 }
 

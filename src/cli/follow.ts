@@ -3,12 +3,17 @@ import { WorkflowFailedError, type Client, type WorkflowExecutionDescription, ty
 import { PROGRESS_QUERY } from '../domain/names.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import type { ShownProgress } from './live-steps.ts';
+import { isTellable } from './operations.ts';
 import { deepestCause, messageOf } from './temporal.ts';
 
 /** A task that nobody takes within this is said to wait; the list of pollers lags by 50 s and is no proof. */
 const UNTAKEN_AFTER_MS = 5_000;
 const POLL_MS = 300;
 const QUERY_TIMEOUT_MS = 2_000;
+/** Longer than `up` takes to start a server again that has died. */
+const DESCRIBE_TIMEOUT_MS = 15_000;
+/** Children whose doings are shown; a check of many runners may have more. */
+const CHILDREN_SHOWN = 3;
 
 /** `temporal.api.enums.v1.PendingActivityState` and `PendingWorkflowTaskState`. */
 const SCHEDULED = 1;
@@ -23,68 +28,97 @@ export interface Following {
 }
 
 /** The operation's result. Fails with exit code 3 where nobody works on a queue that it needs, and 130 where the person interrupts. */
-export async function followOperation<T>(following: Following): Promise<T> {
-  const left = new AbortController();
-  try {
-    return await follow<T>(following, endOf(following, left.signal));
-  } finally {
-    // The request for the result waits for it at the server, and would keep the command from ending.
-    left.abort();
-  }
-}
-
-type End = { readonly kind: 'result'; readonly value: unknown } | { readonly kind: 'failure'; readonly error: unknown };
-
-function endOf({ client, handle }: Following, left: AbortSignal): Promise<End> {
-  return client.connection
-    .withAbortSignal(left, () => handle.result())
-    .then(
-      (value: unknown) => ({ kind: 'result', value }),
-      (error: unknown) => ({ kind: 'failure', error }),
-    );
-}
-
-async function follow<T>({ client, handle, show, interrupted, comeBack }: Following, ended: Promise<End>): Promise<T> {
+export async function followOperation<T>({ client, handle, show, interrupted, comeBack }: Following): Promise<T> {
   for (;;) {
-    const end = await Promise.race([ended, pause(interrupted)]);
-    if (end !== null) {
-      await showLast(client, handle, show);
-      if (end.kind === 'failure') {
-        throw operationFailure(end.error);
+    await pause(interrupted);
+    // Asked again and again: a request for the result would wait at the server, and be repeated after its connection is closed.
+    const description = await client.connection.withDeadline(Date.now() + DESCRIBE_TIMEOUT_MS, () => handle.describe());
+    if (description.status.name !== 'RUNNING') {
+      const result = await resultOf<T>(handle);
+      const last = await askProgress(client, handle);
+      if (last !== null) {
+        // What it did last is its result, which the command tells.
+        show({ ...last, doing: '' });
       }
-      return end.value as T;
+      return result;
     }
     if (interrupted.aborted) {
       throw new CommandFailure(EXIT.interrupted, `Interrupted: the operation goes on. ${comeBack}`);
     }
-    const description = await handle.describe();
     const untaken = untakenTask(description, Date.now());
     if (untaken !== null) {
       throw new CommandFailure(EXIT.unreachable, `${untaken}\nThe operation waits for it. ${comeBack}`);
     }
     // A query is answered by a worker, so none is asked before one has taken the first task.
     if (description.raw.pendingWorkflowTask?.state !== SCHEDULED) {
-      await showLast(client, handle, show);
+      await showPicture(client, handle, description, show);
     }
   }
 }
 
-async function pause(interrupted: AbortSignal): Promise<null> {
-  try {
-    await sleep(POLL_MS, undefined, { signal: interrupted });
-  } catch {
-    // The interruption is seen by the caller.
-  }
-  return null;
+async function pause(interrupted: AbortSignal): Promise<void> {
+  // The interruption is seen by the caller.
+  await sleep(POLL_MS, undefined, { signal: interrupted }).catch(() => {});
 }
 
-/** The query needs a worker; without one the picture stays as it is. */
-async function showLast(client: Client, handle: WorkflowHandle, show: (progress: ShownProgress) => void): Promise<void> {
+async function resultOf<T>(handle: WorkflowHandle): Promise<T> {
   try {
-    show(await client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<ShownProgress>(PROGRESS_QUERY)));
-  } catch {
-    // No picture this time.
+    return (await handle.result()) as T;
+  } catch (error) {
+    throw operationFailure(error);
   }
+}
+
+/** What it does, with what keeps it waiting; without a worker the picture stays as it is. */
+async function showPicture(
+  client: Client,
+  handle: WorkflowHandle,
+  description: WorkflowExecutionDescription,
+  show: Following['show'],
+): Promise<void> {
+  const [own, ofChildren] = await Promise.all([
+    askProgress(client, handle),
+    Promise.all(pendingOperations(description).map(({ workflowId }) => childText(client, workflowId))),
+  ]);
+  if (own !== null) {
+    show({ ...own, doing: [own.doing, ...ofChildren, ...failingTasks(description)].filter((part) => part !== null).join('; ') });
+  }
+}
+
+/** Children that show what they do, such as a check's cures. */
+function pendingOperations({ raw }: WorkflowExecutionDescription): readonly { readonly workflowId: string }[] {
+  const children = (raw.pendingChildren ?? []).filter(({ workflowTypeName }) => isTellable(workflowTypeName ?? ''));
+  return children.slice(0, CHILDREN_SHOWN).map(({ workflowId }) => ({ workflowId: workflowId ?? '' }));
+}
+
+/** What a child does at this moment, and what keeps it waiting; `null` where nobody tells. */
+async function childText(client: Client, workflowId: string): Promise<string | null> {
+  try {
+    const handle = client.workflow.getHandle(workflowId);
+    const [description, progress] = await Promise.all([handle.describe(), askProgress(client, handle)]);
+    const doing = untakenTask(description, Date.now()) ?? progress?.doing ?? null;
+    return [doing, ...failingTasks(description)].filter((part) => part !== null).join('; ') || null;
+  } catch {
+    // It may have ended meanwhile.
+    return null;
+  }
+}
+
+/** The query needs a worker; `null` where none answers. */
+async function askProgress(client: Client, handle: WorkflowHandle): Promise<ShownProgress | null> {
+  try {
+    return await client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<ShownProgress>(PROGRESS_QUERY));
+  } catch {
+    return null;
+  }
+}
+
+/** Tasks that are tried again and again, by what they failed with last. */
+export function failingTasks({ raw }: WorkflowExecutionDescription): readonly string[] {
+  const words = (raw.pendingActivities ?? []).flatMap(({ attempt, lastFailure }) =>
+    (attempt ?? 1) > 1 && lastFailure?.message ? [`${lastFailure.message.replaceAll(/\s*\n\s*/g, ' ')}; trying again`] : [],
+  );
+  return [...new Set(words)];
 }
 
 /** What waits for a worker longer than a worker takes, or `null`. */

@@ -15,7 +15,7 @@ interface ShownStep extends Omit<ProgressStep, 'name'> {
 
 /** Shows what operations do while they work. */
 export interface LiveSteps {
-  /** `of` tells several operations apart. */
+  /** `of` tells several operations apart. An empty `doing` leaves the steps alone. */
   show(progress: ShownProgress, of?: string): void;
   /** Leaves the last picture standing. */
   end(): void;
@@ -29,18 +29,55 @@ export function createLiveSteps(): LiveSteps {
 function drawnSteps(): LiveSteps {
   const draw = createLogUpdate(process.stderr);
   const pictures = new Map<string, string>();
+  const since = new Beginnings();
   return {
     show: (progress, of = '') => {
-      pictures.set(of, picture(progress, of));
-      draw([...pictures.values()].join('\n'));
+      pictures.set(of, pictureLines(progress, of, since, Date.now()).join('\n'));
+      const all = [...pictures.values()].filter((picture) => picture !== '').join('\n');
+      if (all === '') {
+        draw.clear();
+      } else {
+        draw(all);
+      }
     },
     end: () => draw.done(),
   };
 }
 
-function picture({ steps = [], doing }: ShownProgress, of: string): string {
-  const rows = steps.map((step) => `  ${mark(step)} ${step.name.padEnd(18)} ${aside(step)}`);
-  return [...rows, `  ${styled('dim', prefixed(doing, of), process.stderr)}`].join('\n');
+/** When what is going on began: an operation tells times as they were when it last moved. */
+export class Beginnings {
+  readonly #began = new Map<string, { readonly what: string; readonly at: number }>();
+
+  /** Milliseconds since `what` is the thing that `who` does; `already` is how long it had been so when it was seen first. */
+  lasting(who: string, what: string, already: number, now: number): number {
+    const known = this.#began.get(who);
+    if (known?.what === what) {
+      return now - known.at;
+    }
+    this.#began.set(who, { what, at: now - already });
+    return already;
+  }
+}
+
+/** Shorter waits need no word of their length. */
+const NOTABLE_MS = 2_000;
+
+/** The steps, and under them what is being done and for how long; nothing once all is over and no step was begun. */
+export function pictureLines({ steps = [], doing }: ShownProgress, of: string, since: Beginnings, now: number): string[] {
+  if (doing === '' && steps.every(({ status }) => status === 'waiting')) {
+    return [];
+  }
+  const rows = steps.map((step) => {
+    const lasted = step.status === 'running' ? since.lasting(`${of} ${step.name}`, step.status, step.durationMs, now) : step.durationMs;
+    return `  ${mark(step)} ${step.name.padEnd(18)} ${aside({ ...step, durationMs: lasted })}`.trimEnd();
+  });
+  // A step is its own word for what is done.
+  if (doing === '' || steps.some(({ name }) => name === doing)) {
+    return rows;
+  }
+  const lasted = since.lasting(of, doing, 0, now);
+  const time = lasted < NOTABLE_MS ? '' : ` (${formatDuration(lasted)})`;
+  return [...rows, `  ${styled('dim', `${prefixed(doing, of)}${time}`, process.stderr)}`];
 }
 
 function prefixed(text: string, of: string): string {
@@ -81,7 +118,7 @@ function loggedSteps(): LiveSteps {
           say(`  ${prefixed(status === 'running' ? `${name} …` : `${name}: ${result}`, of)}`);
         }
       }
-      if (told.get(of) !== doing && !steps.some((step) => step.name === doing)) {
+      if (doing !== '' && told.get(of) !== doing && !steps.some((step) => step.name === doing)) {
         told.set(of, doing);
         say(`  ${prefixed(doing, of)}`);
       }

@@ -1,4 +1,4 @@
-import { Client, isGrpcServiceError, NamespaceNotFoundError, type Connection } from '@temporalio/client';
+import { Client, isGrpcServiceError, NamespaceNotFoundError, WorkflowNotFoundError, type Connection } from '@temporalio/client';
 import { connectClient, findTemporal, type TemporalAddress } from '../worker/temporal-address.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import { dataFolder, type Invocation } from './invocation.ts';
@@ -65,6 +65,13 @@ function sessionFailure({ connectionOptions, namespace, source }: TemporalAddres
     return new CommandFailure(
       EXIT.usage,
       `Temporal at ${connectionOptions.address} has no namespace "${namespace}" (from ${source}): set TEMPORAL_NAMESPACE.`,
+      error,
+    );
+  }
+  if (error instanceof WorkflowNotFoundError) {
+    return new CommandFailure(
+      EXIT.unreachable,
+      `Temporal at ${connectionOptions.address} does not know ${error.workflowId}: another server answers there, or its database is a new one. See \`runward status\`.`,
       error,
     );
   }

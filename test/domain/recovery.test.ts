@@ -299,9 +299,11 @@ describe('what a recovery decides', () => {
           seen.machine.known &&
           seen.machine.value.state === 'running' &&
           seen.machine.value.guest.known &&
+          seen.machine.value.guest.value.drain === null &&
           isHealthy(seen.github.value, seen.machine.value.guest.value, policy);
         return (kind === 'already-healthy') === healthy;
       }),
+      { examples: [[look({ machine: known(machine({ guest: known(guest({ drain: { since: 0, reason: 'by hand' } })) })) })]] },
     );
   });
 });

@@ -172,6 +172,11 @@ export function isLooping({ service, log }: GuestObservation): boolean {
   return service.state === 'active' && log.relaunches >= LOOPING_RELAUNCHES;
 }
 
+/** Whether what only the guest can tell was read; of a machine that is gone nothing is left to be told. */
+export function isGuestRead({ guest, state }: Situation): boolean {
+  return guest !== null || state === 'missing' || state === 'deleted';
+}
+
 export function isDrained({ guest, earlier }: Situation): boolean {
   return guest === null ? earlier.drainedSince !== null : guest.drain !== null;
 }

@@ -254,6 +254,10 @@ describe('a scope of many', () => {
       'acme/kernel/r1: deaf-listener',
     ]);
     expect(check(fleet([{}])).unread).toEqual([]);
+    const stopped = (state: 'stopped' | 'missing') =>
+      check({ ...seen, runners: [{ target: target(), machine: known(machine({ state })) }] });
+    expect(stopped('stopped').unread.map(({ code }) => code)).toContain('disk-full');
+    expect(stopped('missing').unread.map(({ code }) => code)).not.toContain('disk-full');
   });
 
   test('an outage that several runners show is one finding of the scope', () => {

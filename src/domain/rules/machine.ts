@@ -5,6 +5,7 @@ import {
   hasSettled,
   isBrokenTwice,
   isDrained,
+  isGuestRead,
   isOfflineTwice,
   isSilentTwice,
   shortened,
@@ -141,6 +142,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
         : null,
     summary: ({ target }) => `the disk of ${target.machine} is full`,
     advice: () => 'make room, such as by `docker system prune` or `journalctl --vacuum-size=100M` in the guest',
+    isRead: isGuestRead,
   },
   {
     code: 'disk-low',
@@ -149,6 +151,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
       guest !== null && guest.disk.usedPercent >= policy.diskUsedPercent ? `${guest.disk.usedPercent} % used` : null,
     summary: ({ target }) => `the disk of ${target.machine} is nearly full`,
     advice: () => 'make room between jobs, such as by `docker system prune` or `journalctl --vacuum-size=100M` in the guest',
+    isRead: isGuestRead,
     explainedBy: ['disk-full'],
   },
   {
@@ -160,6 +163,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
         : null,
     summary: ({ target }) => `the disk of ${target.machine} has few inodes left`,
     advice: () => 'remove small files between jobs, such as by `docker system prune` in the guest',
+    isRead: isGuestRead,
   },
   {
     code: 'time-sync-off',
@@ -176,6 +180,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
         ? 'run `sudo systemctl enable --now chrony` in the guest'
         : 'run `sudo timedatectl set-ntp true` in the guest',
     isProven: ({ guest }) => guest !== null && hasSettled(guest),
+    isRead: isGuestRead,
   },
 ];
 

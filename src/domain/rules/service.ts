@@ -6,6 +6,7 @@ import {
   isBrokenForSure,
   isBrokenTwice,
   isDrained,
+  isGuestRead,
   isLooping,
   isRefusedForSession,
   lastWords,
@@ -82,6 +83,7 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
     when: ({ guest, target }) => (guest === null || strangerReason(target, guest) === null ? null : shortened(registrationOf(guest))),
     summary: ({ target }) => `${target.directory} on ${target.machine} holds another runner than ${target.runner}`,
     advice: () => 'check RUNNER_NAME, RUNNER_DIR and the repository; nothing is changed there',
+    isRead: isGuestRead,
   },
   {
     code: 'registration-deleted',
@@ -137,6 +139,7 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
       `the programs of ${target.runner} are broken: ${guest?.missingProgram ?? 'its listener does not start'}`,
     advice: (seen) =>
       `${recoverAdvice(seen)}, which mends what a self-update has left; else unpack the runner's package over ${seen.target.directory}`,
+    isRead: isGuestRead,
     cure: 'recover',
     isProven: isBrokenForSure,
     explainedBy: ['directory-taken'],
@@ -151,6 +154,7 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
     summary: ({ target }) => `${target.runner} can't use its work folder`,
     advice: (seen) =>
       `give ${seen.target.user} the folder _work in ${seen.target.directory} and look at the disk; then ${recoverAdvice(seen)}`,
+    isRead: isGuestRead,
     explainedBy: ['directory-taken'],
   },
   ...(['inactive', 'failed', 'missing', 'activating', 'deactivating', 'reloading'] as const).map(serviceRule),

@@ -26,6 +26,8 @@ class Drain {
   #hasActed = this.#wasMarked;
   /** Frozen so many times; each is an act of its own. */
   #tries = 0;
+  /** Thawed without a wait since then. */
+  #isJustThawed = false;
 
   constructor(operation: Operation<DrainStep>, given: readonly unknown[]) {
     this.#operation = operation;
@@ -42,6 +44,10 @@ class Drain {
       }
       if (decision.kind === 'wait') {
         await this.#wait(decision.why);
+        continue;
+      }
+      if (this.#isJustThawed) {
+        await this.#wait('it was not idle in the last moment');
         continue;
       }
       const held = await this.#operation.holding(() => this.#markAndStop());
@@ -180,6 +186,7 @@ class Drain {
       board.begin('stop-service');
       board.end('stop-service', 'done', 'nothing of it is left running');
     } else {
+      this.#isJustThawed = true;
       this.#beginWaiting(`${runner} was not idle in the last moment`);
     }
     return isStopped;
@@ -228,6 +235,7 @@ class Drain {
   async #wait(why: string): Promise<void> {
     const { policy } = this.#operation.site;
     this.#beginWaiting(why);
+    this.#isJustThawed = false;
     const { continueAsNewSuggested, startTime } = workflowInfo();
     if (continueAsNewSuggested || Date.now() - startTime.getTime() > policy.drainHistoryMs) {
       await continueAsNew<typeof drainRunner>(...this.#given);

@@ -1,4 +1,4 @@
-import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   CancellationScope,
   condition,
@@ -35,7 +35,7 @@ const progress = defineQuery<Progress>(PROGRESS_QUERY);
 const CURE_WAIT = '10m';
 
 /** Findings that are seen, and that are not, of one call. */
-const TOLD_AT_ONCE = 200;
+const TOLD_AT_ONCE = 100;
 
 /** Workflow type of each cure, and the outcomes that are as good as done. */
 const CURES: Readonly<Record<CureKind, { readonly type: string; readonly good: readonly string[] }>> = {
@@ -138,6 +138,7 @@ class Pass {
     const children: StartedChild[] = [];
     const held: Withheld[] = [];
     for (const prescription of prescriptions) {
+      throwIfCancelled();
       const { runner, because } = prescription;
       if (mode === 'watch') {
         held.push({ runner, because, why: `would ${prescription.cure}, but Runward only watches (${watchReason ?? 'mode: watch'})` });
@@ -295,6 +296,13 @@ async function reportFindings({ scope, policy }: ResolvedScope, at: number, told
     const good = told.good.slice(first, first + TOLD_AT_ONCE);
     const temporal = proxyActivities<MainActivities>(temporalOptions(`tell ${seen.length} findings, ${good.length} good ones`));
     await temporal.reportFindings({ scope, at, seen, good, goodPasses: policy.goodPasses });
+  }
+}
+
+/** What is not to be cut off by a cancellation is not begun after one. */
+function throwIfCancelled(): void {
+  if (CancellationScope.current().consideredCancelled) {
+    throw new CancelledFailure('the check was cancelled');
   }
 }
 

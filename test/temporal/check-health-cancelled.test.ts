@@ -17,3 +17,27 @@ test('a pass that is cancelled while it waits leaves its cures at work, and no l
   const lock = client.workflow.getHandle(machineLockId(target.host, target.machine));
   await world.until(async () => (await lock.describe()).status.name !== 'RUNNING', 'the lock is free');
 });
+
+test('a pass that is cancelled while it starts cures starts no more', async () => {
+  const runners = 40;
+  await using world = await startWorld({ runners });
+  const { client, machine, targets } = world;
+  await Promise.all(targets.map((target) => machine.break('service', target)));
+  await world.until(() => targets.every((target) => world.shown(target) === 'offline'), 'GitHub shows all offline');
+  const pass = await world.check();
+  const takeFence = machine.takeFence.bind(machine);
+  machine.takeFence = async (...given) => {
+    await pass.cancel();
+    return takeFence(...given);
+  };
+  await expect(pass.result()).rejects.toThrow('cancelled');
+  const { events } = await pass.fetchHistory();
+  const started = (events ?? []).filter(({ childWorkflowExecutionStartedEventAttributes: child }) => child != null);
+  expect(started.length).toBeGreaterThan(0);
+  expect(started.length).toBeLessThan(runners);
+  await Promise.all(
+    started.map(({ childWorkflowExecutionStartedEventAttributes: child }) =>
+      client.workflow.getHandle(child?.workflowExecution?.workflowId ?? '').result(),
+    ),
+  );
+});

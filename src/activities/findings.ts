@@ -1,5 +1,5 @@
 import { activityInfo, cancellationSignal, Context, heartbeat } from '@temporalio/activity';
-import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { isGrpcServiceError, ServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { AlertChannel } from '../alerts/port.ts';
 import { alertText, asSummary, type FindingPlace } from '../domain/alert.ts';
 import type { Diagnosed } from '../domain/finding.ts';
@@ -60,18 +60,27 @@ export function createFindingActivities(alerts: Alerts): Pick<MainActivities, 'r
   };
 }
 
-/** The findings that visibility shows as open, up to {@link LISTED}; it lags by seconds, so it only adds to what passes remember. */
+/**
+ * The findings that visibility shows as open, up to {@link LISTED}; it lags by seconds, and may be away, so it only adds to what passes
+ * remember.
+ */
 export async function listOpenFindings(client: Client, scope: string): Promise<readonly OpenFinding[]> {
   const { scope: scopeKey, outcome } = SEARCH_ATTRIBUTES;
   const query = `WorkflowType = "finding" AND ExecutionStatus = "Running" AND ${scopeKey} = "${scope}" AND ${outcome} != "cleared"`;
   const listed: OpenFinding[] = [];
-  for await (const { memo } of client.workflow.list({ query, pageSize: LISTED })) {
-    const { subject, code, since } = (memo?.['finding'] ?? {}) as Partial<OpenFinding>;
-    if (subject !== undefined && code !== undefined && since !== undefined) {
-      listed.push({ subject, code, since, goodPasses: 0 });
+  try {
+    for await (const { memo } of client.workflow.list({ query, pageSize: LISTED })) {
+      const { subject, code, since } = (memo?.['finding'] ?? {}) as Partial<OpenFinding>;
+      if (subject !== undefined && code !== undefined && since !== undefined) {
+        listed.push({ subject, code, since, goodPasses: 0 });
+      }
+      if (listed.length >= LISTED) {
+        break;
+      }
     }
-    if (listed.length >= LISTED) {
-      break;
+  } catch (error) {
+    if (!(error instanceof ServiceError) && !isGrpcServiceError(error)) {
+      throw error;
     }
   }
   return listed;

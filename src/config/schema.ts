@@ -1,3 +1,4 @@
+import { LEDGER_CAPACITY } from '../domain/ledger.ts';
 import { posix } from 'node:path';
 import { z } from 'zod';
 
@@ -230,7 +231,9 @@ export const fileSchema = section({
     .meta({ description: "The runner's actions cache." }),
   budgets: section({
     recoveries: section({
-      max: count(1_000, 'a whole number from 1 to 1000').default(3).meta({ description: 'Recoveries of one runner, at most.' }),
+      max: count(LEDGER_CAPACITY, `a whole number from 1 to ${LEDGER_CAPACITY}`)
+        .default(3)
+        .meta({ description: 'Recoveries of one runner, at most.' }),
       per: duration('a duration from 1m to 30d, such as 6h', UNIT_MS.m, 30 * UNIT_MS.d)
         .prefault('6h')
         .meta({ description: 'The time that max counts in.' }),

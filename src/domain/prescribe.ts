@@ -6,7 +6,16 @@ import type { PassObservation } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { SUSPICIONS, type Suspicion } from './recovery-request.ts';
 import { LEAST_FREE_BYTES } from './runner.ts';
-import { clockObstacle, isDrained, momentOf, neighbourWorkReason, situationsOf, workReason, type Situation } from './situation.ts';
+import {
+  clockObstacle,
+  hasDrifted,
+  isDrained,
+  momentOf,
+  neighbourWorkReason,
+  situationsOf,
+  workReason,
+  type Situation,
+} from './situation.ts';
 
 export interface PrescriptionContext {
   /** Acts on its machine by `scope/name`; a runner without an entry has had none. */
@@ -135,9 +144,9 @@ function isMachineStopped(state: Situation['state']): boolean {
   return state === 'stopped' || state === 'suspended';
 }
 
-/** Setting the clock and restarting a machine need all its runners idle. */
-function concernsMachine({ code }: Diagnosed, { state }: Situation): boolean {
-  return WHOLE_MACHINE.has(code) && state === 'running';
+/** Setting the clock, which a recovery does first, and restarting a machine need all its runners idle. */
+function concernsMachine({ code, cure }: Diagnosed, situation: Situation): boolean {
+  return (WHOLE_MACHINE.has(code) || (cure === 'recover' && hasDrifted(situation))) && situation.state === 'running';
 }
 
 /** A recovery does what the lesser cures do as well. */

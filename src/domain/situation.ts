@@ -29,6 +29,8 @@ export interface Situation {
   readonly demand: readonly WaitingJobs[] | null;
   /** Neighbours on its machine, of the same scope, that GitHub calls busy. */
   readonly busyNeighbours: readonly string[];
+  /** The same that GitHub calls online: their guest lives. */
+  readonly onlineNeighbours: readonly string[];
   /** What earlier passes have left. */
   readonly earlier: RunnerMemory;
   /** The last pass was so lately that its reading and this one are two in a row. */
@@ -79,13 +81,24 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       guest: looked?.state === 'running' ? valueOrNull(looked.guest) : null,
       demand:
         queue === null ? (isQueueless(github) ? [] : null) : queue.waiting.filter(({ labels }) => serves({ target, registered }, labels)),
-      busyNeighbours: target.neighbours
-        .filter(({ scope, runner }) => scope === target.scope && byName.get(runner.toLowerCase())?.busy === true)
-        .map(({ runner }) => runner),
+      busyNeighbours: neighboursOf(target, byName, ({ busy }) => busy),
+      onlineNeighbours: neighboursOf(target, byName, ({ status }) => status === 'online'),
       earlier: earlierOf(previous, qualifiedName(target), { isRemembered, state: looked?.state ?? null }),
       isRemembered,
       isJustWoke: host.known && host.value.wokeAt !== null && host.value.observedAt - host.value.wokeAt < policy.justWokeMs,
     };
+  });
+}
+
+/** Those of the same scope; what GitHub says of others was not read. */
+function neighboursOf(
+  { scope, neighbours }: RunnerTarget,
+  byName: ReadonlyMap<string, RegisteredRunner>,
+  isSo: (registered: RegisteredRunner) => boolean,
+): readonly string[] {
+  return neighbours.flatMap((neighbour) => {
+    const registered = neighbour.scope === scope ? byName.get(neighbour.runner.toLowerCase()) : undefined;
+    return registered !== undefined && isSo(registered) ? [neighbour.runner] : [];
   });
 }
 

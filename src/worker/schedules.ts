@@ -9,7 +9,8 @@ import {
   type ScheduleOptionsStartWorkflowAction,
 } from '@temporalio/client';
 import { defineSearchAttributeKey, type Workflow } from '@temporalio/common';
-import { healthScheduleId, MAIN_QUEUE, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { listOpenFindings } from '../activities/findings.ts';
+import { findingId, healthScheduleId, MAIN_QUEUE, SEARCH_ATTRIBUTES } from '../domain/names.ts';
 
 const PASS_TYPE = 'checkHealth';
 const SCHEDULE_PREFIX = healthScheduleId('');
@@ -90,6 +91,10 @@ export async function applySchedule(client: Client, scope: string, settings: Sch
 
 async function removeSchedule(client: Client, scope: string): Promise<ScheduleChange> {
   await deleteSchedule(client, scope);
+  // No pass will ever say that they are over.
+  for (const { subject, code } of await listOpenFindings(client, scope)) {
+    await client.workflow.getHandle(findingId(subject, code)).terminate(`${scope} is not configured any more`);
+  }
   return { kind: 'removed', scope };
 }
 

@@ -228,6 +228,14 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       does: 'recover',
       verdict: 'unknown',
     },
+    'out of reach twice, but a neighbour on it is online [19]': {
+      of: { runners: [registered({ name: 'r1', ...OFFLINE }), registered({ id: 8, name: 'r2' })] },
+      target: { neighbours: [{ scope: 'acme/kernel', runner: 'r2' }] },
+      guest: 'no answer within 45 s',
+      before: { ...SEEN_OFFLINE, silentSince: LAST_PASS },
+      finds: ['critical guest-unreachable'],
+      verdict: 'unknown',
+    },
     'out of reach, and GitHub calls it busy [19]': {
       github: { ...OFFLINE, ...BUSY },
       guest: 'no answer within 45 s',
@@ -693,6 +701,13 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       finds: ['critical clock-drift → sync-clock'],
       does: 'clock-drift: busy: a Runner.Worker of a neighbour runs in the guest',
       verdict: 'degraded',
+    },
+    'the guest drifts and GitHub misses it, but a neighbour works': {
+      github: OFFLINE,
+      guest: { clockOffsetMs: 2 * HOUR, workersOnMachine: 1 },
+      finds: ['critical clock-drift → recover'],
+      does: 'clock-drift: busy: a Runner.Worker of a neighbour runs in the guest',
+      verdict: 'down',
     },
     'the guest drifts, and GitHub misses it [2]': {
       github: OFFLINE,

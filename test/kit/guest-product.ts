@@ -41,7 +41,7 @@ beforeAll(async () => {
   ({ unit: world.unit } = await world.guest.installRunner({ scope: SCOPE, name: RUNNER, labels: ['bpf-lsm'] }));
   const file = join(world.home, 'runward.yaml');
   // A test file breaks its runner more often than checks would put up with.
-  writeFileSync(file, 'budgets: { recoveries: { max: 100 } }\n');
+  writeFileSync(file, 'budgets: { recoveries: { max: 40 } }\n');
   world.environment = {
     ...world.guest.env,
     RUNWARD_CONFIG: file,

@@ -96,7 +96,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect(Math.abs(seen.clockOffsetMs)).toBeLessThan(CLOCK_TOLERANCE_MS);
       expect(seen.disk.freeBytes).toBeGreaterThan(0);
       expect(seen.disk.usedPercent).toBeGreaterThan(0);
-      expect(seen.cache).toEqual({ bytes: expect.any(Number), entries: expect.any(Number) });
+      expect(seen.cache).toEqual({ bytes: expect.any(Number), entries: expect.any(Number), damaged: 0 });
     });
 
     it('asks for the states of all machines at once, and believes the state that it is told', async () => {

@@ -2,9 +2,11 @@
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { healthScheduleId } from '../../src/domain/names.ts';
+import { listOpenFindings } from '../../src/activities/findings.ts';
+import { findingId, healthScheduleId, SEARCH_ATTRIBUTES } from '../../src/domain/names.ts';
 import { applySchedule, applySchedules, listScheduledScopes, readSchedule } from '../../src/worker/schedules.ts';
 import { namespaceOf } from '../kit/temporal-setup.ts';
 
@@ -76,7 +78,10 @@ test("go when their scope is not configured any more, and nobody else's do", asy
   });
   // The list of schedules lags.
   await expect.poll(async () => (await listScheduledScopes(client)).toSorted(), { timeout: 10_000 }).toEqual([TOOLS, KERNEL].toSorted());
+  const finding = await openFinding();
   expect(kinds(await applySchedules(client, [TOOLS], HOURLY))).toEqual({ [TOOLS]: 'unchanged', [KERNEL]: 'removed' });
+  // No pass would ever say that it is over.
+  expect((await finding.describe()).status.name).toBe('TERMINATED');
   expect(await readSchedule(client, KERNEL)).toBeNull();
   expect((await foreign.describe()).action.workflowType).toBe('theirs');
   await foreign.delete();
@@ -109,4 +114,18 @@ async function temporal(...args: readonly string[]): Promise<string> {
   const path = process.env['RUNWARD_TEMPORAL_CLI'] ?? 'temporal';
   const { stdout } = await promisify(execFile)(path, [...args, '--address', inject('temporalAddress'), '--namespace', namespace]);
   return stdout;
+}
+
+/** A finding of the scope, once the list of executions shows it. */
+async function openFinding(): Promise<WorkflowHandle> {
+  const finding = { subject: `${KERNEL}/r1`, code: 'service-failed', since: Date.now() };
+  const attribute = (name: string, value: string) => ({ key: defineSearchAttributeKey(name, 'KEYWORD'), value });
+  const handle = await client.workflow.start('finding', {
+    workflowId: findingId(finding.subject, finding.code),
+    taskQueue: 'nobody-works-here',
+    memo: { finding },
+    typedSearchAttributes: [attribute(SEARCH_ATTRIBUTES.scope, KERNEL), attribute(SEARCH_ATTRIBUTES.outcome, 'open')],
+  });
+  await expect.poll(() => listOpenFindings(client, KERNEL), { timeout: 10_000 }).toMatchObject([{ code: finding.code }]);
+  return handle;
 }

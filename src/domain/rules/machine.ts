@@ -129,7 +129,8 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
     summary: ({ target }) => `the guest of ${target.machine} does not answer`,
     advice: ({ target }) =>
       `restart the machine once its runners are idle, as \`runward recover --runner ${target.runner}\` does; then Multipass's daemon`,
-    cure: ({ standing }) => (standing === 'online' ? null : 'recover'),
+    // Whoever is online lives in that guest: its power is not cut.
+    cure: ({ standing, onlineNeighbours }) => (standing === 'online' || onlineNeighbours.length > 0 ? null : 'recover'),
     isProven: (seen) => isSilentTwice(seen) && (seen.standing === 'online' || isOfflineTwice(seen)),
     explainedBy: ['machine-hangs'],
   },

@@ -489,6 +489,35 @@ thaw() {
   if [ -n "$processes" ]; then disarm_thaw "$processes"; fi
 }
 
+# Sets processes, freezes them, and proves once more that the runner is idle: a job that was begun meanwhile goes on, and ends the step.
+# The unit has been read.
+freeze_idle() {
+  local pid
+  if is_loaded && [ -n "$active_for" ] && [ "$active_for" -lt 60 ]; then within 30 has_said_it_started || true; fi
+  processes=$(freezable)
+  if [ -z "$processes" ]; then return 0; fi
+  trap thaw EXIT
+  arm_thaw "$processes"
+  for pid in $processes; do kill -STOP "$pid" 2>/dev/null || true; done
+  within 5 are_frozen "$processes" || fail "a process of $directory does not stop ($(in_one_line "$processes"))"
+  prove_idle runner
+}
+
+# SIGINT waits for the frozen listener, and is what it hears first when it is thawed: it ends its session with GitHub, and reads no more of it.
+end_frozen() {
+  local pid
+  if is_loaded && ! is_at_rest; then systemctl stop --no-block -- "$unit"; fi
+  for pid in $(listeners); do
+    kill -INT "$pid" 2>/dev/null || true
+    kill -CONT "$pid" 2>/dev/null || true
+  done
+  within 15 no_listener || true
+  for pid in $processes; do kill -CONT "$pid" 2>/dev/null || true; done
+  stop_service
+  trap - EXIT
+  if [ -n "$processes" ]; then disarm_thaw "$processes"; fi
+}
+
 # Whether all of them are held, or have ended.
 are_frozen() {
   local pid stat

@@ -4,19 +4,6 @@
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
 
-# SIGINT waits for the frozen listener, and is what it hears first when it is thawed: it ends its session with GitHub, and reads no more of it.
-end_frozen() {
-  local pid
-  if is_loaded && ! is_at_rest; then systemctl stop --no-block -- "$unit"; fi
-  for pid in $(listeners); do
-    kill -INT "$pid" 2>/dev/null || true
-    kill -CONT "$pid" 2>/dev/null || true
-  done
-  within 15 no_listener || true
-  for pid in $processes; do kill -CONT "$pid" 2>/dev/null || true; done
-  stop_service
-}
-
 enter_directory
 if ! is_drained; then
   thaw
@@ -38,8 +25,6 @@ if [ -n "$processes" ]; then
     exit "$OTHERWISE"
   fi
   end_frozen
-  trap - EXIT
-  disarm_thaw "$processes"
 elif is_loaded && ! is_at_rest; then
   stop_service
 fi

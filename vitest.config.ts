@@ -18,6 +18,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: [...TEMPORAL, ...RESILIENCE, ...COMMANDS, ...PACKAGE, ...GUEST],
+          // A process for each of these many small files would cost more than the files themselves.
+          isolate: false,
           testTimeout: 15_000,
         },
       },

@@ -105,7 +105,7 @@ export interface World extends AsyncDisposable {
 
 export interface WorldOptions {
   readonly policy?: Partial<RecoveryPolicy>;
-  /** Length of a listener's poll; default 100. */
+  /** Length of a listener's poll; by default 100 where it is the only one. */
   readonly pollMs?: number;
   /** Length of the machine's steps; 0 is no wait. */
   readonly pace?: number;
@@ -163,16 +163,17 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const name = `r${process.pid}-${number}`;
   // Test files share a server, which remembers what was done.
   const scope = `acme/kernel-${process.pid}-${number}`;
-  const { registrationTokenLifetimeMs = 3_600_000, pollMs = 100 } = options;
-  // A hundred listeners in one process poll less punctually than one.
-  const offlineAfterMs = 300 + 20 * (options.runners ?? 1);
+  const { runners = 1, registrationTokenLifetimeMs = 3_600_000 } = options;
+  // A hundred listeners in one process poll less often than one, and less punctually.
+  const { pollMs = 90 + 10 * runners } = options;
+  const offlineAfterMs = 300 + 20 * runners;
   const github = await startGitHub({ repositories: [scope], pollMs, offlineAfterMs, registrationTokenLifetimeMs });
   const machine = new SandboxMachine({
     pace: options.pace ?? 0,
     retryMs: 100,
     removeRegistration: (at, runner) => github.removeRunner(at, runner),
   });
-  const targets = Array.from({ length: options.runners ?? 1 }, (_, index) => {
+  const targets = Array.from({ length: runners }, (_, index) => {
     const runner = index === 0 ? name : `${name}-${index}`;
     const host = options.host ?? 'local';
     return aTarget({ scope, runner, machine: `m-${runner}`, registrationUrl: `${github.url}/${scope}`, host });

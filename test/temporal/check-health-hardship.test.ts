@@ -79,7 +79,7 @@ describe.concurrent('a side that fails', () => {
 
 describe.concurrent('a runner that flaps', () => {
   test('is recovered as often as the budget allows, is one finding, and is taken up again after the cool-down', async () => {
-    const budgets = { recoveries: 3, withinMs: 12_000, failuresInARow: 2 };
+    const budgets = { recoveries: 2, withinMs: 12_000, failuresInARow: 2 };
     await using world = await startWorld({ policy: { budgets }, health: { budgets } });
     let cures = 0;
     let refused = 0;
@@ -95,7 +95,7 @@ describe.concurrent('a runner that flaps', () => {
       if (codesOf(report).includes('budget-used-up')) {
         refused += 1;
         expect(report.withheld).toContainEqual(
-          expect.objectContaining({ because: 'service-inactive', why: expect.stringContaining('budget is 3') }),
+          expect.objectContaining({ because: 'service-inactive', why: expect.stringContaining('budget is 2') }),
         );
         expect(await statusOf(world, findingId(subject(world), 'budget-used-up'))).toBe('RUNNING');
       }

@@ -7,15 +7,15 @@ test('a run is told what health checks have said of it, and that nothing was don
   const { scope, machine, labels } = world.target;
   await world.pass();
   world.machine.stop(machine, 'stopped');
-  const run = world.github.queueRun(scope, { jobs: [{ name: 'kernel', labels: ['self-hosted', ...labels], seconds: 1 }] });
   await world.until(() => world.shown() !== 'online', 'GitHub shows it offline');
+  const run = world.github.queueRun(scope, { jobs: [{ name: 'kernel', labels: ['self-hosted', ...labels], seconds: 1 }] });
   await world.pass();
   const printed: string[] = [];
   const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => printed.push(String(text)) > 0);
   await world.until(async () => {
     printed.length = 0;
     await explainRun(world.client, run, { json: false });
-    return printed.join('').includes('waits for it');
+    return printed.join('').includes(`machine ${machine} is stopped`);
   }, 'the list has the pass');
   await explainRun(world.client, 5, { json: true });
   write.mockRestore();

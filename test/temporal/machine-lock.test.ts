@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowFailedError, WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure, TerminatedFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
@@ -46,11 +47,17 @@ describe.concurrent('an operation that is', () => {
   });
 
   test("kept from the guest by somebody else's act waits for its end", async () => {
-    await using world = await startWorld({ pace: 2 });
+    await using world = await startWorld({ pace: 1 });
     await breakRunner(world, 'service');
-    const taken = await world.machine.takeFence(world.target.machine, 'another Runward', CALL);
+    const takeFence = world.machine.takeFence.bind(world.machine);
+    const taken = await takeFence(world.target.machine, 'another Runward', CALL);
     const act = { key: 'of-another', fence: taken.kind === 'taken' ? taken.fence : 0, deadlineMs: 10_000 };
-    const acting = world.machine.syncClock(world.target, act, { force: false }, CALL);
+    let acting: ReturnType<typeof world.machine.syncClock> | null = null;
+    world.machine.takeFence = async (...given) => {
+      acting ??= world.machine.syncClock(world.target, act, { force: false }, CALL);
+      await sleep(50);
+      return takeFence(...given);
+    };
     const handle = await world.recover();
     await world.until(
       async () => /waiting for an act of another Runward/.test((await handle.query<Progress>('progress')).doing),

@@ -58,16 +58,17 @@ const SUMMARY_BYTES = 360;
 
 /** As much of a line as a summary in Temporal's UI may hold. */
 export function asSummary(line: string): string {
+  const text = line.toWellFormed();
   let bytes = 0;
   let end = 0;
-  for (const character of line.toWellFormed()) {
+  for (const character of text) {
     bytes += bytesOf(character);
     if (bytes > SUMMARY_BYTES) {
-      return `${line.slice(0, end)}…`;
+      return `${text.slice(0, end)}…`;
     }
     end += character.length;
   }
-  return line;
+  return text;
 }
 
 /** In JSON as UTF-8. */

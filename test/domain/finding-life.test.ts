@@ -215,6 +215,7 @@ describe('a line', () => {
       }),
     );
     expect(asSummary('short')).toBe('short');
+    expect(asSummary('half \ud800 of a sign')).toBe('half \ufffd of a sign');
   });
 });
 

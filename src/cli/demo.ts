@@ -174,6 +174,7 @@ function runWorker(server: TemporalServer, { github, machine, target }: Stage, i
       sealingKeyFile: join(demoFolder(invocation), 'sealing.key'),
       ownedRetentionDays: 90,
       logLevel: 'ERROR',
+      logStyle: 'plain',
       onReady: () => {},
     },
     stop,

@@ -7,6 +7,9 @@ import type { RunnerStatus } from '../domain/status.ts';
 import { runnerInPass } from './pass-text.ts';
 import { agoText } from './schedule-text.ts';
 
+/** An older word of a health check says nothing about now: three passes of the default interval. */
+export const BELIEVED_MS = 15 * 60_000;
+
 /**
  * A runner whose machine can't be asked from this computer: what the last health check found, as long as GitHub still shows it online.
  * @param told what GitHub alone says

@@ -1,8 +1,9 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { describeExecution } from '../activities/describe-execution.ts';
-import type { Diagnosed } from '../domain/finding.ts';
-import type { HealthReport } from '../domain/health-report.ts';
+import type { FindingLife, FindingReport } from '../domain/finding-life.ts';
+import type { HealthReport, StartedCure } from '../domain/health-report.ts';
 import { FINDING_QUERY, PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { CURE_NAMES } from '../domain/health-summary.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { explainRun, runIdOf } from './explain-run.ts';
@@ -10,9 +11,9 @@ import { failingTasks, untakenTask } from './follow.ts';
 import { print, printJson, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
-import { operationDetails, operationStory, type ToldReport } from './operation-text.ts';
+import { operationDetails, operationStory, type Origin, type ToldReport } from './operation-text.ts';
 import { attributeOf, FINDING_TYPE, isTellable, listOperations, listPasses, PASS_TYPE } from './operations.ts';
-import { passDetails, passStory, runnerInPass } from './pass-text.ts';
+import { findingLines, passDetails, passStory, runnerInPass } from './pass-text.ts';
 import { storyLines, type Story } from './story.ts';
 import { executionLink } from '../worker/temporal-address.ts';
 import { deepestCause, messageOf, withTemporal, type TemporalSession } from './temporal.ts';
@@ -66,7 +67,10 @@ export function refuseMisuse({ subject, last, run }: ExplainFlags): void {
   if (run !== undefined) {
     runIdOf(run);
   } else if (subject === undefined && !last) {
-    throw new CommandFailure(EXIT.usage, 'explain needs a workflow id, a runner, --last, or --run');
+    throw new CommandFailure(
+      EXIT.usage,
+      'explain needs an id of `runward history`, a runner, --last, or --run, such as `runward explain --last`',
+    );
   }
 }
 
@@ -156,7 +160,12 @@ type End =
   | { readonly kind: 'report'; readonly report: ToldReport }
   | { readonly kind: 'pass'; readonly report: HealthReport }
   /** `report` is what the finding's workflow ended with; `null` while it is open. */
-  | { readonly kind: 'finding'; readonly finding: OpenFindingSummary | null; readonly state: unknown; readonly report: unknown }
+  | {
+      readonly kind: 'finding';
+      readonly finding: OpenFindingSummary | null;
+      readonly state: FindingLife | null;
+      readonly report: FindingReport | null;
+    }
   | { readonly kind: 'failure'; readonly failure: string }
   | {
       readonly kind: 'running';
@@ -176,11 +185,11 @@ async function endOf(client: Client, description: WorkflowExecutionDescription):
     const report: unknown = isRunning ? null : await client.workflow.getHandle(workflowId, runId).result();
     switch (type) {
       case FINDING_TYPE: {
-        const state = isRunning ? await ask<unknown>(client, description, FINDING_QUERY) : null;
-        return { kind: 'finding', finding: findingOfMemo(workflowId, memo), state, report };
+        const state = isRunning ? await ask<FindingLife>(client, description, FINDING_QUERY) : null;
+        return { kind: 'finding', finding: findingOfMemo(workflowId, memo), state, report: report as FindingReport | null };
       }
       case PASS_TYPE:
-        return { kind: 'pass', report: report as HealthReport };
+        return { kind: 'pass', report: await withEnds(client, workflowId, report as HealthReport) };
       default:
         return { kind: 'report', report: report as ToldReport };
     }
@@ -190,6 +199,29 @@ async function endOf(client: Client, description: WorkflowExecutionDescription):
 }
 
 const QUERY_TIMEOUT_MS = 2_000;
+
+/** A pass ends before the cures that it has started: what came of them since. */
+async function withEnds(client: Client, passId: string, report: HealthReport): Promise<HealthReport> {
+  return { ...report, started: await Promise.all(report.started.map((cure) => withEnd(client, passId, cure))) };
+}
+
+async function withEnd(client: Client, passId: string, cure: StartedCure): Promise<StartedCure> {
+  if (cure.outcome !== null) {
+    return cure;
+  }
+  try {
+    const handle = client.workflow.getHandle(cure.workflowId);
+    const { parentExecution, status } = await handle.describe();
+    // A later pass may have started the next cure under the same id.
+    if (parentExecution?.workflowId !== passId || status.name === 'RUNNING') {
+      return cure;
+    }
+    const { outcome, summary } = (await handle.result()) as ToldReport;
+    return { ...cure, outcome, summary };
+  } catch (error) {
+    return { ...cure, outcome: 'failed', summary: messageOf(deepestCause(error)) };
+  }
+}
 
 /** `null` where no worker answers. */
 function ask<T>(client: Client, { workflowId, runId }: WorkflowExecutionDescription, query: string): Promise<T | null> {
@@ -203,19 +235,21 @@ function ask<T>(client: Client, { workflowId, runId }: WorkflowExecutionDescript
 function storyOf(description: WorkflowExecutionDescription, end: End, link: string | null, { verbose, demo }: ExplainFlags): Story {
   const command = `runward explain ${description.workflowId} --verbose${demo ? ' --demo' : ''}`;
   const more = [verbose ? null : command, link].filter((part) => part !== null).join('  ');
-  return { ...NOTHING_TOLD, ...tellEnd(end), when: whenText(description), more };
+  const trigger = attributeOf(description, SEARCH_ATTRIBUTES.trigger) ?? '';
+  const told = tellEnd(end, { type: description.type, isByCheck: trigger === 'check' });
+  return { ...NOTHING_TOLD, ...told, when: whenText(description, trigger, end), more };
 }
 
 const NOTHING_TOLD = { broke: null, sure: null, did: null, cameOfIt: null, left: null } as const;
 
-function tellEnd(end: End): Pick<Story, 'headline'> & Partial<Story> {
+function tellEnd(end: End, origin: Origin): Pick<Story, 'headline'> & Partial<Story> {
   switch (end.kind) {
     case 'report':
-      return operationStory(end.report);
+      return operationStory(end.report, origin);
     case 'pass':
       return passStory(end.report);
     case 'finding':
-      return { ...findingStory(end.finding, end.report === null), sure: evidenceOf(end.state) };
+      return { ...findingStory(end.finding, end.report === null), sure: end.state?.finding.evidence ?? null };
     case 'failure':
       return { headline: `failed: ${end.failure}` };
     case 'running':
@@ -243,10 +277,28 @@ function findingStory(finding: OpenFindingSummary | null, isOpen: boolean): Pick
   };
 }
 
-/** From what a finding's workflow answers; `null` where it does not. */
-function evidenceOf(state: unknown): string | null {
-  const { finding } = (state ?? {}) as { readonly finding?: { readonly evidence?: string } };
-  return finding?.evidence ?? null;
+/** How often it was seen, and what became of its messages. */
+function lifeLines(life: FindingLife | null, report: FindingReport | null): string[] {
+  if (life === null) {
+    return report === null
+      ? ['No worker answers, so no more is known.']
+      : [
+          `Open from ${report.since} to ${report.clearedAt}, seen by ${report.sightings} health checks, ${report.messages} messages`,
+          ...(report.undelivered === null ? [] : [`Not delivered: ${report.undelivered}`]),
+        ];
+  }
+  const { sightings, seenAt, goodPasses, messages, pending, undelivered, acknowledged, snoozedUntil } = life;
+  const clock = (at: number): string => new Date(at).toISOString();
+  return [
+    `Seen by ${sightings} health checks, last at ${clock(seenAt)}; ${goodPasses} without it since`,
+    `Messages: ${messages}`,
+    ...(pending === null ? [] : [`On its way since ${clock(pending.begunAt)}: ${pending.message.text}`]),
+    ...(undelivered === null ? [] : [`Not delivered (${undelivered.state}): ${undelivered.why}`]),
+    ...(acknowledged === null
+      ? []
+      : [`Acknowledged by ${acknowledged.by} at ${clock(acknowledged.at)}${acknowledged.note === '' ? '' : `: ${acknowledged.note}`}`]),
+    ...(snoozedUntil === null ? [] : [`Nothing is told before ${clock(snoozedUntil)}`]),
+  ];
 }
 
 function detailsOf(end: End): string[] {
@@ -256,7 +308,7 @@ function detailsOf(end: End): string[] {
     case 'pass':
       return passDetails(end.report);
     case 'finding':
-      return [JSON.stringify(end.state ?? end.report, null, 2)];
+      return lifeLines(end.state, end.report);
     case 'failure':
       return [];
     case 'running':
@@ -271,36 +323,39 @@ const TRIGGERS: Readonly<Record<string, string>> = {
   webhook: 'by a webhook',
 };
 
-function whenText(description: WorkflowExecutionDescription): string {
+function whenText(description: WorkflowExecutionDescription, trigger: string, end: End): string {
   const { type, startTime, closeTime, status } = description;
-  const by = TRIGGERS[attributeOf(description, SEARCH_ATTRIBUTES.trigger) ?? ''];
+  const [runner, scope] = [SEARCH_ATTRIBUTES.runner, SEARCH_ATTRIBUTES.scope].map((name) => attributeOf(description, name));
+  const of = [scope, runner].filter((part) => part !== null).join('/');
+  const by = TRIGGERS[trigger];
+  // A check's reason is what broke.
+  const reason = end.kind === 'report' && trigger !== 'check' ? end.report.reason : null;
   const took =
     closeTime === undefined
       ? `for ${formatDuration(Date.now() - startTime.getTime())} so far`
       : `took ${formatDuration(closeTime.getTime() - startTime.getTime())}`;
-  return `${type} started ${startTime.toISOString()}${by === undefined ? '' : ` ${by}`}, ${took} (${status.name.toLowerCase()})`;
+  const why = reason === null ? '' : ` (${reason})`;
+  return `${type}${of === '' ? '' : ` of ${of}`} started ${startTime.toISOString()}${by === undefined ? '' : ` ${by}`}${why}, ${took}, ${status.name.toLowerCase()}`;
 }
 
 function runnerLines({ name, lastPass }: RunnerAsked): string[] {
   if (lastPass === null) {
     return ['', `No health check has looked at ${name} yet.`];
   }
-  const { findings, withheld, observedAt, workflowId } = lastPass;
+  const { findings, started, withheld, observedAt, workflowId } = lastPass;
   const ago = formatDuration(Math.max(0, Date.now() - Date.parse(observedAt)));
   return [
     '',
     findings.length === 0
       ? `The last health check, ${ago} ago, found nothing wrong with ${name}.`
       : `The last health check, ${ago} ago (${workflowId}), saw:`,
-    ...findings.map((finding) => `  ${finding.severity}: ${finding.summary}; ${finding.advice}${unhelped(finding)}`),
-    ...withheld.map(({ because, why }) => `  nothing was done about ${because}: ${why}`),
+    ...findings.flatMap((finding) => {
+      const why = withheld.find(({ because }) => because === finding.code)?.why;
+      return [
+        ...findingLines(finding, finding.isProven),
+        ...(why === undefined || why === finding.evidence ? [] : [`${' '.repeat(8)}  nothing was done about it: ${why}`]),
+      ].map((line) => `  ${line}`);
+    }),
+    ...started.map((cure) => `  the ${CURE_NAMES[cure.cure]} was begun: ${cure.workflowId}`),
   ];
-}
-
-/** Why a check does nothing about a finding by itself. */
-function unhelped({ isProven, cure }: Diagnosed): string {
-  if (cure === null) {
-    return ' (a check has no cure for it)';
-  }
-  return isProven ? '' : ' (not proven yet, so nothing was done)';
 }

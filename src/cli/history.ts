@@ -41,9 +41,15 @@ export async function history(flags: HistoryFlags, invocation: Invocation): Prom
   } else if (flags.json) {
     printJson({ operations });
   } else {
-    print(operations.length === 0 ? `No operations in the last ${flags.since}.` : historyLines(operations).join('\n'));
+    print(operations.length === 0 ? nothingText(flags) : historyLines(operations).join('\n'));
   }
   return EXIT.done;
+}
+
+function nothingText({ since, all }: HistoryFlags): string {
+  return all
+    ? `No operations and no health checks in the last ${since}.`
+    : `No operations in the last ${since}, and no health check that left something to do; \`--all\` shows the others.`;
 }
 
 function historyLines(operations: readonly OperationSummary[]): string[] {

@@ -16,6 +16,8 @@ import { messageOf } from './temporal.ts';
 const LOOK_TIMEOUT_MS = 30_000;
 /** Below it, so that one machine that hangs leaves the others to be told. */
 const MACHINE_TIMEOUT_MS = 20_000;
+/** A look that is well takes one or two seconds. */
+const SLOW_MS = 4_000;
 
 export interface Ports {
   readonly github: GitHubPort;
@@ -51,8 +53,8 @@ export function createPorts(config: Config, environment: NodeJS.ProcessEnv): Por
 export async function lookAtRunner(ports: Ports, target: RunnerTarget, interrupted: AbortSignal): Promise<Look> {
   const signal = lookSignal(interrupted);
   const [github, machine] = await Promise.all([
-    reading(() => observeGitHub(ports.github, target, signal)),
-    target.host === ports.host ? reading(() => ports.machine.observe(target, callOf(signal))) : elsewhere(target),
+    reading('GitHub', () => observeGitHub(ports.github, target, signal)),
+    target.host === ports.host ? reading(PROVIDER, () => ports.machine.observe(target, callOf(signal))) : elsewhere(target),
   ]);
   return { github, machine };
 }
@@ -72,8 +74,8 @@ export async function lookAtScope(
   };
   const here = targets.filter(({ host }) => host === ports.host);
   const [github, seen] = await Promise.all([
-    reading(() => ports.github.observeScope(scope, wanted, signal)),
-    reading<HostLook>(() =>
+    reading('GitHub', () => ports.github.observeScope(scope, wanted, signal)),
+    reading<HostLook>(PROVIDER, () =>
       ports.observeAll({ targets: here, machineLookMs: MACHINE_TIMEOUT_MS, serverUrl: ports.serverUrl }, callOf(signal)),
     ),
   ]);
@@ -81,7 +83,29 @@ export async function lookAtScope(
     const machine = seen.known ? (seen.value.machines[here.indexOf(target)] ?? elsewhere(target)) : seen;
     return { target, machine: target.host === ports.host ? machine : elsewhere(target) };
   });
-  return { github, host: seen.known ? known(seen.value.host) : seen, runners };
+  return { github, host: known(seen.known ? seen.value.host : UNREAD_HOST), runners };
+}
+
+/** This computer is there, whatever its machines answer. */
+const UNREAD_HOST: HostObservation = {
+  observedAt: 0,
+  githubOffsetMs: unknown('not looked at'),
+  bootedAt: 0,
+  wokeAt: null,
+  oldCronJob: known(null),
+};
+
+/** Says so where a look takes long, so that nobody takes it for dead. */
+export async function sayWhenSlow<T>(looking: Promise<T>): Promise<T> {
+  const slow = setTimeout(
+    () => say(`Still looking: GitHub or Multipass takes its time, and is given up after ${LOOK_TIMEOUT_MS / 1_000} s …`),
+    SLOW_MS,
+  );
+  try {
+    return await looking;
+  } finally {
+    clearTimeout(slow);
+  }
 }
 
 /** What both sides said of one runner of the scope. */
@@ -100,12 +124,15 @@ export function isBlind({ github, machine }: Look): boolean {
   return !github.known && !machine.known;
 }
 
-/** A failure to look is a value. */
-async function reading<T>(look: () => Promise<T>): Promise<Reading<T>> {
+const PROVIDER = 'Multipass';
+
+/** A failure to look is a value. `who` is asked. */
+async function reading<T>(who: string, look: () => Promise<T>): Promise<Reading<T>> {
   try {
     return known(await look());
   } catch (error) {
-    return unknown(messageOf(error));
+    const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';
+    return unknown(isTimeout ? `${who} gave no answer within ${LOOK_TIMEOUT_MS / 1_000} s` : messageOf(error));
   }
 }
 

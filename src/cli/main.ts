@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ConfigFlags } from '../config/load.ts';
 import { readDuration } from '../domain/recovery-request.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { invocationOf, say, type Invocation } from './invocation.ts';
+import { SCHEDULE_VERBS, type ScheduleVerb } from './schedule-verbs.ts';
 import { translateLegacyFlags } from './legacy-flags.ts';
 
 const { version: VERSION, engines } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -99,12 +100,14 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
     .description('Keeps self-hosted GitHub Actions runners alive without harming them.')
     .version(VERSION)
     .exitOverride()
-    .showHelpAfterError('Run `runward --help` for the verbs and their flags.')
+    .showHelpAfterError('Run `runward --help` for the verbs, and `runward VERB --help` for its flags.')
     .helpCommand(false);
 
   program
     .command('up')
-    .description("everything for one machine: Temporal's server, its UI and the worker; Ctrl-C stops all")
+    .description(
+      "everything on one computer: Temporal's server, its UI, the worker and a health check every five minutes; Ctrl-C stops all",
+    )
     .addOption(configOption())
     .option('--watch-only', 'plan and tell, write nothing')
     .option('--yes', 'confirm that the history was lost, of which the last start told, and act again')
@@ -126,7 +129,7 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
 
   program
     .command('worker')
-    .description('a worker alone, for production')
+    .description('a worker alone, on a Temporal server of your own; logs are JSON')
     .addOption(configOption())
     .option('--host <name>', 'look after the machines of this host, and nothing else')
     .option('--watch-only', 'plan and tell, write nothing')
@@ -138,12 +141,17 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
   program
     .command('schedule')
     .description('the Temporal Schedules of the health checks: apply, list, pause, resume, trigger or delete')
-    .argument('<verb>', 'apply makes what is configured, and changes only what differs')
+    .addArgument(
+      new Argument(
+        '<verb>',
+        'apply: make what is configured, and change only what differs; trigger: check now, without waiting for it',
+      ).choices(SCHEDULE_VERBS),
+    )
     .addOption(configOption())
     .option('--scope <scope>', 'of this repository or organisation alone')
     .option('--reason <text>', 'why it is paused or resumed')
     .option('--json', 'print JSON')
-    .action(async (verb: string, flags: CommonFlags & { reason?: string }) => {
+    .action(async (verb: ScheduleVerb, flags: CommonFlags & { reason?: string }) => {
       const { schedule } = await import('./schedule.ts');
       end(
         await schedule(
@@ -156,7 +164,7 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
 
   program
     .command('check')
-    .description('a full health check with all maintenance; what is meant where no verb is named')
+    .description('a health check now: what is wrong, what is done about it, and why nothing is; what is meant where no verb is named')
     .addOption(configOption())
     .option('--scope <scope>', 'of this repository or organisation alone')
     .option('--wait <duration>', 'how long to wait for what it starts', waitText, '10m')
@@ -197,7 +205,7 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
 
   program
     .command('recover')
-    .description('recover a runner now')
+    .description('recover a runner now, in six steps; nothing is done to one that is healthy or busy')
     .addOption(configOption())
     .option('--runner <name>', 'which runner; not needed where one is configured')
     .option('--scope <scope>', 'of this repository or organisation, where several have a runner of that name')
@@ -297,7 +305,7 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
     .command('explain')
     .description('tell what happened: what broke, why it was sure, what it did, what came of it, what is left to you')
     .argument('[what]', 'the id of an operation, a health check or a finding; or a runner, for its newest operation and the last check')
-    .option('--last', 'the newest operation')
+    .option('--last', 'the newest operation; where there is none, the newest health check')
     .option('--run <id>', "what was done about a run of GitHub's, by its id or address")
     .option('--verbose', 'all the evidence and all the steps')
     .option('--demo', "look into the demo's history")

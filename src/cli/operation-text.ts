@@ -1,4 +1,5 @@
 import { fewOf } from '../domain/few-of.ts';
+import { troubleIn } from '../domain/recovery.ts';
 import type { OperationReport, RecoveryReport } from '../domain/report.ts';
 import { formatDuration } from './durations.ts';
 import { styled } from './invocation.ts';
@@ -32,17 +33,49 @@ export function headline({ outcome, summary, steps = [] }: Pick<ToldReport, 'out
   return `${styled(isGood({ outcome }) ? 'green' : 'red', outcome)}${time}: ${summary}`;
 }
 
-export function operationStory(report: ToldReport): Pick<Story, 'headline' | 'broke' | 'sure' | 'did' | 'cameOfIt' | 'left'> {
-  const { runner, scope, reason, evidence = [], steps = [], rungs = [] } = report;
+/** How an operation came about. */
+export interface Origin {
+  /** Its workflow type. */
+  readonly type: string;
+  /** Whether a health check started it: then its reason is what the check has found. */
+  readonly isByCheck: boolean;
+}
+
+export function operationStory(
+  report: ToldReport,
+  origin: Origin,
+): Pick<Story, 'headline' | 'broke' | 'sure' | 'did' | 'cameOfIt' | 'left'> {
+  const { evidence = [], steps = [], rungs = [] } = report;
   const failed = [...rungs, ...steps].filter(({ status }) => status === 'failed');
   return {
     headline: headline(report),
-    broke: `runner ${runner} of ${scope}${reason === null ? '' : `: ${reason}`}`,
+    broke: brokeText(report, origin),
     sure: fewOf(evidence, 10),
     did: stepsText([...rungs, ...steps]) ?? 'nothing',
-    cameOfIt: fewOf(failed.map(({ name, detail }) => `${name} failed: ${detail}`)),
-    left: leftText(report),
+    cameOfIt: fewOf(failed.map(({ name, detail }) => `${name} failed: ${detail}`)) ?? goodEnd(report),
+    left: leftText(report, origin.type),
   };
+}
+
+/** `null` where nothing was broken to begin with, such as where a runner is drained. */
+function brokeText({ outcome, reason, evidence = [] }: ToldReport, { type, isByCheck }: Origin): string | null {
+  if (type === 'drainRunner' || type === 'resumeRunner') {
+    return null;
+  }
+  if (outcome.startsWith('already-')) {
+    return 'nothing';
+  }
+  return isByCheck && reason !== null ? reason : fewOf(troubleIn(evidence), 10);
+}
+
+/** What the last step that was taken, or the rung that was enough, has brought about. */
+function goodEnd({ rungs = [], steps = [] }: ToldReport): string | null {
+  const rung = rungs.at(-1);
+  const detail = steps.findLast(({ status }) => status === 'done')?.detail ?? '';
+  if (rung === undefined) {
+    return detail === '' ? null : detail;
+  }
+  return `${rung.name} was enough${detail === '' ? '' : `: ${detail}`}`;
 }
 
 /** All evidence, rungs and steps. */
@@ -53,7 +86,8 @@ export function operationDetails({ evidence = [], rungs = [], steps = [] }: Told
       'The ladder:',
       rungs.map(({ name, status, detail }) => `${status.padEnd(8)} ${name.padEnd(19)} ${detail}`.trimEnd()),
     ),
-    ...section('What was done:', steps.map(stepText)),
+    // Where a cheaper cure was enough, none of the six steps was taken.
+    ...(rungs.length > 0 && steps.every(({ status }) => status === 'skipped') ? [] : section('What was done:', steps.map(stepText))),
   ];
 }
 
@@ -69,8 +103,12 @@ function stepsText(steps: readonly { readonly name: string; readonly status: str
   return taken.length === 0 ? null : taken.map(({ name, status }) => (status === 'done' ? name : `${name} (${status})`)).join(', ');
 }
 
-function leftText(report: ToldReport): string {
+/** What a person runs again once its cause is mended. */
+const COMMANDS: Readonly<Record<string, string>> = { drainRunner: 'runner drain', resumeRunner: 'runner resume' };
+
+function leftText(report: ToldReport, type: string): string {
   const { outcome, runner } = report;
+  const again = `\`runward ${COMMANDS[type] ?? 'recover'} --runner ${runner}\``;
   if (isGood(report)) {
     return 'nothing';
   }
@@ -85,9 +123,11 @@ function leftText(report: ToldReport): string {
       return `find out why it does not last, then run \`runward recover --runner ${runner}\`, which no budget refuses`;
     case 'refused-watching':
       return `end the watching, or do it by hand: nothing was written`;
+    case 'undone':
+      return 'nothing: somebody wanted it otherwise meanwhile';
     case 'cancelled':
-      return `run \`runward recover --runner ${runner}\` once it may be touched again`;
+      return `run ${again} once it may be touched again`;
     default:
-      return `mend what the first line says, then run \`runward recover --runner ${runner}\``;
+      return `mend what the first line says, then run ${again}`;
   }
 }

@@ -32,7 +32,7 @@ export interface OperationFilter {
   readonly since?: Date | undefined;
   readonly runningOnly?: boolean;
   readonly limit: number;
-  /** Health checks among them: none, those that ended otherwise than healthy, or all. */
+  /** Health checks among them: none, those that left something to do or did something, or all. */
   readonly passes: 'none' | 'unhealthy' | 'all';
 }
 
@@ -45,8 +45,9 @@ export function listOperations(client: Client, filter: OperationFilter): Promise
     case 'all':
       return list(client, `WorkflowType IN (${types}, ${quote(PASS_TYPE)})`, filter);
     case 'unhealthy': {
+      const { outcome } = SEARCH_ATTRIBUTES;
       // A pass that runs, or was cut off, has no outcome.
-      const isTold = `(${SEARCH_ATTRIBUTES.outcome} != 'healthy' OR ExecutionStatus != 'Completed')`;
+      const isTold = `((${outcome} != 'healthy' AND ${outcome} != 'left-alone') OR ExecutionStatus != 'Completed')`;
       return list(client, `(WorkflowType IN (${types}) OR (WorkflowType = ${quote(PASS_TYPE)} AND ${isTold}))`, filter);
     }
   }
@@ -56,6 +57,9 @@ export function listOperations(client: Client, filter: OperationFilter): Promise
 export function listPasses(client: Client, filter: Pick<OperationFilter, 'scope' | 'limit'>): Promise<readonly OperationSummary[]> {
   return list(client, `WorkflowType = ${quote(PASS_TYPE)} AND ExecutionStatus = 'Completed'`, filter);
 }
+
+/** Temporal lists what ended last first: so many that ended earlier may have started later. */
+const OVERTAKEN = 20;
 
 async function list(
   client: Client,
@@ -78,11 +82,11 @@ async function list(
   const found: OperationSummary[] = [];
   for await (const info of client.workflow.list({ query: conditions.join(' AND ') })) {
     found.push(summaryOf(info));
-    if (found.length >= limit) {
+    if (found.length >= limit + OVERTAKEN) {
       break;
     }
   }
-  return found.toSorted((a, b) => b.startedAt.localeCompare(a.startedAt));
+  return found.toSorted((a, b) => b.startedAt.localeCompare(a.startedAt)).slice(0, limit);
 }
 
 function summaryOf(info: WorkflowExecutionInfo): OperationSummary {

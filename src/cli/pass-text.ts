@@ -1,7 +1,8 @@
 import { bySeverity } from '../domain/alert.ts';
 import { fewOf } from '../domain/few-of.ts';
-import type { Diagnosed } from '../domain/finding.ts';
+import type { Diagnosed, Finding } from '../domain/finding.ts';
 import type { HealthOutcome, HealthReport, StartedCure, Withheld } from '../domain/health-report.ts';
+import { CURE_NAMES } from '../domain/health-summary.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { styled } from './invocation.ts';
 import { section, type Story } from './story.ts';
@@ -10,6 +11,7 @@ import { section, type Story } from './story.ts';
 
 const OUTCOME_STYLES = {
   healthy: 'green',
+  'left-alone': 'green',
   cured: 'green',
   curing: 'yellow',
   'not-cured': 'red',
@@ -17,13 +19,7 @@ const OUTCOME_STYLES = {
   unknown: 'magenta',
 } as const satisfies Record<HealthOutcome, string>;
 
-const SEVERITY_STYLES = { critical: 'red', warning: 'yellow', info: 'dim' } as const satisfies Record<Diagnosed['severity'], string>;
-
-const CURES = {
-  recover: 'recovery',
-  'sync-clock': 'setting of the clock',
-  'finish-drain': 'end of the drain',
-} as const satisfies Record<StartedCure['cure'], string>;
+export const SEVERITY_STYLES = { critical: 'red', warning: 'yellow', info: 'dim' } as const satisfies Record<Diagnosed['severity'], string>;
 
 /** Findings that `check` prints; `explain --verbose` has them all. */
 const FINDINGS_SHOWN = 20;
@@ -34,31 +30,34 @@ export function reportLines(report: HealthReport): string[] {
   const more = left.length - FINDINGS_SHOWN;
   return [
     styled(OUTCOME_STYLES[report.outcome], report.summary),
-    ...left.slice(0, FINDINGS_SHOWN).map(findingLine),
+    ...left.slice(0, FINDINGS_SHOWN).flatMap((finding) => findingLines(finding, finding.isProven)),
     ...(more > 0 ? [`and ${more} findings more`] : []),
     ...report.started.map((cure) => `started   ${startedText(report, cure)}: ${endText(cure)}`),
-    ...report.withheld.map((withheld) => `withheld  ${withheldText(report, withheld)}`),
+    ...report.withheld.filter((withheld) => !isSaid(report, withheld)).map((withheld) => `withheld  ${withheldText(report, withheld)}`),
+    ...(report.mode === 'watch' ? ['Runward only watches: nothing was written (mode: watch)'] : []),
   ];
 }
 
 /** 0 where nothing is left to do, 3 where nothing could be seen; bad news of one scope outweigh what is not known of another. */
 export function checkExitCode(outcomes: readonly HealthOutcome[]): ExitCode {
-  const bad = outcomes.filter((outcome) => outcome !== 'healthy' && outcome !== 'cured');
+  const bad = outcomes.filter((outcome) => !['healthy', 'left-alone', 'cured'].includes(outcome));
   if (bad.length === 0) {
     return EXIT.done;
   }
   return bad.every((outcome) => outcome === 'unknown') ? EXIT.unreachable : EXIT.bad;
 }
 
-/** A finding with what to do first. */
-function findingLine(finding: Pick<Diagnosed, 'severity' | 'subject' | 'summary' | 'advice'> & { readonly isProven?: boolean }): string {
-  const { severity, summary, advice, isProven = true } = finding;
-  return `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${advice} – ${summary}${isProven ? '' : ' (not proven yet)'}`;
+/** What is wrong, why that is sure, and under it what to do. */
+export function findingLines({ severity, summary, evidence, advice }: Finding, isProven = true): string[] {
+  return [
+    `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${summary} (${evidence}${isProven ? '' : '; not proven yet'})`,
+    `${' '.repeat(8)}  → ${advice}`,
+  ];
 }
 
 export function passStory(report: HealthReport): Pick<Story, 'headline' | 'broke' | 'sure' | 'did' | 'cameOfIt' | 'left'> {
   const findings = bySeverity(report.findings);
-  const notDone = report.withheld.map((withheld) => withheldText(report, withheld));
+  const notDone = report.withheld.filter((withheld) => !isSaid(report, withheld)).map((withheld) => withheldText(report, withheld));
   const left = findings.filter((finding) => finding.severity !== 'info' && cureOf(report, finding) === undefined);
   return {
     headline: `${styled(OUTCOME_STYLES[report.outcome], report.outcome)}: ${report.summary}`,
@@ -66,13 +65,13 @@ export function passStory(report: HealthReport): Pick<Story, 'headline' | 'broke
     sure: fewOf(findings.map(({ evidence }) => evidence)),
     did:
       [
-        fewOf(report.started.map((cure) => `started a ${startedText(report, cure)}`)),
+        fewOf(report.started.map((cure) => `began the ${startedText(report, cure)}`)),
         notDone.length === 0 ? null : `did nothing about ${fewOf(notDone)}`,
       ]
         .filter((part) => part !== null)
         .join('; ') || (report.mode === 'watch' ? 'nothing: it only watches' : 'nothing'),
     cameOfIt: fewOf(report.started.map((cure) => `${cure.runner}: ${endText(cure)}`)),
-    left: fewOf(left.map(({ advice }) => advice)) ?? 'nothing',
+    left: fewOf(left.map(({ advice }) => advice)) ?? (report.outcome === 'curing' ? 'nothing yet' : 'nothing'),
   };
 }
 
@@ -97,17 +96,18 @@ export function passDetails(report: HealthReport): string[] {
       report.withheld.map((withheld) => withheldText(report, withheld)),
     ),
     `Runners: ${figures.runners}, of which ${figures.healthy} healthy, ${figures.degraded} degraded, ${figures.down} down, ${figures.unknown} unknown`,
-    `The look took ${figures.lookMs} ms, ${figures.githubRequests} requests to GitHub (${figures.githubUnchanged} unchanged) and ${figures.machineCalls} calls to machines; mode ${report.mode}`,
+    `The look took ${figures.lookMs} ms, ${figures.githubRequests} requests to GitHub (${figures.githubUnchanged} unchanged), ${figures.machineCalls} calls of the provider's client; mode: ${report.mode}`,
   ];
 }
 
-/** What the pass says of one runner (`scope/name`): its findings, and why nothing was done about them. */
+/** What the pass says of one runner (`scope/name`): its findings, what was started, and why nothing was done about the rest. */
 export function runnerInPass(
   report: HealthReport,
   runner: string,
-): { readonly findings: readonly Diagnosed[]; readonly withheld: readonly Withheld[] } {
+): { readonly findings: readonly Diagnosed[]; readonly started: readonly StartedCure[]; readonly withheld: readonly Withheld[] } {
   return {
     findings: bySeverity(report.findings.filter(({ subject }) => subject === runner)),
+    started: report.started.filter((cure) => cure.runner === runner),
     withheld: report.withheld.filter((withheld) => withheld.runner === runner),
   };
 }
@@ -118,15 +118,20 @@ function cureOf({ started }: HealthReport, { subject, code }: Diagnosed): Starte
 }
 
 function startedText(report: HealthReport, { runner, cure, because }: StartedCure): string {
-  return `${CURES[cure]} of ${runner} (${summaryOf(report, runner, because)})`;
+  return `${CURE_NAMES[cure]} of ${runner} (${summaryOf(report, runner, because)})`;
 }
 
 function endText({ outcome, summary }: StartedCure): string {
-  return outcome === null ? 'at work' : `${outcome}${summary === null ? '' : `: ${summary}`}`;
+  return outcome === null ? 'at work when the check ended' : `${outcome}${summary === null ? '' : `: ${summary}`}`;
 }
 
 function withheldText(report: HealthReport, { runner, because, why }: Withheld): string {
   return `${runner} (${summaryOf(report, runner, because)}): ${why}`;
+}
+
+/** Whether the finding's evidence is the reason already, such as of a machine that is stopped on purpose. */
+function isSaid({ findings }: HealthReport, { runner, because, why }: Withheld): boolean {
+  return findings.some(({ subject, code, evidence }) => subject === runner && code === because && evidence === why);
 }
 
 function summaryOf({ findings }: HealthReport, runner: string, code: string): string {

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { MAIN_QUEUE } from '../domain/names.ts';
-import { decideRecovery } from '../domain/recovery.ts';
+import { decideRecovery, type RecoveryDecision } from '../domain/recovery.ts';
 import { RECOVERY_STEPS } from '../domain/report.ts';
 import { recoveryPolicy } from '../worker/policy.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import { answerOperation } from './answer-operation.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
-import { createPorts, isBlind, lookAtRunner } from './look.ts';
+import { createPorts, isBlind, lookAtRunner, sayWhenSlow } from './look.ts';
 import { chosenRunners } from './runners.ts';
 import { withTemporal } from './temporal.ts';
 
@@ -42,7 +42,7 @@ export async function recover(flags: RecoverFlags, invocation: Invocation): Prom
       args: [
         {
           ...(runner === undefined ? {} : { runner }),
-          reason: flags.reason ?? 'started by hand',
+          ...(flags.reason === undefined ? {} : { reason: flags.reason }),
           force: flags.force,
           wait: flags.wait ?? '0s',
         },
@@ -61,6 +61,18 @@ export function qualified(runner: string | undefined, scope: string | undefined)
   return runner === undefined || scope === undefined ? runner : `${scope}/${runner}`;
 }
 
+/** What a recovery would do after the look, for people. */
+const PLANS = {
+  'already-healthy': 'healthy, so nothing would be done',
+  recover: 'would be recovered',
+  'start-machine': 'would be recovered',
+  'restart-machine': 'would be recovered',
+  'look-again': 'would be looked at again until it can be decided',
+  'refused-busy': 'would be left alone, since it is busy',
+  'refused-drained': 'would be left alone',
+  impossible: "can't be recovered now",
+} as const satisfies Record<RecoveryDecision['kind'], string>;
+
 /** Reads both sides and says what a recovery would do; writes nothing anywhere. */
 async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCode> {
   const config = readConfig(invocation, flags.config);
@@ -69,7 +81,7 @@ async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCo
   const plans = [];
   let exitCode: ExitCode = EXIT.done;
   for (const target of chosenRunners(config, qualified(flags.runner, flags.scope), { single: true })) {
-    const look = await lookAtRunner(ports, target, invocation.interrupted);
+    const look = await sayWhenSlow(lookAtRunner(ports, target, invocation.interrupted));
     const decision = decideRecovery(target, look, policy, { force: flags.force, lookedForMs: 0 });
     if (decision.kind === 'impossible' || decision.kind.startsWith('refused-')) {
       exitCode = isBlind(look) ? EXIT.unreachable : EXIT.bad;
@@ -87,12 +99,13 @@ async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCo
     return exitCode;
   }
   for (const { runner, decision, evidence, why } of plans) {
-    print(`${runner}: ${decision}${why === undefined ? '' : `: ${why}`}`);
+    print(`${runner}: ${PLANS[decision]}${why === undefined ? '' : `: ${why}`}`);
     for (const line of evidence) {
       print(`  ${line}`);
     }
-    if (decision === 'recover' || decision === 'start-machine') {
-      print(`  would do: ${decision === 'start-machine' ? 'start the machine, then ' : ''}${RECOVERY_STEPS.join(' → ')}`);
+    const first = { recover: '', 'start-machine': 'start the machine, then ', 'restart-machine': 'restart the machine, then ' };
+    if (decision in first) {
+      print(`  would do: ${first[decision as keyof typeof first]}${RECOVERY_STEPS.join(' → ')}`);
     }
   }
   return exitCode;

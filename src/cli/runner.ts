@@ -6,7 +6,7 @@ import type { ConfigFlags } from '../config/load.ts';
 import { answerOperation } from './answer-operation.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
-import { createPorts, isBlind, lookAtRunner } from './look.ts';
+import { createPorts, isBlind, lookAtRunner, sayWhenSlow } from './look.ts';
 import { qualified } from './recover.ts';
 import { chosenRunners } from './runners.ts';
 import { withTemporal } from './temporal.ts';
@@ -65,7 +65,7 @@ async function plan(verb: Verb, flags: RunnerFlags, invocation: Invocation): Pro
   const plans = [];
   let exitCode: ExitCode = EXIT.done;
   for (const target of chosenRunners(config, qualified(flags.runner, flags.scope), { single: true })) {
-    const look = await lookAtRunner(ports, target, invocation.interrupted);
+    const look = await sayWhenSlow(lookAtRunner(ports, target, invocation.interrupted));
     const decision = verb === 'drain' ? decideDrain(target, look) : decideResume(target, look);
     if (isRefused(decision)) {
       exitCode = isBlind(look) ? EXIT.unreachable : EXIT.bad;
@@ -84,7 +84,7 @@ async function plan(verb: Verb, flags: RunnerFlags, invocation: Invocation): Pro
     return exitCode;
   }
   for (const { runner: name, decision, why, wouldDo, evidence } of plans) {
-    print(`${name}: ${decision}${why === undefined ? '' : `: ${why}`}`);
+    print(`${name}: ${PLANS[decision]}${why === undefined ? '' : `: ${why}`}`);
     for (const line of evidence) {
       print(`  ${line}`);
     }
@@ -94,6 +94,17 @@ async function plan(verb: Verb, flags: RunnerFlags, invocation: Invocation): Pro
   }
   return exitCode;
 }
+
+/** What would be done after the look, for people. */
+const PLANS = {
+  drained: 'is drained already, so nothing would be done',
+  mark: 'would be drained',
+  stop: 'would be drained',
+  wait: 'would be drained once it is known to be idle',
+  resume: 'would take jobs again',
+  'already-resumed': 'is not drained, so nothing would be done',
+  impossible: 'nothing can be done now',
+} as const satisfies Record<(DrainDecision | ResumeDecision)['kind'], string>;
 
 function isRefused(decision: DrainDecision | ResumeDecision): boolean {
   return decision.kind === 'impossible' || (decision.kind === 'wait' && !decision.isMarked);

@@ -13,10 +13,9 @@ import {
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
 import { chosenScopes, unknownScope } from './runners.ts';
+import type { ScheduleVerb } from './schedule-verbs.ts';
 import { changeText, scheduleLines, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import { withTemporal } from './temporal.ts';
-
-const SCHEDULE_VERBS = ['apply', 'list', 'pause', 'resume', 'trigger', 'delete'] as const;
 
 export interface ScheduleFlags {
   /** Without it all scopes. */
@@ -28,17 +27,10 @@ export interface ScheduleFlags {
 }
 
 /** Makes, shows and stops the Temporal Schedules of the health checks. */
-export async function schedule(verb: string, flags: ScheduleFlags, invocation: Invocation): Promise<ExitCode> {
-  const known = SCHEDULE_VERBS.find((each) => each === verb);
-  if (known === undefined) {
-    throw new CommandFailure(
-      EXIT.usage,
-      `\`runward schedule\` has no verb ${JSON.stringify(verb)}; choose one of ${SCHEDULE_VERBS.join(', ')}`,
-    );
-  }
+export async function schedule(verb: ScheduleVerb, flags: ScheduleFlags, invocation: Invocation): Promise<ExitCode> {
   const config = readConfig(invocation, flags.config);
   return withTemporal(invocation, async ({ client }) => {
-    switch (known) {
+    switch (verb) {
       case 'apply':
         return apply(client, config, flags);
       case 'list':
@@ -48,7 +40,7 @@ export async function schedule(verb: string, flags: ScheduleFlags, invocation: I
       case 'pause':
       case 'resume':
       case 'trigger':
-        return act(known, client, config, flags);
+        return act(verb, client, config, flags);
     }
   });
 }

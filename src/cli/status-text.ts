@@ -1,10 +1,11 @@
 import { bySeverity } from '../domain/alert.ts';
 import type { Finding } from '../domain/finding.ts';
-import { statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
+import { standingOf, statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
 import { formatDuration } from './durations.ts';
 import { styled } from './invocation.ts';
 import type { OpenFindingSummary } from './open-findings.ts';
 import type { OperationSummary } from './operations.ts';
+import { findingLines, SEVERITY_STYLES } from './pass-text.ts';
 import { agoText, passesText, spanText, type ScheduleStatus } from './schedule-text.ts';
 import { section } from './story.ts';
 import { tableLines } from './table.ts';
@@ -48,7 +49,7 @@ export function scopeLines(status: StatusDocument, now: number): string[] {
     sentenceOf(status),
     '',
     ...runnerTable(status.runners),
-    ...spaced(findingLines(status.runners)),
+    ...spaced(sharedFindings(status.runners).flatMap((finding) => findingLines(finding))),
     ...spaced(careLines(status, now)),
     '',
     queueText(status),
@@ -59,7 +60,7 @@ export function scopeLines(status: StatusDocument, now: number): string[] {
 
 /** Such as "1 of 3 down, being recovered, step 4 of 6". */
 export function sentenceOf({ runners, underWay }: Pick<StatusDocument, 'runners' | 'underWay'>): string {
-  const stands = statusSentence(runners);
+  const stands = statusSentence(runners.map(({ name, verdict, findings }) => ({ name, standing: standingOf(verdict, findings) })));
   const operations = (underWay ?? []).filter(({ runner }) => runners.some(({ name }) => name === runner));
   const [only] = operations;
   if (only === undefined) {
@@ -108,37 +109,58 @@ function runnerTable(runners: readonly RunnerStatus[]): string[] {
   );
 }
 
-const SEVERITY_STYLES = { critical: 'red', warning: 'yellow', info: 'dim' } as const satisfies Record<Finding['severity'], string>;
-
-/** A finding that several runners share is told once. */
-function findingLines(runners: readonly RunnerStatus[]): string[] {
-  const distinct = new Map(runners.flatMap(({ findings }) => findings).map((finding) => [JSON.stringify(finding), finding]));
-  return bySeverity([...distinct.values()]).flatMap(({ severity, summary, evidence, advice }) => [
-    `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${summary} (${evidence})`,
-    `${' '.repeat(8)}  → ${advice}`,
-  ]);
+/** A finding that several runners share is told once; why GitHub could not be asked explains its queue as well. */
+function sharedFindings(runners: readonly RunnerStatus[]): readonly Finding[] {
+  const distinct = [...new Map(runners.flatMap(({ findings }) => findings).map((finding) => [JSON.stringify(finding), finding])).values()];
+  const isExplained = ({ code, evidence }: Finding): boolean =>
+    code === 'queue-unknown' && distinct.some((other) => other.code !== code && other.evidence === evidence);
+  return bySeverity(distinct.filter((finding) => !isExplained(finding)));
 }
 
-/** Who has a machine, what is drained, whose budget is touched, and what waits for a person. */
-function careLines({ holds, drained, budgets, openFindings }: StatusDocument, now: number): string[] {
+/** Who has a machine, whose budget is touched, and which findings are open. */
+function careLines({ scope, runners, holds, budgets, openFindings }: StatusDocument, now: number): string[] {
+  // What is no more than worth knowing needs nobody.
+  const open = bySeverity((openFindings ?? []).filter(({ severity }) => severity !== 'info'));
+  const seen = open.filter((finding) => isSeen(finding, scope, runners));
+  const gone = open.filter((finding) => !seen.includes(finding));
+  const shown = runners.flatMap(({ findings }) => findings);
   return [
     ...(holds ?? []).map(({ machine, holder }) =>
       holder === null
         ? `${machine} is held by a lock that does not say whose it is`
         : `${machine} is in the hands of ${holder.type} ${holder.workflowId} for ${spanText(holder.since, now)}${holder.reason === null ? '' : ` (${holder.reason})`}`,
     ),
-    ...drained.map(
-      ({ runner, since, reason }) => `${runner} is drained since ${since} (${reason}): undo it with \`runward runner resume\``,
-    ),
     ...(budgets ?? []).filter(isTouched).map(budgetText),
+    ...section('Waits for a person:', openLines(seen, shown, now)),
     ...section(
-      'Waits for a person:',
-      bySeverity(openFindings ?? []).map(
-        ({ severity, advice, summary, since, acknowledgedBy, workflowId }) =>
-          `${severity}: ${advice} – ${summary}, for ${spanText(since, now)}${acknowledgedBy === null ? '' : `, acknowledged by ${acknowledgedBy}`} (${workflowId})`,
-      ),
+      'Not seen just now, and over after three health checks without it:',
+      // Nothing is to be done about what is not there.
+      openLines(gone, gone, now),
     ),
   ];
+}
+
+/** Whether the look of this moment shows it as well, or what it comes from. */
+function isSeen({ subject, code }: OpenFindingSummary, scope: string, runners: readonly RunnerStatus[]): boolean {
+  const own = runners.filter(({ name }) => `${scope}/${name}` === subject);
+  return (own.length === 0 ? runners : own).some(({ findings }) =>
+    findings.some((finding) => finding.code === code || (code === 'budget-used-up' && finding.severity !== 'info')),
+  );
+}
+
+/** What to do about it stands with the finding of the look, where there is one. */
+function openLines(open: readonly OpenFindingSummary[], shown: readonly Pick<Finding, 'code'>[], now: number): string[] {
+  return open.flatMap(({ severity, code, summary, advice, since, acknowledgedBy, snoozedUntil, workflowId }) => {
+    const words = [
+      `${summary}, for ${spanText(since, now)}`,
+      acknowledgedBy === null ? null : `acknowledged by ${acknowledgedBy}`,
+      snoozedUntil === null ? null : `nothing is told before ${snoozedUntil}`,
+    ];
+    return [
+      `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${words.filter((word) => word !== null).join(', ')} (${workflowId})`,
+      ...(shown.some((finding) => finding.code === code) ? [] : [`${' '.repeat(8)}  → ${advice}`]),
+    ];
+  });
 }
 
 function isTouched({ recoveriesLeft, of, refusal }: Budget): boolean {
@@ -148,7 +170,7 @@ function isTouched({ recoveriesLeft, of, refusal }: Budget): boolean {
 function budgetText({ runner, recoveriesLeft, of, withinMs, refusal }: Budget): string {
   return refusal === null
     ? `${runner}: checks have ${recoveriesLeft} of ${of} recoveries in ${withinMs / 3_600_000} h left`
-    : `${runner}: checks do not recover it now: ${refusal}`;
+    : `${runner}: checks would not recover it now: ${refusal}`;
 }
 
 function queueText({ scope, queue }: StatusDocument): string {

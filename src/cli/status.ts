@@ -10,8 +10,8 @@ import type { QueueObservation } from '../domain/pass.ts';
 import { healthPolicy, recoveryPolicy } from '../worker/policy.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
-import { createPorts, isBlind, lookAtScope, lookOf, type Ports, type ScopeSeen } from './look.ts';
-import { elsewhereStatus } from './elsewhere.ts';
+import { createPorts, isBlind, lookAtScope, lookOf, sayWhenSlow, type Ports, type ScopeSeen } from './look.ts';
+import { BELIEVED_MS, elsewhereStatus } from './elsewhere.ts';
 import { readLoss } from './lost-history.ts';
 import { chosenRunners, chosenScopes } from './runners.ts';
 import { scheduleStatus } from './schedule-text.ts';
@@ -40,7 +40,8 @@ export async function status(flags: StatusFlags, invocation: Invocation): Promis
   const ports = createPorts(config, invocation.env);
   const draw = createLogUpdate(process.stdout);
   for (;;) {
-    const { statuses, seen } = await look(config, ports, scopes, invocation);
+    const looking = look(config, ports, scopes, invocation);
+    const { statuses, seen } = await (flags.watch ? looking : sayWhenSlow(looking));
     if (invocation.interrupted.aborted) {
       return EXIT.interrupted;
     }
@@ -99,7 +100,7 @@ function documentOf(config: Config, scope: string, seen: ScopeSeen, view: Tempor
         startedAt,
         durationMs,
       })) ?? null,
-    mode: loss.length > 0 ? 'watch' : config.mode,
+    mode: loss.length > 0 ? 'watch' : (modeOfWorker(view, Date.now()) ?? config.mode),
     schedule: schedule === null ? null : scheduleStatus(schedule.found),
     underWay,
     holds,
@@ -112,6 +113,11 @@ function documentOf(config: Config, scope: string, seen: ScopeSeen, view: Tempor
         : [{ runner: target.runner, since: new Date(guest.drain.since).toISOString(), reason: guest.drain.reason }];
     }),
   };
+}
+
+/** What the newest check, if it is of late, was told by its worker, which may have been started with `--watch-only`. */
+function modeOfWorker({ lastReport }: TemporalView, now: number): Config['mode'] | null {
+  return lastReport !== null && now - Date.parse(lastReport.observedAt) < BELIEVED_MS ? lastReport.mode : null;
 }
 
 /** Each runner by the rules of the health check, with what concerns its whole scope; in the order of the look. */

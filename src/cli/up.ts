@@ -100,6 +100,7 @@ async function runWorker(server: TemporalServer, config: Config, stop: AbortSign
       ...(loss === null ? {} : { watchReason: watchReason(loss) }),
       role: 'all',
       logLevel: 'WARN',
+      logStyle: 'plain',
       ownedRetentionDays: Math.max(1, Math.round(config.retentionMs / DAY_MS)),
       onReady: () => {
         void announce(server, config, stop);

@@ -58,10 +58,11 @@ export interface RunnerHealth {
 }
 
 /**
- * `healthy`: all runners are, and nothing is left to tell a person. `curing`, `cured`, `not-cured`: cures were started, all of them that
+ * `healthy`: all runners are, and nothing is left to tell a person. `left-alone`: the same, but for runners that are out of service as a
+ * person wants it (drained, or stopped while no job waits), or not believed yet after a sleep of their host. `curing`, `cured`, `not-cured`: cures were started, all of them that
  * were waited for did well, or one did not. `unhealthy`: something is wrong about which nothing was started. `unknown`: nothing could be seen.
  */
-export type HealthOutcome = 'healthy' | 'curing' | 'cured' | 'not-cured' | 'unhealthy' | 'unknown';
+export type HealthOutcome = 'healthy' | 'left-alone' | 'curing' | 'cured' | 'not-cured' | 'unhealthy' | 'unknown';
 
 /** Result of `checkHealth`. */
 export interface HealthReport {

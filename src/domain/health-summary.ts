@@ -1,9 +1,9 @@
 import { bySeverity } from './alert.ts';
 import { fewOf } from './few-of.ts';
-import type { Diagnosed } from './finding.ts';
+import type { CureKind, Diagnosed } from './finding.ts';
 import type { HealthOutcome, HealthReport, PassFigures, RunnerHealth, StartedCure, Withheld } from './health-report.ts';
 import type { PassObservation } from './pass.ts';
-import { statusSentence, type Verdict } from './status.ts';
+import { standingOf, statusSentence, type Verdict } from './status.ts';
 
 /** What the looks of a pass cost. */
 export interface LookCosts {
@@ -13,14 +13,40 @@ export interface LookCosts {
   readonly lookMs: number;
 }
 
+/** Cures by name, for people. */
+export const CURE_NAMES = {
+  recover: 'recovery',
+  'sync-clock': 'setting of the clock',
+  'finish-drain': 'end of the drain',
+} as const satisfies Record<CureKind, string>;
+
+/** Those that a cure is at work about leave nothing to do yet: nobody is to be woken for what mends itself. */
+export function tellCures(
+  findings: readonly Diagnosed[],
+  atWork: readonly { readonly runner: string; readonly cure: CureKind }[],
+): readonly Diagnosed[] {
+  const cures = new Map(atWork.map(({ runner, cure }) => [runner, cure]));
+  return findings.map((finding) => {
+    const cure = cures.get(finding.subject);
+    return cure === undefined || finding.cure === null || finding.severity === 'info'
+      ? finding
+      : {
+          ...finding,
+          advice: `nothing yet: the ${CURE_NAMES[cure]} has begun by itself; if this is not over in 30 min, ${finding.advice}`,
+        };
+  });
+}
+
 /** How a pass ended, in one word. Findings of severity `info` leave nothing to do. */
 export function healthOutcome({
   observation,
+  runners,
   findings,
   started,
   goodOutcomes,
 }: {
   readonly observation: Pick<PassObservation, 'github' | 'runners'>;
+  readonly runners: readonly RunnerHealth[];
   readonly findings: readonly Diagnosed[];
   readonly started: readonly StartedCure[];
   /** Outcomes of a cure that are as good as done. */
@@ -40,7 +66,10 @@ export function healthOutcome({
   if (isLeft) {
     return 'unhealthy';
   }
-  return started.length > 0 ? 'cured' : 'healthy';
+  if (started.length > 0) {
+    return 'cured';
+  }
+  return runners.every(({ verdict }) => verdict === 'healthy') ? 'healthy' : 'left-alone';
 }
 
 /** How it stands, and what was started, in one sentence. */
@@ -58,8 +87,12 @@ export function healthSentence({
   if (outcome === 'unknown') {
     return 'neither GitHub nor any machine could be read, so nothing is known and nothing was touched';
   }
-  const stands = statusSentence(runners.map(({ runner, verdict }) => ({ name: runner, verdict })));
-  const cures = fewOf(started.map((cure) => `${cure.cure} of ${cure.runner}: ${cure.summary ?? 'at work'}`));
+  const bySubject = Map.groupBy(findings, ({ subject }) => subject);
+  const stands = statusSentence(
+    runners.map(({ runner, verdict }) => ({ name: runner, standing: standingOf(verdict, bySubject.get(runner) ?? []) })),
+    { past: outcome === 'cured' },
+  );
+  const cures = fewOf(started.map((cure) => `${CURE_NAMES[cure.cure]} of ${cure.runner}: ${cure.summary ?? 'at work'}`));
   const worst = findings.find(({ severity }) => severity === 'critical') ?? findings.find(({ severity }) => severity === 'warning');
   return [stands, cures ?? worst?.summary].filter((part) => part !== undefined).join('; ');
 }

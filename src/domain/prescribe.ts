@@ -128,7 +128,7 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
     if (isMachineStopped(state) && standing === 'online') {
       return 'not proven yet: GitHub shows it online';
     }
-    return 'not proven yet: one reading';
+    return 'not proven yet: one reading; the next scheduled check decides';
   }
   // The clock may be set after a sleep, since that is what a sleep spoils.
   if (isJustWoke && finding.cure === 'recover') {

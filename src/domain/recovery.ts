@@ -299,6 +299,14 @@ function machineEvidence(machine: Reading<MachineObservation>): string[] {
   ];
 }
 
+/** What a healthy runner's evidence says. */
+const WELL = /^(?:GitHub: online,|machine: running$|service: active|listeners: 1,|configuration: (?!none)|clock: right$)/;
+
+/** The lines of evidence that tell what is wrong. */
+export function troubleIn(evidence: readonly string[]): readonly string[] {
+  return evidence.filter((line) => !WELL.test(line));
+}
+
 /** `2 h 0 min ahead`, `13 s behind`, `right`. */
 export function describeOffset(offsetMs: number): string {
   const seconds = Math.round(Math.abs(offsetMs) / 1000);

@@ -133,15 +133,37 @@ function cacheHealth(guest: GuestObservation | null): RunnerStatus['cache']['hea
   return guest.cache.damaged > 0 ? 'damaged' : 'ok';
 }
 
-/** The first line for people, such as "1 of 3 down". */
-export function statusSentence(runners: readonly Pick<RunnerStatus, 'name' | 'verdict'>[]): string {
+/** How a runner stands in one word: that a person wants it so says more than that it is down. */
+export type Standing = Verdict | 'drained' | 'stopped' | 'suspended';
+
+const WANTED: readonly (readonly [code: string, Standing])[] = [
+  ['drained', 'drained'],
+  ['machine-stopped', 'stopped'],
+  ['machine-suspended', 'suspended'],
+];
+
+/** `findings`: those of the runner. */
+export function standingOf(verdict: Verdict, findings: readonly Pick<Finding, 'code' | 'severity'>[]): Standing {
+  const wanted = WANTED.find(([code]) => findings.some((finding) => finding.code === code && finding.severity === 'info'));
+  return verdict === 'down' && wanted !== undefined ? wanted[1] : verdict;
+}
+
+const TROUBLED = ['down', 'degraded', 'unknown', 'drained', 'stopped', 'suspended'] as const satisfies readonly Standing[];
+
+/** The first line for people, such as "1 of 3 down"; `past` for what has changed since. */
+export function statusSentence(
+  runners: readonly { readonly name: string; readonly standing: Standing }[],
+  { past = false }: { readonly past?: boolean } = {},
+): string {
   const [only] = runners;
   if (only !== undefined && runners.length === 1) {
-    return `${only.name} is ${only.verdict}`;
+    const verb = past ? 'was' : 'is';
+    return only.standing === 'unknown' ? `the state of ${only.name} ${verb} unknown` : `${only.name} ${verb} ${only.standing}`;
   }
-  const parts = (['down', 'degraded', 'unknown'] as const).flatMap((verdict) => {
-    const count = runners.filter((runner) => runner.verdict === verdict).length;
-    return count === 0 ? [] : [`${count} of ${runners.length} ${verdict}`];
+  const parts = TROUBLED.flatMap((standing) => {
+    const count = runners.filter((runner) => runner.standing === standing).length;
+    const verb = count === 1 ? 'was ' : 'were ';
+    return count === 0 ? [] : [`${count} of ${runners.length} ${past ? verb : ''}${standing}`];
   });
   return parts.length === 0 ? `all ${runners.length} healthy` : parts.join(', ');
 }

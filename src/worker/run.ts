@@ -13,7 +13,7 @@ import { createAlerts } from './alerts.ts';
 import { createDirectory } from './directory.ts';
 import { prepareNamespace } from './namespace.ts';
 import { healthPolicy, recoveryPolicy } from './policy.ts';
-import { withRuntime } from './runtime.ts';
+import { withRuntime, type LogStyle } from './runtime.ts';
 import { sealingKey } from './sealing-key.ts';
 import { connectClient, type TemporalAddress } from './temporal-address.ts';
 import { createWorkers, runWorkers, type WorkerParts } from './workers.ts';
@@ -31,6 +31,8 @@ export interface WorkerSettings {
   readonly ownedRetentionDays: number | null;
   /** What is printed of the SDK's log. */
   readonly logLevel: LogLevel;
+  /** JSON without it. */
+  readonly logStyle?: LogStyle;
   /** Called once all workers poll. */
   readonly onReady: (retentionDays: number | null) => void;
 }
@@ -62,13 +64,14 @@ export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'work
   readonly sealingKeyFile: string;
   readonly ownedRetentionDays: number | null;
   readonly logLevel: LogLevel;
+  readonly logStyle?: LogStyle;
   readonly onReady: (retentionDays: number | null) => void;
 }
 
 /** The same for ports that are there already, as the demo's are. */
 export async function runParts(settings: PartsSettings, stop: AbortSignal): Promise<void> {
   const retentionDays = await prepare(settings.temporal, settings.ownedRetentionDays);
-  await withRuntime(settings.logLevel, () => pollQueues(settings, retentionDays, stop));
+  await withRuntime(settings.logLevel, settings.logStyle ?? 'json', () => pollQueues(settings, retentionDays, stop));
 }
 
 async function pollQueues(settings: PartsSettings, retentionDays: number | null, stop: AbortSignal): Promise<void> {

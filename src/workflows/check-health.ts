@@ -11,11 +11,12 @@ import {
   upsertMemo,
 } from '@temporalio/workflow';
 import type { LookActivities, MainActivities, ResolvedScope } from '../activities/contract.ts';
+import { asSummary } from '../domain/alert.ts';
 import { readCheckRequest } from '../domain/check-request.ts';
 import { diagnose, type Diagnosis } from '../domain/diagnose.ts';
 import { fewOf } from '../domain/few-of.ts';
-import type { CureKind } from '../domain/finding.ts';
-import { healthOutcome, healthSentence, listed, passFigures, type LookCosts } from '../domain/health-summary.ts';
+import type { CureKind, Diagnosed } from '../domain/finding.ts';
+import { CURE_NAMES, healthOutcome, healthSentence, listed, passFigures, tellCures, type LookCosts } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, PROGRESS_QUERY, qualifiedName } from '../domain/names.ts';
@@ -97,23 +98,24 @@ class Pass {
     const { observation, costs } = await observe(scope);
     const diagnosis = diagnose(observation, previous, policy);
     const plan = await this.#plan(scope, diagnosis, observation);
-    const { children, held } = await this.#start(scope, plan.prescriptions);
-    const findings = [...diagnosis.findings, ...plan.findings];
+    const { children, held, atWork } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
+    const findings = tellCures([...diagnosis.findings, ...plan.findings], atWork);
     const open = advance(scope.open, { ...diagnosis, at: observation.at, findings }, policy.goodPasses);
     await reportFindings(scope, observation.at, open);
     const withheld = [...plan.withheld, ...held];
     const started = await this.#ends(children, waitMs);
-    const outcome = healthOutcome({ observation, findings, started, goodOutcomes: goodOutcomesOf });
-    this.#say(healthSentence({ runners: diagnosis.runners, findings, started, outcome }));
+    const { runners } = diagnosis;
+    const outcome = healthOutcome({ observation, runners, findings, started, goodOutcomes: goodOutcomesOf });
+    this.#say(healthSentence({ runners, findings, started, outcome }));
     return {
       outcome,
       scope: scope.scope,
       summary: this.#doing,
       observedAt: new Date(observation.at).toISOString(),
       mode,
-      runners: diagnosis.runners.filter(({ verdict }) => verdict !== 'healthy'),
+      runners: runners.filter(({ verdict }) => verdict !== 'healthy'),
       ...listed({ findings, started, withheld }),
-      figures: passFigures({ runners: diagnosis.runners, findings, started, withheld, costs }),
+      figures: passFigures({ runners, findings, started, withheld, costs }),
       memory: { ...diagnosis.memory, open: open.open },
     };
   }
@@ -134,24 +136,31 @@ class Pass {
   async #start(
     { mode, watchReason, scope }: ResolvedScope,
     prescriptions: readonly Prescription[],
-  ): Promise<{ readonly children: readonly StartedChild[]; readonly held: readonly Withheld[] }> {
+    findings: readonly Diagnosed[],
+  ): Promise<{ readonly children: readonly StartedChild[]; readonly held: readonly Withheld[]; readonly atWork: readonly Prescription[] }> {
     const children: StartedChild[] = [];
     const held: Withheld[] = [];
+    const atWork: Prescription[] = [];
     for (const prescription of prescriptions) {
       throwIfCancelled();
       const { runner, because } = prescription;
       if (mode === 'watch') {
-        held.push({ runner, because, why: `would ${prescription.cure}, but Runward only watches (${watchReason ?? 'mode: watch'})` });
+        held.push({
+          runner,
+          because,
+          why: `the ${CURE_NAMES[prescription.cure]} would begin, but Runward only watches (${watchReason ?? 'mode: watch'})`,
+        });
         continue;
       }
-      const child = await startCure(scope, prescription);
+      const child = await startCure(scope, prescription, summaryOf(findings, prescription));
+      atWork.push(prescription);
       if (child === null) {
         held.push({ runner, because, why: `an earlier cure is still at work: ${cureId(runner)}` });
       } else {
         children.push(child);
       }
     }
-    return { children, held };
+    return { children, held, atWork };
   }
 
   /** What came of the cures, as far as they ended in time. */
@@ -159,7 +168,7 @@ class Pass {
     if (waitMs === 0 || children.length === 0) {
       return children.map(({ started }) => started);
     }
-    this.#say(`waiting for ${fewOf(children.map(({ started }) => `${started.cure} of ${started.runner}`))}`);
+    this.#say(`waiting for the ${fewOf(children.map(({ started }) => `${CURE_NAMES[started.cure]} of ${started.runner}`))}`);
     const ends = new Map<StartedCure, Pick<StartedCure, 'outcome' | 'summary'>>();
     for (const { started, result } of children) {
       void result().then(
@@ -307,7 +316,7 @@ function throwIfCancelled(): void {
 }
 
 /** Starts a cure that goes on whatever becomes of the pass; `null` where one is at work on the runner already. */
-async function startCure(scope: string, prescription: Prescription): Promise<StartedChild | null> {
+async function startCure(scope: string, prescription: Prescription, reason: string): Promise<StartedChild | null> {
   const { runner, cure, because } = prescription;
   const workflowId = cureId(runner);
   try {
@@ -315,8 +324,8 @@ async function startCure(scope: string, prescription: Prescription): Promise<Sta
       startChild(CURES[cure].type, {
         workflowId,
         parentClosePolicy: 'ABANDON',
-        args: [cureInput(prescription)],
-        staticSummary: `${cure} ${runner}: ${because}`,
+        args: [cureInput(prescription, reason)],
+        staticSummary: asSummary(`${CURE_NAMES[cure]} of ${runner}: ${reason}`),
         typedSearchAttributes: labels({ scope, runner: runner.slice(scope.length + 1), trigger: 'check' }),
       }),
     );
@@ -332,8 +341,8 @@ async function startCure(scope: string, prescription: Prescription): Promise<Sta
   }
 }
 
-function cureInput({ runner, cure, because, startsMachine, suspicion }: Prescription): object {
-  const input = { runner, reason: `health check: ${because}`, wait: CURE_WAIT };
+function cureInput({ runner, cure, startsMachine, suspicion }: Prescription, reason: string): object {
+  const input = { runner, reason, wait: CURE_WAIT };
   return cure === 'recover' ? { ...input, mayStart: startsMachine, ...(suspicion === null ? {} : { suspicion }) } : input;
 }
 
@@ -344,4 +353,9 @@ function endOf(value: unknown): Pick<StartedCure, 'outcome' | 'summary'> {
 
 function goodOutcomesOf({ cure }: Pick<StartedCure, 'cure'>): readonly string[] {
   return CURES[cure].good;
+}
+
+/** In a person's words why a cure was started. */
+function summaryOf(findings: readonly Diagnosed[], { runner, because }: Prescription): string {
+  return findings.find(({ subject, code }) => subject === runner && code === because)?.summary ?? because;
 }

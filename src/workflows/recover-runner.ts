@@ -83,6 +83,8 @@ class Recovery {
   #registered: number | null = null;
   /** Set once `config.sh` may have run. */
   #isConfiguring = false;
+  /** Whether the last look saw a job of the runner in its guest: what GitHub calls busy may be a job that was lost. */
+  #isAtWork = false;
 
   constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard) {
     this.#request = request;
@@ -167,7 +169,10 @@ class Recovery {
     let ended: Ended;
     try {
       const by = await this.#cure(decision);
-      ended = new Ended('recovered', `${runner} is online again${this.#rungs.length === 0 ? '' : ` after ${by}`}`);
+      ended = new Ended(
+        'recovered',
+        `${runner} is ${this.#isAtWork ? 'at work' : 'online'} again${this.#rungs.length === 0 ? '' : ` after ${by}`}`,
+      );
     } catch (error) {
       ended = isCancellation(error) ? new Ended('cancelled', 'the recovery was cancelled') : this.#site.asEnded(error);
       ended = await CancellationScope.nonCancellable(() => this.#leaveInOrder(ended));
@@ -331,7 +336,9 @@ class Recovery {
   }
 
   async #sixSteps(decision: Cure): Promise<void> {
-    await this.#timeSync(decision);
+    if ((await this.#timeSync(decision)) === 'at-work') {
+      return;
+    }
     const token = await this.#registrationToken();
     await this.#configCleanup(token.token);
     await this.#reconfigure(token);
@@ -370,6 +377,8 @@ class Recovery {
       }
       lookedAt = Date.now();
       const lookedForMs = Date.now() - begunAt;
+      const guest = look.machine.known ? look.machine.value.guest : look.machine;
+      this.#isAtWork = guest.known && guest.value.workers > 0;
       const { force, suspicion } = this.#request;
       const decision = decideRecovery(this.#target, look, this.#policy, { force, suspicion, lookedForMs });
       if (decision.kind !== 'look-again') {
@@ -404,20 +413,31 @@ class Recovery {
 
   // The six steps
 
-  /** Starts the machine where it is down or out of reach, and mends the clock where it drifted. */
-  async #timeSync(decision: Cure): Promise<void> {
+  /** Starts the machine where it is down or out of reach, and mends the clock where it drifted. A runner that takes a job by that is back. */
+  async #timeSync(decision: Cure): Promise<'idle' | 'at-work'> {
     this.#board.begin('time-sync');
     let started = '';
     if (decision.kind !== 'recover') {
       await this.#bringUp(decision);
       started = decision.kind === 'start-machine' ? 'machine started; ' : 'machine restarted; ';
     }
-    const { before, after, by } = await this.#mendClock('time-sync');
+    let mended: MendedClock;
+    try {
+      mended = await this.#mendClock('time-sync');
+    } catch (error) {
+      if (started === '' || !this.#isAtWork) {
+        throw error;
+      }
+      this.#board.end('time-sync', 'done', `${started}the runner has taken a job`);
+      return 'at-work';
+    }
+    const { before, after, by } = mended;
     if (by === null) {
       this.#board.end('time-sync', started === '' ? 'skipped' : 'done', `${started}clock ${describeOffset(before)}`);
-      return;
+    } else {
+      this.#board.end('time-sync', 'done', `${started}clock was ${describeOffset(before)}, now ${describeOffset(after)} (by ${by})`);
     }
-    this.#board.end('time-sync', 'done', `${started}clock was ${describeOffset(before)}, now ${describeOffset(after)} (by ${by})`);
+    return 'idle';
   }
 
   #mendClock(step: string): Promise<MendedClock> {
@@ -441,7 +461,7 @@ class Recovery {
       this.#board.say(`${verb}ing machine ${machine}`);
       const failure = await this.#turnOn(verb);
       const after = await this.#lookUntilAnswered();
-      if (after.kind === 'recover' || after.kind === 'already-healthy') {
+      if (after.kind === 'recover' || after.kind === 'already-healthy' || (after.kind === 'refused-busy' && this.#isAtWork)) {
         break;
       }
       if (failure !== null && isCure(after) && round < this.#policy.bringUpRounds) {
@@ -690,6 +710,7 @@ class Recovery {
     }
     const guest = machine.value.guest.value;
     const busy = busyReason(github.value, guest, this.#request.suspicion);
+    this.#isAtWork = guest.workers > 0;
     if (busy !== null && !this.#request.force) {
       throw new Ended('refused-busy', busyText(this.#target.runner, busy));
     }

@@ -8,8 +8,8 @@ const FAILED: ToldReport = {
   runner: 'r1',
   scope: 'acme/kernel',
   summary: 'the service of r1 does not stay active',
-  reason: 'health check: service-failed',
-  evidence: ['GitHub: offline', 'machine: running', 'service: failed'],
+  reason: 'the service of r1 is failed',
+  evidence: ['GitHub: offline, idle, id 7', 'machine: running', 'service: failed (r1.service)', 'clock: right'],
   rungs: [{ name: 'restart-service', status: 'failed', detail: 'its listener did not show' }],
   steps: [
     { ...STEP, name: 'time-sync', status: 'skipped' },
@@ -17,17 +17,44 @@ const FAILED: ToldReport = {
   ],
 };
 
+const BY_CHECK = { type: 'recoverRunner', isByCheck: true } as const;
+const BY_HAND = { type: 'recoverRunner', isByCheck: false } as const;
+
 describe('an operation', () => {
   test('is told in eight lines at most, with what is left to do', () => {
-    const lines = storyLines({ ...operationStory(FAILED), when: 'recoverRunner started', more: 'runward explain x --verbose' });
+    const lines = storyLines({ ...operationStory(FAILED, BY_CHECK), when: 'recoverRunner started', more: 'runward explain x --verbose' });
     expect(lines.length).toBeLessThanOrEqual(8);
     expect(lines.join('\n')).toMatch(
-      /^failed in 4\.0 s: the service[^]*What broke +runner r1 of acme\/kernel: health check[^]*Why sure +GitHub: offline; machine: running; service: failed\nWhat it did +restart-service \(failed\), start-service \(failed\)\nCame of it +restart-service failed: its listener did not show; start-service failed: exited 1\nLeft to you +mend/,
+      /^failed in 4\.0 s: the service[^]*What broke +the service of r1 is failed\nWhy sure +GitHub: offline, idle, id 7; machine: running; service: failed \(r1\.service\); clock: right\nWhat it did +restart-service \(failed\), start-service \(failed\)\nCame of it +restart-service failed: its listener did not show; start-service failed: exited 1\nLeft to you +mend/,
     );
   });
 
   test('that went well leaves nothing to do', () => {
-    expect(operationStory({ ...FAILED, outcome: 'recovered', rungs: [], steps: [] })).toMatchObject({ left: 'nothing', cameOfIt: null });
+    expect(operationStory({ ...FAILED, outcome: 'recovered', rungs: [], steps: [] }, BY_CHECK)).toMatchObject({
+      left: 'nothing',
+      cameOfIt: null,
+    });
+  });
+
+  test('of a person tells what broke by what was seen', () => {
+    expect(operationStory(FAILED, BY_HAND).broke).toBe('GitHub: offline, idle, id 7; service: failed (r1.service)');
+    expect(operationStory({ ...FAILED, outcome: 'already-healthy' }, BY_HAND).broke).toBe('nothing');
+  });
+
+  test('that a cheap cure was enough for says so, and leaves out the steps that were not taken', () => {
+    const cured: ToldReport = {
+      ...FAILED,
+      outcome: 'recovered',
+      rungs: [{ name: 'start-service', status: 'done', detail: '' }],
+      steps: [{ ...STEP, name: 'time-sync', status: 'skipped', detail: 'not reached' }],
+    };
+    expect(operationStory(cured, BY_CHECK)).toMatchObject({ did: 'start-service', cameOfIt: 'start-service was enough', left: 'nothing' });
+    expect(operationDetails(cured).join('\n')).not.toContain('not reached');
+  });
+
+  test('that drains breaks nothing, and is to be run again where it failed', () => {
+    const story = operationStory({ ...FAILED, rungs: [], reason: 'new kernel' }, { type: 'drainRunner', isByCheck: false });
+    expect(story).toMatchObject({ broke: null, left: expect.stringContaining('`runward runner drain --runner r1`') });
   });
 
   test('is told with all evidence, rungs and steps', () => {
@@ -39,12 +66,15 @@ describe('an operation', () => {
 
   test('without steps and evidence, as a clock that was set, is told as well', () => {
     const report = { outcome: 'synced', runner: 'r1', scope: 'acme/kernel', summary: 'the clock of m1 was 2 h ahead', reason: null };
-    expect(operationStory(report)).toMatchObject({ headline: 'synced: the clock of m1 was 2 h ahead', left: 'nothing' });
+    expect(operationStory(report, { type: 'syncClock', isByCheck: false })).toMatchObject({
+      headline: 'synced: the clock of m1 was 2 h ahead',
+      left: 'nothing',
+    });
     expect(operationDetails(report)).toEqual([]);
   });
 
   test('whose text is long is cut to one line', () => {
-    const [, line = ''] = storyLines({ ...operationStory({ ...FAILED, reason: 'x\n'.repeat(400) }), when: null, more: null });
+    const [, line = ''] = storyLines({ ...operationStory({ ...FAILED, reason: 'x\n'.repeat(400) }, BY_CHECK), when: null, more: null });
     expect(line.length).toBeLessThan(260);
     expect(line).toMatch(/…$/);
   });

@@ -25,12 +25,14 @@ describe('what `check` prints', () => {
     expect(reportLines(healthReport())).toEqual(['all 2 healthy']);
   });
 
-  test('says for each finding first what to do, the worst first', () => {
+  test('says for each finding why it is sure, and what to do, the worst first', () => {
     const report = healthReport({ outcome: 'unhealthy', summary: '1 of 2 down', findings: [DISK, diagnosed()] });
     expect(reportLines(report)).toEqual([
       '1 of 2 down',
-      'critical  run `runward recover --runner r1` – the service of r1 is failed',
-      'warning   make room in m1 – the disk of m1 is 93 % full',
+      'critical  the service of r1 is failed (actions.runner.acme-kernel.r1.service)',
+      '          → run `runward recover --runner r1`',
+      'warning   the disk of m1 is 93 % full (1.2 GB free)',
+      '          → make room in m1',
     ]);
   });
 
@@ -52,20 +54,37 @@ describe('what `check` prints', () => {
     expect(reportLines(report).at(-1)).toBe('withheld  acme/kernel/r1 (the service of r1 is failed): the budget is used up');
   });
 
+  test('does not say a second time why a machine that somebody stopped is left alone', () => {
+    const stopped = diagnosed({
+      code: 'machine-stopped',
+      severity: 'info',
+      evidence: 'stopped on purpose? no job waits for it',
+      cure: null,
+    });
+    const withheld = [{ runner: stopped.subject, because: stopped.code, why: stopped.evidence }];
+    const report = healthReport({ outcome: 'left-alone', summary: 'acme/kernel/r1 is stopped', findings: [stopped], withheld });
+    expect(reportLines(report).filter((line) => line.includes('on purpose'))).toHaveLength(1);
+    expect(passStory(report)).toMatchObject({ did: 'nothing', left: 'nothing' });
+  });
+
+  test('says so where Runward only watches', () => {
+    expect(reportLines(healthReport({ mode: 'watch' })).at(-1)).toMatch(/only watches: nothing was written/);
+  });
+
   test('ends after twenty findings', () => {
     const findings = Array.from({ length: 50 }, (_, index) => diagnosed({ subject: `acme/kernel/r${index}` }));
-    expect(reportLines(healthReport({ outcome: 'unhealthy', findings }))).toHaveLength(22);
+    expect(reportLines(healthReport({ outcome: 'unhealthy', findings }))).toHaveLength(42);
   });
 
   test('marks what is not proven yet', () => {
     const [, line] = reportLines(healthReport({ findings: [diagnosed({ isProven: false })] }));
-    expect(line).toMatch(/\(not proven yet\)$/);
+    expect(line).toMatch(/; not proven yet\)$/);
   });
 });
 
 describe('the exit code of `check`', () => {
   test.each([
-    [['healthy', 'cured'], 0],
+    [['healthy', 'left-alone', 'cured'], 0],
     [['healthy', 'unhealthy'], 1],
     [['curing'], 1],
     [['not-cured', 'unknown'], 1],
@@ -88,7 +107,7 @@ describe('what `explain` tells of a health check', () => {
     const lines = storyLines({ ...passStory(report), when: 'checkHealth started', more: 'runward explain x --verbose' });
     expect(lines.length).toBeLessThanOrEqual(8);
     expect(lines.join('\n')).toMatch(
-      /^unhealthy: 1 of 2 down[^]*What broke +the service of r1 is failed; machine m2 is stopped; the disk[^]*What it did +started a recovery of acme\/kernel\/r1 [^]*did nothing about acme\/kernel\/r2 \(machine m2 is stopped\): no job waits for it[^]*Came of it +acme\/kernel\/r1: recovered[^]*Left to you .*make room in m1/,
+      /^unhealthy: 1 of 2 down[^]*What broke +the service of r1 is failed; machine m2 is stopped; the disk[^]*What it did +began the recovery of acme\/kernel\/r1 [^]*did nothing about acme\/kernel\/r2 \(machine m2 is stopped\): no job waits for it[^]*Came of it +acme\/kernel\/r1: recovered[^]*Left to you .*make room in m1/,
     );
   });
 

@@ -11,6 +11,11 @@ function runner(name: string, verdict: RunnerStatus['verdict']): RunnerStatus {
   return { ...runnerStatus(target(), look()), name, verdict };
 }
 
+function drained(name: string): RunnerStatus {
+  const finding = { code: 'drained', severity: 'info', summary: `${name} is drained`, evidence: 'new disk', advice: 'resume it' } as const;
+  return { ...runner(name, 'down'), findings: [finding] };
+}
+
 const RECOVERY: UnderWay = {
   workflowId: 'cure/acme/kernel/r1',
   type: 'recoverRunner',
@@ -62,6 +67,9 @@ describe('the first line', () => {
     [[runner('r1', 'down'), runner('r2', 'down')], [RECOVERY], '2 of 2 down, r1 being recovered, step 4 of 6'],
     [[runner('r1', 'down'), runner('r2', 'down')], [RECOVERY, { ...RECOVERY, runner: 'r2' }], '2 of 2 down, 2 operations at work'],
     [[runner('r1', 'down')], null, 'r1 is down'],
+    [[runner('r1', 'unknown')], [], 'the state of r1 is unknown'],
+    [[drained('r1')], [], 'r1 is drained'],
+    [[drained('r1'), runner('r2', 'down'), runner('r3', 'healthy')], [], '1 of 3 down, 1 of 3 drained'],
   ])('%#: %3$s', (runners, underWay, sentence) => {
     expect(sentenceOf({ runners, underWay })).toBe(sentence);
   });
@@ -80,7 +88,7 @@ describe('the rest', () => {
     expect(text.match(/no queue \(502\)\n +→ look at GitHub/g)).toHaveLength(1);
   });
 
-  test('tells who has a machine, what is drained, whose budget is touched and what waits for a person', () => {
+  test('tells who has a machine, and whose budget is touched', () => {
     const text = textOf({
       holds: [
         {
@@ -90,12 +98,11 @@ describe('the rest', () => {
             workflowId: 'cure/acme/kernel/r1',
             runId: 'x',
             type: 'recoverRunner',
-            reason: 'health check: service-failed',
+            reason: 'the service of r1 is failed',
             since: minutesAgo(3),
           },
         },
       ],
-      drained: [{ runner: 'r2', since: minutesAgo(60), reason: 'new disk' }],
       budgets: [
         { runner: 'r1', recoveriesLeft: 1, of: 3, withinMs: 21_600_000, refusal: null },
         {
@@ -106,25 +113,58 @@ describe('the rest', () => {
           refusal: 'the last 2 recoveries of r3 failed: waiting for a person',
         },
       ],
-      openFindings: [
-        {
-          workflowId: 'finding/acme/kernel/r3/recovery-failed',
-          subject: 'acme/kernel/r3',
-          code: 'recovery-failed',
-          severity: 'critical',
-          summary: 'r3 does not come back',
-          advice: 'look at m3',
-          since: minutesAgo(30),
-          acknowledgedBy: 'ada',
-          snoozedUntil: null,
-        },
-      ],
     });
-    expect(text).toMatch(/m1 is in the hands of recoverRunner cure\/acme\/kernel\/r1 for 3 min \(health check: service-failed\)/);
-    expect(text).toMatch(/r2 is drained since .* \(new disk\)/);
+    expect(text).toMatch(/m1 is in the hands of recoverRunner cure\/acme\/kernel\/r1 for 3 min \(the service of r1 is failed\)/);
     expect(text).toMatch(/r1: checks have 1 of 3 recoveries in 6 h left/);
-    expect(text).toMatch(/r3: checks do not recover it now: the last 2 recoveries of r3 failed/);
-    expect(text).toMatch(/Waits for a person:\n {2}critical: look at m3 – r3 does not come back, for 30 min, acknowledged by ada/);
+    expect(text).toMatch(/r3: checks would not recover it now: the last 2 recoveries of r3 failed/);
+  });
+
+  const open = {
+    workflowId: 'finding/acme/kernel/r3/disk-low',
+    subject: 'acme/kernel/r3',
+    code: 'disk-low',
+    severity: 'warning',
+    summary: 'the disk of m3 is nearly full',
+    advice: 'make room',
+    since: minutesAgo(30),
+    acknowledgedBy: null,
+    snoozedUntil: null,
+  } as const;
+  const finding = {
+    code: open.code,
+    severity: open.severity,
+    summary: open.summary,
+    evidence: '93 % used',
+    advice: 'make room between jobs',
+  };
+  const r3Shows = (...findings: RunnerStatus['findings']) => [...STATUS.runners.slice(0, 2), { ...runner('r3', 'down'), findings }];
+
+  test('tells what to do about an open finding once', () => {
+    const text = textOf({ runners: r3Shows(finding), openFindings: [{ ...open, acknowledgedBy: 'ada' }] });
+    expect(text).toMatch(
+      /Waits for a person:\n {2}warning {3}the disk of m3 is nearly full, for 30 min, acknowledged by ada \(finding\/acme\/kernel\/r3\/disk-low\)/,
+    );
+    expect(text.match(/make room/g)).toHaveLength(1);
+  });
+
+  test('keeps a used-up budget waiting for a person as long as its runner is in trouble', () => {
+    const budget = { ...open, code: 'budget-used-up', summary: 'checks leave r3 alone', advice: 'look why it does not last' };
+    expect(textOf({ runners: r3Shows(finding), openFindings: [budget] })).toMatch(
+      /Waits for a person:\n {2}warning {3}checks leave r3 alone, for 30 min \(.*\)\n +→ look why it does not last/,
+    );
+  });
+
+  test('sends nobody after a finding that is not there any more, nor after what needs nobody', () => {
+    const text = textOf({ openFindings: [open, { ...open, code: 'drained', severity: 'info', summary: 'r3 is drained' }] });
+    expect(text).toMatch(/Not seen just now, and over after three health checks without it:\n {2}warning {3}the disk of m3 is nearly full/);
+    expect(text).not.toMatch(/Waits for a person|make room|r3 is drained/);
+  });
+
+  test('says why GitHub could not be asked once, for its queue as well', () => {
+    const github = { code: 'github-unknown', severity: 'warning', summary: 'no GitHub', evidence: '502', advice: 'wait' } as const;
+    const text = textOf({ runners: r3Shows(github, { ...github, code: 'queue-unknown', severity: 'info', summary: 'no queue' }) });
+    expect(text).toContain('no GitHub (502)');
+    expect(text).not.toContain('no queue');
   });
 
   test('counts jobs that wait, and says where that is the least', () => {

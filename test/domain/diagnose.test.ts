@@ -217,7 +217,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       guest: 'no answer within 45 s',
       before: SEEN_OFFLINE,
       finds: ['critical guest-unreachable? → recover'],
-      does: 'guest-unreachable: not proven yet: one reading',
+      does: 'guest-unreachable: not proven yet: one reading; the next scheduled check decides',
       verdict: 'unknown',
     },
     'running, out of reach twice, and offline twice [19]': {
@@ -325,7 +325,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       github: OFFLINE,
       guest: { ...INACTIVE, uptimeMs: 20_000 },
       finds: ['critical service-inactive? → recover'],
-      does: 'service-inactive: not proven yet: one reading',
+      does: 'service-inactive: not proven yet: one reading; the next scheduled check decides',
       verdict: 'down',
     },
     'inactive in a guest that boots after its machine was stopped for long': {
@@ -333,7 +333,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       guest: { ...INACTIVE, uptimeMs: 20_000 },
       before: { ranAt: NOW - DAY, brokenSince: NOW - DAY + 5 * MINUTE, offlineSince: NOW - DAY + 5 * MINUTE },
       finds: ['critical service-inactive? → recover'],
-      does: 'service-inactive: not proven yet: one reading',
+      does: 'service-inactive: not proven yet: one reading; the next scheduled check decides',
       verdict: 'down',
     },
     'inactive, and GitHub shows it online: late, or alive elsewhere': {
@@ -366,7 +366,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       github: OFFLINE,
       guest: { service: { unit: 'unit', state: 'activating' }, listeners: 0, uptimeMs: MINUTE },
       finds: ['critical service-activating? → recover'],
-      does: 'service-activating: not proven yet: one reading',
+      does: 'service-activating: not proven yet: one reading; the next scheduled check decides',
       verdict: 'down',
     },
     'looping [22]': {
@@ -393,7 +393,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'two listeners, seen once [6, 22]': {
       guest: { listeners: 2 },
       finds: ['critical session-conflict? → recover'],
-      does: 'session-conflict: not proven yet: one reading',
+      does: 'session-conflict: not proven yet: one reading; the next scheduled check decides',
       verdict: 'degraded',
     },
     'ended by a session conflict [6]': {
@@ -413,7 +413,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       github: OFFLINE,
       guest: sign('session-conflict'),
       finds: ['critical session-conflict? → recover'],
-      does: 'session-conflict: not proven yet: one reading',
+      does: 'session-conflict: not proven yet: one reading; the next scheduled check decides',
       verdict: 'down',
     },
     'its work folder is broken [25]': {
@@ -448,7 +448,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'offline, one reading [3]': {
       github: OFFLINE,
       finds: ['critical runner-offline? → recover'],
-      does: 'runner-offline: not proven yet: one reading',
+      does: 'runner-offline: not proven yet: one reading; the next scheduled check decides',
       verdict: 'down',
     },
     'offline, two readings': {
@@ -463,7 +463,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       guest: { uptimeMs: 20_000 },
       before: { ranAt: NOW - DAY, brokenSince: NOW - HOUR, offlineSince: NOW - HOUR },
       finds: ['critical runner-offline? → recover'],
-      does: 'runner-offline: not proven yet: one reading',
+      does: 'runner-offline: not proven yet: one reading; the next scheduled check decides',
       verdict: 'down',
     },
     'offline, two readings, a job waits': {
@@ -492,7 +492,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'unregistered, one reading': {
       github: null,
       finds: ['critical runner-unregistered? → recover'],
-      does: 'runner-unregistered: not proven yet: one reading',
+      does: 'runner-unregistered: not proven yet: one reading; the next scheduled check decides',
       verdict: 'down',
     },
     'unregistered and not configured': {
@@ -609,7 +609,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'deaf, one reading [5]': {
       jobs: [WAITING],
       finds: ['critical deaf-listener? → recover'],
-      does: 'deaf-listener: not proven yet: one reading',
+      does: 'deaf-listener: not proven yet: one reading; the next scheduled check decides',
       verdict: 'healthy',
     },
     'a listener that came up a moment ago [5]': {

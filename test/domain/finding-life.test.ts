@@ -216,6 +216,7 @@ describe('a line', () => {
       { examples: [[[0xd800]]] },
     );
     expect(asSummary('short')).toBe('short');
+    expect(asSummary('half \ud800 of a sign')).toBe('half \ufffd of a sign');
   });
 });
 

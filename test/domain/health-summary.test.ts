@@ -1,10 +1,12 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { diagnose } from '../../src/domain/diagnose.ts';
-import { healthSentence, listed } from '../../src/domain/health-summary.ts';
+import type { StartedCure } from '../../src/domain/health-report.ts';
+import { healthOutcome, healthSentence, listed, tellCures } from '../../src/domain/health-summary.ts';
 import { advance } from '../../src/domain/open-findings.ts';
 import { DEFAULT_HEALTH_POLICY } from '../../src/domain/policy.ts';
 import { prescribe } from '../../src/domain/prescribe.ts';
 import { known } from '../../src/domain/reading.ts';
+import { diagnosed } from '../kit/health-report.ts';
 import { guest, machine, pass, registered, scope, target } from '../kit/observations.ts';
 
 /** What Temporal refuses as an input or a result, bytes. */
@@ -51,4 +53,69 @@ test('a pass over a thousand runners that all have many findings stays below wha
   const resolved = { targets, previous: diagnosis.memory, open };
   expect(JSON.stringify(resolved).length).toBeLessThan(TEMPORAL_TAKES / 1.5);
   expect(healthSentence({ runners, findings, started, outcome: 'cured' }).length).toBeLessThan(1_000);
+});
+
+const R1 = 'acme/kernel/r1';
+const DRAINED = diagnosed({ code: 'drained', severity: 'info', cure: null });
+const CURE: StartedCure = {
+  runner: R1,
+  cure: 'recover',
+  because: 'service-failed',
+  workflowId: 'cure/acme/kernel/r1',
+  outcome: 'recovered',
+  summary: 'r1 is online again',
+};
+
+function outcome(
+  findings: Parameters<typeof healthOutcome>[0]['findings'],
+  verdict: 'healthy' | 'down',
+  started: readonly StartedCure[] = [],
+) {
+  return healthOutcome({
+    observation: pass({}),
+    runners: [{ runner: R1, verdict }],
+    findings,
+    started,
+    goodOutcomes: () => ['recovered'],
+  });
+}
+
+describe('a pass ends', () => {
+  test('healthy only where all runners are', () => {
+    expect(outcome([], 'healthy')).toBe('healthy');
+    expect(outcome([DRAINED], 'down')).toBe('left-alone');
+    expect(outcome([diagnosed()], 'down')).toBe('unhealthy');
+    expect(outcome([diagnosed()], 'down', [CURE])).toBe('cured');
+    expect(outcome([diagnosed()], 'down', [{ ...CURE, outcome: null }])).toBe('curing');
+  });
+});
+
+describe('its sentence', () => {
+  const one = [{ runner: R1, verdict: 'down' }] as const;
+  test.each([
+    ['unhealthy', one, [diagnosed()], [], 'acme/kernel/r1 is down; the service of r1 is failed'],
+    ['left-alone', one, [DRAINED], [], 'acme/kernel/r1 is drained'],
+    ['curing', one, [diagnosed()], [{ ...CURE, summary: null }], 'acme/kernel/r1 is down; recovery of acme/kernel/r1: at work'],
+    ['cured', one, [diagnosed()], [CURE], 'acme/kernel/r1 was down; recovery of acme/kernel/r1: r1 is online again'],
+    [
+      'cured',
+      [...one, { runner: 'acme/kernel/r2', verdict: 'healthy' }],
+      [diagnosed()],
+      [CURE],
+      '1 of 2 was down; recovery of acme/kernel/r1: r1 is online again',
+    ],
+  ] as const)('%s: %5$s', (ended, runners, findings, started, sentence) => {
+    expect(healthSentence({ runners, findings, started, outcome: ended })).toBe(sentence);
+  });
+});
+
+test('nobody is told to do what a cure has begun to do', () => {
+  const [curable, disk, other] = tellCures(
+    [diagnosed(), diagnosed({ code: 'disk-low', cure: null }), diagnosed({ subject: 'acme/kernel/r2' })],
+    [{ runner: R1, cure: 'recover' }],
+  );
+  expect(curable?.advice).toBe(
+    'nothing yet: the recovery has begun by itself; if this is not over in 30 min, run `runward recover --runner r1`',
+  );
+  expect([disk?.advice, other?.advice]).toEqual([diagnosed().advice, diagnosed().advice]);
 });

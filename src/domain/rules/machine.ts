@@ -49,7 +49,12 @@ function goneRule(state: 'missing' | 'deleted'): Rule<Situation> {
   return {
     code: `machine-${state}`,
     severity: 'critical',
-    when: (seen) => (seen.state === state ? `provider's state: ${state}` : null),
+    when: (seen) =>
+      seen.state !== state
+        ? null
+        : state === 'missing'
+          ? `host ${seen.target.host} lists no instance of this name`
+          : 'its host still lists it, as deleted',
     summary: ({ target }) => `machine ${target.machine} is ${state}`,
     advice: ({ target }) =>
       state === 'missing'
@@ -65,7 +70,7 @@ function passingRule(state: (typeof PASSING_STATES)[number]): Rule<Situation> {
   return {
     code: `machine-${state.replaceAll(' ', '-')}`,
     severity: 'warning',
-    when: (seen) => (seen.state === state ? `provider's state: ${state}` : null),
+    when: (seen) => (seen.state === state ? `so says host ${seen.target.host}` : null),
     summary: ({ target }) => `machine ${target.machine} is ${state}`,
     advice: ({ target }) => `wait; if it stays so, look with \`multipass info ${target.machine}\``,
     isProven: isBrokenTwice,
@@ -76,7 +81,7 @@ function brokenStateRule(state: 'unavailable' | 'unknown'): Rule<Situation> {
   return {
     code: `machine-${state}`,
     severity: 'critical',
-    when: (seen) => (seen.state === state ? `provider's state: ${state}` : null),
+    when: (seen) => (seen.state === state ? `so says host ${seen.target.host}` : null),
     summary: ({ target }) => `machine ${target.machine} is in state ${state}`,
     advice: ({ target }) => `look with \`multipass info ${target.machine}\`, then stop and start it`,
     isProven: isBrokenTwice,
@@ -110,7 +115,8 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
     severity: (seen) => (isMissedByGitHub(seen) ? 'critical' : 'warning'),
     when: ({ machine }) => (machine.known ? null : shortened(machine.why)),
     summary: ({ target }) => `machine ${target.machine} could not be asked`,
-    advice: () => 'see what its provider answered; nothing is changed while it is unknown',
+    advice: ({ target }) =>
+      `see to it that \`multipass list\` answers on host ${target.host} and shows ${target.machine}; nothing is changed while it is unknown`,
     isProven: isSilentTwice,
     explainedBy: ['machine-hangs'],
   },

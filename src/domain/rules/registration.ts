@@ -47,7 +47,10 @@ export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
         ? `runner id ${registered?.id}${(demand ?? []).length > 0 ? `, run ${demand?.[0]?.runId} waits for it` : ''}`
         : null,
     summary: ({ target }) => `GitHub shows ${target.runner} offline`,
-    advice: (seen) => `${recoverAdvice(seen)} unless its machine is stopped on purpose`,
+    advice: (seen) =>
+      seen.state === null
+        ? `see to it that its machine can be asked, since nothing is done before; then ${recoverAdvice(seen)}`
+        : recoverAdvice(seen),
     cure: cureOfMissed,
     isProven: isMissedForSure,
     explainedBy: [

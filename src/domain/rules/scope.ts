@@ -11,6 +11,8 @@ export interface ScopeSituation {
 }
 
 const LIMITED = /rate limit/i;
+/** The ends of what the GitHub adapter says of a token, or of its lack. */
+const REFUSES_TOKEN = /token is wrong|gave no token|gets no token|lacks permission|has not the right|not authorised|may not see it/;
 const NAMES_PERMISSION = /lacks permission|has not the right|not authorised|may not see it/;
 
 function whyUnread({ seen }: ScopeSituation): string | null {
@@ -59,7 +61,10 @@ export const SCOPE_RULES: readonly Rule<ScopeSituation>[] = [
       return why === null || LIMITED.test(why) ? null : shortened(why);
     },
     summary: ({ seen }) => `GitHub could not be asked about ${seen.scope}`,
-    advice: () => 'see what GitHub answered; nothing is changed while it is unknown',
+    advice: (scope) =>
+      REFUSES_TOKEN.test(whyUnread(scope) ?? '')
+        ? 'give Runward a token that GitHub takes; nothing is changed while GitHub is unknown'
+        : 'wait, and look at githubstatus.com and at the network; nothing is changed while GitHub is unknown',
   },
   {
     code: 'permission-missing',

@@ -124,7 +124,7 @@ describe.concurrent('an operation that is', () => {
     await reached(world, first, 'reconfigure');
     await first.cancel();
     await expect(first.result()).rejects.toSatisfy((error) => (error as WorkflowFailedError).cause instanceof CancelledFailure);
-    expect(await isLocked(world)).toBe(false);
+    await world.until(async () => !(await isLocked(world)), 'the lock is gone');
     await world.until(() => world.shown() === 'online', 'the old registration is online again');
     expect(await ledger(world)).toMatchObject([{ outcome: 'cancelled' }]);
     expect((await look(world)).registration).not.toBeNull();

@@ -49,9 +49,9 @@ describe('usage', () => {
     [['recovr'], /unknown command 'recovr'/],
     [['recover', '--wait', 'soon'], /Use a duration such as/],
     [['demo', '--break', 'everything'], /--break takes one of service, registration, clock, vm, config, listener/],
-    [['schedule', 'stop'], /choose one of apply, list, pause, resume, trigger, delete/],
+    [['schedule', 'stop'], /choices are apply, list, pause, resume, trigger, delete/],
     [['explain', '--run', '5'], /`explain --run` is not there yet/],
-    [['explain'], /needs a workflow id, a runner, or --last/],
+    [['explain'], /needs an id of `runward history`, a runner, or --last/],
     [['history', '--since', 'ever'], /--since takes a duration/],
   ])('%j is a mistake of use, exit code 2', async (args, message) => {
     const { exitCode, stderr } = await run(args, { TEMPORAL_ADDRESS: inject('temporalAddress') });

@@ -46,7 +46,7 @@ describe('up', () => {
       });
       expect(findings).toContainEqual(expect.objectContaining({ code: 'machine-missing', subject: 'acme/kernel/assay-bpf-runner' }));
       expect((await run(['explain', workflowId], variables())).stdout).toMatch(/^unhealthy: [^]*What broke [^]*Left to you /);
-      expect((await run(['explain', 'assay-bpf-runner'], variables())).stdout).toMatch(/The last health check, .* saw:\n {2}critical: /);
+      expect((await run(['explain', 'assay-bpf-runner'], variables())).stdout).toMatch(/The last health check, .* saw:\n {2}critical {2}/);
     } finally {
       first.kill('SIGINT');
       occupant.close();

@@ -51,7 +51,7 @@ describe('usage', () => {
     [['demo', '--break', 'everything'], /--break takes one of service, registration, clock, vm, config, listener/],
     [['schedule', 'stop'], /choose one of apply, list, pause, resume, trigger, delete/],
     [['explain', '--run', 'mine'], /--run takes the id of a run or its address on GitHub, not "mine"/],
-    [['explain'], /needs a workflow id, a runner, --last, or --run/],
+    [['explain'], /needs an id of `runward history`, a runner, --last, or --run/],
     [['history', '--since', 'ever'], /--since takes a duration/],
   ])('%j is a mistake of use, exit code 2', async (args, message) => {
     const { exitCode, stderr } = await run(args, { TEMPORAL_ADDRESS: inject('temporalAddress') });

@@ -19,6 +19,12 @@ function cureOfMissed({ state }: Situation): 'recover' | null {
   return state === null || state === 'running' ? 'recover' : null;
 }
 
+/** Nothing can be done in a machine that is not there, or does not answer. */
+function adviceOfMissed(seen: Situation): string {
+  const isAway = seen.state === null || seen.state === 'missing' || seen.state === 'deleted';
+  return isAway ? `see to its machine first; then ${recoverAdvice(seen)}` : recoverAdvice(seen);
+}
+
 function missingLabels({ target, registered }: Situation): readonly string[] {
   const shown = new Set(registered?.labels.map((label) => label.toLowerCase()));
   return registered === null ? [] : target.labels.filter((label) => !shown.has(label.toLowerCase()));
@@ -34,7 +40,7 @@ export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
     severity: 'critical',
     when: ({ standing }) => (standing === 'unregistered' ? 'GitHub lists no runner of this name' : null),
     summary: ({ target }) => `${target.runner} is not registered at ${target.scope}`,
-    advice: recoverAdvice,
+    advice: adviceOfMissed,
     cure: cureOfMissed,
     isProven: isMissedForSure,
     explainedBy: ['registration-deleted', 'directory-taken'],
@@ -47,10 +53,7 @@ export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
         ? `runner id ${registered?.id}${(demand ?? []).length > 0 ? `, run ${demand?.[0]?.runId} waits for it` : ''}`
         : null,
     summary: ({ target }) => `GitHub shows ${target.runner} offline`,
-    advice: (seen) =>
-      seen.state === null
-        ? `see to it that its machine can be asked, since nothing is done before; then ${recoverAdvice(seen)}`
-        : recoverAdvice(seen),
+    advice: adviceOfMissed,
     cure: cureOfMissed,
     isProven: isMissedForSure,
     explainedBy: [

@@ -49,7 +49,7 @@ describe('usage', () => {
     [['recovr'], /unknown command 'recovr'/],
     [['recover', '--wait', 'soon'], /Use a duration such as/],
     [['demo', '--break', 'everything'], /--break takes one of service, registration, clock, vm, config, listener/],
-    [['schedule', 'stop'], /choose one of apply, list, pause, resume, trigger, delete/],
+    [['schedule', 'stop'], /choices are apply, list, pause, resume, trigger, delete/],
     [['explain', '--run', 'mine'], /--run takes the id of a run or its address on GitHub, not "mine"/],
     [['explain'], /needs an id of `runward history`, a runner, --last, or --run/],
     [['history', '--since', 'ever'], /--since takes a duration/],

@@ -141,6 +141,14 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       does: 'machine-stopped: a check never starts it, as configured',
       verdict: 'down',
     },
+    'stopped, and there are more runs than one pass reads': {
+      github: OFFLINE,
+      of: { queue: known({ ...queue(), queued: 900, runsNotRead: 870 }) },
+      machine: 'stopped',
+      finds: ['info machine-stopped'],
+      does: 'machine-stopped: stopped on purpose? whether a job waits for it is unknown',
+      verdict: 'down',
+    },
     'stopped, and the queue is unknown': {
       github: OFFLINE,
       of: { queue: unknown('GitHub failed at GET (502)') },

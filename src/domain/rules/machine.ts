@@ -1,5 +1,5 @@
 import { STILL_HANGS } from '../pass.ts';
-import type { Reading } from '../reading.ts';
+import { valueOrNull, type Reading } from '../reading.ts';
 import { LEAST_FREE_BYTES, type MachineState } from '../runner.ts';
 import {
   hasSettled,
@@ -28,7 +28,13 @@ function meantSo(seen: Situation): string {
   if (isDrained(seen)) {
     return 'stopped on purpose? a drain holds';
   }
-  return `stopped on purpose? ${demand === null ? 'whether a job waits for it is unknown' : 'no job waits for it'}`;
+  return `stopped on purpose? ${demand === null || !isQueueRead(seen) ? 'whether a job waits for it is unknown' : 'no job waits for it'}`;
+}
+
+/** Where there are too many runs for one pass, jobs of the rest may wait unseen. */
+function isQueueRead({ github }: Situation): boolean {
+  const queue = github.known ? valueOrNull(github.value.queue) : null;
+  return queue === null || queue.runsNotRead === 0;
 }
 
 /** A machine that does not run may be meant so: only one that is wanted is bad. */

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import type { Finding } from '../domain/finding.ts';
 import { standingOf, statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
 import { formatDuration } from './durations.ts';
@@ -42,12 +43,12 @@ export interface StatusDocument {
 
 const VERDICT_STYLES = { healthy: 'green', degraded: 'yellow', down: 'red', unknown: 'magenta' } as const satisfies Record<Verdict, string>;
 
-/** One sentence, the runners, and what else there is to know; `now` is epoch milliseconds. */
-export function scopeLines(status: StatusDocument, now: number): string[] {
+/** One sentence, the runners, and what else there is to know; `now` is epoch milliseconds, `width` the terminal's columns. */
+export function scopeLines(status: StatusDocument, now: number, width = Infinity): string[] {
   return [
     sentenceOf(status),
     '',
-    ...runnerTable(status.runners),
+    ...runnerTable(status.runners, width),
     ...spaced(sharedFindings(status.runners).flatMap((finding) => findingLines(finding))),
     ...spaced(careLines(status, now)),
     '',
@@ -91,22 +92,33 @@ function stepText({ step, doing }: UnderWay): string[] {
   return doing === null ? [] : [doing];
 }
 
-function runnerTable(runners: readonly RunnerStatus[]): string[] {
-  return tableLines(
-    ['RUNNER', 'STATE', 'GITHUB', 'SERVICE', 'JOB', 'MACHINE', 'CLOCK', 'DISK', 'VERSION'],
-    runners.map(({ name, verdict, github, service, job, vm, clock, disk, version }) => [
-      name,
-      styled(VERDICT_STYLES[verdict], verdict),
-      `${github.status ?? '?'}${github.busy === true ? ', busy' : ''}`,
-      service.state ?? '?',
-      job.running === null ? '?' : job.running ? 'running' : 'none',
-      `${vm.name} ${vm.state ?? '?'}`,
-      clock.driftSeconds === null ? '?' : `${clock.driftSeconds} s`,
-      disk.usedPercent === null ? '?' : `${disk.usedPercent} %`,
-      version.installed ?? '?',
-    ]),
-  );
+/** On a narrow terminal the last columns give way: what is wrong there is a finding as well. */
+function runnerTable(runners: readonly RunnerStatus[], width: number): string[] {
+  const head = ['RUNNER', 'STATE', 'GITHUB', 'SERVICE', 'JOB', 'MACHINE', 'CLOCK', 'DISK', 'VERSION'];
+  const rows = runners.map(({ name, verdict, github, service, job, vm, clock, disk, version }) => [
+    name,
+    styled(VERDICT_STYLES[verdict], verdict),
+    `${github.status ?? '?'}${github.busy === true ? ', busy' : ''}`,
+    service.state ?? '?',
+    job.running === null ? '?' : job.running ? 'running' : 'none',
+    `${vm.name} ${vm.state ?? '?'}`,
+    clock.driftSeconds === null ? '?' : `${clock.driftSeconds} s`,
+    disk.usedPercent === null ? '?' : `${disk.usedPercent} %`,
+    version.installed ?? '?',
+  ]);
+  for (let columns = head.length; ; columns -= 1) {
+    const lines = tableLines(
+      head.slice(0, columns),
+      rows.map((row) => row.slice(0, columns)),
+    );
+    if (columns <= LEAST_COLUMNS || lines.every((line) => stripVTControlCharacters(line).length <= width)) {
+      return lines;
+    }
+  }
 }
+
+/** Up to the machine. */
+const LEAST_COLUMNS = 6;
 
 /** A finding that several runners share is told once; why GitHub could not be asked explains its queue as well. */
 function sharedFindings(runners: readonly RunnerStatus[]): readonly Finding[] {

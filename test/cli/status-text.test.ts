@@ -82,6 +82,13 @@ describe('the rest', () => {
     );
   });
 
+  test('fits a narrow terminal, as far as the machine', () => {
+    const head = (width: number): string | undefined => scopeLines(STATUS, NOW, width)[2]?.replaceAll(/ +/g, ' ');
+    expect(head(80)).toBe('RUNNER STATE GITHUB SERVICE JOB MACHINE CLOCK DISK VERSION');
+    expect(head(70)).toBe('RUNNER STATE GITHUB SERVICE JOB MACHINE CLOCK DISK');
+    expect(head(20)).toBe('RUNNER STATE GITHUB SERVICE JOB MACHINE');
+  });
+
   test('tells a finding that runners share once, with what to do', () => {
     const finding = { code: 'queue-unknown', severity: 'warning', summary: 'no queue', evidence: '502', advice: 'look at GitHub' } as const;
     const text = textOf({ runners: STATUS.runners.map((each) => ({ ...each, findings: [finding] })) });

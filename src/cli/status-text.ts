@@ -49,7 +49,7 @@ export function scopeLines(status: StatusDocument, now: number, width = Infinity
     sentenceOf(status),
     '',
     ...runnerTable(status.runners, width),
-    ...spaced(sharedFindings(status.runners).flatMap((finding) => findingLines(finding))),
+    ...spaced(sharedFindings(status).flatMap((finding) => findingLines(finding))),
     ...spaced(careLines(status, now)),
     '',
     queueText(status),
@@ -121,19 +121,36 @@ function runnerTable(runners: readonly RunnerStatus[], width: number): string[] 
 const LEAST_COLUMNS = 6;
 
 /** A finding that several runners share is told once; why GitHub could not be asked explains its queue as well. */
-function sharedFindings(runners: readonly RunnerStatus[]): readonly Finding[] {
-  const distinct = [...new Map(runners.flatMap(({ findings }) => findings).map((finding) => [JSON.stringify(finding), finding])).values()];
+function sharedFindings({ runners, underWay }: StatusDocument): readonly Finding[] {
+  const told = runners.flatMap(({ name, findings }) => (isBeingCured(underWay, name) ? findings.map(withPatience) : findings));
+  const distinct = [...new Map(told.map((finding) => [JSON.stringify(finding), finding])).values()];
   const isExplained = ({ code, evidence }: Finding): boolean =>
     code === 'queue-unknown' && distinct.some((other) => other.code !== code && other.evidence === evidence);
   return bySeverity(distinct.filter((finding) => !isExplained(finding)));
 }
 
+/** A person's recovery would do the same as the one that is at work. */
+function withPatience(finding: Finding): Finding {
+  return finding.advice.includes('`runward recover')
+    ? { ...finding, advice: `nothing yet: it is being recovered; if that was not enough, ${finding.advice}` }
+    : finding;
+}
+
+function isBeingCured(underWay: StatusDocument['underWay'], runner: string): boolean {
+  return (underWay ?? []).some((operation) => operation.runner === runner && CURING.has(operation.type));
+}
+
+const CURING: ReadonlySet<string> = new Set(['recoverRunner', 'syncClock']);
+
 /** Who has a machine, whose budget is touched, and which findings are open. */
-function careLines({ scope, runners, holds, budgets, openFindings }: StatusDocument, now: number): string[] {
+function careLines({ scope, runners, holds, budgets, openFindings, underWay }: StatusDocument, now: number): string[] {
   // What is no more than worth knowing needs nobody.
   const open = bySeverity((openFindings ?? []).filter(({ severity }) => severity !== 'info'));
   const seen = open.filter((finding) => isSeen(finding, scope, runners));
   const gone = open.filter((finding) => !seen.includes(finding));
+  const isCuring = ({ subject }: OpenFindingSummary): boolean =>
+    runners.some(({ name }) => subject === `${scope}/${name}` && isBeingCured(underWay, name));
+  const [curing, waiting] = [seen.filter(isCuring), seen.filter((finding) => !isCuring(finding))];
   const shown = runners.flatMap(({ findings }) => findings);
   return [
     ...(holds ?? []).map(({ machine, holder }) =>
@@ -142,7 +159,8 @@ function careLines({ scope, runners, holds, budgets, openFindings }: StatusDocum
         : `${machine} is in the hands of ${holder.type} ${holder.workflowId} for ${spanText(holder.since, now)}${holder.reason === null ? '' : ` (${holder.reason})`}`,
     ),
     ...(budgets ?? []).filter(isTouched).map(budgetText),
-    ...section('Waits for a person:', openLines(seen, shown, now)),
+    ...section('Waits for the cure under way:', openLines(curing, curing, now)),
+    ...section('Waits for a person:', openLines(waiting, shown, now)),
     ...section(
       'Not seen just now, and over after three health checks without it:',
       // Nothing is to be done about what is not there.

@@ -161,6 +161,14 @@ describe('the rest', () => {
     );
   });
 
+  test('asks nobody for what is being cured', () => {
+    const stopped = { ...finding, advice: 'run `runward recover --runner r3`' };
+    const text = textOf({ runners: r3Shows(stopped), openFindings: [open], underWay: [{ ...RECOVERY, runner: 'r3' }] });
+    expect(text).toContain('→ nothing yet: it is being recovered; if that was not enough, run `runward recover --runner r3`');
+    expect(text).toMatch(/Waits for the cure under way:\n {2}warning {3}the disk of m3/);
+    expect(text).not.toContain('Waits for a person');
+  });
+
   test('sends nobody after a finding that is not there any more, nor after what needs nobody', () => {
     const text = textOf({ openFindings: [open, { ...open, code: 'drained', severity: 'info', summary: 'r3 is drained' }] });
     expect(text).toMatch(/Not seen just now, and over after three health checks without it:\n {2}warning {3}the disk of m3 is nearly full/);

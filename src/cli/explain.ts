@@ -290,7 +290,7 @@ function lifeLines(life: FindingLife | null, report: FindingReport | null): stri
   const { sightings, seenAt, goodPasses, messages, pending, undelivered, acknowledged, snoozedUntil } = life;
   const clock = (at: number): string => new Date(at).toISOString();
   return [
-    `Seen by ${sightings} health checks, last at ${clock(seenAt)}; ${goodPasses} without it since`,
+    `Seen by ${sightings} health check${sightings === 1 ? '' : 's'}, last at ${clock(seenAt)}; ${goodPasses} without it since`,
     `Messages: ${messages}`,
     ...(pending === null ? [] : [`On its way since ${clock(pending.begunAt)}: ${pending.message.text}`]),
     ...(undelivered === null ? [] : [`Not delivered (${undelivered.state}): ${undelivered.why}`]),

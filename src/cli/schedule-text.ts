@@ -23,7 +23,7 @@ export function scheduleStatus(found: PassSchedule | null): ScheduleStatus {
     exists: found !== null,
     everySeconds: found?.everyMs == null ? null : found.everyMs / 1_000,
     paused: found?.isPaused ?? null,
-    note: found?.note === '' ? null : (found?.note ?? null),
+    note: found === null || found.note === '' ? null : found.note,
     lastPassAt: found?.lastPass?.at ?? null,
     lastPassId: found?.lastPass?.workflowId ?? null,
     nextPassAt: found?.nextPassAt ?? null,

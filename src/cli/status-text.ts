@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { bySeverity } from '../domain/alert.ts';
 import type { Finding } from '../domain/finding.ts';
 import { standingOf, statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
@@ -43,13 +44,13 @@ export interface StatusDocument {
 
 const VERDICT_STYLES = { healthy: 'green', degraded: 'yellow', down: 'red', unknown: 'magenta' } as const satisfies Record<Verdict, string>;
 
-/** One sentence, the runners, and what else there is to know; `now` is epoch milliseconds. */
-export function scopeLines(status: StatusDocument, now: number): string[] {
+/** One sentence, the runners, and what else there is to know; `now` is epoch milliseconds, `width` the terminal's columns. */
+export function scopeLines(status: StatusDocument, now: number, width = Infinity): string[] {
   return [
     sentenceOf(status),
     '',
-    ...runnerTable(status.runners),
-    ...spaced(sharedFindings(status.runners).flatMap((finding) => findingLines(finding))),
+    ...runnerTable(status.runners, width),
+    ...spaced(sharedFindings(status).flatMap((finding) => findingLines(finding))),
     ...spaced(careLines(status, now)),
     '',
     queueText(status),
@@ -92,37 +93,65 @@ function stepText({ step, doing }: UnderWay): string[] {
   return doing === null ? [] : [doing];
 }
 
-function runnerTable(runners: readonly RunnerStatus[]): string[] {
-  return tableLines(
-    ['RUNNER', 'STATE', 'GITHUB', 'SERVICE', 'JOB', 'MACHINE', 'CLOCK', 'DISK', 'VERSION'],
-    runners.map(({ name, verdict, github, service, job, vm, clock, disk, version }) => [
-      name,
-      styled(VERDICT_STYLES[verdict], verdict),
-      `${github.status ?? '?'}${github.busy === true ? ', busy' : ''}`,
-      service.state ?? '?',
-      job.running === null ? '?' : job.running ? 'running' : 'none',
-      `${vm.name} ${vm.state ?? '?'}`,
-      clock.driftSeconds === null ? '?' : `${clock.driftSeconds} s`,
-      disk.usedPercent === null ? '?' : `${disk.usedPercent} %`,
-      version.installed ?? '?',
-    ]),
-  );
+/** On a narrow terminal the last columns give way: what is wrong there is a finding as well. */
+function runnerTable(runners: readonly RunnerStatus[], width: number): string[] {
+  const head = ['RUNNER', 'STATE', 'GITHUB', 'SERVICE', 'JOB', 'MACHINE', 'CLOCK', 'DISK', 'VERSION'];
+  const rows = runners.map(({ name, verdict, github, service, job, vm, clock, disk, version }) => [
+    name,
+    styled(VERDICT_STYLES[verdict], verdict),
+    `${github.status ?? '?'}${github.busy === true ? ', busy' : ''}`,
+    service.state ?? '?',
+    job.running === null ? '?' : job.running ? 'running' : 'none',
+    `${vm.name} ${vm.state ?? '?'}`,
+    clock.driftSeconds === null ? '?' : `${clock.driftSeconds} s`,
+    disk.usedPercent === null ? '?' : `${disk.usedPercent} %`,
+    version.installed ?? '?',
+  ]);
+  for (let columns = head.length; ; columns -= 1) {
+    const lines = tableLines(
+      head.slice(0, columns),
+      rows.map((row) => row.slice(0, columns)),
+    );
+    if (columns <= LEAST_COLUMNS || lines.every((line) => stripVTControlCharacters(line).length <= width)) {
+      return lines;
+    }
+  }
 }
 
+/** Up to the machine. */
+const LEAST_COLUMNS = 6;
+
 /** A finding that several runners share is told once; why GitHub could not be asked explains its queue as well. */
-function sharedFindings(runners: readonly RunnerStatus[]): readonly Finding[] {
-  const distinct = [...new Map(runners.flatMap(({ findings }) => findings).map((finding) => [JSON.stringify(finding), finding])).values()];
+function sharedFindings({ runners, underWay }: StatusDocument): readonly Finding[] {
+  const told = runners.flatMap(({ name, findings }) => (isBeingCured(underWay, name) ? findings.map(withPatience) : findings));
+  const distinct = [...new Map(told.map((finding) => [JSON.stringify(finding), finding])).values()];
   const isExplained = ({ code, evidence }: Finding): boolean =>
     code === 'queue-unknown' && distinct.some((other) => other.code !== code && other.evidence === evidence);
   return bySeverity(distinct.filter((finding) => !isExplained(finding)));
 }
 
+/** A person's recovery would do the same as the one that is at work. */
+function withPatience(finding: Finding): Finding {
+  return finding.advice.includes('`runward recover')
+    ? { ...finding, advice: `nothing yet: it is being recovered; if that was not enough, ${finding.advice}` }
+    : finding;
+}
+
+function isBeingCured(underWay: StatusDocument['underWay'], runner: string): boolean {
+  return (underWay ?? []).some((operation) => operation.runner === runner && CURING.has(operation.type));
+}
+
+const CURING: ReadonlySet<string> = new Set(['recoverRunner', 'syncClock']);
+
 /** Who has a machine, whose budget is touched, and which findings are open. */
-function careLines({ scope, runners, holds, budgets, openFindings }: StatusDocument, now: number): string[] {
+function careLines({ scope, runners, holds, budgets, openFindings, underWay }: StatusDocument, now: number): string[] {
   // What is no more than worth knowing needs nobody.
   const open = bySeverity((openFindings ?? []).filter(({ severity }) => severity !== 'info'));
   const seen = open.filter((finding) => isSeen(finding, scope, runners));
   const gone = open.filter((finding) => !seen.includes(finding));
+  const isCuring = ({ subject }: OpenFindingSummary): boolean =>
+    runners.some(({ name }) => subject === `${scope}/${name}` && isBeingCured(underWay, name));
+  const [curing, waiting] = [seen.filter(isCuring), seen.filter((finding) => !isCuring(finding))];
   const shown = runners.flatMap(({ findings }) => findings);
   return [
     ...(holds ?? []).map(({ machine, holder }) =>
@@ -131,7 +160,8 @@ function careLines({ scope, runners, holds, budgets, openFindings }: StatusDocum
         : `${machine} is in the hands of ${holder.type} ${holder.workflowId} for ${spanText(holder.since, now)}${holder.reason === null ? '' : ` (${holder.reason})`}`,
     ),
     ...(budgets ?? []).filter(isTouched).map(budgetText),
-    ...section('Waits for a person:', openLines(seen, shown, now)),
+    ...section('Waits for the cure under way:', openLines(curing, curing, now)),
+    ...section('Waits for a person:', openLines(waiting, shown, now)),
     ...section(
       'Not seen just now, and over after three health checks without it:',
       // Nothing is to be done about what is not there.

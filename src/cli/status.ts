@@ -45,7 +45,7 @@ export async function status(flags: StatusFlags, invocation: Invocation): Promis
     if (invocation.interrupted.aborted) {
       return EXIT.interrupted;
     }
-    const text = (): string => statuses.map((each) => scopeLines(each, Date.now()).join('\n')).join('\n\n');
+    const text = (): string => statuses.map((each) => scopeLines(each, Date.now(), process.stdout.columns).join('\n')).join('\n\n');
     if (flags.json) {
       printJson(statuses.length === 1 ? statuses[0] : { scopes: statuses });
     } else if (flags.watch && process.stdout.isTTY) {

@@ -82,6 +82,13 @@ describe('the rest', () => {
     );
   });
 
+  test('fits a narrow terminal, as far as the machine', () => {
+    const head = (width: number): string | undefined => scopeLines(STATUS, NOW, width)[2]?.replaceAll(/ +/g, ' ');
+    expect(head(80)).toBe('RUNNER STATE GITHUB SERVICE JOB MACHINE CLOCK DISK VERSION');
+    expect(head(70)).toBe('RUNNER STATE GITHUB SERVICE JOB MACHINE CLOCK DISK');
+    expect(head(20)).toBe('RUNNER STATE GITHUB SERVICE JOB MACHINE');
+  });
+
   test('tells a finding that runners share once, with what to do', () => {
     const finding = { code: 'queue-unknown', severity: 'warning', summary: 'no queue', evidence: '502', advice: 'look at GitHub' } as const;
     const text = textOf({ runners: STATUS.runners.map((each) => ({ ...each, findings: [finding] })) });
@@ -152,6 +159,14 @@ describe('the rest', () => {
     expect(textOf({ runners: r3Shows(finding), openFindings: [budget] })).toMatch(
       /Waits for a person:\n {2}warning {3}checks leave r3 alone, for 30 min \(.*\)\n +→ look why it does not last/,
     );
+  });
+
+  test('asks nobody for what is being cured', () => {
+    const stopped = { ...finding, advice: 'run `runward recover --runner r3`' };
+    const text = textOf({ runners: r3Shows(stopped), openFindings: [open], underWay: [{ ...RECOVERY, runner: 'r3' }] });
+    expect(text).toContain('→ nothing yet: it is being recovered; if that was not enough, run `runward recover --runner r3`');
+    expect(text).toMatch(/Waits for the cure under way:\n {2}warning {3}the disk of m3/);
+    expect(text).not.toContain('Waits for a person');
   });
 
   test('sends nobody after a finding that is not there any more, nor after what needs nobody', () => {

@@ -80,9 +80,9 @@ describe('the receiver', () => {
 test('the signals are understood', () => {
   const signals = [...document.matchAll(/--workflow-id (\S+) --name (\S+) --input '(.+)'/g)];
   expect(signals.map(([, id, name]) => [id, name])).toEqual(
-    [FINDING_SIGNALS.acknowledge, FINDING_SIGNALS.snooze].map((name) => [findingId('octo-org/widgets/builder', 'vm-stopped'), name]),
+    [FINDING_SIGNALS.acknowledge, FINDING_SIGNALS.snooze].map((name) => [findingId('octo-org/widgets/builder', 'service-failed'), name]),
   );
   const [acknowledge, snooze] = signals.map(([, , , input]) => JSON.parse(input ?? ''));
-  expect(readAcknowledgement(acknowledge)).toEqual({ by: 'anna', note: 'a new disk is coming' });
+  expect(readAcknowledgement(acknowledge)).toEqual({ by: 'anna', note: 'its disk is being replaced' });
   expect(readSnooze(snooze)).toBe(Date.parse('2026-11-25T08:00:00Z'));
 });

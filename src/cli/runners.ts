@@ -21,17 +21,17 @@ export function chosenRunners(
 
 /** The scopes that `--scope` means: without it all that are configured. Exit code 2 names the choices. */
 export function chosenScopes(config: Pick<Config, 'runners'>, wanted: string | undefined): readonly string[] {
-  const scopes = [...new Set(config.runners.map(({ scope }) => scope))];
+  return pickScopes([...new Set(config.runners.map(({ scope }) => scope))], wanted);
+}
+
+/** Of these scopes the one that is wanted, without regard to case; all without one. */
+export function pickScopes(scopes: readonly string[], wanted: string | undefined): readonly string[] {
   if (wanted === undefined) {
     return scopes;
   }
   const found = scopes.find((scope) => scope.toLowerCase() === wanted.toLowerCase());
   if (found === undefined) {
-    throw unknownScope(wanted, scopes);
+    throw new CommandFailure(EXIT.usage, `no scope ${JSON.stringify(wanted)} is configured; choose one of ${scopes.join(', ')}`);
   }
   return [found];
-}
-
-export function unknownScope(wanted: string, choices: readonly string[]): CommandFailure {
-  return new CommandFailure(EXIT.usage, `no scope ${JSON.stringify(wanted)} is configured; choose one of ${choices.join(', ')}`);
 }

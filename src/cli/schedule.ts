@@ -12,7 +12,7 @@ import {
 } from '../worker/schedules.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
-import { chosenScopes, unknownScope } from './runners.ts';
+import { chosenScopes, pickScopes } from './runners.ts';
 import type { ScheduleVerb } from './schedule-verbs.ts';
 import { changeText, scheduleLines, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import { withTemporal } from './temporal.ts';
@@ -139,15 +139,7 @@ function doneText(verb: 'pause' | 'resume' | 'trigger', scope: string): string {
 
 /** Configured scopes, and those that still have a schedule; exit code 2 names the choices. */
 async function scheduledScopes(client: Client, config: Config, wanted: string | undefined): Promise<readonly string[]> {
-  const scopes = [...new Set([...chosenScopes(config, undefined), ...(await listScheduledScopes(client))])];
-  if (wanted === undefined) {
-    return scopes;
-  }
-  const found = scopes.find((scope) => scope.toLowerCase() === wanted.toLowerCase());
-  if (found === undefined) {
-    throw unknownScope(wanted, scopes);
-  }
-  return [found];
+  return pickScopes([...new Set([...chosenScopes(config, undefined), ...(await listScheduledScopes(client))])], wanted);
 }
 
 /** One schedule in `--json`. */

@@ -1,4 +1,5 @@
 // Health checks over a real Linux with a real systemd: what breaks is found, and cured by the cheapest cure that is enough.
+// Numbers in brackets are those of the incident catalogue, as in test/domain/diagnose.test.ts.
 
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -65,14 +66,14 @@ describe('cured without a new registration', () => {
     expect((await scheduledPass(client, SCOPE)).figures).toMatchObject({ healthy: 1 });
   });
 
-  it('a service that was stopped', async () => {
+  it('[22] a service that was stopped', async () => {
     await world.guest.must(`systemctl stop ${world.unit}`);
     await offline();
     expect(codes(await cured())).toContain('service-inactive');
     expect(await rungs()).toEqual(['start-service done']);
   });
 
-  it('a listener that hangs: GitHub alone is not believed, two readings are', async () => {
+  it('[5] a listener that hangs: GitHub alone is not believed, two readings are', async () => {
     await world.guest.must('pkill -STOP -x Runner.Listener');
     await offline();
     const first = await scheduledPass(client, SCOPE);
@@ -83,13 +84,27 @@ describe('cured without a new registration', () => {
     expect(await rungs()).toEqual(['restart-service done']);
   });
 
-  it('a clock that is two hours ahead', async () => {
+  it('[20] a clock that is two hours ahead', async () => {
     await world.guest.setClock(7_200);
     expect(codes(await cured())).toContain('clock-drift');
   });
 });
 
-it('a registration that GitHub has deleted is made anew, and only that', async () => {
+it('[1, 3] a job that runs is left alone, although GitHub calls its runner offline and idle', async () => {
+  const job = world.github.giveJob(SCOPE, RUNNER, { seconds: 8 });
+  await untilSo(async () => (await world.guest.must('pgrep -cx Runner.Worker; true')) === '1');
+  world.github.showRunner(SCOPE, RUNNER, { status: 'offline', busy: false });
+  for (let pass = 0; pass < 2; pass += 1) {
+    const report = await scheduledPass(client, SCOPE);
+    expect(report.started).toEqual([]);
+    expect(report.withheld).toContainEqual(expect.objectContaining({ why: expect.stringMatching(/busy: .*Runner\.Worker/) }));
+  }
+  world.github.showRunner(SCOPE, RUNNER, {});
+  await untilSo(async () => world.github.job(job).state === 'completed');
+  expect(world.github.job(job).result).toBe('Succeeded');
+});
+
+it('[11] a registration that GitHub has deleted is made anew, and only that', async () => {
   world.github.removeRunner(SCOPE, RUNNER);
   await untilSo(async () => (await world.guest.must(`systemctl is-active ${world.unit}; true`)) !== 'active');
   await cured();

@@ -166,7 +166,7 @@ type End =
       readonly state: FindingLife | null;
       readonly report: FindingReport | null;
     }
-  | { readonly kind: 'failure'; readonly failure: string }
+  | { readonly kind: 'failure'; readonly failure: string; readonly status: string }
   | {
       readonly kind: 'running';
       readonly progress: ShownProgress | null;
@@ -194,7 +194,8 @@ async function endOf(client: Client, description: WorkflowExecutionDescription):
         return { kind: 'report', report: report as ToldReport };
     }
   } catch (error) {
-    return { kind: 'failure', failure: messageOf(deepestCause(error)) };
+    const status = description.status.name.toLowerCase().replaceAll('_', ' ');
+    return { kind: 'failure', failure: messageOf(deepestCause(error)), status };
   }
 }
 
@@ -251,7 +252,8 @@ function tellEnd(end: End, origin: Origin): Pick<Story, 'headline'> & Partial<St
     case 'finding':
       return { ...findingStory(end.finding, end.report === null), sure: end.state?.finding.evidence ?? null };
     case 'failure':
-      return { headline: `failed: ${end.failure}` };
+      // Temporal's own word, such as `terminated`: nobody was asked to leave things in order.
+      return { headline: `${end.status}: ${end.failure}`, left: 'look with `runward status` how things stand' };
     case 'running':
       return {
         headline: end.waitsFor ?? [`at work: ${end.progress?.doing ?? 'unknown, no worker answers'}`, ...end.failing].join('; '),

@@ -120,7 +120,7 @@ function writeServerFile(home: string, content: ServerFile): void {
 
 /** Says that all is ready, once the schedules are what they should be; where they can't be made it says so, and tries again. */
 async function announce(server: TemporalServer, config: Config, stop: AbortSignal): Promise<void> {
-  let text = readyText(server, config.runners.length);
+  let text = readyText(server, config);
   for (;;) {
     const schedules = await schedulesText(server, config);
     if (stop.aborted) {
@@ -155,9 +155,10 @@ async function schedulesText(server: TemporalServer, config: Config): Promise<{ 
   }
 }
 
-function readyText(server: TemporalServer, runners: number): string {
+function readyText(server: TemporalServer, { runners, mode }: Config): string {
   return [
-    `Runward looks after ${runners} runner${runners === 1 ? '' : 's'}. Temporal's UI: ${server.uiUrl}`,
+    `Runward looks after ${runners.length} runner${runners.length === 1 ? '' : 's'}. Temporal's UI: ${server.uiUrl}`,
+    ...(mode === 'watch' ? ['It only watches (mode: watch): it plans and tells, and writes nothing.'] : []),
     'Look with `runward status`, check now with `runward check`, recover with `runward recover`. Ctrl-C stops all.',
   ].join('\n');
 }

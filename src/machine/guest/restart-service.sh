@@ -1,5 +1,5 @@
 #!/bin/bash
-# Proves that no job runs, stops the runner's service, sees its listener gone, and starts it.
+# Proves that no job runs, stops the runner's service while its listener is frozen, sees it gone, and starts it.
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
 
@@ -12,6 +12,10 @@ if ! is_loaded; then
 fi
 prove_idle runner
 prove_installed
-prove_idle runner # to see that the programs run takes seconds
-stop_service
+if [ "${given[force]:-no}" = yes ]; then
+  stop_service
+else
+  freeze_idle
+  end_frozen
+fi
 start_service

@@ -79,7 +79,7 @@ describe.concurrent('a side that fails', () => {
 
 describe.concurrent('a runner that flaps', () => {
   test('is recovered as often as the budget allows, is one finding, and is taken up again after the cool-down', async () => {
-    const budgets = { recoveries: 2, withinMs: 12_000, failuresInARow: 2 };
+    const budgets = { recoveries: 2, withinMs: 20_000, failuresInARow: 2 };
     await using world = await startWorld({ policy: { budgets }, health: { budgets } });
     let cures = 0;
     let refused = 0;
@@ -126,9 +126,9 @@ describe.concurrent('people', () => {
     });
     await breakRunner(world, 'service');
     for (let pass = 0; pass < 12; pass += 1) {
-      const begun = Date.now();
       expect((await world.pass()).outcome).toBe('unhealthy');
-      expect(Date.now() - begun).toBeLessThan(3_000);
+      // It has ended, and the message has not arrived.
+      expect(told).toEqual([]);
     }
     await world.until(() => attempts > 5, 'it was tried again and again');
     isAway = false;

@@ -90,7 +90,7 @@ describe.concurrent('a drain', () => {
 
   test('lets a running job end, and holds no lock meanwhile', async () => {
     await using world = await startWorld();
-    const job = giveJob(world, 6);
+    const job = giveJob(world, 15);
     await world.until(() => isBusy(world), 'the job runs');
     const handle = await drain(world);
     await world.until(async () => /waiting for the job to end: .*Runner\.Worker/.test(await doing(handle)), 'it waits for the job');
@@ -135,7 +135,7 @@ describe.concurrent('a drain', () => {
 
   test('of a long job begins a new history from time to time', async () => {
     await using world = await startWorld({ policy: { drainHistoryMs: 500 } });
-    const job = giveJob(world, 6);
+    const job = giveJob(world, 15);
     await world.until(() => isBusy(world), 'the job runs');
     const handle = await drain(world);
     const { runId } = await handle.describe();

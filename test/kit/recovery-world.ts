@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import { NO_ALERTS, type Alerts } from '../../src/activities/findings.ts';
 import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
 import type { Alert } from '../../src/domain/alert.ts';
@@ -34,7 +34,6 @@ import { SandboxHost } from '../../src/sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../../src/sandbox/machine/sandbox-machine.ts';
 import { createDirectory, type RunnerDirectory } from '../../src/worker/directory.ts';
 import { deleteSchedule } from '../../src/worker/schedules.ts';
-import { installRuntime } from '../../src/worker/runtime.ts';
 import { createWorkers, runWorkers, type WorkerParts } from '../../src/worker/workers.ts';
 import { scheduledPass } from './scheduled-pass.ts';
 import { target as aTarget } from './observations.ts';
@@ -44,7 +43,7 @@ import { namespaceOf, NAMESPACES } from './temporal-setup.ts';
 export const QUICK_POLICY: RecoveryPolicy = {
   ...DEFAULT_RECOVERY_POLICY,
   guestAnswersWithinMs: 3_000,
-  guestPollMs: 100,
+  guestPollMs: 300,
   lookGapMs: 2_000,
   serviceSettlesWithinMs: 1_000,
   jobLostAfterMs: 5_000,
@@ -53,8 +52,8 @@ export const QUICK_POLICY: RecoveryPolicy = {
   onlineWithinMs: 5_000,
   onlinePollMs: 100,
   hostSilentAfterMs: 2_000,
-  lockPollMs: 200,
-  drainPollMs: 200,
+  lockPollMs: 400,
+  drainPollMs: 1_000,
   limits: {
     ...DEFAULT_RECOVERY_POLICY.limits,
     look: { ...DEFAULT_RECOVERY_POLICY.limits.look, heartbeat: '3s', scheduleToClose: '5s', retryInitial: '100ms' },
@@ -154,9 +153,6 @@ const residents = new Map<string, Resident>();
 let crew: Promise<Crew> | null = null;
 let worlds = 0;
 
-installRuntime('ERROR');
-afterAll(async () => (await crew)?.stop());
-
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const number = ++worlds;
   let { client } = await (crew ??= startCrew());
@@ -237,8 +233,15 @@ function quickGate(folder: string): Gate {
   return { ...gate, unnamedWaitMs: (account) => gate.unnamedWaitMs(account) * UNNAMED_LIMIT_SCALE };
 }
 
+/** Ends the workers that a test file's worlds have had. */
+export async function stopCrew(): Promise<void> {
+  const ending = crew;
+  crew = null;
+  await (await ending)?.stop();
+}
+
 async function restartCrew(afterMs: number): Promise<Crew> {
-  await (await crew)?.stop();
+  await stopCrew();
   await sleep(afterMs);
   for (const [scope, resident] of residents) {
     residents.set(scope, { ...resident, github: resident.openGitHub() });
@@ -247,7 +250,7 @@ async function restartCrew(afterMs: number): Promise<Crew> {
 }
 
 async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const deadline = Date.now() + 10_000; !(await isSo()); await sleep(50)) {
+  for (const deadline = Date.now() + 10_000; !(await isSo()); await sleep(100)) {
     if (Date.now() > deadline) {
       throw new Error(`waited in vain until ${what}`);
     }

@@ -15,7 +15,7 @@ export async function scheduledPass(client: Client, scope: string): Promise<Heal
   const before = (await readSchedule(client, scope))?.lastPass?.runId;
   await client.schedule.getHandle(healthScheduleId(scope)).trigger('SKIP');
   let pass: NonNullable<PassSchedule['lastPass']> | null | undefined;
-  for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
+  for (const deadline = Date.now() + 30_000; ; await sleep(100)) {
     pass = (await readSchedule(client, scope))?.lastPass;
     if (pass !== null && pass !== undefined && pass.runId !== before) {
       break;

@@ -26,21 +26,24 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   if (path === undefined) {
     throw new Error('RUNWARD_TEMPORAL_CLI is not set: run `./runward test` once, which brings the Temporal CLI');
   }
-  const namespaces = Array.from({ length: NAMESPACES }, (_, index) => namespaceOf(index + 1));
-  const environment = await TestWorkflowEnvironment.createLocal({
+  const [server, workflowBundle] = await Promise.all([startServer(path), bundle()]);
+  project.provide('temporalAddress', server.address);
+  project.provide('workflowBundle', workflowBundle);
+  return () => server.teardown();
+}
+
+async function startServer(path: string): Promise<TestWorkflowEnvironment> {
+  const [first, ...others] = Array.from({ length: NAMESPACES }, (_, index) => namespaceOf(index + 1)) as [string, ...string[]];
+  const server = await TestWorkflowEnvironment.createLocal({
     server: {
       executable: { type: 'existing-path', path },
-      namespace: namespaces[0] as string,
-      extraArgs: namespaces.slice(1).flatMap((name) => ['--namespace', name]),
+      namespace: first,
+      extraArgs: others.flatMap((name) => ['--namespace', name]),
       log: { format: 'pretty', level: 'error' },
     },
   });
-  for (const namespace of namespaces) {
-    await prepareNamespace(environment.connection, namespace, null);
-  }
-  project.provide('temporalAddress', environment.address);
-  project.provide('workflowBundle', await bundle());
-  return () => environment.teardown();
+  await Promise.all([first, ...others].map((name) => prepareNamespace(server.connection, name, null)));
+  return server;
 }
 
 async function bundle(): Promise<string> {

@@ -4,11 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from '@temporalio/worker';
 import { describe, expect, inject, test } from 'vitest';
-import { installRuntime } from '../../src/worker/runtime.ts';
 
 const FOLDER = join(import.meta.dirname, 'histories');
-
-installRuntime('ERROR');
 
 function history(name: string): Parameters<typeof Worker.runReplayHistory>[1] {
   return JSON.parse(readFileSync(join(FOLDER, name), 'utf8'));

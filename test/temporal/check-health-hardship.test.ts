@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { AlertError } from '../../src/alerts/port.ts';
@@ -98,6 +99,7 @@ describe.concurrent('a runner that flaps', () => {
           expect.objectContaining({ because: 'service-inactive', why: expect.stringContaining('budget is 2') }),
         );
         expect(await statusOf(world, findingId(subject(world), 'budget-used-up'))).toBe('RUNNING');
+        await sleep(1_500);
       }
     }
     const { memo } = await world.client.workflow.getHandle(machineLedgerId(world.target.host, world.target.machine)).describe();

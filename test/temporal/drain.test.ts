@@ -129,7 +129,7 @@ describe.concurrent('a drain', () => {
       };
       await drained(world, await drain(world));
       expect(job).not.toBe(0);
-      expect(world.github.job(job).result).toBe('Succeeded');
+      await world.until(() => world.github.job(job).result === 'Succeeded', 'GitHub has heard of its end');
     },
   );
 

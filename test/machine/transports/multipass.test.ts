@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type CallContext, MachineError } from '../../../src/machine/port.ts';
 import { MultipassTransport } from '../../../src/machine/transports/multipass.ts';
-import { type FakeMultipass, type FakeRule, fakeMultipass } from '../../kit/fake-multipass/index.ts';
+import { type FakeMultipass, type FakeRule, fakeMultipass } from '../../kit/fake-multipass.ts';
 
 const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
 const TIMING = { listMs: 5_000, startMs: 5_000, stopMs: 1_000, probeMs: 2_000, pauseMs: 10 };

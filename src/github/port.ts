@@ -1,6 +1,7 @@
 // GitHub in domain words. May import: domain, Octokit; not Temporal, not machine.
 
 import type { ScopeObservation } from '../domain/pass.ts';
+import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
 import type { RegisteredRunner } from '../domain/runner.ts';
 import type { Secret } from '../domain/secret.ts';
 
@@ -32,8 +33,65 @@ export interface ScopeLook {
   readonly runsRead: number;
 }
 
+/** Which part of a list of runs is wanted. Times are epoch milliseconds by GitHub's clock. */
+export interface RunsWanted {
+  /** A status or a conclusion, in GitHub's words; GitHub takes one. */
+  readonly status: string;
+  /** Runs that were created then or earlier; `null` for all. */
+  readonly createdUntil: number | null;
+  /** Runs that were created then or later; `null` for all. */
+  readonly createdFrom: number | null;
+  /** Pages of 100 that are read, 10 at most: GitHub gives no more. */
+  readonly pages: number;
+}
+
+/** A part of a list of runs, newest first; each run once. */
+export interface RunsListed {
+  /** How many GitHub says there are; with more than 1,000 it may say 1,000. */
+  readonly total: number;
+  readonly runs: readonly Run[];
+  /** Whether there is more that these pages did not hold. */
+  readonly isCut: boolean;
+}
+
+/** What became of a write on a run: what GitHub says is a value; whether it has come to pass, the run itself tells. */
+export type RunWritten =
+  | { readonly kind: 'accepted' }
+  /** `status` and words of GitHub: 403, 404, 409, 410, 422, or a 5xx that may be meant. */
+  | { readonly kind: 'refused'; readonly status: number; readonly why: string }
+  /** No answer, or a broken one: it may have been done. */
+  | { readonly kind: 'unanswered'; readonly why: string };
+
+/**
+ * What queue care asks of GitHub, at repositories alone. While little of the hour's requests is left, reads and writes reject as `limited`,
+ * so that health checks go on.
+ */
+export interface QueuePort {
+  listRuns(scope: string, wanted: RunsWanted, signal: AbortSignal): Promise<Dated<RunsListed>>;
+  /** How many runs have this status, by GitHub. */
+  countRunsOf(scope: string, status: string, signal: AbortSignal): Promise<Dated<number>>;
+  /** Labels of the runners that are registered at the scope, each set once. */
+  listLabelSets(scope: string, signal: AbortSignal): Promise<Dated<readonly LabelSet[]>>;
+  /** `null` where there is no such run any more. */
+  readRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<Run | null>>;
+  /** Jobs of the current attempt; `null` where there is no such run any more. */
+  readRunJobs(scope: string, run: number, signal: AbortSignal): Promise<Dated<RunJobs | null>>;
+  /** Whether a tag of this name exists. Needs the permission `contents=read`. */
+  isTag(scope: string, name: string, signal: AbortSignal): Promise<Dated<boolean>>;
+  /** The newest run of a workflow by event and branch; `null` where there is none. */
+  findNewestRun(
+    scope: string,
+    like: { readonly workflowId: number; readonly event: string; readonly branch: string },
+    signal: AbortSignal,
+  ): Promise<Dated<Run | null>>;
+  /** Paced, one write at a time. Rejects only where a limit is met or `signal` aborts. */
+  cancelRun(scope: string, run: number, how: { readonly force: boolean }, signal: AbortSignal): Promise<Dated<RunWritten>>;
+  /** Runs all jobs again. Paced likewise. */
+  rerunRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<RunWritten>>;
+}
+
 /** Every method rejects with {@link GitHubError} where GitHub could not be asked; "not there" is a value. */
-export interface GitHubPort {
+export interface GitHubPort extends QueuePort {
   /** The runner of exactly this name, compared without regard to case; `null` where there is none. */
   findRunner(scope: string, name: string, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>>;
   /** The runner of this id; `null` once its registration is gone. */

@@ -21,9 +21,14 @@ export function machineLedgerId(host: string, machine: string): string {
   return `ledger/${host}/${machine}`;
 }
 
-/** Id of a scope's schedule; its passes are `check-health/SCOPE-TIME`. */
+/** Id of the schedule of a scope's health checks; its passes are `check-health/SCOPE-TIME`. */
 export function healthScheduleId(scope: string): string {
   return `check-health/${scope}`;
+}
+
+/** Id of the schedule of the care for a repository's queue; its passes are `maintain-queue/SCOPE-TIME`. */
+export function queueScheduleId(scope: string): string {
+  return `maintain-queue/${scope}`;
 }
 
 /** Workflow id that is the lock of a repository's queue. */

@@ -29,6 +29,8 @@ describe('an answer', () => {
       lastPage: 'https://api.test/x?page=5',
       tokenExpiresAt: Date.parse('2026-12-24T10:00:00Z'),
       isUnchanged: false,
+      status: 200,
+      rate: null,
     });
   });
 

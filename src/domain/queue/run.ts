@@ -65,7 +65,9 @@ export function isServedBy(offered: LabelSet, asked: readonly string[]): boolean
 
 /** Whether at least one queued job is in reach. */
 export function isInReach({ queued }: RunJobs, offered: readonly LabelSet[], reach: Reach): boolean {
-  return queued.some(({ labels }) => reach === 'repository' || labels.includes('self-hosted') || offered.some((set) => isServedBy(set, labels)));
+  return queued.some(
+    ({ labels }) => reach === 'repository' || labels.includes('self-hosted') || offered.some((set) => isServedBy(set, labels)),
+  );
 }
 
 /** Labels as rules compare them. */

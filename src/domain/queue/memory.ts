@@ -1,0 +1,68 @@
+import type { QueuePolicy } from './policy.ts';
+
+// What queue care remembers of runs from pass to pass. Times are epoch milliseconds by GitHub's clock.
+
+/** A run that refuses to end: it is left alone until `retryAt`, and does not count as queue. */
+export interface SetAside {
+  readonly run: number;
+  readonly attempt: number;
+  /** GitHub's words, or what is odd about it. */
+  readonly why: string;
+  readonly since: number;
+  readonly tries: number;
+  readonly retryAt: number;
+}
+
+/** A run that Runward itself has re-run after it was parked. */
+export interface Rerun {
+  readonly run: number;
+  readonly at: number;
+  /** Times that it has been parked. */
+  readonly parked: number;
+}
+
+export interface QueueMemory {
+  readonly setAside: readonly SetAside[];
+  readonly reruns: readonly Rerun[];
+}
+
+export const NOTHING_REMEMBERED: QueueMemory = { setAside: [], reruns: [] };
+
+/** Entries of each kind: what is older is forgotten first. */
+const REMEMBERED = 1_000;
+
+/** Whether it is left alone at this time; a re-run of it is another matter. */
+export function isSetAside(entry: SetAside | undefined, attempt: number, at: number): boolean {
+  return entry !== undefined && entry.attempt === attempt && at < entry.retryAt;
+}
+
+/** Sets a run aside, for twice as long each time. */
+export function setAside(
+  memory: QueueMemory,
+  refusal: { readonly run: number; readonly attempt: number; readonly why: string },
+  at: number,
+  { firstMs, longestMs }: QueuePolicy['setAside'],
+): QueueMemory {
+  const known = memory.setAside.find(({ run, attempt }) => run === refusal.run && attempt === refusal.attempt);
+  const tries = (known?.tries ?? 0) + 1;
+  const entry: SetAside = {
+    ...refusal,
+    since: known?.since ?? at,
+    tries,
+    retryAt: at + Math.min(firstMs * 2 ** (tries - 1), longestMs),
+  };
+  return { ...memory, setAside: [...memory.setAside.filter(({ run }) => run !== refusal.run), entry].slice(-REMEMBERED) };
+}
+
+/** Notes a re-run, so that it is spared as stale, and is parked no more often than allowed. */
+export function noteRerun(memory: QueueMemory, { run, at, parked }: Rerun): QueueMemory {
+  return { ...memory, reruns: [...memory.reruns.filter((known) => known.run !== run), { run, at, parked }].slice(-REMEMBERED) };
+}
+
+/** Forgets runs that are not queued any more, and re-runs of runs that GitHub re-runs no more. `queued`: all that are, by id. */
+export function forgetOver(memory: QueueMemory, queued: ReadonlySet<number>, at: number, oldestMs: number): QueueMemory {
+  return {
+    setAside: memory.setAside.filter(({ run }) => queued.has(run)),
+    reruns: memory.reruns.filter((rerun) => at - rerun.at < oldestMs),
+  };
+}

@@ -1,0 +1,105 @@
+import { isSetAside } from './memory.ts';
+import { RULES, type QueuePolicy, type RuleMode, type RuleName } from './policy.ts';
+import { pullRequestsFirst } from './pull-requests-first.ts';
+import type { LabelSet, Run } from './run.ts';
+import { stale } from './stale.ts';
+import { superseded } from './superseded.ts';
+import { NO_VERDICT, type PlannedAct, type QueueView, type RuleContext, type RuleVerdict } from './verdict.ts';
+
+/** What all rules say. */
+export interface QueuePlan extends RuleVerdict {
+  /** Of the rules that only plan. */
+  readonly wouldBe: readonly PlannedAct[];
+  /** Runs that have waited for so long without a job that they are no real ones. */
+  readonly zombies: readonly { readonly run: number; readonly attempt: number; readonly why: string }[];
+  /** Label sets for which more pull-request runs wait than the threshold; `null` where that could not be known. */
+  readonly pressed: readonly LabelSet[] | null;
+  /** Queued runs that have waited for longer than stale ones may, whatever else holds for them; without those set aside. */
+  readonly overdue: number;
+  /** Queued runs that are set aside. */
+  readonly setAside: number;
+}
+
+/** Modes of the rules for one pass. */
+export type RuleModes = Readonly<Record<RuleName, RuleMode>>;
+
+/** Modes by configuration, or for a person who names rules: exactly those, whatever configuration says of them. */
+export function modesOf({ rules }: QueuePolicy, named: readonly RuleName[] | null): RuleModes {
+  const modeOf = (rule: RuleName): RuleMode =>
+    named === null ? rules[rule].mode : named.includes(rule) && rule !== 'paths' ? 'on' : 'off';
+  return {
+    stale: modeOf('stale'),
+    superseded: modeOf('superseded'),
+    prioritizePullRequests: modeOf('prioritizePullRequests'),
+    paths: 'off',
+  };
+}
+
+/**
+ * What is to be done about a queue, of what is known so far: it may ask for jobs and tags, and says more once they are there. Each run has one act
+ * at most. The same view gives the same plan.
+ */
+export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes): QueuePlan {
+  const asides = new Map(view.memory.setAside.map((entry) => [entry.run, entry]));
+  const runs = view.runs.filter(({ id, attempt }) => !isSetAside(asides.get(id), attempt, view.at));
+  const zombies = runs.flatMap((run) => zombieOf(run, view, policy));
+  const odd = new Set(zombies.map(({ run }) => run));
+  const real = runs.filter(({ id }) => !odd.has(id));
+
+  const taken = new Set<number>();
+  const acts: PlannedAct[] = [];
+  const wouldBe: PlannedAct[] = [];
+  const verdicts: ReturnType<typeof judge>[] = [];
+  for (const rule of RULES) {
+    if (modes[rule] === 'off') {
+      continue;
+    }
+    const context: RuleContext = { view, runs: real, policy, taken };
+    const verdict = judge(rule, context);
+    verdicts.push(verdict);
+    const isOn = modes[rule] === 'on';
+    for (const act of verdict.acts) {
+      (isOn ? acts : wouldBe).push(act);
+    }
+    for (const { run } of isOn ? verdict.acts : []) {
+      taken.add(run);
+    }
+  }
+  return {
+    acts,
+    wouldBe: wouldBe.filter(({ run }, index) => !taken.has(run) && wouldBe.findIndex((other) => other.run === run) === index),
+    wantsJobs: [...new Set(verdicts.flatMap(({ wantsJobs }) => wantsJobs))],
+    wantsTags: [...new Set(verdicts.flatMap(({ wantsTags }) => wantsTags))],
+    left: verdicts.flatMap(({ left }) => left),
+    notes: verdicts.flatMap(({ notes }) => notes),
+    zombies,
+    pressed: modes.prioritizePullRequests === 'off' ? [] : (verdicts.find(({ pressed }) => pressed !== undefined)?.pressed ?? null),
+    overdue: real.filter((run) => isOverdue(run, view.at, policy)).length,
+    setAside: view.runs.length - real.length,
+  };
+}
+
+function judge(rule: RuleName, context: RuleContext): RuleVerdict & { readonly pressed?: QueuePlan['pressed'] } {
+  switch (rule) {
+    case 'stale':
+      return stale(context);
+    case 'superseded':
+      return superseded(context);
+    case 'prioritizePullRequests':
+      return pullRequestsFirst(context);
+    case 'paths':
+      return NO_VERDICT;
+  }
+}
+
+/** Where GitHub does not say when the attempt began, the jobs do; so it is no more than likely. */
+function isOverdue({ startedAt, createdAt }: Run, at: number, { rules }: QueuePolicy): boolean {
+  return at - (startedAt ?? createdAt) > rules.stale.afterMs;
+}
+
+/** A real run has jobs within seconds. https://github.com/actions/runner/issues/3872 */
+function zombieOf(run: Run, { jobs, at }: QueueView, policy: QueuePolicy): QueuePlan['zombies'] {
+  return jobs.get(run.id)?.total === 0 && isOverdue(run, at, policy)
+    ? [{ run: run.id, attempt: run.attempt, why: `GitHub calls it queued, and it has no job` }]
+    : [];
+}

@@ -1,0 +1,111 @@
+import type { ActivityLimits } from '../policy.ts';
+import type { Reach } from './run.ts';
+
+/** Rules of queue care, in their order: what an earlier one does about a run, a later one leaves alone. */
+export const RULES = ['stale', 'superseded', 'prioritizePullRequests', 'paths'] as const;
+export type RuleName = (typeof RULES)[number];
+
+/** `plan`: only say what would be done. */
+export type RuleMode = 'on' | 'off' | 'plan';
+
+/** A glob of refs as configuration has it, and what it means: the source of a regular expression for a whole name. */
+export interface RefPattern {
+  readonly glob: string;
+  readonly pattern: string;
+}
+
+export interface RulePolicies {
+  readonly stale: { readonly mode: RuleMode; readonly afterMs: number };
+  readonly superseded: { readonly mode: RuleMode; readonly events: readonly string[]; readonly protect: readonly RefPattern[] };
+  readonly prioritizePullRequests: { readonly mode: RuleMode; readonly threshold: number; readonly then: 'park' | 'cancel' };
+  /** Heavy workflows whose paths the change does not touch: what they are, the path filter is to say. */
+  readonly paths: { readonly mode: 'off' };
+}
+
+/** All that bounds queue care; recorded in the history of each pass, shortened by tests. */
+export interface QueuePolicy {
+  readonly rules: RulePolicies;
+  readonly reach: Reach;
+  /** Acts of a scheduled pass, at most. */
+  readonly maxPerPass: number;
+  /** Pages of 100 runs that one activity reads: its answer stays far below Temporal's limits. */
+  readonly pagesAtOnce: number;
+  /** Runs of which one activity reads the jobs, or which it cancels. */
+  readonly batchSize: number;
+  /** Pull-request runs of which the jobs are read to know the demand. */
+  readonly demandReads: number;
+  /** Times that a run is tried which GitHub fails at, or of which nobody knows whether it has heard. */
+  readonly tries: number;
+  readonly following: FollowPolicy;
+  readonly setAside: { readonly firstMs: number; readonly longestMs: number };
+  readonly parking: ParkingPolicy;
+  /** Wait between two tries to get the lock that somebody holds. */
+  readonly lockPollMs: number;
+  readonly limits: {
+    /** Reading one part of a list. */
+    readonly list: ActivityLimits;
+    /** Reading the jobs of a batch, or following it. */
+    readonly read: ActivityLimits;
+    /** Cancelling or re-running a batch. */
+    readonly write: ActivityLimits;
+  };
+}
+
+/** How a run whose cancellation was accepted is followed until it is over. */
+export interface FollowPolicy {
+  /** First look, and the least wait between two. */
+  readonly firstMs: number;
+  readonly longestMs: number;
+  /**
+   * GitHub ends what does not react by itself after five minutes
+   * (https://docs.github.com/actions/reference/workflows-and-actions/workflow-cancellation); then it is forced.
+   */
+  readonly forceAfterMs: number;
+  /** After so long it is told as not over, and left. */
+  readonly giveUpAfterMs: number;
+  /** A cancellation that was not answered is sent once more where the run is not over after so long. */
+  readonly doubtMs: number;
+}
+
+/** GitHub re-runs a run for 30 days after it was created, and 50 times. */
+export interface ParkingPolicy {
+  /** Runs that are parked at the same time. */
+  readonly most: number;
+  /** Times that one run is parked. */
+  readonly times: number;
+  /** A run of that age is not parked any more, and one that is parked is re-run whatever waits. */
+  readonly oldestMs: number;
+  readonly mostReruns: number;
+  /** After so long one run of the workflow is followed by the next, so that no history outlives a release. */
+  readonly continueAfterMs: number;
+}
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** The operations document's; configuration replaces what it names. */
+export const DEFAULT_QUEUE_POLICY: QueuePolicy = {
+  rules: {
+    stale: { mode: 'on', afterMs: 4 * HOUR },
+    superseded: { mode: 'on', events: ['push', 'pull_request', 'pull_request_target', 'merge_group'], protect: [] },
+    prioritizePullRequests: { mode: 'on', threshold: 5, then: 'park' },
+    paths: { mode: 'off' },
+  },
+  reach: 'served',
+  maxPerPass: 200,
+  pagesAtOnce: 5,
+  batchSize: 100,
+  demandReads: 200,
+  tries: 3,
+  following: { firstMs: 2_000, longestMs: 30_000, forceAfterMs: 6 * MINUTE, giveUpAfterMs: 12 * MINUTE, doubtMs: 15_000 },
+  setAside: { firstMs: HOUR, longestMs: DAY },
+  parking: { most: 500, times: 2, oldestMs: 29 * DAY, mostReruns: 50, continueAfterMs: 6 * HOUR },
+  lockPollMs: 2_000,
+  limits: {
+    list: { startToClose: '2m', heartbeat: '20s', scheduleToClose: '30m', retryInitial: '1s', retryMaximum: '30s' },
+    read: { startToClose: '10m', heartbeat: '20s', scheduleToClose: '1h', retryInitial: '1s', retryMaximum: '30s' },
+    // A batch of 100 at one write a minute.
+    write: { startToClose: '2h', heartbeat: '20s', scheduleToClose: '6h', retryInitial: '1s', retryMaximum: '30s' },
+  },
+};

@@ -1,0 +1,104 @@
+import { NO_VERDICT, type LeftRun, type PlannedAct, type RuleContext, type RuleVerdict } from './verdict.ts';
+import type { ParkingPolicy } from './policy.ts';
+import { isServedBy, isUntouched, PULL_REQUEST_EVENTS, type LabelSet, type Run, type RunJobs } from './run.ts';
+import { queuedText, whatIs } from './stale.ts';
+
+/** The rule's verdict, and for which labels pull requests are pressed; `null` where that could not be known. */
+export interface PullRequestsFirst extends RuleVerdict {
+  readonly pressed: readonly LabelSet[] | null;
+}
+
+/** Push runs make way where more pull-request runs than the threshold wait for the same runners. */
+export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): PullRequestsFirst {
+  const { threshold, then } = policy.rules.prioritizePullRequests;
+  const waiting = runs.filter(({ id }) => !taken.has(id)).toSorted((one, other) => one.createdAt - other.createdAt || one.id - other.id);
+  const pullRequests = waiting.filter(({ event }) => PULL_REQUEST_EVENTS.includes(event));
+  const pushes = waiting.filter(({ event }) => event === 'push');
+  if (pullRequests.length <= threshold) {
+    return { ...NO_VERDICT, pressed: [] };
+  }
+  const asked = pullRequests.slice(0, policy.demandReads);
+  const unread = asked.filter(({ id }) => !view.jobs.has(id)).map(({ id }) => id);
+  const demand = new Map(view.offered.map((set) => [set, asked.filter((run) => asksFor(view.jobs.get(run.id), set)).length]));
+  const pressed = view.offered.filter((set) => (demand.get(set) ?? 0) > threshold);
+  const isKnown = unread.length === 0 && asked.every(({ id }) => view.jobs.get(id) != null) && asked.length === pullRequests.length;
+  if (pressed.length === 0) {
+    return {
+      ...NO_VERDICT,
+      wantsJobs: unread,
+      notes: notesOf([...demand.values()], unread.length, pushes.length),
+      pressed: isKnown ? [] : null,
+    };
+  }
+  const acts: PlannedAct[] = [];
+  const left: LeftRun[] = [];
+  const wantsTags = new Set<string>();
+  for (const run of pushes) {
+    const jobs = view.jobs.get(run.id);
+    const set =
+      jobs == null || jobs.attempt !== run.attempt || !isUntouched(jobs) ? undefined : pressed.find((each) => asksFor(jobs, each));
+    if (jobs == null || set === undefined) {
+      continue;
+    }
+    const obstacle =
+      then === 'park' ? whyNotParked(run, view.memory.reruns, view.at, policy.parking) : obstacleOfTag(run, view.tags, wantsTags);
+    if (obstacle !== null) {
+      left.push({ run: run.id, why: obstacle });
+    } else {
+      const evidence = `${demand.get(set)} pull-request runs wait for [${set.join(', ')}], more than ${threshold}; ${queuedText(jobs)}`;
+      acts.push({ ...whatIs(run), rule: 'prioritizePullRequests', does: then, evidence, newer: null });
+    }
+  }
+  const wantsJobs = pushes.filter(({ id }) => !view.jobs.has(id)).map(({ id }) => id);
+  return {
+    acts,
+    wantsJobs: [...(pressed.length < view.offered.length ? unread : []), ...wantsJobs],
+    wantsTags: [...wantsTags],
+    left,
+    notes: [],
+    pressed,
+  };
+}
+
+/** Whether a queued job of it waits for a runner with these labels. */
+export function asksFor(jobs: RunJobs | null | undefined, set: LabelSet): boolean {
+  return jobs?.queued.some(({ labels }) => isServedBy(set, labels)) === true;
+}
+
+function notesOf(demand: readonly number[], unread: number, pushes: number): readonly string[] {
+  return pushes > 0 && unread === 0 && demand.every((count) => count === 0)
+    ? ['pull requests first: no waiting pull-request job can use the labels of our runners, so push runs stay where they are']
+    : [];
+}
+
+/** Why it can't be parked, or `null`: what GitHub would not re-run is not taken away. */
+export function whyNotParked(
+  { id, createdAt, attempt }: Run,
+  reruns: readonly { readonly run: number; readonly parked: number }[],
+  at: number,
+  { times, oldestMs, mostReruns }: ParkingPolicy,
+): string | null {
+  const parked = reruns.find(({ run }) => run === id)?.parked ?? 0;
+  if (parked >= times) {
+    return `it was parked ${parked} times before, and keeps its place`;
+  }
+  if (at - createdAt >= oldestMs) {
+    return 'GitHub would not re-run it: it is a month old';
+  }
+  return attempt > mostReruns ? `GitHub would not re-run it: it has been re-run ${attempt - 1} times` : null;
+}
+
+/** What is cancelled for good must be no release. */
+function obstacleOfTag({ branch }: Run, tags: ReadonlyMap<string, boolean | null>, wanted: Set<string>): string | null {
+  if (branch === null) {
+    return 'GitHub does not say for which ref it is';
+  }
+  const isTag = tags.get(branch);
+  if (isTag === undefined) {
+    wanted.add(branch);
+  }
+  if (isTag === false) {
+    return null;
+  }
+  return isTag === true ? `${branch} is a tag` : `GitHub does not say whether ${branch} is a tag`;
+}

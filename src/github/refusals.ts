@@ -36,9 +36,11 @@ export const LONGEST_LIMIT_MS = 65 * 60_000;
 const PERMISSION_NAMES: Readonly<Record<string, string>> = {
   administration: 'Administration',
   actions: 'Actions',
-  contents: 'Contents',
   organization_self_hosted_runners: 'Self-hosted runners (organisation)',
 };
+
+/** Words of a 403 that is about a run, and not about rights. https://github.com/cli/cli/issues/9221 */
+const ABOUT_A_RUN = /already running|cannot be retried|unable to retry|can be re-run/i;
 
 /** GitHub's clock by its `Date` header (whole seconds), or the own one. Epoch milliseconds. */
 export function githubTimeOf(date: unknown, now: number): number {
@@ -105,7 +107,7 @@ function adviceOn(asked: Asked, { status, headers }: Refusal, said: string | nul
       ? 'the answer is not in the form of GitHub; check the address of its REST API'
       : `${asked.scope} does not exist, or the token may not see it; check the name, and that the token has ${explained(asked.needs)}`;
   }
-  if (status !== 403) return said ?? 'no reason given';
+  if (status !== 403 || ABOUT_A_RUN.test(said ?? '')) return said ?? 'no reason given';
   const sso = /url=(\S+)/.exec(String(headers['x-github-sso'] ?? ''))?.[1];
   if (sso !== undefined) return `the token is not authorised for the organisation's single sign-on; do so at ${sso}`;
   if (/^Resource not accessible by/i.test(said ?? '')) {

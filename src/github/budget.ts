@@ -17,7 +17,7 @@ export interface Rate {
  * health checks an hour of some fifty lists each, were not one of them unchanged, and the recoveries between them.
  * https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
  */
-export const KEPT_FOR_HEALTH_CHECKS = 0.2;
+const KEPT_FOR_HEALTH_CHECKS = 0.2;
 
 /** `account` names whose requests are counted. */
 export interface Budget {

@@ -48,7 +48,8 @@ export function createPace({ writesPerMinute, now = () => performance.now(), sle
 }
 
 function sleepUntilAborted(ms: number, signal: AbortSignal): Promise<unknown> {
-  return sleepFor(ms, undefined, { signal });
+  // A timer leaves out fractions.
+  return sleepFor(Math.ceil(ms), undefined, { signal });
 }
 
 async function orAborted(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {

@@ -41,8 +41,6 @@ export interface Answered {
   /** `null` where the client had gone before. A status may be sent and not arrive. */
   readonly status: number | null;
   readonly fault?: Fault['kind'];
-  /** When the request came in, epoch milliseconds by GitHub's clock. */
-  readonly at: number;
   /** It was refused by a limit of which an earlier refusal had told the same token: it should not have been sent. */
   readonly isLimited: boolean;
 }
@@ -51,18 +49,17 @@ export interface Answered {
 export async function answerHttp(site: Site, request: IncomingMessage, response: ServerResponse): Promise<Answered> {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
-  const at = site.world.now();
   try {
     const received = await receive(site.world, request, gone.signal);
     const answer = await decide(site, received);
-    if (gone.signal.aborted) return { status: null, at, isLimited: false };
+    if (gone.signal.aborted) return { status: null, isLimited: false };
     const status = send(site.world, received, answer, response);
     const isLimited = answer.limit !== undefined && received.isTold;
-    return { status, at, isLimited, ...(answer.fault === undefined ? {} : { fault: answer.fault }) };
+    return { status, isLimited, ...(answer.fault === undefined ? {} : { fault: answer.fault }) };
   } catch {
-    if (gone.signal.aborted) return { status: null, at, isLimited: false };
+    if (gone.signal.aborted) return { status: null, isLimited: false };
     response.writeHead(500).end();
-    return { status: 500, at, isLimited: false };
+    return { status: 500, isLimited: false };
   }
 }
 

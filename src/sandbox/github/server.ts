@@ -1,11 +1,11 @@
 // The make-believe GitHub as a server on the loopback interface, and the controls of tests and the demo.
 
 import { createServer } from 'node:http';
-import { answerHttp } from './http.ts';
 import type { Fault } from './answer.ts';
 import type { Permissions, SecondaryLimit } from './api-tokens.ts';
 import { BadDays } from './bad-days.ts';
 import type { Match, Misbehaviour } from './bad-days.ts';
+import { answerHttp } from './http.ts';
 import type { Answered } from './http.ts';
 import { isYetToBegin } from './run.ts';
 import type { HeldStatus, Job, Run, RunConclusion, RunOptions } from './run.ts';
@@ -80,6 +80,8 @@ export interface ShownRun extends Pick<Run, 'id' | 'attempt' | 'status' | 'concl
 
 /** Holds no token: those travel in headers and bodies. */
 export interface LoggedRequest extends Answered {
+  /** When it came in, epoch milliseconds by GitHub's clock. */
+  readonly at: number;
   readonly method: string;
   /** With prefix and query. */
   readonly path: string;
@@ -175,8 +177,9 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
   const requests: LoggedRequest[] = [];
 
   const server = createServer((request, response) => {
+    const at = world.now();
     void answerHttp({ world, pollMs, badDays }, request, response).then((answered) => {
-      requests.push({ method: request.method ?? '', path: request.url ?? '', ...answered });
+      requests.push({ at, method: request.method ?? '', path: request.url ?? '', ...answered });
     });
   });
   const port = await listen(server, wantedPort);

@@ -2,7 +2,8 @@
 
 import { verify } from 'node:crypto';
 import { notFound, refuse } from './answer.ts';
-import type { Answer, Limit } from './answer.ts';
+import type { Answer } from './answer.ts';
+import type { ApiToken } from './api-tokens.ts';
 import { pathKind, urlById } from './endpoint.ts';
 import type { Endpoint, RestRequest } from './endpoint.ts';
 import { REPOSITORY_ENDPOINTS } from './repository-endpoints.ts';
@@ -10,10 +11,9 @@ import { RUN_ENDPOINTS } from './run-endpoints.ts';
 import { RUNNER_ENDPOINTS } from './runner-endpoints.ts';
 import type { Scope } from './scope.ts';
 import { iso, rootJson } from './shapes.ts';
-import type { ApiToken, App, World } from './world.ts';
+import type { App, World } from './world.ts';
 
 export const API_VERSIONS = ['2022-11-28', '2026-03-10'] as const;
-const ANONYMOUS_LIMIT = 60;
 const INSTALLATION_TOKEN_LIFETIME_MS = 3_600_000;
 
 const ENDPOINTS: readonly Endpoint[] = [...REPOSITORY_ENDPOINTS, ...RUNNER_ENDPOINTS, ...RUN_ENDPOINTS];
@@ -31,31 +31,6 @@ export function answerRest(world: World, request: RestRequest, token: ApiToken |
   if (method === 'GET' && path === '/versions') return { status: 200, body: API_VERSIONS };
   if (method === 'GET' && path === '/rate_limit') return { status: 200, body: rateLimitJson(world, token, request.apiVersion) };
   return answerBelowScope(world, request, token);
-}
-
-/** Numbers of the primary rate limit as the headers tell them. */
-export function rateOf(world: World, token: ApiToken | null): { limit: number; remaining: number; used: number; reset: number } {
-  if (token === null)
-    return {
-      limit: ANONYMOUS_LIMIT,
-      remaining: ANONYMOUS_LIMIT,
-      used: 0,
-      reset: Math.ceil(world.now() / 1000) + 3600,
-    };
-  world.startRateWindow(token);
-  return {
-    limit: token.limit,
-    remaining: Math.max(0, token.limit - token.used),
-    used: token.used,
-    reset: token.resetsAt,
-  };
-}
-
-/** The limit that refuses the token's requests at present. */
-export function limitOf(world: World, token: ApiToken): Limit | null {
-  if (token.limited && token.limited.until > world.now()) return token.limited;
-  const { remaining, reset } = rateOf(world, token);
-  return remaining === 0 ? { kind: 'primary', status: 403, until: reset * 1000, namesEnd: true } : null;
 }
 
 function answerBelowScope(world: World, request: RestRequest, token: ApiToken | null): Answer {
@@ -129,7 +104,7 @@ function oauthScopes(token: ApiToken | null): Record<string, string> {
 }
 
 function rateLimitJson(world: World, token: ApiToken | null, apiVersion: string): object {
-  const core = rateOf(world, token);
+  const core = world.tokens.rateOf(token);
   const search = { limit: 30, remaining: 30, used: 0, reset: core.reset };
   return { resources: { core, search }, ...(apiVersion === '2022-11-28' ? { rate: core } : {}) };
 }
@@ -140,7 +115,7 @@ function createInstallationToken(world: World, request: RestRequest, installatio
   if (!app) return refuse(401, 'A JSON web token could not be decoded');
   if (app.installationId !== installationId) return notFound();
   const { permissions, sees } = app;
-  const added = world.addApiToken({
+  const added = world.tokens.add({
     kind: 'installation',
     permissions,
     sees,

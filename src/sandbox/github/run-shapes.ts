@@ -38,7 +38,7 @@ export function runJson(run: Run, status: string, withPullRequests: boolean, bas
     head_commit: null,
     repository: minimalRepositoryJson(scope, base),
     // `null` after the fork was deleted, which the description leaves out.
-    head_repository: headRepository && minimalRepositoryJson(headRepository, base),
+    head_repository: headRepository && { ...minimalRepositoryJson(headRepository, base), fork: headRepository !== scope },
   };
 }
 

@@ -62,6 +62,7 @@ export class Runs {
 
   /** The job that the runner works on. */
   workOf(runner: Runner): Job | undefined {
+    this.#endCancelled();
     return this.#working.get(runner);
   }
 
@@ -115,7 +116,7 @@ export class Runs {
   }
 
   finish(job: Job, result: JobResult): void {
-    this.#end(job, result);
+    this.#end(job, result, this.#surroundings.now());
     if (job.run) this.#follow(job.run);
   }
 
@@ -138,12 +139,7 @@ export class Runs {
 
   /** Ends its jobs as well; a runner that works on one hears of it when it says that it is done. */
   complete(run: Run, conclusion: RunConclusion): void {
-    for (const job of run.jobs) if (job.state !== 'completed') this.#end(job, resultOf(conclusion));
-    run.status = 'completed';
-    run.conclusion = conclusion;
-    run.held = null;
-    run.updatedAt = this.#surroundings.now();
-    this.#ending.delete(run);
+    this.#completeAt(run, conclusion, this.#surroundings.now());
   }
 
   /** A new attempt of a completed run. */
@@ -261,12 +257,21 @@ export class Runs {
     }
   }
 
-  #end(job: Job, result: JobResult): void {
+  #completeAt(run: Run, conclusion: RunConclusion, now: number): void {
+    for (const job of run.jobs) if (job.state !== 'completed') this.#end(job, resultOf(conclusion), now);
+    run.status = 'completed';
+    run.conclusion = conclusion;
+    run.held = null;
+    run.updatedAt = now;
+    this.#ending.delete(run);
+  }
+
+  #end(job: Job, result: JobResult, now: number): void {
     this.#queue.delete(job);
     if (job.runner && this.#working.get(job.runner) === job) this.#working.delete(job.runner);
     job.state = 'completed';
     job.result = result;
-    job.completedAt = this.#surroundings.now();
+    job.completedAt = now;
   }
 
   #follow(run: Run): void {
@@ -282,8 +287,8 @@ export class Runs {
     const now = this.#surroundings.now();
     if (now < this.#nextEnd) return;
     const due = [...this.#ending].filter(({ endsAt }) => endsAt !== null && endsAt <= now);
-    for (const run of due) this.complete(run, 'cancelled');
-    this.#nextEnd = Math.min(Infinity, ...[...this.#ending].map(({ endsAt }) => endsAt ?? Infinity));
+    for (const run of due) this.#completeAt(run, 'cancelled', run.endsAt ?? now);
+    this.#nextEnd = [...this.#ending].reduce((next, { endsAt }) => Math.min(next, endsAt ?? next), Infinity);
   }
 }
 

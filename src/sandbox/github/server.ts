@@ -1,15 +1,18 @@
 // The make-believe GitHub as a server on the loopback interface, and the controls of tests and the demo.
 
 import { createServer } from 'node:http';
-import { answerHttp } from './http.ts';
 import type { Fault } from './answer.ts';
-import type { Answered, BadDay, Match, Misbehaviour } from './http.ts';
+import type { Permissions, SecondaryLimit } from './api-tokens.ts';
+import { BadDays } from './bad-days.ts';
+import type { Match, Misbehaviour } from './bad-days.ts';
+import { answerHttp } from './http.ts';
+import type { Answered } from './http.ts';
 import { isYetToBegin } from './run.ts';
 import type { HeldStatus, Job, Run, RunConclusion, RunOptions } from './run.ts';
 import type { Runner } from './runner.ts';
 import type { Scope } from './scope.ts';
 import { World } from './world.ts';
-import type { Deprecation, Permissions } from './world.ts';
+import type { Deprecation } from './world.ts';
 
 export type { Fault, Match, Misbehaviour };
 
@@ -26,6 +29,10 @@ export interface GitHubOptions {
   readonly registrationTokenLifetimeMs?: number;
   /** GitHub's clock minus this computer's. Default 0. */
   readonly clockOffsetMs?: number;
+  /** Length of the primary limit's window. Default one hour. */
+  readonly hourMs?: number;
+  /** Counts requests by points: 5 for each that writes, 1 for any other. Default: no such limit. */
+  readonly secondary?: SecondaryLimit;
 }
 
 export interface TokenOptions {
@@ -73,6 +80,8 @@ export interface ShownRun extends Pick<Run, 'id' | 'attempt' | 'status' | 'concl
 
 /** Holds no token: those travel in headers and bodies. */
 export interface LoggedRequest extends Answered {
+  /** When it came in, epoch milliseconds by GitHub's clock. */
+  readonly at: number;
   readonly method: string;
   /** With prefix and query. */
   readonly path: string;
@@ -88,6 +97,8 @@ export interface SandboxGitHub {
   readonly requests: readonly LoggedRequest[];
   /** GitHub's clock minus this computer's, milliseconds; may be changed. */
   clockOffsetMs: number;
+  /** Moves GitHub's clock: ages, limits, expiries, cancels that take a while. Sessions of runners know nothing of it. */
+  advance(ms: number): void;
   /** How long a runner that has connected is still shown offline, milliseconds; 0 unless changed. */
   onlineLagMs: number;
   /** Whether lists of runners take no notice of `name`, as those of older servers; not unless changed. */
@@ -157,15 +168,18 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     clockOffsetMs: options.clockOffsetMs ?? 0,
     offlineAfterMs: options.offlineAfterMs ?? 10_000,
     registrationTokenLifetimeMs: options.registrationTokenLifetimeMs ?? 3_600_000,
+    hourMs: options.hourMs ?? 3_600_000,
+    secondary: options.secondary ?? null,
   });
   for (const name of repositories) world.addScope('repository', name);
   for (const name of organizations) world.addScope('organization', name);
-  const badDays: BadDay[] = [];
+  const badDays = new BadDays();
   const requests: LoggedRequest[] = [];
 
   const server = createServer((request, response) => {
+    const at = world.now();
     void answerHttp({ world, pollMs, badDays }, request, response).then((answered) => {
-      requests.push({ method: request.method ?? '', path: request.url ?? '', ...answered });
+      requests.push({ at, method: request.method ?? '', path: request.url ?? '', ...answered });
     });
   });
   const port = await listen(server, wantedPort);
@@ -175,7 +189,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
   const runOf = (id: number): Run => found(world.runs.find(id), `run ${id}`);
   const jobOf = (id: number): Job => found(world.runs.findJob(id), `job ${id}`);
   const addToken = ({ permissions = EVERYTHING, sees, lifetimeMs, limit = 5000 }: TokenOptions = {}): string =>
-    world.addApiToken({
+    world.tokens.add({
       kind: 'personal',
       permissions,
       sees: sees ?? null,
@@ -193,6 +207,9 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     },
     set clockOffsetMs(offset) {
       world.clockOffsetMs = offset;
+    },
+    advance(ms) {
+      world.clockOffsetMs += ms;
     },
     get onlineLagMs() {
       return world.onlineLagMs;
@@ -224,7 +241,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     addTag: (repository, name) => void scopeOf(repository).tags.push(name),
     renameRepository: (from, to) => world.renameScope(scopeOf(from), to),
     addToken,
-    revokeToken: (token) => world.revokeApiToken(token),
+    revokeToken: (token) => world.tokens.revoke(token),
     addApp({ permissions = EVERYTHING, sees } = {}) {
       const { appId, installationId, privateKey } = world.addApp(permissions, sees ?? null);
       return { appId, installationId, privateKey };
@@ -279,13 +296,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
       runOf(id).shown = shown;
     },
     setRuns: (repository, counts) => world.runs.replace(scopeOf(repository), counts),
-    misbehave(what) {
-      const badDay: BadDay = { ...what, hasBegun: what.from === undefined, left: what.times ?? Infinity };
-      badDays.push(badDay);
-      return () => {
-        badDay.left = 0;
-      };
-    },
+    misbehave: (what) => badDays.begin(what),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

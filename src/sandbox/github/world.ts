@@ -2,31 +2,12 @@
 // May import: domain types, zod, node. Only tests and the demo import this room.
 
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
-import type { Limit } from './answer.ts';
+import { ApiTokens } from './api-tokens.ts';
+import type { LimitOptions, Permissions } from './api-tokens.ts';
 import { sameName } from './scope.ts';
 import type { RunnerGroup, Scope } from './scope.ts';
 import type { Runner, Session } from './runner.ts';
 import { Runs } from './runs.ts';
-
-/** Permissions of fine-grained tokens and Apps, by GitHub's names: `administration`, `actions`, `organization_self_hosted_runners`, … */
-export type Permissions = Readonly<Record<string, 'read' | 'write'>>;
-
-export interface ApiToken {
-  readonly token: string;
-  readonly kind: 'personal' | 'installation';
-  readonly permissions: Permissions;
-  /** Names of the scopes that it sees; `null`: all. */
-  readonly sees: readonly string[] | null;
-  /** Epoch milliseconds by GitHub's clock; `null`: never. */
-  readonly expiresAt: number | null;
-  /** Requests per hour. */
-  readonly limit: number;
-  used: number;
-  /** Epoch seconds at which `used` starts anew. */
-  resetsAt: number;
-  /** A limit besides the hourly one that is counted here. */
-  limited: Limit | null;
-}
 
 export interface App {
   readonly appId: number;
@@ -48,7 +29,7 @@ interface ScopedToken {
   readonly expiresAt: number;
 }
 
-export interface WorldOptions {
+export interface WorldOptions extends LimitOptions {
   readonly clockOffsetMs: number;
   readonly offlineAfterMs: number;
   readonly registrationTokenLifetimeMs: number;
@@ -66,6 +47,7 @@ export class World {
     wakeRunners: () => this.#wakeRunners(),
   });
   readonly apps: App[] = [];
+  readonly tokens: ApiTokens;
   /** By version; the others have no date. */
   readonly deprecations = new Map<string, Deprecation>();
   newestRunnerVersion = '2.337.0';
@@ -77,7 +59,6 @@ export class World {
   ignoresNames = false;
   /** The total of a list of runs with a filter ends where the list ends. */
   capsTotals = false;
-  readonly #apiTokens = new Map<string, ApiToken>();
   readonly #registrationTokens = new Map<string, ScopedToken>();
   readonly #serviceTokens = new Map<string, ScopedToken>();
   readonly #sessions = new Map<string, Session>();
@@ -88,6 +69,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.#options = options;
     this.clockOffsetMs = options.clockOffsetMs;
+    this.tokens = new ApiTokens(() => this.now(), options);
   }
 
   /** GitHub's clock, epoch milliseconds. */
@@ -116,54 +98,6 @@ export class World {
   renameScope(scope: Scope, name: string): void {
     scope.formerNames.push(scope.name);
     scope.name = name;
-  }
-
-  addApiToken(token: {
-    readonly kind: ApiToken['kind'];
-    readonly permissions: Permissions;
-    readonly sees: readonly string[] | null;
-    readonly lifetimeMs: number | null;
-    readonly limit: number;
-  }): ApiToken {
-    const { kind, permissions, sees, lifetimeMs, limit } = token;
-    const text = kind === 'installation' ? `ghs_${randomBytes(18).toString('hex')}` : `ghp_${randomBytes(18).toString('hex')}`;
-    const added: ApiToken = {
-      token: text,
-      kind,
-      permissions,
-      sees,
-      expiresAt: lifetimeMs === null ? null : this.now() + lifetimeMs,
-      limit,
-      used: 0,
-      resetsAt: 0,
-      limited: null,
-    };
-    this.#apiTokens.set(text, added);
-    return added;
-  }
-
-  /** `undefined` for an unknown, revoked or expired one. */
-  findApiToken(token: string): ApiToken | undefined {
-    const found = this.#apiTokens.get(token);
-    return found && (found.expiresAt === null || found.expiresAt > this.now()) ? found : undefined;
-  }
-
-  revokeApiToken(token: string): void {
-    this.#apiTokens.delete(token);
-  }
-
-  /** Counts one request against the hourly limit. */
-  countRequest(token: ApiToken): void {
-    this.startRateWindow(token);
-    token.used += 1;
-  }
-
-  startRateWindow(token: ApiToken): void {
-    const now = this.now();
-    if (token.resetsAt * 1000 <= now) {
-      token.used = 0;
-      token.resetsAt = Math.ceil((now + HOUR_MS) / 1000);
-    }
   }
 
   addApp(permissions: Permissions, sees: readonly string[] | null): App & { readonly privateKey: string } {

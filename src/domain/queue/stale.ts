@@ -46,7 +46,10 @@ export function judgeStale(
     return no(`it has waited for ${span} only`);
   }
   if (jobs.started > 0) {
-    return no(`${jobs.started} of its ${jobs.total} jobs have started, the others have waited for ${span}`, isInReach(jobs, offered, policy.reach));
+    return no(
+      `${jobs.started} of its ${jobs.total} jobs have started, the others have waited for ${span}`,
+      isInReach(jobs, offered, policy.reach),
+    );
   }
   if (jobs.held > 0) {
     return no(`${jobs.held} of its jobs are held: by an approval, a wait timer or a concurrency group`);

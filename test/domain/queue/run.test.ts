@@ -39,9 +39,10 @@ describe('reach', () => {
   });
 });
 
-test('a run is untouched until a job of it has started or is held; a skipped one has never started', () => {
+test('a run is untouched while jobs of it wait and none has started or is held; a skipped one has never started', () => {
   expect(isUntouched(jobsOf())).toBe(true);
   expect(isUntouched(jobsOf({ total: 3 }))).toBe(true);
   expect(isUntouched(jobsOf({ started: 1 }))).toBe(false);
   expect(isUntouched(jobsOf({ held: 1 }))).toBe(false);
+  expect(isUntouched(jobsOf({ total: 3, queued: [] }))).toBe(false);
 });

@@ -78,7 +78,7 @@ export const QUICK_HEALTH: HealthPolicy = {
 /** The same for queue care. */
 export const QUICK_QUEUE: QueuePolicy = {
   ...DEFAULT_QUEUE_POLICY,
-  following: { firstMs: 50, longestMs: 400, forceAfterMs: 2_000, giveUpAfterMs: 5_000, doubtMs: 500 },
+  following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 2_000, giveUpAfterMs: 5_000, doubtMs: 500 },
   lockPollMs: 200,
   limits: {
     list: { ...DEFAULT_QUEUE_POLICY.limits.list, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },

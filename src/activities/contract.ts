@@ -11,7 +11,9 @@ import type { QueueMemory } from '../domain/queue/memory.ts';
 import type { ParkedRun, SettledRun } from '../domain/queue/parked.ts';
 import type { ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
-import type { WorkItem } from '../domain/queue/work.ts';
+import type { ToldAct } from '../domain/queue/report.ts';
+import type { Tally } from '../domain/queue/tally.ts';
+import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
 import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import type {
   ActRefusal,
@@ -196,6 +198,26 @@ export interface FollowedBatch {
 export interface BatchRerun {
   readonly settled: readonly SettledRun[];
   readonly limited: Limited | null;
+}
+
+/** A run that is followed, and what is told of it once it is over. */
+export interface FollowingRun {
+  readonly followed: FollowedRun;
+  readonly item: WorkItem;
+  readonly told: Pick<ToldAct, 'workflow' | 'event' | 'branch' | 'evidence'>;
+}
+
+/** Input of the workflow `carryOutQueuePlan`, handed from history to history. */
+export interface CarryOutInput {
+  readonly version: 1;
+  readonly scope: string;
+  readonly policy: QueuePolicy;
+  readonly offered: readonly LabelSet[];
+  /** When Runward re-ran some of the runs. */
+  readonly reruns: readonly (readonly [run: number, at: number])[];
+  readonly work: readonly PackedWork[];
+  readonly following: readonly FollowingRun[];
+  readonly tally: Tally;
 }
 
 /** Input of the workflow `parkedRuns`, handed from run to run; it only grows. */

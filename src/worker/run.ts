@@ -13,7 +13,7 @@ import { MultipassTransport } from '../machine/transports/multipass.ts';
 import { createAlerts } from './alerts.ts';
 import { createDirectory } from './directory.ts';
 import { prepareNamespace } from './namespace.ts';
-import { healthPolicy, recoveryPolicy } from './policy.ts';
+import { healthPolicy, queuePolicy, recoveryPolicy } from './policy.ts';
 import { withRuntime, type LogStyle } from './runtime.ts';
 import { sealingKey } from './sealing-key.ts';
 import { connectClient, type TemporalAddress } from './temporal-address.ts';
@@ -50,6 +50,7 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
             runners: config.runners,
             policy: recoveryPolicy(config),
             health: healthPolicy(config),
+            queue: queuePolicy(config),
             mode: config.mode,
             watchReason,
             serverUrl: config.github.serverUrl,

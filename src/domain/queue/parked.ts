@@ -70,3 +70,36 @@ export function judgeParked(
   }
   return { kind: 're-run' };
 }
+
+/** What became of others is remembered so long. */
+const SETTLED_KEPT = 500;
+
+/** Remembers more of them; one that is remembered already stays as it was. */
+export function park(parked: readonly ParkedRun[], runs: readonly ParkedRun[], by: string): readonly ParkedRun[] {
+  const known = new Set(parked.map(({ run }) => run.id));
+  return [...parked, ...runs.filter(({ run }) => !known.has(run.id)).map((run) => ({ ...run, by }))];
+}
+
+/** Notes that runs are cancelled, and forgets those of which something has become. */
+export function settle(
+  { parked, settled }: { readonly parked: readonly ParkedRun[]; readonly settled: readonly SettledRun[] },
+  told: { readonly cancelled: readonly number[]; readonly settled: readonly SettledRun[] },
+): { readonly parked: readonly ParkedRun[]; readonly settled: readonly SettledRun[] } {
+  const cancelled = new Set(told.cancelled);
+  const over = new Set(told.settled.map(({ run }) => run));
+  return {
+    parked: parked
+      .filter(({ run }) => !over.has(run.id))
+      .map((each) => (cancelled.has(each.run.id) ? { ...each, isCancelled: true } : each)),
+    settled: [...settled, ...told.settled].slice(-SETTLED_KEPT),
+  };
+}
+
+/** A run that is to be parked, as it is remembered. */
+export function parkedOf(
+  { run, jobs, evidence }: Pick<ParkedRun, 'run' | 'jobs' | 'evidence'>,
+  parkedBefore: number,
+  at: number,
+): ParkedRun {
+  return { run, jobs, evidence, parkedAt: at, times: parkedBefore + 1, isCancelled: false, by: '' };
+}

@@ -2,7 +2,7 @@ import { isSetAside } from './memory.ts';
 import { RULES, type QueuePolicy, type RuleMode, type RuleName } from './policy.ts';
 import { pullRequestsFirst } from './pull-requests-first.ts';
 import type { LabelSet, Run } from './run.ts';
-import { stale } from './stale.ts';
+import { mayBeStale, stale } from './stale.ts';
 import { superseded } from './superseded.ts';
 import { NO_VERDICT, type PlannedAct, type QueueView, type RuleContext, type RuleVerdict } from './verdict.ts';
 
@@ -41,8 +41,10 @@ export function modesOf({ rules }: QueuePolicy, named: readonly RuleName[] | nul
  */
 export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes): QueuePlan {
   const asides = new Map(view.memory.setAside.map((entry) => [entry.run, entry]));
-  const runs = view.runs.filter(({ id, attempt }) => !isSetAside(asides.get(id), attempt, view.at));
-  const zombies = runs.flatMap((run) => zombieOf(run, view, policy));
+  const reruns = new Map(view.memory.reruns.map((rerun) => [rerun.run, rerun.at]));
+  const queued = queuedOf(view.runs);
+  const runs = queued.filter(({ id, attempt }) => !isSetAside(asides.get(id), attempt, view.at));
+  const zombies = runs.flatMap((run) => zombieOf(run, reruns.get(run.id) ?? null, view, policy));
   const odd = new Set(zombies.map(({ run }) => run));
   const real = runs.filter(({ id }) => !odd.has(id));
 
@@ -75,7 +77,7 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
     zombies,
     pressed: modes.prioritizePullRequests === 'off' ? [] : (verdicts.find(({ pressed }) => pressed !== undefined)?.pressed ?? null),
     overdue: real.filter((run) => isOverdue(run, view.at, policy)).length,
-    setAside: view.runs.length - real.length,
+    setAside: queued.length - real.length,
   };
 }
 
@@ -92,14 +94,21 @@ function judge(rule: RuleName, context: RuleContext): RuleVerdict & { readonly p
   }
 }
 
+/** Queued runs, each once and by its newest attempt: lists move while their pages are read, and name runs that wait for something else by now. */
+function queuedOf(runs: readonly Run[]): readonly Run[] {
+  const inOrder = runs.toSorted((one, other) => one.id - other.id || one.attempt - other.attempt);
+  return inOrder.filter(({ id, status }, index) => inOrder[index + 1]?.id !== id && status === 'queued');
+}
+
 /** Where GitHub does not say when the attempt began, the jobs do; so it is no more than likely. */
 function isOverdue({ startedAt, createdAt }: Run, at: number, { rules }: QueuePolicy): boolean {
   return at - (startedAt ?? createdAt) > rules.stale.afterMs;
 }
 
 /** A real run has jobs within seconds. https://github.com/actions/runner/issues/3872 */
-function zombieOf(run: Run, { jobs, at }: QueueView, policy: QueuePolicy): QueuePlan['zombies'] {
-  return jobs.get(run.id)?.total === 0 && isOverdue(run, at, policy)
+function zombieOf(run: Run, rerunAt: number | null, { jobs, at }: QueueView, policy: QueuePolicy): QueuePlan['zombies'] {
+  const known = jobs.get(run.id);
+  return known?.total === 0 && known.attempt === run.attempt && mayBeStale(run, rerunAt, at, policy)
     ? [{ run: run.id, attempt: run.attempt, why: `GitHub calls it queued, and it has no job` }]
     : [];
 }

@@ -19,14 +19,18 @@ export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): P
   }
   const asked = pullRequests.slice(0, policy.demandReads);
   const unread = asked.filter(({ id }) => !view.jobs.has(id)).map(({ id }) => id);
-  const demand = new Map(view.offered.map((set) => [set, asked.filter((run) => asksFor(view.jobs.get(run.id), set)).length]));
+  const jobsOf = ({ id, attempt }: Run): RunJobs | null => {
+    const jobs = view.jobs.get(id);
+    return jobs?.attempt === attempt ? jobs : null;
+  };
+  const demand = new Map(view.offered.map((set) => [set, asked.filter((run) => asksFor(jobsOf(run), set)).length]));
   const pressed = view.offered.filter((set) => (demand.get(set) ?? 0) > threshold);
-  const isKnown = unread.length === 0 && asked.every(({ id }) => view.jobs.get(id) != null) && asked.length === pullRequests.length;
+  const isKnown = asked.length === pullRequests.length && asked.every((run) => jobsOf(run) !== null);
   if (pressed.length === 0) {
     return {
       ...NO_VERDICT,
       wantsJobs: unread,
-      notes: notesOf([...demand.values()], unread.length, pushes.length),
+      notes: isKnown ? notesOf([...demand.values()], pushes.length) : [],
       pressed: isKnown ? [] : null,
     };
   }
@@ -34,10 +38,9 @@ export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): P
   const left: LeftRun[] = [];
   const wantsTags = new Set<string>();
   for (const run of pushes) {
-    const jobs = view.jobs.get(run.id);
-    const set =
-      jobs == null || jobs.attempt !== run.attempt || !isUntouched(jobs) ? undefined : pressed.find((each) => asksFor(jobs, each));
-    if (jobs == null || set === undefined) {
+    const jobs = jobsOf(run);
+    const set = jobs === null || !isUntouched(jobs) ? undefined : pressed.find((each) => asksFor(jobs, each));
+    if (jobs === null || set === undefined) {
       continue;
     }
     const obstacle =
@@ -65,8 +68,8 @@ export function asksFor(jobs: RunJobs | null | undefined, set: LabelSet): boolea
   return jobs?.queued.some(({ labels }) => isServedBy(set, labels)) === true;
 }
 
-function notesOf(demand: readonly number[], unread: number, pushes: number): readonly string[] {
-  return pushes > 0 && unread === 0 && demand.every((count) => count === 0)
+function notesOf(demand: readonly number[], pushes: number): readonly string[] {
+  return pushes > 0 && demand.every((count) => count === 0)
     ? ['pull requests first: no waiting pull-request job can use the labels of our runners, so push runs stay where they are']
     : [];
 }

@@ -1,6 +1,6 @@
 import type { RuleModes } from './plan.ts';
 import type { RuleName } from './policy.ts';
-import type { ParkedEnd } from './parked.ts';
+import type { ParkedEnd, ParkedRun } from './parked.ts';
 import type { LeftRun, PlannedAct } from './verdict.ts';
 
 /**
@@ -97,6 +97,17 @@ export const LEFT_TOLD = 50;
 /** A planned act as it is told before anything happens. */
 export function toldAsPlanned({ does, newer: _, ...act }: PlannedAct, detail = ''): ToldAct {
   return { ...act, end: does === 'park' ? 'would-park' : 'would-cancel', detail };
+}
+
+/** What became of a parked run, or would. */
+export function toldAsParked({ run, evidence }: ParkedRun, end: ActEnd, detail: string): ToldAct {
+  const { id, attempt, workflow, event, branch } = run;
+  return { run: id, attempt, rule: 'prioritizePullRequests', workflow, event, branch, evidence: `parked before: ${evidence}`, end, detail };
+}
+
+/** Acts by what came of them. */
+export function countOf(acts: readonly Pick<ToldAct, 'end'>[], before: ActCounts = {}): ActCounts {
+  return acts.reduce<ActCounts>((counts, { end }) => ({ ...counts, [end]: (counts[end] ?? 0) + 1 }), before);
 }
 
 /** What went wrong of it, so that a person has to know. */

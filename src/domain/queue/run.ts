@@ -75,7 +75,7 @@ export function labelSetOf(labels: readonly string[]): LabelSet {
   return [...new Set(labels.map((label) => label.toLowerCase()))].toSorted();
 }
 
-/** Whether the run waits, and not a job of it has begun nor is held by something else. */
+/** Whether the run waits for a runner, and not a job of it has begun nor is held by something else; one whose jobs were all skipped waits for none. */
 export function isUntouched(jobs: RunJobs): boolean {
-  return jobs.started === 0 && jobs.held === 0;
+  return jobs.started === 0 && jobs.held === 0 && jobs.queued.length > 0;
 }

@@ -36,14 +36,20 @@ export function judgeStale(
   const waitedMs = at - waitsSince(run, jobs, rerunAt, at);
   const span = spanOf(waitedMs);
   const no = (evidence: string, isHalfStarted = false) => ({ isStale: false, isHalfStarted, evidence });
-  if (waitedMs <= policy.rules.stale.afterMs) {
-    return no(`it has waited for ${span} only`);
+  if (run.status !== 'queued') {
+    return no(`it is ${run.status}`);
   }
   if (jobs.attempt !== run.attempt) {
     return no('it was re-run meanwhile');
   }
+  if (waitedMs <= policy.rules.stale.afterMs) {
+    return no(`it has waited for ${span} only`);
+  }
   if (jobs.started > 0) {
-    return no(`${jobs.started} of its ${jobs.total} jobs have started, the others have waited for ${span}`, jobs.queued.length > 0);
+    return no(
+      `${jobs.started} of its ${jobs.total} jobs have started, the others have waited for ${span}`,
+      isInReach(jobs, offered, policy.reach),
+    );
   }
   if (jobs.held > 0) {
     return no(`${jobs.held} of its jobs are held: by an approval, a wait timer or a concurrency group`);
@@ -54,13 +60,16 @@ export function judgeStale(
   return { isStale: true, isHalfStarted: false, evidence: `queued for ${span}, ${queuedText(jobs)}, none started` };
 }
 
-/** When the attempt began to wait; what Runward itself re-ran is spared from then on. Never when the run was created. */
+/**
+ * Since when the attempt waits for runners. Jobs of a run that a concurrency group held, or that come after others, are younger than the attempt;
+ * what Runward itself re-ran is spared from then on. Never since the run was created.
+ */
 function waitsSince(run: Run, jobs: RunJobs, rerunAt: number | null, now: number): number {
-  return Math.max(run.startedAt ?? jobs.oldestQueuedAt ?? now, rerunAt ?? 0);
+  return Math.max(run.startedAt ?? jobs.oldestQueuedAt ?? now, jobs.oldestQueuedAt ?? 0, rerunAt ?? 0);
 }
 
 /** What the run itself tells rules most out: an attempt can't have begun before its run was created. */
-function mayBeStale({ startedAt, createdAt }: Run, rerunAt: number | null, at: number, { rules }: QueuePolicy): boolean {
+export function mayBeStale({ startedAt, createdAt }: Run, rerunAt: number | null, at: number, { rules }: QueuePolicy): boolean {
   return at - Math.max(startedAt ?? createdAt, rerunAt ?? 0) > rules.stale.afterMs;
 }
 

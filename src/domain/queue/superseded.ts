@@ -35,7 +35,7 @@ export function superseded(context: RuleContext): RuleVerdict {
 
 /** All of one identity, newest first. A run whose identity is not known belongs to none. */
 function groupsOf(runs: readonly Run[], { events, protect }: RulePolicies['superseded']): readonly (readonly Run[])[] {
-  const patterns = protect.map(({ pattern }) => new RegExp(pattern));
+  const patterns = protect.map(({ pattern }) => new RegExp(`^(?:${pattern})$`));
   const listed = runs.filter(
     ({ event, branch }) => events.includes(event) && branch !== null && !patterns.some((pattern) => pattern.test(branch)),
   );
@@ -72,7 +72,7 @@ export function replaces(newer: Run, older: Run): boolean {
 function replacedIn(group: readonly Run[], { view, policy }: RuleContext): readonly PlannedAct[] {
   const waiting = group.filter(({ id, attempt }) => {
     const jobs = view.jobs.get(id);
-    return jobs != null && jobs.attempt === attempt && jobs.total > 0 && isUntouched(jobs);
+    return jobs != null && jobs.attempt === attempt && isUntouched(jobs);
   });
   return waiting.flatMap((run) => {
     const newer = waiting.find((other) => replaces(other, run));

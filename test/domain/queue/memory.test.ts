@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { forgetOver, isSetAside, noteRerun, NOTHING_REMEMBERED, setAside, type QueueMemory } from '../../../src/domain/queue/memory.ts';
+import { aPolicy, DAY, HOUR, NOW } from '../../kit/queue.ts';
+
+const policy = aPolicy();
+const refusal = { run: 7, attempt: 1, why: '409' };
+
+function refusedAt(...moments: readonly number[]): QueueMemory {
+  return moments.reduce((memory, at) => setAside(memory, refusal, at, policy.setAside), NOTHING_REMEMBERED);
+}
+
+describe('runs that are set aside', () => {
+  test('wait for twice as long after each refusal, a day at most', () => {
+    const waits: number[] = [];
+    let memory = NOTHING_REMEMBERED;
+    let at = NOW;
+    for (let index = 0; index < 1_100; index += 1) {
+      memory = setAside(memory, refusal, at, policy.setAside);
+      const entry = memory.setAside[0]!;
+      waits.push((entry.retryAt - at) / HOUR);
+      at = entry.retryAt;
+    }
+    expect(waits.slice(0, 7)).toEqual([1, 2, 4, 8, 16, 24, 24]);
+    expect(Math.max(...waits)).toBe(24);
+    expect(memory.setAside).toMatchObject([{ since: NOW, tries: 1_100 }]);
+  });
+
+  test.each([
+    { when: 'before its time', attempt: 1, at: NOW + HOUR - 1, isLeft: true },
+    { when: 'at its time', attempt: 1, at: NOW + HOUR, isLeft: false },
+    { when: 'when it was re-run', attempt: 2, at: NOW + 1, isLeft: false },
+  ])('$when: left alone $isLeft', ({ attempt, at, isLeft }) => {
+    expect(isSetAside(refusedAt(NOW).setAside[0], attempt, at)).toBe(isLeft);
+  });
+
+  test('one that nobody set aside is not left alone', () => {
+    expect(isSetAside(undefined, 1, NOW)).toBe(false);
+  });
+
+  test('a re-run of it begins anew, and takes its place', () => {
+    const memory = setAside(refusedAt(NOW, NOW + HOUR), { ...refusal, attempt: 2 }, NOW + DAY, policy.setAside);
+    expect(memory.setAside).toEqual([{ ...refusal, attempt: 2, since: NOW + DAY, tries: 1, retryAt: NOW + DAY + HOUR }]);
+  });
+
+  test('the last words of GitHub stay', () => {
+    expect(setAside(refusedAt(NOW), { ...refusal, why: '500' }, NOW + HOUR, policy.setAside).setAside).toMatchObject([{ why: '500' }]);
+  });
+
+  test('one refusal leaves the others as they are', () => {
+    const memory = setAside(refusedAt(NOW), { ...refusal, run: 8 }, NOW, policy.setAside);
+    expect(memory.setAside.map(({ run, tries }) => ({ run, tries }))).toEqual([
+      { run: 7, tries: 1 },
+      { run: 8, tries: 1 },
+    ]);
+  });
+
+  test('are forgotten once they are not queued any more', () => {
+    const memory = setAside(refusedAt(NOW), { ...refusal, run: 8 }, NOW, policy.setAside);
+    expect(forgetOver(memory, new Set([8, 9]), NOW, DAY).setAside.map(({ run }) => run)).toEqual([8]);
+  });
+});
+
+describe('re-runs', () => {
+  test('the last one of a run counts', () => {
+    const memory = noteRerun(noteRerun(NOTHING_REMEMBERED, { run: 7, at: NOW, parked: 1 }), { run: 7, at: NOW + HOUR, parked: 2 });
+    expect(memory.reruns).toEqual([{ run: 7, at: NOW + HOUR, parked: 2 }]);
+  });
+
+  test('are kept while GitHub would re-run the run once more, queued or not', () => {
+    const memory = noteRerun(NOTHING_REMEMBERED, { run: 7, at: NOW, parked: 1 });
+    expect(forgetOver(memory, new Set(), NOW + DAY - 1, DAY).reruns).toHaveLength(1);
+    expect(forgetOver(memory, new Set(), NOW + DAY, DAY).reruns).toHaveLength(0);
+  });
+});
+
+test('of more than a thousand the oldest are forgotten, of each kind by itself', () => {
+  let memory = NOTHING_REMEMBERED;
+  for (let run = 0; run < 1_002; run += 1) {
+    memory = noteRerun(setAside(memory, { ...refusal, run }, NOW + run, policy.setAside), { run, at: NOW + run, parked: 1 });
+  }
+  expect(memory.setAside).toHaveLength(1_000);
+  expect(memory.reruns).toHaveLength(1_000);
+  expect([memory.setAside[0]?.run, memory.reruns[0]?.run]).toEqual([2, 2]);
+});

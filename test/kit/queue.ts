@@ -1,0 +1,272 @@
+// Builders of a queue: every field has a value with which no rule does anything, and a test replaces what matters to it.
+
+import fc from 'fast-check';
+import { NOTHING_REMEMBERED, type QueueMemory } from '../../src/domain/queue/memory.ts';
+import { modesOf, planQueue, type QueuePlan, type RuleModes } from '../../src/domain/queue/plan.ts';
+import { DEFAULT_QUEUE_POLICY, type QueuePolicy, type RuleMode, type RuleName, type RulePolicies } from '../../src/domain/queue/policy.ts';
+import { labelSetOf, type JobGroup, type Run, type RunJobs } from '../../src/domain/queue/run.ts';
+import type { QueueView } from '../../src/domain/queue/verdict.ts';
+import { NOW } from './observations.ts';
+
+export { NOW };
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+/** Labels of the only kind of runner that {@link aView} offers. */
+export const OURS = labelSetOf(['self-hosted', 'Linux', 'X64', 'bpf-lsm']);
+
+/** A push to `main` ten minutes ago. */
+export function aRun(replaced: Partial<Run> = {}): Run {
+  const createdAt = replaced.createdAt ?? NOW - 10 * MINUTE;
+  return {
+    id: 1,
+    workflowId: 10,
+    workflow: 'CI',
+    event: 'push',
+    status: 'queued',
+    conclusion: null,
+    headRepositoryId: 100,
+    branch: 'main',
+    pullRequests: [],
+    sha: `sha-of-${replaced.id ?? 1}`,
+    attempt: 1,
+    createdAt,
+    startedAt: createdAt,
+    ...replaced,
+  };
+}
+
+/** Queued jobs with these labels. */
+export function asking(labels: readonly string[], count = 1): JobGroup {
+  return { labels: labelSetOf(labels), count };
+}
+
+/** One queued job that {@link OURS} serve; the total is the sum of what is named. */
+export function jobsOf(replaced: Partial<RunJobs> = {}): RunJobs {
+  const { started = 0, held = 0, queued = [asking(['self-hosted', 'bpf-lsm'])] } = replaced;
+  const waiting = queued.reduce((sum, { count }) => sum + count, 0);
+  return {
+    run: 1,
+    attempt: 1,
+    total: started + held + waiting,
+    started,
+    held,
+    queued,
+    oldestQueuedAt: waiting === 0 ? null : NOW - 10 * MINUTE,
+    ...replaced,
+  };
+}
+
+/** Jobs as they belong to the run: of its attempt, and queued since that began. */
+export function jobsOfRun(run: Run, replaced: Partial<RunJobs> = {}): RunJobs {
+  const { oldestQueuedAt } = jobsOf(replaced);
+  return jobsOf({
+    run: run.id,
+    attempt: run.attempt,
+    oldestQueuedAt: oldestQueuedAt === null ? null : (run.startedAt ?? run.createdAt),
+    ...replaced,
+  });
+}
+
+/** As {@link QueueView} has them. */
+export function byRun(...jobs: readonly RunJobs[]): ReadonlyMap<number, RunJobs | null> {
+  return new Map(jobs.map((each) => [each.run, each]));
+}
+
+/** A queue without runs, with one kind of runner; nothing is known, nor remembered. */
+export function aView(replaced: Partial<QueueView> = {}): QueueView {
+  return { at: NOW, runs: [], offered: [OURS], jobs: new Map(), tags: new Map(), memory: NOTHING_REMEMBERED, ...replaced };
+}
+
+/** A view of these runs in which all their jobs are as {@link jobsOfRun} has them, and no name is a tag's. */
+export function knownView(runs: readonly Run[], replaced: Partial<QueueView> = {}): QueueView {
+  return aView({
+    runs,
+    jobs: byRun(...runs.map((run) => jobsOfRun(run))),
+    tags: new Map(runs.flatMap(({ branch }) => (branch === null ? [] : [[branch, false]]))),
+    ...replaced,
+  });
+}
+
+/** The default policy, but for what is named. */
+export function aPolicy(
+  replaced: Partial<Omit<QueuePolicy, 'rules'>> & {
+    readonly stale?: Partial<RulePolicies['stale']>;
+    readonly superseded?: Partial<RulePolicies['superseded']>;
+    readonly prioritizePullRequests?: Partial<RulePolicies['prioritizePullRequests']>;
+  } = {},
+): QueuePolicy {
+  const { stale, superseded, prioritizePullRequests, ...rest } = replaced;
+  const { rules } = DEFAULT_QUEUE_POLICY;
+  return {
+    ...DEFAULT_QUEUE_POLICY,
+    rules: {
+      ...rules,
+      stale: { ...rules.stale, ...stale },
+      superseded: { ...rules.superseded, ...superseded },
+      prioritizePullRequests: { ...rules.prioritizePullRequests, ...prioritizePullRequests },
+    },
+    ...rest,
+  };
+}
+
+/** What these rules say of the queue, or those that the policy turns on. */
+export function planOf(view: QueueView, rules: readonly RuleName[] | null = null, policy: QueuePolicy = aPolicy()): QueuePlan {
+  return planQueue(view, policy, modesOf(policy, rules));
+}
+
+/** Acts in short, such as `cancel 7 stale`. */
+export function actsOf({ acts }: Pick<QueuePlan, 'acts'>): readonly string[] {
+  return acts.map(({ does, run, rule }) => `${does} ${run} ${rule}`);
+}
+
+/** The view once all that is asked for is given, and what was asked on the way. A job that `truth` does not hold is unknown, and so is a tag. */
+export function toldAll(
+  view: QueueView,
+  truth: Pick<QueueView, 'jobs' | 'tags'>,
+  plan: (view: QueueView) => QueuePlan,
+): { readonly view: QueueView; readonly plans: readonly QueuePlan[] } {
+  const plans: QueuePlan[] = [];
+  for (let told = view; ;) {
+    const next = plan(told);
+    plans.push(next);
+    if (next.wantsJobs.length === 0 && next.wantsTags.length === 0) {
+      return { view: told, plans };
+    }
+    if (plans.length > view.runs.length + 10) {
+      throw new Error(`the plan still asks for jobs of [${next.wantsJobs.join(', ')}] and tags [${next.wantsTags.join(', ')}]`);
+    }
+    told = {
+      ...told,
+      jobs: new Map([...told.jobs, ...next.wantsJobs.map((run) => [run, truth.jobs.get(run) ?? null] as const)]),
+      tags: new Map([...told.tags, ...next.wantsTags.map((name) => [name, truth.tags.get(name) ?? null] as const)]),
+    };
+  }
+}
+
+const anyLabels = fc.constantFrom(['self-hosted', 'bpf-lsm'], ['self-hosted', 'bpf-lsm'], ['self-hosted'], ['gpu'], ['ubuntu-latest'], []);
+
+/** Times on both sides of the limits: four hours, 29 days. */
+const anyAge = fc.constantFrom(0, MINUTE, HOUR, 4 * HOUR - 1, 4 * HOUR, 4 * HOUR + 1, 9 * HOUR, 5 * DAY, 29 * DAY - 1, 29 * DAY, 40 * DAY);
+
+const PUSHES_AND_PULL_REQUESTS = ['push', 'push', 'push', 'pull_request', 'pull_request', 'pull_request', 'pull_request_target'];
+
+/** What is random of a run and its jobs; {@link queueOf} gives it its id. */
+const anyRunAndJobs = fc.record({
+  run: fc.record({
+    workflowId: fc.constantFrom(10, 10, 11),
+    event: fc.constantFrom(...PUSHES_AND_PULL_REQUESTS, 'merge_group', 'workflow_dispatch', 'schedule', 'release'),
+    status: fc.constantFrom(
+      ...Array.from({ length: 16 }, () => 'queued'),
+      'waiting',
+      'pending',
+      'requested',
+      'action_required',
+      'in_progress',
+    ),
+    headRepositoryId: fc.constantFrom(100, 100, 100, 200, null),
+    branch: fc.constantFrom('main', 'main', 'patch-1', 'v1', null),
+    pullRequests: fc.constantFrom([], [], [7], [7], [8], [7, 8]),
+    sha: fc.constantFrom('a', 'b', 'c'),
+    attempt: fc.constantFrom(1, 1, 1, 2, 50, 51),
+  }),
+  createdAgo: anyAge,
+  startedAgo: fc.option(anyAge, { freq: 6 }),
+  jobs: fc.record({
+    isOfOther: fc.constantFrom(...Array.from({ length: 9 }, () => false), true),
+    started: fc.constantFrom(0, 0, 0, 0, 0, 0, 1),
+    held: fc.constantFrom(0, 0, 0, 0, 0, 0, 1),
+    skipped: fc.constantFrom(0, 0, 0, 1),
+    queued: fc.array(fc.record({ labels: anyLabels.map((labels) => labelSetOf(labels)), count: fc.integer({ min: 1, max: 3 }) }), {
+      maxLength: 2,
+      size: 'max',
+    }),
+  }),
+  queuedAgo: fc.option(anyAge, { freq: 8 }),
+  knowledge: fc.constantFrom('known', 'known', 'known', 'known', 'unread', 'unknown'),
+});
+
+export interface AnyQueue {
+  readonly view: QueueView;
+  /** What GitHub would say if it were asked for everything. */
+  readonly truth: Pick<QueueView, 'jobs' | 'tags'>;
+  readonly policy: QueuePolicy;
+  readonly modes: RuleModes;
+}
+
+const anyMode: fc.Arbitrary<RuleMode> = fc.constantFrom('on', 'on', 'on', 'plan', 'off');
+
+/** Queues in which runs collide: few workflows, repositories, branches, pull requests, labels, and times at the limits. */
+export function anyQueue({
+  isAllKnown = false,
+  most = 14,
+}: { readonly isAllKnown?: boolean; readonly most?: number } = {}): fc.Arbitrary<AnyQueue> {
+  return fc
+    .record({
+      each: fc.array(anyRunAndJobs, { maxLength: most, size: 'max' }),
+      idsFall: fc.boolean(),
+      offered: fc.constantFrom([OURS], [OURS], [OURS, labelSetOf(['self-hosted', 'gpu'])], [labelSetOf(['self-hosted', 'gpu'])], []),
+      tags: fc.record({ main: fc.constantFrom(false, false, null), 'patch-1': fc.constant(false), v1: fc.constantFrom(true, true, null) }),
+      tagsAreRead: fc.boolean(),
+      setAside: fc.array(fc.record({ run: fc.nat(most), attempt: fc.constantFrom(1, 2), retryIn: fc.constantFrom(-HOUR, 0, 1, HOUR) }), {
+        maxLength: 3,
+      }),
+      reruns: fc.uniqueArray(fc.record({ run: fc.nat(most), ago: anyAge, parked: fc.nat(3) }), {
+        maxLength: 5,
+        selector: ({ run }) => run,
+      }),
+      threshold: fc.constantFrom(1, 2, 3, 5),
+      then: fc.constantFrom('park' as const, 'park' as const, 'cancel' as const),
+      reach: fc.constantFrom('served' as const, 'served' as const, 'repository' as const),
+      protect: fc.constantFrom([], [], [{ glob: 'mai?', pattern: '^mai[^/]$' }]),
+      events: fc.constantFrom(DEFAULT_QUEUE_POLICY.rules.superseded.events, DEFAULT_QUEUE_POLICY.rules.superseded.events, ['pull_request']),
+      demandReads: fc.constantFrom(200, 200, ...(isAllKnown ? [] : [2])),
+      modes: fc.record({ stale: anyMode, superseded: anyMode, prioritizePullRequests: anyMode, paths: fc.constant('off' as const) }),
+    })
+    .map(({ each, idsFall, offered, tags, tagsAreRead, setAside, reruns, threshold, then, reach, protect, events, demandReads, modes }) => {
+      const ago = (ms: number, createdAt = 0): number => Math.max(NOW - ms, createdAt);
+      const known = each.map(({ run: replaced, createdAgo, startedAgo, queuedAgo, jobs, knowledge }, index) => {
+        const createdAt = ago(createdAgo);
+        const startedAt = startedAgo === null ? null : ago(startedAgo, createdAt);
+        const run = aRun({ ...replaced, id: idsFall ? each.length - index : index + 1, createdAt, startedAt });
+        const { isOfOther, skipped, ...counts } = jobs;
+        const plain = jobsOf({ run: run.id, attempt: run.attempt + (isOfOther ? 1 : 0), ...counts });
+        const oldestQueuedAt = plain.oldestQueuedAt === null || queuedAgo === null ? null : ago(queuedAgo, createdAt);
+        return { run, knowledge: isAllKnown ? 'known' : knowledge, jobs: { ...plain, total: plain.total + skipped, oldestQueuedAt } };
+      });
+      const memory: QueueMemory = {
+        setAside: [...new Map(setAside.map((entry) => [entry.run, entry])).values()].map(({ run, attempt, retryIn }) => ({
+          run,
+          attempt,
+          why: 'it refuses',
+          since: NOW - DAY,
+          tries: 1,
+          retryAt: NOW + retryIn,
+        })),
+        reruns: reruns.map(({ run, ago: rerunAgo, parked }) => ({ run, at: NOW - rerunAgo, parked })),
+      };
+      const allTags = new Map<string, boolean | null>(Object.entries(tags));
+      return {
+        view: aView({
+          runs: known.map(({ run }) => run),
+          offered,
+          jobs: new Map(
+            known
+              .filter(({ knowledge }) => knowledge !== 'unread')
+              .map(({ run, knowledge, jobs }) => [run.id, knowledge === 'unknown' ? null : jobs]),
+          ),
+          tags: isAllKnown || tagsAreRead ? allTags : new Map(),
+          memory,
+        }),
+        truth: { jobs: byRun(...known.map(({ jobs }) => jobs)), tags: allTags },
+        policy: aPolicy({
+          superseded: { protect, events },
+          prioritizePullRequests: { threshold, then },
+          reach,
+          demandReads,
+        }),
+        modes,
+      };
+    });
+}

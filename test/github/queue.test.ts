@@ -203,6 +203,12 @@ describe('a list of runs', () => {
     expect([value.runs.length, value.isCut]).toEqual([100, true]);
   });
 
+  test('that has another page is cut, whatever its total says', async () => {
+    const link = '<https://api.test/x?page=2>; rel="next"';
+    const port = answering(() => Response.json({ total_count: 0, workflow_runs: [] }, { headers: { link } }));
+    expect((await list({ pages: 1 }, port)).value).toEqual({ total: 0, runs: [], isCut: true });
+  });
+
   test('is dated by its first page', async () => {
     server.setRuns(REPO, { queued: 101 });
     const moving = portOf(server.token, { fetch: justBefore('page=2', () => (server.clockOffsetMs = HOUR_MS)) });

@@ -105,10 +105,9 @@ function isOverdue({ startedAt, createdAt }: Run, at: number, { rules }: QueuePo
   return at - (startedAt ?? createdAt) > rules.stale.afterMs;
 }
 
-/** A real run has jobs within seconds. https://github.com/actions/runner/issues/3872 */
+/** A real run has jobs within seconds; without any, nobody can tell of which attempt they are not. https://github.com/actions/runner/issues/3872 */
 function zombieOf(run: Run, rerunAt: number | null, { jobs, at }: QueueView, policy: QueuePolicy): QueuePlan['zombies'] {
-  const known = jobs.get(run.id);
-  return known?.total === 0 && known.attempt === run.attempt && mayBeStale(run, rerunAt, at, policy)
+  return jobs.get(run.id)?.total === 0 && mayBeStale(run, rerunAt, at, policy)
     ? [{ run: run.id, attempt: run.attempt, why: `GitHub calls it queued, and it has no job` }]
     : [];
 }

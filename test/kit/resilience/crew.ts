@@ -19,7 +19,7 @@ export function keepWorker(order: WorkerOrder): KeptWorker {
   let child: ChildProcess;
   const keeping = (async () => {
     while (!isStopping) {
-      child = spawn(process.execPath, [WORKER, JSON.stringify(order)], { stdio: ['ignore', 'inherit', 'inherit'] });
+      child = spawn(process.execPath, [WORKER, JSON.stringify(order)], { stdio: ['pipe', 'inherit', 'inherit'] });
       const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
       if (!isStopping && signal !== 'SIGKILL') {
         throw new Error(`the worker's process ended with ${code ?? signal}`);

@@ -16,7 +16,7 @@ import { keepWorker, outlasting, type KeptWorker } from './crew.ts';
 import type { Seam, WorkerOrder } from './seam.ts';
 import type { TemporalProcess } from './temporal-process.ts';
 
-const QUICKLY = { heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' } as const;
+const QUICKLY = { heartbeat: '2s', retryInitial: '50ms', retryMaximum: '500ms' } as const;
 
 /** The product's policy with the waits of a test, and no pace. */
 const POLICY: QueuePolicy = {

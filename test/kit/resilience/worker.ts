@@ -47,6 +47,8 @@ const workers = await createWorkers({
 });
 const stop = new AbortController();
 process.on('SIGTERM', () => stop.abort());
+// Whoever started it is gone.
+process.stdin.on('close', () => process.exit(1)).resume();
 await runWorkers(workers, stop.signal);
 await connection.close();
 await machine.close();

@@ -59,6 +59,7 @@ describe('a runner takes', () => {
   test('no job of a run whose cancel was accepted, not even of one that is let go meanwhile', () => {
     const run = world.runs.queue(scope, { jobs: [{}], cancelTakesMs: Infinity });
     world.runs.cancel(run);
+    expect(takeAll(runner)).toEqual([]);
     world.runs.settle(run, 'waiting');
     world.runs.settle(run, 'queued');
     expect(takeAll(runner)).toEqual([]);
@@ -82,6 +83,15 @@ describe('a runner takes', () => {
     expect(takeAll(runner)).toEqual(['again']);
     expect(run).toMatchObject({ attempt: 2, status: 'completed', conclusion: 'success' });
   });
+});
+
+test('a job that ends before the cancel of its run does ends the run as it ended', () => {
+  const run = world.runs.queue(scope, { jobs: [{}], cancelTakesMs: 60_000 });
+  const job = world.runs.take(runner)!;
+  world.runs.cancel(run);
+  world.runs.finish(job, 'Succeeded');
+  world.clockOffsetMs = 61_000;
+  expect(world.runs.find(run.id)).toMatchObject({ status: 'completed', conclusion: 'success', jobs: [{ result: 'Succeeded' }] });
 });
 
 test('a runner that is deleted fails its job and is not busy', () => {

@@ -160,6 +160,8 @@ describe('a run', () => {
     expect(new Set([fork?.id, other?.id, own?.id]).size).toBe(3);
     expect(own).toMatchObject({ full_name: scope, fork: false });
     expect(await of(null)).toBeNull();
+    github.addRepository('eve/app');
+    expect((await ask(github, 'GET /repos/eve/app')).body).toMatchObject({ id: fork?.id });
   });
 
   test('has no branch where there is none', async () => {
@@ -247,8 +249,9 @@ describe('a cancel', () => {
 
   test('takes a while, in which the run is what it was and nobody takes its jobs', async () => {
     const id = github.queueRun(scope, { jobs: [{}], cancelTakesMs: 60_000 });
-    expect([(await write(id, 'cancel')).status, (await write(id, 'cancel')).status]).toEqual([202, 202]);
+    expect((await write(id, 'cancel')).status).toBe(202);
     github.advance(59_000);
+    expect((await write(id, 'cancel')).status).toBe(202);
     expect((await get(id)).body).toMatchObject({ status: 'queued', conclusion: null });
     github.advance(2000);
     expect(await listed('status=queued')).toEqual([]);

@@ -34,15 +34,17 @@ describe('people are told', () => {
       { status: 404, why: 'gone', count: 1 },
       { status: 403, why: 'the token lacks permission actions=write', count: 3 },
     ];
-    const found = findingsOf('acme/kernel', { planned: 300, max: 200, refusals });
+    const lost = [{ run: 7, workflow: 'CI', branch: 'main', detail: 'GitHub refused it' }];
+    const found = findingsOf('acme/kernel', { limit: 200, refusals, lost });
     expect(found.map(({ code, evidence }) => [code, evidence])).toEqual([
-      ['queue-limit-hit', expect.stringContaining('300 runs')],
+      ['queue-limit-hit', expect.stringContaining('200 runs')],
       ['queue-refused', expect.stringContaining('3 of its acts: the token lacks permission actions=write')],
+      ['queue-not-re-run', expect.stringContaining('run 7 of CI (main): GitHub refused it')],
     ]);
     expect(found.every(isOfQueue)).toBe(true);
   });
 
   test('of nothing where all is well', () => {
-    expect(findingsOf('acme/kernel', { planned: 200, max: 200, refusals: [] })).toEqual([]);
+    expect(findingsOf('acme/kernel', { limit: null, refusals: [], lost: [] })).toEqual([]);
   });
 });

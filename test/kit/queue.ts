@@ -199,7 +199,7 @@ const anyRunAndJobs = fc.record({
     ),
   }),
   queuedAgo: mostly<number | null>(anyAge, fc.constant(null), 8),
-  knowledge: fc.constantFrom('known', 'known', 'known', 'known', 'unread', 'unknown'),
+  knowledge: mostly<'known' | 'unread' | 'unknown'>(fc.constant('known'), fc.constantFrom('unread', 'unknown'), 5),
 });
 
 export interface AnyQueue {
@@ -219,11 +219,14 @@ export function anyQueue({
 }: { readonly isAllKnown?: boolean; readonly most?: number } = {}): fc.Arbitrary<AnyQueue> {
   return fc
     .record({
-      each: fc.array(anyRunAndJobs, { maxLength: most, size: 'max' }),
+      each: fc.oneof({ withCrossShrink: true }, fc.array(anyRunAndJobs, { maxLength: most, size: 'max' }), {
+        weight: 3,
+        arbitrary: fc.array(anyRunAndJobs, { minLength: most / 2, maxLength: most, size: 'max' }),
+      }),
       idsFall: fc.boolean(),
       offered: fc.constantFrom([OURS], [OURS], [OURS, OURS_TOO], [OURS, OURS_TOO], [OURS_TOO], []),
       tags: fc.record({ main: fc.constantFrom(false, false, null), 'patch-1': fc.constant(false), v1: fc.constantFrom(true, true, null) }),
-      tagsAreRead: fc.boolean(),
+      tagsAreRead: mostly(fc.constant(true), fc.constant(false), 3),
       setAside: fc.array(fc.record({ run: fc.nat(most), attempt: fc.constantFrom(1, 2), retryIn: fc.constantFrom(-HOUR, 0, 1, HOUR) }), {
         maxLength: 3,
       }),

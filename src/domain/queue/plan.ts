@@ -50,7 +50,7 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
 
   const taken = new Set<number>();
   const acts: PlannedAct[] = [];
-  const wouldBe: PlannedAct[] = [];
+  const wouldBe = new Map<number, PlannedAct>();
   const verdicts: ReturnType<typeof judge>[] = [];
   for (const rule of RULES) {
     if (modes[rule] === 'off') {
@@ -59,17 +59,18 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
     const context: RuleContext = { view, runs: real, policy, taken };
     const verdict = judge(rule, context);
     verdicts.push(verdict);
-    const isOn = modes[rule] === 'on';
     for (const act of verdict.acts) {
-      (isOn ? acts : wouldBe).push(act);
-    }
-    for (const { run } of isOn ? verdict.acts : []) {
-      taken.add(run);
+      if (modes[rule] === 'on') {
+        acts.push(act);
+        taken.add(act.run);
+      } else if (!wouldBe.has(act.run)) {
+        wouldBe.set(act.run, act);
+      }
     }
   }
   return {
     acts,
-    wouldBe: wouldBe.filter(({ run }, index) => !taken.has(run) && wouldBe.findIndex((other) => other.run === run) === index),
+    wouldBe: [...wouldBe.values()].filter(({ run }) => !taken.has(run)),
     wantsJobs: [...new Set(verdicts.flatMap(({ wantsJobs }) => wantsJobs))],
     wantsTags: [...new Set(verdicts.flatMap(({ wantsTags }) => wantsTags))],
     left: verdicts.flatMap(({ left }) => left),

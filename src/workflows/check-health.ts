@@ -1,14 +1,5 @@
-import { ApplicationFailure, CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import {
-  CancellationScope,
-  condition,
-  defineQuery,
-  isCancellation,
-  proxyActivities,
-  setHandler,
-  startChild,
-  upsertMemo,
-} from '@temporalio/workflow';
+import { CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { CancellationScope, condition, isCancellation, proxyActivities, startChild, upsertMemo } from '@temporalio/workflow';
 import type { LookActivities, MainActivities, ResolvedScope } from '../activities/contract.ts';
 import { asSummary } from '../domain/alert.ts';
 import { readCheckRequest } from '../domain/check-request.ts';
@@ -18,19 +9,17 @@ import type { CureKind, Diagnosed } from '../domain/finding.ts';
 import { CURE_NAMES, healthOutcome, healthSentence, listed, passFigures, tellCures, type LookCosts } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
-import { cureId, machineLedgerId, PROGRESS_QUERY, qualifiedName } from '../domain/names.ts';
+import { cureId, machineLedgerId, qualifiedName } from '../domain/names.ts';
 import { advance } from '../domain/open-findings.ts';
 import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
 import { prescribe, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
-import type { Progress } from '../domain/report.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
-import { configurationOptions, passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
-import { isLabelled, label, labels, trigger } from './search-attributes.ts';
+import { passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
+import { labels } from './search-attributes.ts';
 import { hostSilence, reasonOf } from './site.ts';
-import { Told } from './told.ts';
-
-const progress = defineQuery<Progress>(PROGRESS_QUERY);
+import { type Told } from './told.ts';
+import { operateOnScope } from './scope-operation.ts';
 
 /** How long a cure waits for another operation on the same machine. */
 const CURE_WAIT = '10m';
@@ -50,23 +39,11 @@ const CURES: Readonly<Record<CureKind, { readonly type: string; readonly good: r
  * saw and why. Ends with a {@link HealthReport}, also where a side could not be read; only bad input fails the execution itself.
  */
 export async function checkHealth(...given: unknown[]): Promise<HealthReport> {
-  const request = readCheckRequest(given);
-  const asked = 'problem' in request || typeof request.scope !== 'string' ? 'the scope' : request.scope;
-  if (!isLabelled()) {
-    label({ scope: asked, trigger: trigger() });
-  }
-  const told = new Told(asked);
-  setHandler(progress, () => told.progress());
-  if ('problem' in request) {
-    throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
-  }
-  const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${asked} in the configuration`));
-  const resolved = await configuration.resolveScope({ scope: request.scope });
-  if (resolved.scope !== asked) {
-    label({ scope: resolved.scope });
-  }
-  const report = await new Pass(told).run(resolved, request.waitMs);
-  label({ outcome: report.outcome });
+  const report = await operateOnScope(readCheckRequest(given), {
+    kind: 'the scope',
+    resolve: (configuration, scope) => configuration.resolveScope({ scope }),
+    run: (resolved, { waitMs }, told) => new Pass(told).run(resolved, waitMs),
+  });
   upsertMemo({ figures: report.figures });
   return report;
 }

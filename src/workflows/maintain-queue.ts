@@ -1,7 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { defineQuery, executeChild, isCancellation, proxyActivities, setHandler, upsertMemo, workflowInfo } from '@temporalio/workflow';
+import { executeChild, isCancellation, proxyActivities, upsertMemo, workflowInfo } from '@temporalio/workflow';
 import type { LockHolder, MainActivities, ResolvedQueue } from '../activities/contract.ts';
-import { PROGRESS_QUERY } from '../domain/names.ts';
 import { advance } from '../domain/open-findings.ts';
 import { findingsOf, type QueueTrouble } from '../domain/queue/findings.ts';
 import { forgetOver, isSetAside, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
@@ -23,17 +22,15 @@ import { readQueueRequest, type QueueRequest } from '../domain/queue/request.ts'
 import { NOTHING_DONE, type Tally } from '../domain/queue/tally.ts';
 import type { PlannedAct } from '../domain/queue/verdict.ts';
 import { pack, workOf } from '../domain/queue/work.ts';
-import type { Progress } from '../domain/report.ts';
 import { carryOutQueuePlan } from './carry-out-queue-plan.ts';
 import { lockQueue, type HeldLock } from './lock.ts';
-import { configurationOptions, queueWriteOptions, temporalOptions } from './options.ts';
+import { queueWriteOptions, temporalOptions } from './options.ts';
 import { writeQueueMemory } from './queue-ledger.ts';
 import { lookAtQueue, planSeen, type PlannedQueue, type SeenQueue } from './queue-look.ts';
-import { isLabelled, label, trigger } from './search-attributes.ts';
+import { label } from './search-attributes.ts';
 import { holderText, reasonOf } from './site.ts';
-import { Told } from './told.ts';
-
-const progress = defineQuery<Progress>(PROGRESS_QUERY);
+import type { Told } from './told.ts';
+import { operateOnScope } from './scope-operation.ts';
 
 /** Passes in a row without it after which a finding is over. */
 const GOOD_PASSES = 3;
@@ -43,23 +40,11 @@ const GOOD_PASSES = 3;
  * Ends with a {@link QueueReport}, also where GitHub refuses; only bad input fails the execution itself.
  */
 export async function maintainQueue(...given: unknown[]): Promise<QueueReport> {
-  const request = readQueueRequest(given);
-  const asked = 'problem' in request || typeof request.scope !== 'string' ? 'the repository' : request.scope;
-  if (!isLabelled()) {
-    label({ scope: asked, trigger: trigger() });
-  }
-  const told = new Told(asked);
-  setHandler(progress, () => told.progress());
-  if ('problem' in request) {
-    throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
-  }
-  const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${asked} in the configuration`));
-  const resolved = await configuration.resolveQueue({ scope: request.scope });
-  if (resolved.scope !== asked) {
-    label({ scope: resolved.scope });
-  }
-  const report = await new QueueCare(resolved, request, told).run();
-  label({ outcome: report.outcome });
+  const report = await operateOnScope(readQueueRequest(given), {
+    kind: 'the repository',
+    resolve: (configuration, scope) => configuration.resolveQueue({ scope }),
+    run: (resolved, request, told) => new QueueCare(resolved, request, told).run(),
+  });
   upsertMemo({ queue: { ...report.queue, observedAt: report.observedAt } });
   return report;
 }

@@ -1,6 +1,8 @@
 // Queue care on a real Temporal server, against the make-believe GitHub.
 
 import { expect, test } from 'vitest';
+import type { Alert } from '../../src/domain/alert.ts';
+import { queueLockId } from '../../src/domain/names.ts';
 import type { QueueReport, ToldAct } from '../../src/domain/queue/report.ts';
 import { startWorld, type World } from '../kit/recovery-world.ts';
 
@@ -155,6 +157,67 @@ test.concurrent('bad input lists what is allowed', async () => {
   await expect(handle.result()).rejects.toMatchObject({
     cause: { message: expect.stringContaining('stale, superseded, prioritizePullRequests') },
   });
+});
+
+test.concurrent('two at once are one after the other: the second says who has the queue', async () => {
+  await using world = await startWorld();
+  queue(world, { agoMs: 5 * HOUR });
+  world.github.misbehave({ match: { method: 'POST', path: '/cancel' }, delayMs: 2_000 });
+  const first = await world.maintain();
+  const jobsRead = (): number => world.github.requests.filter(({ path }) => path.includes('/jobs?')).length;
+  await world.until(() => jobsRead() === 2, 'the first has planned, and is about to act');
+  const second = await care(world);
+  expect(second).toMatchObject({ outcome: 'refused-in-progress', summary: expect.stringContaining(first.workflowId) });
+  expect(await first.result()).toMatchObject({ outcome: 'done' });
+});
+
+test.concurrent('people are told where a pass may not do all that it would', async () => {
+  const alerts: Alert[] = [];
+  await using world = await startWorld({ queue: { maxPerPass: 1 }, tell: async (alert) => void alerts.push(alert) });
+  for (const hours of [5, 6]) {
+    queue(world, { agoMs: hours * HOUR });
+  }
+  expect(await care(world)).toMatchObject({ outcome: 'cut', isCut: true });
+  await world.until(() => alerts.length === 1, 'people are told');
+  expect(alerts[0]).toMatchObject({ code: 'queue-limit-hit', subject: world.target.scope, state: 'opened' });
+  // A health check says nothing about it, however often it looks.
+  expect((await world.pass()).memory.open.map(({ code }) => code)).not.toContain('queue-limit-hit');
+});
+
+test.concurrent('a limit in the middle is waited for, and nothing is sent before it is over', async () => {
+  await using world = await startWorld();
+  const runs = [5, 6, 7].map((hours) => queue(world, { agoMs: hours * HOUR }));
+  world.github.misbehave({
+    from: { method: 'POST', path: '/cancel' },
+    match: { path: '/actions/runs' },
+    fault: { kind: 'secondary-limit', lastsMs: 2_000, namesEnd: true },
+    times: 1,
+  });
+  expect(await care(world)).toMatchObject({ outcome: 'done', counts: { cancelled: 3 } });
+  expect(runs.map((run) => world.github.run(run).accepted.cancel)).toEqual([1, 1, 1]);
+  expect(world.github.requests.filter(({ isLimited }) => isLimited)).toEqual([]);
+});
+
+test.concurrent('the queue is cared for while no runner is there', async () => {
+  await using world = await startWorld();
+  world.github.removeRunner(world.target.scope, world.target.runner);
+  const old = queue(world, { agoMs: 5 * HOUR });
+  expect(await care(world)).toMatchObject({ outcome: 'done', counts: { cancelled: 1 } });
+  expect(world.github.run(old)).toMatchObject({ conclusion: 'cancelled' });
+});
+
+test.concurrent('what is cancelled in the middle leaves no lock behind', async () => {
+  await using world = await startWorld();
+  const old = queue(world, { agoMs: 5 * HOUR, cancelTakesMs: Infinity });
+  const handle = await world.maintain();
+  await world.until(() => world.github.run(old).accepted.cancel === 1, 'it follows the run');
+  await handle.cancel();
+  await expect(handle.result()).rejects.toThrow();
+  await world.until(
+    async () => (await world.client.workflow.getHandle(queueLockId(world.target.scope)).describe()).status.name !== 'RUNNING',
+    'the lock is free',
+  );
+  expect((await world.client.workflow.getHandle(`${handle.workflowId}/acts`).describe()).status.name).toBe('CANCELLED');
 });
 
 function queue(world: World, options: Partial<RunOptions>): number {

@@ -112,6 +112,7 @@ describe('what is queued', () => {
       jobs,
       memory: { setAside: [aside(4, NOW + 1), aside(5, NOW), aside(99, NOW + 1)], reruns: [] },
     });
+    expect(planOf(knownView([aRun({ createdAt: NOW - 4 * HOUR })])).overdue).toBe(0);
     expect(planOf(view)).toMatchObject({ overdue: 3, setAside: 2, zombies: [{ run: 3, attempt: 1 }], wantsJobs: [5] });
   });
 
@@ -336,11 +337,12 @@ describe('whatever is queued', () => {
         queue: fc.constant(queue),
         runs: fc.shuffledSubarray([...queue.view.runs], { minLength: queue.view.runs.length }),
         again: fc.subarray([...queue.view.runs]),
+        before: fc.subarray(queue.view.runs.map((run) => ({ ...run, attempt: run.attempt - 1, status: 'queued', startedAt: null }))),
       }),
     );
     fc.assert(
-      fc.property(shuffled, ({ queue: { view, policy, modes }, runs, again }) => {
-        expect(planQueue({ ...view, runs: [...runs, ...again] }, policy, modes)).toEqual(planQueue(view, policy, modes));
+      fc.property(shuffled, ({ queue: { view, policy, modes }, runs, again, before }) => {
+        expect(planQueue({ ...view, runs: [...before, ...runs, ...again] }, policy, modes)).toEqual(planQueue(view, policy, modes));
       }),
       { numRuns: 1_000 },
     );

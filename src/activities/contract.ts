@@ -7,6 +7,13 @@ import type { FindingLife } from '../domain/finding-life.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
 import type { FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
+import type { QueueMemory } from '../domain/queue/memory.ts';
+import type { ParkedRun, SettledRun } from '../domain/queue/parked.ts';
+import type { ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
+import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
+import type { ToldAct } from '../domain/queue/report.ts';
+import type { Tally } from '../domain/queue/tally.ts';
+import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
 import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import type {
   ActRefusal,
@@ -72,6 +79,8 @@ export interface ResolvedScope {
   readonly watchReason?: string;
   /** GitHub's web address, against whose clock hosts compare theirs. */
   readonly serverUrl: string;
+  /** Queued runs that queue care has set aside; absent in histories that are older than queue care. */
+  readonly setAside?: readonly number[];
   /** Of the newest scheduled pass that ended; `null` where there is none. */
   readonly previous: RunnersMemory | null;
   /** Findings of the scope that are open: those that the last pass remembered, and any other that visibility lists. */
@@ -94,8 +103,196 @@ export type LockState =
   /** Nobody holds it, or its holder was gone and the lock was ended. */
   | { readonly kind: 'free' };
 
+export interface ResolvedQueue {
+  /** A repository. */
+  readonly scope: string;
+  readonly policy: QueuePolicy;
+  readonly mode: 'act' | 'watch';
+  /** Why it only watches, where that is not by configuration. */
+  readonly watchReason?: string;
+  /** Findings of the queue's care that are open. */
+  readonly open: readonly OpenFinding[];
+}
+
+/** A part of the list of queued runs, newest first. */
+export interface QueuePart {
+  readonly kind: 'read';
+  /** GitHub's clock, epoch milliseconds. */
+  readonly at: number;
+  readonly total: number;
+  readonly runs: readonly Run[];
+  /** Where the next part begins; `null` at the end. */
+  readonly next: number | null;
+}
+
+/** How many runs have each of the other statuses; labels of the runners that are registered. */
+export interface QueueSurroundings {
+  readonly kind: 'read';
+  readonly inProgress: number;
+  readonly waiting: number;
+  readonly pending: number;
+  readonly requested: number;
+  readonly offered: readonly LabelSet[];
+}
+
+/** Of a batch of runs; what a limit left unread is missing. */
+export interface JobsOfRuns {
+  readonly jobs: readonly RunJobs[];
+  /** Runs that GitHub failed at, or does not know any more. */
+  readonly unread: readonly number[];
+  /** Requests that it took. */
+  readonly requests: number;
+  /** The limit that was met; `null` without one. */
+  readonly limited: Limited | null;
+}
+
+/** What an attempt to cancel a run has come to. */
+export interface CancelAttempt {
+  readonly item: WorkItem;
+  /** `null` where the run could not be read. */
+  readonly about: Pick<Run, 'workflow' | 'event' | 'branch' | 'createdAt'> | null;
+  readonly evidence: string;
+  readonly result:
+    /** `isSure`: GitHub said so; else its answer was lost. */
+    | { readonly kind: 'accepted'; readonly isSure: boolean; readonly at: number }
+    /** It is over; `isOurs`: an earlier attempt has most likely done it. */
+    | { readonly kind: 'over'; readonly conclusion: string; readonly isOurs: boolean }
+    | { readonly kind: 'spared'; readonly why: string }
+    /** It can't be cancelled. */
+    | { readonly kind: 'set-aside'; readonly why: string }
+    | { readonly kind: 'refused'; readonly status: number; readonly why: string }
+    /** GitHub failed at it. */
+    | { readonly kind: 'again'; readonly why: string };
+}
+
+export interface BatchCancelled {
+  readonly attempts: readonly CancelAttempt[];
+  /** Items that the limit left undone. */
+  readonly rest: readonly WorkItem[];
+  readonly limited: Limited | null;
+}
+
+/** A run whose cancellation is on its way. Times are epoch milliseconds by GitHub's clock. */
+export interface FollowedRun {
+  readonly run: number;
+  readonly attempt: number;
+  /** When it was created: lists are read by that. */
+  readonly createdAt: number;
+  readonly acceptedAt: number;
+  readonly isSure: boolean;
+  readonly forcedAt: number | null;
+}
+
+export type FollowedEnd =
+  | { readonly kind: 'over'; readonly conclusion: string }
+  | { readonly kind: 'pending'; readonly forcedAt: number | null }
+  /** The cancellation was never heard. */
+  | { readonly kind: 'again' }
+  | { readonly kind: 'not-over'; readonly status: string };
+
+export interface FollowedBatch {
+  /** In the order of the runs. */
+  readonly ends: readonly FollowedEnd[];
+  readonly limited: Limited | null;
+}
+
+/** What became of parked runs that were due; those still to be waited for are left out. */
+export interface BatchRerun {
+  readonly settled: readonly SettledRun[];
+  readonly limited: Limited | null;
+}
+
+/** A run that is followed, and what is told of it once it is over. */
+export interface FollowingRun {
+  readonly followed: FollowedRun;
+  readonly item: WorkItem;
+  readonly told: Pick<ToldAct, 'workflow' | 'event' | 'branch' | 'evidence'>;
+}
+
+/** Input of the workflow `carryOutQueuePlan`, handed from history to history. */
+export interface CarryOutInput {
+  readonly version: 1;
+  readonly scope: string;
+  readonly policy: QueuePolicy;
+  readonly offered: readonly LabelSet[];
+  /** When Runward re-ran some of the runs. */
+  readonly reruns: readonly (readonly [run: number, at: number])[];
+  readonly work: readonly PackedWork[];
+  readonly following: readonly FollowingRun[];
+  readonly tally: Tally;
+}
+
+/** Input of the workflow `parkedRuns`, handed from run to run; it only grows. */
+export interface ParkedInput {
+  readonly version: 1;
+  readonly scope: string;
+  readonly policy: ParkingPolicy;
+  readonly parked: readonly ParkedRun[];
+  /** What became of others, newest last. */
+  readonly settled: readonly SettledRun[];
+}
+
+/** Signal `park`: before they are cancelled. */
+export interface ParkSignal {
+  readonly runs: readonly ParkedRun[];
+  /** The operation that parks them. */
+  readonly by: string;
+}
+
+/** Signal `settle`. */
+export interface SettleSignal {
+  readonly cancelled: readonly number[];
+  readonly settled: readonly SettledRun[];
+}
+
+/** Activities of queue care. */
+export interface QueueActivities {
+  /** Looks the repository up in configuration. Fails for good, naming the choices, where the input names none or several. */
+  resolveQueue(input: { readonly scope: unknown }): Promise<ResolvedQueue>;
+  readQueuePart(input: { readonly scope: string; readonly from: number | null; readonly pages: number }): Promise<QueuePart | Limited>;
+  readQueueSurroundings(input: { readonly scope: string }): Promise<QueueSurroundings | Limited>;
+  /** `freshness`: jobs that were read so lately, in milliseconds, need no second request. */
+  readJobsOfRuns(input: {
+    readonly scope: string;
+    readonly runs: readonly (readonly [run: number, attempt: number])[];
+    readonly freshnessMs: number;
+  }): Promise<JobsOfRuns>;
+  /** Whether each name is a tag's; `null` where GitHub does not say. */
+  readTags(input: {
+    readonly scope: string;
+    readonly names: readonly string[];
+  }): Promise<{ readonly kind: 'read'; readonly tags: readonly (readonly [name: string, isTag: boolean | null])[] } | Limited>;
+  /** Reads each run again and cancels it where the plan still holds. Cut off anywhere and begun again, it goes on behind what is done. */
+  cancelBatch(input: {
+    readonly scope: string;
+    readonly items: readonly WorkItem[];
+    readonly offered: readonly LabelSet[];
+    /** When Runward re-ran some of them. */
+    readonly reruns: readonly (readonly [run: number, at: number])[];
+    readonly policy: QueuePolicy;
+  }): Promise<BatchCancelled>;
+  /** Looks whether they are over; forces those that do not react. */
+  followBatch(input: {
+    readonly scope: string;
+    readonly runs: readonly FollowedRun[];
+    readonly policy: QueuePolicy;
+  }): Promise<FollowedBatch>;
+  /** Re-runs what nothing newer has replaced. */
+  rerunBatch(input: { readonly scope: string; readonly runs: readonly ParkedRun[]; readonly policy: ParkingPolicy }): Promise<BatchRerun>;
+  /** What the last pass has left, and which runs are parked. */
+  recallQueue(input: { readonly scope: string }): Promise<{ readonly memory: QueueMemory; readonly parked: readonly ParkedRun[] }>;
+  /** Has them remembered before they are cancelled: once it returns, Temporal has them. */
+  rememberParked(input: { readonly scope: string; readonly runs: readonly ParkedRun[]; readonly policy: ParkingPolicy }): Promise<void>;
+  /** Tells what became of parked runs: that they are cancelled, or need not be remembered any more. */
+  settleParked(input: {
+    readonly scope: string;
+    readonly cancelled: readonly number[];
+    readonly settled: readonly SettledRun[];
+  }): Promise<void>;
+}
+
 /** Activities of the main queue: configuration, GitHub, Temporal itself. */
-export interface MainActivities {
+export interface MainActivities extends QueueActivities {
   /** Looks the runner up in configuration. Fails for good, naming the choices, where the input names none or several. */
   resolveRunner(input: { readonly runner: unknown }): Promise<ResolvedRunner>;
   observeGitHub(input: { readonly target: RunnerTarget }): Promise<Answered<({ readonly kind: 'seen' } & GitHubObservation) | Limited>>;
@@ -131,6 +328,8 @@ export interface MainActivities {
     readonly readsGroups: boolean;
     /** Runs whose jobs are read, at most. */
     readonly runsRead: number;
+    /** Queued runs that are no demand. */
+    readonly setAside: readonly number[];
   }): Promise<Answered<({ readonly kind: 'seen' } & ScopeObservation) | Limited>>;
   /** Tells each finding's workflow that a pass has seen it, starting the ones that are new, or that a pass has not. */
   reportFindings(input: FindingsReported): Promise<{ readonly opened: number }>;

@@ -53,6 +53,11 @@ export async function withGitHubFailures<T>(call: () => Promise<T>): Promise<T |
   }
 }
 
+/** A limit as a value, however long it lasts: what was done before it is not to be done again. */
+export function asLimit({ retryAt, message }: GitHubError): Limited {
+  return { kind: 'limited', waitMs: Math.max(retryAt === null ? SHORT_WAIT_MS : retryAt - Date.now(), 1_000), why: message };
+}
+
 /** How long Temporal goes on to retry this activity. `begun`: when this attempt began, by the own clock. */
 function retryableForMs(begun: number): number {
   const { scheduleToCloseTimeoutMs, scheduledTimestampMs, currentAttemptScheduledTimestampMs } = activityInfo();

@@ -2,12 +2,15 @@ import { Context, activityInfo, cancellationSignal, sleep } from '@temporalio/ac
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { recall } from '../domain/open-findings.ts';
+import { isOfQueue } from '../domain/queue/findings.ts';
 import type { GitHubPort } from '../github/port.ts';
-import type { LockHolder, LockState, MainActivities, ResolvedRunner, ResolvedScope } from './contract.ts';
+import type { LockHolder, LockState, MainActivities, ResolvedQueue, ResolvedRunner, ResolvedScope } from './contract.ts';
 import { describeExecution } from './describe-execution.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
 import { createFindingActivities, listOpenFindings, type Alerts } from './findings.ts';
 import { observeGitHub } from './observe-github.ts';
+import { createQueueMemoryActivities, recallQueueMemory } from './queue-memory.ts';
+import { createQueueActivities } from './queue.ts';
 import { recallPass } from './recall-pass.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
 
@@ -18,7 +21,8 @@ export interface MainDependencies {
   /** Looks runners and scopes up in configuration; a problem says what is wrong and lists the choices. */
   readonly directory: {
     readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
-    readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open'> | { readonly problem: string };
+    readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open' | 'setAside'> | { readonly problem: string };
+    readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'open'> | { readonly problem: string };
   };
   readonly alerts: Alerts;
 }
@@ -26,6 +30,17 @@ export interface MainDependencies {
 export function createMainActivities({ github, sealing, directory, alerts }: MainDependencies): MainActivities {
   return {
     ...createFindingActivities(alerts),
+    ...createQueueActivities(github),
+    ...createQueueMemoryActivities(),
+
+    async resolveQueue({ scope }) {
+      const resolved = directory.resolveQueue(scope);
+      if ('problem' in resolved) {
+        throw invalidInput(resolved.problem);
+      }
+      const open = await listOpenFindings(Context.current().client, resolved.scope);
+      return { ...resolved, open: open.filter(isOfQueue) };
+    },
 
     async resolveRunner({ runner }) {
       const resolved = directory.resolveRunner(runner);
@@ -41,9 +56,14 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
         throw invalidInput(resolved.problem);
       }
       const { client } = Context.current();
-      const [memory, listed] = await Promise.all([recallPass(client, resolved.scope), listOpenFindings(client, resolved.scope)]);
+      const [memory, listed, queue] = await Promise.all([
+        recallPass(client, resolved.scope),
+        listOpenFindings(client, resolved.scope),
+        recallQueueMemory(client, resolved.scope),
+      ]);
       const previous = memory === null ? null : { at: memory.at, runners: memory.runners };
-      return { ...resolved, previous, open: recall(memory?.open ?? [], listed) };
+      const setAside = queue.setAside.map(({ run }) => run);
+      return { ...resolved, previous, setAside, open: recall(memory?.open ?? [], listed).filter((finding) => !isOfQueue(finding)) };
     },
 
     async observeGitHub({ target }) {

@@ -5,6 +5,7 @@ import { Client } from '@temporalio/client';
 import { NO_ALERTS } from '../activities/findings.ts';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../domain/policy.ts';
+import { DEFAULT_QUEUE_POLICY } from '../domain/queue/policy.ts';
 import type { RecoveryReport } from '../domain/report.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { Secret } from '../domain/secret.ts';
@@ -164,6 +165,7 @@ function runWorker(server: TemporalServer, { github, machine, target }: Stage, i
         directory: createDirectory({
           runners: [target],
           policy: DEFAULT_RECOVERY_POLICY,
+          queue: DEFAULT_QUEUE_POLICY,
           health: DEFAULT_HEALTH_POLICY,
           mode: 'act',
           serverUrl: github.url,

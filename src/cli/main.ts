@@ -140,11 +140,11 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
 
   program
     .command('schedule')
-    .description('the Temporal Schedules of the health checks: apply, list, pause, resume, trigger or delete')
+    .description('the Temporal Schedules of the health checks and of the care for queues: apply, list, pause, resume, trigger or delete')
     .addArgument(
       new Argument(
         '<verb>',
-        'apply: make what is configured, and change only what differs; trigger: check now, without waiting for it',
+        'apply: make what is configured, and change only what differs; trigger: check and care now, without waiting for it',
       ).choices(SCHEDULE_VERBS),
     )
     .addOption(configOption())

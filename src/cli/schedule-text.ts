@@ -1,10 +1,40 @@
-import type { PassSchedule, ScheduleChange } from '../worker/schedules.ts';
+import type { Care, PassSchedule, ScheduleChange, ScheduleName } from '../worker/schedules.ts';
 import { formatDuration } from './durations.ts';
 import { tableLines } from './table.ts';
 
-// The schedules of health checks, as JSON and for people. `now` is epoch milliseconds.
+// The schedules, as JSON and for people. `now` is epoch milliseconds.
 
-/** A scope's schedule in JSON; all else is `null` where none exists. */
+/** What people read of a schedule where schedules differ. */
+interface Words {
+  readonly name: string;
+  /** Goes before its interval. */
+  readonly each: string;
+  readonly paused: (scope: string) => string;
+  readonly resumed: (scope: string) => string;
+  readonly triggered: (scope: string) => string;
+  readonly missing: (scopes: string) => string;
+}
+
+const WORDS: Readonly<Record<Care, Words>> = {
+  health: {
+    name: 'health check',
+    each: 'a health check',
+    paused: (scope) => `${scope} is not checked`,
+    resumed: (scope) => `${scope} is checked again`,
+    triggered: (scope) => `${scope} is checked now, unless a check of it runs already. To wait for one, use \`runward check\``,
+    missing: (scopes) => `no schedule checks the health of ${scopes}`,
+  },
+  queue: {
+    name: 'queue care',
+    each: 'queue care',
+    paused: (scope) => `the queue of ${scope} is left alone`,
+    resumed: (scope) => `the queue of ${scope} is cared for again`,
+    triggered: (scope) => `the queue of ${scope} is cared for now, unless that is under way already`,
+    missing: (scopes) => `no schedule cares for the queue of ${scopes}`,
+  },
+};
+
+/** A schedule in JSON; all else is `null` where it does not exist. */
 export interface ScheduleStatus {
   readonly exists: boolean;
   readonly everySeconds: number | null;
@@ -55,32 +85,63 @@ export function nextChecksText(schedules: readonly (ScheduleStatus & { readonly 
 
 /** What `apply` did about one schedule. */
 export function changeText(change: ScheduleChange, schedule: ScheduleStatus, now: number): string {
-  const { scope } = change;
+  const { scope, care } = change;
   if (change.kind === 'removed') {
-    return `${scope} is not configured any more: its schedule was removed`;
+    return `${scope} is not configured any more: the schedule of its ${WORDS[care].name} was removed`;
   }
   const done = {
     created: 'made',
     updated: `changed (${change.kind === 'updated' ? change.changed.join(', ') : ''})`,
     unchanged: 'nothing to change',
   };
-  return `${scope}: ${done[change.kind]}; a health check every ${everyText(schedule)}, ${passesText(schedule, now)}`;
+  return `${scope}: ${done[change.kind]}; ${WORDS[care].each} every ${everyText(schedule)}, ${passesText(schedule, now)}`;
 }
 
-export function scheduleLines(schedules: readonly (ScheduleStatus & { readonly scope: string })[], now: number): string[] {
+/** What was done to one schedule. */
+export function doneText(verb: 'pause' | 'resume' | 'trigger', { scope, care }: ScheduleName): string {
+  const { paused, resumed, triggered } = WORDS[care];
+  switch (verb) {
+    case 'pause':
+      return `Paused: ${paused(scope)} until \`runward schedule resume\`. What runs goes on.`;
+    case 'resume':
+      return `Resumed: ${resumed(scope)}.`;
+    case 'trigger':
+      return `Triggered: ${triggered(scope)}.`;
+  }
+}
+
+/** What `delete` did about one schedule. */
+export function deletedText({ scope, care }: ScheduleName, deleted: boolean): string {
+  const { name } = WORDS[care];
+  return deleted
+    ? `Deleted the schedule of ${scope}'s ${name}; \`runward schedule apply\` and \`runward up\` make it again.`
+    : `${scope} has no schedule of its ${name}.`;
+}
+
+/** Which schedules are not there, for whoever starts a worker. */
+export function missingLines(missing: readonly ScheduleName[]): string[] {
+  return [...Map.groupBy(missing, ({ care }) => care)].map(([care, names]) => {
+    const scopes = names.map(({ scope }) => scope).join(', ');
+    return `warning: ${WORDS[care].missing(scopes)}: make it with \`runward schedule apply\`.`;
+  });
+}
+
+export function scheduleLines(schedules: readonly (ScheduleStatus & ScheduleName)[], now: number): string[] {
   return tableLines(
-    ['SCOPE', 'EVERY', 'LAST', 'NEXT', 'STATE'],
+    ['SCOPE', 'WHAT', 'EVERY', 'LAST', 'NEXT', 'STATE'],
     schedules.map((schedule) => {
-      const { scope, exists, paused, note, lastPassAt, nextPassAt } = schedule;
+      const { scope, care, exists, paused, note, lastPassAt, nextPassAt } = schedule;
+      const { name } = WORDS[care];
       return exists
         ? [
             scope,
+            name,
             everyText(schedule),
             lastPassAt === null ? 'never' : agoText(lastPassAt, now),
             nextPassAt === null ? '-' : inText(nextPassAt, now),
             paused === true ? pausedText(note) : 'active',
           ]
-        : [scope, '-', '-', '-', 'no schedule: `runward schedule apply` makes it'];
+        : [scope, name, '-', '-', '-', 'no schedule: `runward schedule apply` makes it'];
     }),
   );
 }

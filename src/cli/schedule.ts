@@ -1,20 +1,21 @@
-import type { Client } from '@temporalio/client';
+import type { Client, ScheduleHandle } from '@temporalio/client';
 import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
-import { healthScheduleId } from '../domain/names.ts';
 import {
   applySchedule,
   applySchedules,
   deleteSchedule,
-  listScheduledScopes,
+  listSchedules,
   readSchedule,
+  schedulesOf,
   type ScheduleChange,
+  type ScheduleName,
 } from '../worker/schedules.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
 import { chosenScopes, pickScopes } from './runners.ts';
 import type { ScheduleVerb } from './schedule-verbs.ts';
-import { changeText, scheduleLines, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
+import { changeText, deletedText, doneText, scheduleLines, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import { withTemporal } from './temporal.ts';
 
 export interface ScheduleFlags {
@@ -26,7 +27,7 @@ export interface ScheduleFlags {
   readonly config: ConfigFlags;
 }
 
-/** Makes, shows and stops the Temporal Schedules of the health checks. */
+/** Makes, shows and stops the Temporal Schedules of the health checks and of the care for queues. */
 export async function schedule(verb: ScheduleVerb, flags: ScheduleFlags, invocation: Invocation): Promise<ExitCode> {
   const config = readConfig(invocation, flags.config);
   return withTemporal(invocation, async ({ client }) => {
@@ -51,11 +52,8 @@ async function apply(client: Client, config: Config, flags: ScheduleFlags): Prom
   const changes =
     flags.scope === undefined
       ? await applySchedules(client, scopes, { everyMs })
-      : await Promise.all(scopes.map((scope) => applySchedule(client, scope, { everyMs })));
-  const schedules = await readAll(
-    client,
-    changes.map(({ scope }) => scope),
-  );
+      : await Promise.all(scopes.flatMap(schedulesOf).map(({ scope, care }) => applySchedule(client, scope, { everyMs }, care)));
+  const schedules = await readAll(client, changes);
   if (flags.json) {
     printJson({ schedules: changes.map((change, index) => ({ ...schedules[index], ...doneOf(change) })) });
   } else {
@@ -69,7 +67,7 @@ function doneOf(change: ScheduleChange): object {
 }
 
 async function list(client: Client, config: Config, flags: ScheduleFlags): Promise<ExitCode> {
-  const found = await readAll(client, await scheduledScopes(client, config, flags.scope));
+  const found = await readAll(client, await scheduledNames(client, config, flags.scope));
   if (flags.json) {
     printJson({ schedules: found });
   } else {
@@ -79,42 +77,38 @@ async function list(client: Client, config: Config, flags: ScheduleFlags): Promi
 }
 
 async function remove(client: Client, config: Config, flags: ScheduleFlags): Promise<ExitCode> {
-  const scopes = await scheduledScopes(client, config, flags.scope);
-  const done = await Promise.all(scopes.map(async (scope) => ({ scope, deleted: await deleteSchedule(client, scope) })));
+  const names = await scheduledNames(client, config, flags.scope);
+  const schedules = await Promise.all(
+    names.map(async (name) => ({ ...name, deleted: await deleteSchedule(client, name.scope, name.care) })),
+  );
   if (flags.json) {
-    printJson({ schedules: done.map(({ scope, deleted }) => ({ scope, scheduleId: healthScheduleId(scope), deleted })) });
-    return EXIT.done;
-  }
-  for (const { scope, deleted } of done) {
-    print(
-      deleted
-        ? `Deleted the schedule of ${scope}; \`runward schedule apply\` and \`runward up\` make it again.`
-        : `${scope} has no schedule.`,
-    );
+    printJson({ schedules });
+  } else {
+    print(schedules.map((name) => deletedText(name, name.deleted)).join('\n'));
   }
   return EXIT.done;
 }
 
 /** What needs a schedule that is there; exit code 1 names those that are not. */
 async function act(verb: 'pause' | 'resume' | 'trigger', client: Client, config: Config, flags: ScheduleFlags): Promise<ExitCode> {
-  const before = await readAll(client, await scheduledScopes(client, config, flags.scope));
-  const there = before.filter(({ exists }) => exists).map(({ scope }) => scope);
-  const missing = before.filter(({ exists }) => !exists).map(({ scope }) => scope);
+  const before = await readAll(client, await scheduledNames(client, config, flags.scope));
+  const there = before.filter(({ exists }) => exists);
+  const missing = before.filter(({ exists }) => !exists);
   if (there.length === 0) {
-    throw new CommandFailure(EXIT.bad, `There is no schedule of ${missing.join(', ')}: make it with \`runward schedule apply\`.`);
+    const scopes = [...new Set(missing.map(({ scope }) => scope))];
+    throw new CommandFailure(EXIT.bad, `There is no schedule of ${scopes.join(', ')}: make it with \`runward schedule apply\`.`);
   }
-  await Promise.all(there.map((scope) => actOn(verb, client, scope, flags.reason)));
+  await Promise.all(there.map(({ scheduleId }) => actOn(verb, client.schedule.getHandle(scheduleId), flags.reason)));
   const after = await readAll(client, [...there, ...missing]);
   if (flags.json) {
     printJson({ schedules: after });
   } else {
-    print([...there.map((scope) => doneText(verb, scope)), '', ...scheduleLines(after, Date.now())].join('\n'));
+    print([...there.map((name) => doneText(verb, name)), '', ...scheduleLines(after, Date.now())].join('\n'));
   }
   return missing.length === 0 ? EXIT.done : EXIT.bad;
 }
 
-async function actOn(verb: 'pause' | 'resume' | 'trigger', client: Client, scope: string, reason: string | undefined): Promise<void> {
-  const handle = client.schedule.getHandle(healthScheduleId(scope));
+async function actOn(verb: 'pause' | 'resume' | 'trigger', handle: ScheduleHandle, reason: string | undefined): Promise<void> {
   switch (verb) {
     case 'pause':
       return handle.pause(reason ?? 'paused by hand');
@@ -126,30 +120,23 @@ async function actOn(verb: 'pause' | 'resume' | 'trigger', client: Client, scope
   }
 }
 
-function doneText(verb: 'pause' | 'resume' | 'trigger', scope: string): string {
-  switch (verb) {
-    case 'pause':
-      return `Paused: ${scope} is not checked until \`runward schedule resume\`. What runs goes on.`;
-    case 'resume':
-      return `Resumed: ${scope} is checked again.`;
-    case 'trigger':
-      return `Triggered: ${scope} is checked now, unless a check of it runs already. To wait for one, use \`runward check\`.`;
-  }
-}
-
-/** Configured scopes, and those that still have a schedule; exit code 2 names the choices. */
-async function scheduledScopes(client: Client, config: Config, wanted: string | undefined): Promise<readonly string[]> {
-  return pickScopes([...new Set([...chosenScopes(config, undefined), ...(await listScheduledScopes(client))])], wanted);
+/** Those of the configured scopes, and all others that there are; exit code 2 names the choices. */
+async function scheduledNames(client: Client, config: Config, wanted: string | undefined): Promise<readonly ScheduleName[]> {
+  const names = [...chosenScopes(config, undefined).flatMap(schedulesOf), ...(await listSchedules(client))];
+  const scopes = pickScopes([...new Set(names.map(({ scope }) => scope))], wanted);
+  return [...new Map(names.map((name) => [name.scheduleId, name])).values()].filter(({ scope }) => scopes.includes(scope));
 }
 
 /** One schedule in `--json`. */
-interface ScheduleDocument extends ScheduleStatus {
-  readonly scope: string;
-  readonly scheduleId: string;
-}
+type ScheduleDocument = ScheduleName & ScheduleStatus;
 
-function readAll(client: Client, scopes: readonly string[]): Promise<readonly ScheduleDocument[]> {
+function readAll(client: Client, names: readonly ScheduleName[]): Promise<readonly ScheduleDocument[]> {
   return Promise.all(
-    scopes.map(async (scope) => ({ scope, scheduleId: healthScheduleId(scope), ...scheduleStatus(await readSchedule(client, scope)) })),
+    names.map(async ({ scope, scheduleId, care }) => ({
+      scope,
+      scheduleId,
+      care,
+      ...scheduleStatus(await readSchedule(client, scope, care)),
+    })),
   );
 }

@@ -151,7 +151,7 @@ async function schedulesText(server: TemporalServer, config: Config): Promise<{ 
     }
   } catch (error) {
     const again = `It is tried again in ${formatDuration(SCHEDULES_RETRY_MS)}.`;
-    return { isDone: false, text: `warning: the schedules of the health checks could not be made: ${messageOf(error)}. ${again}` };
+    return { isDone: false, text: `warning: the schedules could not be made: ${messageOf(error)}. ${again}` };
   }
 }
 

@@ -1,9 +1,10 @@
 import type { ConfigFlags } from '../config/load.ts';
 import { runWorkerProcess } from '../worker/run.ts';
-import { readSchedule } from '../worker/schedules.ts';
+import { readSchedule, schedulesOf } from '../worker/schedules.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { readConfig, say, type Invocation } from './invocation.ts';
 import { chosenScopes } from './runners.ts';
+import { missingLines } from './schedule-text.ts';
 import { connectionFailure, messageOf, temporalAddress, withTemporal } from './temporal.ts';
 
 /** A worker alone, until interrupted; with `host` it looks after that host's machines and nothing else. */
@@ -38,13 +39,13 @@ export async function worker(flags: { readonly config: ConfigFlags }, invocation
 /** Several workers may run, with different versions of the configuration, so none of them makes schedules by itself. */
 async function warnAboutSchedules(scopes: readonly string[], invocation: Invocation): Promise<void> {
   try {
-    const found = await withTemporal(invocation, ({ client }) => Promise.all(scopes.map((scope) => readSchedule(client, scope))));
-    const missing = scopes.filter((_scope, index) => found[index] === null);
-    if (missing.length > 0) {
-      say(`warning: no schedule checks the health of ${missing.join(', ')}: make it with \`runward schedule apply\`.`);
-    }
+    const names = scopes.flatMap(schedulesOf);
+    const found = await withTemporal(invocation, ({ client }) =>
+      Promise.all(names.map(({ scope, care }) => readSchedule(client, scope, care))),
+    );
+    missingLines(names.filter((_name, index) => found[index] === null)).forEach(say);
   } catch (error) {
-    say(`warning: it is not known whether health checks are scheduled (see \`runward schedule list\`): ${messageOf(error)}`);
+    say(`warning: it is not known what is scheduled (see \`runward schedule list\`): ${messageOf(error)}`);
   }
 }
 

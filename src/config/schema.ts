@@ -209,9 +209,10 @@ export const fileSchema = section({
         'Repositories and organisations with the runners to look after. May be left out where the environment names the one runner.',
     }),
   health: section({
-    every: duration('a duration from 1m to 1h, such as 5m', UNIT_MS.m, UNIT_MS.h)
-      .prefault('5m')
-      .meta({ description: 'Time between two health checks of a scope. Counts once `runward schedule apply`, or `runward up`, has run.' }),
+    every: duration('a duration from 1m to 1h, such as 5m', UNIT_MS.m, UNIT_MS.h).prefault('5m').meta({
+      description:
+        'Time between two health checks of a scope, and two passes over its queue. Counts once `runward schedule apply`, or `runward up`, has run.',
+    }),
   })
     .prefault({})
     .meta({ description: 'Health checks.' }),

@@ -21,10 +21,36 @@ export function machineLedgerId(host: string, machine: string): string {
   return `ledger/${host}/${machine}`;
 }
 
-/** Id of a scope's schedule; its passes are `check-health/SCOPE-TIME`. */
+/** Id of the schedule of a scope's health checks; its passes are `check-health/SCOPE-TIME`. */
 export function healthScheduleId(scope: string): string {
   return `check-health/${scope}`;
 }
+
+/** Id of the schedule of the care for a repository's queue; its passes are `maintain-queue/SCOPE-TIME`. */
+export function queueScheduleId(scope: string): string {
+  return `maintain-queue/${scope}`;
+}
+
+/** Workflow id that is the lock of a repository's queue. */
+export function queueLockId(scope: string): string {
+  return `queue/${scope}`;
+}
+
+/** Workflow id whose last run's memo is what queue care remembers. */
+export function queueLedgerId(scope: string): string {
+  return `ledger/queue/${scope}`;
+}
+
+/** Workflow id that remembers the runs which made way for pull requests. */
+export function parkedId(scope: string): string {
+  return `parked/${scope}`;
+}
+
+/** Signals of the workflow that remembers parked runs, all from queue care. */
+export const PARKED_SIGNALS = { park: 'park', settle: 'settle' } as const;
+
+/** Query of the same. */
+export const PARKED_QUERY = 'state';
 
 /** `scope/name`: what tells runners of the same name apart. */
 export function qualifiedName({ scope, runner }: { readonly scope: string; readonly runner: string }): string {

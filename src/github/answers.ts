@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import type { Retirement } from '../domain/pass.ts';
+import type { Run } from '../domain/queue/run.ts';
 import type { RegisteredRunner } from '../domain/runner.ts';
 import { Secret } from '../domain/secret.ts';
 import type { RegistrationToken } from './port.ts';
@@ -64,21 +65,85 @@ export const Runs: z.ZodType<{ readonly total: number; readonly ids: readonly nu
   .object({ total_count: z.int().min(0), workflow_runs: z.array(z.object({ id: z.int() })) })
   .transform(({ total_count, workflow_runs }) => ({ total: total_count, ids: workflow_runs.map(({ id }) => id) }));
 
+/** https://docs.github.com/rest/actions/workflow-runs#get-a-workflow-run */
+export const WorkflowRun: z.ZodType<Run> = z
+  .object({
+    id: z.int(),
+    workflow_id: z.int(),
+    name: z.string().nullish(),
+    path: z.string(),
+    event: z.string(),
+    status: z.string().nullable(),
+    conclusion: z.string().nullish(),
+    head_repository: z.object({ id: z.int() }).nullish(),
+    head_branch: z.string().nullable(),
+    head_sha: z.string(),
+    pull_requests: z.array(z.object({ number: z.int() })).nullish(),
+    run_attempt: z.int().nullish(),
+    created_at: Time,
+    run_started_at: Time.nullish(),
+  })
+  .transform((run) => ({
+    id: run.id,
+    workflowId: run.workflow_id,
+    workflow: run.name ?? fileNameOf(run.path),
+    event: run.event,
+    status: run.status ?? 'unknown',
+    conclusion: run.conclusion ?? null,
+    headRepositoryId: run.head_repository?.id ?? null,
+    branch: run.head_branch,
+    pullRequests: (run.pull_requests ?? []).map(({ number }) => number),
+    sha: run.head_sha,
+    attempt: run.run_attempt ?? 1,
+    createdAt: run.created_at,
+    startedAt: run.run_started_at ?? null,
+  }));
+
+export const RunList: z.ZodType<{ readonly total: number; readonly runs: readonly Run[] }> = z
+  .object({ total_count: z.int().min(0), workflow_runs: z.array(WorkflowRun) })
+  .transform(({ total_count, workflow_runs }) => ({ total: total_count, runs: workflow_runs }));
+
 export interface Job {
+  readonly id: number;
+  /** Counted from 1; a re-run's jobs have the next one. */
+  readonly attempt: number;
   /** GitHub's word. */
   readonly status: string;
+  /** GitHub's word once it is completed. */
+  readonly conclusion: string | null;
   readonly labels: readonly string[];
   /** When it began to wait, epoch milliseconds; `started_at` of a job that waits is not when it started. */
   readonly createdAt: number;
 }
 
-export const Jobs: z.ZodType<{ readonly jobs: readonly Job[] }> = z.object({
-  jobs: z.array(
-    z
-      .object({ status: z.string(), labels: z.array(z.string()), created_at: Time })
-      .transform(({ created_at, ...job }) => ({ ...job, createdAt: created_at })),
-  ),
-});
+/** All that is asked for jobs share this one form, so that GitHub's 304 serves them all. */
+export const Jobs: z.ZodType<{ readonly total: number; readonly jobs: readonly Job[] }> = z
+  .object({
+    total_count: z.int().min(0),
+    jobs: z.array(
+      z
+        .object({
+          id: z.int(),
+          run_attempt: z.int().nullish(),
+          status: z.string(),
+          conclusion: z.string().nullish(),
+          labels: z.array(z.string()),
+          created_at: Time,
+        })
+        .transform(({ id, run_attempt, status, conclusion, labels, created_at }) => ({
+          id,
+          attempt: run_attempt ?? 1,
+          status,
+          conclusion: conclusion ?? null,
+          labels,
+          createdAt: created_at,
+        })),
+    ),
+  })
+  .transform(({ total_count, jobs }) => ({ total: total_count, jobs }));
+
+/** Full names, such as `refs/tags/v1`. https://docs.github.com/rest/git/refs#list-matching-references */
+export const Refs: z.ZodType<readonly string[]> = z.array(z.object({ ref: z.string() })).transform((refs) => refs.map(({ ref }) => ref));
 
 /** Registration tokens and App installations' tokens alike. */
 export const ExpiringToken: z.ZodType<RegistrationToken> = z
@@ -87,6 +152,11 @@ export const ExpiringToken: z.ZodType<RegistrationToken> = z
 
 /** A list of which only the number counts. */
 export const Counted: z.ZodType<{ readonly total_count: number }> = z.object({ total_count: z.int().min(0) });
+
+/** `path` may end in a ref, as in `.github/workflows/ci.yml@main`. */
+function fileNameOf(path: string): string {
+  return path.replace(/@.*$/, '').split('/').at(-1) ?? path;
+}
 
 function toRunner({ labels, version, ...runner }: z.infer<typeof RunnerFields>): RegisteredRunner {
   return { ...runner, labels: labels.map(({ name }) => name), version: version ?? null, group: null };

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import type { Secret } from '../domain/secret.ts';
 import { createAnswerStore } from './answer-store.ts';
 import { createAuthorizedFetch, fingerprintOf, isUsableToken } from './authorized-fetch.ts';
+import { createBudget, keptForHealthChecks, rateOf, type Rate } from './budget.ts';
 import { createGate, type Gate } from './gate.ts';
 import { GitHubError } from './port.ts';
 import type { Dated } from './port.ts';
@@ -37,6 +38,8 @@ export interface Call<T> extends Omit<Asked, 'what'> {
   readonly signal: AbortSignal;
   /** A missing permission is borne, and no reason to ask for a new token: with it GitHub's ETags would be void each time. */
   readonly isOptional?: boolean;
+  /** Not sent while little of the hour's requests is left: rejected as limited until the hour's end. */
+  readonly isFrugal?: boolean;
 }
 
 export interface Answer<T> extends Dated<T> {
@@ -48,6 +51,10 @@ export interface Answer<T> extends Dated<T> {
   readonly tokenExpiresAt: number | null;
   /** GitHub was asked, and said that its last answer still holds. */
   readonly isUnchanged: boolean;
+  /** Of GitHub's answer; of one that is unchanged, of the one that still holds. */
+  readonly status: number;
+  /** The hour's requests of the credential as of this answer; `null` where GitHub does not say. */
+  readonly rate: Rate | null;
 }
 
 export interface Client {
@@ -68,14 +75,15 @@ export function createClient(options: ClientOptions): Client {
   const { gate = createGate({ folder: null, warn: doNothing }) } = options;
   const octokit = new Octokit({ baseUrl, userAgent, log: SILENT });
   const store = createAnswerStore();
+  const budget = createBudget();
   let renew = false;
 
   return {
-    async request({ route, parameters = {}, answer, signal, isOptional = false, ...call }) {
+    async request({ route, parameters = {}, answer, signal, isOptional = false, isFrugal = false, ...call }) {
       signal.throwIfAborted();
       const { method, url, headers } = octokit.request.endpoint(route, parameters);
       const asked: Asked = { ...call, what: `${method} ${url.replace(baseUrl, '').replace(/\?.*/, '')}` };
-      const token = await tokenSource({ renew });
+      const token = await tokenOf(tokenSource, renew);
       renew = false;
       if (!isUsableToken(token)) {
         throw new GitHubError(
@@ -87,6 +95,8 @@ export function createClient(options: ClientOptions): Client {
       const account = `${baseUrl} ${options.account ?? fingerprint}`;
       const closedUntil = gate.closedUntil(account);
       if (closedUntil !== null) throw stillLimited(asked, closedUntil);
+      const kept = isFrugal ? budget.keptFor(account) : null;
+      if (kept !== null) throw keptForHealthChecks(asked, kept);
       const key = `${fingerprint} ${headers.accept} ${url}`;
       const stored = method === 'GET' ? store.find(key) : undefined;
       const known = stored?.checkedBy === answer ? stored : null;
@@ -101,11 +111,13 @@ export function createClient(options: ClientOptions): Client {
       const conditions = { 'x-github-api-version': API_VERSION, ...(known && { 'if-none-match': known.etag }) };
       try {
         const response = await octokit.request(route, { ...parameters, headers: conditions, request });
+        const told = tellings(response.headers, options.account !== undefined);
+        budget.note(account, told.rate);
         const value = answer.safeParse(response.data);
         if (value.success) {
           gate.answered(account);
           const { etag } = response.headers;
-          const answered = { ...tellings(response.headers, options.account !== undefined), value: value.data, isUnchanged: false };
+          const answered = { ...told, status: response.status, value: value.data, isUnchanged: false };
           if (method === 'GET' && etag !== undefined) store.keep(key, { etag, checkedBy: answer, answer: answered });
           return answered;
         }
@@ -113,11 +125,13 @@ export function createClient(options: ClientOptions): Client {
         signal.throwIfAborted();
         if (!isRefusal(error)) throw unanswered(error);
         const { status, headers: said } = error.response;
+        const rate = rateOf(said, Date.now());
+        budget.note(account, rate);
         if (status === 304 && known !== null) {
           gate.answered(account);
           // Kept under the schema that made it.
           const last = known.answer as Answer<z.infer<typeof answer>>;
-          return { ...last, githubTime: githubTimeOf(said['date'], Date.now()), isUnchanged: true };
+          return { ...last, githubTime: githubTimeOf(said['date'], Date.now()), rate, isUnchanged: true };
         }
         if (status < 400) throw unanswered(error);
         const refused = sortRefusal(asked, error.response, Date.now(), gate.unnamedWaitMs(account));
@@ -130,6 +144,17 @@ export function createClient(options: ClientOptions): Client {
       throw unanswered(`the answer is not the JSON that GitHub sends; is ${baseUrl} the address of its REST API?`);
     },
   };
+}
+
+/** The status of a login is none of what was asked for: a 404 to it does not mean that a run is gone. */
+async function tokenOf(source: TokenSource, renew: boolean): Promise<Secret> {
+  try {
+    return await source({ renew });
+  } catch (error) {
+    if (!(error instanceof GitHubError) || error.status === null) throw error;
+    const { kind, message, retryAt } = error;
+    throw new GitHubError(kind, message, { ...(retryAt !== null && { retryAt }), cause: error });
+  }
 }
 
 /** Reads each answer to its end: Octokit takes one that breaks off for a whole one. */
@@ -148,7 +173,7 @@ function wholly(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
 }
 
 /** What headers tell. */
-function tellings(headers: Refusal['headers'], renewsItself: boolean): Omit<Answer<unknown>, 'value' | 'isUnchanged'> {
+function tellings(headers: Refusal['headers'], renewsItself: boolean): Omit<Answer<unknown>, 'value' | 'status' | 'isUnchanged'> {
   const link = String(headers['link'] ?? '');
   return {
     githubTime: githubTimeOf(headers['date'], Date.now()),
@@ -156,6 +181,7 @@ function tellings(headers: Refusal['headers'], renewsItself: boolean): Omit<Answ
     previousPage: pageOf(link, 'prev'),
     lastPage: pageOf(link, 'last'),
     tokenExpiresAt: renewsItself ? null : expiryOf(headers),
+    rate: rateOf(headers, Date.now()),
   };
 }
 

@@ -1,18 +1,26 @@
 // The GitHub port, by its REST API.
 
 import type { RegisteredRunner } from '../domain/runner.ts';
-import { Counted, ExpiringToken, Runner, Runners } from './answers.ts';
+import { ExpiringToken, Runner, Runners } from './answers.ts';
 import { createClient } from './client.ts';
 import type { Client, ClientOptions } from './client.ts';
 import { below, isRepository, pagesOf, runnersPermission } from './endpoints.ts';
 import { observeScope } from './observe-scope.ts';
+import type { Pace } from './pace.ts';
 import { GitHubError } from './port.ts';
 import type { Dated, GitHubPort } from './port.ts';
+import { countRunsOf, createQueue } from './queue.ts';
+
+export interface GitHubOptions extends ClientOptions {
+  /** Of the credential's writes on runs; without it they are sent at once. */
+  readonly pace?: Pace;
+}
 
 /** Sends nothing until a method is called; each method sends each of its requests once. */
-export function createGitHub(options: ClientOptions): GitHubPort {
+export function createGitHub({ pace, ...options }: GitHubOptions): GitHubPort {
   const client = createClient(options);
   return {
+    ...createQueue(client, pace ?? null),
     findRunner: (scope, name, signal) => findRunner(client, scope, name, signal),
     getRunner: (scope, id, signal) => getRunner(client, scope, id, signal),
     async createRegistrationToken(scope, signal) {
@@ -23,8 +31,8 @@ export function createGitHub(options: ClientOptions): GitHubPort {
     observeScope: (scope, wanted, signal) => observeScope(client, scope, wanted, signal),
     async countRuns(scope, signal) {
       if (!isRepository(scope)) return { value: null, githubTime: Date.now() };
-      const queued = await countRuns(client, scope, 'queued', signal);
-      const inProgress = await countRuns(client, scope, 'in_progress', signal);
+      const queued = await countRunsOf(client, scope, 'queued', signal);
+      const inProgress = await countRunsOf(client, scope, 'in_progress', signal);
       return { value: { queued: queued.value, inProgress: inProgress.value }, githubTime: queued.githubTime };
     },
   };
@@ -56,10 +64,4 @@ async function getRunner(client: Client, scope: string, id: number, signal: Abor
     const { githubTime } = await client.request({ ...list, answer: Runners, signal });
     return { value: null, githubTime };
   }
-}
-
-async function countRuns(client: Client, scope: string, status: string, signal: AbortSignal): Promise<Dated<number>> {
-  const call = below(scope, 'GET', '/actions/runs', 'actions=read', { status, per_page: 1 });
-  const { value, githubTime } = await client.request({ ...call, answer: Counted, signal });
-  return { value: value.total_count, githubTime };
 }

@@ -31,6 +31,8 @@ export interface ScopeLook {
   readonly readsGroups: boolean;
   /** Runs whose jobs are read, at most. */
   readonly runsRead: number;
+  /** Queued runs that queue care has set aside: GitHub can't end them, and they are no demand. */
+  readonly setAside: readonly number[];
 }
 
 /** Which part of a list of runs is wanted. Times are epoch milliseconds by GitHub's clock. */
@@ -111,16 +113,30 @@ export interface GitHubPort extends QueuePort {
  */
 export type GitHubErrorKind = 'unavailable' | 'limited' | 'rejected';
 
+export interface GitHubErrorDetails {
+  readonly status?: number;
+  readonly retryAt?: number;
+  readonly said?: string | null;
+  readonly githubTime?: number;
+  readonly cause?: unknown;
+}
+
 export class GitHubError extends Error {
   override readonly name = 'GitHubError';
   readonly kind: GitHubErrorKind;
   readonly status: number | null;
   readonly retryAt: number | null;
+  /** GitHub's words in its answer; `null` without an answer, and for one that is not in the form of GitHub. */
+  readonly said: string | null;
+  /** GitHub's own clock in its answer; `null` without one. */
+  readonly githubTime: number | null;
 
-  constructor(kind: GitHubErrorKind, message: string, details: { status?: number; retryAt?: number; cause?: unknown } = {}) {
+  constructor(kind: GitHubErrorKind, message: string, details: GitHubErrorDetails = {}) {
     super(message, { cause: details.cause });
     this.kind = kind;
     this.status = details.status ?? null;
     this.retryAt = details.retryAt ?? null;
+    this.said = details.said ?? null;
+    this.githubTime = details.githubTime ?? null;
   }
 }

@@ -39,6 +39,9 @@ const PERMISSION_NAMES: Readonly<Record<string, string>> = {
   organization_self_hosted_runners: 'Self-hosted runners (organisation)',
 };
 
+/** Words of a 403 that is about a run, and not about rights. https://github.com/cli/cli/issues/9221 */
+const ABOUT_A_RUN = /already running|cannot be retried|unable to retry|can be re-run/i;
+
 /** GitHub's clock by its `Date` header (whole seconds), or the own one. Epoch milliseconds. */
 export function githubTimeOf(date: unknown, now: number): number {
   const time = typeof date === 'string' ? Date.parse(date) : NaN;
@@ -57,19 +60,20 @@ export function sortFailure({ what }: Asked, failure: unknown): GitHubError {
 export function sortRefusal(asked: Asked, refusal: Refusal, now: number, unnamedWaitMs = UNNAMED_LIMIT_MS): GitHubError {
   const { status } = refusal;
   const said = wordsOf(refusal.data);
+  const answer = { status, said, githubTime: githubTimeOf(refusal.headers['date'], now) };
   if (status >= 500 || status === 408) {
-    return new GitHubError('unavailable', `GitHub failed at ${asked.what} (${status}${said === null ? '' : `: ${said}`})`, { status });
+    return new GitHubError('unavailable', `GitHub failed at ${asked.what} (${status}${said === null ? '' : `: ${said}`})`, answer);
   }
   const waitMs = limitOf(refusal, said ?? '', now, unnamedWaitMs);
   if (waitMs !== null) {
     const retryAt = now + Math.min(waitMs, LONGEST_LIMIT_MS);
     const until = new Date(retryAt).toISOString();
     return new GitHubError('limited', `GitHub's rate limit refused ${asked.what} (${status}): nothing more before ${until}`, {
-      status,
+      ...answer,
       retryAt,
     });
   }
-  return new GitHubError('rejected', `GitHub refused ${asked.what} (${status}): ${adviceOn(asked, refusal, said)}`, { status });
+  return new GitHubError('rejected', `GitHub refused ${asked.what} (${status}): ${adviceOn(asked, refusal, said)}`, answer);
 }
 
 /** A request that was not sent, since a limit is known to last. */
@@ -78,17 +82,20 @@ export function stillLimited({ what }: Asked, retryAt: number): GitHubError {
   return new GitHubError('limited', `GitHub's rate limit was reached before, so ${what} is not sent before ${until}`, { retryAt });
 }
 
+/** Until the hour of a primary limit ends, by the headers of an answer. */
+export function msUntilReset(headers: Refusal['headers'], now: number): number {
+  const reset = Number(headers['x-ratelimit-reset']) * 1000;
+  const byGitHub = reset - githubTimeOf(headers['date'], now);
+  // A `Date` after the reset is a wrong one, unless the own clock says the same.
+  return byGitHub > 0 ? byGitHub : Math.max(0, reset - now);
+}
+
 /** How long the limit lasts, or `null` where the refusal is no rate limit. Milliseconds. */
 function limitOf({ status, headers }: Refusal, said: string, now: number, unnamedWaitMs: number): number | null {
   if (status !== 403 && status !== 429) return null;
   const retryAfter = Number(headers['retry-after']);
   if (retryAfter > 0) return retryAfter * 1000;
-  const reset = Number(headers['x-ratelimit-reset']) * 1000;
-  if (String(headers['x-ratelimit-remaining']) === '0' && reset > 0) {
-    const byGitHub = reset - githubTimeOf(headers['date'], now);
-    // A `Date` after the reset is a wrong one, unless the own clock says the same.
-    return byGitHub > 0 ? byGitHub : Math.max(0, reset - now);
-  }
+  if (String(headers['x-ratelimit-remaining']) === '0' && Number(headers['x-ratelimit-reset']) > 0) return msUntilReset(headers, now);
   return status === 429 || /rate limit|abuse detection/i.test(said) ? unnamedWaitMs : null;
 }
 
@@ -100,7 +107,7 @@ function adviceOn(asked: Asked, { status, headers }: Refusal, said: string | nul
       ? 'the answer is not in the form of GitHub; check the address of its REST API'
       : `${asked.scope} does not exist, or the token may not see it; check the name, and that the token has ${explained(asked.needs)}`;
   }
-  if (status !== 403) return said ?? 'no reason given';
+  if (status !== 403 || ABOUT_A_RUN.test(said ?? '')) return said ?? 'no reason given';
   const sso = /url=(\S+)/.exec(String(headers['x-github-sso'] ?? ''))?.[1];
   if (sso !== undefined) return `the token is not authorised for the organisation's single sign-on; do so at ${sso}`;
   if (/^Resource not accessible by/i.test(said ?? '')) {

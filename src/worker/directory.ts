@@ -1,25 +1,29 @@
-import type { ResolvedRunner, ResolvedScope } from '../activities/contract.ts';
+import type { ResolvedQueue, ResolvedRunner, ResolvedScope } from '../activities/contract.ts';
 import { chooseRunner, chooseScope } from '../domain/choose-runner.ts';
 import type { HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
+import type { QueuePolicy } from '../domain/queue/policy.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 
 /** Looks runners and scopes up: whatever a person typed, the answer is what was meant, or says what is allowed. */
 export interface RunnerDirectory {
   readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
-  readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open'> | { readonly problem: string };
+  readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open' | 'setAside'> | { readonly problem: string };
+  /** Repositories alone have a queue of runs. */
+  readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'open'> | { readonly problem: string };
 }
 
 export interface DirectorySettings {
   readonly runners: readonly RunnerTarget[];
   readonly policy: RecoveryPolicy;
   readonly health: HealthPolicy;
+  readonly queue: QueuePolicy;
   readonly mode: 'act' | 'watch';
   readonly watchReason?: string | undefined;
   /** GitHub's web address. */
   readonly serverUrl: string;
 }
 
-export function createDirectory({ runners, policy, health, mode, watchReason, serverUrl }: DirectorySettings): RunnerDirectory {
+export function createDirectory({ runners, policy, health, queue, mode, watchReason, serverUrl }: DirectorySettings): RunnerDirectory {
   const how = { mode, ...(watchReason === undefined ? {} : { watchReason }) };
   return {
     resolveRunner(wanted) {
@@ -36,23 +40,47 @@ export function createDirectory({ runners, policy, health, mode, watchReason, se
       return choice.kind === 'chosen' ? { target: choice.target, policy, ...how } : { problem: choice.message };
     },
     resolveScope(wanted) {
-      if (!isNameOrNothing(wanted)) {
-        return {
-          problem: noName(
-            'scope',
-            wanted,
-            runners.map(({ scope }) => scope),
-          ),
-        };
-      }
-      const choice = chooseScope(runners, wanted ?? null);
-      if (choice.kind === 'unchosen') {
-        return { problem: choice.message };
+      const choice = choose(wanted, runners);
+      if ('problem' in choice) {
+        return choice;
       }
       const { scope } = choice;
       return { scope, targets: runners.filter((target) => target.scope === scope), policy: health, serverUrl, ...how };
     },
+    resolveQueue(wanted) {
+      const repositories = runners.filter(({ scope }) => scope.includes('/'));
+      if (repositories.length === 0) {
+        return { problem: 'only a repository has a queue of runs, and none is configured: organisations alone are' };
+      }
+      const choice = choose(wanted, wanted == null ? repositories : runners);
+      if ('problem' in choice) {
+        return choice;
+      }
+      const { scope } = choice;
+      return scope.includes('/')
+        ? { scope, policy: queue, ...how }
+        : { problem: `${scope} is an organisation, and only a repository has a queue of runs; choose one of ${scopesText(repositories)}` };
+    },
   };
+}
+
+function scopesText(runners: readonly RunnerTarget[]): string {
+  return [...new Set(runners.map(({ scope }) => scope))].join(', ');
+}
+
+/** The scope that is meant, or what is wrong with the name. */
+function choose(wanted: unknown, runners: readonly RunnerTarget[]): { readonly scope: string } | { readonly problem: string } {
+  if (!isNameOrNothing(wanted)) {
+    return {
+      problem: noName(
+        'scope',
+        wanted,
+        runners.map(({ scope }) => scope),
+      ),
+    };
+  }
+  const choice = chooseScope(runners, wanted ?? null);
+  return choice.kind === 'unchosen' ? { problem: choice.message } : choice;
 }
 
 function isNameOrNothing(wanted: unknown): wanted is string | null | undefined {

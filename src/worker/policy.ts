@@ -1,3 +1,4 @@
+import picomatch from 'picomatch';
 import type { Config } from '../config/config.ts';
 import {
   DEFAULT_HEALTH_POLICY,
@@ -6,6 +7,7 @@ import {
   type HealthPolicy,
   type RecoveryPolicy,
 } from '../domain/policy.ts';
+import { DEFAULT_QUEUE_POLICY, type QueuePolicy, type RefPattern } from '../domain/queue/policy.ts';
 
 /** What an attempt needs beyond the guest's deadline: two commands to the machine, and their slack. */
 const SLACK_MS = 2 * 60_000;
@@ -55,6 +57,30 @@ export function healthPolicy(config: Pick<Config, 'budgets' | 'health' | 'recove
     memoryLastsMs: Math.max(base.memoryLastsMs, PASSES_REMEMBERED * config.health.everyMs),
     budgets: recoveryPolicy(config).budgets,
   };
+}
+
+const HOUR_MS = 3_600_000;
+
+/** The policy of the care for every queue: the default, with what configuration replaces. */
+export function queuePolicy({ queue }: Pick<Config, 'queue'>): QueuePolicy {
+  const base = DEFAULT_QUEUE_POLICY;
+  const { stale, superseded, prioritizePullRequests, reach, maxPerPass } = queue;
+  return {
+    ...base,
+    reach,
+    maxPerPass,
+    rules: {
+      ...base.rules,
+      stale: { mode: stale.mode, afterMs: stale.hours * HOUR_MS },
+      superseded: { ...superseded, protect: superseded.protect.map(patternOf) },
+      prioritizePullRequests,
+    },
+  };
+}
+
+/** As GitHub's own filters have it, `*` stops at a slash and `**` does not: workflows know no library, but regular expressions. */
+function patternOf(glob: string): RefPattern {
+  return { glob, pattern: picomatch.makeRe(glob, { dot: true, nobrace: true }).source };
 }
 
 /** As by default. */

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { createGitHub } from '../github/github.ts';
 import { accountOf, createTokenSource } from '../github/credentials.ts';
 import { createGate } from '../github/gate.ts';
+import { createPace } from '../github/pace.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { MachinePort } from '../machine/port.ts';
 import { openHost } from '../machine/host.ts';
@@ -12,7 +13,7 @@ import { MultipassTransport } from '../machine/transports/multipass.ts';
 import { createAlerts } from './alerts.ts';
 import { createDirectory } from './directory.ts';
 import { prepareNamespace } from './namespace.ts';
-import { healthPolicy, recoveryPolicy } from './policy.ts';
+import { healthPolicy, queuePolicy, recoveryPolicy } from './policy.ts';
 import { withRuntime, type LogStyle } from './runtime.ts';
 import { sealingKey } from './sealing-key.ts';
 import { connectClient, type TemporalAddress } from './temporal-address.ts';
@@ -49,6 +50,7 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
             runners: config.runners,
             policy: recoveryPolicy(config),
             health: healthPolicy(config),
+            queue: queuePolicy(config),
             mode: config.mode,
             watchReason,
             serverUrl: config.github.serverUrl,
@@ -119,10 +121,11 @@ function createMachine(config: Config, environment: NodeJS.ProcessEnv): MachineP
 }
 
 /** `warn` is told what is wrong with the files in which GitHub's limits are remembered. */
-export function createGitHubOf({ github: { apiUrl, credentials }, home }: Config, warn: (message: string) => void): GitHubPort {
+export function createGitHubOf({ github: { apiUrl, credentials }, queue, home }: Config, warn: (message: string) => void): GitHubPort {
   const account = accountOf(credentials);
   const http = { baseUrl: apiUrl, gate: createGate({ folder: home, warn }), ...(account === undefined ? {} : { account }) };
-  return createGitHub({ ...http, token: createTokenSource(credentials, http) });
+  const pace = createPace({ writesPerMinute: queue.writesPerMinute });
+  return createGitHub({ ...http, token: createTokenSource(credentials, http), pace });
 }
 
 function logWarning(message: string): void {

@@ -10,22 +10,61 @@ import {
 } from '@temporalio/client';
 import { defineSearchAttributeKey, type Workflow } from '@temporalio/common';
 import { listOpenFindings } from '../activities/findings.ts';
-import { findingId, healthScheduleId, MAIN_QUEUE, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { findingId, healthScheduleId, MAIN_QUEUE, queueScheduleId, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { isRepository } from '../github/endpoints.ts';
 
-const PASS_TYPE = 'checkHealth';
-const SCHEDULE_PREFIX = healthScheduleId('');
+/** What a schedule of Runward sees to: the runners of a scope, or its queue of workflow runs. */
+export type Care = 'health' | 'queue';
+
+/** What a schedule does where schedules differ, by the scope that it is for. */
+interface Kind {
+  readonly isFor: (scope: string) => boolean;
+  readonly idOf: (scope: string) => string;
+  readonly workflowType: string;
+  /** A pass that hangs blocks the next ones no longer than this. */
+  readonly runTimeoutMs: number;
+  readonly summaryOf: (scope: string) => string;
+  /** What its place within the interval comes from: another word for the same scope moves the schedules that exist. */
+  readonly seedOf: (scope: string) => string;
+}
+
+const KINDS: Readonly<Record<Care, Kind>> = {
+  health: {
+    isFor: () => true,
+    idOf: healthScheduleId,
+    workflowType: 'checkHealth',
+    runTimeoutMs: 15 * 60_000,
+    summaryOf: (scope) => `check the health of ${scope}`,
+    seedOf: (scope) => scope,
+  },
+  queue: {
+    // An organisation has no list of runs.
+    isFor: isRepository,
+    idOf: queueScheduleId,
+    workflowType: 'maintainQueue',
+    // GitHub's limits may have to be waited out.
+    runTimeoutMs: 6 * 3_600_000,
+    summaryOf: (scope) => `maintain the queue of ${scope}`,
+    seedOf: queueScheduleId,
+  },
+};
+const CARES = Object.keys(KINDS) as Care[];
+
 /** Passes that nobody could start in time are worth nothing later; Temporal's default is a year. */
 const CATCHUP_WINDOW_MS = 2 * 60_000;
-/** A pass that hangs blocks the next ones no longer than this. */
-const PASS_TIMEOUT_MS = 15 * 60_000;
 
 const SCOPE_KEY = defineSearchAttributeKey(SEARCH_ATTRIBUTES.scope, 'KEYWORD');
 const TRIGGER_KEY = defineSearchAttributeKey(SEARCH_ATTRIBUTES.trigger, 'KEYWORD');
 
-/** A scope's schedule as Temporal has it. */
-export interface PassSchedule {
+/** Which schedule. */
+export interface ScheduleName {
   readonly scope: string;
+  readonly care: Care;
   readonly scheduleId: string;
+}
+
+/** A schedule as Temporal has it. */
+export interface PassSchedule extends ScheduleName {
   readonly everyMs: number | null;
   readonly isPaused: boolean;
   /** Whoever paused or resumed it last may have said why. */
@@ -36,16 +75,23 @@ export interface PassSchedule {
   readonly nextPassAt: string | null;
 }
 
-/** What was done about one scope's schedule. */
-export type ScheduleChange =
-  | { readonly kind: 'created' | 'unchanged'; readonly scope: string }
-  /** `changed` names what was different. */
-  | { readonly kind: 'updated'; readonly scope: string; readonly changed: readonly string[] }
-  /** The scope is not configured any more. */
-  | { readonly kind: 'removed'; readonly scope: string };
+/** What was done about one schedule. */
+export type ScheduleChange = ScheduleName &
+  (
+    | { readonly kind: 'created' | 'unchanged' }
+    /** `changed` names what was different. */
+    | { readonly kind: 'updated'; readonly changed: readonly string[] }
+    /** The scope is not configured any more. */
+    | { readonly kind: 'removed' }
+  );
 
 export interface ScheduleSettings {
   readonly everyMs: number;
+}
+
+/** The schedules that a scope is to have. */
+export function schedulesOf(scope: string): readonly ScheduleName[] {
+  return CARES.filter((care) => KINDS[care].isFor(scope)).map((care) => nameOf(scope, care));
 }
 
 /**
@@ -57,68 +103,81 @@ export async function applySchedules(
   scopes: readonly string[],
   settings: ScheduleSettings,
 ): Promise<readonly ScheduleChange[]> {
-  const others = (await listScheduledScopes(client)).filter((scope) => !scopes.includes(scope));
-  return Promise.all([
-    ...scopes.map((scope) => applySchedule(client, scope, settings)),
-    ...others.map((scope) => removeSchedule(client, scope)),
+  const others = (await listSchedules(client)).filter(({ scope }) => !scopes.includes(scope));
+  const changes = await Promise.all([
+    ...scopes.flatMap(schedulesOf).map(({ scope, care }) => applySchedule(client, scope, settings, care)),
+    ...others.map((name) => removeSchedule(client, name)),
   ]);
+  await Promise.all([...new Set(others.map(({ scope }) => scope))].map((scope) => endFindings(client, scope)));
+  return changes;
 }
 
-/** The same for one scope, leaving all others alone. */
-export async function applySchedule(client: Client, scope: string, settings: ScheduleSettings): Promise<ScheduleChange> {
-  const desired = desiredSchedule(scope, settings);
-  const description = await describeSchedule(client, scope);
+/** The same for one schedule, leaving all others alone. */
+export async function applySchedule(
+  client: Client,
+  scope: string,
+  settings: ScheduleSettings,
+  care: Care = 'health',
+): Promise<ScheduleChange> {
+  const name = nameOf(scope, care);
+  const desired = desiredSchedule(name, settings);
+  const description = await describeSchedule(client, name);
   if (description === null) {
     try {
       await client.schedule.create(desired);
-      return { kind: 'created', scope };
+      return { ...name, kind: 'created' };
     } catch (error) {
       if (error instanceof ScheduleAlreadyRunning) {
         // Somebody else made it a moment ago.
-        return applySchedule(client, scope, settings);
+        return applySchedule(client, scope, settings, care);
       }
       throw error;
     }
   }
   const changed = differences(traitsOf(desired), traitsOf(description));
   if (changed.length === 0) {
-    return { kind: 'unchanged', scope };
+    return { ...name, kind: 'unchanged' };
   }
   const { spec, policies = {}, action } = desired;
   await client.schedule.getHandle(desired.scheduleId).update(({ state }) => ({ spec, policies, action, state }));
-  return { kind: 'updated', scope, changed };
+  return { ...name, kind: 'updated', changed };
 }
 
-async function removeSchedule(client: Client, scope: string): Promise<ScheduleChange> {
-  await deleteSchedule(client, scope);
-  // No pass will ever say that they are over.
+async function removeSchedule(client: Client, name: ScheduleName): Promise<ScheduleChange> {
+  await deleteSchedule(client, name.scope, name.care);
+  return { ...name, kind: 'removed' };
+}
+
+/** No pass will ever say that they are over. */
+async function endFindings(client: Client, scope: string): Promise<void> {
   for (const { subject, code } of await listOpenFindings(client, scope)) {
     await client.workflow.getHandle(findingId(subject, code)).terminate(`${scope} is not configured any more`);
   }
-  return { kind: 'removed', scope };
 }
 
-/** Scopes that have a schedule. The list lags by a second or so behind what was just made or deleted. */
-export async function listScheduledScopes(client: Client): Promise<readonly string[]> {
-  const scopes: string[] = [];
-  for await (const summary of client.schedule.list()) {
-    if (summary.scheduleId.startsWith(SCHEDULE_PREFIX) && summary.action?.workflowType === PASS_TYPE) {
-      scopes.push(summary.scheduleId.slice(SCHEDULE_PREFIX.length));
+/** Runward's schedules, by scope. The list lags by a second or so behind what was just made or deleted. */
+export async function listSchedules(client: Client): Promise<readonly ScheduleName[]> {
+  const names: ScheduleName[] = [];
+  for await (const { scheduleId, action } of client.schedule.list()) {
+    const care = CARES.find((each) => scheduleId.startsWith(KINDS[each].idOf('')) && action?.workflowType === KINDS[each].workflowType);
+    if (care !== undefined) {
+      names.push(nameOf(scheduleId.slice(KINDS[care].idOf('').length), care));
     }
   }
-  return scopes.toSorted();
+  return names.toSorted((a, b) => a.scope.localeCompare(b.scope) || a.care.localeCompare(b.care));
 }
 
-/** `null` where the scope has no schedule. */
-export async function readSchedule(client: Client, scope: string): Promise<PassSchedule | null> {
-  const description = await describeSchedule(client, scope);
-  return description === null ? null : pictureOf(scope, description);
+/** `null` where the scope has no such schedule. */
+export async function readSchedule(client: Client, scope: string, care: Care = 'health'): Promise<PassSchedule | null> {
+  const name = nameOf(scope, care);
+  const description = await describeSchedule(client, name);
+  return description === null ? null : pictureOf(name, description);
 }
 
 /** Whether there was one. */
-export async function deleteSchedule(client: Client, scope: string): Promise<boolean> {
+export async function deleteSchedule(client: Client, scope: string, care: Care = 'health'): Promise<boolean> {
   try {
-    await client.schedule.getHandle(healthScheduleId(scope)).delete();
+    await client.schedule.getHandle(nameOf(scope, care).scheduleId).delete();
     return true;
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) {
@@ -128,40 +187,44 @@ export async function deleteSchedule(client: Client, scope: string): Promise<boo
   }
 }
 
+function nameOf(scope: string, care: Care): ScheduleName {
+  return { scope, care, scheduleId: KINDS[care].idOf(scope) };
+}
+
 type DesiredSchedule = ScheduleOptions<ScheduleOptionsStartWorkflowAction<Workflow>>;
 
 /** The schedule of a scope, as data. */
-function desiredSchedule(scope: string, { everyMs }: ScheduleSettings): DesiredSchedule {
-  const id = healthScheduleId(scope);
+function desiredSchedule({ scope, care, scheduleId }: ScheduleName, { everyMs }: ScheduleSettings): DesiredSchedule {
+  const { workflowType, runTimeoutMs, summaryOf, seedOf } = KINDS[care];
   return {
-    scheduleId: id,
-    spec: { intervals: [{ every: everyMs, offset: offsetOf(scope, everyMs) }] },
+    scheduleId,
+    spec: { intervals: [{ every: everyMs, offset: offsetOf(seedOf(scope), everyMs) }] },
     policies: { overlap: 'SKIP', catchupWindow: CATCHUP_WINDOW_MS, pauseOnFailure: false },
     action: {
       type: 'startWorkflow',
-      workflowType: PASS_TYPE,
+      workflowType,
       // Temporal puts the time behind it.
-      workflowId: id,
+      workflowId: scheduleId,
       taskQueue: MAIN_QUEUE,
       args: [{ scope }],
-      workflowRunTimeout: PASS_TIMEOUT_MS,
+      workflowRunTimeout: runTimeoutMs,
       typedSearchAttributes: [
         { key: SCOPE_KEY, value: scope },
         { key: TRIGGER_KEY, value: 'schedule' },
       ],
-      staticSummary: `check the health of ${scope}`,
+      staticSummary: summaryOf(scope),
     },
   };
 }
 
-/** Spreads scopes over the interval, in whole seconds, always the same for the same scope. */
-function offsetOf(scope: string, everyMs: number): number {
-  return (createHash('sha256').update(scope).digest().readUInt32BE() % Math.floor(everyMs / 1_000)) * 1_000;
+/** Spreads schedules over the interval, in whole seconds, always the same for the same seed. */
+function offsetOf(seed: string, everyMs: number): number {
+  return (createHash('sha256').update(seed).digest().readUInt32BE() % Math.floor(everyMs / 1_000)) * 1_000;
 }
 
-async function describeSchedule(client: Client, scope: string): Promise<ScheduleDescription | null> {
+async function describeSchedule(client: Client, { scheduleId }: ScheduleName): Promise<ScheduleDescription | null> {
   try {
-    return await client.schedule.getHandle(healthScheduleId(scope)).describe();
+    return await client.schedule.getHandle(scheduleId).describe();
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) {
       return null;
@@ -206,12 +269,11 @@ function differences(wanted: ReturnType<typeof traitsOf>, found: ReturnType<type
   return (Object.keys(wanted) as (keyof typeof wanted)[]).filter((trait) => !isDeepStrictEqual(wanted[trait], found[trait]));
 }
 
-function pictureOf(scope: string, { scheduleId: id, spec, state, info }: ScheduleDescription): PassSchedule {
+function pictureOf(name: ScheduleName, { spec, state, info }: ScheduleDescription): PassSchedule {
   const last = info.recentActions.toSorted((a, b) => a.takenAt.getTime() - b.takenAt.getTime()).at(-1);
   const [next] = info.nextActionTimes;
   return {
-    scope,
-    scheduleId: id,
+    ...name,
     everyMs: spec.intervals?.[0]?.every ?? null,
     isPaused: state.paused,
     note: state.note ?? null,

@@ -5,7 +5,6 @@ import {
   defineQuery,
   isCancellation,
   proxyActivities,
-  setCurrentDetails,
   setHandler,
   startChild,
   upsertMemo,
@@ -29,6 +28,7 @@ import type { RunnerTarget } from '../domain/runner.ts';
 import { configurationOptions, passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
 import { isLabelled, label, labels, trigger } from './search-attributes.ts';
 import { hostSilence, reasonOf } from './site.ts';
+import { Told } from './told.ts';
 
 const progress = defineQuery<Progress>(PROGRESS_QUERY);
 
@@ -55,8 +55,8 @@ export async function checkHealth(...given: unknown[]): Promise<HealthReport> {
   if (!isLabelled()) {
     label({ scope: asked, trigger: trigger() });
   }
-  const pass = new Pass(asked);
-  setHandler(progress, () => pass.progress());
+  const told = new Told(asked);
+  setHandler(progress, () => told.progress());
   if ('problem' in request) {
     throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
   }
@@ -65,7 +65,7 @@ export async function checkHealth(...given: unknown[]): Promise<HealthReport> {
   if (resolved.scope !== asked) {
     label({ scope: resolved.scope });
   }
-  const report = await pass.run(resolved, request.waitMs);
+  const report = await new Pass(told).run(resolved, request.waitMs);
   label({ outcome: report.outcome });
   upsertMemo({ figures: report.figures });
   return report;
@@ -82,15 +82,10 @@ interface StartedChild {
 }
 
 class Pass {
-  readonly #asked: string;
-  #doing = 'looking';
+  readonly #told: Told;
 
-  constructor(asked: string) {
-    this.#asked = asked;
-  }
-
-  progress(): Progress {
-    return { runner: this.#asked, doing: this.#doing, steps: [], outcome: null };
+  constructor(told: Told) {
+    this.#told = told;
   }
 
   async run(scope: ResolvedScope, waitMs: number): Promise<HealthReport> {
@@ -106,11 +101,12 @@ class Pass {
     const started = await this.#ends(children, waitMs);
     const { runners } = diagnosis;
     const outcome = healthOutcome({ observation, runners, findings, started, goodOutcomes: goodOutcomesOf });
-    this.#say(healthSentence({ runners, findings, started, outcome }));
+    const summary = healthSentence({ runners, findings, started, outcome });
+    this.#told.say(summary);
     return {
       outcome,
       scope: scope.scope,
-      summary: this.#doing,
+      summary,
       observedAt: new Date(observation.at).toISOString(),
       mode,
       runners: runners.filter(({ verdict }) => verdict !== 'healthy'),
@@ -128,7 +124,7 @@ class Pass {
       if (unread.size === 0) {
         return plan;
       }
-      this.#say(`deciding about ${fewOf([...unread])}`);
+      this.#told.say(`deciding about ${fewOf([...unread])}`);
       ledgers = { ...ledgers, ...(await readLedgers(targets.filter((target) => unread.has(qualifiedName(target))))) };
     }
   }
@@ -168,7 +164,7 @@ class Pass {
     if (waitMs === 0 || children.length === 0) {
       return children.map(({ started }) => started);
     }
-    this.#say(`waiting for the ${fewOf(children.map(({ started }) => `${CURE_NAMES[started.cure]} of ${started.runner}`))}`);
+    this.#told.say(`waiting for the ${fewOf(children.map(({ started }) => `${CURE_NAMES[started.cure]} of ${started.runner}`))}`);
     const ends = new Map<StartedCure, Pick<StartedCure, 'outcome' | 'summary'>>();
     for (const { started, result } of children) {
       void result().then(
@@ -178,11 +174,6 @@ class Pass {
     }
     await condition(() => ends.size === children.length, waitMs);
     return children.map(({ started }) => ({ ...started, ...ends.get(started) }));
-  }
-
-  #say(doing: string): void {
-    this.#doing = doing;
-    setCurrentDetails(doing);
   }
 }
 
@@ -223,7 +214,7 @@ async function observe(scope: ResolvedScope): Promise<Seen> {
   };
 }
 
-async function observeGitHub({ scope, targets, policy }: ResolvedScope): Promise<Reading<ScopeObservation>> {
+async function observeGitHub({ scope, targets, policy, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {
   const github = proxyActivities<MainActivities>(passGithubOptions(policy, `how does GitHub see ${scope}?`));
   try {
     const { value } = await github.observeScope({
@@ -231,6 +222,7 @@ async function observeGitHub({ scope, targets, policy }: ResolvedScope): Promise
       runners: targets.map(({ runner }) => runner),
       readsGroups: targets.some(({ group }) => group !== null),
       runsRead: policy.runsRead,
+      setAside,
     });
     return value.kind === 'seen'
       ? known(value)

@@ -1,8 +1,12 @@
+export { carryOutQueuePlan } from './carry-out-queue-plan.ts';
 export { checkHealth } from './check-health.ts';
 export { drainRunner } from './drain-runner.ts';
 export { finding } from './finding.ts';
-export { holdMachine } from './machine-lock.ts';
+export { holdMachine, holdQueue } from './lock.ts';
 export { machineLedger } from './machine-ledger.ts';
+export { maintainQueue } from './maintain-queue.ts';
+export { parkedRuns } from './parked-runs.ts';
+export { queueLedger } from './queue-ledger.ts';
 export { recoverRunner } from './recover-runner.ts';
 export { resumeRunner } from './resume-runner.ts';
 export { syncClock } from './sync-clock.ts';

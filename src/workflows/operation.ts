@@ -17,7 +17,7 @@ import type { Look } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
 import type { OperationReport, Progress } from '../domain/report.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
-import { lockMachine } from './machine-lock.ts';
+import { lockMachine } from './lock.ts';
 import { configurationOptions } from './options.ts';
 import { label, trigger } from './search-attributes.ts';
 import { Ended, holderText, Site } from './site.ts';

@@ -1,6 +1,7 @@
 import type { ActivityOptions } from '@temporalio/workflow';
 import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
 import type { ActivityLimits, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
+import type { QueuePolicy } from '../domain/queue/policy.ts';
 
 /** Limits of the first activity, which brings the policy that bounds all others. */
 const CONFIGURATION_LIMITS: ActivityLimits = {
@@ -76,6 +77,21 @@ export function passGithubOptions(policy: HealthPolicy, summary: string): Activi
 /** A pass's look at the machines of a host, or at a group of them. */
 export function passLookOptions(policy: HealthPolicy, host: string, summary: string): ActivityOptions {
   return onHostQueue(policy, policy.limits.look, lookQueue(host), summary);
+}
+
+/** Reading a part of a queue's list. */
+export function queueListOptions(policy: QueuePolicy, summary: string): ActivityOptions {
+  return onMainQueue(policy.limits.list, summary);
+}
+
+/** Reading the jobs of a batch, or following it. */
+export function queueReadOptions(policy: QueuePolicy, summary: string): ActivityOptions {
+  return onMainQueue(policy.limits.read, summary);
+}
+
+/** Cancelling or re-running a batch. */
+export function queueWriteOptions(policy: QueuePolicy, summary: string): ActivityOptions {
+  return onMainQueue(policy.limits.write, summary);
 }
 
 /** `leftMs`: what is left of the time to deliver a message in. */

@@ -19,7 +19,7 @@ import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-re
 import { RECOVERY_STEPS, type Progress, type RecoveryReport, type Rung, type RungReport } from '../domain/report.ts';
 import type { GitHubObservation, RunnerTarget } from '../domain/runner.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
-import { lockMachine } from './machine-lock.ts';
+import { lockMachine } from './lock.ts';
 import {
   configurationOptions,
   freshActOptions,

@@ -1,42 +1,59 @@
-// The schedules of the health checks, by the command.
+// The schedules of the health checks and of the care for queues, by the command.
 
 import { Connection } from '@temporalio/client';
 import { expect, inject, test } from 'vitest';
 import { SCOPE, variables } from '../kit/one-runner.ts';
 import { run } from '../kit/product.ts';
 
-test('a schedule is made, shown, paused, resumed, triggered and deleted', async () => {
+test('schedules are made, shown, paused, resumed, triggered and deleted, those of runners and queue alike', async () => {
   const environment = { ...variables(), TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: 'test-4' };
-  const schedule = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
+  const schedules = async (...args: readonly string[]): Promise<readonly Record<string, unknown>[]> => {
     const { stdout, exitCode, stderr } = await run(['schedule', ...args, '--json'], environment);
     expect(exitCode, stderr).toBe(0);
-    return JSON.parse(stdout).schedules[0] as Record<string, unknown>;
+    return JSON.parse(stdout).schedules as readonly Record<string, unknown>[];
   };
 
   const made = await run(['--install-cron'], environment);
   expect(made.stderr).toMatch(/No cron job is installed/);
-  expect(made.stdout).toMatch(/^acme\/kernel: made; a health check every 5 min, none yet, next in \d/);
-  expect(await schedule('apply')).toMatchObject({ scope: SCOPE, done: 'unchanged', everySeconds: 300, paused: false });
-
-  expect(await schedule('pause', '--reason', 'the rack is being moved')).toMatchObject({
-    paused: true,
-    note: 'the rack is being moved',
-    nextPassAt: null,
-  });
-  expect((await run(['schedule', 'list'], environment)).stdout).toMatch(
-    /acme\/kernel +5 min +never +- +paused \(the rack is being moved\)/,
+  expect(made.stdout).toMatch(
+    /^acme\/kernel: made; a health check every 5 min, none yet, next in \d.*\nacme\/kernel: made; queue care every 5 min, none yet, next in \d/,
   );
-  expect(await schedule('resume')).toMatchObject({ paused: false, nextPassAt: expect.stringMatching(/^\d{4}-/) });
-  await schedule('trigger');
-  await expect.poll(async () => (await schedule('list'))['lastPassId'], { timeout: 10_000 }).toMatch(/^check-health\/acme\/kernel-/);
+  expect(await schedules('apply')).toMatchObject(both({ done: 'unchanged', everySeconds: 300, paused: false }));
+  expect(await schedules('apply', '--scope', SCOPE)).toMatchObject(both({ done: 'unchanged' }));
 
-  expect(await schedule('delete')).toMatchObject({ scope: SCOPE, deleted: true });
+  const paused = await run(['schedule', 'pause', '--reason', 'the rack is being moved'], environment);
+  expect(paused.stdout).toMatch(
+    /^Paused: acme\/kernel is not checked until `runward schedule resume`\..*\nPaused: the queue of acme\/kernel is left alone until `runward schedule resume`\./,
+  );
+  const note = 'the rack is being moved';
+  expect(await schedules('list')).toMatchObject(both({ exists: true, paused: true, note, nextPassAt: null }));
+  expect((await run(['schedule', 'list'], environment)).stdout).toMatch(
+    /^SCOPE +WHAT .*\nacme\/kernel +health check +5 min +never +- +paused \(the rack is being moved\)\nacme\/kernel +queue care +5 min +never +- +paused/,
+  );
+  expect(await schedules('resume')).toMatchObject(both({ paused: false, nextPassAt: expect.stringMatching(/^\d{4}-/) }));
+  await schedules('trigger');
+  await expect
+    .poll(async () => (await schedules('list')).map(({ lastPassId }) => lastPassId), { timeout: 10_000 })
+    .toEqual([expect.stringMatching(/^check-health\/acme\/kernel-/), expect.stringMatching(/^maintain-queue\/acme\/kernel-/)]);
+
+  expect((await run(['schedule', 'delete'], environment)).stdout).toMatch(
+    /^Deleted the schedule of acme\/kernel's health check; .*\nDeleted the schedule of acme\/kernel's queue care; /,
+  );
+  expect(await schedules('delete')).toEqual(both({ deleted: false }));
   const missing = await run(['schedule', 'pause'], environment);
   expect({ exitCode: missing.exitCode, stderr: missing.stderr }).toEqual({
     exitCode: 1,
     stderr: 'There is no schedule of acme/kernel: make it with `runward schedule apply`.\n',
   });
 });
+
+/** The documents of the scope's two schedules, alike but for what names them. */
+function both(document: object): readonly object[] {
+  return [
+    { scope: SCOPE, care: 'health', scheduleId: 'check-health/acme/kernel', ...document },
+    { scope: SCOPE, care: 'queue', scheduleId: 'maintain-queue/acme/kernel', ...document },
+  ];
+}
 
 test('a namespace in which no worker has run says so', async () => {
   const connection = await Connection.connect({ address: inject('temporalAddress') });

@@ -19,6 +19,33 @@ test('the answers that were not asked for longest are forgotten first', () => {
   expect(['a', 'c'].map((key) => store.find(key)?.etag)).toEqual(['4', '3']);
 });
 
+test('a pass over a queue of 10,000 runs finds all of its answers again', () => {
+  const store = createAnswerStore();
+  const job = {
+    id: 34_000_000_000,
+    attempt: 1,
+    status: 'queued',
+    conclusion: null,
+    labels: ['self-hosted', 'Linux', 'X64'],
+    createdAt: 1e12,
+  };
+  const kept = (value: unknown): StoredAnswer => ({ etag: '1', checkedBy: ANY, answer: { value } as Answer<unknown> });
+  const keys = Array.from({ length: 20_100 }, (_, index) => String(index));
+  for (const key of keys) store.keep(key, kept({ total: 5, jobs: Array.from({ length: 5 }, () => job) }));
+  expect(keys.every((key) => store.find(key) !== undefined)).toBe(true);
+});
+
+test('large answers take the room of many small ones', () => {
+  const store = createAnswerStore(100, 18_000);
+  const kept = (value: unknown): StoredAnswer => ({ etag: '1', checkedBy: ANY, answer: { value } as Answer<unknown> });
+  for (const key of ['a', 'b', 'c']) store.keep(key, kept(key));
+  store.keep('large', kept('x'.repeat(5_000)));
+  expect(['a', 'b', 'c', 'large'].map((key) => store.find(key) !== undefined)).toEqual([false, true, true, true]);
+  store.keep('large', kept('small now'));
+  for (const key of ['d', 'e', 'f', 'g']) store.keep(key, kept(key));
+  expect(['b', 'c', 'large', 'd', 'e', 'f', 'g'].filter((key) => store.find(key) === undefined)).toEqual([]);
+});
+
 test('an unchanged answer is the last one, with its pages, and the new time', async () => {
   const { client, conditions } = clientOf([
     new Response('{"name":"r"}', {

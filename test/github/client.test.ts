@@ -6,11 +6,13 @@ import { execa } from 'execa';
 import { describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { Secret } from '../../src/domain/secret.ts';
-import { createClient, type Answer } from '../../src/github/client.ts';
+import { createClient, type Answer, type Client } from '../../src/github/client.ts';
+import { GitHubError } from '../../src/github/port.ts';
 import { startGitHub, type Misbehaviour } from '../../src/sandbox/github/server.ts';
 import { failureOf } from './failure-of.ts';
 
 const TOKEN = 'ghp_0123456789abcdefghijklmnopqrstuvwxyz';
+const HOUR_MS = 3_600_000;
 const NAMED = z.object({ name: z.string() });
 
 describe('an answer', () => {
@@ -29,6 +31,8 @@ describe('an answer', () => {
       lastPage: 'https://api.test/x?page=5',
       tokenExpiresAt: Date.parse('2026-12-24T10:00:00Z'),
       isUnchanged: false,
+      status: 200,
+      rate: null,
     });
   });
 
@@ -126,6 +130,103 @@ describe('a bad day of GitHub', () => {
     expect(failure.kind).toBe('unavailable');
     expect(failure.message).toContain(message.replace('POST %', route).replace('URL', github.url));
     expect(github.requests).toHaveLength(1);
+  });
+});
+
+describe('the requests of the hour', () => {
+  const told = (remaining: number, resource = 'core'): Record<string, string> => ({
+    'content-type': 'application/json',
+    date: new Date(Date.now() - HOUR_MS).toUTCString(),
+    'x-ratelimit-limit': '5000',
+    'x-ratelimit-remaining': String(remaining),
+    'x-ratelimit-reset': String(Math.floor(Date.now() / 1000) - 1_800),
+    'x-ratelimit-resource': resource,
+  });
+
+  test('are told with each answer, also with one that is unchanged, by the own clock', async () => {
+    const { client } = answeredBy(
+      new Response('{"name":"r"}', { headers: { ...told(4_000), etag: 'W/"1"' } }),
+      new Response(null, { status: 304, headers: told(3_999) }),
+    );
+    const rates = [await send(client), await send(client)].map(({ rate }) => rate);
+    expect(rates).toMatchObject([
+      { limit: 5_000, remaining: 4_000 },
+      { limit: 5_000, remaining: 3_999 },
+    ]);
+    for (const rate of rates) expect(Math.abs((rate?.resetsAt ?? 0) - Date.now() - HOUR_MS / 2)).toBeLessThan(5_000);
+  });
+
+  const last: readonly (readonly [string, Response])[] = [
+    ['an answer', new Response('{"name":"r"}', { headers: told(1_000) })],
+    ['an answer of another shape', new Response('{"title":"r"}', { headers: told(1_000) })],
+    ['a refusal', new Response('{"message":"Not Found"}', { status: 404, headers: told(1_000) })],
+    ['a failure', new Response('{"message":"Server Error"}', { status: 500, headers: told(1_000) })],
+  ];
+  test.each(last)('are kept where %s told that a fifth is left, and others are sent on', async (_, response) => {
+    const { client, sent } = answeredBy(response, new Response('{"name":"r"}', { headers: told(999) }));
+    await send(client).catch(() => {});
+    const failure = await failureOf(send(client, { isFrugal: true }));
+    expect(failure).toMatchObject({
+      kind: 'limited',
+      status: null,
+      message: `1000 of 5000 requests of the hour are left, which are kept for health checks, so GET /x is not sent before ${new Date(failure.retryAt ?? 0).toISOString()}`,
+    });
+    expect((await send(client)).value).toEqual({ name: 'r' });
+    expect((await failureOf(send(client, { isFrugal: true }))).message).toMatch(/^999 of 5000/);
+    expect(sent()).toBe(2);
+  });
+
+  test('of another kind are none of the hour', async () => {
+    const { client } = answeredBy(
+      new Response('{"name":"r"}', { headers: told(10, 'actions_runner_registration') }),
+      new Response('{"name":"r"}', { headers: told(4_000) }),
+    );
+    expect((await send(client)).rate).toBeNull();
+    expect((await send(client, { isFrugal: true })).rate?.remaining).toBe(4_000);
+  });
+
+  test('of another token are others', async () => {
+    const { client } = answeredBy(
+      new Response('{"name":"r"}', { headers: told(10) }),
+      new Response('{"name":"r"}', { headers: told(4_000) }),
+    );
+    await send(client);
+    await failureOf(send(client, { isFrugal: true }));
+    token = 'ghp_another';
+    expect((await send(client, { isFrugal: true })).rate?.remaining).toBe(4_000);
+  });
+
+  let token = TOKEN;
+
+  function send(client: Client, options: { readonly isFrugal?: boolean } = {}): Promise<Answer<{ name: string }>> {
+    return client.request({ ...CALL, ...options, signal: new AbortController().signal });
+  }
+
+  function answeredBy(...answers: readonly Response[]): { readonly client: Client; readonly sent: () => number } {
+    const left = [...answers];
+    token = TOKEN;
+    const client = createClient({
+      baseUrl: 'https://api.test',
+      token: () => new Secret(token),
+      fetch: async () => left.shift() ?? new Response(null, { status: 500 }),
+    });
+    return { client, sent: () => answers.length - left.length };
+  }
+});
+
+test('a login that fails at GitHub has no status of what was asked for', async () => {
+  const login = new GitHubError('rejected', 'no such installation', { status: 404 });
+  const client = createClient({ baseUrl: 'https://api.test', token: () => Promise.reject(login) });
+  const failure = await failureOf(client.request({ ...CALL, signal: new AbortController().signal }));
+  expect(failure).toMatchObject({ kind: 'rejected', status: null, message: 'no such installation', cause: login });
+});
+
+test('a login that meets a limit says when it ends', async () => {
+  const login = new GitHubError('limited', 'wait', { status: 403, retryAt: 17 });
+  const client = createClient({ baseUrl: 'https://api.test', token: () => Promise.reject(login) });
+  expect(await failureOf(client.request({ ...CALL, signal: new AbortController().signal }))).toMatchObject({
+    kind: 'limited',
+    retryAt: 17,
   });
 });
 

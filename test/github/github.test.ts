@@ -24,7 +24,7 @@ describe('findRunner', () => {
     const { value } = await github.findRunner('octo/fleet', 'runner-199', signal);
     expect(value).toMatchObject({ name: 'runner-199', status: 'offline', busy: false, version: null });
     expect(value?.labels).toEqual(['self-hosted', 'Linux', 'X64', 'bpf']);
-    expect(server.requests.slice(before)).toEqual([
+    expect(server.requests.slice(before)).toMatchObject([
       { method: 'GET', path: '/repos/octo/fleet/actions/runners?name=runner-199&per_page=100', status: 200 },
     ]);
   });

@@ -9,6 +9,8 @@ export interface Answer {
   readonly text?: string;
   /** What spoils it. */
   readonly fault?: Fault['kind'];
+  /** What refuses it. */
+  readonly limit?: Limit;
 }
 
 /** What can go wrong besides a status. */
@@ -32,6 +34,8 @@ export interface Limit {
   readonly until: number;
   /** Whether a secondary limit names its end. */
   readonly namesEnd: boolean;
+  /** When a refusal by it was first sent, by the monotonic clock in milliseconds. */
+  toldAt: number | null;
 }
 
 const DOCUMENTATION = 'https://docs.github.com/rest';
@@ -77,12 +81,14 @@ const ABOUT_LIMITS = 'https://docs.github.com/free-pro-team@latest/rest/overview
 const REQUEST_ID = 'If you reach out to GitHub Support for help, please include the request ID 0123:4567:89AB.';
 
 /** The wordings are captured ones. A secondary limit leaves `x-ratelimit-remaining` as it is. */
-export function refuseByLimit({ kind, status, until, namesEnd }: Limit, now: number): Answer {
+export function refuseByLimit(limit: Limit, now: number): Answer {
+  const { kind, status, until, namesEnd } = limit;
   const body = (message: string, url: string): object => ({ message, documentation_url: url, status: String(status) });
   if (kind === 'primary') {
     const reset = String(Math.ceil(until / 1000));
     return {
       status,
+      limit,
       headers: { 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': reset },
       body: body(`API rate limit exceeded for user ID 1. ${REQUEST_ID}`, ABOUT_LIMITS),
     };
@@ -90,6 +96,7 @@ export function refuseByLimit({ kind, status, until, namesEnd }: Limit, now: num
   const wait = 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.';
   return {
     status,
+    limit,
     headers: namesEnd ? { 'Retry-After': String(Math.ceil((until - now) / 1000)) } : {},
     body: body(`${wait} ${REQUEST_ID}`, `${ABOUT_LIMITS}#about-secondary-rate-limits`),
   };

@@ -5,41 +5,20 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pageForPeople, refuse, refuseByLimit, refuseByStatus } from './answer.ts';
 import type { Answer, Fault } from './answer.ts';
-import { API_VERSIONS, answerRest, limitOf, rateOf } from './rest.ts';
+import type { ApiToken } from './api-tokens.ts';
+import type { BadDays, Misbehaviour } from './bad-days.ts';
+import { API_VERSIONS, answerRest } from './rest.ts';
 import { answerService } from './service.ts';
-import type { ApiToken, World } from './world.ts';
-
-export interface Match {
-  readonly method?: string;
-  /** Text that the path (without `/api/v3` and query) contains, or a pattern for it. */
-  readonly path?: string | RegExp;
-}
-
-/** Requests that match are delayed, and answered by `status` or spoilt by `fault` where one is given. */
-export interface Misbehaviour {
-  readonly match?: Match;
-  /** Begins only after a request that matches this. */
-  readonly from?: Match;
-  readonly status?: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** JSON instead of GitHub's usual body for this status. */
-  readonly body?: unknown;
-  readonly fault?: Fault;
-  readonly delayMs?: number;
-  /** How many requests meet it. Default: all. */
-  readonly times?: number;
-}
-
-export interface BadDay extends Misbehaviour {
-  hasBegun: boolean;
-  left: number;
-}
+import type { World } from './world.ts';
 
 export interface Site {
   readonly world: World;
   readonly pollMs: number;
-  readonly badDays: readonly BadDay[];
+  readonly badDays: BadDays;
 }
+
+/** What comes so soon after a refusal was sent at the same time as the request that was refused. */
+const ON_THEIR_WAY_MS = 100;
 
 /** A request as far as all answers need it. */
 interface Received {
@@ -52,6 +31,8 @@ interface Received {
   readonly scheme: string | null;
   readonly credentials: string | null;
   readonly token: ApiToken | null;
+  /** A limit lasts of which an earlier refusal has told the token. */
+  readonly isTold: boolean;
   /** Parsed JSON; `undefined` where it is none. */
   readonly body: unknown;
   readonly headers: IncomingMessage['headers'];
@@ -63,6 +44,8 @@ export interface Answered {
   /** `null` where the client had gone before. A status may be sent and not arrive. */
   readonly status: number | null;
   readonly fault?: Fault['kind'];
+  /** It was refused by a limit of which an earlier refusal had told the same token: it should not have been sent. */
+  readonly isLimited: boolean;
 }
 
 /** Answers one request. */
@@ -72,13 +55,14 @@ export async function answerHttp(site: Site, request: IncomingMessage, response:
   try {
     const received = await receive(site.world, request, gone.signal);
     const answer = await decide(site, received);
-    if (gone.signal.aborted) return { status: null };
+    if (gone.signal.aborted) return { status: null, isLimited: false };
     const status = send(site.world, received, answer, response);
-    return answer.fault === undefined ? { status } : { status, fault: answer.fault };
+    const isLimited = answer.limit !== undefined && received.isTold;
+    return { status, isLimited, ...(answer.fault === undefined ? {} : { fault: answer.fault }) };
   } catch {
-    if (gone.signal.aborted) return { status: null };
+    if (gone.signal.aborted) return { status: null, isLimited: false };
     response.writeHead(500).end();
-    return { status: 500 };
+    return { status: 500, isLimited: false };
   }
 }
 
@@ -87,6 +71,8 @@ async function receive(world: World, request: IncomingMessage, gone: AbortSignal
   const url = new URL(request.url ?? '/', `http://${headers.host ?? '127.0.0.1'}`);
   const prefix = /^\/api\/v3(?=\/|$)/.exec(url.pathname)?.[0] ?? '';
   const [scheme = null, credentials = null] = headers.authorization?.split(' ', 2) ?? [];
+  const token = credentials === null ? null : (world.tokens.find(credentials) ?? null);
+  const limited = token === null ? null : world.tokens.limitOf(token);
   return {
     method,
     path: url.pathname.slice(prefix.length) || '/',
@@ -94,7 +80,8 @@ async function receive(world: World, request: IncomingMessage, gone: AbortSignal
     prefix,
     scheme: scheme?.toLowerCase() ?? null,
     credentials,
-    token: credentials === null ? null : (world.findApiToken(credentials) ?? null),
+    token,
+    isTold: limited !== null && limited.toldAt !== null && performance.now() - limited.toldAt > ON_THEIR_WAY_MS,
     body: parseJson(await readText(request)),
     headers,
     gone,
@@ -109,19 +96,12 @@ async function decide(site: Site, received: Received): Promise<Answer> {
       text: 'Request forbidden by administrative rules. Please make sure your request has a User-Agent header.\n',
     };
   }
-  const badDay = meet(site.badDays, received);
+  if (received.token !== null) site.world.tokens.meter(received.token, received.method);
+  const badDay = site.badDays.meet(received.method, received.path);
   if (badDay?.delayMs !== undefined) await sleep(badDay.delayMs, undefined, { signal: received.gone });
   if (badDay?.status !== undefined) return misbehaved(badDay, badDay.status);
   if (badDay?.fault === undefined) return answerAsEver(site, received);
   return { ...(await spoil(badDay.fault, site, received)), fault: badDay.fault.kind };
-}
-
-/** The bad day that a request meets. */
-function meet(badDays: readonly BadDay[], { method, path }: Received): BadDay | undefined {
-  const met = badDays.find(({ hasBegun, left, match }) => hasBegun && left > 0 && matches(match, method, path));
-  if (met) met.left -= 1;
-  for (const badDay of badDays) badDay.hasBegun ||= matches(badDay.from, method, path);
-  return met;
 }
 
 async function spoil(fault: Fault, site: Site, received: Received): Promise<Answer> {
@@ -140,6 +120,7 @@ async function spoil(fault: Fault, site: Site, received: Received): Promise<Answ
         status: fault.status ?? 403,
         until: world.now() + (isPrimary ? fault.resetMs : fault.lastsMs),
         namesEnd: isPrimary || fault.namesEnd,
+        toldAt: null,
       };
       if (received.token !== null) received.token.limited = limit;
       return refuseByLimit(limit, world.now());
@@ -157,7 +138,7 @@ async function answerAsEver({ world, pollMs }: Site, received: Received): Promis
 
   const serviced = await answerService(world, received, pollMs);
   if (serviced) return serviced;
-  const limit = token === null || path === '/rate_limit' ? null : limitOf(world, token);
+  const limit = token === null || path === '/rate_limit' ? null : world.tokens.limitOf(token);
   if (limit) return refuseByLimit(limit, world.now());
   const apiVersion = String(headers['x-github-api-version'] ?? API_VERSIONS[0]);
   const rest = {
@@ -172,12 +153,6 @@ async function answerAsEver({ world, pollMs }: Site, received: Received): Promis
   return { ...answer, headers: { 'X-GitHub-Api-Version-Selected': apiVersion, ...answer.headers } };
 }
 
-function matches(match: Match | undefined, method: string, path: string): boolean {
-  if (match?.method !== undefined && match.method !== method) return false;
-  if (match?.path === undefined) return true;
-  return typeof match.path === 'string' ? path.includes(match.path) : match.path.test(path);
-}
-
 function misbehaved({ headers = {}, body }: Misbehaviour, status: number): Answer {
   return body === undefined ? { ...refuseByStatus(status), headers } : { status, headers, body };
 }
@@ -186,8 +161,8 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
   const content = contentOf(answer);
   const etag = method === 'GET' && answer.status === 200 ? etagOf(content.text, credentials) : undefined;
   const unchanged = etag !== undefined && headers['if-none-match'] === etag;
-  if (token !== null && !unchanged && path !== '/rate_limit') world.countRequest(token);
-  const rate = rateOf(world, token);
+  if (token !== null && !unchanged && path !== '/rate_limit') world.tokens.count(token);
+  const rate = world.tokens.rateOf(token);
   const status = unchanged ? 304 : answer.status;
   if (answer.fault === 'lost') {
     response.socket?.resetAndDestroy();
@@ -212,6 +187,7 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
     ...answer.headers,
   });
   const text = unchanged || status === 204 ? '' : content.text;
+  if (answer.limit && answer.fault !== 'cut') answer.limit.toldAt ??= performance.now();
   if (answer.fault === 'cut') response.write(text.slice(0, text.length / 2), () => response.destroy());
   else response.end(text);
   return status;

@@ -1,11 +1,18 @@
 // The make-believe GitHub as a server on the loopback interface, and the controls of tests and the demo.
 
 import { createServer } from 'node:http';
-import { answerHttp } from './http.ts';
 import type { Fault } from './answer.ts';
-import type { Answered, BadDay, Match, Misbehaviour } from './http.ts';
+import type { Permissions, SecondaryLimit } from './api-tokens.ts';
+import { BadDays } from './bad-days.ts';
+import type { Match, Misbehaviour } from './bad-days.ts';
+import { answerHttp } from './http.ts';
+import type { Answered } from './http.ts';
+import { isYetToBegin } from './run.ts';
+import type { HeldStatus, Job, Run, RunConclusion, RunOptions } from './run.ts';
+import type { Runner } from './runner.ts';
+import type { Scope } from './scope.ts';
 import { World } from './world.ts';
-import type { Deprecation, Job, JobOptions, Permissions, Run, Runner, Scope } from './world.ts';
+import type { Deprecation } from './world.ts';
 
 export type { Fault, Match, Misbehaviour };
 
@@ -22,6 +29,10 @@ export interface GitHubOptions {
   readonly registrationTokenLifetimeMs?: number;
   /** GitHub's clock minus this computer's. Default 0. */
   readonly clockOffsetMs?: number;
+  /** Length of the primary limit's window. Default one hour. */
+  readonly hourMs?: number;
+  /** Counts requests by points: 5 for each that writes, 1 for any other. Default: no such limit. */
+  readonly secondary?: SecondaryLimit;
 }
 
 export interface TokenOptions {
@@ -57,8 +68,20 @@ export interface ShownRunner {
   readonly labels: readonly string[];
 }
 
+/** A run as it is, whatever lists show. */
+export interface ShownRun extends Pick<Run, 'id' | 'attempt' | 'status' | 'conclusion' | 'refused'> {
+  /** When its attempt began, epoch milliseconds by GitHub's clock. */
+  readonly runStartedAt: number;
+  /** Of its attempt. */
+  readonly jobs: readonly (Pick<Job, 'id' | 'name' | 'state' | 'result'> & { readonly runner: string | null })[];
+  /** How many requests of each kind took effect. */
+  readonly accepted: Readonly<Run['accepted']>;
+}
+
 /** Holds no token: those travel in headers and bodies. */
 export interface LoggedRequest extends Answered {
+  /** When it came in, epoch milliseconds by GitHub's clock. */
+  readonly at: number;
   readonly method: string;
   /** With prefix and query. */
   readonly path: string;
@@ -74,16 +97,21 @@ export interface SandboxGitHub {
   readonly requests: readonly LoggedRequest[];
   /** GitHub's clock minus this computer's, milliseconds; may be changed. */
   clockOffsetMs: number;
+  /** Moves GitHub's clock: ages, limits, expiries, cancels that take a while. Sessions of runners know nothing of it. */
+  advance(ms: number): void;
   /** How long a runner that has connected is still shown offline, milliseconds; 0 unless changed. */
   onlineLagMs: number;
   /** Whether lists of runners take no notice of `name`, as those of older servers; not unless changed. */
   ignoresNames: boolean;
+  /** Whether the `total_count` of a list of runs with a filter ends at a thousand, too; not unless changed. */
+  capsTotals: boolean;
   /** Version of the runner that is offered for download; may be changed. */
   newestRunnerVersion: string;
   /** Names dates for a version of the runner. */
   retireRunnerVersion(version: string, deprecation: Deprecation): void;
   addRepository(name: string): void;
   addOrganization(name: string): void;
+  addTag(repository: string, name: string): void;
   renameRepository(from: string, to: string): void;
   addToken(options?: TokenOptions): string;
   revokeToken(token: string): void;
@@ -106,14 +134,17 @@ export interface SandboxGitHub {
   /** Queues a job for the runner and returns its id. */
   giveJob(scope: string, runner: string, options?: { readonly name?: string; readonly seconds?: number }): number;
   job(id: number): Pick<Job, 'state' | 'result'>;
-  /**
-   * Adds a run whose queued jobs are taken by idle runners that are online and have all their labels, and returns its id.
-   * `agoMs`: how long it has been there already.
-   */
-  queueRun(repository: string, options: { readonly jobs: readonly JobOptions[]; readonly agoMs?: number }): number;
-  run(id: number): Pick<Run, 'status' | 'conclusion'> & {
-    readonly jobs: readonly (Pick<Job, 'id' | 'name' | 'state' | 'result'> & { readonly runner: string | null })[];
-  };
+  /** Adds a run whose queued jobs are taken by idle runners that are online and have all their labels, and returns its id. */
+  queueRun(repository: string, options: RunOptions): number;
+  run(id: number): ShownRun;
+  /** All of the repository's, oldest first. */
+  runs(repository: string): readonly ShownRun[];
+  /** Holds a run, or queues one that is held; its jobs that are yet to begin go with it. */
+  settle(id: number, status: HeldStatus | 'queued'): void;
+  /** Somebody else's runner begins a job. */
+  startJob(id: number): void;
+  /** Ends a run and its jobs. */
+  completeRun(id: number, conclusion: RunConclusion): void;
   /** Makes lists of runs show something else than the truth, as they do for a while; `{}` ends that. */
   showRun(id: number, shown: Run['shown']): void;
   /** Replaces the repository's runs by so many of each status, without jobs. */
@@ -126,6 +157,7 @@ export interface SandboxGitHub {
 const EVERYTHING: Permissions = {
   administration: 'write',
   actions: 'write',
+  contents: 'read',
   organization_self_hosted_runners: 'write',
 };
 
@@ -136,24 +168,28 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     clockOffsetMs: options.clockOffsetMs ?? 0,
     offlineAfterMs: options.offlineAfterMs ?? 10_000,
     registrationTokenLifetimeMs: options.registrationTokenLifetimeMs ?? 3_600_000,
+    hourMs: options.hourMs ?? 3_600_000,
+    secondary: options.secondary ?? null,
   });
   for (const name of repositories) world.addScope('repository', name);
   for (const name of organizations) world.addScope('organization', name);
-  const badDays: BadDay[] = [];
+  const badDays = new BadDays();
   const requests: LoggedRequest[] = [];
 
   const server = createServer((request, response) => {
+    const at = world.now();
     void answerHttp({ world, pollMs, badDays }, request, response).then((answered) => {
-      requests.push({ method: request.method ?? '', path: request.url ?? '', ...answered });
+      requests.push({ at, method: request.method ?? '', path: request.url ?? '', ...answered });
     });
   });
   const port = await listen(server, wantedPort);
 
   const scopeOf = (name: string): Scope => found(world.findScope(name), `scope ${name}`);
   const runnerOf = (scope: string, name: string): Runner => found(world.findRunner(scopeOf(scope), name), `runner ${name} of ${scope}`);
-  const runOf = (id: number): Run => found(world.findRun(id), `run ${id}`);
+  const runOf = (id: number): Run => found(world.runs.find(id), `run ${id}`);
+  const jobOf = (id: number): Job => found(world.runs.findJob(id), `job ${id}`);
   const addToken = ({ permissions = EVERYTHING, sees, lifetimeMs, limit = 5000 }: TokenOptions = {}): string =>
-    world.addApiToken({
+    world.tokens.add({
       kind: 'personal',
       permissions,
       sees: sees ?? null,
@@ -172,6 +208,9 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     set clockOffsetMs(offset) {
       world.clockOffsetMs = offset;
     },
+    advance(ms) {
+      world.clockOffsetMs += ms;
+    },
     get onlineLagMs() {
       return world.onlineLagMs;
     },
@@ -184,6 +223,12 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     set ignoresNames(ignores) {
       world.ignoresNames = ignores;
     },
+    get capsTotals() {
+      return world.capsTotals;
+    },
+    set capsTotals(caps) {
+      world.capsTotals = caps;
+    },
     get newestRunnerVersion() {
       return world.newestRunnerVersion;
     },
@@ -193,9 +238,10 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     retireRunnerVersion: (version, deprecation) => void world.deprecations.set(version, deprecation),
     addRepository: (name) => void world.addScope('repository', name),
     addOrganization: (name) => void world.addScope('organization', name),
+    addTag: (repository, name) => void scopeOf(repository).tags.push(name),
     renameRepository: (from, to) => world.renameScope(scopeOf(from), to),
     addToken,
-    revokeToken: (token) => world.revokeApiToken(token),
+    revokeToken: (token) => world.tokens.revoke(token),
     addApp({ permissions = EVERYTHING, sees } = {}) {
       const { appId, installationId, privateKey } = world.addApp(permissions, sees ?? null);
       return { appId, installationId, privateKey };
@@ -227,31 +273,30 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
         labels: runner.labels,
       })),
     registrationTokens: () => world.registrationTokens,
-    giveJob: (scope, runner, { name = 'build', seconds = 1 } = {}) => world.giveJob(runnerOf(scope, runner), name, seconds).id,
+    giveJob: (scope, runner, { name = 'build', seconds = 1 } = {}) => world.runs.give(runnerOf(scope, runner), name, seconds).id,
     job(id) {
-      const { state, result } = found(world.jobs.get(id), `job ${id}`);
+      const { state, result } = jobOf(id);
       return { state, result };
     },
-    queueRun: (repository, { jobs, agoMs = 0 }) => world.queueRun(scopeOf(repository), jobs, agoMs).id,
-    run(id) {
-      const { status, conclusion, jobs } = runOf(id);
-      return {
-        status,
-        conclusion,
-        jobs: jobs.map(({ id: jobId, name, state, result, runner }) => ({ id: jobId, name, state, result, runner: runner?.name ?? null })),
-      };
+    queueRun: (repository, run) => world.runs.queue(scopeOf(repository), run).id,
+    run: (id) => show(runOf(id)),
+    runs: (repository) => world.runs.of(scopeOf(repository)).map(show),
+    settle(id, status) {
+      const run = runOf(id);
+      if (run.status === 'completed') throw new Error(`run ${id} of the make-believe GitHub is completed`);
+      world.runs.settle(run, status);
     },
+    startJob(id) {
+      const job = jobOf(id);
+      if (!isYetToBegin(job)) throw new Error(`job ${id} of the make-believe GitHub is ${job.state}`);
+      world.runs.start(job);
+    },
+    completeRun: (id, conclusion) => world.runs.complete(runOf(id), conclusion),
     showRun(id, shown) {
       runOf(id).shown = shown;
     },
-    setRuns: (repository, counts) => world.setRuns(scopeOf(repository), counts),
-    misbehave(what) {
-      const badDay: BadDay = { ...what, hasBegun: what.from === undefined, left: what.times ?? Infinity };
-      badDays.push(badDay);
-      return () => {
-        badDay.left = 0;
-      };
-    },
+    setRuns: (repository, counts) => world.runs.replace(scopeOf(repository), counts),
+    misbehave: (what) => badDays.begin(what),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -269,6 +314,19 @@ function listen(server: ReturnType<typeof createServer>, port: number): Promise<
       resolve(typeof address === 'object' && address !== null ? address.port : port);
     });
   });
+}
+
+function show({ id, attempt, status, conclusion, startedAt, accepted, refused, jobs }: Run): ShownRun {
+  return {
+    id,
+    attempt,
+    status,
+    conclusion,
+    runStartedAt: startedAt,
+    accepted: { ...accepted },
+    refused,
+    jobs: jobs.map((job) => ({ id: job.id, name: job.name, state: job.state, result: job.result, runner: job.runner?.name ?? null })),
+  };
 }
 
 function found<T>(value: T | undefined, what: string): T {

@@ -4,7 +4,9 @@
 import { z } from 'zod';
 import { notFound, refuse } from './answer.ts';
 import type { Answer } from './answer.ts';
-import type { Job, Session, World } from './world.ts';
+import type { Job } from './run.ts';
+import type { Session } from './runner.ts';
+import type { World } from './world.ts';
 
 export interface ServiceRequest {
   readonly method: string;
@@ -97,7 +99,7 @@ async function poll(world: World, session: Session, gone: AbortSignal, pollMs: n
     for (;;) {
       const refused = refusePoll(world, session);
       if (refused) return refused;
-      const job = gone.aborted || session.isDeaf ? undefined : world.takeJob(session.runner);
+      const job = gone.aborted || session.isDeaf ? undefined : world.runs.take(session.runner);
       const waitMs = deadline - performance.now();
       if (job || waitMs <= 0 || gone.aborted) return { status: 200, body: { message: job ? jobMessage(job) : null } };
       await wakened(session, gone, waitMs);
@@ -138,11 +140,11 @@ function endSession(world: World, session: Session): Answer {
 }
 
 function finishJob(world: World, id: number, { body }: ServiceRequest): Answer {
-  const job = world.jobs.get(id);
+  const job = world.runs.findJob(id);
   if (job?.state !== 'in_progress') return notFound();
   const asked = Finish.safeParse(body);
   if (!asked.success) return refuseBody(asked.error);
-  world.finishJob(job, asked.data.result);
+  world.runs.finish(job, asked.data.result);
   return { status: 204 };
 }
 

@@ -1,9 +1,9 @@
 // JSON of GitHub's objects, with all the fields that GitHub's OpenAPI description requires.
 
-import { conclusionOf, readOnlyLabels } from './world.ts';
-import type { Job, Run, Runner, RunnerGroup, Scope } from './world.ts';
-
-const HEAD_SHA = '0123456789abcdef0123456789abcdef01234567';
+import { readOnlyLabels } from './runner.ts';
+import type { Runner } from './runner.ts';
+import { HEAD_SHA } from './scope.ts';
+import type { RunnerGroup, Scope } from './scope.ts';
 
 export function runnerJson(runner: Runner, status: string, busy: boolean): object {
   const readOnly = readOnlyLabels(runner);
@@ -60,7 +60,7 @@ export function rootJson(base: string): object {
 }
 
 /** The short form that GitHub embeds in runs. */
-function minimalRepositoryJson(scope: Scope, base: string): object {
+export function minimalRepositoryJson(scope: Pick<Scope, 'id' | 'name'>, base: string): object {
   const [owner = '', name = ''] = scope.name.split('/');
   const url = `${base}/repos/${scope.name}`;
   return {
@@ -183,71 +183,14 @@ export function downloadsJson(version: string): readonly object[] {
   });
 }
 
-export function jobJson(job: Job, run: Run, scope: Scope, base: string): object {
-  const { runner } = job;
-  const url = `${base}/repos/${scope.name}/actions/jobs/${job.id}`;
+/** A tag of a commit, as those without a text of their own are. */
+export function refJson(ref: string, scope: Scope, base: string): object {
+  const url = `${base}/repos/${scope.name}/git`;
   return {
-    id: job.id,
-    run_id: run.id,
-    run_url: `${base}/repos/${scope.name}/actions/runs/${run.id}`,
-    run_attempt: 1,
-    node_id: nodeId('CR', job.id),
-    head_sha: HEAD_SHA,
-    head_branch: 'main',
-    workflow_name: 'CI',
-    name: job.name,
-    url,
-    html_url: `${webAddress(base)}/${scope.name}/actions/runs/${run.id}/job/${job.id}`,
-    check_run_url: `${base}/repos/${scope.name}/check-runs/${job.id}`,
-    status: job.state,
-    conclusion: job.result === null ? null : conclusionOf(job.result),
-    created_at: iso(job.createdAt),
-    // Of a job that waits it is when it began to wait.
-    started_at: iso(job.startedAt ?? job.createdAt),
-    completed_at: job.completedAt === null ? null : iso(job.completedAt),
-    steps: [],
-    labels: job.labels,
-    runner_id: runner?.id ?? null,
-    runner_name: runner?.name ?? null,
-    runner_group_id: runner?.group.id ?? null,
-    runner_group_name: runner?.group.name ?? null,
-  };
-}
-
-/** @param status the one to show */
-export function runJson(run: Run, status: string, scope: Scope, base: string): object {
-  const repository = minimalRepositoryJson(scope, base);
-  const url = `${base}/repos/${scope.name}/actions/runs/${run.id}`;
-  return {
-    id: run.id,
-    node_id: nodeId('WFR', run.id),
-    name: 'CI',
-    display_title: `Change ${run.number}`,
-    head_branch: 'main',
-    head_sha: HEAD_SHA,
-    path: '.github/workflows/ci.yml',
-    run_number: run.number,
-    run_attempt: 1,
-    event: 'push',
-    status,
-    conclusion: run.conclusion,
-    workflow_id: 1,
-    pull_requests: [],
-    url,
-    html_url: `${webAddress(base)}/${scope.name}/actions/runs/${run.id}`,
-    created_at: iso(run.createdAt),
-    updated_at: iso(run.updatedAt),
-    run_started_at: iso(run.createdAt),
-    jobs_url: `${url}/jobs`,
-    logs_url: `${url}/logs`,
-    check_suite_url: `${base}/repos/${scope.name}/check-suites/${run.number}`,
-    artifacts_url: `${url}/artifacts`,
-    cancel_url: `${url}/cancel`,
-    rerun_url: `${url}/rerun`,
-    workflow_url: `${base}/repos/${scope.name}/actions/workflows/1`,
-    head_commit: null,
-    repository,
-    head_repository: repository,
+    ref,
+    node_id: nodeId('REF', `${scope.id}:${ref}`),
+    url: `${url}/${ref}`,
+    object: { type: 'commit', sha: HEAD_SHA, url: `${url}/commits/${HEAD_SHA}` },
   };
 }
 
@@ -281,10 +224,10 @@ function userJson(login: string, base: string): object {
   };
 }
 
-function nodeId(kind: string, id: number): string {
+export function nodeId(kind: string, id: number | string): string {
   return `${kind}_${Buffer.from(String(id)).toString('base64url')}`;
 }
 
-function webAddress(base: string): string {
+export function webAddress(base: string): string {
   return new URL(base).origin;
 }

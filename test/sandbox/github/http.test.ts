@@ -155,7 +155,7 @@ describe('a bad day', () => {
       'timeout',
     );
     end();
-    await expect.poll(() => github.requests.at(-1)).toEqual({ method: 'GET', path: '/versions', status: null });
+    await expect.poll(() => github.requests.at(-1)).toMatchObject({ method: 'GET', path: '/versions', status: null });
   });
 });
 
@@ -235,14 +235,14 @@ test('an older server takes no notice of the name of a runner', async () => {
   expect(body.total_count).toBe(2);
 });
 
-test('the log of requests tells method, path and status, and no token', async () => {
+test('the log of requests tells when each came, method, path and status, and no token', async () => {
   const quiet = await startGitHub({ repositories: ['octo/app'] });
   await ask(quiet, 'GET /api/v3/rate_limit');
   await ask(quiet, `POST ${RUNNERS}/registration-token`);
   await quiet.close();
   expect(quiet.requests).toEqual([
-    { method: 'GET', path: '/api/v3/rate_limit', status: 200 },
-    { method: 'POST', path: `${RUNNERS}/registration-token`, status: 201 },
+    { at: expect.any(Number), method: 'GET', path: '/api/v3/rate_limit', status: 200, isLimited: false },
+    { at: expect.any(Number), method: 'POST', path: `${RUNNERS}/registration-token`, status: 201, isLimited: false },
   ]);
 });
 

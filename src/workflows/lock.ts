@@ -11,7 +11,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { LockHolder, MainActivities } from '../activities/contract.ts';
-import { machineLockId, RELEASE_SIGNAL } from '../domain/names.ts';
+import { machineLockId, queueLockId, RELEASE_SIGNAL } from '../domain/names.ts';
 import { temporalOptions } from './options.ts';
 
 const release = defineSignal(RELEASE_SIGNAL);
@@ -21,6 +21,15 @@ const release = defineSignal(RELEASE_SIGNAL);
  * It never continues as new, which would free the lock.
  */
 export async function holdMachine(): Promise<void> {
+  return untilReleased();
+}
+
+/** The lock of a repository's queue, made the same way. */
+export async function holdQueue(): Promise<void> {
+  return untilReleased();
+}
+
+async function untilReleased(): Promise<void> {
   let released = false;
   setHandler(release, () => {
     released = true;
@@ -35,22 +44,31 @@ export interface HeldLock {
   readonly release: () => Promise<void>;
 }
 
-export type MachineLock = HeldLock | { readonly kind: 'held'; readonly holder: LockHolder | null };
+export type Lock = HeldLock | { readonly kind: 'held'; readonly holder: LockHolder | null };
 
-/** Takes a machine's lock, waiting for another holder up to `waitMs`; `onWait` hears whom it waits for. */
-export async function lockMachine(
-  machine: { readonly host: string; readonly machine: string },
-  asked: {
-    readonly reason: string | null;
-    readonly waitMs: number;
-    readonly pollMs: number;
-    readonly onWait: (holder: LockHolder | null) => void;
-  },
-): Promise<MachineLock> {
-  const lockId = machineLockId(machine.host, machine.machine);
+/** How a lock is asked for. */
+export interface LockAsked {
+  readonly reason: string | null;
+  readonly waitMs: number;
+  readonly pollMs: number;
+  /** Hears whom it waits for. */
+  readonly onWait: (holder: LockHolder | null) => void;
+}
+
+/** Takes a machine's lock, waiting for another holder up to `waitMs`. */
+export function lockMachine(machine: { readonly host: string; readonly machine: string }, asked: LockAsked): Promise<Lock> {
+  return takeLock(machineLockId(machine.host, machine.machine), holdMachine, asked);
+}
+
+/** The same for the queue of a repository. */
+export function lockQueue(scope: string, asked: LockAsked): Promise<Lock> {
+  return takeLock(queueLockId(scope), holdQueue, asked);
+}
+
+async function takeLock(lockId: string, hold: () => Promise<void>, asked: LockAsked): Promise<Lock> {
   const deadline = Date.now() + asked.waitMs;
   for (;;) {
-    const lockRunId = await startHolding(lockId, asked.reason);
+    const lockRunId = await startHolding(lockId, hold, asked.reason);
     if (lockRunId !== null) {
       return { kind: 'locked', isHeld: () => isLockHeld(lockId, lockRunId), release: () => releaseLock(lockId, lockRunId) };
     }
@@ -68,13 +86,13 @@ export async function lockMachine(
 }
 
 /** The lock's run id, or `null` where somebody has it. */
-async function startHolding(lockId: string, reason: string | null): Promise<string | null> {
+async function startHolding(lockId: string, hold: () => Promise<void>, reason: string | null): Promise<string | null> {
   const { workflowId, runId, workflowType } = workflowInfo();
   const holder: LockHolder = { workflowId, runId, type: workflowType, reason, since: new Date().toISOString() };
   try {
     // Cancelling the operation must not free the lock before its clean-up.
     const child = await CancellationScope.nonCancellable(() =>
-      startChild(holdMachine, {
+      startChild(hold, {
         workflowId: lockId,
         parentClosePolicy: 'TERMINATE',
         memo: { holder },

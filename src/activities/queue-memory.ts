@@ -1,0 +1,53 @@
+import { activityInfo, Context } from '@temporalio/activity';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { MAIN_QUEUE, PARKED_QUERY, PARKED_SIGNALS, parkedId, queueLedgerId } from '../domain/names.ts';
+import { NOTHING_REMEMBERED, type QueueMemory } from '../domain/queue/memory.ts';
+import type { ParkedRun } from '../domain/queue/parked.ts';
+import type { ParkedInput, ParkSignal, QueueActivities, SettleSignal } from './contract.ts';
+import { describeExecution } from './describe-execution.ts';
+
+// What Temporal remembers of a queue: the ledger's memo, and the workflow that knows the parked runs.
+
+export function createQueueMemoryActivities(): Pick<QueueActivities, 'recallQueue' | 'rememberParked' | 'settleParked'> {
+  return {
+    async recallQueue({ scope }) {
+      const { client } = Context.current();
+      const memory = await recallQueueMemory(client, scope);
+      const keeper = await describeExecution(client, parkedId(scope));
+      const parked =
+        keeper?.status.name === 'RUNNING' ? await client.workflow.getHandle(parkedId(scope)).query<readonly ParkedRun[]>(PARKED_QUERY) : [];
+      return { memory, parked };
+    },
+
+    async rememberParked({ scope, runs, policy }) {
+      const input: ParkedInput = { version: 1, scope, policy, parked: [], settled: [] };
+      await Context.current().client.workflow.signalWithStart('parkedRuns', {
+        workflowId: parkedId(scope),
+        taskQueue: MAIN_QUEUE,
+        staticSummary: `runs of ${scope} that made way for pull requests, to be re-run`,
+        args: [input],
+        signal: PARKED_SIGNALS.park,
+        signalArgs: [{ runs, by: activityInfo().workflowExecution?.workflowId ?? '' } satisfies ParkSignal],
+      });
+    },
+
+    async settleParked({ scope, cancelled, settled }) {
+      try {
+        await Context.current()
+          .client.workflow.getHandle(parkedId(scope))
+          .signal(PARKED_SIGNALS.settle, { cancelled, settled } satisfies SettleSignal);
+      } catch (error) {
+        // It knows of no run any more.
+        if (!(error instanceof WorkflowNotFoundError)) {
+          throw error;
+        }
+      }
+    },
+  };
+}
+
+/** Consistent, as visibility is not. */
+export async function recallQueueMemory(client: Client, scope: string): Promise<QueueMemory> {
+  const ledger = await describeExecution(client, queueLedgerId(scope));
+  return (ledger?.memo?.['memory'] as QueueMemory | undefined) ?? NOTHING_REMEMBERED;
+}

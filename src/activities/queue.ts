@@ -1,0 +1,409 @@
+import { activityInfo, cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
+import type { SettledRun } from '../domain/queue/parked.ts';
+import { judgeParked, type ParkedRun } from '../domain/queue/parked.ts';
+import type { ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
+import { review, type FreshLook } from '../domain/queue/review.ts';
+import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
+import type { WorkItem } from '../domain/queue/work.ts';
+import { GitHubError, type Dated, type QueuePort, type RunWritten } from '../github/port.ts';
+import type { BatchCancelled, CancelAttempt, FollowedBatch, FollowedEnd, FollowedRun, Limited, QueueActivities } from './contract.ts';
+import { asLimit, withGitHubFailures } from './failures.ts';
+import { createJobsShelf } from './jobs-shelf.ts';
+
+// What queue care does at GitHub. One run that GitHub fails at is told, and never ends a batch.
+
+type GitHubQueueActivities = Omit<QueueActivities, 'resolveQueue' | 'recallQueue' | 'rememberParked' | 'settleParked'>;
+
+/** Well below every heartbeat time-out. */
+const HEARTBEAT_MS = 5_000;
+
+/** Cancelled runs are looked for in a list where there are more of them than this. */
+const FOLLOWED_ONE_BY_ONE = 3;
+/** Pages of it; what is not there is asked for by itself. */
+const PAGES_FOLLOWED = 3;
+
+export function createQueueActivities(github: QueuePort): GitHubQueueActivities {
+  const shelf = createJobsShelf();
+  return {
+    async readQueuePart({ scope, from, pages }) {
+      return beating(`reading the queue of ${scope}`, () =>
+        withGitHubFailures(async () => {
+          const wanted = { status: 'queued', createdFrom: null, createdUntil: from, pages };
+          const { value, githubTime } = await github.listRuns(scope, wanted, cancellationSignal());
+          return {
+            kind: 'read' as const,
+            at: githubTime,
+            total: value.total,
+            runs: value.runs,
+            next: value.isCut ? nextPart(value.runs, from) : null,
+          };
+        }),
+      );
+    },
+
+    async readQueueSurroundings({ scope }) {
+      return beating(`counting the runs of ${scope}`, () =>
+        withGitHubFailures(async () => {
+          const count = async (status: string): Promise<number> => (await github.countRunsOf(scope, status, cancellationSignal())).value;
+          return {
+            kind: 'read' as const,
+            inProgress: await count('in_progress'),
+            waiting: await count('waiting'),
+            pending: await count('pending'),
+            requested: await count('requested'),
+            offered: (await github.listLabelSets(scope, cancellationSignal())).value,
+          };
+        }),
+      );
+    },
+
+    async readJobsOfRuns({ scope, runs, freshnessMs }) {
+      return beating(`reading the jobs of ${runs.length} runs of ${scope}`, async () => {
+        const jobs: RunJobs[] = [];
+        const unread: number[] = [];
+        let requests = 0;
+        for (const [run, attempt] of runs) {
+          const known = shelf.find(scope, run, attempt, freshnessMs);
+          if (known !== null) {
+            jobs.push(known);
+            continue;
+          }
+          requests += 1;
+          const read = await attempting(() => github.readRunJobs(scope, run, cancellationSignal()));
+          if (read.kind === 'limited') {
+            return { jobs, unread, requests, limited: read };
+          }
+          if (read.kind === 'failed' || read.value.value === null) {
+            unread.push(run);
+          } else {
+            shelf.keep(scope, read.value.value);
+            jobs.push(read.value.value);
+          }
+        }
+        return { jobs, unread, requests, limited: null };
+      });
+    },
+
+    async readTags({ scope, names }) {
+      return beating(`looking for tags of ${scope}`, async () => {
+        const tags: [string, boolean | null][] = [];
+        for (const name of names) {
+          const read = await attempting(() => github.isTag(scope, name, cancellationSignal()));
+          if (read.kind === 'limited') {
+            return read;
+          }
+          tags.push([name, read.kind === 'failed' ? null : read.value.value]);
+        }
+        return { kind: 'read' as const, tags };
+      });
+    },
+
+    cancelBatch: ({ scope, items, offered, reruns, policy }) =>
+      new Batch({ github, scope, offered, policy, reruns: new Map(reruns), told: `cancelling runs of ${scope}` }).cancel(items),
+
+    followBatch: ({ scope, runs, policy }) =>
+      beating(`following ${runs.length} runs of ${scope}`, () => follow(github, scope, runs, policy)),
+
+    async rerunBatch({ scope, runs, policy }) {
+      return beating(`re-running ${runs.length} runs of ${scope}`, async () => {
+        const settled: SettledRun[] = [];
+        for (const parked of runs) {
+          const done = await attempting(() => settle(github, scope, parked, policy));
+          if (done.kind === 'limited') {
+            return { settled, limited: done };
+          }
+          if (done.kind === 'done' && done.value !== null) {
+            settled.push(done.value);
+          }
+        }
+        return { settled, limited: null };
+      });
+    },
+  };
+}
+
+/** Runs of one second may be more than one part holds: then the rest of that second is left to the next pass. */
+function nextPart(runs: readonly Run[], from: number | null): number | null {
+  const oldest = runs.at(-1)?.createdAt;
+  if (oldest === undefined) {
+    return null;
+  }
+  return oldest === from ? oldest - 1_000 : oldest;
+}
+
+async function beating<T>(what: string, work: () => Promise<T>): Promise<T> {
+  heartbeat(what);
+  const timer = setInterval(() => heartbeat(what), HEARTBEAT_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+type Attempted<T> = { readonly kind: 'done'; readonly value: T } | { readonly kind: 'failed'; readonly error: GitHubError } | Limited;
+
+/** A limit ends a batch; whatever else GitHub refuses concerns one run. */
+async function attempting<T>(call: () => Promise<T>): Promise<Attempted<T>> {
+  try {
+    return { kind: 'done', value: await call() };
+  } catch (error) {
+    if (!(error instanceof GitHubError)) {
+      throw error;
+    }
+    return error.kind === 'limited' ? asLimit(error) : { kind: 'failed', error };
+  }
+}
+
+// Cancelling
+
+interface BatchSettings {
+  readonly github: QueuePort;
+  readonly scope: string;
+  readonly offered: readonly LabelSet[];
+  readonly policy: QueuePolicy;
+  readonly reruns: ReadonlyMap<number, number>;
+  readonly told: string;
+}
+
+/** What a batch leaves for an attempt that goes on with it. */
+interface BatchProgress {
+  readonly attempts: readonly CancelAttempt[];
+}
+
+class Batch {
+  readonly #settings: BatchSettings;
+  readonly #attempts: CancelAttempt[] = [];
+  /** An attempt before this one may have cancelled runs without being able to say so. */
+  #isContinued = false;
+  /** Newer runs that were looked at, by id. */
+  readonly #newer = new Map<number, { readonly at: number; readonly look: FreshLook['newer'] }>();
+
+  constructor(settings: BatchSettings) {
+    this.#settings = settings;
+  }
+
+  async cancel(items: readonly WorkItem[]): Promise<BatchCancelled> {
+    const beats = setInterval(() => this.#beat(), HEARTBEAT_MS);
+    try {
+      await this.#resume();
+      for (const [index, item] of items.entries()) {
+        if (index < this.#attempts.length) {
+          continue;
+        }
+        const attempt = await attempting(() => this.#hopeless(item) ?? this.#attempt(item));
+        if (attempt.kind === 'limited') {
+          return { attempts: this.#attempts, rest: items.slice(index), limited: attempt };
+        }
+        this.#attempts.push(attempt.kind === 'done' ? attempt.value : failedAttempt(item, attempt.error));
+        this.#beat();
+      }
+      return { attempts: this.#attempts, rest: [], limited: null };
+    } finally {
+      clearInterval(beats);
+    }
+  }
+
+  /** A token that may not cancel is refused at each run: after a few in a row the rest is not asked. */
+  #hopeless(item: WorkItem): Promise<CancelAttempt> | null {
+    const last = this.#attempts
+      .slice(-REFUSALS_BELIEVED)
+      .map(({ result }) => (result.kind === 'refused' && result.status === 403 ? result : null));
+    const [refusal] = last;
+    return last.length < REFUSALS_BELIEVED || refusal == null || last.includes(null)
+      ? null
+      : Promise.resolve({ item, about: null, evidence: 'not tried: the token was refused before', result: refusal });
+  }
+
+  #beat(): void {
+    heartbeat({ attempts: this.#attempts } satisfies BatchProgress);
+  }
+
+  /** What was sent and not noted shows in the runs themselves, after a moment. */
+  async #resume(): Promise<void> {
+    const { attempt, heartbeatDetails } = activityInfo();
+    const progress = heartbeatDetails as BatchProgress | undefined;
+    this.#attempts.push(...(progress?.attempts ?? []));
+    this.#isContinued = attempt > 1;
+    if (this.#isContinued) {
+      this.#beat();
+      await sleep(this.#settings.policy.following.doubtMs);
+    }
+  }
+
+  async #attempt(item: WorkItem): Promise<CancelAttempt> {
+    const look = await this.#look(item);
+    const { offered, policy, reruns, github, scope } = this.#settings;
+    const reviewed = review(item, look, { offered, policy, rerunAt: reruns.get(item.run) ?? null });
+    const seen = { item, about: aboutOf(look.run) };
+    switch (reviewed.kind) {
+      case 'spare':
+        return { ...seen, evidence: reviewed.why, result: { kind: 'spared', why: reviewed.why } };
+      case 'over': {
+        const { conclusion } = reviewed;
+        const isOurs = conclusion === 'cancelled' && (this.#isContinued || item.tries > 0);
+        return { ...seen, evidence: `it is over: ${conclusion}`, result: { kind: 'over', conclusion, isOurs } };
+      }
+      case 'go': {
+        const { value: written, githubTime } = await github.cancelRun(scope, item.run, { force: false }, cancellationSignal());
+        return { ...seen, evidence: reviewed.evidence, result: await this.#resultOf(item, written, githubTime) };
+      }
+    }
+  }
+
+  async #look({ run, newer }: WorkItem): Promise<FreshLook> {
+    const { github, scope } = this.#settings;
+    const newerLook = newer === null ? null : await this.#lookAtNewer(newer);
+    const jobs = await github.readRunJobs(scope, run, cancellationSignal());
+    const found = await github.readRun(scope, run, cancellationSignal());
+    return { at: found.githubTime, run: found.value, jobs: jobs.value, newer: newerLook };
+  }
+
+  /** One that replaces several is looked at once in a while. */
+  async #lookAtNewer(run: number): Promise<FreshLook['newer']> {
+    const known = this.#newer.get(run);
+    if (known !== undefined && performance.now() - known.at < NEWER_BELIEVED_MS) {
+      return known.look;
+    }
+    const { github, scope } = this.#settings;
+    const jobs = await github.readRunJobs(scope, run, cancellationSignal());
+    const { value } = await github.readRun(scope, run, cancellationSignal());
+    const look = value === null || jobs.value === null ? null : { run: value, jobs: jobs.value };
+    this.#newer.set(run, { at: performance.now(), look });
+    return look;
+  }
+
+  async #resultOf(item: WorkItem, written: RunWritten, at: number): Promise<CancelAttempt['result']> {
+    switch (written.kind) {
+      case 'accepted':
+        return { kind: 'accepted', isSure: true, at };
+      case 'unanswered':
+        return { kind: 'accepted', isSure: false, at };
+      case 'refused':
+        return this.#refused(item, written, at);
+    }
+  }
+
+  /** A run that is over refuses as well, and one that GitHub fails at may have been cancelled all the same. */
+  async #refused(item: WorkItem, { status, why }: Extract<RunWritten, { kind: 'refused' }>, at: number): Promise<CancelAttempt['result']> {
+    if (status !== 409 && status < 500) {
+      return { kind: 'refused', status, why };
+    }
+    const { github, scope } = this.#settings;
+    const read = await attempting(() => github.readRun(scope, item.run, cancellationSignal()));
+    if (read.kind !== 'done') {
+      // Whoever follows it sees what has become of it.
+      return { kind: 'accepted', isSure: false, at };
+    }
+    const run = read.value.value;
+    if (run === null || run.status === 'completed') {
+      const conclusion = run?.conclusion ?? 'gone';
+      return { kind: 'over', conclusion, isOurs: status >= 500 && conclusion === 'cancelled' };
+    }
+    return status === 409 || CANT_CANCEL.test(why) ? { kind: 'set-aside', why } : { kind: 'again', why };
+  }
+}
+
+/** Refusals in a row, by 403, after which nothing more is sent. */
+const REFUSALS_BELIEVED = 3;
+
+/** A newer run that waited a moment ago is taken to wait still. */
+const NEWER_BELIEVED_MS = 20_000;
+
+/** What GitHub says of a run that it can't cancel for weeks. https://github.com/actions/runner/issues/3329 */
+const CANT_CANCEL = /failed to cancel/i;
+
+function aboutOf(run: Run | null): CancelAttempt['about'] {
+  return run === null ? null : { workflow: run.workflow, event: run.event, branch: run.branch, createdAt: run.createdAt };
+}
+
+function failedAttempt(item: WorkItem, { kind, status, message }: GitHubError): CancelAttempt {
+  const result =
+    kind === 'rejected' ? { kind: 'refused' as const, status: status ?? 0, why: message } : { kind: 'again' as const, why: message };
+  return { item, about: null, evidence: message, result };
+}
+
+// Following
+
+/** `202 Accepted` is not cancelled: only the run itself tells. */
+async function follow(github: QueuePort, scope: string, runs: readonly FollowedRun[], policy: QueuePolicy): Promise<FollowedBatch> {
+  const ends: FollowedEnd[] = [];
+  const listed = await attempting(() => listCancelled(github, scope, runs));
+  if (listed.kind === 'limited') {
+    return { ends: runs.map(({ forcedAt }) => ({ kind: 'pending', forcedAt })), limited: listed };
+  }
+  const cancelled = listed.kind === 'done' ? listed.value : new Map<number, number>();
+  for (const [index, followed] of runs.entries()) {
+    if (cancelled.get(followed.run) === followed.attempt) {
+      ends.push({ kind: 'over', conclusion: 'cancelled' });
+      continue;
+    }
+    const end = await attempting(() => lookAfter(github, scope, followed, policy));
+    if (end.kind === 'limited') {
+      return { ends: [...ends, ...runs.slice(index).map(({ forcedAt }) => ({ kind: 'pending' as const, forcedAt }))], limited: end };
+    }
+    ends.push(end.kind === 'done' ? end.value : { kind: 'pending', forcedAt: followed.forcedAt });
+  }
+  return { ends, limited: null };
+}
+
+/** Attempts of the runs that a list shows as cancelled: a few requests instead of one for each. */
+async function listCancelled(github: QueuePort, scope: string, runs: readonly FollowedRun[]): Promise<ReadonlyMap<number, number>> {
+  if (runs.length <= FOLLOWED_ONE_BY_ONE) {
+    return new Map();
+  }
+  const created = runs.map(({ createdAt }) => createdAt);
+  const wanted = { status: 'cancelled', createdFrom: Math.min(...created), createdUntil: Math.max(...created), pages: PAGES_FOLLOWED };
+  const { value } = await github.listRuns(scope, wanted, cancellationSignal());
+  return new Map(value.runs.filter(({ status }) => status === 'completed').map(({ id, attempt }) => [id, attempt]));
+}
+
+async function lookAfter(
+  github: QueuePort,
+  scope: string,
+  { run: id, attempt, acceptedAt, isSure, forcedAt }: FollowedRun,
+  { following }: QueuePolicy,
+): Promise<FollowedEnd> {
+  const { value: run, githubTime: at } = await github.readRun(scope, id, cancellationSignal());
+  if (run === null || run.attempt !== attempt || run.status === 'completed') {
+    return { kind: 'over', conclusion: run === null ? 'gone' : run.attempt === attempt ? (run.conclusion ?? 'completed') : 'cancelled' };
+  }
+  const waitedMs = at - acceptedAt;
+  if (!isSure && forcedAt === null && waitedMs >= following.doubtMs) {
+    return { kind: 'again' };
+  }
+  if (waitedMs >= following.giveUpAfterMs) {
+    return { kind: 'not-over', status: run.status };
+  }
+  if (forcedAt !== null || waitedMs < following.forceAfterMs) {
+    return { kind: 'pending', forcedAt };
+  }
+  const { githubTime } = await github.cancelRun(scope, id, { force: true }, cancellationSignal());
+  return { kind: 'pending', forcedAt: githubTime };
+}
+
+// Re-running
+
+/** `null` where it is to be waited for: until its cancellation is over, or until GitHub answers. */
+async function settle(github: QueuePort, scope: string, parked: ParkedRun, policy: ParkingPolicy): Promise<SettledRun | null> {
+  const { id, workflowId, event, branch } = parked.run;
+  const { value: run, githubTime: at }: Dated<Run | null> = await github.readRun(scope, id, cancellationSignal());
+  const newest =
+    run === null || branch === null ? null : (await github.findNewestRun(scope, { workflowId, event, branch }, cancellationSignal())).value;
+  const judged = judgeParked(parked, { run, newest, at }, policy);
+  if (judged.kind === 'wait') {
+    return null;
+  }
+  if ('why' in judged) {
+    return { run: id, end: judged.kind, detail: judged.why, at };
+  }
+  const { value: written, githubTime } = await github.rerunRun(scope, id, cancellationSignal());
+  switch (written.kind) {
+    case 'accepted':
+      return { run: id, end: 're-run', detail: `attempt ${parked.run.attempt + 1}`, at: githubTime };
+    case 'refused':
+      return written.status >= 500 ? null : { run: id, end: 'refused', detail: written.why, at: githubTime };
+    case 'unanswered':
+      return null;
+  }
+}

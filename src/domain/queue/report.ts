@@ -1,0 +1,164 @@
+import type { RuleModes } from './plan.ts';
+import type { RuleName } from './policy.ts';
+import type { ParkedEnd, ParkedRun } from './parked.ts';
+import type { LeftRun, PlannedAct } from './verdict.ts';
+
+/**
+ * What came of an act. `would-cancel`, `would-park`: only planned. `ended-otherwise`: the run ended by itself before the cancellation reached it.
+ * `not-over`: accepted, forced, and not over all the same. `again`: GitHub failed at it; the next pass tries it once more.
+ */
+export type ActEnd =
+  | 'would-cancel'
+  | 'would-park'
+  | 'would-re-run'
+  | 'cancelled'
+  | 'parked'
+  | 'ended-otherwise'
+  | 'spared'
+  | 'set-aside'
+  | 'refused'
+  | 'not-over'
+  | 'again'
+  | ParkedEnd;
+
+/** One act as it is told: what, by which rule, on what evidence, and what came of it. */
+export interface ToldAct {
+  readonly run: number;
+  readonly attempt: number;
+  readonly rule: RuleName;
+  readonly workflow: string;
+  readonly event: string;
+  readonly branch: string | null;
+  readonly evidence: string;
+  readonly end: ActEnd;
+  readonly detail: string;
+}
+
+/** Refusals of one kind: told once, however many runs they concern. */
+export interface Refusal {
+  readonly status: number;
+  readonly why: string;
+  readonly count: number;
+}
+
+/** Acts by what came of them. */
+export type ActCounts = Readonly<Partial<Record<ActEnd, number>>>;
+
+/**
+ * `done`: all that was to be done, or was spared for a reason. `partly`: GitHub refused some of it, or some is not over. `planned`: a dry run, or Runward only watches.
+ * `cut`: there was more to do than one pass may.
+ */
+export type QueueOutcome = 'nothing-to-do' | 'planned' | 'done' | 'partly' | 'cut' | 'refused-in-progress' | 'failed';
+
+/** Runs of the repository by GitHub's status; zombies apart. */
+export interface QueueFigures {
+  readonly queued: number;
+  readonly inProgress: number;
+  readonly waiting: number;
+  readonly pending: number;
+  readonly requested: number;
+  /** Queued for longer than allowed, whatever a rule does about it. */
+  readonly stale: number;
+  readonly parked: number;
+  readonly setAside: number;
+}
+
+/** Result of `maintainQueue`. */
+export interface QueueReport {
+  readonly outcome: QueueOutcome;
+  readonly scope: string;
+  /** One sentence. */
+  readonly summary: string;
+  /** ISO 8601, by GitHub's clock; `null` where GitHub was not asked. */
+  readonly observedAt: string | null;
+  readonly mode: 'act' | 'watch';
+  readonly dryRun: boolean;
+  readonly rules: RuleModes | null;
+  readonly queue: QueueFigures | null;
+  readonly counts: ActCounts;
+  /** The first 200; the rest stands in the executions of `carryOutQueuePlan`, where `runward explain --run` finds it. */
+  readonly acts: readonly ToldAct[];
+  /** Runs that are told and left alone, such as half-started ones: the first 50. */
+  readonly left: readonly LeftRun[];
+  readonly refusals: readonly Refusal[];
+  readonly notes: readonly string[];
+  /** All acts, also those that are not listed. */
+  readonly planned: number;
+  /** Whether there may be more to do than this pass was allowed. */
+  readonly isCut: boolean;
+  /** Queued runs that a rule asked about, and whose jobs could not be read. */
+  readonly unread: number;
+  readonly durationMs: number;
+}
+
+/** Acts that a report lists. */
+export const ACTS_TOLD = 200;
+/** Runs that a report tells as left alone. */
+export const LEFT_TOLD = 50;
+
+/** A planned act as it is told before anything happens. */
+export function toldAsPlanned(act: PlannedAct, detail = ''): ToldAct {
+  const { run, attempt, rule, workflow, event, branch, evidence, does } = act;
+  return { run, attempt, rule, workflow, event, branch, evidence, end: does === 'park' ? 'would-park' : 'would-cancel', detail };
+}
+
+/** What became of a parked run, or would. */
+export function toldAsParked({ run, evidence }: ParkedRun, end: ActEnd, detail: string): ToldAct {
+  const { id, attempt, workflow, event, branch } = run;
+  return { run: id, attempt, rule: 'prioritizePullRequests', workflow, event, branch, evidence: `parked before: ${evidence}`, end, detail };
+}
+
+/** Acts by what came of them. */
+export function countOf(acts: readonly Pick<ToldAct, 'end'>[], before: ActCounts = {}): ActCounts {
+  return acts.reduce<ActCounts>((counts, { end }) => ({ ...counts, [end]: (counts[end] ?? 0) + 1 }), before);
+}
+
+/** What went wrong of it, so that a person has to know. */
+const TROUBLE: readonly ActEnd[] = ['refused', 'not-over', 'again', 'expired'];
+
+export function outcomeOf({
+  counts,
+  isCut,
+  isDry,
+  planned,
+}: {
+  readonly counts: ActCounts;
+  readonly isCut: boolean;
+  readonly isDry: boolean;
+  readonly planned: number;
+}): QueueOutcome {
+  if (planned === 0) {
+    return 'nothing-to-do';
+  }
+  if (isDry) {
+    return 'planned';
+  }
+  if (TROUBLE.some((end) => (counts[end] ?? 0) > 0)) {
+    return 'partly';
+  }
+  return isCut ? 'cut' : 'done';
+}
+
+/** Such as `4 cancelled, 1 spared of 5 in the queue of acme/kernel`. */
+export function countsText(counts: ActCounts): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([end, count]) => `${count} ${end.replaceAll('-', ' ')}`)
+    .join(', ');
+}
+
+export function queueSentence(scope: string, outcome: QueueOutcome, counts: ActCounts, queue: QueueFigures | null): string {
+  const queued = queue === null ? '' : `${queue.queued} run${queue.queued === 1 ? '' : 's'} queued`;
+  switch (outcome) {
+    case 'nothing-to-do':
+      return `${queued} in ${scope}: nothing to do`;
+    case 'cut':
+      return `${queued} in ${scope}: ${countsText(counts)}; there is more to do than one pass may`;
+    case 'planned':
+    case 'done':
+    case 'partly':
+    case 'refused-in-progress':
+    case 'failed':
+      return `${queued} in ${scope}: ${countsText(counts)}`;
+  }
+}

@@ -1,0 +1,75 @@
+import type { QueuePolicy } from './policy.ts';
+import { asksFor } from './pull-requests-first.ts';
+import { isInReach, isUntouched, type LabelSet, type Run, type RunJobs } from './run.ts';
+import { judgeStale, queuedText } from './stale.ts';
+import { replaces, supersededText } from './superseded.ts';
+import type { WorkItem } from './work.ts';
+
+/** A run, and the one that replaces it, as they are right before the act. Times are epoch milliseconds by GitHub's clock. */
+export interface FreshLook {
+  readonly at: number;
+  readonly run: Run | null;
+  readonly jobs: RunJobs | null;
+  /** `null` where the act names none, or it is gone. */
+  readonly newer: { readonly run: Run; readonly jobs: RunJobs } | null;
+}
+
+/** What a run's act may rest on besides the run. */
+export interface ReviewGround {
+  readonly policy: QueuePolicy;
+  readonly offered: readonly LabelSet[];
+  /** When Runward re-ran it; `null` where it did not. */
+  readonly rerunAt: number | null;
+}
+
+export type Review =
+  | { readonly kind: 'go'; readonly evidence: string }
+  | { readonly kind: 'over'; readonly conclusion: string }
+  | { readonly kind: 'spare'; readonly why: string };
+
+/** Decides once more, from the run itself: lists lag, and a plan is a moment old. */
+export function review({ rule, attempt }: WorkItem, look: FreshLook, { policy, offered, rerunAt }: ReviewGround): Review {
+  const { run, jobs } = look;
+  if (run === null || jobs === null) {
+    return { kind: 'spare', why: 'it is gone' };
+  }
+  if (run.attempt !== attempt || jobs.attempt !== attempt) {
+    return { kind: 'spare', why: 'it was re-run meanwhile' };
+  }
+  if (run.status === 'completed') {
+    return { kind: 'over', conclusion: run.conclusion ?? 'completed' };
+  }
+  if (run.status !== 'queued') {
+    return { kind: 'spare', why: `it is ${run.status} meanwhile` };
+  }
+  if (!isUntouched(jobs) || jobs.queued.length === 0) {
+    return {
+      kind: 'spare',
+      why: jobs.started > 0 ? `${jobs.started} of its jobs have started meanwhile` : 'its jobs do not wait for a runner',
+    };
+  }
+  if (!isInReach(jobs, offered, policy.reach)) {
+    return { kind: 'spare', why: 'no runner of the scope serves its jobs' };
+  }
+  switch (rule) {
+    case 'stale': {
+      const { isStale, evidence } = judgeStale({ run, jobs, rerunAt }, { at: look.at, offered }, policy);
+      return isStale ? { kind: 'go', evidence } : { kind: 'spare', why: evidence };
+    }
+    case 'superseded':
+      return reviewSuperseded(run, look.newer);
+    case 'prioritizePullRequests':
+      return offered.some((set) => asksFor(jobs, set))
+        ? { kind: 'go', evidence: `pull requests go first; ${queuedText(jobs)}` }
+        : { kind: 'spare', why: 'no runner of the scope serves its jobs' };
+    case 'paths':
+      return { kind: 'spare', why: 'the rule is off' };
+  }
+}
+
+/** Where the newer one is gone or has started, this one is the last that waits. */
+function reviewSuperseded(run: Run, newer: FreshLook['newer']): Review {
+  return newer !== null && newer.run.status === 'queued' && isUntouched(newer.jobs) && replaces(newer.run, run)
+    ? { kind: 'go', evidence: supersededText(run, newer.run) }
+    : { kind: 'spare', why: 'the run that was to replace it does not wait any more' };
+}

@@ -1,0 +1,158 @@
+// What queue care asks of GitHub: lists of runs, a run, its jobs, labels and tags.
+
+import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
+import { labelSetOf } from '../domain/queue/run.ts';
+import { Counted, Jobs, Refs, RunList, RunnerList, WorkflowRun } from './answers.ts';
+import type { Job } from './answers.ts';
+import type { Client } from './client.ts';
+import { below, pagesOf, runnersPermission } from './endpoints.ts';
+import type { Pace } from './pace.ts';
+import { GitHubError } from './port.ts';
+import type { Dated, QueuePort, RunsListed, RunsWanted } from './port.ts';
+import { countJobs } from './run-jobs.ts';
+import { writeRun } from './run-writes.ts';
+
+interface Asking {
+  readonly client: Client;
+  readonly scope: string;
+  readonly signal: AbortSignal;
+}
+
+/** GitHub's most. */
+const PER_PAGE = 100;
+/** Lists of runs with a filter end after so many. https://docs.github.com/rest/actions/workflow-runs#list-workflow-runs-for-a-repository */
+const MOST_FILTERED = 1_000;
+const READS_RUNS = 'actions=read';
+
+/** @param pace of the credential's writes; `null` sends them at once */
+export function createQueue(github: Client, pace: Pace | null): QueuePort {
+  const client = frugally(github);
+  return {
+    listRuns: (scope, wanted, signal) => listRuns({ client, scope, signal }, wanted),
+    countRunsOf: (scope, status, signal) => countRunsOf(client, scope, status, signal),
+    listLabelSets: (scope, signal) => listLabelSets({ client, scope, signal }),
+    readRun: (scope, run, signal) => readRun({ client, scope, signal }, run),
+    readRunJobs: (scope, run, signal) => readRunJobs({ client, scope, signal }, run),
+    isTag: (scope, name, signal) => isTag({ client, scope, signal }, name),
+    findNewestRun: (scope, like, signal) => findNewestRun({ client, scope, signal }, like),
+    cancelRun: (scope, run, { force }, signal) => writeRun(client, pace, { scope, run, write: force ? 'force-cancel' : 'cancel' }, signal),
+    rerunRun: (scope, run, signal) => writeRun(client, pace, { scope, run, write: 'rerun' }, signal),
+  };
+}
+
+/** Leaves health checks their part of the hour's requests; that GitHub refuses something is no reason to ask for a new token. */
+function frugally(client: Client): Client {
+  return { request: (call) => client.request({ ...call, isFrugal: true, isOptional: true }) };
+}
+
+async function listRuns({ client, scope, signal }: Asking, wanted: RunsWanted): Promise<Dated<RunsListed>> {
+  const parameters = { status: wanted.status, ...createdWithin(wanted), per_page: PER_PAGE };
+  const call = below(scope, 'GET', '/actions/runs', READS_RUNS, parameters);
+  const runs = new Map<number, Run>();
+  let [total, pages, answeredAt, hasMore] = [0, 0, 0, false];
+  for await (const { value, githubTime, nextPage } of pagesOf(client, { ...call, answer: RunList, signal })) {
+    for (const run of value.runs) runs.set(run.id, run);
+    total = Math.max(total, value.total);
+    pages += 1;
+    if (pages === 1) answeredAt = githubTime;
+    hasMore = nextPage !== null;
+    if (pages >= wanted.pages) break;
+  }
+  // A run that leaves the list while pages are read moves another one to a page that was read before.
+  const isCut = hasMore || total > runs.size || total >= MOST_FILTERED;
+  const newestFirst = [...runs.values()].toSorted((one, other) => other.createdAt - one.createdAt || other.id - one.id);
+  return { value: { total, runs: newestFirst, isCut }, githubTime: answeredAt };
+}
+
+/** Both ends are included. https://docs.github.com/search-github/getting-started-with-searching-on-github/understanding-the-search-syntax */
+function createdWithin({ createdFrom, createdUntil }: RunsWanted): { readonly created?: string } {
+  const from = createdFrom === null ? null : wholeSeconds(Math.ceil(createdFrom / 1000));
+  const until = createdUntil === null ? null : wholeSeconds(Math.floor(createdUntil / 1000));
+  if (from !== null && until !== null) return { created: `${from}..${until}` };
+  if (from !== null) return { created: `>=${from}` };
+  return until === null ? {} : { created: `<=${until}` };
+}
+
+function wholeSeconds(epochSeconds: number): string {
+  return `${new Date(epochSeconds * 1000).toISOString().slice(0, 19)}Z`;
+}
+
+/** By GitHub's total; of the list itself one run is read. */
+export async function countRunsOf(client: Client, scope: string, status: string, signal: AbortSignal): Promise<Dated<number>> {
+  const call = below(scope, 'GET', '/actions/runs', READS_RUNS, { status, per_page: 1 });
+  const { value, githubTime } = await client.request({ ...call, answer: Counted, signal });
+  return { value: value.total_count, githubTime };
+}
+
+async function listLabelSets({ client, scope, signal }: Asking): Promise<Dated<readonly LabelSet[]>> {
+  const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), { per_page: PER_PAGE });
+  const sets = new Map<string, LabelSet>();
+  let answeredAt: number | null = null;
+  for await (const { value, githubTime } of pagesOf(client, { ...call, answer: RunnerList, signal })) {
+    answeredAt ??= githubTime;
+    for (const { runner } of value.listed) {
+      const labels = labelSetOf(runner.labels);
+      sets.set(JSON.stringify(labels), labels);
+    }
+  }
+  return { value: [...sets.values()], githubTime: answeredAt ?? Date.now() };
+}
+
+function readRun(asking: Asking, run: number): Promise<Dated<Run | null>> {
+  return unlessGone(asking, async ({ client, scope, signal }) => {
+    const call = below(scope, 'GET', '/actions/runs/{run_id}', READS_RUNS, { run_id: run });
+    const { value, githubTime } = await client.request({ ...call, answer: WorkflowRun, signal });
+    return { value, githubTime };
+  });
+}
+
+function readRunJobs(asking: Asking, run: number): Promise<Dated<RunJobs | null>> {
+  return unlessGone(asking, async ({ client, scope, signal }) => {
+    const parameters = { run_id: run, filter: 'latest', per_page: PER_PAGE };
+    const call = below(scope, 'GET', '/actions/runs/{run_id}/jobs', READS_RUNS, parameters);
+    const jobs: Job[] = [];
+    let total = 0;
+    let answeredAt: number | null = null;
+    for await (const { value, githubTime } of pagesOf(client, { ...call, answer: Jobs, signal })) {
+      jobs.push(...value.jobs);
+      ({ total } = value);
+      answeredAt ??= githubTime;
+    }
+    return { value: countJobs(run, jobs, total), githubTime: answeredAt ?? Date.now() };
+  });
+}
+
+/** GitHub answers 404 for a run that is gone and for a repository that the token may not see; the list of runs tells which. */
+async function unlessGone<T>(asking: Asking, read: (asking: Asking) => Promise<Dated<T>>): Promise<Dated<T | null>> {
+  try {
+    return await read(asking);
+  } catch (error) {
+    if (!(error instanceof GitHubError) || error.status !== 404) throw error;
+    const { client, scope, signal } = asking;
+    const list = below(scope, 'GET', '/actions/runs', READS_RUNS, { per_page: 1 });
+    const { githubTime } = await client.request({ ...list, answer: Counted, signal });
+    return { value: null, githubTime };
+  }
+}
+
+/** GitHub gives all tags that begin with the name, in the order of their names. */
+async function isTag({ client, scope, signal }: Asking, name: string): Promise<Dated<boolean>> {
+  const path = name.split('/').map(encodeURIComponent).join('/');
+  const call = below(scope, 'GET', `/git/matching-refs/tags/${path}`, 'contents=read');
+  let answeredAt: number | null = null;
+  for await (const { value, githubTime } of pagesOf(client, { ...call, answer: Refs, signal })) {
+    answeredAt ??= githubTime;
+    if (value.includes(`refs/tags/${name}`)) return { value: true, githubTime };
+  }
+  return { value: false, githubTime: answeredAt ?? Date.now() };
+}
+
+async function findNewestRun(
+  { client, scope, signal }: Asking,
+  { workflowId, event, branch }: { readonly workflowId: number; readonly event: string; readonly branch: string },
+): Promise<Dated<Run | null>> {
+  const parameters = { workflow_id: workflowId, branch, event, per_page: 1 };
+  const call = below(scope, 'GET', '/actions/workflows/{workflow_id}/runs', READS_RUNS, parameters);
+  const { value, githubTime } = await client.request({ ...call, answer: RunList, signal });
+  return { value: value.runs[0] ?? null, githubTime };
+}

@@ -1,0 +1,51 @@
+// Writes on a run: each is sent once, and what GitHub says to it is a value.
+
+import { z } from 'zod';
+import type { Client } from './client.ts';
+import { below } from './endpoints.ts';
+import type { Pace } from './pace.ts';
+import { GitHubError } from './port.ts';
+import type { Dated, RunWritten } from './port.ts';
+
+export type RunWrite = 'cancel' | 'force-cancel' | 'rerun';
+
+/** What GitHub answers where it takes a write on: 202 to a cancel, 201 to a re-run. */
+const ACCEPTED: readonly number[] = [201, 202];
+
+/** `{}`, `null` and nothing were seen. */
+const ANY_BODY = z.unknown();
+
+/** @param pace `null` sends at once */
+export async function writeRun(
+  client: Client,
+  pace: Pace | null,
+  { scope, run, write }: { readonly scope: string; readonly run: number; readonly write: RunWrite },
+  signal: AbortSignal,
+): Promise<Dated<RunWritten>> {
+  const call = below(scope, 'POST', `/actions/runs/{run_id}/${write}`, 'actions=write', { run_id: run });
+  const send = async (): Promise<Dated<RunWritten>> => {
+    try {
+      const { status, githubTime } = await client.request({ ...call, answer: ANY_BODY, signal });
+      return { value: acceptedBy(status, call.route), githubTime };
+    } catch (error) {
+      if (!(error instanceof GitHubError)) throw error;
+      return { value: writtenDespite(error), githubTime: error.githubTime ?? Date.now() };
+    }
+  };
+  return pace === null ? send() : pace.inTurn(send, signal);
+}
+
+/** Another success is a page of something in between, such as a proxy's for signing in. */
+function acceptedBy(status: number, route: string): RunWritten {
+  if (ACCEPTED.includes(status)) return { kind: 'accepted' };
+  return { kind: 'unanswered', why: `${route} was answered with ${status}, which GitHub does not say to it` };
+}
+
+/** A failure with words of GitHub is its answer; one without may be anybody's on the way. Without a token nothing was sent: no value. */
+function writtenDespite(error: GitHubError): RunWritten {
+  const { kind, status, said, message } = error;
+  if (kind === 'limited' || (kind === 'rejected' && status === null)) throw error;
+  return status !== null && (kind === 'rejected' || said !== null)
+    ? { kind: 'refused', status, why: message }
+    : { kind: 'unanswered', why: message };
+}

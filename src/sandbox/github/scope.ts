@@ -1,0 +1,31 @@
+// What runners and runs belong to: a repository or an organisation.
+
+export interface Scope {
+  readonly id: number;
+  readonly kind: 'repository' | 'organization';
+  /** `owner/name`, or `owner` for an organisation. */
+  name: string;
+  readonly formerNames: string[];
+  readonly createdAt: number;
+  /** Runner groups; organisations alone have more than GitHub's default one. */
+  readonly groups: RunnerGroup[];
+  /** Names of a repository's tags. */
+  readonly tags: string[];
+}
+
+export interface RunnerGroup {
+  readonly id: number;
+  readonly name: string;
+}
+
+/** Every commit that nobody named otherwise. */
+export const HEAD_SHA = '0123456789abcdef0123456789abcdef01234567';
+
+export function sameName(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
+/** Whether runners of the one may work for the other: it is the same, or a repository of the organisation. */
+export function serves(home: Scope, scope: Scope): boolean {
+  return scope === home || (home.kind === 'organization' && sameName(scope.name.split('/')[0] ?? '', home.name));
+}

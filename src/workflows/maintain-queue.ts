@@ -1,0 +1,399 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { defineQuery, executeChild, isCancellation, proxyActivities, setHandler, upsertMemo, workflowInfo } from '@temporalio/workflow';
+import type { LockHolder, MainActivities, ResolvedQueue } from '../activities/contract.ts';
+import { PROGRESS_QUERY } from '../domain/names.ts';
+import { advance } from '../domain/open-findings.ts';
+import { findingsOf, type QueueTrouble } from '../domain/queue/findings.ts';
+import { forgetOver, isSetAside, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
+import { dueRuns, parkedOf, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
+import { modesOf, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
+import {
+  ACTS_TOLD,
+  countOf,
+  LEFT_TOLD,
+  outcomeOf,
+  queueSentence,
+  toldAsParked,
+  toldAsPlanned,
+  type QueueFigures,
+  type QueueReport,
+  type ToldAct,
+} from '../domain/queue/report.ts';
+import { readQueueRequest, type QueueRequest } from '../domain/queue/request.ts';
+import { NOTHING_DONE, type Tally } from '../domain/queue/tally.ts';
+import type { PlannedAct } from '../domain/queue/verdict.ts';
+import { pack, workOf } from '../domain/queue/work.ts';
+import type { Progress } from '../domain/report.ts';
+import { carryOutQueuePlan } from './carry-out-queue-plan.ts';
+import { lockQueue, type HeldLock } from './lock.ts';
+import { configurationOptions, queueWriteOptions, temporalOptions } from './options.ts';
+import { writeQueueMemory } from './queue-ledger.ts';
+import { lookAtQueue, planSeen, type PlannedQueue, type SeenQueue } from './queue-look.ts';
+import { isLabelled, label, trigger } from './search-attributes.ts';
+import { holderText, reasonOf } from './site.ts';
+import { Told } from './told.ts';
+
+const progress = defineQuery<Progress>(PROGRESS_QUERY);
+
+/** Passes in a row without it after which a finding is over. */
+const GOOD_PASSES = 3;
+
+/**
+ * Care for the queue of a repository: cancels what is stale or superseded, parks pushes that pull requests wait behind, and re-runs them later.
+ * Ends with a {@link QueueReport}, also where GitHub refuses; only bad input fails the execution itself.
+ */
+export async function maintainQueue(...given: unknown[]): Promise<QueueReport> {
+  const request = readQueueRequest(given);
+  const asked = 'problem' in request || typeof request.scope !== 'string' ? 'the repository' : request.scope;
+  if (!isLabelled()) {
+    label({ scope: asked, trigger: trigger() });
+  }
+  const told = new Told(asked);
+  setHandler(progress, () => told.progress());
+  if ('problem' in request) {
+    throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
+  }
+  const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${asked} in the configuration`));
+  const resolved = await configuration.resolveQueue({ scope: request.scope });
+  if (resolved.scope !== asked) {
+    label({ scope: resolved.scope });
+  }
+  const report = await new QueueCare(resolved, request, told).run();
+  label({ outcome: report.outcome });
+  upsertMemo({ queue: { ...report.queue, observedAt: report.observedAt } });
+  return report;
+}
+
+/** What Temporal remembers of the queue. */
+interface Remembered {
+  readonly memory: QueueMemory;
+  readonly parked: readonly ParkedRun[];
+}
+
+/** What one pass does. */
+interface Intended {
+  readonly acts: readonly PlannedAct[];
+  /** Parked runs that are to be re-run. */
+  readonly due: readonly ParkedRun[];
+  /** Acts that there is no room for, as things are. */
+  readonly notes: readonly string[];
+}
+
+/** What has come of it. */
+interface Done {
+  readonly tally: Tally;
+  /** Parked runs that are parked no more. */
+  readonly settled: readonly ToldAct[];
+  readonly remembered: Remembered;
+}
+
+class QueueCare {
+  readonly #resolved: ResolvedQueue;
+  readonly #request: QueueRequest;
+  readonly #told: Told;
+  readonly #modes: RuleModes;
+  readonly #most: number;
+  readonly #begunAt = Date.now();
+
+  constructor(resolved: ResolvedQueue, request: QueueRequest, told: Told) {
+    this.#resolved = resolved;
+    this.#request = request;
+    this.#told = told;
+    this.#modes = modesOf(resolved.policy, request.rules);
+    this.#most = request.max ?? resolved.policy.maxPerPass;
+  }
+
+  async run(): Promise<QueueReport> {
+    try {
+      return await this.#care();
+    } catch (error) {
+      if (isCancellation(error)) {
+        label({ outcome: 'cancelled' });
+        throw error;
+      }
+      return this.#report({ outcome: 'failed', summary: reasonOf(error, { host: 'local' }) });
+    }
+  }
+
+  async #care(): Promise<QueueReport> {
+    const remembered = await this.#recall();
+    const seen = await lookAtQueue(this.#resolved, this.#told);
+    const planning = { resolved: this.#resolved, modes: this.#modes, most: this.#most };
+    const planned = await planSeen(seen, remembered.memory, planning, this.#told);
+    const intended = this.#intend(seen, planned, remembered);
+    if (this.#isDry) {
+      return this.#reportPlan(seen, planned, remembered, intended);
+    }
+    if (intended.acts.length === 0 && intended.due.length === 0 && !this.#isToRemember(seen, planned, remembered)) {
+      await this.#tell(planned.plan, { limit: null, refusals: [], lost: [] });
+      return this.#reportPlan(seen, planned, remembered, intended);
+    }
+    const lock = await lockQueue(this.#resolved.scope, {
+      reason: this.#request.reason,
+      waitMs: 0,
+      pollMs: this.#resolved.policy.lockPollMs,
+      onWait: (holder: LockHolder | null) => this.#told.say(`waiting for ${holderText(holder)}`),
+    });
+    if (lock.kind === 'held') {
+      const summary = `the queue of ${this.#resolved.scope} is in the hands of ${holderText(lock.holder)}`;
+      return this.#report({ outcome: 'refused-in-progress', summary, queue: figuresOf(seen, planned, remembered) });
+    }
+    return this.#holding(lock, seen, planned);
+  }
+
+  async #holding(lock: HeldLock, seen: SeenQueue, planned: PlannedQueue): Promise<QueueReport> {
+    try {
+      const [isHeld, remembered] = await Promise.all([lock.isHeld(), this.#recall()]);
+      if (!isHeld) {
+        throw ApplicationFailure.nonRetryable('the lock of the queue was given back before this run began to act: start it anew');
+      }
+      const intended = this.#intend(seen, planned, remembered);
+      const done = await this.#act(seen, planned, intended, remembered);
+      await this.#tell(planned.plan, {
+        // A person who names a number knows it.
+        limit: planned.plan.isCut && this.#request.max === null ? this.#most : null,
+        refusals: done.tally.refusals,
+        lost: done.settled.filter(({ end }) => end === 'refused' || end === 'expired'),
+      });
+      return this.#reportDone(seen, planned, intended, done);
+    } finally {
+      await lock.release();
+    }
+  }
+
+  get #isDry(): boolean {
+    return this.#request.dryRun || this.#resolved.mode === 'watch';
+  }
+
+  async #recall(): Promise<Remembered> {
+    const temporal = proxyActivities<MainActivities>(temporalOptions('what is remembered of the queue?'));
+    return temporal.recallQueue({ scope: this.#resolved.scope });
+  }
+
+  // Deciding
+
+  #intend({ at }: SeenQueue, { plan }: PlannedQueue, remembered: Remembered): Intended {
+    const { parking } = this.#resolved.policy;
+    const { memory, parked } = remembered;
+    const known = new Set(parked.map(({ run }) => run.id));
+    const asides = new Map(memory.setAside.map((entry) => [entry.run, entry]));
+    const acts = plan.acts.filter(({ run, attempt }) => !known.has(run) && !isSetAside(asides.get(run), attempt, at));
+    const room = Math.max(0, parking.most - parked.length);
+    const homeless = new Set(acts.filter(({ does }) => does === 'park').slice(room));
+    return {
+      acts: acts.filter((act) => !homeless.has(act)).slice(0, this.#most),
+      due: this.#due(remembered, plan, at),
+      notes:
+        homeless.size === 0
+          ? []
+          : [
+              `${homeless.size} push runs stay where they are: ${parked.length} are parked already, and no more than ${parking.most} may be`,
+            ],
+    };
+  }
+
+  /** Parked runs whose time has come. A person who names other rules means those alone. */
+  #due({ parked }: Remembered, { pressed }: QueuePlan, at: number): readonly ParkedRun[] {
+    const { rules, release } = this.#request;
+    if (release) {
+      return parked;
+    }
+    return rules === null || rules.includes('prioritizePullRequests') ? dueRuns(parked, pressed, at, this.#resolved.policy.parking) : [];
+  }
+
+  /** Whether the memory changes although nothing is done. */
+  #isToRemember(seen: SeenQueue, { plan }: PlannedQueue, { memory }: Remembered): boolean {
+    return plan.zombies.length > 0 || this.#forget(memory, seen).setAside.length < memory.setAside.length;
+  }
+
+  #forget(memory: QueueMemory, { runs, at }: SeenQueue): QueueMemory {
+    return forgetOver(memory, new Set(runs.map(({ id }) => id)), at, this.#resolved.policy.parking.oldestMs);
+  }
+
+  // Acting
+
+  async #act(seen: SeenQueue, planned: PlannedQueue, { acts, due }: Intended, remembered: Remembered): Promise<Done> {
+    const { scope, policy } = this.#resolved;
+    const aside = (memory: QueueMemory, run: Tally['setAside'][number]): QueueMemory => setAside(memory, run, seen.at, policy.setAside);
+    let memory = planned.plan.zombies.reduce(aside, this.#forget(remembered.memory, seen));
+    try {
+      const settled: ToldAct[] = [];
+      for (const { run, end, detail, at } of due.length === 0 ? [] : await this.#rerun(due)) {
+        const parked = due.find((each) => each.run.id === run);
+        memory = end === 're-run' ? noteRerun(memory, { run, at, parked: parked?.times ?? 1 }) : memory;
+        settled.push(...(parked === undefined ? [] : [toldAsParked(parked, end, detail)]));
+      }
+      const tally = acts.length === 0 ? NOTHING_DONE : await this.#cancel(acts, seen, planned, memory);
+      memory = tally.setAside.reduce(aside, memory);
+      return { tally, settled, remembered: { memory, parked: (await this.#recall()).parked } };
+    } finally {
+      await writeQueueMemory(scope, memory);
+    }
+  }
+
+  /** Remembers first what is to be parked, then cancels, then tells what need not be remembered. */
+  async #cancel(acts: readonly PlannedAct[], seen: SeenQueue, { jobs }: PlannedQueue, memory: QueueMemory): Promise<Tally> {
+    const { scope, policy } = this.#resolved;
+    const parks = acts.filter(({ does }) => does === 'park');
+    const temporal = proxyActivities<MainActivities>(temporalOptions(`${parks.length} runs are to be re-run later`));
+    if (parks.length > 0) {
+      await temporal.rememberParked({ scope, runs: parkedFrom(parks, seen, jobs, memory), policy: policy.parking });
+    }
+    this.#told.say(`cancelling ${acts.length} runs of ${scope}`);
+    const ids = new Set(acts.map(({ run }) => run));
+    const tally = await executeChild(carryOutQueuePlan, {
+      workflowId: `${workflowInfo().workflowId}/acts`,
+      parentClosePolicy: 'TERMINATE',
+      staticSummary: `cancel ${acts.length} runs of ${scope}`,
+      args: [
+        {
+          version: 1,
+          scope,
+          policy,
+          offered: seen.surroundings.offered,
+          reruns: memory.reruns.filter(({ run }) => ids.has(run)).map(({ run, at }) => [run, at] as const),
+          work: pack(workOf(acts)),
+          following: [],
+          tally: NOTHING_DONE,
+        },
+      ],
+    });
+    if (parks.length > 0) {
+      const settled = tally.unparked.map(({ run, why }): SettledRun => ({ run, end: 'forgotten', detail: why, at: seen.at }));
+      await temporal.settleParked({ scope, cancelled: tally.parked, settled });
+    }
+    return tally;
+  }
+
+  async #rerun(due: readonly ParkedRun[]): Promise<readonly SettledRun[]> {
+    const { scope, policy } = this.#resolved;
+    const all: SettledRun[] = [];
+    let left = due;
+    for (;;) {
+      this.#told.say(`re-running ${left.length} runs of ${scope} that made way for pull requests`);
+      const { rerunBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `re-run ${left.length} parked runs`));
+      const { settled, limited } = await rerunBatch({ scope, runs: left, policy: policy.parking });
+      const temporal = proxyActivities<MainActivities>(temporalOptions(`${settled.length} runs are parked no more`));
+      await temporal.settleParked({ scope, cancelled: [], settled });
+      all.push(...settled);
+      if (limited === null) {
+        return all;
+      }
+      const over = new Set(settled.map(({ run }) => run));
+      left = left.filter(({ run }) => !over.has(run.id));
+      await this.#told.waitFor(limited);
+    }
+  }
+
+  /** People are told by findings, each once. */
+  async #tell({ acts }: QueuePlan, trouble: QueueTrouble): Promise<void> {
+    const { scope, open } = this.#resolved;
+    const at = Date.now();
+    // A pass that does nothing is refused nothing, and says nothing about that.
+    const unread = acts.length > 0 ? [] : [{ subject: scope, code: 'queue-refused' }];
+    const told = advance(open, { findings: findingsOf(scope, trouble), unreadable: [], unread, at }, GOOD_PASSES);
+    if (told.seen.length + told.good.length > 0) {
+      const summary = `tell ${told.seen.length} findings, ${told.good.length} good ones`;
+      const temporal = proxyActivities<MainActivities>(temporalOptions(summary));
+      await temporal.reportFindings({ scope, at, seen: told.seen, good: told.good, goodPasses: GOOD_PASSES });
+    }
+  }
+
+  // Telling
+
+  #reportPlan(seen: SeenQueue, planned: PlannedQueue, remembered: Remembered, { acts, due, notes }: Intended): QueueReport {
+    const { wouldBe } = planned.plan;
+    const told = [
+      ...due.map((parked) => toldAsParked(parked, 'would-re-run', '')),
+      ...acts.map((act) => toldAsPlanned(act)),
+      ...wouldBe.map((act) => toldAsPlanned(act, 'the rule only plans')),
+    ];
+    const isDry = this.#isDry || wouldBe.length > 0;
+    return this.#tellAll(seen, planned, remembered, { acts: told, counts: countOf(told), isDry, refusals: [], notes });
+  }
+
+  #reportDone(seen: SeenQueue, planned: PlannedQueue, { notes }: Intended, { tally, settled, remembered }: Done): QueueReport {
+    const onlyPlanned = planned.plan.wouldBe.map((act) => toldAsPlanned(act, 'the rule only plans'));
+    const counts = countOf([...settled, ...onlyPlanned], tally.counts);
+    const acts = [...settled, ...tally.told, ...onlyPlanned];
+    return this.#tellAll(seen, planned, remembered, { acts, counts, isDry: false, refusals: tally.refusals, notes });
+  }
+
+  #tellAll(
+    seen: SeenQueue,
+    planned: PlannedQueue,
+    remembered: Remembered,
+    told: Pick<QueueReport, 'acts' | 'counts' | 'refusals' | 'notes'> & { readonly isDry: boolean },
+  ): QueueReport {
+    const { scope } = this.#resolved;
+    const { counts, isDry } = told;
+    const queue = figuresOf(seen, planned, remembered);
+    const count = Object.values(counts).reduce((sum, each) => sum + each, 0);
+    const outcome = outcomeOf({ counts, isCut: planned.plan.isCut, isDry, planned: count });
+    return this.#report({
+      outcome,
+      summary: queueSentence(scope, outcome, counts, queue),
+      observedAt: new Date(seen.at).toISOString(),
+      queue,
+      counts,
+      acts: told.acts.slice(0, ACTS_TOLD),
+      left: planned.plan.left.slice(0, LEFT_TOLD),
+      refusals: told.refusals,
+      notes: [...planned.plan.notes, ...planned.notes, ...told.notes],
+      planned: count,
+      isCut: planned.plan.isCut,
+      unread: planned.unread,
+    });
+  }
+
+  #report(told: Partial<QueueReport> & Pick<QueueReport, 'outcome' | 'summary'>): QueueReport {
+    const { scope, mode } = this.#resolved;
+    this.#told.say(told.summary);
+    return {
+      scope,
+      observedAt: null,
+      mode,
+      dryRun: this.#request.dryRun,
+      rules: this.#modes,
+      queue: null,
+      counts: {},
+      acts: [],
+      left: [],
+      refusals: [],
+      notes: [],
+      planned: 0,
+      isCut: false,
+      unread: 0,
+      durationMs: Date.now() - this.#begunAt,
+      ...told,
+    };
+  }
+}
+
+function figuresOf({ runs, surroundings }: SeenQueue, { plan }: PlannedQueue, { parked }: Remembered): QueueFigures {
+  const { inProgress, waiting, pending, requested } = surroundings;
+  return {
+    queued: runs.length - plan.setAside,
+    inProgress,
+    waiting,
+    pending,
+    requested,
+    stale: plan.overdue,
+    parked: parked.length,
+    setAside: plan.setAside,
+  };
+}
+
+function parkedFrom(
+  parks: readonly PlannedAct[],
+  { runs, at }: SeenQueue,
+  jobs: PlannedQueue['jobs'],
+  memory: QueueMemory,
+): readonly ParkedRun[] {
+  const byId = new Map(runs.map((run) => [run.id, run]));
+  return parks.flatMap(({ run: id, evidence }) => {
+    const [run, jobsOfRun] = [byId.get(id), jobs.get(id)];
+    const before = memory.reruns.find((rerun) => rerun.run === id)?.parked ?? 0;
+    return run === undefined || jobsOfRun == null ? [] : [parkedOf({ run, jobs: jobsOfRun, evidence }, before, at)];
+  });
+}

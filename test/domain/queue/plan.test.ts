@@ -331,6 +331,34 @@ describe('whatever is queued', () => {
     );
   });
 
+  test('a plan that wants only so many acts asks until it has them, and says whether there may be more', () => {
+    let cut = 0;
+    fc.assert(
+      fc.property(anyQueue(), fc.integer({ min: 1, max: 4 }), (queue, most) => {
+        const nothing = { ...queue.view, jobs: new Map(), tags: new Map() };
+        const all = toldAll(nothing, queue.truth, (view) => planQueue(view, queue.policy, queue.modes)).plans.at(-1)!;
+        // One at a time, as where there are far more than one batch reads.
+        const some = toldAll(nothing, queue.truth, (view) => {
+          const plan = planQueue(view, queue.policy, queue.modes, most);
+          expect(plan.acts.length >= most && plan.wantsJobs.length > 0).toBe(false);
+          return { ...plan, wantsJobs: plan.wantsJobs.slice(0, 1) };
+        }).plans.at(-1)!;
+        fc.pre(all.zombies.length === some.zombies.length);
+        expect(some.acts.length).toBeGreaterThanOrEqual(Math.min(most, all.acts.length));
+        expect(actsOf(all)).toEqual(expect.arrayContaining([...actsOf(some)]));
+        if (all.acts.length > most) {
+          expect(some.isCut).toBe(true);
+          cut += 1;
+        } else if (!some.isCut) {
+          expect(actsOf(some)).toEqual(actsOf(all));
+        }
+        expect(all.isCut).toBe(false);
+      }),
+      { numRuns: 1_000 },
+    );
+    expect(cut).toBeGreaterThan(30);
+  });
+
   test('the order in which runs are listed, and whether pages show one twice, changes nothing', () => {
     const shuffled = anyQueue().chain((queue) =>
       fc.record({

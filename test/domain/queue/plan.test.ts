@@ -156,9 +156,9 @@ describe('whatever is queued', () => {
           expectAllowed(act, run, view, policy);
         }
       }),
-      { numRuns: 2_500 },
+      { numRuns: 1_500 },
     );
-    expect(acts).toBeGreaterThan(1_000);
+    expect(acts).toBeGreaterThan(500);
   });
 
   function expectAllowed(act: ReturnType<typeof planQueue>['acts'][number], run: Run, view: QueueView, policy: QueuePolicy): void {
@@ -213,7 +213,7 @@ describe('whatever is queued', () => {
         const plan = planQueue({ ...view, jobs: new Map([...view.jobs, [run.id, null]]) }, policy, modes);
         expect([...plan.acts, ...plan.wouldBe].filter((act) => act.run === run.id || act.newer === run.id)).toEqual([]);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 600 },
     );
   });
 
@@ -234,9 +234,9 @@ describe('whatever is queued', () => {
           expect(view.runs.some(({ id }) => id === newer)).toBe(true);
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: 600 },
     );
-    expect(groups).toBeGreaterThan(200);
+    expect(groups).toBeGreaterThan(100);
   });
 
   test('a run that superseded takes is replaced by one that stays, or by what replaces that', () => {
@@ -257,7 +257,7 @@ describe('whatever is queued', () => {
           ).toBe(true);
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: 600 },
     );
   });
 
@@ -268,7 +268,7 @@ describe('whatever is queued', () => {
         const { view } = toldAll(queue.view, queue.truth, plan);
         expect(plan(applied(view, plan(view).acts)).acts).toEqual([]);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 600 },
     );
   });
 
@@ -292,7 +292,7 @@ describe('whatever is queued', () => {
         });
         expect(plans.length).toBeLessThanOrEqual(queue.view.runs.length + 3);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 600 },
     );
   });
 
@@ -313,7 +313,7 @@ describe('whatever is queued', () => {
           }
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: 600 },
     );
   });
 
@@ -327,7 +327,7 @@ describe('whatever is queued', () => {
         fc.pre(all.zombies.length === plan(view).zombies.length);
         expect(plan(view).acts).toEqual(all.acts);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 600 },
     );
   });
 
@@ -354,9 +354,9 @@ describe('whatever is queued', () => {
         }
         expect(all.isCut).toBe(false);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 600 },
     );
-    expect(cut).toBeGreaterThan(30);
+    expect(cut).toBeGreaterThan(10);
   });
 
   test('the order in which runs are listed, and whether pages show one twice, changes nothing', () => {
@@ -372,7 +372,7 @@ describe('whatever is queued', () => {
       fc.property(shuffled, ({ queue: { view, policy, modes }, runs, again, before }) => {
         expect(planQueue({ ...view, runs: [...before, ...runs, ...again] }, policy, modes)).toEqual(planQueue(view, policy, modes));
       }),
-      { numRuns: 1_000 },
+      { numRuns: 600 },
     );
   });
 });

@@ -40,6 +40,6 @@ function observe(): Promise<unknown> {
   });
   const info = { scheduleToCloseTimeoutMs: 180_000, currentAttemptScheduledTimestampMs: 0, scheduledTimestampMs: 0 };
   return new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') }).run(() =>
-    activities.observeScope({ scope: 'octo/app', runners: ['builder'], readsGroups: false, runsRead: 30 }),
+    activities.observeScope({ scope: 'octo/app', runners: ['builder'], readsGroups: false, runsRead: 30, setAside: [] }),
   );
 }

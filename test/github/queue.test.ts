@@ -362,7 +362,7 @@ describe('the requests of an hour', () => {
   test('are not used by a second plan over the same queue, nor by one after a health check', async () => {
     for (let number = 1; number <= 120; number += 1) server.queueRun(REPO, { jobs: JOBS, agoMs: number * 1_000 });
     server.addRunner(REPO, { name: 'builder' });
-    await github.observeScope(REPO, { runners: ['builder'], readsGroups: false, runsRead: 120 }, signal);
+    await github.observeScope(REPO, { runners: ['builder'], readsGroups: false, runsRead: 120, setAside: [] }, signal);
     const before = server.requests.length;
     await plan();
     const statuses = server.requests.slice(before).map(({ path, status }) => [path.replace(/\?.*/, '').split('/').at(-1), status]);

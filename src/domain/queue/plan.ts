@@ -18,6 +18,8 @@ export interface QueuePlan extends RuleVerdict {
   readonly overdue: number;
   /** Queued runs that are set aside. */
   readonly setAside: number;
+  /** Whether there may be more to act on than was asked for. */
+  readonly isCut: boolean;
 }
 
 /** Modes of the rules for one pass. */
@@ -25,8 +27,7 @@ export type RuleModes = Readonly<Record<RuleName, RuleMode>>;
 
 /** Modes by configuration, or for a person who names rules: exactly those, whatever configuration says of them. */
 export function modesOf({ rules }: QueuePolicy, named: readonly RuleName[] | null): RuleModes {
-  const modeOf = (rule: RuleName): RuleMode =>
-    named === null ? rules[rule].mode : named.includes(rule) && rule !== 'paths' ? 'on' : 'off';
+  const modeOf = (rule: RuleName): RuleMode => (named === null ? rules[rule].mode : named.includes(rule) ? 'on' : 'off');
   return {
     stale: modeOf('stale'),
     superseded: modeOf('superseded'),
@@ -38,8 +39,9 @@ export function modesOf({ rules }: QueuePolicy, named: readonly RuleName[] | nul
 /**
  * What is to be done about a queue, of what is known so far: it may ask for jobs and tags, and says more once they are there. Each run has one act
  * at most. The same view gives the same plan.
+ * @param most acts that are wanted: a rule that has found so many asks for nothing more
  */
-export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes): QueuePlan {
+export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes, most = Infinity): QueuePlan {
   const asides = new Map(view.memory.setAside.map((entry) => [entry.run, entry]));
   const reruns = new Map(view.memory.reruns.map((rerun) => [rerun.run, rerun.at]));
   const queued = queuedOf(view.runs);
@@ -50,7 +52,7 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
 
   const taken = new Set<number>();
   const acts: PlannedAct[] = [];
-  const wouldBe: PlannedAct[] = [];
+  const wouldBe = new Map<number, PlannedAct>();
   const verdicts: ReturnType<typeof judge>[] = [];
   for (const rule of RULES) {
     if (modes[rule] === 'off') {
@@ -59,18 +61,21 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
     const context: RuleContext = { view, runs: real, policy, taken };
     const verdict = judge(rule, context);
     verdicts.push(verdict);
-    const isOn = modes[rule] === 'on';
     for (const act of verdict.acts) {
-      (isOn ? acts : wouldBe).push(act);
-    }
-    for (const { run } of isOn ? verdict.acts : []) {
-      taken.add(run);
+      if (modes[rule] === 'on') {
+        acts.push(act);
+        taken.add(act.run);
+      } else if (!wouldBe.has(act.run)) {
+        wouldBe.set(act.run, act);
+      }
     }
   }
+  const asking = verdicts.filter((verdict) => verdict.acts.length < most);
   return {
     acts,
-    wouldBe: wouldBe.filter(({ run }, index) => !taken.has(run) && wouldBe.findIndex((other) => other.run === run) === index),
-    wantsJobs: [...new Set(verdicts.flatMap(({ wantsJobs }) => wantsJobs))],
+    isCut: acts.length > most || (acts.length === most && verdicts.some(({ wantsJobs }) => wantsJobs.length > 0)),
+    wouldBe: [...wouldBe.values()].filter(({ run }) => !taken.has(run)),
+    wantsJobs: acts.length >= most ? [] : [...new Set(asking.flatMap(({ wantsJobs }) => wantsJobs))],
     wantsTags: [...new Set(verdicts.flatMap(({ wantsTags }) => wantsTags))],
     left: verdicts.flatMap(({ left }) => left),
     notes: verdicts.flatMap(({ notes }) => notes),

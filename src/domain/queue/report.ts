@@ -82,8 +82,10 @@ export interface QueueReport {
   readonly left: readonly LeftRun[];
   readonly refusals: readonly Refusal[];
   readonly notes: readonly string[];
-  /** Acts that were planned, whatever a limit left of them. */
+  /** All acts, also those that are not listed. */
   readonly planned: number;
+  /** Whether there may be more to do than this pass was allowed. */
+  readonly isCut: boolean;
   /** Queued runs that a rule asked about, and whose jobs could not be read. */
   readonly unread: number;
   readonly durationMs: number;
@@ -95,8 +97,9 @@ export const ACTS_TOLD = 200;
 export const LEFT_TOLD = 50;
 
 /** A planned act as it is told before anything happens. */
-export function toldAsPlanned({ does, newer: _, ...act }: PlannedAct, detail = ''): ToldAct {
-  return { ...act, end: does === 'park' ? 'would-park' : 'would-cancel', detail };
+export function toldAsPlanned(act: PlannedAct, detail = ''): ToldAct {
+  const { run, attempt, rule, workflow, event, branch, evidence, does } = act;
+  return { run, attempt, rule, workflow, event, branch, evidence, end: does === 'park' ? 'would-park' : 'would-cancel', detail };
 }
 
 /** What became of a parked run, or would. */
@@ -144,19 +147,13 @@ export function countsText(counts: ActCounts): string {
     .join(', ');
 }
 
-export function queueSentence(
-  scope: string,
-  outcome: QueueOutcome,
-  counts: ActCounts,
-  queue: QueueFigures | null,
-  planned: number,
-): string {
+export function queueSentence(scope: string, outcome: QueueOutcome, counts: ActCounts, queue: QueueFigures | null): string {
   const queued = queue === null ? '' : `${queue.queued} run${queue.queued === 1 ? '' : 's'} queued`;
   switch (outcome) {
     case 'nothing-to-do':
       return `${queued} in ${scope}: nothing to do`;
     case 'cut':
-      return `${queued} in ${scope}: ${countsText(counts)} of ${planned} planned, since one pass may do no more`;
+      return `${queued} in ${scope}: ${countsText(counts)}; there is more to do than one pass may`;
     case 'planned':
     case 'done':
     case 'partly':

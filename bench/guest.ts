@@ -12,6 +12,7 @@ import { NO_ALERTS } from '../src/activities/findings.ts';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
 import { MAIN_QUEUE } from '../src/domain/names.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
+import { DEFAULT_QUEUE_POLICY } from '../src/domain/queue/policy.ts';
 import type { RecoveryReport } from '../src/domain/report.ts';
 import type { RunnerTarget } from '../src/domain/runner.ts';
 import { Secret } from '../src/domain/secret.ts';
@@ -72,6 +73,7 @@ async function byRunward({ folder, gitHub, guest, client }: Stage, runs: number)
           runners: [target],
           policy: DEFAULT_RECOVERY_POLICY,
           health: DEFAULT_HEALTH_POLICY,
+          queue: DEFAULT_QUEUE_POLICY,
           mode: 'act',
           serverUrl: target.registrationUrl,
         }),

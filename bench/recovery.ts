@@ -9,6 +9,7 @@ import { NO_ALERTS } from '../src/activities/findings.ts';
 import type { HealthReport } from '../src/domain/health-report.ts';
 import { findingId, MAIN_QUEUE } from '../src/domain/names.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
+import { DEFAULT_QUEUE_POLICY } from '../src/domain/queue/policy.ts';
 import type { RecoveryReport } from '../src/domain/report.ts';
 import type { RunnerTarget } from '../src/domain/runner.ts';
 import { Secret } from '../src/domain/secret.ts';
@@ -53,6 +54,7 @@ export async function recoverySection(runs: number): Promise<readonly Series[]> 
           runners: [target],
           policy: { ...DEFAULT_RECOVERY_POLICY, budgets: BOUNDLESS },
           health: { ...DEFAULT_HEALTH_POLICY, budgets: BOUNDLESS },
+          queue: DEFAULT_QUEUE_POLICY,
           mode: 'act',
           serverUrl: target.registrationUrl,
         }),

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { NO_ALERTS } from '../src/activities/findings.ts';
 import { createGitHub } from '../src/github/github.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../src/domain/policy.ts';
+import { DEFAULT_QUEUE_POLICY } from '../src/domain/queue/policy.ts';
 import { known } from '../src/domain/reading.ts';
 import type { GuestObservation, RunnerTarget } from '../src/domain/runner.ts';
 import { Secret } from '../src/domain/secret.ts';
@@ -40,6 +41,7 @@ await runParts(
         runners: runners.map(({ target }) => target),
         policy: DEFAULT_RECOVERY_POLICY,
         health: DEFAULT_HEALTH_POLICY,
+        queue: DEFAULT_QUEUE_POLICY,
         mode: 'act',
         serverUrl: gitHub.url,
       }),

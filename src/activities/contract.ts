@@ -79,6 +79,8 @@ export interface ResolvedScope {
   readonly watchReason?: string;
   /** GitHub's web address, against whose clock hosts compare theirs. */
   readonly serverUrl: string;
+  /** Queued runs that queue care has set aside; absent in histories that are older than queue care. */
+  readonly setAside?: readonly number[];
   /** Of the newest scheduled pass that ended; `null` where there is none. */
   readonly previous: RunnersMemory | null;
   /** Findings of the scope that are open: those that the last pass remembered, and any other that visibility lists. */
@@ -326,6 +328,8 @@ export interface MainActivities extends QueueActivities {
     readonly readsGroups: boolean;
     /** Runs whose jobs are read, at most. */
     readonly runsRead: number;
+    /** Queued runs that are no demand. */
+    readonly setAside: readonly number[];
   }): Promise<Answered<({ readonly kind: 'seen' } & ScopeObservation) | Limited>>;
   /** Tells each finding's workflow that a pass has seen it, starting the ones that are new, or that a pass has not. */
   reportFindings(input: FindingsReported): Promise<{ readonly opened: number }>;

@@ -19,6 +19,10 @@ export function createJobsShelf(size = KEPT): JobsShelf {
       return found !== undefined && performance.now() - found.at < freshnessMs ? found.jobs : null;
     },
     keep(scope, jobs) {
+      // They are made a moment after the run.
+      if (jobs.total === 0) {
+        return;
+      }
       const key = `${scope} ${jobs.run} ${jobs.attempt}`;
       kept.delete(key);
       kept.set(key, { at: performance.now(), jobs });

@@ -9,7 +9,7 @@ import { describeExecution } from './describe-execution.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
 import { createFindingActivities, listOpenFindings, type Alerts } from './findings.ts';
 import { observeGitHub } from './observe-github.ts';
-import { createQueueMemoryActivities } from './queue-memory.ts';
+import { createQueueMemoryActivities, recallQueueMemory } from './queue-memory.ts';
 import { createQueueActivities } from './queue.ts';
 import { recallPass } from './recall-pass.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
@@ -21,7 +21,7 @@ export interface MainDependencies {
   /** Looks runners and scopes up in configuration; a problem says what is wrong and lists the choices. */
   readonly directory: {
     readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
-    readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open'> | { readonly problem: string };
+    readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open' | 'setAside'> | { readonly problem: string };
     readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'open'> | { readonly problem: string };
   };
   readonly alerts: Alerts;
@@ -56,9 +56,14 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
         throw invalidInput(resolved.problem);
       }
       const { client } = Context.current();
-      const [memory, listed] = await Promise.all([recallPass(client, resolved.scope), listOpenFindings(client, resolved.scope)]);
+      const [memory, listed, queue] = await Promise.all([
+        recallPass(client, resolved.scope),
+        listOpenFindings(client, resolved.scope),
+        recallQueueMemory(client, resolved.scope),
+      ]);
       const previous = memory === null ? null : { at: memory.at, runners: memory.runners };
-      return { ...resolved, previous, open: recall(memory?.open ?? [], listed).filter((finding) => !isOfQueue(finding)) };
+      const setAside = queue.setAside.map(({ run }) => run);
+      return { ...resolved, previous, setAside, open: recall(memory?.open ?? [], listed).filter((finding) => !isOfQueue(finding)) };
     },
 
     async observeGitHub({ target }) {

@@ -1,5 +1,5 @@
 import { activityInfo, Context } from '@temporalio/activity';
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { MAIN_QUEUE, PARKED_QUERY, PARKED_SIGNALS, parkedId, queueLedgerId } from '../domain/names.ts';
 import { NOTHING_REMEMBERED, type QueueMemory } from '../domain/queue/memory.ts';
 import type { ParkedRun } from '../domain/queue/parked.ts';
@@ -12,8 +12,7 @@ export function createQueueMemoryActivities(): Pick<QueueActivities, 'recallQueu
   return {
     async recallQueue({ scope }) {
       const { client } = Context.current();
-      const ledger = await describeExecution(client, queueLedgerId(scope));
-      const memory = (ledger?.memo?.['memory'] as QueueMemory | undefined) ?? NOTHING_REMEMBERED;
+      const memory = await recallQueueMemory(client, scope);
       const keeper = await describeExecution(client, parkedId(scope));
       const parked =
         keeper?.status.name === 'RUNNING' ? await client.workflow.getHandle(parkedId(scope)).query<readonly ParkedRun[]>(PARKED_QUERY) : [];
@@ -45,4 +44,10 @@ export function createQueueMemoryActivities(): Pick<QueueActivities, 'recallQueu
       }
     },
   };
+}
+
+/** Consistent, as visibility is not. */
+export async function recallQueueMemory(client: Client, scope: string): Promise<QueueMemory> {
+  const ledger = await describeExecution(client, queueLedgerId(scope));
+  return (ledger?.memo?.['memory'] as QueueMemory | undefined) ?? NOTHING_REMEMBERED;
 }

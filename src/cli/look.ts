@@ -71,6 +71,8 @@ export async function lookAtScope(
     runners: targets.map(({ runner }) => runner),
     readsGroups: targets.some(({ group }) => group !== null),
     runsRead: DEFAULT_HEALTH_POLICY.runsRead,
+    // Only Temporal knows them, and a look from here asks GitHub alone.
+    setAside: [],
   };
   const here = targets.filter(({ host }) => host === ports.host);
   const [github, seen] = await Promise.all([

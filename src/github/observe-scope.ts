@@ -28,7 +28,7 @@ export async function observeScope(client: Client, scope: string, wanted: ScopeL
   const requests = { sent: 0, unchanged: 0 };
   const asking = (isOptional: boolean): Asking => ({ client: countedBy(requests, client, isOptional), scope, signal });
   const { listed, configured, observedAt, tokenExpiresAt } = await readRunners(asking(false), wanted.runners);
-  const queue = isRepository(scope) ? await part(() => readQueue(asking(true), listed, wanted.runsRead)) : known(null);
+  const queue = isRepository(scope) ? await part(() => readQueue(asking(true), listed, wanted)) : known(null);
   const versions = await part(() => readVersions(asking(true), configured));
   const groups = wanted.readsGroups && !isRepository(scope) ? valueOrNull(await part(() => readGroups(asking(true)))) : null;
   const runners = configured.map(({ runner, groupId }) => ({ ...runner, group: groups?.get(groupId) ?? null }));
@@ -105,16 +105,23 @@ async function listRunners({ client, scope, signal }: Asking, name?: string): Pr
   return { listed, total, observedAt, tokenExpiresAt };
 }
 
-async function readQueue(asking: Asking, listed: readonly ListedRunner[], most: number): Promise<QueueObservation> {
+async function readQueue(
+  asking: Asking,
+  listed: readonly ListedRunner[],
+  { runsRead: most, setAside }: Pick<ScopeLook, 'runsRead' | 'setAside'>,
+): Promise<QueueObservation> {
   // In this order: a run that starts in between is in both lists rather than in none.
-  const queued = await oldestRuns(asking, 'queued', most);
+  const queued = await oldestRuns(asking, 'queued', most + setAside.length);
   const inProgress = await oldestRuns(asking, 'in_progress', most);
   const started = new Set(inProgress.ids);
-  const waiting = queued.ids.filter((id) => !started.has(id));
+  const aside = new Set(setAside);
+  const real = queued.ids.filter((id) => !aside.has(id));
+  const waiting = real.filter((id) => !started.has(id));
   const { jobs, read, finished } = await readJobs(asking, alternately(waiting, inProgress.ids).slice(0, most));
 
   const over = (ids: readonly number[]): number => ids.filter((id) => finished.has(id)).length;
-  const queuedNow = Math.max(0, queued.total - (queued.ids.length - waiting.length) - over(waiting));
+  // One that was not among the oldest is taken to be queued still, as queue care has last seen it.
+  const queuedNow = Math.max(0, queued.total - setAside.length - (real.length - waiting.length) - over(waiting));
   const inProgressNow = Math.max(0, inProgress.total - over(inProgress.ids));
   return {
     queued: queuedNow,

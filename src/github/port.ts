@@ -31,6 +31,8 @@ export interface ScopeLook {
   readonly readsGroups: boolean;
   /** Runs whose jobs are read, at most. */
   readonly runsRead: number;
+  /** Queued runs that queue care has set aside: GitHub can't end them, and they are no demand. */
+  readonly setAside: readonly number[];
 }
 
 /** Which part of a list of runs is wanted. Times are epoch milliseconds by GitHub's clock. */

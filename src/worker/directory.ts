@@ -7,7 +7,7 @@ import type { RunnerTarget } from '../domain/runner.ts';
 /** Looks runners and scopes up: whatever a person typed, the answer is what was meant, or says what is allowed. */
 export interface RunnerDirectory {
   readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
-  readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open'> | { readonly problem: string };
+  readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open' | 'setAside'> | { readonly problem: string };
   /** Repositories alone have a queue of runs. */
   readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'open'> | { readonly problem: string };
 }
@@ -49,6 +49,9 @@ export function createDirectory({ runners, policy, health, queue, mode, watchRea
     },
     resolveQueue(wanted) {
       const repositories = runners.filter(({ scope }) => scope.includes('/'));
+      if (repositories.length === 0) {
+        return { problem: 'only a repository has a queue of runs, and none is configured: organisations alone are' };
+      }
       const choice = choose(wanted, wanted == null ? repositories : runners);
       if ('problem' in choice) {
         return choice;
@@ -56,14 +59,13 @@ export function createDirectory({ runners, policy, health, queue, mode, watchRea
       const { scope } = choice;
       return scope.includes('/')
         ? { scope, policy: queue, ...how }
-        : { problem: `${scope} is an organisation, and only a repository has a queue of runs${choicesText(repositories)}` };
+        : { problem: `${scope} is an organisation, and only a repository has a queue of runs; choose one of ${scopesText(repositories)}` };
     },
   };
 }
 
-function choicesText(repositories: readonly RunnerTarget[]): string {
-  const scopes = [...new Set(repositories.map(({ scope }) => scope))];
-  return scopes.length === 0 ? '; none is configured' : `: choose one of ${scopes.join(', ')}`;
+function scopesText(runners: readonly RunnerTarget[]): string {
+  return [...new Set(runners.map(({ scope }) => scope))].join(', ');
 }
 
 /** The scope that is meant, or what is wrong with the name. */

@@ -17,6 +17,9 @@ export async function carryOutQueuePlan(input: CarryOutInput): Promise<Tally> {
   return new CarryingOut(input).run();
 }
 
+/** Between two looks; the first may be at once. */
+const LEAST_WAIT_MS = 1_000;
+
 class CarryingOut {
   readonly #input: CarryOutInput;
   #tally: Tally;
@@ -37,8 +40,10 @@ class CarryingOut {
       await this.#goOn();
     }
     const { firstMs, longestMs } = this.#input.policy.following;
-    for (let waitMs = firstMs; this.#following.length > 0; waitMs = Math.min(waitMs * 2, longestMs)) {
-      await sleep(waitMs, { summary: `wait until ${this.#following.length} cancelled runs are over` });
+    for (let waitMs = firstMs; this.#following.length > 0; waitMs = Math.min(Math.max(waitMs * 2, LEAST_WAIT_MS), longestMs)) {
+      if (waitMs > 0) {
+        await sleep(waitMs, { summary: `wait until ${this.#following.length} cancelled runs are over` });
+      }
       await this.#followOnce();
       if (this.#work.length > 0) {
         await this.#goOn();

@@ -223,7 +223,7 @@ async function observe(scope: ResolvedScope): Promise<Seen> {
   };
 }
 
-async function observeGitHub({ scope, targets, policy }: ResolvedScope): Promise<Reading<ScopeObservation>> {
+async function observeGitHub({ scope, targets, policy, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {
   const github = proxyActivities<MainActivities>(passGithubOptions(policy, `how does GitHub see ${scope}?`));
   try {
     const { value } = await github.observeScope({
@@ -231,6 +231,7 @@ async function observeGitHub({ scope, targets, policy }: ResolvedScope): Promise
       runners: targets.map(({ runner }) => runner),
       readsGroups: targets.some(({ group }) => group !== null),
       runsRead: policy.runsRead,
+      setAside,
     });
     return value.kind === 'seen'
       ? known(value)

@@ -147,6 +147,14 @@ describe('jobs that wait', () => {
     expect(new Set(read)).toEqual(new Set([...runs.slice(0, 5), ...runs.slice(20, 25)]));
   });
 
+  test('are not those of runs that queue care has set aside, which count as no queue', async () => {
+    const zombies = [9, 8].map((hours) => server.queueRun('octo/app', { jobs: [{}], agoMs: hours * 60 * MINUTE_MS }));
+    const real = server.queueRun('octo/app', { jobs: [{}] });
+    const { queued, waiting, runsNotRead } = valueOf((await look({ runsRead: 1, setAside: zombies })).queue);
+    expect({ queued, runsNotRead }).toEqual({ queued: 1, runsNotRead: 0 });
+    expect(waiting).toMatchObject([{ count: 1, runId: real }]);
+  });
+
   test('beyond the thousand that GitHub lists are counted all the same', async () => {
     server.setRuns('octo/app', { queued: 1200 });
     expect(valueOf((await look({ runsRead: 3 })).queue)).toMatchObject({ queued: 1200, runsNotRead: 1197 });
@@ -338,7 +346,7 @@ function look(wanted: Partial<ScopeLook> = {}, scope = 'octo/app', port = github
 }
 
 function wantedOf(wanted: Partial<ScopeLook>): ScopeLook {
-  return { runners: ['builder'], readsGroups: false, runsRead: 30, ...wanted };
+  return { runners: ['builder'], readsGroups: false, runsRead: 30, setAside: [], ...wanted };
 }
 
 function portOf(token: string, options: Partial<ClientOptions> = {}): GitHubPort {

@@ -203,6 +203,12 @@ describe('a list of runs', () => {
     expect([value.runs.length, value.isCut]).toEqual([100, true]);
   });
 
+  test('that has another page is cut, whatever its total says', async () => {
+    const link = '<https://api.test/x?page=2>; rel="next"';
+    const port = answering(() => Response.json({ total_count: 0, workflow_runs: [] }, { headers: { link } }));
+    expect((await list({ pages: 1 }, port)).value).toEqual({ total: 0, runs: [], isCut: true });
+  });
+
   test('is dated by its first page', async () => {
     server.setRuns(REPO, { queued: 101 });
     const moving = portOf(server.token, { fetch: justBefore('page=2', () => (server.clockOffsetMs = HOUR_MS)) });
@@ -356,7 +362,7 @@ describe('the requests of an hour', () => {
   test('are not used by a second plan over the same queue, nor by one after a health check', async () => {
     for (let number = 1; number <= 120; number += 1) server.queueRun(REPO, { jobs: JOBS, agoMs: number * 1_000 });
     server.addRunner(REPO, { name: 'builder' });
-    await github.observeScope(REPO, { runners: ['builder'], readsGroups: false, runsRead: 120 }, signal);
+    await github.observeScope(REPO, { runners: ['builder'], readsGroups: false, runsRead: 120, setAside: [] }, signal);
     const before = server.requests.length;
     await plan();
     const statuses = server.requests.slice(before).map(({ path, status }) => [path.replace(/\?.*/, '').split('/').at(-1), status]);

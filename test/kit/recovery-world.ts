@@ -22,6 +22,8 @@ import {
   type HealthPolicy,
   type RecoveryPolicy,
 } from '../../src/domain/policy.ts';
+import { DEFAULT_QUEUE_POLICY, type QueuePolicy } from '../../src/domain/queue/policy.ts';
+import type { QueueReport } from '../../src/domain/queue/report.ts';
 import type { RecoveryReport } from '../../src/domain/report.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -73,6 +75,18 @@ export const QUICK_HEALTH: HealthPolicy = {
   },
 };
 
+/** The same for queue care. */
+export const QUICK_QUEUE: QueuePolicy = {
+  ...DEFAULT_QUEUE_POLICY,
+  following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 2_000, giveUpAfterMs: 5_000, doubtMs: 500 },
+  lockPollMs: 200,
+  limits: {
+    list: { ...DEFAULT_QUEUE_POLICY.limits.list, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },
+    read: { ...DEFAULT_QUEUE_POLICY.limits.read, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },
+    write: { ...DEFAULT_QUEUE_POLICY.limits.write, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },
+  },
+};
+
 /** The same for findings. */
 const QUICK_FINDINGS: FindingPolicy = {
   ...DEFAULT_FINDING_POLICY,
@@ -94,6 +108,8 @@ export interface World extends AsyncDisposable {
   recover(input?: unknown, workflowId?: string): Promise<WorkflowHandle<() => Promise<RecoveryReport>>>;
   /** Starts a health check of the scope under an id of its own. */
   check(input?: object): Promise<WorkflowHandle<() => Promise<HealthReport>>>;
+  /** Starts queue care under an id of its own. */
+  maintain(input?: object): Promise<WorkflowHandle<() => Promise<QueueReport>>>;
   /** Lets the scope's schedule, which keeps no time of its own here, start a pass; passes know what the last one left. */
   pass(): Promise<HealthReport>;
   /** GitHub's word for a runner, the first unless another is named. */
@@ -109,6 +125,7 @@ export interface WorldOptions {
   /** Length of the machine's steps; 0 is no wait. */
   readonly pace?: number;
   readonly health?: Partial<HealthPolicy>;
+  readonly queue?: Partial<QueuePolicy>;
   readonly mode?: 'act' | 'watch';
   /** Runners of the scope, each on a machine of its own; one by default. */
   readonly runners?: number;
@@ -185,6 +202,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     runners: targets,
     policy: { ...QUICK_POLICY, ...options.policy },
     health: { ...QUICK_HEALTH, ...options.health },
+    queue: { ...QUICK_QUEUE, ...options.queue },
     mode: options.mode ?? 'act',
     serverUrl: github.url,
   });
@@ -206,6 +224,12 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       client.workflow.start('recoverRunner', { workflowId, taskQueue: MAIN_QUEUE, args: [input] }) as never,
     check: (input = { scope }) =>
       client.workflow.start('checkHealth', { workflowId: `check-${name}-${Math.random()}`, taskQueue: MAIN_QUEUE, args: [input] }) as never,
+    maintain: (input = { scope }) =>
+      client.workflow.start('maintainQueue', {
+        workflowId: `queue-${name}-${Math.random()}`,
+        taskQueue: MAIN_QUEUE,
+        args: [input],
+      }) as never,
     pass: () => scheduledPass(client, scope),
     shown: ({ runner } = target) => github.runners(scope).find((each) => each.name === runner)?.status ?? 'unregistered',
     until,
@@ -287,6 +311,8 @@ function allResidents(): WorkerParts['main'] {
       },
       resolveScope: (wanted) =>
         residents.get(wanted as string)?.directory.resolveScope(wanted) ?? { problem: `no scope ${String(wanted)}` },
+      resolveQueue: (wanted) =>
+        residents.get(wanted as string)?.directory.resolveQueue(wanted) ?? { problem: `no scope ${String(wanted)}` },
     },
     alerts: {
       ...NO_ALERTS,

@@ -1,5 +1,9 @@
-import { expect, test } from 'vitest';
-import { healthPolicy } from '../../src/worker/policy.ts';
+import { describe, expect, test } from 'vitest';
+import { fileSchema } from '../../src/config/schema.ts';
+import type { RefPattern } from '../../src/domain/queue/policy.ts';
+import { healthPolicy, queuePolicy } from '../../src/worker/policy.ts';
+
+const QUEUE = fileSchema.parse({}).queue;
 
 const MINUTE = 60_000;
 
@@ -15,4 +19,39 @@ test.each([
     vm: { autostart: 'wanted' },
   });
   expect(policy.memoryLastsMs).toBe(remembered * MINUTE);
+});
+
+describe('refs that are protected by', () => {
+  const protects = (glob: string, ref: string): boolean => {
+    const queue = { ...QUEUE, superseded: { ...QUEUE.superseded, protect: [glob] } };
+    const [{ pattern }] = queuePolicy({ queue }).rules.superseded.protect as [RefPattern];
+    return new RegExp(pattern).test(ref);
+  };
+
+  test.each([
+    ['main', 'main', true],
+    ['main', 'main-2', false],
+    ['main', 'not/main', false],
+    ['release/*', 'release/1.2', true],
+    ['release/*', 'release/1.2/hotfix', false],
+    ['release/**', 'release/1.2/hotfix', true],
+    ['v[0-9]*', 'v12', true],
+    ['*', '.hidden', true],
+    ['a.b', 'axb', false],
+  ])('%s: %s %s', (glob, ref, isProtected) => {
+    expect(protects(glob, ref)).toBe(isProtected);
+  });
+});
+
+test('hours and modes of the file reach the rules', () => {
+  const { rules, maxPerPass, reach } = queuePolicy({
+    queue: { ...QUEUE, stale: { mode: 'plan', hours: 2.5 }, maxPerPass: 9, reach: 'repository' },
+  });
+  expect({ maxPerPass, reach }).toEqual({ maxPerPass: 9, reach: 'repository' });
+  expect(rules).toMatchObject({
+    stale: { mode: 'plan', afterMs: 150 * MINUTE },
+    superseded: { mode: 'on', events: ['push', 'pull_request', 'pull_request_target', 'merge_group'], protect: [] },
+    prioritizePullRequests: { mode: 'on', threshold: 5, then: 'park' },
+    paths: { mode: 'off' },
+  });
 });

@@ -1,31 +1,37 @@
 import type { Diagnosed } from '../finding.ts';
-import type { Refusal } from './report.ts';
+import type { Refusal, ToldAct } from './report.ts';
 
 // What queue care tells people. Its findings are about the repository, and its own passes say when they are over.
 
 /** By code: health checks leave them alone. */
-export const QUEUE_FINDINGS = ['queue-limit-hit', 'queue-refused'] as const;
+const QUEUE_FINDINGS: readonly string[] = ['queue-limit-hit', 'queue-refused', 'queue-not-re-run'];
 
 export function isOfQueue({ code }: { readonly code: string }): boolean {
-  return (QUEUE_FINDINGS as readonly string[]).includes(code);
+  return QUEUE_FINDINGS.includes(code);
 }
 
-/** What a pass has to tell; `planned` acts, of which it did `max` at most. */
-export function findingsOf(
-  scope: string,
-  { planned, max, refusals }: { readonly planned: number; readonly max: number; readonly refusals: readonly Refusal[] },
-): readonly Diagnosed[] {
+/** What a pass has to tell people of. */
+export interface QueueTrouble {
+  /** Acts that it may do, where there are more than that; else `null`. */
+  readonly limit: number | null;
+  readonly refusals: readonly Refusal[];
+  /** Parked runs that GitHub would not re-run. */
+  readonly lost: readonly Pick<ToldAct, 'run' | 'workflow' | 'branch' | 'detail'>[];
+}
+
+export function findingsOf(scope: string, { limit, refusals, lost }: QueueTrouble): readonly Diagnosed[] {
   const about = { subject: scope, isProven: true, cure: null };
+  const [lostOne] = lost;
   const [worst] = refusals.toSorted((one, other) => other.count - one.count);
   return [
-    ...(planned > max
+    ...(limit !== null
       ? [
           {
             ...about,
             code: 'queue-limit-hit',
             severity: 'warning' as const,
             summary: `queue care of ${scope} would do more than one pass may`,
-            evidence: `${planned} runs are to be cancelled or parked, and one pass may do ${max}; the next one goes on`,
+            evidence: `one pass may cancel or park ${limit} runs, and there are more; the next one goes on`,
             advice: `look at them with \`runward queue plan --scope ${scope}\`; if they are meant, run \`runward queue optimize --scope ${scope}\`, or raise queue.maxPerPass`,
           },
         ]
@@ -43,6 +49,18 @@ export function findingsOf(
               worst.status === 403
                 ? 'give the token the permission "Actions: read and write"; with a classic token, the scope `repo`'
                 : `look at one of the runs with \`runward queue plan --scope ${scope}\` and on GitHub`,
+          },
+        ]),
+    ...(lostOne === undefined
+      ? []
+      : [
+          {
+            ...about,
+            code: 'queue-not-re-run',
+            severity: 'warning' as const,
+            summary: `runs of ${scope} that made way for pull requests were not re-run`,
+            evidence: `${lost.length}; run ${lostOne.run} of ${lostOne.workflow} (${lostOne.branch}): ${lostOne.detail}`,
+            advice: `re-run by hand what is still wanted: \`runward queue parked --scope ${scope}\` and \`runward explain --run ${lostOne.run}\` tell more`,
           },
         ]),
   ];

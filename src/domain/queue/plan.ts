@@ -18,6 +18,8 @@ export interface QueuePlan extends RuleVerdict {
   readonly overdue: number;
   /** Queued runs that are set aside. */
   readonly setAside: number;
+  /** Whether there may be more to act on than was asked for. */
+  readonly isCut: boolean;
 }
 
 /** Modes of the rules for one pass. */
@@ -38,8 +40,9 @@ export function modesOf({ rules }: QueuePolicy, named: readonly RuleName[] | nul
 /**
  * What is to be done about a queue, of what is known so far: it may ask for jobs and tags, and says more once they are there. Each run has one act
  * at most. The same view gives the same plan.
+ * @param most acts that are wanted: a rule that has found so many asks for nothing more
  */
-export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes): QueuePlan {
+export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes, most = Infinity): QueuePlan {
   const asides = new Map(view.memory.setAside.map((entry) => [entry.run, entry]));
   const reruns = new Map(view.memory.reruns.map((rerun) => [rerun.run, rerun.at]));
   const queued = queuedOf(view.runs);
@@ -67,10 +70,12 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
       taken.add(run);
     }
   }
+  const asking = verdicts.filter((verdict) => verdict.acts.length < most);
   return {
     acts,
+    isCut: acts.length > most || (acts.length === most && verdicts.some(({ wantsJobs }) => wantsJobs.length > 0)),
     wouldBe: wouldBe.filter(({ run }, index) => !taken.has(run) && wouldBe.findIndex((other) => other.run === run) === index),
-    wantsJobs: [...new Set(verdicts.flatMap(({ wantsJobs }) => wantsJobs))],
+    wantsJobs: acts.length >= most ? [] : [...new Set(asking.flatMap(({ wantsJobs }) => wantsJobs))],
     wantsTags: [...new Set(verdicts.flatMap(({ wantsTags }) => wantsTags))],
     left: verdicts.flatMap(({ left }) => left),
     notes: verdicts.flatMap(({ notes }) => notes),
@@ -105,10 +110,9 @@ function isOverdue({ startedAt, createdAt }: Run, at: number, { rules }: QueuePo
   return at - (startedAt ?? createdAt) > rules.stale.afterMs;
 }
 
-/** A real run has jobs within seconds. https://github.com/actions/runner/issues/3872 */
+/** A real run has jobs within seconds; without any, nobody can tell of which attempt they are not. https://github.com/actions/runner/issues/3872 */
 function zombieOf(run: Run, rerunAt: number | null, { jobs, at }: QueueView, policy: QueuePolicy): QueuePlan['zombies'] {
-  const known = jobs.get(run.id);
-  return known?.total === 0 && known.attempt === run.attempt && mayBeStale(run, rerunAt, at, policy)
+  return jobs.get(run.id)?.total === 0 && mayBeStale(run, rerunAt, at, policy)
     ? [{ run: run.id, attempt: run.attempt, why: `GitHub calls it queued, and it has no job` }]
     : [];
 }

@@ -53,7 +53,7 @@ export interface QueuePolicy {
 
 /** How a run whose cancellation was accepted is followed until it is over. */
 export interface FollowPolicy {
-  /** First look, and the least wait between two. */
+  /** Before the first look; 0 looks at once. */
   readonly firstMs: number;
   readonly longestMs: number;
   /**

@@ -95,8 +95,9 @@ export const ACTS_TOLD = 200;
 export const LEFT_TOLD = 50;
 
 /** A planned act as it is told before anything happens. */
-export function toldAsPlanned({ does, newer: _, ...act }: PlannedAct, detail = ''): ToldAct {
-  return { ...act, end: does === 'park' ? 'would-park' : 'would-cancel', detail };
+export function toldAsPlanned(act: PlannedAct, detail = ''): ToldAct {
+  const { run, attempt, rule, workflow, event, branch, evidence, does } = act;
+  return { run, attempt, rule, workflow, event, branch, evidence, end: does === 'park' ? 'would-park' : 'would-cancel', detail };
 }
 
 /** What became of a parked run, or would. */

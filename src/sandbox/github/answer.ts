@@ -34,8 +34,8 @@ export interface Limit {
   readonly until: number;
   /** Whether a secondary limit names its end. */
   readonly namesEnd: boolean;
-  /** A refusal by it was sent. */
-  isTold: boolean;
+  /** When a refusal by it was first sent, by the monotonic clock in milliseconds. */
+  toldAt: number | null;
 }
 
 const DOCUMENTATION = 'https://docs.github.com/rest';

@@ -102,7 +102,7 @@ export class ApiTokens {
   limitOf(token: ApiToken): Limit | null {
     if (token.limited && token.limited.until > this.#now()) return token.limited;
     const { remaining, reset } = this.rateOf(token);
-    token.limited = remaining > 0 ? null : { kind: 'primary', status: 403, until: reset * 1000, namesEnd: true, isTold: false };
+    token.limited = remaining > 0 ? null : { kind: 'primary', status: 403, until: reset * 1000, namesEnd: true, toldAt: null };
     return token.limited;
   }
 
@@ -122,7 +122,7 @@ export class ApiTokens {
     token.costs.push({ at: now, points: isReading ? POINTS_OF_READING : POINTS_OF_WRITING });
     if (token.costs.reduce((sum, { points }) => sum + points, 0) <= secondary.pointsPerMinute) return;
     token.costs = [];
-    token.limited = { kind: 'secondary', status: 403, until: now + secondary.lastsMs, namesEnd: secondary.namesEnd, isTold: false };
+    token.limited = { kind: 'secondary', status: 403, until: now + secondary.lastsMs, namesEnd: secondary.namesEnd, toldAt: null };
   }
 
   #startWindow(token: ApiToken): void {

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pageForPeople, refuse, refuseByLimit, refuseByStatus } from './answer.ts';
-import type { Answer, Fault, Limit } from './answer.ts';
+import type { Answer, Fault } from './answer.ts';
 import type { ApiToken } from './api-tokens.ts';
 import type { BadDays, Misbehaviour } from './bad-days.ts';
 import { API_VERSIONS, answerRest } from './rest.ts';
@@ -16,6 +16,9 @@ export interface Site {
   readonly pollMs: number;
   readonly badDays: BadDays;
 }
+
+/** What comes so soon after a refusal was sent at the same time as the request that was refused. */
+const ON_THEIR_WAY_MS = 100;
 
 /** A request as far as all answers need it. */
 interface Received {
@@ -78,7 +81,7 @@ async function receive(world: World, request: IncomingMessage, gone: AbortSignal
     scheme: scheme?.toLowerCase() ?? null,
     credentials,
     token,
-    isTold: limited?.isTold === true,
+    isTold: limited !== null && limited.toldAt !== null && performance.now() - limited.toldAt > ON_THEIR_WAY_MS,
     body: parseJson(await readText(request)),
     headers,
     gone,
@@ -117,7 +120,7 @@ async function spoil(fault: Fault, site: Site, received: Received): Promise<Answ
         status: fault.status ?? 403,
         until: world.now() + (isPrimary ? fault.resetMs : fault.lastsMs),
         namesEnd: isPrimary || fault.namesEnd,
-        isTold: false,
+        toldAt: null,
       };
       if (received.token !== null) received.token.limited = limit;
       return refuseByLimit(limit, world.now());
@@ -184,15 +187,10 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
     ...answer.headers,
   });
   const text = unchanged || status === 204 ? '' : content.text;
-  // Requests that are on their way at the same time come before it.
-  if (answer.limit && answer.fault !== 'cut') setImmediate(tell, answer.limit);
+  if (answer.limit && answer.fault !== 'cut') answer.limit.toldAt ??= performance.now();
   if (answer.fault === 'cut') response.write(text.slice(0, text.length / 2), () => response.destroy());
   else response.end(text);
   return status;
-}
-
-function tell(limit: Limit): void {
-  limit.isTold = true;
 }
 
 function expiryHeader(token: ApiToken | null): Record<string, string> {

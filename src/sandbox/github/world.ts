@@ -79,7 +79,7 @@ export class World {
 
   addScope(kind: Scope['kind'], name: string): Scope {
     const scope: Scope = {
-      id: this.#nextId(),
+      id: this.#forks.get(name.toLowerCase())?.id ?? this.#nextId(),
       kind,
       name,
       formerNames: [],

@@ -218,7 +218,6 @@ describe('a zombie', () => {
     { when: 'within the stale time', run: { createdAt: NOW - 4 * HOUR }, jobs: empty },
     { when: 'its jobs were skipped', jobs: { total: 1, queued: [] } },
     { when: 'GitHub did not give its jobs', jobs: null },
-    { when: 'it was the attempt before that had none', run: { attempt: 2 }, jobs: { ...empty, attempt: 1 } },
     { when: 'it is pending', run: { status: 'pending' }, jobs: empty },
     {
       when: 'Runward has just re-run it',

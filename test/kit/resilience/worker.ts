@@ -6,6 +6,7 @@ import { NativeConnection, type ActivityInterceptorsFactory } from '@temporalio/
 import { NO_ALERTS } from '../../../src/activities/findings.ts';
 import { createSealing } from '../../../src/activities/sealing.ts';
 import { DEFAULT_HEALTH_POLICY } from '../../../src/domain/policy.ts';
+import { DEFAULT_QUEUE_POLICY } from '../../../src/domain/queue/policy.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import { createGitHub } from '../../../src/github/github.ts';
 import { SandboxHost } from '../../../src/sandbox/machine/sandbox-host.ts';
@@ -35,6 +36,7 @@ const workers = await createWorkers({
       runners: [order.target],
       policy: order.policy,
       health: DEFAULT_HEALTH_POLICY,
+      queue: DEFAULT_QUEUE_POLICY,
       mode: 'act',
       serverUrl: order.gitHub.url,
     }),

@@ -32,3 +32,8 @@ export async function ask<Body = unknown>(github: SandboxGitHub, request: string
   const isJson = response.headers.get('content-type')?.startsWith('application/json') === true;
   return { status: response.status, headers: response.headers, text, body: (isJson ? JSON.parse(text) : undefined) as Body };
 }
+
+/** Of the links to other pages. */
+export function relations(headers: Headers): string[] {
+  return [...(headers.get('link') ?? '').matchAll(/rel="(\w+)"/g)].map(([, relation]) => relation ?? '');
+}

@@ -30,6 +30,18 @@ const started = github.queueRun('octo/app', {
   jobs: [{ state: 'completed' }, { state: 'in_progress' }, { labels: ['self-hosted', 'bpf'] }],
 });
 const waitingJob = github.run(started).jobs[2]?.id;
+const rich = github.queueRun('octo/app', {
+  jobs: [{ state: 'waiting' }, { state: 'pending' }, { state: 'requested' }, { state: 'completed', conclusion: 'skipped' }],
+  branch: null,
+  pullRequests: [3],
+  headRepository: 'eve/app',
+  attempt: 2,
+});
+const forced = github.queueRun('octo/app', { jobs: [] });
+const zombie = github.queueRun('octo/app', { jobs: [], zombie: 'failing' });
+const old = github.queueRun('octo/app', { jobs: [{ state: 'completed' }], agoMs: 31 * 86_400_000 });
+const tired = github.queueRun('octo/app', { jobs: [{ state: 'completed' }], attempt: 51 });
+github.addTag('octo/app', 'v1.0');
 
 const CASES: readonly Case[] = [
   ['GET /', 'GET /', 200],
@@ -51,6 +63,13 @@ const CASES: readonly Case[] = [
   ['GET /repos/{owner}/{repo}/actions/jobs/{job_id}', `GET /repos/octo/app/actions/jobs/${waitingJob}`, 200],
   ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel', `POST /repos/octo/app/actions/runs/${queued}/cancel`, 202],
   ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel', `POST /repos/octo/app/actions/runs/${completed}/cancel`, 409],
+  ['GET /repos/{owner}/{repo}/actions/runs/{run_id}', `GET /repos/octo/app/actions/runs/${rich}`, 200],
+  ['GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs', `GET /repos/octo/app/actions/runs/${rich}/jobs?filter=all`, 200],
+  ['GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs', 'GET /repos/octo/app/actions/workflows/1/runs?status=completed', 200],
+  ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/force-cancel', `POST /repos/octo/app/actions/runs/${forced}/force-cancel`, 202],
+  ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/force-cancel', `POST /repos/octo/app/actions/runs/${completed}/force-cancel`, 409],
+  ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/rerun', `POST /repos/octo/app/actions/runs/${completed}/rerun`, 201],
+  ['GET /repos/{owner}/{repo}/git/matching-refs/{ref}', 'GET /repos/octo/app/git/matching-refs/tags/v1', 200],
   ['GET /orgs/{org}/actions/runners', 'GET /orgs/octo/actions/runners', 200],
   ['GET /orgs/{org}/actions/runners/{runner_id}', `GET /orgs/octo/actions/runners/${busyOfOrganization}`, 200],
   ['GET /orgs/{org}/actions/runners/downloads', 'GET /orgs/octo/actions/runners/downloads', 200],
@@ -81,6 +100,11 @@ const REFUSALS: readonly (readonly [request: string, status: number, options?: A
   ['GET /repos/octo/app/actions/runners', 404, { token: github.addToken({ sees: [] }) }],
   ['GET /repos/octo/app/actions/runners/1', 404],
   ['GET /repos/octo/app/', 404],
+  ['GET /repos/octo/app/actions/runs?created=yesterday', 422],
+  [`POST /repos/octo/app/actions/runs/${zombie}/cancel`, 500],
+  [`POST /repos/octo/app/actions/runs/${zombie}/rerun`, 403],
+  [`POST /repos/octo/app/actions/runs/${old}/rerun`, 403],
+  [`POST /repos/octo/app/actions/runs/${tired}/rerun`, 403],
 ];
 
 test('every endpoint of the description is asked', () => {
@@ -104,6 +128,13 @@ for (const [request, status, options] of REFUSALS) {
     expect(deviations(BASIC_ERROR, answered)).toEqual([]);
   });
 }
+
+test('a run whose fork was deleted differs from the description in that alone', async () => {
+  const orphan = github.queueRun('octo/app', { jobs: [], headRepository: null });
+  const answered = await ask(github, `GET /repos/octo/app/actions/runs/${orphan}`);
+  const described = extract.answers['GET /repos/{owner}/{repo}/actions/runs/{run_id}'][200];
+  expect(deviations(described, answered)).toMatchObject([{ instancePath: '/head_repository', params: { type: 'object' } }]);
+});
 
 test.each([401, 403, 404, 429, 500, 503])('on a bad day %i is answered as described', async (status) => {
   const end = github.misbehave({ status });

@@ -280,6 +280,30 @@ describe('a job of a run', () => {
     expect(github.run(run)).toMatchObject({ status: 'completed', conclusion: 'failure' });
   });
 
+  test('wakes a runner that polls when its run is let go, and when it is run again', async () => {
+    const session = await sessionOf(await register());
+    const run = github.queueRun(scope, { jobs: [{}], status: 'waiting' });
+    expect((await poll(session)).body).toEqual({ message: null });
+    const letGo = poll(session);
+    github.settle(run, 'queued');
+    const { message } = (await letGo).body as { message: { jobId: number } };
+    await finish(message.jobId, 'Succeeded');
+    const again = poll(session);
+    await ask(github, `POST /repos/${scope}/actions/runs/${run}/rerun`);
+    const { message: second } = (await again).body as { message: { jobId: number } };
+    expect(second.jobId).not.toBe(message.jobId);
+    expect(github.run(run)).toMatchObject({ attempt: 2, status: 'in_progress', jobs: [{ runner: 'worker' }] });
+  });
+
+  test('of a run that was cancelled is not there when its runner is done', async () => {
+    const session = await sessionOf(await register());
+    const run = github.queueRun(scope, { jobs: [{}] });
+    const { message } = (await poll(session)).body as { message: { jobId: number } };
+    await ask(github, `POST /repos/${scope}/actions/runs/${run}/cancel`);
+    expect((await finish(message.jobId, 'Succeeded')).status).toBe(404);
+    expect(github.run(run)).toMatchObject({ conclusion: 'cancelled', jobs: [{ result: 'Canceled' }] });
+  });
+
   test('is taken by a runner of the organisation that owns the repository, and by none of another repository', async () => {
     const owner = `owner-${number}`;
     github.addOrganization(owner);

@@ -1,0 +1,286 @@
+// What queue care does at GitHub, an activity at a time, against the make-believe GitHub.
+
+import { DefaultLogger } from '@temporalio/worker';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import type { BatchCancelled, FollowedBatch, FollowedRun, JobsOfRuns } from '../../src/activities/contract.ts';
+import { createQueueActivities } from '../../src/activities/queue.ts';
+import { labelSetOf } from '../../src/domain/queue/run.ts';
+import type { WorkItem } from '../../src/domain/queue/work.ts';
+import { Secret } from '../../src/domain/secret.ts';
+import { createGitHub } from '../../src/github/github.ts';
+import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
+import { aPolicy } from '../kit/queue.ts';
+
+const HOUR = 3_600_000;
+const SCOPE = 'octo/app';
+const OFFERED = [labelSetOf(['self-hosted', 'linux', 'bpf'])];
+const POLICY = { ...aPolicy(), following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 60_000, giveUpAfterMs: 120_000, doubtMs: 200 } };
+
+let server: SandboxGitHub;
+const servers: SandboxGitHub[] = [];
+
+beforeEach(async () => {
+  server = await startGitHub({ repositories: [SCOPE] });
+  servers.push(server);
+});
+
+afterAll(() => Promise.all(servers.map((each) => each.close())));
+
+describe('a batch', () => {
+  test('cancels what still may be, by three requests for each', async () => {
+    const runs = [5, 6].map((hours) => stale({ agoMs: hours * HOUR }));
+    const { attempts } = await cancel(runs);
+    expect(attempts.map(({ result }) => result)).toMatchObject([
+      { kind: 'accepted', isSure: true },
+      { kind: 'accepted', isSure: true },
+    ]);
+    expect(sent().map((line) => line.replace(/\d{5,}/, 'N'))).toEqual(
+      [0, 1].flatMap(() => ['GET /runs/N/jobs', 'GET /runs/N', 'POST /runs/N/cancel']),
+    );
+  });
+
+  test('whose answer is lost is in doubt, and is not sent twice', async () => {
+    const run = stale();
+    server.misbehave({ match: { method: 'POST', path: '/cancel' }, fault: { kind: 'lost' }, times: 1 });
+    const { attempts } = await cancel([run]);
+    expect(attempts[0]?.result).toMatchObject({ kind: 'accepted', isSure: false });
+    expect(server.run(run)).toMatchObject({ conclusion: 'cancelled', accepted: { cancel: 1 } });
+  });
+
+  test('takes a run that has ended in the last moment as over', async () => {
+    const run = stale();
+    server.misbehave({
+      match: { method: 'POST', path: '/cancel' },
+      status: 409,
+      body: { message: 'Cannot cancel a workflow run that is completed.' },
+      delayMs: 100,
+      times: 1,
+    });
+    const cancelling = cancel([run]);
+    await expect.poll(() => sent().length).toBeGreaterThanOrEqual(2);
+    server.completeRun(run, 'success');
+    expect((await cancelling).attempts[0]?.result).toMatchObject({ kind: 'over', conclusion: 'success', isOurs: false });
+  });
+
+  test.each([
+    ['not-queued', 'has not been queued yet'],
+    ['failing', 'Failed to cancel'],
+  ] as const)('sets a zombie aside: %s', async (zombie, words) => {
+    const { attempts } = await cancel([stale({ zombie })]);
+    expect(attempts[0]?.result).toMatchObject({ kind: 'set-aside', why: expect.stringContaining(words) });
+  });
+
+  test.each([500, 503])('tries again later where GitHub only has a bad day: %i', async (status) => {
+    const run = stale();
+    server.misbehave({ match: { method: 'POST', path: '/cancel' }, status, times: 1 });
+    expect((await cancel([run])).attempts[0]?.result.kind).toBe('again');
+    expect((await cancel([run])).attempts[0]?.result.kind).toBe('accepted');
+  });
+
+  test('goes on where GitHub fails at one run, or does not know it any more', async () => {
+    const [failing, gone, good] = [stale(), stale(), stale()];
+    server.misbehave({ match: { path: `/runs/${failing}/jobs` }, status: 502 });
+    server.misbehave({ match: { path: `/runs/${gone}` }, status: 404 });
+    const { attempts } = await cancel([failing!, gone!, good!]);
+    expect(attempts.map(({ result }) => result.kind)).toEqual(['again', 'spared', 'accepted']);
+  });
+
+  test('ends at a limit and says what it left undone', async () => {
+    const runs = [stale(), stale(), stale()];
+    server.misbehave({
+      from: { path: `/runs/${runs[1]}/jobs` },
+      match: { path: '/actions/runs' },
+      fault: { kind: 'secondary-limit', lastsMs: 60_000, namesEnd: true },
+      times: 1,
+    });
+    const { attempts, rest, limited } = await cancel(runs);
+    expect(attempts).toHaveLength(1);
+    expect(rest.map(({ run }) => run)).toEqual(runs.slice(1));
+    expect(limited).toMatchObject({ kind: 'limited', waitMs: expect.any(Number) });
+    expect(limited!.waitMs).toBeGreaterThan(50_000);
+  });
+
+  test('goes on behind what an attempt before has noted, and finds what that has not', async () => {
+    const [noted, unnoted, left] = [stale(), stale(), stale()];
+    const done = (await cancel([noted!])).attempts;
+    await cancel([unnoted!]);
+    const before = sent().length;
+    const { attempts } = await cancel([noted!, unnoted!, left!], { attempt: 2, heartbeatDetails: { attempts: done } });
+    expect(attempts.map(({ result }) => result)).toMatchObject([
+      { kind: 'accepted' },
+      { kind: 'over', conclusion: 'cancelled', isOurs: true },
+      { kind: 'accepted' },
+    ]);
+    expect(
+      sent()
+        .slice(before)
+        .filter((line) => line.startsWith('POST')),
+    ).toHaveLength(1);
+    expect(server.runs(SCOPE).map(({ accepted }) => accepted.cancel)).toEqual([1, 1, 1]);
+  });
+
+  test('looks once at a run that replaces several', async () => {
+    const older = [3, 2].map((minutes) => stale({ agoMs: minutes * 60_000 }));
+    const newest = stale({ agoMs: 60_000 });
+    const items = older.map((run) => anItem(run, { rule: 'superseded', newer: newest }));
+    expect((await cancelItems(items)).attempts.map(({ result }) => result.kind)).toEqual(['accepted', 'accepted']);
+    expect(sent().filter((line) => line === `GET /runs/${newest}`)).toHaveLength(1);
+  });
+
+  test('is not heard where the token may not cancel: the third refusal is the last that is asked for', async () => {
+    const token = server.addToken({ permissions: { actions: 'read' } });
+    const { attempts } = await cancel(
+      Array.from({ length: 5 }, () => stale()),
+      {},
+      token,
+    );
+    expect(attempts.map(({ result }) => result)).toMatchObject(Array.from({ length: 5 }, () => ({ kind: 'refused', status: 403 })));
+    expect(sent().filter((line) => line.startsWith('POST'))).toHaveLength(3);
+  });
+});
+
+describe('runs that are followed', () => {
+  test('are found in one list, where there are many', async () => {
+    const runs = Array.from({ length: 50 }, (_, index) => stale({ agoMs: (5 * 60 + index) * 60_000 }));
+    await cancel(runs);
+    const before = sent().length;
+    const { ends } = await follow(runs);
+    expect(ends).toEqual(runs.map(() => ({ kind: 'over', conclusion: 'cancelled' })));
+    expect(sent().slice(before)).toHaveLength(1);
+  });
+
+  test('are forced once they do not react, and given up in the end', async () => {
+    const run = stale({ cancelTakesMs: Infinity });
+    await cancel([run]);
+    expect((await follow([run])).ends).toEqual([{ kind: 'pending', forcedAt: null }]);
+    server.misbehave({ match: { path: '/force-cancel' }, status: 500 });
+    server.advance(61_000);
+    const [forced] = (await follow([run])).ends;
+    expect(forced).toEqual({ kind: 'pending', forcedAt: expect.any(Number) });
+    server.advance(61_000);
+    expect((await follow([run])).ends).toEqual([{ kind: 'not-over', status: 'queued' }]);
+  });
+
+  test('whose cancellation was never heard are tried again', async () => {
+    const run = stale();
+    const [followed] = followedOf([run]);
+    server.advance(1_000);
+    expect((await follow([], [{ ...followed!, isSure: false }])).ends).toEqual([{ kind: 'again' }]);
+  });
+
+  test('may have ended by themselves', async () => {
+    const run = stale();
+    server.completeRun(run, 'success');
+    expect((await follow([run])).ends).toEqual([{ kind: 'over', conclusion: 'success' }]);
+  });
+});
+
+describe('jobs', () => {
+  test('that were read of late are not asked for again', async () => {
+    const runs = [stale(), stale()];
+    const activities = create();
+    const read = () =>
+      run<JobsOfRuns>(() => activities.readJobsOfRuns({ scope: SCOPE, runs: runs.map((id) => [id, 1]), freshnessMs: 60_000 }));
+    expect(await read()).toMatchObject({ requests: 2, unread: [] });
+    expect(await read()).toMatchObject({ requests: 0, jobs: [{ run: runs[0] }, { run: runs[1] }] });
+    server.startJob(server.run(runs[0]!).jobs[0]!.id);
+    const fresh = await run<JobsOfRuns>(() => activities.readJobsOfRuns({ scope: SCOPE, runs: [[runs[0]!, 1]], freshnessMs: 0 }));
+    expect(fresh).toMatchObject({ jobs: [{ started: 1 }] });
+  });
+
+  test('of a run that GitHub fails at are unread, and the others are read', async () => {
+    const [bad, good] = [stale(), stale()];
+    server.misbehave({ match: { path: `/runs/${bad}/jobs` }, status: 500 });
+    const activities = create();
+    const read = await run<JobsOfRuns>(() =>
+      activities.readJobsOfRuns({
+        scope: SCOPE,
+        runs: [
+          [bad!, 1],
+          [good!, 1],
+        ],
+        freshnessMs: 0,
+      }),
+    );
+    expect(read).toMatchObject({ unread: [bad], jobs: [{ run: good }], limited: null });
+  });
+});
+
+test('a queue is read in parts, each from where the one before ended', async () => {
+  const runs = Array.from({ length: 250 }, (_, index) => stale({ agoMs: (index + 1) * 1_000 }));
+  const activities = create();
+  const seen = new Set<number>();
+  let from: number | null = null;
+  let parts = 0;
+  do {
+    const part = await run<Awaited<ReturnType<typeof activities.readQueuePart>>>(() =>
+      activities.readQueuePart({ scope: SCOPE, from, pages: 1 }),
+    );
+    if (part.kind !== 'read') {
+      throw new Error(part.why);
+    }
+    for (const { id } of part.runs) {
+      seen.add(id);
+    }
+    from = part.next;
+    parts += 1;
+  } while (from !== null);
+  expect(seen).toEqual(new Set(runs));
+  expect(parts).toBeLessThanOrEqual(4);
+});
+
+type RunOptions = Partial<Parameters<SandboxGitHub['queueRun']>[1]>;
+
+function stale(options: RunOptions = {}): number {
+  return server.queueRun(SCOPE, { jobs: [{ labels: ['self-hosted', 'bpf'] }], agoMs: 5 * HOUR, ...options });
+}
+
+function anItem(id: number, replaced: Partial<WorkItem> = {}): WorkItem {
+  return { run: id, attempt: 1, rule: 'stale', does: 'cancel', newer: null, tries: 0, ...replaced };
+}
+
+function cancel(runs: readonly number[], info: object = {}, token?: string): Promise<BatchCancelled> {
+  return cancelItems(
+    runs.map((id) => anItem(id)),
+    info,
+    token,
+  );
+}
+
+function cancelItems(items: readonly WorkItem[], info: object = {}, token?: string): Promise<BatchCancelled> {
+  return run(() => create(token).cancelBatch({ scope: SCOPE, items, offered: OFFERED, reruns: [], policy: POLICY }), info);
+}
+
+function follow(runs: readonly number[], followed: readonly FollowedRun[] = followedOf(runs)): Promise<FollowedBatch> {
+  return run(() => create().followBatch({ scope: SCOPE, runs: followed, policy: POLICY }));
+}
+
+/** As they were accepted when the test began, by GitHub's clock. */
+function followedOf(runs: readonly number[]): readonly FollowedRun[] {
+  const listed = new Map(server.runs(SCOPE).map((each) => [each.id, each]));
+  return runs.map((id) => ({
+    run: id,
+    attempt: 1,
+    // As GitHub tells it.
+    createdAt: Math.floor((listed.get(id)?.runStartedAt ?? 0) / 1_000) * 1_000,
+    acceptedAt: Date.now(),
+    isSure: true,
+    forcedAt: null,
+  }));
+}
+
+function create(token = server.token): ReturnType<typeof createQueueActivities> {
+  return createQueueActivities(createGitHub({ baseUrl: server.url, token: () => new Secret(token) }));
+}
+
+function run<T>(work: () => Promise<T>, info: object = {}): Promise<T> {
+  return new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') }).run(work);
+}
+
+/** Requests about runs, in their order, without the repository and the query. */
+function sent(): readonly string[] {
+  return server.requests
+    .filter(({ path }) => path.includes('/actions/runs'))
+    .map(({ method, path }) => `${method} ${path.replace(/^.*\/actions/, '').replace(/\?.*$/, '')}`);
+}

@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest';
+import { dueRuns, judgeParked, park, parkedOf, settle, type ParkedRun } from '../../../src/domain/queue/parked.ts';
+import { labelSetOf, type Run } from '../../../src/domain/queue/run.ts';
+import { aPolicy, aRun, asking, DAY, HOUR, jobsOfRun, MINUTE, NOW, OURS } from '../../kit/queue.ts';
+
+const { parking } = aPolicy();
+const OTHERS = labelSetOf(['self-hosted', 'gpu']);
+
+function aParked(replaced: Partial<Run> = {}, flags: Partial<ParkedRun> = {}): ParkedRun {
+  const run = aRun(replaced);
+  return { ...parkedOf({ run, jobs: jobsOfRun(run), evidence: '6 pull-request runs wait' }, 0, NOW - HOUR), isCancelled: true, ...flags };
+}
+
+function cancelled(replaced: Partial<Run> = {}): Run {
+  return aRun({ status: 'completed', conclusion: 'cancelled', ...replaced });
+}
+
+describe('a parked run is due', () => {
+  const parked = aParked();
+
+  test('when nothing presses on its runners', () => {
+    expect(dueRuns([parked], [], NOW, parking)).toEqual([parked]);
+    expect(dueRuns([parked], [OTHERS], NOW, parking)).toEqual([parked]);
+  });
+
+  test('not while pull requests press, nor while nobody knows whether they do', () => {
+    expect(dueRuns([parked], [OURS], NOW, parking)).toEqual([]);
+    expect(dueRuns([parked], null, NOW, parking)).toEqual([]);
+  });
+
+  test('before GitHub would re-run it no more, whatever presses', () => {
+    const old = aParked({ createdAt: NOW - 29 * DAY });
+    expect(dueRuns([old], null, NOW, parking)).toEqual([old]);
+  });
+});
+
+describe('what is due', () => {
+  const judge = (run: Run | null, newest: Run | null = null, parked = aParked()) => judgeParked(parked, { run, newest, at: NOW }, parking);
+
+  test('is re-run', () => {
+    expect(judge(cancelled())).toEqual({ kind: 're-run' });
+    expect(judge(cancelled(), cancelled())).toEqual({ kind: 're-run' });
+  });
+
+  test.each<{ readonly when: string; readonly run: Run | null; readonly newest?: Run; readonly kind: string }>([
+    { when: 'something newer of the same branch is there', run: cancelled(), newest: aRun({ id: 2, createdAt: NOW }), kind: 'replaced' },
+    {
+      when: 'the newest is of another workflow',
+      run: cancelled(),
+      newest: aRun({ id: 2, createdAt: NOW, workflowId: 11 }),
+      kind: 're-run',
+    },
+    { when: 'GitHub does not know it any more', run: null, kind: 'forgotten' },
+    { when: 'somebody has re-run it', run: aRun({ attempt: 2 }), kind: 're-run' },
+    { when: 'its cancellation is on its way', run: aRun(), kind: 'wait' },
+    { when: 'it has ended before', run: cancelled({ conclusion: 'success' }), kind: 'forgotten' },
+    { when: 'it has been re-run fifty times', run: cancelled({ attempt: 51 }), kind: 'expired' },
+  ])('is $kind where $when', ({ run, newest = null, kind }) => {
+    const parked = aParked({ attempt: run?.attempt === 51 ? 51 : 1 });
+    expect(judge(run, newest, parked).kind).toBe(kind);
+  });
+
+  test('is forgotten where it was never cancelled', () => {
+    expect(judge(aRun(), null, aParked({}, { isCancelled: false }))).toMatchObject({ kind: 'forgotten' });
+  });
+});
+
+test('what is parked twice is remembered once, as it was first', () => {
+  const first = park([], [aParked()], 'one');
+  expect(park(first, [aParked({}, { evidence: 'again' }), aParked({ id: 2 })], 'two')).toMatchObject([
+    { run: { id: 1 }, by: 'one', evidence: '6 pull-request runs wait' },
+    { run: { id: 2 }, by: 'two' },
+  ]);
+});
+
+test('what is settled is remembered no more, but what became of it is', () => {
+  const parked = [aParked({}, { isCancelled: false }), aParked({ id: 2 })];
+  const end = { run: 2, end: 're-run' as const, detail: 'attempt 2', at: NOW + MINUTE };
+  expect(settle({ parked, settled: [] }, { cancelled: [1], settled: [end] })).toMatchObject({
+    parked: [{ run: { id: 1 }, isCancelled: true }],
+    settled: [end],
+  });
+});
+
+test('jobs of several kinds are due once none of them is pressed', () => {
+  const run = aRun();
+  const both = { ...aParked(), jobs: jobsOfRun(run, { queued: [asking(['self-hosted', 'bpf-lsm']), asking(['self-hosted', 'gpu'])] }) };
+  expect(dueRuns([both], [OTHERS], NOW, parking)).toEqual([]);
+});

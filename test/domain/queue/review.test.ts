@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'vitest';
+import { review, type FreshLook, type ReviewGround } from '../../../src/domain/queue/review.ts';
+import type { WorkItem } from '../../../src/domain/queue/work.ts';
+import { aPolicy, aRun, asking, HOUR, jobsOf, jobsOfRun, MINUTE, NOW, OURS } from '../../kit/queue.ts';
+
+const OLD = aRun({ createdAt: NOW - 5 * HOUR });
+const NEWER = aRun({ id: 2, createdAt: NOW - MINUTE });
+
+function anItem(replaced: Partial<WorkItem> = {}): WorkItem {
+  return { run: 1, attempt: 1, rule: 'stale', does: 'cancel', newer: null, tries: 0, ...replaced };
+}
+
+function aLook(replaced: Partial<FreshLook> = {}): FreshLook {
+  return { at: NOW, run: OLD, jobs: jobsOfRun(OLD), newer: null, ...replaced };
+}
+
+const GROUND: ReviewGround = { policy: aPolicy(), offered: [OURS], rerunAt: null };
+
+describe('right before the act', () => {
+  test('what still holds is done, with fresh evidence', () => {
+    expect(review(anItem(), aLook(), GROUND)).toEqual({ kind: 'go', evidence: expect.stringContaining('queued for 5 h') });
+  });
+
+  test.each<{ readonly when: string; readonly look: Partial<FreshLook>; readonly ground?: Partial<ReviewGround>; readonly why: string }>([
+    { when: 'the run is gone', look: { run: null }, why: 'it is gone' },
+    { when: 'its jobs are gone', look: { jobs: null }, why: 'it is gone' },
+    { when: 'it was re-run', look: { run: { ...OLD, attempt: 2 } }, why: 'it was re-run meanwhile' },
+    { when: 'its jobs are of another attempt', look: { jobs: jobsOfRun(OLD, { attempt: 2 }) }, why: 'it was re-run meanwhile' },
+    { when: 'it runs', look: { run: { ...OLD, status: 'in_progress' } }, why: 'it is in_progress meanwhile' },
+    { when: 'it waits for an approval', look: { run: { ...OLD, status: 'waiting' } }, why: 'it is waiting meanwhile' },
+    { when: 'a job of it has started', look: { jobs: jobsOfRun(OLD, { started: 1 }) }, why: '1 of its jobs have started meanwhile' },
+    { when: 'a job of it is held', look: { jobs: jobsOfRun(OLD, { held: 1 }) }, why: 'its jobs do not wait for a runner' },
+    { when: 'no job of it is queued', look: { jobs: jobsOfRun(OLD, { queued: [] }) }, why: 'its jobs do not wait for a runner' },
+    {
+      when: 'nobody here serves it',
+      look: { jobs: jobsOfRun(OLD, { queued: [asking(['ubuntu-latest'])] }) },
+      why: 'no runner of the scope serves its jobs',
+    },
+    { when: 'Runward re-ran it of late', look: {}, ground: { rerunAt: NOW - HOUR }, why: 'it has waited for 60 min only' },
+  ])('it is spared where $when', ({ look, ground = {}, why }) => {
+    expect(review(anItem(), aLook(look), { ...GROUND, ...ground })).toEqual({ kind: 'spare', why });
+  });
+
+  test('a run that is over says how it ended', () => {
+    const run = { ...OLD, status: 'completed', conclusion: 'cancelled' };
+    expect(review(anItem(), aLook({ run }), GROUND)).toEqual({ kind: 'over', conclusion: 'cancelled' });
+  });
+});
+
+describe('a superseded run', () => {
+  const item = anItem({ rule: 'superseded', newer: 2 });
+  const waiting = { run: NEWER, jobs: jobsOfRun(NEWER) };
+
+  test('goes while the newer one waits', () => {
+    expect(review(item, aLook({ newer: waiting }), GROUND)).toEqual({
+      kind: 'go',
+      evidence: expect.stringContaining('run 2 of the same workflow'),
+    });
+  });
+
+  test.each<{ readonly when: string; readonly newer: FreshLook['newer'] }>([
+    { when: 'is gone', newer: null },
+    { when: 'was cancelled', newer: { ...waiting, run: { ...NEWER, status: 'completed', conclusion: 'cancelled' } } },
+    { when: 'has started', newer: { ...waiting, jobs: jobsOfRun(NEWER, { started: 1 }) } },
+    { when: 'is of another branch by now', newer: { ...waiting, run: { ...NEWER, branch: 'other' } } },
+  ])('stays where the newer one $when', ({ newer }) => {
+    expect(review(item, aLook({ newer }), GROUND)).toMatchObject({ kind: 'spare' });
+  });
+});
+
+test('a push is parked only where a runner of the scope serves it, whatever the reach', () => {
+  const item = anItem({ rule: 'prioritizePullRequests', does: 'park' });
+  const elsewhere = aLook({ jobs: jobsOf({ queued: [asking(['self-hosted', 'gpu'])] }) });
+  expect(review(item, aLook(), GROUND)).toMatchObject({ kind: 'go' });
+  expect(review(item, elsewhere, GROUND)).toEqual({ kind: 'spare', why: 'no runner of the scope serves its jobs' });
+});

@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { note, NOTHING_DONE } from '../../../src/domain/queue/tally.ts';
+import { pack, unpack, type WorkItem } from '../../../src/domain/queue/work.ts';
+
+const ABOUT = { workflow: 'CI', event: 'push', branch: 'main', evidence: 'why', detail: 'what' };
+
+function anItem(run: number, replaced: Partial<WorkItem> = {}): WorkItem {
+  return { run, attempt: 1, rule: 'stale', does: 'cancel', newer: null, tries: 0, ...replaced };
+}
+
+test('work survives being packed, in its order', () => {
+  const items = [
+    anItem(1),
+    anItem(2, { attempt: 3, tries: 1 }),
+    anItem(3, { rule: 'superseded', newer: 9 }),
+    anItem(4, { rule: 'prioritizePullRequests', does: 'park' }),
+    anItem(5),
+  ];
+  expect(unpack(pack(items))).toEqual(items);
+});
+
+test('five thousand runs are packed in fewer bytes than Temporal warns of', () => {
+  const items = Array.from({ length: 5_000 }, (_, index) => anItem(34_000_000_000 + index));
+  expect(JSON.stringify(pack(items)).length).toBeLessThan(128 * 1_024);
+});
+
+test('acts are counted by what came of them, and the first 200 are told', () => {
+  let tally = NOTHING_DONE;
+  for (let run = 1; run <= 250; run += 1) {
+    tally = note(tally, anItem(run), ABOUT, run % 2 === 0 ? 'cancelled' : 'spared');
+  }
+  expect(tally.counts).toEqual({ cancelled: 125, spared: 125 });
+  expect(tally.told).toHaveLength(200);
+});
+
+test('a refusal is told once, and counted', () => {
+  const refused = (run: number, status: number, why: string, tally = NOTHING_DONE) =>
+    note(tally, anItem(run), { ...ABOUT, detail: why }, 'refused', status);
+  const tally = refused(3, 404, 'gone', refused(2, 403, 'no right on 2', refused(1, 403, 'no right on 1')));
+  expect(tally.refusals).toEqual([
+    { status: 403, why: 'no right on 1', count: 2 },
+    { status: 404, why: 'gone', count: 1 },
+  ]);
+});
+
+test('what was to be parked is parked once it is cancelled, and else is not', () => {
+  const parking = (run: number) => anItem(run, { rule: 'prioritizePullRequests', does: 'park' });
+  const tally = note(note(NOTHING_DONE, parking(1), ABOUT, 'cancelled'), parking(2), ABOUT, 'spared');
+  expect(tally).toMatchObject({ counts: { parked: 1, spared: 1 }, parked: [1], unparked: [{ run: 2, why: 'what' }] });
+});

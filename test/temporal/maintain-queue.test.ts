@@ -1,0 +1,176 @@
+// Queue care on a real Temporal server, against the make-believe GitHub.
+
+import { expect, onTestFinished, test } from 'vitest';
+import type { QueueReport, ToldAct } from '../../src/domain/queue/report.ts';
+import { startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
+
+const HOUR = 3_600_000;
+/** Asks for a runner that nobody has, and for `self-hosted`, so it is in reach and waits. */
+const JOB = { labels: ['self-hosted', 'gpu'] };
+
+type RunOptions = Parameters<World['github']['queueRun']>[1];
+
+test('a stale run is cancelled, and one that waits for less is not', async () => {
+  const world = await aWorld();
+  const [old, young] = [queue(world, { agoMs: 5 * HOUR }), queue(world, { agoMs: 3 * HOUR, event: 'workflow_dispatch' })];
+  const report = await care(world);
+  expect(report).toMatchObject({ outcome: 'done', counts: { cancelled: 1 }, queue: { queued: 2, stale: 1 } });
+  expect(actOn(report, old)).toMatchObject({ rule: 'stale', end: 'cancelled', evidence: expect.stringContaining('queued for 5 h') });
+  expect(world.github.run(old)).toMatchObject({ status: 'completed', conclusion: 'cancelled', accepted: { cancel: 1 } });
+  expect(world.github.run(young)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
+});
+
+test('a plan shows what would be done, and writes nothing', async () => {
+  const world = await aWorld();
+  const old = queue(world, { agoMs: 5 * HOUR });
+  const before = world.github.requests.length;
+  const report = await care(world, { dryRun: true });
+  expect(report).toMatchObject({ outcome: 'planned', dryRun: true, planned: 1, counts: { 'would-cancel': 1 } });
+  expect(actOn(report, old)).toMatchObject({ end: 'would-cancel' });
+  expect(world.github.requests.slice(before).filter(({ method, path }) => method !== 'GET' && path.includes('/actions/'))).toEqual([]);
+});
+
+test('the second pass has nothing to do', async () => {
+  const world = await aWorld();
+  queue(world, { agoMs: 5 * HOUR });
+  await care(world);
+  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', acts: [], queue: { queued: 0 } });
+});
+
+test('the newest of a branch survives; a tag, and what another fork calls the same, are left alone', async () => {
+  const world = await aWorld();
+  world.github.addTag(world.target.scope, 'nightly');
+  const push = { event: 'push', branch: 'topic' };
+  const [oldest, older, newest] = [3, 2, 1].map((minutes) => queue(world, { ...push, agoMs: minutes * 60_000 }));
+  const tags = [2, 1].map((minutes) => queue(world, { event: 'push', branch: 'nightly', agoMs: minutes * 60_000 }));
+  const forks = ['ada/kernel', 'bob/kernel'].map((fork) =>
+    queue(world, { event: 'pull_request', branch: 'topic', headRepository: fork, agoMs: 60_000 }),
+  );
+  const report = await care(world);
+  expect(report.counts).toEqual({ cancelled: 2 });
+  expect([oldest, older].map((run) => actOn(report, run!)?.evidence)).toEqual([
+    expect.stringContaining(`run ${newest} `),
+    expect.stringContaining(`run ${newest} `),
+  ]);
+  for (const run of [newest!, ...tags, ...forks]) {
+    expect(world.github.run(run)).toMatchObject({ status: 'queued' });
+  }
+});
+
+test('pushes make way for pull requests, and come back when the pressure is gone', async () => {
+  const world = await aWorld();
+  world.github.addRunner(world.target.scope, { name: 'gpu', labels: ['gpu'] });
+  const pulls = Array.from({ length: 6 }, (_, index) =>
+    queue(world, { event: 'pull_request', branch: `p${index}`, pullRequests: [index + 1], agoMs: 60_000 }),
+  );
+  const push = queue(world, { event: 'push', branch: 'main', agoMs: 30_000 });
+  const parked = await care(world);
+  expect(actOn(parked, push)).toMatchObject({
+    rule: 'prioritizePullRequests',
+    end: 'parked',
+    evidence: expect.stringContaining('pull requests go first'),
+  });
+  expect(parked.queue).toMatchObject({ parked: 1 });
+  expect(world.github.run(push)).toMatchObject({ status: 'completed', conclusion: 'cancelled' });
+
+  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', queue: { parked: 1 } });
+  for (const run of pulls.slice(0, 3)) {
+    world.github.completeRun(run, 'success');
+  }
+  const back = await care(world);
+  expect(actOn(back, push)).toMatchObject({ end: 're-run' });
+  expect(back.queue).toMatchObject({ parked: 0 });
+  expect(world.github.run(push)).toMatchObject({ status: 'queued', attempt: 2, accepted: { rerun: 1 } });
+});
+
+test('zombies are set aside, do not count, and end nothing', async () => {
+  const world = await aWorld();
+  const refusing = queue(world, { agoMs: 9 * HOUR, zombie: 'not-queued' });
+  const failing = queue(world, { agoMs: 8 * HOUR, zombie: 'failing' });
+  const empty = queue(world, { agoMs: 7 * HOUR, jobs: [] });
+  const old = queue(world, { agoMs: 5 * HOUR });
+  const report = await care(world);
+  expect(report.counts).toEqual({ 'set-aside': 2, cancelled: 1 });
+  expect(actOn(report, refusing)?.detail).toContain('has not been queued yet');
+  expect(world.github.run(old)).toMatchObject({ conclusion: 'cancelled' });
+  const next = await care(world);
+  expect(next).toMatchObject({ outcome: 'nothing-to-do', queue: { queued: 0, setAside: 3, stale: 0 } });
+  expect([refusing, failing, empty].map((run) => world.github.run(run).refused)).toEqual([1, 1, 0]);
+});
+
+test('a run that does not react is forced, and told', async () => {
+  const world = await aWorld();
+  const stubborn = queue(world, { agoMs: 5 * HOUR, cancelTakesMs: Infinity });
+  const report = await care(world);
+  expect(actOn(report, stubborn)).toMatchObject({ end: 'cancelled', detail: 'cancelled, forced' });
+  expect(world.github.run(stubborn)).toMatchObject({ accepted: { cancel: 1, forceCancel: 1 } });
+});
+
+test('a run that begins between plan and act is spared', async () => {
+  const world = await aWorld();
+  const old = queue(world, { agoMs: 5 * HOUR, jobs: [JOB, JOB] });
+  const [job] = world.github.run(old).jobs;
+  world.github.misbehave({ match: { path: `/runs/${old}/jobs` }, delayMs: 1_000, times: 1 });
+  const handle = await world.maintain({ scope: world.target.scope });
+  // The plan has read that nothing has started; the act reads once more.
+  await world.until(
+    () => world.github.requests.filter(({ path }) => path.includes(`/runs/${old}/jobs`)).length === 1,
+    'the plan has read its jobs',
+  );
+  world.github.startJob(job!.id);
+  const report = await handle.result();
+  expect(actOn(report, old)).toMatchObject({ end: 'spared', detail: expect.stringContaining('started') });
+  expect(world.github.run(old)).toMatchObject({ accepted: { cancel: 0 } });
+});
+
+test('a token that may not cancel is told once', async () => {
+  const world = await aWorld({ token: { permissions: { administration: 'write', actions: 'read', contents: 'read' } } });
+  const runs = Array.from({ length: 6 }, (_, index) => queue(world, { agoMs: (5 + index) * HOUR }));
+  const report = await care(world);
+  expect(report).toMatchObject({ outcome: 'partly', counts: { refused: 6 }, refusals: [{ status: 403, count: 6 }] });
+  expect(report.refusals[0]?.why).toContain('actions=write');
+  // After three in a row nothing more is sent.
+  expect(runs.reduce((sum, run) => sum + world.github.run(run).refused, 0)).toBeLessThanOrEqual(3);
+});
+
+test('a pass does no more than it may', async () => {
+  const world = await aWorld({ queue: { maxPerPass: 2 } });
+  for (const hours of [5, 6, 7]) {
+    queue(world, { agoMs: hours * HOUR });
+  }
+  expect(await care(world)).toMatchObject({ outcome: 'cut', counts: { cancelled: 2 } });
+  expect(await care(world)).toMatchObject({ outcome: 'done', counts: { cancelled: 1 } });
+});
+
+test('whoever only watches writes nothing', async () => {
+  const world = await aWorld({ mode: 'watch' });
+  const old = queue(world, { agoMs: 5 * HOUR });
+  expect(await care(world)).toMatchObject({ outcome: 'planned', mode: 'watch' });
+  expect(world.github.run(old)).toMatchObject({ status: 'queued' });
+});
+
+test('bad input lists what is allowed', async () => {
+  const world = await aWorld();
+  const handle = await world.maintain({ scope: world.target.scope, rules: ['stail'] });
+  await expect(handle.result()).rejects.toMatchObject({
+    cause: { message: expect.stringContaining('stale, superseded, prioritizePullRequests') },
+  });
+});
+
+async function aWorld(options: WorldOptions = {}): Promise<World> {
+  const world = await startWorld(options);
+  onTestFinished(() => world.close());
+  return world;
+}
+
+function queue(world: World, options: Partial<RunOptions>): number {
+  return world.github.queueRun(world.target.scope, { jobs: [JOB], ...options });
+}
+
+async function care(world: World, input: object = {}): Promise<QueueReport> {
+  return (await world.maintain({ scope: world.target.scope, ...input })).result();
+}
+
+function actOn(report: QueueReport, run: number): ToldAct | undefined {
+  return report.acts.find((act) => act.run === run);
+}

@@ -28,7 +28,19 @@ export interface Following {
 }
 
 /** The operation's result. Fails with exit code 3 where nobody works on a queue that it needs, and 130 where the person interrupts. */
-export async function followOperation<T>({ client, handle, show, interrupted, comeBack }: Following): Promise<T> {
+export async function followOperation<T>(following: Following): Promise<T> {
+  const ended = await followUntil<T>(following, Infinity);
+  if (ended === null) {
+    throw new Error('an operation is followed for ever');
+  }
+  return ended.result;
+}
+
+/** The same, but for one that still works at `deadline` (`performance.now()`): `null`. */
+export async function followUntil<T>(
+  { client, handle, show, interrupted, comeBack }: Following,
+  deadline: number,
+): Promise<{ readonly result: T } | null> {
   for (;;) {
     await pause(interrupted);
     // Asked again and again: a request for the result would wait at the server, and be repeated after its connection is closed.
@@ -40,7 +52,10 @@ export async function followOperation<T>({ client, handle, show, interrupted, co
         // What it did last is its result, which the command tells.
         show({ ...last, doing: '' });
       }
-      return result;
+      return { result };
+    }
+    if (performance.now() > deadline) {
+      return null;
     }
     if (interrupted.aborted) {
       throw new CommandFailure(EXIT.interrupted, `Interrupted: the operation goes on. ${comeBack}`);

@@ -174,7 +174,9 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
 
   program
     .command('check')
-    .description('a health check now: what is wrong, what is done about it, and why nothing is; what is meant where no verb is named')
+    .description(
+      'a health check now, with the care for the queue: what is wrong, what is done about it, and why nothing is; what is meant where no verb is named',
+    )
     .addOption(configOption())
     .option('--scope <scope>', 'of this repository or organisation alone')
     .option('--wait <duration>', 'how long to wait for what it starts', waitText, '10m')

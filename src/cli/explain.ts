@@ -8,7 +8,7 @@ import type { QueueReport } from '../domain/queue/report.ts';
 import { readBeginning } from './beginning.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { explainRun, runIdOf } from './explain-run.ts';
+import { explainRun, soughtRun } from './explain-run.ts';
 import { childrenTexts, failingTasks, untakenTask } from './follow.ts';
 import { print, printJson, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
@@ -18,6 +18,7 @@ import { attributeOf, FINDING_TYPE, isTellable, listOperations, listPasses, PASS
 import { findingLines, passDetails, passStory, runnerInPass } from './pass-text.ts';
 import { queueDetails, queueStory } from './queue-text.ts';
 import { storyLines, type Story } from './story.ts';
+import { triggerText } from './trigger-text.ts';
 import { executionLink } from '../worker/temporal-address.ts';
 import { deepestCause, messageOf, withTemporal, type TemporalSession } from './temporal.ts';
 
@@ -42,7 +43,7 @@ export async function explain(flags: ExplainFlags, invocation: Invocation): Prom
 /** The same on a connection that is there already. */
 export async function explainIn({ client, address }: TemporalSession, flags: ExplainFlags): Promise<ExitCode> {
   if (flags.run !== undefined) {
-    return explainRun(client, runIdOf(flags.run), flags);
+    return explainRun(client, soughtRun(flags.run), flags);
   }
   const { description, runner } = await subjectOf(client, flags);
   const end = description === null ? null : await endOf(client, description);
@@ -68,7 +69,7 @@ export async function explainIn({ client, address }: TemporalSession, flags: Exp
 /** Exit code 2 before anything is asked. */
 export function refuseMisuse({ subject, last, run }: ExplainFlags): void {
   if (run !== undefined) {
-    runIdOf(run);
+    soughtRun(run);
   } else if (subject === undefined && !last) {
     throw new CommandFailure(
       EXIT.usage,
@@ -338,19 +339,6 @@ function detailsOf(end: End): string[] {
   }
 }
 
-const TRIGGERS: Readonly<Record<string, string>> = {
-  schedule: 'by the schedule',
-  check: 'by a health check',
-  manual: 'by hand',
-  webhook: 'by a webhook',
-};
-
-/** What started it and why, such as `by hand (runward:anna@laptop: new rack)`; a person's client alone is worth a word. */
-export function byText(trigger: string, identity: string | null, reason: string | null): string {
-  const aside = [trigger === 'manual' ? identity : null, reason].filter((part) => part !== null && part !== '').join(': ');
-  return [TRIGGERS[trigger] ?? '', aside === '' ? '' : `(${aside})`].filter((part) => part !== '').join(' ');
-}
-
 /** A check's reason is what broke. */
 function reasonOf(trigger: string, end: End): string | null {
   switch (end.kind) {
@@ -370,7 +358,7 @@ function whenText(description: WorkflowExecutionDescription, trigger: string, en
   const { type, startTime, closeTime, status } = description;
   const [runner, scope] = [SEARCH_ATTRIBUTES.runner, SEARCH_ATTRIBUTES.scope].map((name) => attributeOf(description, name));
   const of = [scope, runner].filter((part) => part !== null).join('/');
-  const by = byText(trigger, end.kind === 'queue' ? end.startedBy : null, reasonOf(trigger, end));
+  const by = triggerText(trigger, end.kind === 'queue' ? end.startedBy : null, reasonOf(trigger, end));
   const took =
     closeTime === undefined
       ? `for ${formatDuration(Date.now() - startTime.getTime())} so far`

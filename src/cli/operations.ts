@@ -74,6 +74,17 @@ export function listPasses(client: Client, filter: Pick<OperationFilter, 'scope'
   return list(client, `WorkflowType = ${quote(PASS_TYPE)} AND ExecutionStatus = 'Completed'`, filter);
 }
 
+/** Outcomes of a queue's care that did nothing to any run. */
+const HARMLESS = ['nothing-to-do', 'planned', 'refused-in-progress'];
+
+/** Care for queues, newest first; `acted`: without what has surely done nothing. */
+export function listQueueCare(
+  client: Client,
+  { acted, ...filter }: Pick<OperationFilter, 'scope' | 'limit'> & { readonly acted: boolean },
+): Promise<readonly OperationSummary[]> {
+  return list(client, acted ? endedOtherThan(QUEUE_TYPE, HARMLESS) : `WorkflowType = ${quote(QUEUE_TYPE)}`, filter);
+}
+
 /** Temporal lists what ended last first: so many that ended earlier may have started later. */
 const OVERTAKEN = 20;
 

@@ -1,3 +1,5 @@
+import { readFields } from './request-fields.ts';
+
 /**
  * What passes in a row have shown of a runner that looks healthy, or busy, at one look.
  * - `deaf-listener`: online and idle while a job waits for it: it is restarted, and nothing more
@@ -34,23 +36,12 @@ export function readRecoveryRequest(
   given: readonly unknown[],
   type: keyof typeof KEYS = 'recoverRunner',
 ): RecoveryRequest | { readonly problem: string } {
-  const keys: readonly string[] = KEYS[type];
-  if (given.length > 1) {
-    return { problem: `${type} takes one input, ${EXAMPLE}, but got ${given.length}` };
+  const read = readFields(type, given, { keys: KEYS[type], example: EXAMPLE });
+  if ('problem' in read) {
+    return read;
   }
-  const input = given[0];
-  if (input === undefined || input === null) {
-    // An empty request names no runner: the look-up answers with the choices.
-    return { runner: undefined, reason: null, force: false, waitMs: 0, suspicion: null, mayStart: true };
-  }
-  if (typeof input !== 'object' || Array.isArray(input)) {
-    return { problem: `${type} takes an object such as ${EXAMPLE}, but got ${JSON.stringify(input)}` };
-  }
-  const fields = input as Readonly<Record<string, unknown>>;
-  const strange = Object.keys(fields).filter((key) => !keys.includes(key));
-  if (strange.length > 0) {
-    return { problem: `${type} does not know ${strange.join(', ')}: allowed are ${keys.join(', ')}` };
-  }
+  // Where no runner is named, the look-up answers with the choices.
+  const { fields } = read;
   if (typeof fields['runner'] === 'string' && fields['runner'].length > MAX_RUNNER_LENGTH) {
     return { problem: `runner has ${fields['runner'].length} characters: a name has at most ${MAX_RUNNER_LENGTH}` };
   }

@@ -1,15 +1,5 @@
-import { ApplicationFailure, CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import {
-  CancellationScope,
-  condition,
-  defineQuery,
-  isCancellation,
-  proxyActivities,
-  setCurrentDetails,
-  setHandler,
-  startChild,
-  upsertMemo,
-} from '@temporalio/workflow';
+import { CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { CancellationScope, condition, isCancellation, proxyActivities, startChild, upsertMemo } from '@temporalio/workflow';
 import type { LookActivities, MainActivities, ResolvedScope } from '../activities/contract.ts';
 import { asSummary } from '../domain/alert.ts';
 import { readCheckRequest } from '../domain/check-request.ts';
@@ -19,18 +9,17 @@ import type { CureKind, Diagnosed } from '../domain/finding.ts';
 import { CURE_NAMES, healthOutcome, healthSentence, listed, passFigures, tellCures, type LookCosts } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
-import { cureId, machineLedgerId, PROGRESS_QUERY, qualifiedName } from '../domain/names.ts';
+import { cureId, machineLedgerId, qualifiedName } from '../domain/names.ts';
 import { advance } from '../domain/open-findings.ts';
 import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
 import { prescribe, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
-import type { Progress } from '../domain/report.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
-import { configurationOptions, passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
-import { isLabelled, label, labels, trigger } from './search-attributes.ts';
+import { passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
+import { labels } from './search-attributes.ts';
 import { hostSilence, reasonOf } from './site.ts';
-
-const progress = defineQuery<Progress>(PROGRESS_QUERY);
+import { type Told } from './told.ts';
+import { operateOnScope } from './scope-operation.ts';
 
 /** How long a cure waits for another operation on the same machine. */
 const CURE_WAIT = '10m';
@@ -50,23 +39,11 @@ const CURES: Readonly<Record<CureKind, { readonly type: string; readonly good: r
  * saw and why. Ends with a {@link HealthReport}, also where a side could not be read; only bad input fails the execution itself.
  */
 export async function checkHealth(...given: unknown[]): Promise<HealthReport> {
-  const request = readCheckRequest(given);
-  const asked = 'problem' in request || typeof request.scope !== 'string' ? 'the scope' : request.scope;
-  if (!isLabelled()) {
-    label({ scope: asked, trigger: trigger() });
-  }
-  const pass = new Pass(asked);
-  setHandler(progress, () => pass.progress());
-  if ('problem' in request) {
-    throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
-  }
-  const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${asked} in the configuration`));
-  const resolved = await configuration.resolveScope({ scope: request.scope });
-  if (resolved.scope !== asked) {
-    label({ scope: resolved.scope });
-  }
-  const report = await pass.run(resolved, request.waitMs);
-  label({ outcome: report.outcome });
+  const report = await operateOnScope(readCheckRequest(given), {
+    kind: 'the scope',
+    resolve: (configuration, scope) => configuration.resolveScope({ scope }),
+    run: (resolved, { waitMs }, told) => new Pass(told).run(resolved, waitMs),
+  });
   upsertMemo({ figures: report.figures });
   return report;
 }
@@ -82,15 +59,10 @@ interface StartedChild {
 }
 
 class Pass {
-  readonly #asked: string;
-  #doing = 'looking';
+  readonly #told: Told;
 
-  constructor(asked: string) {
-    this.#asked = asked;
-  }
-
-  progress(): Progress {
-    return { runner: this.#asked, doing: this.#doing, steps: [], outcome: null };
+  constructor(told: Told) {
+    this.#told = told;
   }
 
   async run(scope: ResolvedScope, waitMs: number): Promise<HealthReport> {
@@ -106,11 +78,12 @@ class Pass {
     const started = await this.#ends(children, waitMs);
     const { runners } = diagnosis;
     const outcome = healthOutcome({ observation, runners, findings, started, goodOutcomes: goodOutcomesOf });
-    this.#say(healthSentence({ runners, findings, started, outcome }));
+    const summary = healthSentence({ runners, findings, started, outcome });
+    this.#told.say(summary);
     return {
       outcome,
       scope: scope.scope,
-      summary: this.#doing,
+      summary,
       observedAt: new Date(observation.at).toISOString(),
       mode,
       runners: runners.filter(({ verdict }) => verdict !== 'healthy'),
@@ -128,7 +101,7 @@ class Pass {
       if (unread.size === 0) {
         return plan;
       }
-      this.#say(`deciding about ${fewOf([...unread])}`);
+      this.#told.say(`deciding about ${fewOf([...unread])}`);
       ledgers = { ...ledgers, ...(await readLedgers(targets.filter((target) => unread.has(qualifiedName(target))))) };
     }
   }
@@ -168,7 +141,7 @@ class Pass {
     if (waitMs === 0 || children.length === 0) {
       return children.map(({ started }) => started);
     }
-    this.#say(`waiting for the ${fewOf(children.map(({ started }) => `${CURE_NAMES[started.cure]} of ${started.runner}`))}`);
+    this.#told.say(`waiting for the ${fewOf(children.map(({ started }) => `${CURE_NAMES[started.cure]} of ${started.runner}`))}`);
     const ends = new Map<StartedCure, Pick<StartedCure, 'outcome' | 'summary'>>();
     for (const { started, result } of children) {
       void result().then(
@@ -178,11 +151,6 @@ class Pass {
     }
     await condition(() => ends.size === children.length, waitMs);
     return children.map(({ started }) => ({ ...started, ...ends.get(started) }));
-  }
-
-  #say(doing: string): void {
-    this.#doing = doing;
-    setCurrentDetails(doing);
   }
 }
 

@@ -1,22 +1,11 @@
 import { ApplicationFailure } from '@temporalio/common';
-import {
-  defineQuery,
-  executeChild,
-  isCancellation,
-  proxyActivities,
-  setCurrentDetails,
-  setHandler,
-  sleep,
-  upsertMemo,
-  workflowInfo,
-} from '@temporalio/workflow';
-import type { Limited, LockHolder, MainActivities, QueueSurroundings, ResolvedQueue } from '../activities/contract.ts';
+import { executeChild, isCancellation, proxyActivities, upsertMemo, workflowInfo } from '@temporalio/workflow';
+import type { LockHolder, MainActivities, ResolvedQueue } from '../activities/contract.ts';
 import { advance } from '../domain/open-findings.ts';
-import { PROGRESS_QUERY } from '../domain/names.ts';
-import { findingsOf } from '../domain/queue/findings.ts';
+import { findingsOf, type QueueTrouble } from '../domain/queue/findings.ts';
 import { forgetOver, isSetAside, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
 import { dueRuns, parkedOf, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
-import { modesOf, planQueue, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
+import { modesOf, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
 import {
   ACTS_TOLD,
   countOf,
@@ -25,99 +14,57 @@ import {
   queueSentence,
   toldAsParked,
   toldAsPlanned,
-  type ActCounts,
   type QueueFigures,
   type QueueReport,
   type ToldAct,
 } from '../domain/queue/report.ts';
 import { readQueueRequest, type QueueRequest } from '../domain/queue/request.ts';
-import type { Run, RunJobs } from '../domain/queue/run.ts';
 import { NOTHING_DONE, type Tally } from '../domain/queue/tally.ts';
 import type { PlannedAct } from '../domain/queue/verdict.ts';
 import { pack, workOf } from '../domain/queue/work.ts';
-import type { Progress } from '../domain/report.ts';
 import { carryOutQueuePlan } from './carry-out-queue-plan.ts';
 import { lockQueue, type HeldLock } from './lock.ts';
-import { configurationOptions, queueListOptions, queueReadOptions, queueWriteOptions, temporalOptions } from './options.ts';
+import { queueWriteOptions, temporalOptions } from './options.ts';
 import { writeQueueMemory } from './queue-ledger.ts';
-import { isLabelled, label, trigger } from './search-attributes.ts';
+import { lookAtQueue, planSeen, type PlannedQueue, type SeenQueue } from './queue-look.ts';
+import { label } from './search-attributes.ts';
 import { holderText, reasonOf } from './site.ts';
+import type { Told } from './told.ts';
+import { operateOnScope } from './scope-operation.ts';
 
-const progress = defineQuery<Progress>(PROGRESS_QUERY);
-
-/** Parts of the list of queued runs: 500 runs each, so more than any queue has. */
-const MOST_PARTS = 200;
-
-/** Jobs of an attempt ask for the same labels for ever, and before an act they are read anew. */
-const JOBS_FRESH_MS = 30 * 60_000;
-
-/** Names of which one activity asks whether they are tags. */
-const TAGS_AT_ONCE = 50;
+/** Passes in a row without it after which a finding is over. */
+const GOOD_PASSES = 3;
 
 /**
  * Care for the queue of a repository: cancels what is stale or superseded, parks pushes that pull requests wait behind, and re-runs them later.
  * Ends with a {@link QueueReport}, also where GitHub refuses; only bad input fails the execution itself.
  */
 export async function maintainQueue(...given: unknown[]): Promise<QueueReport> {
-  const request = readQueueRequest(given);
-  const asked = 'problem' in request || typeof request.scope !== 'string' ? 'the repository' : request.scope;
-  if (!isLabelled()) {
-    label({ scope: asked, trigger: trigger() });
-  }
-  const told = new Told(asked);
-  setHandler(progress, () => told.progress());
-  if ('problem' in request) {
-    throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
-  }
-  const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${asked} in the configuration`));
-  const resolved = await configuration.resolveQueue({ scope: request.scope });
-  if (resolved.scope !== asked) {
-    label({ scope: resolved.scope });
-  }
-  const report = await new QueueCare(resolved, request, told).run();
-  label({ outcome: report.outcome });
-  upsertMemo({ queue: { ...report.queue, observedAt: report.observedAt, acts: report.planned } });
+  const report = await operateOnScope(readQueueRequest(given), {
+    kind: 'the repository',
+    resolve: (configuration, scope) => configuration.resolveQueue({ scope }),
+    run: (resolved, request, told) => new QueueCare(resolved, request, told).run(),
+  });
+  upsertMemo({ queue: { ...report.queue, observedAt: report.observedAt } });
   return report;
 }
 
-/** What is told while it works. */
-class Told {
-  readonly #asked: string;
-  #doing = 'looking';
-
-  constructor(asked: string) {
-    this.#asked = asked;
-  }
-
-  say(doing: string): void {
-    this.#doing = doing;
-    setCurrentDetails(doing);
-  }
-
-  progress(): Progress {
-    return { runner: this.#asked, doing: this.#doing, steps: [], outcome: null };
-  }
-}
-
-interface Seen {
-  readonly at: number;
-  readonly runs: readonly Run[];
-  readonly surroundings: QueueSurroundings;
-}
-
-interface Planned {
-  readonly plan: QueuePlan;
-  readonly jobs: ReadonlyMap<number, RunJobs | null>;
-  readonly unread: number;
-  readonly notes: readonly string[];
-}
-
+/** What Temporal remembers of the queue. */
 interface Remembered {
   readonly memory: QueueMemory;
   readonly parked: readonly ParkedRun[];
 }
 
-/** What has come of a pass. */
+/** What one pass does. */
+interface Intended {
+  readonly acts: readonly PlannedAct[];
+  /** Parked runs that are to be re-run. */
+  readonly due: readonly ParkedRun[];
+  /** Acts that there is no room for, as things are. */
+  readonly notes: readonly string[];
+}
+
+/** What has come of it. */
 interface Done {
   readonly tally: Tally;
   /** Parked runs that are parked no more. */
@@ -130,7 +77,7 @@ class QueueCare {
   readonly #request: QueueRequest;
   readonly #told: Told;
   readonly #modes: RuleModes;
-  readonly #max: number;
+  readonly #most: number;
   readonly #begunAt = Date.now();
 
   constructor(resolved: ResolvedQueue, request: QueueRequest, told: Told) {
@@ -138,7 +85,7 @@ class QueueCare {
     this.#request = request;
     this.#told = told;
     this.#modes = modesOf(resolved.policy, request.rules);
-    this.#max = request.max ?? resolved.policy.maxPerPass;
+    this.#most = request.max ?? resolved.policy.maxPerPass;
   }
 
   async run(): Promise<QueueReport> {
@@ -155,16 +102,16 @@ class QueueCare {
 
   async #care(): Promise<QueueReport> {
     const remembered = await this.#recall();
-    const seen = await this.#look();
-    const planned = await this.#plan(seen, remembered.memory);
-    const due = this.#due(remembered, planned.plan, seen.at);
-    const acts = this.#affordable(planned.plan.acts, remembered, seen.at);
-    if (this.#request.dryRun || this.#resolved.mode === 'watch') {
-      return this.#reportPlan(seen, planned, remembered, acts, due);
+    const seen = await lookAtQueue(this.#resolved, this.#told);
+    const planning = { resolved: this.#resolved, modes: this.#modes, most: this.#most };
+    const planned = await planSeen(seen, remembered.memory, planning, this.#told);
+    const intended = this.#intend(seen, planned, remembered);
+    if (this.#isDry) {
+      return this.#reportPlan(seen, planned, remembered, intended);
     }
-    if (acts.length === 0 && due.length === 0 && !this.#isToRemember(seen, planned, remembered)) {
-      await this.#tell(planned.plan, []);
-      return this.#reportPlan(seen, planned, remembered, acts, due);
+    if (intended.acts.length === 0 && intended.due.length === 0 && !this.#isToRemember(seen, planned, remembered)) {
+      await this.#tell(planned.plan, { limit: null, refusals: [], lost: [] });
+      return this.#reportPlan(seen, planned, remembered, intended);
     }
     const lock = await lockQueue(this.#resolved.scope, {
       reason: this.#request.reason,
@@ -173,127 +120,61 @@ class QueueCare {
       onWait: (holder: LockHolder | null) => this.#told.say(`waiting for ${holderText(holder)}`),
     });
     if (lock.kind === 'held') {
-      return this.#report({
-        outcome: 'refused-in-progress',
-        summary: `the queue of ${this.#resolved.scope} is in the hands of ${holderText(lock.holder)}`,
-        queue: figuresOf(seen, planned, remembered),
-      });
+      const summary = `the queue of ${this.#resolved.scope} is in the hands of ${holderText(lock.holder)}`;
+      return this.#report({ outcome: 'refused-in-progress', summary, queue: figuresOf(seen, planned, remembered) });
     }
     return this.#holding(lock, seen, planned);
   }
 
-  async #holding(lock: HeldLock, seen: Seen, planned: Planned): Promise<QueueReport> {
+  async #holding(lock: HeldLock, seen: SeenQueue, planned: PlannedQueue): Promise<QueueReport> {
     try {
       const [isHeld, remembered] = await Promise.all([lock.isHeld(), this.#recall()]);
       if (!isHeld) {
         throw ApplicationFailure.nonRetryable('the lock of the queue was given back before this run began to act: start it anew');
       }
-      const acts = this.#affordable(planned.plan.acts, remembered, seen.at);
-      const due = this.#due(remembered, planned.plan, seen.at);
-      const done = await this.#act(seen, planned, { acts, due, remembered });
-      await this.#tell(planned.plan, done.tally.refusals);
-      return this.#reportDone(seen, planned, done);
+      const intended = this.#intend(seen, planned, remembered);
+      const done = await this.#act(seen, planned, intended, remembered);
+      await this.#tell(planned.plan, {
+        // A person who names a number knows it.
+        limit: planned.plan.isCut && this.#request.max === null ? this.#most : null,
+        refusals: done.tally.refusals,
+        lost: done.settled.filter(({ end }) => end === 'refused' || end === 'expired'),
+      });
+      return this.#reportDone(seen, planned, intended, done);
     } finally {
       await lock.release();
     }
   }
 
-  // Looking
+  get #isDry(): boolean {
+    return this.#request.dryRun || this.#resolved.mode === 'watch';
+  }
 
   async #recall(): Promise<Remembered> {
     const temporal = proxyActivities<MainActivities>(temporalOptions('what is remembered of the queue?'));
     return temporal.recallQueue({ scope: this.#resolved.scope });
   }
 
-  async #look(): Promise<Seen> {
-    const { scope, policy } = this.#resolved;
-    const runs = new Map<number, Run>();
-    let [at, from]: [number, number | null] = [0, null];
-    for (let part = 0; part < MOST_PARTS; part += 1) {
-      this.#told.say(part === 0 ? `reading the queue of ${scope}` : `reading the queue of ${scope}: ${runs.size} runs so far`);
-      const { readQueuePart } = proxyActivities<MainActivities>(queueListOptions(policy, `read the queue of ${scope}, part ${part + 1}`));
-      const read = await this.#withinLimits(() => readQueuePart({ scope, from, pages: policy.pagesAtOnce }));
-      for (const run of read.runs) {
-        runs.set(run.id, run);
-      }
-      ({ at, next: from } = read);
-      if (from === null) {
-        break;
-      }
-    }
-    const { readQueueSurroundings } = proxyActivities<MainActivities>(queueListOptions(policy, `count the other runs of ${scope}`));
-    const surroundings = await this.#withinLimits(() => readQueueSurroundings({ scope }));
-    return { at, runs: [...runs.values()], surroundings };
-  }
-
-  /** Plans with what is known, and reads what the rules ask for, until they ask for nothing more or have found enough. */
-  async #plan({ at, runs, surroundings }: Seen, memory: QueueMemory): Promise<Planned> {
-    const { policy } = this.#resolved;
-    const jobs = new Map<number, RunJobs | null>();
-    const tags = new Map<string, boolean | null>();
-    let limited: Limited | null = null;
-    for (;;) {
-      const plan = planQueue({ at, runs, offered: surroundings.offered, jobs, tags, memory }, policy, this.#modes);
-      const found = plan.acts.length + plan.wouldBe.length;
-      const names: readonly string[] = limited === null ? plan.wantsTags.slice(0, TAGS_AT_ONCE) : [];
-      const wanted: readonly number[] = limited !== null || found >= this.#max ? [] : plan.wantsJobs.slice(0, policy.batchSize);
-      if (names.length === 0 && wanted.length === 0) {
-        return {
-          plan,
-          jobs,
-          unread: plan.wantsJobs.length + [...jobs.values()].filter((read) => read === null).length,
-          notes: limited === null ? [] : [`not all jobs could be read: ${limited.why}`],
-        };
-      }
-      this.#told.say(`${runs.length} runs are queued, ${jobs.size} of them read: ${found} to act on so far`);
-      limited = names.length > 0 ? await this.#readTags(names, tags) : await this.#readJobs(wanted, runs, jobs);
-    }
-  }
-
-  async #readTags(names: readonly string[], tags: Map<string, boolean | null>): Promise<Limited | null> {
-    const { scope, policy } = this.#resolved;
-    const { readTags } = proxyActivities<MainActivities>(queueReadOptions(policy, `are ${names.length} names tags?`));
-    const read = await readTags({ scope, names });
-    if (read.kind === 'limited') {
-      return read;
-    }
-    for (const [name, isTag] of read.tags) {
-      tags.set(name, isTag);
-    }
-    return null;
-  }
-
-  async #readJobs(wanted: readonly number[], runs: readonly Run[], jobs: Map<number, RunJobs | null>): Promise<Limited | null> {
-    const { scope, policy } = this.#resolved;
-    const attempts = new Map(runs.map(({ id, attempt }) => [id, attempt]));
-    const { readJobsOfRuns } = proxyActivities<MainActivities>(queueReadOptions(policy, `read the jobs of ${wanted.length} runs`));
-    const read = await readJobsOfRuns({ scope, runs: wanted.map((run) => [run, attempts.get(run) ?? 1]), freshnessMs: JOBS_FRESH_MS });
-    for (const each of read.jobs) {
-      jobs.set(each.run, each);
-    }
-    for (const run of read.unread) {
-      jobs.set(run, null);
-    }
-    return read.limited;
-  }
-
   // Deciding
 
-  /** What one pass may do, without what cannot be remembered. */
-  #affordable(acts: readonly PlannedAct[], { memory, parked }: Remembered, at: number): readonly PlannedAct[] {
-    const { policy } = this.#resolved;
+  #intend({ at }: SeenQueue, { plan }: PlannedQueue, remembered: Remembered): Intended {
+    const { parking } = this.#resolved.policy;
+    const { memory, parked } = remembered;
     const known = new Set(parked.map(({ run }) => run.id));
     const asides = new Map(memory.setAside.map((entry) => [entry.run, entry]));
-    let room = policy.parking.most - parked.length;
-    return acts
-      .filter(({ run, attempt, does }) => {
-        if (isSetAside(asides.get(run), attempt, at)) {
-          return false;
-        }
-        room -= does === 'park' && !known.has(run) ? 1 : 0;
-        return does !== 'park' || (room >= 0 && !known.has(run));
-      })
-      .slice(0, this.#max);
+    const acts = plan.acts.filter(({ run, attempt }) => !known.has(run) && !isSetAside(asides.get(run), attempt, at));
+    const room = Math.max(0, parking.most - parked.length);
+    const homeless = new Set(acts.filter(({ does }) => does === 'park').slice(room));
+    return {
+      acts: acts.filter((act) => !homeless.has(act)).slice(0, this.#most),
+      due: this.#due(remembered, plan, at),
+      notes:
+        homeless.size === 0
+          ? []
+          : [
+              `${homeless.size} push runs stay where they are: ${parked.length} are parked already, and no more than ${parking.most} may be`,
+            ],
+    };
   }
 
   /** Parked runs whose time has come. A person who names other rules means those alone. */
@@ -306,56 +187,45 @@ class QueueCare {
   }
 
   /** Whether the memory changes although nothing is done. */
-  #isToRemember(seen: Seen, { plan }: Planned, { memory }: Remembered): boolean {
+  #isToRemember(seen: SeenQueue, { plan }: PlannedQueue, { memory }: Remembered): boolean {
     return plan.zombies.length > 0 || this.#forget(memory, seen).setAside.length < memory.setAside.length;
   }
 
-  #forget(memory: QueueMemory, { runs, at }: Seen): QueueMemory {
+  #forget(memory: QueueMemory, { runs, at }: SeenQueue): QueueMemory {
     return forgetOver(memory, new Set(runs.map(({ id }) => id)), at, this.#resolved.policy.parking.oldestMs);
   }
 
   // Acting
 
-  async #act(
-    seen: Seen,
-    planned: Planned,
-    {
-      acts,
-      due,
-      remembered,
-    }: { readonly acts: readonly PlannedAct[]; readonly due: readonly ParkedRun[]; readonly remembered: Remembered },
-  ): Promise<Done> {
-    let memory = this.#forget(remembered.memory, seen);
-    for (const zombie of planned.plan.zombies) {
-      memory = setAside(memory, zombie, seen.at, this.#resolved.policy.setAside);
-    }
+  async #act(seen: SeenQueue, planned: PlannedQueue, { acts, due }: Intended, remembered: Remembered): Promise<Done> {
+    const { scope, policy } = this.#resolved;
+    const aside = (memory: QueueMemory, run: Tally['setAside'][number]): QueueMemory => setAside(memory, run, seen.at, policy.setAside);
+    let memory = planned.plan.zombies.reduce(aside, this.#forget(remembered.memory, seen));
     try {
-      const settled = due.length === 0 ? [] : await this.#rerun(due);
-      const told: ToldAct[] = [];
-      for (const { run, end, detail, at } of settled) {
+      const settled: ToldAct[] = [];
+      for (const { run, end, detail, at } of due.length === 0 ? [] : await this.#rerun(due)) {
         const parked = due.find((each) => each.run.id === run);
         memory = end === 're-run' ? noteRerun(memory, { run, at, parked: parked?.times ?? 1 }) : memory;
-        told.push(...(parked === undefined ? [] : [toldAsParked(parked, end, detail)]));
+        settled.push(...(parked === undefined ? [] : [toldAsParked(parked, end, detail)]));
       }
       const tally = acts.length === 0 ? NOTHING_DONE : await this.#cancel(acts, seen, planned, memory);
-      for (const refusal of tally.setAside) {
-        memory = setAside(memory, refusal, seen.at, this.#resolved.policy.setAside);
-      }
-      return { tally, settled: told, remembered: { memory, parked: (await this.#recall()).parked } };
+      memory = tally.setAside.reduce(aside, memory);
+      return { tally, settled, remembered: { memory, parked: (await this.#recall()).parked } };
     } finally {
-      await writeQueueMemory(this.#resolved.scope, memory);
+      await writeQueueMemory(scope, memory);
     }
   }
 
   /** Remembers first what is to be parked, then cancels, then tells what need not be remembered. */
-  async #cancel(acts: readonly PlannedAct[], { at, runs, surroundings }: Seen, { jobs }: Planned, memory: QueueMemory): Promise<Tally> {
+  async #cancel(acts: readonly PlannedAct[], seen: SeenQueue, { jobs }: PlannedQueue, memory: QueueMemory): Promise<Tally> {
     const { scope, policy } = this.#resolved;
     const parks = acts.filter(({ does }) => does === 'park');
     const temporal = proxyActivities<MainActivities>(temporalOptions(`${parks.length} runs are to be re-run later`));
     if (parks.length > 0) {
-      await temporal.rememberParked({ scope, runs: parkedFrom(parks, runs, jobs, memory, at), policy: policy.parking });
+      await temporal.rememberParked({ scope, runs: parkedFrom(parks, seen, jobs, memory), policy: policy.parking });
     }
     this.#told.say(`cancelling ${acts.length} runs of ${scope}`);
+    const ids = new Set(acts.map(({ run }) => run));
     const tally = await executeChild(carryOutQueuePlan, {
       workflowId: `${workflowInfo().workflowId}/acts`,
       parentClosePolicy: 'TERMINATE',
@@ -365,8 +235,8 @@ class QueueCare {
           version: 1,
           scope,
           policy,
-          offered: surroundings.offered,
-          reruns: memory.reruns.map(({ run, at: rerunAt }) => [run, rerunAt] as const),
+          offered: seen.surroundings.offered,
+          reruns: memory.reruns.filter(({ run }) => ids.has(run)).map(({ run, at }) => [run, at] as const),
           work: pack(workOf(acts)),
           following: [],
           tally: NOTHING_DONE,
@@ -374,7 +244,7 @@ class QueueCare {
       ],
     });
     if (parks.length > 0) {
-      const settled = tally.unparked.map(({ run, why }): SettledRun => ({ run, end: 'forgotten', detail: why, at }));
+      const settled = tally.unparked.map(({ run, why }): SettledRun => ({ run, end: 'forgotten', detail: why, at: seen.at }));
       await temporal.settleParked({ scope, cancelled: tally.parked, settled });
     }
     return tally;
@@ -396,101 +266,67 @@ class QueueCare {
       }
       const over = new Set(settled.map(({ run }) => run));
       left = left.filter(({ run }) => !over.has(run.id));
-      await this.#waitFor(limited);
+      await this.#told.waitFor(limited);
     }
   }
 
   /** People are told by findings, each once. */
-  async #tell({ acts }: QueuePlan, refusals: QueueReport['refusals']): Promise<void> {
+  async #tell({ acts }: QueuePlan, trouble: QueueTrouble): Promise<void> {
     const { scope, open } = this.#resolved;
-    const planned = this.#request.max === null ? acts.length : 0;
-    const findings = findingsOf(scope, { planned, max: this.#max, refusals });
     const at = Date.now();
     // A pass that does nothing is refused nothing, and says nothing about that.
     const unread = acts.length > 0 ? [] : [{ subject: scope, code: 'queue-refused' }];
-    const told = advance(open, { findings, unreadable: [], unread, at }, GOOD_PASSES);
+    const told = advance(open, { findings: findingsOf(scope, trouble), unreadable: [], unread, at }, GOOD_PASSES);
     if (told.seen.length + told.good.length > 0) {
-      const temporal = proxyActivities<MainActivities>(temporalOptions(`tell ${told.seen.length} findings, ${told.good.length} good ones`));
+      const summary = `tell ${told.seen.length} findings, ${told.good.length} good ones`;
+      const temporal = proxyActivities<MainActivities>(temporalOptions(summary));
       await temporal.reportFindings({ scope, at, seen: told.seen, good: told.good, goodPasses: GOOD_PASSES });
     }
   }
 
-  // Waiting
-
-  async #withinLimits<T extends { readonly kind: 'read' }>(ask: () => Promise<T | Limited>): Promise<T> {
-    for (;;) {
-      const answer = await ask();
-      if (answer.kind === 'read') {
-        return answer as T;
-      }
-      await this.#waitFor(answer as Limited);
-    }
-  }
-
-  async #waitFor({ waitMs, why }: Limited): Promise<void> {
-    this.#told.say(`GitHub's limit is reached until ${new Date(Date.now() + waitMs).toISOString()}: ${why}`);
-    await sleep(waitMs, { summary: "wait for GitHub's limit" });
-  }
-
   // Telling
 
-  #reportPlan(seen: Seen, planned: Planned, remembered: Remembered, acts: readonly PlannedAct[], due: readonly ParkedRun[]): QueueReport {
-    const isDry = this.#request.dryRun || this.#resolved.mode === 'watch';
+  #reportPlan(seen: SeenQueue, planned: PlannedQueue, remembered: Remembered, { acts, due, notes }: Intended): QueueReport {
+    const { wouldBe } = planned.plan;
     const told = [
       ...due.map((parked) => toldAsParked(parked, 'would-re-run', '')),
       ...acts.map((act) => toldAsPlanned(act)),
-      ...planned.plan.wouldBe.map((act) => toldAsPlanned(act, 'the rule only plans')),
+      ...wouldBe.map((act) => toldAsPlanned(act, 'the rule only plans')),
     ];
-    return this.#tellAll(seen, planned, remembered, {
-      counts: countOf(told),
-      acts: told,
-      planned: isDry ? told.length : 0,
-      isDry: isDry || planned.plan.wouldBe.length > 0,
-      total: planned.plan.acts.length,
-      refusals: [],
-    });
+    const isDry = this.#isDry || wouldBe.length > 0;
+    return this.#tellAll(seen, planned, remembered, { acts: told, counts: countOf(told), isDry, refusals: [], notes });
   }
 
-  #reportDone(seen: Seen, planned: Planned, { tally, settled, remembered }: Done): QueueReport {
-    const counts = countOf(settled, tally.counts);
-    return this.#tellAll(seen, planned, remembered, {
-      counts,
-      acts: [...settled, ...tally.told],
-      planned: Object.values(counts).reduce((sum, count) => sum + count, 0),
-      isDry: false,
-      total: planned.plan.acts.length,
-      refusals: tally.refusals,
-    });
+  #reportDone(seen: SeenQueue, planned: PlannedQueue, { notes }: Intended, { tally, settled, remembered }: Done): QueueReport {
+    const onlyPlanned = planned.plan.wouldBe.map((act) => toldAsPlanned(act, 'the rule only plans'));
+    const counts = countOf([...settled, ...onlyPlanned], tally.counts);
+    const acts = [...settled, ...tally.told, ...onlyPlanned];
+    return this.#tellAll(seen, planned, remembered, { acts, counts, isDry: false, refusals: tally.refusals, notes });
   }
 
   #tellAll(
-    seen: Seen,
-    planned: Planned,
+    seen: SeenQueue,
+    planned: PlannedQueue,
     remembered: Remembered,
-    told: {
-      readonly counts: ActCounts;
-      readonly acts: readonly ToldAct[];
-      readonly planned: number;
-      readonly isDry: boolean;
-      readonly total: number;
-      readonly refusals: QueueReport['refusals'];
-    },
+    told: Pick<QueueReport, 'acts' | 'counts' | 'refusals' | 'notes'> & { readonly isDry: boolean },
   ): QueueReport {
     const { scope } = this.#resolved;
-    const { counts, isDry, refusals, acts } = told;
+    const { counts, isDry } = told;
     const queue = figuresOf(seen, planned, remembered);
-    const outcome = outcomeOf({ counts, isCut: told.total > this.#max, isDry, planned: told.planned });
+    const count = Object.values(counts).reduce((sum, each) => sum + each, 0);
+    const outcome = outcomeOf({ counts, isCut: planned.plan.isCut, isDry, planned: count });
     return this.#report({
       outcome,
-      summary: queueSentence(scope, outcome, counts, queue, Math.max(told.total, told.planned)),
+      summary: queueSentence(scope, outcome, counts, queue),
       observedAt: new Date(seen.at).toISOString(),
       queue,
       counts,
-      acts: acts.slice(0, ACTS_TOLD),
+      acts: told.acts.slice(0, ACTS_TOLD),
       left: planned.plan.left.slice(0, LEFT_TOLD),
-      refusals,
-      notes: [...planned.plan.notes, ...planned.notes],
-      planned: told.planned,
+      refusals: told.refusals,
+      notes: [...planned.plan.notes, ...planned.notes, ...told.notes],
+      planned: count,
+      isCut: planned.plan.isCut,
       unread: planned.unread,
     });
   }
@@ -511,6 +347,7 @@ class QueueCare {
       refusals: [],
       notes: [],
       planned: 0,
+      isCut: false,
       unread: 0,
       durationMs: Date.now() - this.#begunAt,
       ...told,
@@ -518,10 +355,7 @@ class QueueCare {
   }
 }
 
-/** Passes in a row without it after which a finding is over. */
-const GOOD_PASSES = 3;
-
-function figuresOf({ runs, surroundings }: Seen, { plan }: Planned, { parked }: Remembered): QueueFigures {
+function figuresOf({ runs, surroundings }: SeenQueue, { plan }: PlannedQueue, { parked }: Remembered): QueueFigures {
   const { inProgress, waiting, pending, requested } = surroundings;
   return {
     queued: runs.length - plan.setAside,
@@ -537,10 +371,9 @@ function figuresOf({ runs, surroundings }: Seen, { plan }: Planned, { parked }: 
 
 function parkedFrom(
   parks: readonly PlannedAct[],
-  runs: readonly Run[],
-  jobs: ReadonlyMap<number, RunJobs | null>,
+  { runs, at }: SeenQueue,
+  jobs: PlannedQueue['jobs'],
   memory: QueueMemory,
-  at: number,
 ): readonly ParkedRun[] {
   const byId = new Map(runs.map((run) => [run.id, run]));
   return parks.flatMap(({ run: id, evidence }) => {

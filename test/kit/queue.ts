@@ -145,46 +145,61 @@ export function toldAll(
   }
 }
 
-const anyLabels = fc.constantFrom(['self-hosted', 'bpf-lsm'], ['self-hosted', 'bpf-lsm'], ['self-hosted'], ['gpu'], ['ubuntu-latest'], []);
+const OURS_TOO = labelSetOf(['self-hosted', 'gpu']);
+
+/** Mostly the first, so that what is wrong stands alone often enough. */
+function mostly<T>(usual: fc.Arbitrary<T>, other: fc.Arbitrary<T>, weight = 6): fc.Arbitrary<T> {
+  return fc.oneof({ weight, arbitrary: usual }, { weight: 1, arbitrary: other });
+}
+
+const anyLabels = mostly<readonly string[]>(
+  fc.constantFrom(['self-hosted', 'bpf-lsm'], ['self-hosted']),
+  fc.constantFrom(['gpu'], ['self-hosted', 'gpu'], ['ubuntu-latest'], []),
+  3,
+);
 
 /** Times on both sides of the limits: four hours, 29 days. */
-const anyAge = fc.constantFrom(0, MINUTE, HOUR, 4 * HOUR - 1, 4 * HOUR, 4 * HOUR + 1, 9 * HOUR, 5 * DAY, 29 * DAY - 1, 29 * DAY, 40 * DAY);
+const anyAge = mostly(
+  fc.constantFrom(0, MINUTE, HOUR, 4 * HOUR),
+  fc.constantFrom(4 * HOUR - 1, 4 * HOUR + 1, 9 * HOUR, 5 * DAY, 29 * DAY - 1, 29 * DAY, 40 * DAY),
+  3,
+);
 
-const PUSHES_AND_PULL_REQUESTS = ['push', 'push', 'push', 'pull_request', 'pull_request', 'pull_request', 'pull_request_target'];
+const anyEvent = mostly(
+  fc.constantFrom('push', 'pull_request'),
+  fc.constantFrom('pull_request_target', 'merge_group', 'workflow_dispatch', 'schedule', 'release'),
+);
 
-/** What is random of a run and its jobs; {@link queueOf} gives it its id. */
+/** What is random of a run and its jobs. */
 const anyRunAndJobs = fc.record({
   run: fc.record({
-    workflowId: fc.constantFrom(10, 10, 11),
-    event: fc.constantFrom(...PUSHES_AND_PULL_REQUESTS, 'merge_group', 'workflow_dispatch', 'schedule', 'release'),
-    status: fc.constantFrom(
-      ...Array.from({ length: 16 }, () => 'queued'),
-      'waiting',
-      'pending',
-      'requested',
-      'action_required',
-      'in_progress',
-    ),
-    headRepositoryId: fc.constantFrom(100, 100, 100, 200, null),
-    branch: fc.constantFrom('main', 'main', 'patch-1', 'v1', null),
+    workflowId: mostly(fc.constant(10), fc.constant(11), 3),
+    event: anyEvent,
+    status: mostly(fc.constant('queued'), fc.constantFrom('waiting', 'pending', 'requested', 'action_required', 'in_progress'), 15),
+    headRepositoryId: mostly(fc.constant<number | null>(100), fc.constantFrom(200, null)),
+    branch: mostly(fc.constantFrom<string | null>('main', 'patch-1'), fc.constantFrom('v1', null)),
     pullRequests: fc.constantFrom([], [], [7], [7], [8], [7, 8]),
     sha: fc.constantFrom('a', 'b', 'c'),
-    attempt: fc.constantFrom(1, 1, 1, 2, 50, 51),
+    attempt: mostly(fc.constant(1), fc.constantFrom(2, 50, 51)),
   }),
   createdAgo: anyAge,
-  startedAgo: fc.option(anyAge, { freq: 6 }),
+  startedAgo: mostly<number | null>(anyAge, fc.constant(null)),
   jobs: fc.record({
-    isOfOther: fc.constantFrom(...Array.from({ length: 9 }, () => false), true),
-    started: fc.constantFrom(0, 0, 0, 0, 0, 0, 1),
-    held: fc.constantFrom(0, 0, 0, 0, 0, 0, 1),
-    skipped: fc.constantFrom(0, 0, 0, 1),
-    queued: fc.array(fc.record({ labels: anyLabels.map((labels) => labelSetOf(labels)), count: fc.integer({ min: 1, max: 3 }) }), {
-      maxLength: 2,
-      size: 'max',
-    }),
+    isOfOther: mostly(fc.constant(false), fc.constant(true), 15),
+    started: mostly(fc.constant(0), fc.constant(1), 8),
+    held: mostly(fc.constant(0), fc.constant(1), 8),
+    skipped: mostly(fc.constant(0), fc.constant(1)),
+    queued: mostly<readonly JobGroup[]>(
+      fc.array(fc.record({ labels: anyLabels.map((labels) => labelSetOf(labels)), count: fc.integer({ min: 1, max: 3 }) }), {
+        minLength: 1,
+        maxLength: 2,
+      }),
+      fc.constant([]),
+      10,
+    ),
   }),
-  queuedAgo: fc.option(anyAge, { freq: 8 }),
-  knowledge: fc.constantFrom('known', 'known', 'known', 'known', 'unread', 'unknown'),
+  queuedAgo: mostly<number | null>(anyAge, fc.constant(null), 8),
+  knowledge: mostly<'known' | 'unread' | 'unknown'>(fc.constant('known'), fc.constantFrom('unread', 'unknown'), 5),
 });
 
 export interface AnyQueue {
@@ -195,7 +210,7 @@ export interface AnyQueue {
   readonly modes: RuleModes;
 }
 
-const anyMode: fc.Arbitrary<RuleMode> = fc.constantFrom('on', 'on', 'on', 'plan', 'off');
+const anyMode = mostly<RuleMode>(fc.constant('on'), fc.constantFrom('plan', 'off'), 2);
 
 /** Queues in which runs collide: few workflows, repositories, branches, pull requests, labels, and times at the limits. */
 export function anyQueue({
@@ -204,11 +219,14 @@ export function anyQueue({
 }: { readonly isAllKnown?: boolean; readonly most?: number } = {}): fc.Arbitrary<AnyQueue> {
   return fc
     .record({
-      each: fc.array(anyRunAndJobs, { maxLength: most, size: 'max' }),
+      each: fc.oneof({ withCrossShrink: true }, fc.array(anyRunAndJobs, { maxLength: most, size: 'max' }), {
+        weight: 3,
+        arbitrary: fc.array(anyRunAndJobs, { minLength: most / 2, maxLength: most, size: 'max' }),
+      }),
       idsFall: fc.boolean(),
-      offered: fc.constantFrom([OURS], [OURS], [OURS, labelSetOf(['self-hosted', 'gpu'])], [labelSetOf(['self-hosted', 'gpu'])], []),
+      offered: fc.constantFrom([OURS], [OURS], [OURS, OURS_TOO], [OURS, OURS_TOO], [OURS_TOO], []),
       tags: fc.record({ main: fc.constantFrom(false, false, null), 'patch-1': fc.constant(false), v1: fc.constantFrom(true, true, null) }),
-      tagsAreRead: fc.boolean(),
+      tagsAreRead: mostly(fc.constant(true), fc.constant(false), 3),
       setAside: fc.array(fc.record({ run: fc.nat(most), attempt: fc.constantFrom(1, 2), retryIn: fc.constantFrom(-HOUR, 0, 1, HOUR) }), {
         maxLength: 3,
       }),
@@ -216,8 +234,8 @@ export function anyQueue({
         maxLength: 5,
         selector: ({ run }) => run,
       }),
-      threshold: fc.constantFrom(1, 2, 3, 5),
-      then: fc.constantFrom('park' as const, 'park' as const, 'cancel' as const),
+      threshold: fc.constantFrom(1, 1, 2, 3),
+      then: fc.constantFrom('park' as const, 'cancel' as const),
       reach: fc.constantFrom('served' as const, 'served' as const, 'repository' as const),
       protect: fc.constantFrom([], [], [{ glob: 'mai?', pattern: '^mai[^/]$' }]),
       events: fc.constantFrom(DEFAULT_QUEUE_POLICY.rules.superseded.events, DEFAULT_QUEUE_POLICY.rules.superseded.events, ['pull_request']),

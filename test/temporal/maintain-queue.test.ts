@@ -1,8 +1,10 @@
 // Queue care on a real Temporal server, against the make-believe GitHub.
 
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
+import type { Alert } from '../../src/domain/alert.ts';
+import { queueLockId } from '../../src/domain/names.ts';
 import type { QueueReport, ToldAct } from '../../src/domain/queue/report.ts';
-import { startWorld, type World, type WorldOptions } from '../kit/recovery-world.ts';
+import { startWorld, type World } from '../kit/recovery-world.ts';
 
 const HOUR = 3_600_000;
 /** Asks for a runner that nobody has, and for `self-hosted`, so it is in reach and waits. */
@@ -10,8 +12,8 @@ const JOB = { labels: ['self-hosted', 'gpu'] };
 
 type RunOptions = Parameters<World['github']['queueRun']>[1];
 
-test('a stale run is cancelled, and one that waits for less is not', async () => {
-  const world = await aWorld();
+test.concurrent('a stale run is cancelled, and one that waits for less is not', async () => {
+  await using world = await startWorld();
   const [old, young] = [queue(world, { agoMs: 5 * HOUR }), queue(world, { agoMs: 3 * HOUR, event: 'workflow_dispatch' })];
   const report = await care(world);
   expect(report).toMatchObject({ outcome: 'done', counts: { cancelled: 1 }, queue: { queued: 2, stale: 1 } });
@@ -20,8 +22,8 @@ test('a stale run is cancelled, and one that waits for less is not', async () =>
   expect(world.github.run(young)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
 });
 
-test('a plan shows what would be done, and writes nothing', async () => {
-  const world = await aWorld();
+test.concurrent('a plan shows what would be done, and writes nothing', async () => {
+  await using world = await startWorld();
   const old = queue(world, { agoMs: 5 * HOUR });
   const before = world.github.requests.length;
   const report = await care(world, { dryRun: true });
@@ -30,15 +32,15 @@ test('a plan shows what would be done, and writes nothing', async () => {
   expect(world.github.requests.slice(before).filter(({ method, path }) => method !== 'GET' && path.includes('/actions/'))).toEqual([]);
 });
 
-test('the second pass has nothing to do', async () => {
-  const world = await aWorld();
+test.concurrent('the second pass has nothing to do', async () => {
+  await using world = await startWorld();
   queue(world, { agoMs: 5 * HOUR });
   await care(world);
   expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', acts: [], queue: { queued: 0 } });
 });
 
-test('the newest of a branch survives; a tag, and what another fork calls the same, are left alone', async () => {
-  const world = await aWorld();
+test.concurrent('the newest of a branch survives; a tag, and what another fork calls the same, are left alone', async () => {
+  await using world = await startWorld();
   world.github.addTag(world.target.scope, 'nightly');
   const push = { event: 'push', branch: 'topic' };
   const [oldest, older, newest] = [3, 2, 1].map((minutes) => queue(world, { ...push, agoMs: minutes * 60_000 }));
@@ -57,8 +59,8 @@ test('the newest of a branch survives; a tag, and what another fork calls the sa
   }
 });
 
-test('pushes make way for pull requests, and come back when the pressure is gone', async () => {
-  const world = await aWorld();
+test.concurrent('pushes make way for pull requests, and come back when the pressure is gone', async () => {
+  await using world = await startWorld();
   world.github.addRunner(world.target.scope, { name: 'gpu', labels: ['gpu'] });
   const pulls = Array.from({ length: 6 }, (_, index) =>
     queue(world, { event: 'pull_request', branch: `p${index}`, pullRequests: [index + 1], agoMs: 60_000 }),
@@ -83,8 +85,8 @@ test('pushes make way for pull requests, and come back when the pressure is gone
   expect(world.github.run(push)).toMatchObject({ status: 'queued', attempt: 2, accepted: { rerun: 1 } });
 });
 
-test('zombies are set aside, do not count, and end nothing', async () => {
-  const world = await aWorld();
+test.concurrent('zombies are set aside, do not count, and end nothing', async () => {
+  await using world = await startWorld();
   const refusing = queue(world, { agoMs: 9 * HOUR, zombie: 'not-queued' });
   const failing = queue(world, { agoMs: 8 * HOUR, zombie: 'failing' });
   const empty = queue(world, { agoMs: 7 * HOUR, jobs: [] });
@@ -98,16 +100,16 @@ test('zombies are set aside, do not count, and end nothing', async () => {
   expect([refusing, failing, empty].map((run) => world.github.run(run).refused)).toEqual([1, 1, 0]);
 });
 
-test('a run that does not react is forced, and told', async () => {
-  const world = await aWorld();
+test.concurrent('a run that does not react is forced, and told', async () => {
+  await using world = await startWorld();
   const stubborn = queue(world, { agoMs: 5 * HOUR, cancelTakesMs: Infinity });
   const report = await care(world);
   expect(actOn(report, stubborn)).toMatchObject({ end: 'cancelled', detail: 'cancelled, forced' });
   expect(world.github.run(stubborn)).toMatchObject({ accepted: { cancel: 1, forceCancel: 1 } });
 });
 
-test('a run that begins between plan and act is spared', async () => {
-  const world = await aWorld();
+test.concurrent('a run that begins between plan and act is spared', async () => {
+  await using world = await startWorld();
   const old = queue(world, { agoMs: 5 * HOUR, jobs: [JOB, JOB] });
   const [job] = world.github.run(old).jobs;
   world.github.misbehave({ match: { path: `/runs/${old}/jobs` }, delayMs: 1_000, times: 1 });
@@ -123,8 +125,8 @@ test('a run that begins between plan and act is spared', async () => {
   expect(world.github.run(old)).toMatchObject({ accepted: { cancel: 0 } });
 });
 
-test('a token that may not cancel is told once', async () => {
-  const world = await aWorld({ token: { permissions: { administration: 'write', actions: 'read', contents: 'read' } } });
+test.concurrent('a token that may not cancel is told once', async () => {
+  await using world = await startWorld({ token: { permissions: { administration: 'write', actions: 'read', contents: 'read' } } });
   const runs = Array.from({ length: 6 }, (_, index) => queue(world, { agoMs: (5 + index) * HOUR }));
   const report = await care(world);
   expect(report).toMatchObject({ outcome: 'partly', counts: { refused: 6 }, refusals: [{ status: 403, count: 6 }] });
@@ -133,8 +135,8 @@ test('a token that may not cancel is told once', async () => {
   expect(runs.reduce((sum, run) => sum + world.github.run(run).refused, 0)).toBeLessThanOrEqual(3);
 });
 
-test('a pass does no more than it may', async () => {
-  const world = await aWorld({ queue: { maxPerPass: 2 } });
+test.concurrent('a pass does no more than it may', async () => {
+  await using world = await startWorld({ queue: { maxPerPass: 2 } });
   for (const hours of [5, 6, 7]) {
     queue(world, { agoMs: hours * HOUR });
   }
@@ -142,26 +144,81 @@ test('a pass does no more than it may', async () => {
   expect(await care(world)).toMatchObject({ outcome: 'done', counts: { cancelled: 1 } });
 });
 
-test('whoever only watches writes nothing', async () => {
-  const world = await aWorld({ mode: 'watch' });
+test.concurrent('whoever only watches writes nothing', async () => {
+  await using world = await startWorld({ mode: 'watch' });
   const old = queue(world, { agoMs: 5 * HOUR });
   expect(await care(world)).toMatchObject({ outcome: 'planned', mode: 'watch' });
   expect(world.github.run(old)).toMatchObject({ status: 'queued' });
 });
 
-test('bad input lists what is allowed', async () => {
-  const world = await aWorld();
+test.concurrent('bad input lists what is allowed', async () => {
+  await using world = await startWorld();
   const handle = await world.maintain({ scope: world.target.scope, rules: ['stail'] });
   await expect(handle.result()).rejects.toMatchObject({
     cause: { message: expect.stringContaining('stale, superseded, prioritizePullRequests') },
   });
 });
 
-async function aWorld(options: WorldOptions = {}): Promise<World> {
-  const world = await startWorld(options);
-  onTestFinished(() => world.close());
-  return world;
-}
+test.concurrent('two at once are one after the other: the second says who has the queue', async () => {
+  await using world = await startWorld();
+  queue(world, { agoMs: 5 * HOUR });
+  world.github.misbehave({ match: { method: 'POST', path: '/cancel' }, delayMs: 2_000 });
+  const first = await world.maintain();
+  const jobsRead = (): number => world.github.requests.filter(({ path }) => path.includes('/jobs?')).length;
+  await world.until(() => jobsRead() === 2, 'the first has planned, and is about to act');
+  const second = await care(world);
+  expect(second).toMatchObject({ outcome: 'refused-in-progress', summary: expect.stringContaining(first.workflowId) });
+  expect(await first.result()).toMatchObject({ outcome: 'done' });
+});
+
+test.concurrent('people are told where a pass may not do all that it would', async () => {
+  const alerts: Alert[] = [];
+  await using world = await startWorld({ queue: { maxPerPass: 1 }, tell: async (alert) => void alerts.push(alert) });
+  for (const hours of [5, 6]) {
+    queue(world, { agoMs: hours * HOUR });
+  }
+  expect(await care(world)).toMatchObject({ outcome: 'cut', isCut: true });
+  await world.until(() => alerts.length === 1, 'people are told');
+  expect(alerts[0]).toMatchObject({ code: 'queue-limit-hit', subject: world.target.scope, state: 'opened' });
+  // A health check says nothing about it, however often it looks.
+  expect((await world.pass()).memory.open.map(({ code }) => code)).not.toContain('queue-limit-hit');
+});
+
+test.concurrent('a limit in the middle is waited for, and nothing is sent before it is over', async () => {
+  await using world = await startWorld();
+  const runs = [5, 6, 7].map((hours) => queue(world, { agoMs: hours * HOUR }));
+  world.github.misbehave({
+    from: { method: 'POST', path: '/cancel' },
+    match: { path: '/actions/runs' },
+    fault: { kind: 'secondary-limit', lastsMs: 2_000, namesEnd: true },
+    times: 1,
+  });
+  expect(await care(world)).toMatchObject({ outcome: 'done', counts: { cancelled: 3 } });
+  expect(runs.map((run) => world.github.run(run).accepted.cancel)).toEqual([1, 1, 1]);
+  expect(world.github.requests.filter(({ isLimited }) => isLimited)).toEqual([]);
+});
+
+test.concurrent('the queue is cared for while no runner is there', async () => {
+  await using world = await startWorld();
+  world.github.removeRunner(world.target.scope, world.target.runner);
+  const old = queue(world, { agoMs: 5 * HOUR });
+  expect(await care(world)).toMatchObject({ outcome: 'done', counts: { cancelled: 1 } });
+  expect(world.github.run(old)).toMatchObject({ conclusion: 'cancelled' });
+});
+
+test.concurrent('what is cancelled in the middle leaves no lock behind', async () => {
+  await using world = await startWorld();
+  const old = queue(world, { agoMs: 5 * HOUR, cancelTakesMs: Infinity });
+  const handle = await world.maintain();
+  await world.until(() => world.github.run(old).accepted.cancel === 1, 'it follows the run');
+  await handle.cancel();
+  await expect(handle.result()).rejects.toThrow();
+  await world.until(
+    async () => (await world.client.workflow.getHandle(queueLockId(world.target.scope)).describe()).status.name !== 'RUNNING',
+    'the lock is free',
+  );
+  expect((await world.client.workflow.getHandle(`${handle.workflowId}/acts`).describe()).status.name).toBe('CANCELLED');
+});
 
 function queue(world: World, options: Partial<RunOptions>): number {
   return world.github.queueRun(world.target.scope, { jobs: [JOB], ...options });

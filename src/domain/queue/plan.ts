@@ -53,7 +53,7 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
 
   const taken = new Set<number>();
   const acts: PlannedAct[] = [];
-  const wouldBe: PlannedAct[] = [];
+  const wouldBe = new Map<number, PlannedAct>();
   const verdicts: ReturnType<typeof judge>[] = [];
   for (const rule of RULES) {
     if (modes[rule] === 'off') {
@@ -62,19 +62,20 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
     const context: RuleContext = { view, runs: real, policy, taken };
     const verdict = judge(rule, context);
     verdicts.push(verdict);
-    const isOn = modes[rule] === 'on';
     for (const act of verdict.acts) {
-      (isOn ? acts : wouldBe).push(act);
-    }
-    for (const { run } of isOn ? verdict.acts : []) {
-      taken.add(run);
+      if (modes[rule] === 'on') {
+        acts.push(act);
+        taken.add(act.run);
+      } else if (!wouldBe.has(act.run)) {
+        wouldBe.set(act.run, act);
+      }
     }
   }
   const asking = verdicts.filter((verdict) => verdict.acts.length < most);
   return {
     acts,
     isCut: acts.length > most || (acts.length === most && verdicts.some(({ wantsJobs }) => wantsJobs.length > 0)),
-    wouldBe: wouldBe.filter(({ run }, index) => !taken.has(run) && wouldBe.findIndex((other) => other.run === run) === index),
+    wouldBe: [...wouldBe.values()].filter(({ run }) => !taken.has(run)),
     wantsJobs: acts.length >= most ? [] : [...new Set(asking.flatMap(({ wantsJobs }) => wantsJobs))],
     wantsTags: [...new Set(verdicts.flatMap(({ wantsTags }) => wantsTags))],
     left: verdicts.flatMap(({ left }) => left),

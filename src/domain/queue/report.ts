@@ -82,8 +82,10 @@ export interface QueueReport {
   readonly left: readonly LeftRun[];
   readonly refusals: readonly Refusal[];
   readonly notes: readonly string[];
-  /** Acts that were planned, whatever a limit left of them. */
+  /** All acts, also those that are not listed. */
   readonly planned: number;
+  /** Whether there may be more to do than this pass was allowed. */
+  readonly isCut: boolean;
   /** Queued runs that a rule asked about, and whose jobs could not be read. */
   readonly unread: number;
   readonly durationMs: number;
@@ -145,19 +147,13 @@ export function countsText(counts: ActCounts): string {
     .join(', ');
 }
 
-export function queueSentence(
-  scope: string,
-  outcome: QueueOutcome,
-  counts: ActCounts,
-  queue: QueueFigures | null,
-  planned: number,
-): string {
+export function queueSentence(scope: string, outcome: QueueOutcome, counts: ActCounts, queue: QueueFigures | null): string {
   const queued = queue === null ? '' : `${queue.queued} run${queue.queued === 1 ? '' : 's'} queued`;
   switch (outcome) {
     case 'nothing-to-do':
       return `${queued} in ${scope}: nothing to do`;
     case 'cut':
-      return `${queued} in ${scope}: ${countsText(counts)} of ${planned} planned, since one pass may do no more`;
+      return `${queued} in ${scope}: ${countsText(counts)}; there is more to do than one pass may`;
     case 'planned':
     case 'done':
     case 'partly':

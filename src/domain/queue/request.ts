@@ -1,3 +1,4 @@
+import { readFields } from '../request-fields.ts';
 import { RULES, type RuleName } from './policy.ts';
 
 /** Input of `maintainQueue`, as a person types it: everything may be left out. */
@@ -21,19 +22,11 @@ const CHOOSABLE = RULES.filter((rule) => rule !== 'paths');
 
 /** The request, or what is wrong with it and how it should look. */
 export function readQueueRequest(given: readonly unknown[]): QueueRequest | { readonly problem: string } {
-  if (given.length > 1) {
-    return { problem: `maintainQueue takes one input, ${EXAMPLE}, but got ${given.length}` };
+  const read = readFields('maintainQueue', given, { keys: KEYS, example: EXAMPLE });
+  if ('problem' in read) {
+    return read;
   }
-  const input = given[0] ?? {};
-  if (typeof input !== 'object' || Array.isArray(input)) {
-    return { problem: `maintainQueue takes an object such as ${EXAMPLE}, but got ${JSON.stringify(input)}` };
-  }
-  const fields = input as Readonly<Record<string, unknown>>;
-  const strange = Object.keys(fields).filter((key) => !KEYS.includes(key));
-  if (strange.length > 0) {
-    return { problem: `maintainQueue does not know ${strange.join(', ')}: allowed are ${KEYS.join(', ')}` };
-  }
-  const { scope, rules = null, max = null, dryRun = false, release = false, reason = null } = fields;
+  const { scope, rules = null, max = null, dryRun = false, release = false, reason = null } = read.fields;
   if (rules !== null && !isRules(rules)) {
     return { problem: `rules must be a list of ${CHOOSABLE.join(', ')}, but is ${JSON.stringify(rules)}` };
   }

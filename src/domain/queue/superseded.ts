@@ -74,8 +74,11 @@ function replacedIn(group: readonly Run[], { view, policy }: RuleContext): reado
     const jobs = view.jobs.get(id);
     return jobs != null && jobs.attempt === attempt && isUntouched(jobs);
   });
+  // Of one identity, only the commit may keep the newest from replacing a run; then the newest of another commit may.
+  const [newest] = waiting;
+  const replacing = [newest, waiting.find(({ sha }) => sha !== newest?.sha)].filter((run) => run !== undefined);
   return waiting.flatMap((run) => {
-    const newer = waiting.find((other) => replaces(other, run));
+    const newer = replacing.find((other) => replaces(other, run));
     const jobs = view.jobs.get(run.id);
     return newer === undefined || jobs == null || !isInReach(jobs, view.offered, policy.reach)
       ? []

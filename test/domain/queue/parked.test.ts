@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dueRuns, judgeParked, park, parkedOf, settle, type ParkedRun } from '../../../src/domain/queue/parked.ts';
 import { labelSetOf, type Run } from '../../../src/domain/queue/run.ts';
@@ -86,4 +87,58 @@ test('jobs of several kinds are due once none of them is pressed', () => {
   const run = aRun();
   const both = { ...aParked(), jobs: jobsOfRun(run, { queued: [asking(['self-hosted', 'bpf-lsm']), asking(['self-hosted', 'gpu'])] }) };
   expect(dueRuns([both], [OTHERS], NOW, parking)).toEqual([]);
+});
+
+describe('whatever happens meanwhile', () => {
+  /** What becomes of a repository between two passes. */
+  const happening = fc.constantFrom(
+    'pressed',
+    'unknown',
+    'calm',
+    'newer',
+    'somebody re-runs it',
+    'it ends',
+    'GitHub forgets it',
+    'days pass',
+  );
+
+  test('every parked run ends once, by being re-run, by being replaced, or because there is nothing left to re-run', () => {
+    fc.assert(
+      fc.property(fc.array(happening, { maxLength: 40 }), fc.boolean(), (happenings, wasCancelled) => {
+        let run: Run | null = wasCancelled ? cancelled() : aRun();
+        let newest: Run | null = null;
+        let at = NOW;
+        let state = settle(
+          { parked: park([], [aParked({}, { isCancelled: wasCancelled })], 'one'), settled: [] },
+          { cancelled: [], settled: [] },
+        );
+        // In the end the pressure is gone.
+        for (const event of [...happenings, 'calm'] as const) {
+          if (event === 'newer') {
+            newest = aRun({ id: 2, createdAt: NOW + MINUTE });
+          } else if (event === 'somebody re-runs it' && run?.status === 'completed') {
+            run = { ...run, attempt: 2, status: 'queued', conclusion: null };
+          } else if (event === 'it ends' && run !== null && run.status !== 'completed') {
+            run = { ...run, status: 'completed', conclusion: 'success' };
+          } else if (event === 'GitHub forgets it') {
+            run = null;
+          } else if (event === 'days pass') {
+            at += 10 * DAY;
+          }
+          const pressed = event === 'unknown' ? null : event === 'calm' ? [] : [OURS];
+          const settled = dueRuns(state.parked, pressed, at, parking).flatMap((parked) => {
+            const judged = judgeParked(parked, { run, newest, at }, parking);
+            return judged.kind === 'wait' ? [] : [{ run: parked.run.id, end: judged.kind, detail: '', at }];
+          });
+          state = settle(state, { cancelled: [], settled });
+        }
+        expect(state.parked).toEqual([]);
+        expect(state.settled).toHaveLength(1);
+        const end = state.settled[0]?.end;
+        const isLeft = wasCancelled && run !== null && run.conclusion === 'cancelled' && newest === null;
+        expect(isLeft ? ['re-run', 'expired'] : ['re-run', 'replaced', 'expired', 'forgotten']).toContain(end);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
 });

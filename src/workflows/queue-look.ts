@@ -1,0 +1,130 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { Limited, MainActivities, QueueSurroundings, ResolvedQueue } from '../activities/contract.ts';
+import type { QueueMemory } from '../domain/queue/memory.ts';
+import { planQueue, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
+import type { Run, RunJobs } from '../domain/queue/run.ts';
+import { queueListOptions, queueReadOptions } from './options.ts';
+import type { Told } from './told.ts';
+
+/** Parts of the list of queued runs: 500 runs each, so more than any queue has. */
+const MOST_PARTS = 200;
+
+/** Jobs of an attempt ask for the same labels for ever, and before an act they are read anew. */
+const JOBS_FRESH_MS = 30 * 60_000;
+
+/** Names of which one activity asks whether they are tags. */
+const TAGS_AT_ONCE = 50;
+
+/** A queue as GitHub lists it. */
+export interface SeenQueue {
+  /** GitHub's clock, epoch milliseconds. */
+  readonly at: number;
+  readonly runs: readonly Run[];
+  readonly surroundings: QueueSurroundings;
+}
+
+/** What is to be done about it, and what that rests on. */
+export interface PlannedQueue {
+  readonly plan: QueuePlan;
+  readonly jobs: ReadonlyMap<number, RunJobs | null>;
+  /** Runs that a rule asked about, and whose jobs are not known. */
+  readonly unread: number;
+  /** Why not all was read; none where it was. */
+  readonly notes: readonly string[];
+}
+
+/** The whole queue, a part at a time; limits are waited out. */
+export async function lookAtQueue({ scope, policy }: ResolvedQueue, told: Told): Promise<SeenQueue> {
+  const runs = new Map<number, Run>();
+  let [at, from]: [number, number | null] = [0, null];
+  for (let part = 1; part <= MOST_PARTS; part += 1) {
+    told.say(runs.size === 0 ? `reading the queue of ${scope}` : `reading the queue of ${scope}: ${runs.size} runs so far`);
+    const { readQueuePart } = proxyActivities<MainActivities>(queueListOptions(policy, `read the queue of ${scope}, part ${part}`));
+    const read = await withinLimits(told, () => readQueuePart({ scope, from, pages: policy.pagesAtOnce }));
+    for (const run of read.runs) {
+      runs.set(run.id, run);
+    }
+    ({ at, next: from } = read);
+    if (from === null) {
+      break;
+    }
+  }
+  const { readQueueSurroundings } = proxyActivities<MainActivities>(queueListOptions(policy, `count the other runs of ${scope}`));
+  return { at, runs: [...runs.values()], surroundings: await withinLimits(told, () => readQueueSurroundings({ scope })) };
+}
+
+async function withinLimits<T extends { readonly kind: 'read' }>(told: Told, ask: () => Promise<T | Limited>): Promise<T> {
+  for (;;) {
+    const answer = await ask();
+    if (answer.kind === 'read') {
+      return answer as T;
+    }
+    await told.waitFor(answer as Limited);
+  }
+}
+
+/** How a queue is planned. */
+export interface Planning {
+  readonly resolved: ResolvedQueue;
+  readonly modes: RuleModes;
+  /** Acts that are wanted, at most. */
+  readonly most: number;
+}
+
+/**
+ * Plans with what is known, and reads what the rules ask for, until they ask for nothing more or have found enough. A limit ends the reading: what
+ * is not known leads to no act.
+ */
+export async function planSeen(seen: SeenQueue, memory: QueueMemory, planning: Planning, told: Told): Promise<PlannedQueue> {
+  const { resolved, modes, most } = planning;
+  const { at, runs, surroundings } = seen;
+  const jobs = new Map<number, RunJobs | null>();
+  const tags = new Map<string, boolean | null>();
+  let limited: Limited | null = null;
+  for (;;) {
+    const plan = planQueue({ at, runs, offered: surroundings.offered, jobs, tags, memory }, resolved.policy, modes, most);
+    const names: readonly string[] = plan.wantsTags.slice(0, TAGS_AT_ONCE);
+    const wanted: readonly number[] = plan.wantsJobs.slice(0, resolved.policy.batchSize);
+    if (limited !== null || (names.length === 0 && wanted.length === 0)) {
+      const unread = plan.wantsJobs.length + [...jobs.values()].filter((read) => read === null).length;
+      return { plan, jobs, unread, notes: limited === null ? [] : [`not all jobs could be read: ${limited.why}`] };
+    }
+    told.say(`${runs.length} runs are queued, jobs of ${jobs.size} of them are read: ${plan.acts.length} to act on so far`);
+    limited = names.length > 0 ? await readTags(resolved, names, tags) : await readJobs(resolved, wanted, runs, jobs);
+  }
+}
+
+async function readTags(
+  { scope, policy }: ResolvedQueue,
+  names: readonly string[],
+  tags: Map<string, boolean | null>,
+): Promise<Limited | null> {
+  const github = proxyActivities<MainActivities>(queueReadOptions(policy, `are ${names.length} names tags?`));
+  const read = await github.readTags({ scope, names });
+  if (read.kind === 'limited') {
+    return read;
+  }
+  for (const [name, isTag] of read.tags) {
+    tags.set(name, isTag);
+  }
+  return null;
+}
+
+async function readJobs(
+  { scope, policy }: ResolvedQueue,
+  wanted: readonly number[],
+  runs: readonly Run[],
+  jobs: Map<number, RunJobs | null>,
+): Promise<Limited | null> {
+  const attempts = new Map(runs.map(({ id, attempt }) => [id, attempt]));
+  const { readJobsOfRuns } = proxyActivities<MainActivities>(queueReadOptions(policy, `read the jobs of ${wanted.length} runs`));
+  const asked = wanted.map((run) => [run, attempts.get(run) ?? 1] as const);
+  const read = await readJobsOfRuns({ scope, runs: asked, freshnessMs: JOBS_FRESH_MS });
+  for (const each of read.jobs) {
+    jobs.set(each.run, each);
+  }
+  for (const run of read.unread) {
+    jobs.set(run, null);
+  }
+  return read.limited;
+}

@@ -85,15 +85,17 @@ export function whyText({ end, evidence, detail }: Pick<ToldAct, 'end' | 'eviden
 
 /** One sentence, the acts in a table, and what else there is to know; `width`: the terminal's columns. */
 export function queueLines(report: QueueReport, width = Infinity): string[] {
+  const { isCut, outcome } = report;
   const left = leftToYou(report);
   return [
-    styled(OUTCOME_STYLES[report.outcome], plain(report.summary)),
+    styled(OUTCOME_STYLES[outcome], plain(report.summary)),
     ...actLines(report, width),
     ...modeLines(report.rules),
     ...report.notes.map((note) => `Note: ${plain(note)}`),
     ...leftLines(report.left, LEFT_SHOWN),
     ...refusalLines(report),
     ...unreadLines(report),
+    ...(isCut && outcome === 'planned' ? ['There may be more to do: the plan ends where its limit is.'] : []),
     ...(report.mode === 'watch' ? ['Runward only watches: nothing was written (mode: watch)'] : []),
     ...(left === null ? [] : [`→ ${left}`]),
   ];
@@ -136,8 +138,13 @@ function actLines(report: QueueReport, width: number): string[] {
 
 /** On a narrow terminal the event gives way first, then the workflow, then the rule. */
 function actTable(acts: readonly ToldAct[], width: number): string[] {
-  const head = acts.every(isPlan) ? 'WOULD BE DONE' : 'CAME OF IT';
-  const end: Column = { head, atMost: Infinity, of: (act) => endText(act.end) };
+  const isAllPlanned = acts.every(isPlan);
+  const end: Column = {
+    head: isAllPlanned ? 'WOULD BE DONE' : 'CAME OF IT',
+    atMost: Infinity,
+    // A rule that only plans does so beside others that act.
+    of: (act) => (!isAllPlanned && isPlan(act) ? `would ${endText(act.end)}` : endText(act.end)),
+  };
   const all = [ID_COLUMN, WORKFLOW_COLUMN, BRANCH_COLUMN, EVENT_COLUMN, RULE_COLUMN, end];
   for (const dropped of [[], [EVENT_COLUMN], [EVENT_COLUMN, WORKFLOW_COLUMN], [EVENT_COLUMN, WORKFLOW_COLUMN, RULE_COLUMN]]) {
     const columns = all.filter((column) => !dropped.includes(column));
@@ -160,7 +167,7 @@ function widthOf({ head, atMost, of }: Column, acts: readonly ToldAct[], width: 
   return width === Infinity ? longest : Math.min(longest, Math.max(atMost, head.length));
 }
 
-export function countOfAll(counts: ActCounts): number {
+function countOfAll(counts: ActCounts): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 

@@ -7,7 +7,7 @@ import type { SettledRun } from '../domain/queue/parked.ts';
 import type { QueueReport, ToldAct } from '../domain/queue/report.ts';
 import { readBeginning } from './beginning.ts';
 import { listQueueCare, QUEUE_ACTS_TYPE, quote, type OperationSummary } from './operations.ts';
-import { countOfAll, isPlan, parkedSummary, type ParkedSummary } from './queue-text.ts';
+import { isPlan, parkedSummary, type ParkedSummary } from './queue-text.ts';
 import { actInHeartbeat, actOfReport, actsOn, batchesOf, names, parkedIn, type Batch, type History, type RunAct } from './run-acts.ts';
 
 // Everything that Temporal knows of one run of GitHub's.
@@ -142,7 +142,7 @@ class RunSearch {
     const report = await this.#reportOf(operation);
     const told = report?.acts.filter((act) => act.run === this.#run && !isPlan(act)) ?? [];
     // A report that lists all of its acts names the run, or nothing was done to it.
-    const isWhole = report !== null && report.outcome !== 'failed' && countOfAll(report.counts) <= report.acts.length;
+    const isWhole = report !== null && report.outcome !== 'failed' && report.planned <= report.acts.length;
     this.#operations += 1;
     this.#onProgress(this.searched);
     if (isWhole && told.length === 0) {

@@ -53,6 +53,17 @@ describe('what the queue verbs print', () => {
     expect(textOf(report)).toMatch(/CAME OF IT +WHY\n11 .* cancelled +queued for 5 h.*\n12 .* spared +it is in_progress meanwhile$/m);
   });
 
+  test('tells a rule that only plans beside others that act', () => {
+    const acts = [toldAct({ run: 11 }), toldAct({ run: 12, rule: 'superseded', end: 'would-cancel', detail: 'the rule only plans' })];
+    expect(textOf(queueReport({ outcome: 'done', counts: { cancelled: 1, 'would-cancel': 1 }, acts }))).toMatch(
+      /CAME OF IT +WHY\n11 .* cancelled +queued for .*\n12 .* would cancel +the rule only plans: queued for/,
+    );
+  });
+
+  test('says that a plan was cut off', () => {
+    expect(textOf({ ...PLANNED, isCut: true })).toContain('There may be more to do: the plan ends where its limit is.');
+  });
+
   test('says how many acts are not listed', () => {
     const acts = Array.from({ length: 200 }, (_, run) => toldAct({ run }));
     expect(textOf(queueReport({ outcome: 'done', counts: { cancelled: 5_000 }, acts }))).toContain('\n… and 4,800 more\n');

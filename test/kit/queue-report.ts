@@ -33,6 +33,7 @@ export function queueReport(replaced: Partial<QueueReport> = {}): QueueReport {
     refusals: [],
     notes: [],
     planned: 0,
+    isCut: false,
     unread: 0,
     durationMs: 1_200,
     ...replaced,

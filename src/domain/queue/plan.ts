@@ -27,8 +27,7 @@ export type RuleModes = Readonly<Record<RuleName, RuleMode>>;
 
 /** Modes by configuration, or for a person who names rules: exactly those, whatever configuration says of them. */
 export function modesOf({ rules }: QueuePolicy, named: readonly RuleName[] | null): RuleModes {
-  const modeOf = (rule: RuleName): RuleMode =>
-    named === null ? rules[rule].mode : named.includes(rule) && rule !== 'paths' ? 'on' : 'off';
+  const modeOf = (rule: RuleName): RuleMode => (named === null ? rules[rule].mode : named.includes(rule) ? 'on' : 'off');
   return {
     stale: modeOf('stale'),
     superseded: modeOf('superseded'),

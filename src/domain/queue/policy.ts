@@ -96,7 +96,7 @@ export const DEFAULT_QUEUE_POLICY: QueuePolicy = {
   maxPerPass: 200,
   pagesAtOnce: 5,
   batchSize: 100,
-  demandReads: 200,
+  demandReads: 1_000,
   tries: 3,
   following: { firstMs: 2_000, longestMs: 30_000, forceAfterMs: 6 * MINUTE, giveUpAfterMs: 12 * MINUTE, doubtMs: 15_000 },
   setAside: { firstMs: HOUR, longestMs: DAY },

@@ -209,6 +209,13 @@ describe('jobs are asked for', () => {
     expect(planOf({ ...view, runs: [push, ...pullRequests] }, RULE)).toMatchObject({ acts: [], wantsJobs: [1] });
   });
 
+  test('of more pull-request runs while they may press on another of our runners', () => {
+    const runs = [push, aRun({ id: 20, event: 'pull_request' }), ...pullRequests];
+    const view = { ...knownView([push, ...pullRequests]), runs };
+    expect(planOf(view, RULE)).toMatchObject({ wantsJobs: [], pressed: [OURS] });
+    expect(planOf({ ...view, offered: [OURS, GPU] }, RULE)).toMatchObject({ wantsJobs: [20], pressed: [OURS] });
+  });
+
   test('of none where pull-request runs are few', () => {
     expect(planOf(aView({ runs: [push, ...pullRequests.slice(1)] }), RULE)).toMatchObject({ wantsJobs: [], pressed: [] });
   });

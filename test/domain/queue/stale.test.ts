@@ -1,9 +1,25 @@
 import { describe, expect, test } from 'vitest';
 import type { Run, RunJobs } from '../../../src/domain/queue/run.ts';
-import { judgeStale, queuedText } from '../../../src/domain/queue/stale.ts';
+import { judgeStale, queuedText, stale } from '../../../src/domain/queue/stale.ts';
 import type { QueuePlan } from '../../../src/domain/queue/plan.ts';
 import type { QueueView } from '../../../src/domain/queue/verdict.ts';
-import { actsOf, aPolicy, aRun, asking, aView, byRun, DAY, HOUR, jobsOf, jobsOfRun, MINUTE, NOW, OURS, planOf } from '../../kit/queue.ts';
+import {
+  actsOf,
+  aPolicy,
+  aRun,
+  asking,
+  aView,
+  byRun,
+  DAY,
+  HOUR,
+  jobsOf,
+  jobsOfRun,
+  knownView,
+  MINUTE,
+  NOW,
+  OURS,
+  planOf,
+} from '../../kit/queue.ts';
 
 const FIVE_HOURS_AGO = NOW - 5 * HOUR;
 
@@ -191,6 +207,11 @@ describe('jobs are asked for', () => {
     { when: 'its attempt began five hours ago', run: {}, wants: true },
     { when: 'run_started_at is missing, and it was created five hours ago', run: { startedAt: null }, wants: true },
     { when: 'it waits for four hours', run: { createdAt: NOW - 4 * HOUR }, wants: false },
+    {
+      when: 'run_started_at is missing, and it was created four hours ago',
+      run: { startedAt: null, createdAt: NOW - 4 * HOUR },
+      wants: false,
+    },
     { when: 'it was re-run minutes ago', run: { startedAt: NOW - MINUTE }, wants: false },
     { when: 'it is pending', run: { status: 'pending' }, wants: false },
     { when: 'GitHub did not give them', run: {}, wants: false, view: { jobs: new Map([[1, null]]) } },
@@ -248,6 +269,18 @@ describe('what a run says of itself', () => {
     { why: 'no runner of the scope serves its jobs', run: old, jobs: jobsOfRun(old, { queued: [asking(['ubuntu-latest'])] }) },
   ])('$why', ({ why, run, jobs }) => {
     expect(judge(run, jobs)).toMatchObject({ isStale: false, evidence: why });
+  });
+
+  test('what Runward re-ran is spared from then on', () => {
+    const judgeAt = (rerunAt: number) => judgeStale({ run: old, jobs: jobsOfRun(old), rerunAt }, { at: NOW, offered: [OURS] }, aPolicy());
+    expect(judgeAt(NOW - HOUR)).toMatchObject({ isStale: false, evidence: 'it has waited for 60 min only' });
+    expect(judgeAt(NOW - 5 * HOUR)).toMatchObject({ isStale: true });
+  });
+
+  test('what is taken already is not judged', () => {
+    const context = { view: knownView([old]), runs: [old], policy: aPolicy() };
+    expect(stale({ ...context, taken: new Set() }).acts).toHaveLength(1);
+    expect(stale({ ...context, taken: new Set([1]) }).acts).toHaveLength(0);
   });
 });
 

@@ -244,6 +244,7 @@ describe('of two runs', () => {
     expect(replaces(newer, older)).toBe(true);
     expect(replaces(older, newer)).toBe(false);
     expect(replaces(older, older)).toBe(false);
+    expect(replaces({ ...newer, branch: null }, { ...older, branch: null })).toBe(false);
   });
 
   test('a name can not be taken for another part of an identity', () => {

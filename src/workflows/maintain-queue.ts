@@ -1,10 +1,10 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { executeChild, isCancellation, proxyActivities, upsertMemo, workflowInfo } from '@temporalio/workflow';
-import type { LockHolder, MainActivities, ResolvedQueue } from '../activities/contract.ts';
+import type { BatchRerun, LockHolder, MainActivities, ResolvedQueue } from '../activities/contract.ts';
 import { advance } from '../domain/open-findings.ts';
 import { findingsOf, type QueueTrouble } from '../domain/queue/findings.ts';
 import { forgetOver, isSetAside, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
-import { dueRuns, parkedOf, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
+import { dueRuns, parkedOf, unsureRuns, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
 import { modesOf, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
 import {
   ACTS_TOLD,
@@ -14,6 +14,7 @@ import {
   queueSentence,
   toldAsParked,
   toldAsPlanned,
+  withRefusal,
   type QueueFigures,
   type QueueReport,
   type ToldAct,
@@ -60,13 +61,23 @@ interface Intended {
   readonly acts: readonly PlannedAct[];
   /** Parked runs that are to be re-run. */
   readonly due: readonly ParkedRun[];
+  /** Parked runs of which it is to be seen whether they are cancelled. */
+  readonly unsure: readonly ParkedRun[];
   /** Acts that there is no room for, as things are. */
   readonly notes: readonly string[];
+}
+
+/** What has become of parked runs. */
+interface Reran {
+  readonly settled: readonly ToldAct[];
+  readonly memory: QueueMemory;
+  readonly refusals: QueueReport['refusals'];
 }
 
 /** What has come of it. */
 interface Done {
   readonly tally: Tally;
+  readonly refusals: QueueReport['refusals'];
   /** Parked runs that are parked no more. */
   readonly settled: readonly ToldAct[];
   readonly remembered: Remembered;
@@ -109,7 +120,7 @@ class QueueCare {
     if (this.#isDry) {
       return this.#reportPlan(seen, planned, remembered, intended);
     }
-    if (intended.acts.length === 0 && intended.due.length === 0 && !this.#isToRemember(seen, planned, remembered)) {
+    if (intended.acts.length + intended.due.length + intended.unsure.length === 0 && !this.#isToRemember(seen, planned, remembered)) {
       await this.#tell(planned.plan, { limit: null, refusals: [], lost: [] });
       return this.#reportPlan(seen, planned, remembered, intended);
     }
@@ -137,7 +148,7 @@ class QueueCare {
       await this.#tell(planned.plan, {
         // A person who names a number knows it.
         limit: planned.plan.isCut && this.#request.max === null ? this.#most : null,
-        refusals: done.tally.refusals,
+        refusals: done.refusals,
         lost: done.settled.filter(({ end }) => end === 'refused' || end === 'expired'),
       });
       return this.#reportDone(seen, planned, intended, done);
@@ -168,6 +179,7 @@ class QueueCare {
     return {
       acts: acts.filter((act) => !homeless.has(act)).slice(0, this.#most),
       due: this.#due(remembered, plan, at),
+      unsure: unsureRuns(parked),
       notes:
         homeless.size === 0
           ? []
@@ -197,20 +209,19 @@ class QueueCare {
 
   // Acting
 
-  async #act(seen: SeenQueue, planned: PlannedQueue, { acts, due }: Intended, remembered: Remembered): Promise<Done> {
+  async #act(seen: SeenQueue, planned: PlannedQueue, { acts, due, unsure }: Intended, remembered: Remembered): Promise<Done> {
     const { scope, policy } = this.#resolved;
-    const aside = (memory: QueueMemory, run: Tally['setAside'][number]): QueueMemory => setAside(memory, run, seen.at, policy.setAside);
+    // By GitHub's clock.
+    const now = (): number => seen.at + Date.now() - this.#begunAt;
+    const aside = (memory: QueueMemory, run: Tally['setAside'][number]): QueueMemory => setAside(memory, run, now(), policy.setAside);
     let memory = planned.plan.zombies.reduce(aside, this.#forget(remembered.memory, seen));
+    const rerun = await this.#rerun({ due, unsure }, memory);
+    ({ memory } = rerun);
     try {
-      const settled: ToldAct[] = [];
-      for (const { run, end, detail, at } of due.length === 0 ? [] : await this.#rerun(due)) {
-        const parked = due.find((each) => each.run.id === run);
-        memory = end === 're-run' ? noteRerun(memory, { run, at, parked: parked?.times ?? 1 }) : memory;
-        settled.push(...(parked === undefined ? [] : [toldAsParked(parked, end, detail)]));
-      }
       const tally = acts.length === 0 ? NOTHING_DONE : await this.#cancel(acts, seen, planned, memory);
       memory = tally.setAside.reduce(aside, memory);
-      return { tally, settled, remembered: { memory, parked: (await this.#recall()).parked } };
+      const refusals = rerun.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), tally.refusals);
+      return { tally, refusals, settled: rerun.settled, remembered: { memory, parked: (await this.#recall()).parked } };
     } finally {
       await writeQueueMemory(scope, memory);
     }
@@ -236,6 +247,8 @@ class QueueCare {
           scope,
           policy,
           offered: seen.surroundings.offered,
+          ours: seen.surroundings.ours,
+          plannedAt: seen.at,
           reruns: memory.reruns.filter(({ run }) => ids.has(run)).map(({ run, at }) => [run, at] as const),
           work: pack(workOf(acts)),
           following: [],
@@ -250,24 +263,39 @@ class QueueCare {
     return tally;
   }
 
-  async #rerun(due: readonly ParkedRun[]): Promise<readonly SettledRun[]> {
+  /** Looks after parked runs, a batch at a time. What was re-run is remembered before it is forgotten as parked. */
+  async #rerun({ due, unsure }: Pick<Intended, 'due' | 'unsure'>, before: QueueMemory): Promise<Reran> {
     const { scope, policy } = this.#resolved;
-    const all: SettledRun[] = [];
-    let left = due;
-    for (;;) {
-      this.#told.say(`re-running ${left.length} runs of ${scope} that made way for pull requests`);
-      const { rerunBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `re-run ${left.length} parked runs`));
-      const { settled, limited } = await rerunBatch({ scope, runs: left, policy: policy.parking });
-      const temporal = proxyActivities<MainActivities>(temporalOptions(`${settled.length} runs are parked no more`));
-      await temporal.settleParked({ scope, cancelled: [], settled });
-      all.push(...settled);
-      if (limited === null) {
-        return all;
+    const ids = new Set(due.map(({ run }) => run.id));
+    const settled: ToldAct[] = [];
+    let memory = before;
+    let refusals: QueueReport['refusals'] = [];
+    let left = [...due, ...unsure.filter(({ run }) => !ids.has(run.id))];
+    while (left.length > 0) {
+      const batch = left.slice(0, policy.batchSize);
+      this.#told.say(`looking after ${left.length} parked runs of ${scope}`);
+      const { rerunBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `look after ${batch.length} parked runs`));
+      const isDue = batch.map(({ run }) => run.id).filter((id) => ids.has(id));
+      const done: BatchRerun = await rerunBatch({ scope, runs: batch, due: isDue, policy: policy.parking });
+      for (const { run, end, detail, at } of done.settled) {
+        const parked = batch.find((each) => each.run.id === run);
+        // A person who releases runs does not want them parked once more.
+        const times = this.#request.release ? policy.parking.times : (parked?.times ?? 1);
+        memory = end === 're-run' ? noteRerun(memory, { run, at, parked: times }) : memory;
+        settled.push(...(parked === undefined ? [] : [toldAsParked(parked, end, detail)]));
       }
-      const over = new Set(settled.map(({ run }) => run));
-      left = left.filter(({ run }) => !over.has(run.id));
-      await this.#told.waitFor(limited);
+      refusals = done.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), refusals);
+      if (done.settled.length + done.cancelled.length > 0) {
+        await writeQueueMemory(scope, memory);
+        const temporal = proxyActivities<MainActivities>(temporalOptions(`${done.settled.length} runs are parked no more`));
+        await temporal.settleParked({ scope, cancelled: done.cancelled, settled: done.settled });
+      }
+      left = done.limited === null ? left.slice(batch.length) : left.filter(({ run }) => !done.settled.some((each) => each.run === run.id));
+      if (done.limited !== null) {
+        await this.#told.waitFor(done.limited);
+      }
     }
+    return { settled, memory, refusals };
   }
 
   /** People are told by findings, each once. */
@@ -297,11 +325,11 @@ class QueueCare {
     return this.#tellAll(seen, planned, remembered, { acts: told, counts: countOf(told), isDry, refusals: [], notes });
   }
 
-  #reportDone(seen: SeenQueue, planned: PlannedQueue, { notes }: Intended, { tally, settled, remembered }: Done): QueueReport {
+  #reportDone(seen: SeenQueue, planned: PlannedQueue, { notes }: Intended, { tally, refusals, settled, remembered }: Done): QueueReport {
     const onlyPlanned = planned.plan.wouldBe.map((act) => toldAsPlanned(act, 'the rule only plans'));
     const counts = countOf([...settled, ...onlyPlanned], tally.counts);
     const acts = [...settled, ...tally.told, ...onlyPlanned];
-    return this.#tellAll(seen, planned, remembered, { acts, counts, isDry: false, refusals: tally.refusals, notes });
+    return this.#tellAll(seen, planned, remembered, { acts, counts, isDry: false, refusals, notes });
   }
 
   #tellAll(
@@ -324,7 +352,7 @@ class QueueCare {
       acts: told.acts.slice(0, ACTS_TOLD),
       left: planned.plan.left.slice(0, LEFT_TOLD),
       refusals: told.refusals,
-      notes: [...planned.plan.notes, ...planned.notes, ...told.notes],
+      notes: [...seen.surroundings.notes, ...planned.plan.notes, ...planned.notes, ...told.notes],
       planned: count,
       isCut: planned.plan.isCut,
       unread: planned.unread,

@@ -5,7 +5,7 @@ import type { LeftRun, PlannedAct } from './verdict.ts';
 
 /**
  * What came of an act. `would-cancel`, `would-park`: only planned. `ended-otherwise`: the run ended by itself before the cancellation reached it.
- * `not-over`: accepted, forced, and not over all the same. `again`: GitHub failed at it; the next pass tries it once more.
+ * `not-over`: accepted, and not over all the same. `again`: GitHub failed at it; the next pass tries it once more.
  */
 export type ActEnd =
   | 'would-cancel'
@@ -50,13 +50,13 @@ export type ActCounts = Readonly<Partial<Record<ActEnd, number>>>;
  */
 export type QueueOutcome = 'nothing-to-do' | 'planned' | 'done' | 'partly' | 'cut' | 'refused-in-progress' | 'failed';
 
-/** Runs of the repository by GitHub's status; zombies apart. */
+/** Runs of the repository by GitHub's status, zombies apart; `null` where GitHub did not say. */
 export interface QueueFigures {
   readonly queued: number;
-  readonly inProgress: number;
-  readonly waiting: number;
-  readonly pending: number;
-  readonly requested: number;
+  readonly inProgress: number | null;
+  readonly waiting: number | null;
+  readonly pending: number | null;
+  readonly requested: number | null;
   /** Queued for longer than allowed, whatever a rule does about it. */
   readonly stale: number;
   readonly parked: number;
@@ -111,6 +111,17 @@ export function toldAsParked({ run, evidence }: ParkedRun, end: ActEnd, detail: 
 /** Acts by what came of them. */
 export function countOf(acts: readonly Pick<ToldAct, 'end'>[], before: ActCounts = {}): ActCounts {
   return acts.reduce<ActCounts>((counts, { end }) => ({ ...counts, [end]: (counts[end] ?? 0) + 1 }), before);
+}
+
+/** Kinds of refusals that are told. */
+const REFUSALS_TOLD = 10;
+
+/** Words differ by the run that they name; the status tells kinds apart. */
+export function withRefusal(refusals: readonly Refusal[], status: number, why: string, count = 1): readonly Refusal[] {
+  const known = refusals.find((refusal) => refusal.status === status);
+  return known === undefined
+    ? [...refusals, { status, why, count }].slice(0, REFUSALS_TOLD)
+    : refusals.map((refusal) => (refusal === known ? { ...known, count: known.count + count } : refusal));
 }
 
 /** What went wrong of it, so that a person has to know. */

@@ -257,19 +257,23 @@ class Batch {
   /** What the cancellation rests on is read in its turn, right before it. */
   #attempt(item: WorkItem): Promise<CancelAttempt> {
     const { github, scope, reruns, ...ground } = this.#settings;
-    return github.inTurn(async (turn) => {
-      const look = await this.#look(item);
-      const reviewed = review(item, look, { ...ground, rerunAt: reruns.get(item.run) ?? null });
-      const seen = { item, about: aboutOf(look.run), isFirst: this.#isFirst(item) };
-      if (reviewed.kind !== 'go') {
-        turn.skip();
-        return reviewed.kind === 'spare'
-          ? { ...seen, evidence: reviewed.why, result: { kind: 'spared' as const, why: reviewed.why } }
-          : { ...seen, evidence: `it is over: ${reviewed.conclusion}`, result: this.#over(item, reviewed.conclusion) };
-      }
-      const { value: written, githubTime } = await github.cancelRun(scope, item.run, { force: false }, cancellationSignal());
-      return { ...seen, evidence: reviewed.evidence, result: await this.#resultOf(item, written, githubTime) };
-    }, cancellationSignal());
+    return github.inTurn(
+      scope,
+      async (turn) => {
+        const look = await this.#look(item);
+        const reviewed = review(item, look, { ...ground, rerunAt: reruns.get(item.run) ?? null });
+        const seen = { item, about: aboutOf(look.run), isFirst: this.#isFirst(item) };
+        if (reviewed.kind !== 'go') {
+          turn.skip();
+          return reviewed.kind === 'spare'
+            ? { ...seen, evidence: reviewed.why, result: { kind: 'spared' as const, why: reviewed.why } }
+            : { ...seen, evidence: `it is over: ${reviewed.conclusion}`, result: this.#over(item, reviewed.conclusion) };
+        }
+        const { value: written, githubTime } = await github.cancelRun(scope, item.run, { force: false }, cancellationSignal());
+        return { ...seen, evidence: reviewed.evidence, result: await this.#resultOf(item, written, githubTime) };
+      },
+      cancellationSignal(),
+    );
   }
 
   /** Whether nothing can have been sent about it before. */
@@ -408,17 +412,21 @@ async function lookAfter(github: QueuePort, scope: string, followed: FollowedRun
 
 /** A job that runs after all, such as one that cleans up, is left to itself: GitHub ends it five minutes after the cancellation. */
 function force(github: QueuePort, scope: string, { run, acceptedAt }: FollowedRun, following: FollowPolicy): Promise<FollowedEnd> {
-  return github.inTurn(async (turn) => {
-    const { value: jobs, githubTime: at } = await github.readRunJobs(scope, run, cancellationSignal());
-    if (jobs === null || jobs.started > 0) {
-      turn.skip();
-      return at - acceptedAt < following.forceAfterMs + following.giveUpAfterMs
-        ? { kind: 'pending', forcedAt: null }
-        : { kind: 'not-over', why: 'it was cancelled, a job of it runs all the same, and so it is not forced' };
-    }
-    const { githubTime } = await github.cancelRun(scope, run, { force: true }, cancellationSignal());
-    return { kind: 'pending', forcedAt: githubTime };
-  }, cancellationSignal());
+  return github.inTurn(
+    scope,
+    async (turn) => {
+      const { value: jobs, githubTime: at } = await github.readRunJobs(scope, run, cancellationSignal());
+      if (jobs === null || jobs.started > 0) {
+        turn.skip();
+        return at - acceptedAt < following.forceAfterMs + following.giveUpAfterMs
+          ? { kind: 'pending', forcedAt: null }
+          : { kind: 'not-over', why: 'it was cancelled, a job of it runs all the same, and so it is not forced' };
+      }
+      const { githubTime } = await github.cancelRun(scope, run, { force: true }, cancellationSignal());
+      return { kind: 'pending', forcedAt: githubTime };
+    },
+    cancellationSignal(),
+  );
 }
 
 // Re-running
@@ -475,17 +483,21 @@ function lookAfterParked(
   how: { readonly isDue: boolean; readonly policy: ParkingPolicy },
 ): Promise<ParkedFate> {
   const { id } = parked.run;
-  return github.inTurn(async (turn) => {
-    const { verdict, at } = await verdictOn(github, scope, parked, how);
-    if (verdict.kind === 're-run') {
-      const { value: written, githubTime } = await github.rerunRun(scope, id, cancellationSignal());
-      return fateOf(parked, written, githubTime);
-    }
-    turn.skip();
-    return verdict.kind === 'settled'
-      ? { kind: 'settled', settled: { run: id, end: verdict.end, detail: verdict.why, at } }
-      : { kind: verdict.kind };
-  }, cancellationSignal());
+  return github.inTurn(
+    scope,
+    async (turn) => {
+      const { verdict, at } = await verdictOn(github, scope, parked, how);
+      if (verdict.kind === 're-run') {
+        const { value: written, githubTime } = await github.rerunRun(scope, id, cancellationSignal());
+        return fateOf(parked, written, githubTime);
+      }
+      turn.skip();
+      return verdict.kind === 'settled'
+        ? { kind: 'settled', settled: { run: id, end: verdict.end, detail: verdict.why, at } }
+        : { kind: verdict.kind };
+    },
+    cancellationSignal(),
+  );
 }
 
 /** A branch that is called as the tag of a parked run replaces nothing: the tag's run is a release. */

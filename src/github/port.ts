@@ -103,7 +103,7 @@ export interface QueuePort {
    * Waits for the turn of a write: one at a time, and so many a minute. What the write rests on is to be read within it.
    * Rejects with what `work` rejects with, or where `signal` aborts.
    */
-  inTurn<T>(work: (turn: Turn) => Promise<T>, signal: AbortSignal): Promise<T>;
+  inTurn<T>(scope: string, work: (turn: Turn) => Promise<T>, signal: AbortSignal): Promise<T>;
   /** Sent at once, so in a turn. Rejects only where a limit is met or `signal` aborts. */
   cancelRun(scope: string, run: number, how: { readonly force: boolean }, signal: AbortSignal): Promise<Dated<RunWritten>>;
   /** Runs all jobs again. In a turn likewise. */

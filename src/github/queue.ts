@@ -35,7 +35,7 @@ export function createQueue(github: Client, pace: Pace | null): QueuePort {
     readRunJobs: (scope, run, signal) => readRunJobs({ client, scope, signal }, run),
     isTag: (scope, name, signal) => isTag({ client, scope, signal }, name),
     findNewestRun: (scope, like, signal) => findNewestRun({ client, scope, signal }, like),
-    inTurn: (work, signal) => (pace === null ? work(AT_ONCE) : pace.inTurn(work, signal)),
+    inTurn: (_scope, work, signal) => (pace === null ? work(AT_ONCE) : pace.inTurn(work, signal)),
     cancelRun: (scope, run, { force }, signal) => writeRun(client, { scope, run, write: force ? 'force-cancel' : 'cancel' }, signal),
     rerunRun: (scope, run, signal) => writeRun(client, { scope, run, write: 'rerun' }, signal),
   };

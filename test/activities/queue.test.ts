@@ -342,7 +342,7 @@ function cancel(runs: readonly number[], info: object = {}, token?: string): Pro
 }
 
 function cancelItems(items: readonly WorkItem[], info: object = {}, token?: string, mayBeDone = false): Promise<BatchCancelled> {
-  return run(() => create(token).cancelBatch({ scope: SCOPE, items, ...GROUND }), info);
+  return run(() => create(token).cancelBatch({ scope: SCOPE, items, ...GROUND, mayBeDone }), info);
 }
 
 function follow(runs: readonly number[], followed: readonly FollowedRun[] = followedOf(runs)): Promise<FollowedBatch> {

@@ -169,6 +169,8 @@ export interface BatchCancelled {
   readonly attempts: readonly CancelAttempt[];
   /** Items that the limit left undone. */
   readonly rest: readonly WorkItem[];
+  /** An attempt that could not say so may have cancelled some of them. */
+  readonly mayBeDone: boolean;
   readonly limited: Limited | null;
 }
 
@@ -269,6 +271,8 @@ export interface QueueActivities {
     readonly offered: readonly LabelSet[];
     /** When Runward re-ran some of them. */
     readonly reruns: readonly (readonly [run: number, at: number])[];
+    /** An activity before this one may have cancelled some of them, and could not say so. */
+    readonly mayBeDone: boolean;
     readonly policy: QueuePolicy;
   }): Promise<BatchCancelled>;
   /** Looks whether they are over; forces those that do not react. */

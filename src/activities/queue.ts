@@ -98,8 +98,7 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
       });
     },
 
-    cancelBatch: ({ scope, items, offered, reruns, policy }) =>
-      new Batch({ github, scope, offered, policy, reruns: new Map(reruns), told: `cancelling runs of ${scope}` }).cancel(items),
+    cancelBatch: ({ items, reruns, ...settings }) => new Batch({ ...settings, github, reruns: new Map(reruns) }).cancel(items),
 
     followBatch: ({ scope, runs, policy }) =>
       beating(`following ${runs.length} runs of ${scope}`, () => follow(github, scope, runs, policy)),
@@ -163,7 +162,7 @@ interface BatchSettings {
   readonly offered: readonly LabelSet[];
   readonly policy: QueuePolicy;
   readonly reruns: ReadonlyMap<number, number>;
-  readonly told: string;
+  readonly mayBeDone: boolean;
 }
 
 /** What a batch leaves for an attempt that goes on with it. */
@@ -174,13 +173,14 @@ interface BatchProgress {
 class Batch {
   readonly #settings: BatchSettings;
   readonly #attempts: CancelAttempt[] = [];
-  /** An attempt before this one may have cancelled runs without being able to say so. */
-  #isContinued = false;
+  /** Whether runs may have been cancelled before by an attempt that could not say so. */
+  #mayBeDone: boolean;
   /** Newer runs that were looked at, by id. */
   readonly #newer = new Map<number, { readonly at: number; readonly look: FreshLook['newer'] }>();
 
   constructor(settings: BatchSettings) {
     this.#settings = settings;
+    this.#mayBeDone = settings.mayBeDone;
   }
 
   async cancel(items: readonly WorkItem[]): Promise<BatchCancelled> {
@@ -193,12 +193,12 @@ class Batch {
         }
         const attempt = await attempting(() => this.#hopeless(item) ?? this.#attempt(item));
         if (attempt.kind === 'limited') {
-          return { attempts: this.#attempts, rest: items.slice(index), limited: attempt };
+          return { attempts: this.#attempts, rest: items.slice(index), mayBeDone: this.#mayBeDone, limited: attempt };
         }
         this.#attempts.push(attempt.kind === 'done' ? attempt.value : failedAttempt(item, attempt.error));
         this.#beat();
       }
-      return { attempts: this.#attempts, rest: [], limited: null };
+      return { attempts: this.#attempts, rest: [], mayBeDone: false, limited: null };
     } finally {
       clearInterval(beats);
     }
@@ -224,8 +224,8 @@ class Batch {
     const { attempt, heartbeatDetails } = activityInfo();
     const progress = heartbeatDetails as BatchProgress | undefined;
     this.#attempts.push(...(progress?.attempts ?? []));
-    this.#isContinued = attempt > 1;
-    if (this.#isContinued) {
+    if (attempt > 1) {
+      this.#mayBeDone = true;
       this.#beat();
       await sleep(this.#settings.policy.following.doubtMs);
     }
@@ -241,8 +241,7 @@ class Batch {
         return { ...seen, evidence: reviewed.why, result: { kind: 'spared', why: reviewed.why } };
       case 'over': {
         const { conclusion } = reviewed;
-        const isOurs = conclusion === 'cancelled' && (this.#isContinued || item.tries > 0);
-        return { ...seen, evidence: `it is over: ${conclusion}`, result: { kind: 'over', conclusion, isOurs } };
+        return { ...seen, evidence: `it is over: ${conclusion}`, result: this.#over(item, conclusion) };
       }
       case 'go': {
         const { value: written, githubTime } = await github.cancelRun(scope, item.run, { force: false }, cancellationSignal());
@@ -297,10 +296,14 @@ class Batch {
     }
     const run = read.value.value;
     if (run === null || run.status === 'completed') {
-      const conclusion = run?.conclusion ?? 'gone';
-      return { kind: 'over', conclusion, isOurs: status >= 500 && conclusion === 'cancelled' };
+      return this.#over(item, run?.conclusion ?? 'gone', status >= 500);
     }
     return status === 409 || CANT_CANCEL.test(why) ? { kind: 'set-aside', why } : { kind: 'again', why };
+  }
+
+  /** Who cancelled it, nobody says: where it was tried before, that has most likely done it. */
+  #over({ tries }: WorkItem, conclusion: string, isTried = false): CancelAttempt['result'] {
+    return { kind: 'over', conclusion, isOurs: conclusion === 'cancelled' && (isTried || tries > 0 || this.#mayBeDone) };
   }
 }
 

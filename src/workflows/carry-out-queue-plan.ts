@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { continueAsNew, proxyActivities, setCurrentDetails, sleep } from '@temporalio/workflow';
-import type { CancelAttempt, CarryOutInput, FollowedRun, FollowingRun, Limited, MainActivities } from '../activities/contract.ts';
+import type { BatchCancelled, CancelAttempt, CarryOutInput, FollowedRun, FollowingRun, Limited, MainActivities } from '../activities/contract.ts';
 import { countsText, type ActEnd, type ToldAct } from '../domain/queue/report.ts';
 import { note, type Tally } from '../domain/queue/tally.ts';
 import { pack, unpack, type WorkItem } from '../domain/queue/work.ts';
@@ -64,17 +64,19 @@ class CarryingOut {
   async #cancelBatch(): Promise<void> {
     const { scope, policy, offered, reruns } = this.#input;
     let items: readonly WorkItem[] = this.#work.splice(0, policy.batchSize);
+    let mayBeDone = false;
     while (items.length > 0) {
       this.#say(`cancelling ${items.length} runs, ${this.#work.length} are left`);
       const { cancelBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `cancel ${items.length} runs of ${scope}`));
       const ids = new Set(items.map(({ run }) => run));
       const ofBatch = reruns.filter(([run]) => ids.has(run));
-      const { attempts, rest, limited } = await cancelBatch({ scope, items, offered, reruns: ofBatch, policy });
-      for (const attempt of attempts) {
+      const done: BatchCancelled = await cancelBatch({ scope, items, offered, reruns: ofBatch, mayBeDone, policy });
+      for (const attempt of done.attempts) {
         this.#take(attempt);
       }
-      items = rest;
-      await this.#waitFor(limited);
+      items = done.rest;
+      ({ mayBeDone } = done);
+      await this.#waitFor(done.limited);
     }
   }
 

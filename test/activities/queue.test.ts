@@ -120,6 +120,33 @@ describe('a batch', () => {
     expect(server.runs(SCOPE).map(({ accepted }) => accepted.cancel)).toEqual([1, 1, 1]);
   });
 
+  test('that a limit cuts off knows afterwards what an attempt before it may have done', async () => {
+    const [unnoted, other] = [stale(), stale()];
+    await cancel([unnoted!]);
+    server.misbehave({ fault: { kind: 'secondary-limit', lastsMs: 100, namesEnd: true }, times: 1 });
+    const { rest, mayBeDone } = await cancel([unnoted!, other!], { attempt: 2 });
+    expect({ rest: rest.length, mayBeDone }).toEqual({ rest: 2, mayBeDone: true });
+    server.advance(1_000);
+    const { attempts } = await cancelItems(rest, {}, server.token, mayBeDone);
+    expect(attempts.map(({ result }) => result)).toMatchObject([{ kind: 'over', isOurs: true }, { kind: 'accepted' }]);
+    // Without such a doubt somebody else has cancelled it.
+    expect((await cancelItems(rest)).attempts[0]?.result).toMatchObject({ kind: 'over', isOurs: false });
+  });
+
+  test('that tries once more, and comes too late, has done it the first time', async () => {
+    const run = stale({ cancelTakesMs: 150 });
+    await cancel([run]);
+    server.misbehave({
+      match: { method: 'POST', path: '/cancel' },
+      status: 409,
+      body: { message: 'Cannot cancel a workflow run that is completed.' },
+      delayMs: 300,
+      times: 1,
+    });
+    const { attempts } = await cancelItems([anItem(run, { tries: 1 })]);
+    expect(attempts[0]?.result).toMatchObject({ kind: 'over', conclusion: 'cancelled', isOurs: true });
+  });
+
   test('looks once at a run that replaces several', async () => {
     const older = [3, 2].map((minutes) => stale({ agoMs: minutes * 60_000 }));
     const newest = stale({ agoMs: 60_000 });
@@ -248,8 +275,8 @@ function cancel(runs: readonly number[], info: object = {}, token?: string): Pro
   );
 }
 
-function cancelItems(items: readonly WorkItem[], info: object = {}, token?: string): Promise<BatchCancelled> {
-  return run(() => create(token).cancelBatch({ scope: SCOPE, items, offered: OFFERED, reruns: [], policy: POLICY }), info);
+function cancelItems(items: readonly WorkItem[], info: object = {}, token?: string, mayBeDone = false): Promise<BatchCancelled> {
+  return run(() => create(token).cancelBatch({ scope: SCOPE, items, offered: OFFERED, reruns: [], mayBeDone, policy: POLICY }), info);
 }
 
 function follow(runs: readonly number[], followed: readonly FollowedRun[] = followedOf(runs)): Promise<FollowedBatch> {

@@ -27,7 +27,6 @@ import type { QueueReport } from '../../src/domain/queue/report.ts';
 import type { RecoveryReport } from '../../src/domain/report.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
-import { createGate, type Gate } from '../../src/github/gate.ts';
 import { createGitHub } from '../../src/github/github.ts';
 import type { GitHubPort } from '../../src/github/port.ts';
 import type { MachinePort } from '../../src/machine/port.ts';
@@ -37,6 +36,7 @@ import { SandboxMachine } from '../../src/sandbox/machine/sandbox-machine.ts';
 import { createDirectory, type RunnerDirectory } from '../../src/worker/directory.ts';
 import { deleteSchedule } from '../../src/worker/schedules.ts';
 import { createWorkers, runWorkers, type WorkerParts } from '../../src/worker/workers.ts';
+import { quickGate } from './quick-gate.ts';
 import { scheduledPass } from './scheduled-pass.ts';
 import { target as aTarget } from './observations.ts';
 import { namespaceOf, NAMESPACES } from './temporal-setup.ts';
@@ -138,9 +138,6 @@ export interface WorldOptions {
   /** Default one hour, as at GitHub. */
   readonly registrationTokenLifetimeMs?: number;
 }
-
-/** A limit of GitHub that names no end lasts a minute at least; here it is two seconds. */
-const UNNAMED_LIMIT_SCALE = 1 / 30;
 
 /** What one world's names resolve to; the workers of a test file serve all its worlds. */
 interface Resident {
@@ -244,17 +241,6 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   };
   await world.until(() => targets.every((each) => world.shown(each) === 'online'), 'all runners are online');
   return world;
-}
-
-/** The gate of a process, whose files are as they are in the product. */
-function quickGate(folder: string): Gate {
-  const gate = createGate({
-    folder,
-    warn: (message) => {
-      throw new Error(message);
-    },
-  });
-  return { ...gate, unnamedWaitMs: (account) => gate.unnamedWaitMs(account) * UNNAMED_LIMIT_SCALE };
 }
 
 /** Ends the workers that a test file's worlds have had. */

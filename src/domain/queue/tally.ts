@@ -9,7 +9,7 @@ export interface Tally {
   readonly refusals: readonly Refusal[];
   /** Runs that can't be ended. */
   readonly setAside: readonly { readonly run: number; readonly attempt: number; readonly why: string }[];
-  /** Runs that were to be parked and are cancelled. */
+  /** Runs that were to be parked and are cancelled, or will be. */
   readonly parked: readonly number[];
   /** Runs that were to be parked, and why they are not. */
   readonly unparked: readonly { readonly run: number; readonly why: string }[];
@@ -30,14 +30,16 @@ export function note(
 ): Tally {
   const { run, attempt, rule } = item;
   const isParked = item.does === 'park' && end === 'cancelled';
+  // GitHub has accepted it, and ends the run later.
+  const isGone = isParked || (item.does === 'park' && end === 'not-over');
   const told: ToldAct = { run, attempt, rule, ...about, end: isParked ? 'parked' : end };
   return {
     counts: { ...tally.counts, [told.end]: (tally.counts[told.end] ?? 0) + 1 },
     told: tally.told.length < ACTS_TOLD ? [...tally.told, told] : tally.told,
     refusals: end === 'refused' ? withRefusal(tally.refusals, status, about.detail) : tally.refusals,
     setAside: end === 'set-aside' ? [...tally.setAside, { run, attempt, why: about.detail }] : tally.setAside,
-    parked: isParked ? [...tally.parked, run] : tally.parked,
-    unparked: item.does === 'park' && !isParked ? [...tally.unparked, { run, why: about.detail }] : tally.unparked,
+    parked: isGone ? [...tally.parked, run] : tally.parked,
+    unparked: item.does === 'park' && !isGone ? [...tally.unparked, { run, why: about.detail }] : tally.unparked,
   };
 }
 

@@ -65,7 +65,7 @@ function matches(match: Match | undefined, method: string, path: string): boolea
 }
 
 /** Mulberry32: numbers from 0 to below 1, the same ones for the same seed. */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -44,7 +44,15 @@ test('a refusal is told once, and counted', () => {
 });
 
 test('what was to be parked is parked once it is cancelled, and else is not', () => {
-  const parking = (run: number) => anItem(run, { rule: 'prioritizePullRequests', does: 'park' });
-  const tally = note(note(NOTHING_DONE, parking(1), ABOUT, 'cancelled'), parking(2), ABOUT, 'spared');
+  const tally = note(note(NOTHING_DONE, aPark(1), ABOUT, 'cancelled'), aPark(2), ABOUT, 'spared');
   expect(tally).toMatchObject({ counts: { parked: 1, spared: 1 }, parked: [1], unparked: [{ run: 2, why: 'what' }] });
 });
+
+test('what was to be parked and is not over yet stays remembered: GitHub may end it later', () => {
+  const tally = note(NOTHING_DONE, aPark(1), ABOUT, 'not-over');
+  expect(tally).toMatchObject({ counts: { 'not-over': 1 }, parked: [1], unparked: [] });
+});
+
+function aPark(run: number): WorkItem {
+  return anItem(run, { rule: 'prioritizePullRequests', does: 'park' });
+}

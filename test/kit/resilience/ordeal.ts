@@ -1,28 +1,24 @@
 // One operation during which the worker, or Temporal's server, is killed at one seam and started again.
 
-import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { expect } from 'vitest';
 import { SEALING_KEY_BYTES } from '../../../src/activities/sealing.ts';
 import type { LedgerEntry } from '../../../src/domain/ledger.ts';
 import { MAIN_QUEUE, machineLedgerId } from '../../../src/domain/names.ts';
 import { DEFAULT_RECOVERY_POLICY, type ActivityLimits, type RecoveryPolicy } from '../../../src/domain/policy.ts';
+import { DEFAULT_QUEUE_POLICY } from '../../../src/domain/queue/policy.ts';
 import type { OperationReport } from '../../../src/domain/report.ts';
 import { startGitHub, type SandboxGitHub } from '../../../src/sandbox/github/server.ts';
 import type { Break } from '../../../src/sandbox/machine/breaks.ts';
 import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
 import { target as aTarget } from '../observations.ts';
+import { keepWorker, outlasting, until } from './crew.ts';
 import type { TemporalProcess } from './temporal-process.ts';
 import type { Seam, WorkerOrder } from './seam.ts';
-
-const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
 
 /** A silent attempt is given up after the heartbeat; what is left of the product's time-outs is far longer than a restart. */
 const limits = (product: ActivityLimits): ActivityLimits => ({ ...product, heartbeat: '2s', retryInitial: '100ms' });
@@ -100,6 +96,8 @@ export async function undergo(ordeal: Ordeal, temporal: TemporalProcess, namespa
     gitHub: { url: github.url, token: github.token },
     target,
     policy: POLICY,
+    queue: DEFAULT_QUEUE_POLICY,
+    home: folder,
     machineFile: join(folder, 'machines.json'),
     logFile: join(folder, 'begun'),
     seam: ordeal.seam,
@@ -170,51 +168,7 @@ async function breakRunner({ how, refused }: Ordeal, { target, machineFile }: Wo
   }
 }
 
-/** A worker's process that is started again whenever it was killed. */
-function keepWorker(order: WorkerOrder): { stop(): Promise<void> } {
-  let isStopping = false;
-  let child: ChildProcess;
-  const keeping = (async () => {
-    while (!isStopping) {
-      child = spawn(process.execPath, [WORKER, JSON.stringify(order)], { stdio: ['ignore', 'inherit', 'inherit'] });
-      const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
-      if (!isStopping && signal !== 'SIGKILL') {
-        throw new Error(`the worker's process ended with ${code ?? signal}`);
-      }
-    }
-  })();
-  keeping.catch(() => {});
-  return {
-    stop: async () => {
-      isStopping = true;
-      child.kill('SIGTERM');
-      await keeping;
-    },
-  };
-}
-
 async function crashOnce(reachedFile: string, temporal: TemporalProcess): Promise<void> {
   await until(() => existsSync(reachedFile));
   await temporal.crash();
-}
-
-/** A client that waits does not survive its server; the result does. */
-async function outlasting<T>(ask: () => Promise<T>): Promise<T> {
-  for (const deadline = Date.now() + 60_000; ; await sleep(200)) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (Date.now() > deadline || (error as Error).name !== 'ServiceError') {
-        throw error;
-      }
-    }
-  }
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 60_000; !isSo(); await sleep(20)) {
-    if (Date.now() > deadline) {
-      throw new Error('waited in vain');
-    }
-  }
 }

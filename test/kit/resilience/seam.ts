@@ -1,6 +1,7 @@
 // What a worker's process of the test kit is told.
 
 import type { RecoveryPolicy } from '../../../src/domain/policy.ts';
+import type { QueuePolicy } from '../../../src/domain/queue/policy.ts';
 import type { RunnerTarget } from '../../../src/domain/runner.ts';
 
 /** Where in the life of an activity something is killed. */
@@ -42,6 +43,9 @@ export interface WorkerOrder {
   readonly gitHub: { readonly url: string; readonly token: string };
   readonly target: RunnerTarget;
   readonly policy: RecoveryPolicy;
+  readonly queue: QueuePolicy;
+  /** Where GitHub's limits are remembered, from process to process. */
+  readonly home: string;
   /** Remembers the machine. */
   readonly machineFile: string;
   /** One line for each activity that was begun. */

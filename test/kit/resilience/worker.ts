@@ -6,7 +6,6 @@ import { NativeConnection, type ActivityInterceptorsFactory } from '@temporalio/
 import { NO_ALERTS } from '../../../src/activities/findings.ts';
 import { createSealing } from '../../../src/activities/sealing.ts';
 import { DEFAULT_HEALTH_POLICY } from '../../../src/domain/policy.ts';
-import { DEFAULT_QUEUE_POLICY } from '../../../src/domain/queue/policy.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import { createGitHub } from '../../../src/github/github.ts';
 import { SandboxHost } from '../../../src/sandbox/machine/sandbox-host.ts';
@@ -14,6 +13,7 @@ import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts'
 import { installRuntime } from '../../../src/worker/runtime.ts';
 import { createDirectory } from '../../../src/worker/directory.ts';
 import { createWorkers, runWorkers } from '../../../src/worker/workers.ts';
+import { quickGate } from '../quick-gate.ts';
 import type { WorkerOrder } from './seam.ts';
 
 /** A make-believe step takes 100 ms or more at this pace. */
@@ -31,12 +31,12 @@ const workers = await createWorkers({
   workflowBundle: { codePath: order.workflowBundle },
   sealing: createSealing(Buffer.from(order.sealingKey, 'hex')),
   main: {
-    github: createGitHub({ baseUrl: order.gitHub.url, token: () => token }),
+    github: createGitHub({ baseUrl: order.gitHub.url, token: () => token, gate: quickGate(order.home) }),
     directory: createDirectory({
       runners: [order.target],
       policy: order.policy,
       health: DEFAULT_HEALTH_POLICY,
-      queue: DEFAULT_QUEUE_POLICY,
+      queue: order.queue,
       mode: 'act',
       serverUrl: order.gitHub.url,
     }),
@@ -47,6 +47,8 @@ const workers = await createWorkers({
 });
 const stop = new AbortController();
 process.on('SIGTERM', () => stop.abort());
+// Whoever started it is gone.
+process.stdin.on('close', () => process.exit(1)).resume();
 await runWorkers(workers, stop.signal);
 await connection.close();
 await machine.close();

@@ -1,0 +1,300 @@
+// Queue care over thousands of runs while GitHub fails, limits are met, and the worker or Temporal's server is killed.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { QueueReport } from '../../src/domain/queue/report.ts';
+import { randomFrom } from '../../src/sandbox/github/bad-days.ts';
+import type { SandboxGitHub } from '../../src/sandbox/github/server.ts';
+import { queueMany, type LongQueue } from '../kit/resilience/long-queue.ts';
+import { atQueueSite, type QueueSite, type SiteOptions } from '../kit/resilience/queue-site.ts';
+import { until } from '../kit/resilience/crew.ts';
+import { seamAt } from '../kit/resilience/ordeal.ts';
+import { Pool } from '../kit/resilience/pool.ts';
+import type { Phase } from '../kit/resilience/seam.ts';
+import { startTemporalProcess, type TemporalProcess } from '../kit/resilience/temporal-process.ts';
+
+const GREAT = 'great';
+/** Cases at once, besides the great one; each has a namespace, and so queues of tasks, of its own. */
+const namespaces = Array.from({ length: 3 }, (_, index) => `slot-${index}`);
+const slots = new Pool(namespaces);
+
+const folder = mkdtempSync(join(tmpdir(), 'runward-queue-test-'));
+let temporal: TemporalProcess;
+
+beforeAll(async () => {
+  temporal = await startTemporalProcess(folder, [GREAT, ...namespaces]);
+});
+
+afterAll(async () => {
+  await temporal.stop();
+  rmSync(folder, { recursive: true });
+});
+
+const RUNS = 10_000;
+const KILLS = 10;
+
+describe.concurrent('queue care', () => {
+  test('10,000 runs on a very bad day: each stale one is cancelled once, and no other', { timeout: 240_000 }, async () => {
+    const options: SiteOptions = {
+      ...on(GREAT),
+      // GitHub fails at one run again and again now and then, by chance.
+      policy: { tries: 6 },
+      github: { hourMs: 15_000, secondary: { pointsPerMinute: 6_000, minuteMs: 6_000, lastsMs: 2_000, namesEnd: true } },
+      token: { limit: 4_000 },
+    };
+    await atQueueSite(options, async (site) => {
+      const { github, scope } = site;
+      github.capsTotals = true;
+      const queue = queueMany(github, scope, RUNS, 1);
+      haveBadDays(github);
+      const killing = killOften(site, 7);
+      const reports = await untilNothingIsLeft(site);
+      const kills = killing.end();
+      console.log(
+        JSON.stringify(
+          reports.map(({ acts: _, left: __, ...report }) => report),
+          null,
+          1,
+        ),
+        kills,
+        github.requests.length,
+      );
+      const gaps = github.requests.flatMap(({ at }, i) => {
+        const d = (github.requests[i + 1]?.at ?? at) - at;
+        return d > 400 ? [[i, new Date(at).toISOString().slice(11), d]] : [];
+      });
+      console.log(gaps.map((g) => g.join(' ')).join('\n'));
+      console.log(
+        Object.entries(
+          countBy(
+            github.requests.map(
+              ({ method, status, fault, path }) =>
+                `${method} ${status} ${fault} ${path
+                  .replace(/\d{6,}/, 'N')
+                  .replace(/.*actions/, '')
+                  .replace(/\?.*/, '')}`,
+            ),
+          ),
+        )
+          .map((e) => `> ${e.join(' ')}`)
+          .join('\n'),
+      );
+      await unnoted(site);
+      expect(kills).toBe(KILLS);
+      expectCared(site, queue);
+      expect(github.requests.filter(({ isLimited }) => isLimited)).toEqual([]);
+      expectTold(reports, queue);
+    });
+  });
+
+  test("goes on where Temporal's server is killed meanwhile", { timeout: 60_000 }, async () => {
+    const own = await startTemporalProcess(mkdtempSync(join(folder, 'crashed-')), [GREAT]);
+    try {
+      await atQueueSite({ ...on(GREAT), temporal: own }, async (site) => {
+        const queue = queueMany(site.github, site.scope, 400, 2);
+        const caring = untilNothingIsLeft(site);
+        // The jobs are read, and part of the cancels are sent.
+        await until(() => site.github.requests.filter(({ method }) => method === 'POST').length > 50);
+        await own.crash();
+        const reports = await caring;
+        expectCared(site, queue);
+        expectTold(reports, queue);
+      });
+    } finally {
+      await own.stop();
+    }
+  });
+
+  const SEAMS = [
+    ...[
+      'after rememberParked',
+      'before cancelBatch',
+      'during cancelBatch',
+      'after cancelBatch',
+      'before settleParked',
+      'after settleParked',
+    ],
+    ...['before rerunBatch', 'during rerunBatch', 'after rerunBatch'],
+  ];
+  test.each(SEAMS)('parks and re-runs each run once where the worker is killed %s', async (name) => {
+    const [phase = '', activity = ''] = name.split(' ');
+    const seam = seamAt(`${activity} 1`, phase as Phase);
+    await slots.with((slot) =>
+      atQueueSite({ ...on(slot), seam }, async (site) => {
+        const { pushes, release } = press(site);
+        expect(await site.care()).toMatchObject({ counts: { parked: pushes.length }, queue: { parked: pushes.length } });
+        release();
+        expect(await site.care()).toMatchObject({ counts: { 're-run': pushes.length - 1, replaced: 1 }, queue: { parked: 0 } });
+        expect(site.wasReached()).toBe(true);
+        expectRerun(site, pushes);
+      }),
+    );
+  });
+
+  test('re-runs each parked run whose cancel was not noted by a worker that was killed, also after a limit', async () => {
+    await slots.with((slot) =>
+      atQueueSite({ ...on(slot), seam: seamAt('cancelBatch 1', 'during') }, async (site) => {
+        const { pushes, release } = press(site);
+        const parking = site.care();
+        await until(() => site.wasReached());
+        site.github.misbehave({ fault: { kind: 'secondary-limit', lastsMs: 2_000, namesEnd: true }, times: 1 });
+        expect(await parking).toMatchObject({ counts: { parked: pushes.length }, queue: { parked: pushes.length } });
+        release();
+        expect(await site.care()).toMatchObject({ counts: { 're-run': pushes.length - 1, replaced: 1 }, queue: { parked: 0 } });
+        expectRerun(site, pushes);
+      }),
+    );
+  });
+});
+
+/** Runs that are parked in these tests. */
+const PUSHES = 8;
+
+/** Pull requests press on the only runner's labels, and pushes are to make way. `release` ends the pressure, and replaces the first push. */
+function press({ github, scope }: QueueSite): { readonly pushes: readonly number[]; release(): void } {
+  const jobs = [{ labels: ['self-hosted', 'gpu'] }];
+  github.addRunner(scope, { name: 'gpu', labels: ['gpu'] });
+  // Each takes a moment, so that a kill in the middle of a batch is one in the middle of its writes.
+  github.misbehave({ match: { method: 'POST' }, delayMs: 20 });
+  const pulls = Array.from({ length: 6 }, (_, index) =>
+    github.queueRun(scope, { jobs, event: 'pull_request', branch: `p${index}`, pullRequests: [index + 1], agoMs: 60_000 }),
+  );
+  const push = (branch: string, agoMs: number): number => github.queueRun(scope, { jobs, event: 'push', branch, agoMs });
+  const pushes = Array.from({ length: PUSHES }, (_, index) => push(`b${index}`, 30_000));
+  return {
+    pushes,
+    release: () => {
+      for (const pull of pulls) {
+        github.completeRun(pull, 'success');
+      }
+      push('b0', 1_000);
+    },
+  };
+}
+
+/** All but the first, which was replaced. */
+function expectRerun({ github }: QueueSite, pushes: readonly number[]): void {
+  const shown = pushes.map((run) => github.run(run)).map(({ status, attempt, accepted }) => ({ status, attempt, ...accepted }));
+  const [replaced, ...rerun] = shown;
+  expect(replaced).toEqual({ status: 'completed', attempt: 1, cancel: 1, forceCancel: 0, rerun: 0 });
+  expect(rerun).toEqual(rerun.map(() => ({ status: 'queued', attempt: 2, cancel: 1, forceCancel: 0, rerun: 1 })));
+}
+
+function on(namespace: string): Pick<SiteOptions, 'temporal' | 'namespace' | 'workflowBundle'> {
+  return { temporal, namespace, workflowBundle: inject('workflowBundle') };
+}
+
+/** Two requests in a hundred go wrong by chance, one cancel in a hundred is done and its answer lost, and all limits are met. */
+function haveBadDays(github: SandboxGitHub): void {
+  github.misbehave({ match: { method: 'POST' }, fault: { kind: 'lost' }, chance: 0.01, seed: 1 });
+  github.misbehave({ status: 500, chance: 0.005, seed: 2 });
+  github.misbehave({ fault: { kind: 'page', status: 502 }, chance: 0.005, seed: 3 });
+  github.misbehave({ fault: { kind: 'cut' }, chance: 0.005, seed: 4 });
+  github.misbehave({ fault: { kind: 'lost' }, chance: 0.005, seed: 5 });
+  github.misbehave({ fault: { kind: 'primary-limit', resetMs: 3_000 }, chance: 0.0005, times: 2, seed: 6 });
+  github.misbehave({ fault: { kind: 'secondary-limit', lastsMs: 1_500, namesEnd: false }, chance: 0.0005, times: 3, seed: 7 });
+  github.misbehave({ fault: { kind: 'secondary-limit', lastsMs: 2_000, namesEnd: true }, chance: 0.0005, times: 3, seed: 8 });
+}
+
+/** Requests after which all kills are over: somewhat fewer than are sent. */
+const KILLED_WITHIN = 18_000;
+/** Not at an answer, but some time after it. */
+const KILLED_LATER_MS = 1_000;
+
+/** Kills the worker at moments that follow from the seed, most of them while it cancels. */
+function killOften({ github, worker }: QueueSite, seed: number): { end(): number } {
+  const random = randomFrom(seed);
+  const moments = Array.from({ length: KILLS }, () => random() * KILLED_WITHIN).toSorted((one, other) => one - other);
+  let [kills, isOver] = [0, false];
+  void (async () => {
+    for (const moment of moments) {
+      while (github.requests.length < moment && !isOver) {
+        await sleep(5);
+      }
+      await sleep(random() * KILLED_LATER_MS);
+      if (isOver) {
+        return;
+      }
+      worker.kill();
+      console.log('killed', github.requests.length, new Date().toISOString());
+      kills += 1;
+    }
+  })();
+  return {
+    end: () => {
+      isOver = true;
+      return kills;
+    },
+  };
+}
+
+const MOST_PASSES = 6;
+
+async function untilNothingIsLeft({ care }: QueueSite): Promise<readonly QueueReport[]> {
+  const reports: QueueReport[] = [];
+  while (reports.length < MOST_PASSES && reports.at(-1)?.outcome !== 'nothing-to-do') {
+    reports.push(await care({ max: 100_000 }));
+  }
+  return reports;
+}
+
+/** By GitHub. */
+function expectCared({ github }: QueueSite, { stale, zombies, others }: LongQueue): void {
+  const cancels = (runs: readonly number[]): Readonly<Record<string, number>> =>
+    countBy(runs.map((run) => github.run(run)).map(({ conclusion, accepted }) => `${conclusion}, cancelled ${accepted.cancel} times`));
+  expect(cancels(stale)).toEqual({ 'cancelled, cancelled 1 times': stale.length });
+  expect(cancels([...zombies, ...others])).toEqual({ 'null, cancelled 0 times': zombies.length + others.length });
+  const written = [...stale, ...zombies, ...others].map((run) => github.run(run).accepted);
+  expect(written.filter(({ forceCancel, rerun }) => forceCancel + rerun > 0)).toEqual([]);
+}
+
+/** By the reports. */
+function expectTold(reports: readonly QueueReport[], { stale, zombies, others }: LongQueue): void {
+  const counts = reports.flatMap((report) => Object.entries(report.counts));
+  const sums = Map.groupBy(counts, ([end]) => end);
+  expect(Object.fromEntries([...sums].map(([end, each]) => [end, each.reduce((sum, [, count]) => sum + count, 0)]))).toEqual({
+    cancelled: stale.length,
+    'set-aside': zombies.length,
+  });
+  expect(reports.at(-1)).toMatchObject({
+    outcome: 'nothing-to-do',
+    queue: { queued: others.length, setAside: zombies.length },
+    unread: 0,
+  });
+}
+
+function countBy(words: readonly string[]): Readonly<Record<string, number>> {
+  return Object.fromEntries([...Map.groupBy(words, (word) => word)].map(([word, all]) => [word, all.length]));
+}
+
+async function unnoted({ client, github }: QueueSite): Promise<void> {
+  for await (const { workflowId, runId } of client.workflow.list({ query: "WorkflowType = 'carryOutQueuePlan'" })) {
+    const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+    for (const event of events ?? []) {
+      const data = event.activityTaskCompletedEventAttributes?.result?.payloads?.[0]?.data;
+      const started = events?.find(({ eventId }) => String(eventId) === String(event.activityTaskCompletedEventAttributes?.startedEventId));
+      const attempt = started?.activityTaskStartedEventAttributes?.attempt ?? 1;
+      if (data == null || attempt < 2) continue;
+      const result = JSON.parse(Buffer.from(data).toString());
+      if (result.attempts === undefined) {
+        console.log('> follow attempt', attempt);
+        continue;
+      }
+      const kinds = countBy(result.attempts.map((a: any) => `${a.result.kind} ${a.result.isOurs ?? ''}`));
+      console.log(
+        '> cancelBatch attempt',
+        attempt,
+        'of',
+        result.attempts.length + result.rest.length,
+        JSON.stringify(kinds),
+        result.limited === null ? '' : 'limited',
+      );
+      const over = result.attempts.filter((a: any) => a.result.kind === 'over');
+      void github;
+      void over;
+    }
+  }
+}

@@ -76,7 +76,7 @@ export function endText(end: ActEnd): string {
 }
 
 /** Why an act was begun, or what became of it where that says more. Names in it come from GitHub. */
-export function whyText({ end, evidence, detail }: Pick<ToldAct, 'end' | 'evidence' | 'detail'>): string {
+function whyText({ end, evidence, detail }: Pick<ToldAct, 'end' | 'evidence' | 'detail'>): string {
   if (detail !== '' && TOLD_BY_DETAIL.has(end)) {
     return plain(detail);
   }

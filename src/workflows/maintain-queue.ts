@@ -1,8 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { executeChild, isCancellation, proxyActivities, upsertMemo, workflowInfo } from '@temporalio/workflow';
+import { executeChild, isCancellation, log, proxyActivities, upsertMemo, workflowInfo } from '@temporalio/workflow';
 import type { BatchRerun, LockHolder, MainActivities, ResolvedQueue } from '../activities/contract.ts';
 import { advance } from '../domain/open-findings.ts';
-import { findingsOf, type QueueTrouble } from '../domain/queue/findings.ts';
+import { findingsOf, NO_TROUBLE, type QueueTrouble } from '../domain/queue/findings.ts';
 import { forgetOver, isSetAside, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
 import { dueRuns, parkedOf, unsureRuns, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
 import { modesOf, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
@@ -107,7 +107,9 @@ class QueueCare {
         label({ outcome: 'cancelled' });
         throw error;
       }
-      return this.#report({ outcome: 'failed', summary: reasonOf(error, { host: 'local' }) });
+      const summary = reasonOf(error, { host: 'local' });
+      await this.#tellFailure(summary);
+      return this.#report({ outcome: 'failed', summary });
     }
   }
 
@@ -121,7 +123,7 @@ class QueueCare {
       return this.#reportPlan(seen, planned, remembered, intended);
     }
     if (intended.acts.length + intended.due.length + intended.unsure.length === 0 && !this.#isToRemember(seen, planned, remembered)) {
-      await this.#tell(planned.plan, { limit: null, refusals: [], lost: [] });
+      await this.#tell(NO_TROUBLE, ['queue-refused']);
       return this.#reportPlan(seen, planned, remembered, intended);
     }
     const lock = await lockQueue(this.#resolved.scope, {
@@ -145,12 +147,16 @@ class QueueCare {
       }
       const intended = this.#intend(seen, planned, remembered);
       const done = await this.#act(seen, planned, intended, remembered);
-      await this.#tell(planned.plan, {
-        // A person who names a number knows it.
-        limit: planned.plan.isCut && this.#request.max === null ? this.#most : null,
-        refusals: done.refusals,
-        lost: done.settled.filter(({ end }) => end === 'refused' || end === 'expired'),
-      });
+      await this.#tell(
+        {
+          // A person who names a number knows it.
+          limit: planned.plan.isCut && this.#request.max === null ? this.#most : null,
+          refusals: done.refusals,
+          failure: null,
+          lost: done.settled.filter(({ end }) => end === 'refused' || end === 'expired'),
+        },
+        intended.acts.length > 0 ? [] : ['queue-refused'],
+      );
       return this.#reportDone(seen, planned, intended, done);
     } finally {
       await lock.release();
@@ -298,17 +304,27 @@ class QueueCare {
     return { settled, memory, refusals };
   }
 
-  /** People are told by findings, each once. */
-  async #tell({ acts }: QueuePlan, trouble: QueueTrouble): Promise<void> {
+  /** People are told by findings, each once. `unread`: codes of which this pass can say nothing. */
+  async #tell(trouble: QueueTrouble, unread: readonly string[]): Promise<void> {
     const { scope, open } = this.#resolved;
     const at = Date.now();
-    // A pass that does nothing is refused nothing, and says nothing about that.
-    const unread = acts.length > 0 ? [] : [{ subject: scope, code: 'queue-refused' }];
-    const told = advance(open, { findings: findingsOf(scope, trouble), unreadable: [], unread, at }, GOOD_PASSES);
+    const findings = findingsOf(scope, trouble);
+    const told = advance(open, { findings, unreadable: [], unread: unread.map((code) => ({ subject: scope, code })), at }, GOOD_PASSES);
     if (told.seen.length + told.good.length > 0) {
       const summary = `tell ${told.seen.length} findings, ${told.good.length} good ones`;
       const temporal = proxyActivities<MainActivities>(temporalOptions(summary));
       await temporal.reportFindings({ scope, at, seen: told.seen, good: told.good, goodPasses: GOOD_PASSES });
+    }
+  }
+
+  async #tellFailure(failure: string): Promise<void> {
+    if (this.#isDry) {
+      return;
+    }
+    try {
+      await this.#tell({ ...NO_TROUBLE, failure }, ['queue-limit-hit', 'queue-refused', 'queue-not-re-run']);
+    } catch (error) {
+      log.warn(`nobody could be told that queue care failed: ${reasonOf(error, { host: 'local' })}`);
     }
   }
 

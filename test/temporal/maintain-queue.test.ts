@@ -215,7 +215,7 @@ test.concurrent('what is cancelled in the middle leaves no lock behind', async (
   const handle = await world.maintain();
   await world.until(() => world.github.run(old).accepted.cancel === 1, 'it follows the run');
   await handle.cancel();
-  await expect(handle.result()).rejects.toThrow();
+  await expect(handle.result()).rejects.toThrow('cancelled');
   await world.until(
     async () => (await world.client.workflow.getHandle(queueLockId(world.target.scope)).describe()).status.name !== 'RUNNING',
     'the lock is free',

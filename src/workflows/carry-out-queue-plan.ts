@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { continueAsNew, proxyActivities, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
 import type { BatchCancelled, CarryOutInput, FollowedBatch, FollowingRun, Limited, MainActivities } from '../activities/contract.ts';
 import { againOrNoted, outcomeOfAttempt, outcomeOfFollowing, type CancelAttempt, type Outcome } from '../domain/queue/attempt.ts';
-import { countsText } from '../domain/queue/report.ts';
+import { countsText, runsText } from '../domain/queue/report.ts';
 import { note, type Noted, type Tally } from '../domain/queue/tally.ts';
 import { pack, unpack, type WorkItem } from '../domain/queue/work.ts';
 import { queueWriteOptions } from './options.ts';
@@ -43,7 +43,7 @@ class CarryingOut {
     const { firstMs, longestMs } = this.#input.policy.following;
     for (let waitMs = firstMs; this.#following.length > 0; waitMs = Math.min(Math.max(waitMs * 2, LEAST_WAIT_MS), longestMs)) {
       if (waitMs > 0) {
-        await sleep(waitMs, { summary: `wait until ${this.#following.length} cancelled runs are over` });
+        await sleep(waitMs, { summary: `wait for the end of ${runsText(this.#following.length)}` });
       }
       await this.#follow();
       if (this.#work.length > 0 || workflowInfo().continueAsNewSuggested) {
@@ -69,8 +69,8 @@ class CarryingOut {
     let items: readonly WorkItem[] = this.#work.splice(0, policy.batchSize);
     let mayBeDone = false;
     while (items.length > 0) {
-      this.#say(`cancelling ${items.length} runs, ${this.#work.length} are left`);
-      const { cancelBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `cancel ${items.length} runs of ${scope}`));
+      this.#say(`cancelling ${runsText(items.length)}, ${this.#work.length} are left after that`);
+      const { cancelBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `cancel ${runsText(items.length)} of ${scope}`));
       const ids = new Set(items.map(({ run }) => run));
       const ofBatch = reruns.filter(([run]) => ids.has(run));
       const ground = { offered, ours, plannedAt, reruns: ofBatch, policy };
@@ -107,8 +107,8 @@ class CarryingOut {
     this.#following = [];
     for (let first = 0; first < following.length; first += policy.batchSize) {
       const batch = following.slice(first, first + policy.batchSize);
-      this.#say(`waiting until ${following.length} cancelled runs are over`);
-      const { followBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `are ${batch.length} cancelled runs over?`));
+      this.#say(`waiting for the end of ${runsText(following.length)}`);
+      const { followBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `what has become of ${runsText(batch.length)}?`));
       const { ends, limited } = await followBatch({ scope, runs: batch.map(({ followed }) => followed), policy });
       for (const [index, each] of batch.entries()) {
         this.#takeEnd(each, ends[index]);

@@ -5,6 +5,7 @@ import { advance } from '../domain/open-findings.ts';
 import { findingsOf, NO_TROUBLE, type QueueTrouble } from '../domain/queue/findings.ts';
 import { forgetOver, isSetAside, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
 import { dueRuns, parkedOf, unsureRuns, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
+import type { RuleName } from '../domain/queue/policy.ts';
 import { modesOf, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
 import {
   ACTS_TOLD,
@@ -12,7 +13,9 @@ import {
   LEFT_TOLD,
   outcomeOf,
   queueSentence,
+  runsText,
   toldAsParked,
+  toldAsOnlyPlanned,
   toldAsPlanned,
   withRefusal,
   type QueueFigures,
@@ -241,12 +244,12 @@ class QueueCare {
     if (parks.length > 0) {
       await temporal.rememberParked({ scope, runs: parkedFrom(parks, seen, jobs, memory), policy: policy.parking });
     }
-    this.#told.say(`cancelling ${acts.length} runs of ${scope}`);
+    this.#told.say(`cancelling ${runsText(acts.length)} of ${scope}`);
     const ids = new Set(acts.map(({ run }) => run));
     const tally = await executeChild(carryOutQueuePlan, {
       workflowId: `${workflowInfo().workflowId}/acts`,
       parentClosePolicy: 'TERMINATE',
-      staticSummary: `cancel ${acts.length} runs of ${scope}`,
+      staticSummary: `cancel ${runsText(acts.length)} of ${scope}`,
       args: [
         {
           version: 1,
@@ -279,7 +282,7 @@ class QueueCare {
     let left = [...due, ...unsure.filter(({ run }) => !ids.has(run.id))];
     while (left.length > 0) {
       const batch = left.slice(0, policy.batchSize);
-      this.#told.say(`looking after ${left.length} parked runs of ${scope}`);
+      this.#told.say(`looking after ${left.length} parked run${left.length === 1 ? '' : 's'} of ${scope}`);
       const { rerunBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `look after ${batch.length} parked runs`));
       const isDue = batch.map(({ run }) => run.id).filter((id) => ids.has(id));
       const done: BatchRerun = await rerunBatch({ scope, runs: batch, due: isDue, policy: policy.parking });
@@ -334,25 +337,44 @@ class QueueCare {
     const { wouldBe } = planned.plan;
     const told = [
       ...due.map((parked) => toldAsParked(parked, 'would-re-run', '')),
-      ...acts.map((act) => toldAsPlanned(act)),
-      ...wouldBe.map((act) => toldAsPlanned(act, 'the rule only plans')),
+      ...acts.map(toldAsPlanned),
+      ...wouldBe.map(toldAsOnlyPlanned),
     ];
     const isDry = this.#isDry || wouldBe.length > 0;
-    return this.#tellAll(seen, planned, remembered, { acts: told, counts: countOf(told), isDry, refusals: [], notes });
+    return this.#tellAll(seen, planned, remembered, {
+      acts: told,
+      counts: countOf(told),
+      byRule: rulesOf([...acts, ...wouldBe]),
+      isDry,
+      refusals: [],
+      notes,
+    });
   }
 
-  #reportDone(seen: SeenQueue, planned: PlannedQueue, { notes }: Intended, { tally, refusals, settled, remembered }: Done): QueueReport {
-    const onlyPlanned = planned.plan.wouldBe.map((act) => toldAsPlanned(act, 'the rule only plans'));
+  #reportDone(
+    seen: SeenQueue,
+    planned: PlannedQueue,
+    { acts: intended, notes }: Intended,
+    { tally, refusals, settled, remembered }: Done,
+  ): QueueReport {
+    const onlyPlanned = planned.plan.wouldBe.map(toldAsOnlyPlanned);
     const counts = countOf([...settled, ...onlyPlanned], tally.counts);
     const acts = [...settled, ...tally.told, ...onlyPlanned];
-    return this.#tellAll(seen, planned, remembered, { acts, counts, isDry: false, refusals, notes });
+    return this.#tellAll(seen, planned, remembered, {
+      acts,
+      counts,
+      byRule: rulesOf([...intended, ...planned.plan.wouldBe]),
+      isDry: false,
+      refusals,
+      notes,
+    });
   }
 
   #tellAll(
     seen: SeenQueue,
     planned: PlannedQueue,
     remembered: Remembered,
-    told: Pick<QueueReport, 'acts' | 'counts' | 'refusals' | 'notes'> & { readonly isDry: boolean },
+    told: Pick<QueueReport, 'acts' | 'counts' | 'byRule' | 'refusals' | 'notes'> & { readonly isDry: boolean },
   ): QueueReport {
     const { scope } = this.#resolved;
     const { counts, isDry } = told;
@@ -365,6 +387,7 @@ class QueueCare {
       observedAt: new Date(seen.at).toISOString(),
       queue,
       counts,
+      byRule: told.byRule,
       acts: told.acts.slice(0, ACTS_TOLD),
       left: planned.plan.left.slice(0, LEFT_TOLD),
       refusals: told.refusals,
@@ -386,6 +409,7 @@ class QueueCare {
       rules: this.#modes,
       queue: null,
       counts: {},
+      byRule: {},
       acts: [],
       left: [],
       refusals: [],
@@ -397,6 +421,10 @@ class QueueCare {
       ...told,
     };
   }
+}
+
+function rulesOf(acts: readonly PlannedAct[]): QueueReport['byRule'] {
+  return acts.reduce<Partial<Record<RuleName, number>>>((counts, { rule }) => ({ ...counts, [rule]: (counts[rule] ?? 0) + 1 }), {});
 }
 
 function figuresOf({ runs, surroundings }: SeenQueue, { plan }: PlannedQueue, { parked }: Remembered): QueueFigures {

@@ -22,6 +22,10 @@ describe('a saved history replays', () => {
   test('of each kind of end', () => {
     expect(names.map((name) => name.split('-').slice(0, 2).join('-')).toSorted()).toEqual(
       expect.arrayContaining([
+        'carryOutQueuePlan-continued',
+        'carryOutQueuePlan-ended',
+        'carryOutQueuePlan-forced',
+        'carryOutQueuePlan-limited',
         'checkHealth-blind',
         'checkHealth-cured',
         'checkHealth-healthy',
@@ -31,6 +35,13 @@ describe('a saved history replays', () => {
         'finding-cleared',
         'finding-continued',
         'finding-refused',
+        'maintainQueue-cancelled',
+        'maintainQueue-idle',
+        'maintainQueue-parked',
+        'maintainQueue-planned',
+        'maintainQueue-released',
+        'parkedRuns-continued',
+        'parkedRuns-settled',
         'recoverRunner-clock',
         'recoverRunner-failed',
         'recoverRunner-healthy',

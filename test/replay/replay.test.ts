@@ -13,7 +13,9 @@ function history(name: string): Parameters<typeof Worker.runReplayHistory>[1] {
 
 async function replay(name: string, change: (json: string) => string = (json) => json): Promise<void> {
   const changed = JSON.parse(change(JSON.stringify(history(name))));
-  await Worker.runReplayHistory({ workflowBundle: { codePath: inject('workflowBundle') } }, changed);
+  // Children are named by it.
+  const { workflowId } = changed.events[0].workflowExecutionStartedEventAttributes;
+  await Worker.runReplayHistory({ workflowBundle: { codePath: inject('workflowBundle') } }, changed, workflowId);
 }
 
 describe('a saved history replays', () => {

@@ -1,7 +1,10 @@
 // Composition root of the command; one file per verb. May import everything; nobody imports it.
 
-/** The command's exit codes, as the public interface fixes them; 128 + 2 is what shells expect of an interrupted command. */
-export const EXIT = { done: 0, bad: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
+/**
+ * The command's exit codes, as the public interface fixes them; 128 + 2 is what shells expect of an interrupted command. Who answers a question
+ * with no gets the 2 of `gh` (https://cli.github.com/manual/gh_help_exit-codes): nothing was done, so that what follows by `&&` is not done either.
+ */
+export const EXIT = { done: 0, bad: 1, usage: 2, declined: 2, unreachable: 3, interrupted: 130 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Ends the command with a message for the person: what failed, on what, and what to do. */

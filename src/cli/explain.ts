@@ -4,17 +4,21 @@ import type { FindingLife, FindingReport } from '../domain/finding-life.ts';
 import type { HealthReport, StartedCure } from '../domain/health-report.ts';
 import { FINDING_QUERY, PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
 import { CURE_NAMES } from '../domain/health-summary.ts';
+import type { QueueReport } from '../domain/queue/report.ts';
+import { readBeginning } from './beginning.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { explainRun, runIdOf } from './explain-run.ts';
-import { failingTasks, untakenTask } from './follow.ts';
+import { explainRun, soughtRun } from './explain-run.ts';
+import { childrenTexts, failingTasks, untakenTask } from './follow.ts';
 import { print, printJson, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
 import { operationDetails, operationStory, type Origin, type ToldReport } from './operation-text.ts';
-import { attributeOf, FINDING_TYPE, isTellable, listOperations, listPasses, PASS_TYPE } from './operations.ts';
+import { attributeOf, FINDING_TYPE, isTellable, listOperations, listPasses, PASS_TYPE, QUEUE_TYPE } from './operations.ts';
 import { findingLines, passDetails, passStory, runnerInPass } from './pass-text.ts';
+import { queueDetails, queueStory } from './queue-text.ts';
 import { storyLines, type Story } from './story.ts';
+import { triggerText } from './trigger-text.ts';
 import { executionLink } from '../worker/temporal-address.ts';
 import { deepestCause, messageOf, withTemporal, type TemporalSession } from './temporal.ts';
 
@@ -39,7 +43,7 @@ export async function explain(flags: ExplainFlags, invocation: Invocation): Prom
 /** The same on a connection that is there already. */
 export async function explainIn({ client, address }: TemporalSession, flags: ExplainFlags): Promise<ExitCode> {
   if (flags.run !== undefined) {
-    return explainRun(client, runIdOf(flags.run), flags);
+    return explainRun(client, soughtRun(flags.run), flags);
   }
   const { description, runner } = await subjectOf(client, flags);
   const end = description === null ? null : await endOf(client, description);
@@ -65,7 +69,7 @@ export async function explainIn({ client, address }: TemporalSession, flags: Exp
 /** Exit code 2 before anything is asked. */
 export function refuseMisuse({ subject, last, run }: ExplainFlags): void {
   if (run !== undefined) {
-    runIdOf(run);
+    soughtRun(run);
   } else if (subject === undefined && !last) {
     throw new CommandFailure(
       EXIT.usage,
@@ -159,6 +163,8 @@ async function describe(client: Client, workflowId: string, runId?: string): Pro
 type End =
   | { readonly kind: 'report'; readonly report: ToldReport }
   | { readonly kind: 'pass'; readonly report: HealthReport }
+  /** `startedBy`: the client that asked for it; `null` where its history is gone. */
+  | { readonly kind: 'queue'; readonly report: QueueReport; readonly startedBy: string | null; readonly reason: string | null }
   /** `report` is what the finding's workflow ended with; `null` while it is open. */
   | {
       readonly kind: 'finding';
@@ -172,14 +178,19 @@ type End =
       readonly progress: ShownProgress | null;
       readonly waitsFor: string | null;
       readonly failing: readonly string[];
+      /** What its children do. */
+      readonly children: readonly string[];
     };
 
 async function endOf(client: Client, description: WorkflowExecutionDescription): Promise<End> {
   const { workflowId, runId, type, memo } = description;
   const isRunning = description.status.name === 'RUNNING';
   if (isRunning && type !== FINDING_TYPE) {
-    const progress = await ask<ShownProgress>(client, description, PROGRESS_QUERY);
-    return { kind: 'running', progress, waitsFor: untakenTask(description, Date.now()), failing: failingTasks(description) };
+    const [progress, children] = await Promise.all([
+      ask<ShownProgress>(client, description, PROGRESS_QUERY),
+      childrenTexts(client, description),
+    ]);
+    return { kind: 'running', progress, waitsFor: untakenTask(description, Date.now()), failing: failingTasks(description), children };
   }
   try {
     const report: unknown = isRunning ? null : await client.workflow.getHandle(workflowId, runId).result();
@@ -190,6 +201,11 @@ async function endOf(client: Client, description: WorkflowExecutionDescription):
       }
       case PASS_TYPE:
         return { kind: 'pass', report: await withEnds(client, workflowId, report as HealthReport) };
+      case QUEUE_TYPE: {
+        const beginning = await readBeginning(client, description);
+        const [input] = (beginning?.input ?? []) as readonly ({ readonly reason?: string } | undefined)[];
+        return { kind: 'queue', report: report as QueueReport, startedBy: beginning?.identity ?? null, reason: input?.reason ?? null };
+      }
       default:
         return { kind: 'report', report: report as ToldReport };
     }
@@ -249,6 +265,8 @@ function tellEnd(end: End, origin: Origin): Pick<Story, 'headline'> & Partial<St
       return operationStory(end.report, origin);
     case 'pass':
       return passStory(end.report);
+    case 'queue':
+      return queueStory(end.report);
     case 'finding':
       return { ...findingStory(end.finding, end.report === null), sure: end.state?.finding.evidence ?? null };
     case 'failure':
@@ -256,7 +274,8 @@ function tellEnd(end: End, origin: Origin): Pick<Story, 'headline'> & Partial<St
       return { headline: `${end.status}: ${end.failure}`, left: 'look with `runward status` how things stand' };
     case 'running':
       return {
-        headline: end.waitsFor ?? [`at work: ${end.progress?.doing ?? 'unknown, no worker answers'}`, ...end.failing].join('; '),
+        headline:
+          end.waitsFor ?? [`at work: ${end.progress?.doing ?? 'unknown, no worker answers'}`, ...end.children, ...end.failing].join('; '),
       };
   }
 }
@@ -309,6 +328,8 @@ function detailsOf(end: End): string[] {
       return operationDetails(end.report);
     case 'pass':
       return passDetails(end.report);
+    case 'queue':
+      return queueDetails(end.report);
     case 'finding':
       return lifeLines(end.state, end.report);
     case 'failure':
@@ -318,26 +339,31 @@ function detailsOf(end: End): string[] {
   }
 }
 
-const TRIGGERS: Readonly<Record<string, string>> = {
-  schedule: 'by the schedule',
-  check: 'by a health check',
-  manual: 'by hand',
-  webhook: 'by a webhook',
-};
+/** A check's reason is what broke. */
+function reasonOf(trigger: string, end: End): string | null {
+  switch (end.kind) {
+    case 'queue':
+      return end.reason;
+    case 'report':
+      return trigger === 'check' ? null : end.report.reason;
+    case 'pass':
+    case 'finding':
+    case 'failure':
+    case 'running':
+      return null;
+  }
+}
 
 function whenText(description: WorkflowExecutionDescription, trigger: string, end: End): string {
   const { type, startTime, closeTime, status } = description;
   const [runner, scope] = [SEARCH_ATTRIBUTES.runner, SEARCH_ATTRIBUTES.scope].map((name) => attributeOf(description, name));
   const of = [scope, runner].filter((part) => part !== null).join('/');
-  const by = TRIGGERS[trigger];
-  // A check's reason is what broke.
-  const reason = end.kind === 'report' && trigger !== 'check' ? end.report.reason : null;
+  const by = triggerText(trigger, end.kind === 'queue' ? end.startedBy : null, reasonOf(trigger, end));
   const took =
     closeTime === undefined
       ? `for ${formatDuration(Date.now() - startTime.getTime())} so far`
       : `took ${formatDuration(closeTime.getTime() - startTime.getTime())}`;
-  const why = reason === null ? '' : ` (${reason})`;
-  return `${type}${of === '' ? '' : ` of ${of}`} started ${startTime.toISOString()}${by === undefined ? '' : ` ${by}`}${why}, ${took}, ${status.name.toLowerCase()}`;
+  return `${type}${of === '' ? '' : ` of ${of}`} started ${startTime.toISOString()}${by === '' ? '' : ` ${by}`}, ${took}, ${status.name.toLowerCase()}`;
 }
 
 function runnerLines({ name, lastPass }: RunnerAsked): string[] {

@@ -3,7 +3,7 @@ import { WorkflowFailedError, type Client, type WorkflowExecutionDescription, ty
 import { PROGRESS_QUERY } from '../domain/names.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import type { ShownProgress } from './live-steps.ts';
-import { isTellable } from './operations.ts';
+import { isTellable, QUEUE_ACTS_TYPE } from './operations.ts';
 import { deepestCause, messageOf } from './temporal.ts';
 
 /** A task that nobody takes within this is said to wait; the list of pollers lags by 50 s and is no proof. */
@@ -28,7 +28,19 @@ export interface Following {
 }
 
 /** The operation's result. Fails with exit code 3 where nobody works on a queue that it needs, and 130 where the person interrupts. */
-export async function followOperation<T>({ client, handle, show, interrupted, comeBack }: Following): Promise<T> {
+export async function followOperation<T>(following: Following): Promise<T> {
+  const ended = await followUntil<T>(following, Infinity);
+  if (ended === null) {
+    throw new Error('an operation is followed for ever');
+  }
+  return ended.result;
+}
+
+/** The same, but for one that still works at `deadline` (`performance.now()`): `null`. */
+export async function followUntil<T>(
+  { client, handle, show, interrupted, comeBack }: Following,
+  deadline: number,
+): Promise<{ readonly result: T } | null> {
   for (;;) {
     await pause(interrupted);
     // Asked again and again: a request for the result would wait at the server, and be repeated after its connection is closed.
@@ -40,7 +52,10 @@ export async function followOperation<T>({ client, handle, show, interrupted, co
         // What it did last is its result, which the command tells.
         show({ ...last, doing: '' });
       }
-      return result;
+      return { result };
+    }
+    if (performance.now() > deadline) {
+      return null;
     }
     if (interrupted.aborted) {
       throw new CommandFailure(EXIT.interrupted, `Interrupted: the operation goes on. ${comeBack}`);
@@ -76,27 +91,34 @@ async function showPicture(
   description: WorkflowExecutionDescription,
   show: Following['show'],
 ): Promise<void> {
-  const [own, ofChildren] = await Promise.all([
-    askProgress(client, handle),
-    Promise.all(pendingOperations(description).map(({ workflowId }) => childText(client, workflowId))),
-  ]);
+  const [own, ofChildren] = await Promise.all([askProgress(client, handle), childrenTexts(client, description)]);
   if (own !== null) {
-    show({ ...own, doing: [own.doing, ...ofChildren, ...failingTasks(description)].filter((part) => part !== null).join('; ') });
+    show({ ...own, doing: [own.doing, ...ofChildren, ...failingTasks(description)].join('; ') });
   }
 }
 
-/** Children that show what they do, such as a check's cures. */
-function pendingOperations({ raw }: WorkflowExecutionDescription): readonly { readonly workflowId: string }[] {
-  const children = (raw.pendingChildren ?? []).filter(({ workflowTypeName }) => isTellable(workflowTypeName ?? ''));
-  return children.slice(0, CHILDREN_SHOWN).map(({ workflowId }) => ({ workflowId: workflowId ?? '' }));
+/** What its children do at this moment, such as a check's cures, or the batches of queue care. */
+export async function childrenTexts(client: Client, { raw }: WorkflowExecutionDescription): Promise<readonly string[]> {
+  const children = (raw.pendingChildren ?? []).filter(
+    ({ workflowTypeName }) => isTellable(workflowTypeName ?? '') || workflowTypeName === QUEUE_ACTS_TYPE,
+  );
+  const texts = await Promise.all(
+    children
+      .slice(0, CHILDREN_SHOWN)
+      .map(({ workflowId, workflowTypeName }) => childText(client, workflowId ?? '', workflowTypeName === QUEUE_ACTS_TYPE)),
+  );
+  return texts.filter((text) => text !== null);
 }
 
-/** What a child does at this moment, and what keeps it waiting; `null` where nobody tells. */
-async function childText(client: Client, workflowId: string): Promise<string | null> {
+/** With what keeps it waiting; `null` where nobody tells. */
+async function childText(client: Client, workflowId: string, tellsByDetails: boolean): Promise<string | null> {
   try {
     const handle = client.workflow.getHandle(workflowId);
-    const [description, progress] = await Promise.all([handle.describe(), askProgress(client, handle)]);
-    const doing = untakenTask(description, Date.now()) ?? progress?.doing ?? null;
+    const [description, told] = await Promise.all([
+      handle.describe(),
+      tellsByDetails ? askDetails(client, handle) : askProgress(client, handle).then((progress) => progress?.doing ?? null),
+    ]);
+    const doing = untakenTask(description, Date.now()) ?? told;
     return [doing, ...failingTasks(description)].filter((part) => part !== null).join('; ') || null;
   } catch {
     // It may have ended meanwhile.
@@ -105,9 +127,19 @@ async function childText(client: Client, workflowId: string): Promise<string | n
 }
 
 /** The query needs a worker; `null` where none answers. */
-async function askProgress(client: Client, handle: WorkflowHandle): Promise<ShownProgress | null> {
+function askProgress(client: Client, handle: WorkflowHandle): Promise<ShownProgress | null> {
+  return ask<ShownProgress>(client, handle, PROGRESS_QUERY);
+}
+
+/** The line that Temporal's UI shows. */
+async function askDetails(client: Client, handle: WorkflowHandle): Promise<string | null> {
+  const metadata = await ask<{ readonly currentDetails?: string }>(client, handle, '__temporal_workflow_metadata');
+  return metadata?.currentDetails ?? null;
+}
+
+async function ask<T>(client: Client, handle: WorkflowHandle, query: string): Promise<T | null> {
   try {
-    return await client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<ShownProgress>(PROGRESS_QUERY));
+    return await client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<T>(query));
   } catch {
     return null;
   }

@@ -1,11 +1,11 @@
-/** Flags of the shell script `health_check.sh`, which keep working, and the verbs that do the same. */
+/** Flags of the shell script `health_check.sh`, which keep working, and the verbs that do the same: the script ran from cron, and asked nobody. */
 const LEGACY_FLAGS: Readonly<Record<string, readonly string[]>> = {
   '--status': ['status'],
   '--recover': ['recover'],
-  '--cancel-stale': ['queue', 'cancel-stale'],
-  '--cancel-superseded': ['queue', 'cancel-superseded'],
-  '--prioritize-prs': ['queue', 'prioritize-prs'],
-  '--optimize-queue': ['queue', 'optimize'],
+  '--cancel-stale': ['queue', 'cancel-stale', '--yes'],
+  '--cancel-superseded': ['queue', 'cancel-superseded', '--yes'],
+  '--prioritize-prs': ['queue', 'prioritize-prs', '--yes'],
+  '--optimize-queue': ['queue', 'optimize', '--yes'],
   '--clean-cache': ['cache', 'clean'],
   '--clear-cache': ['cache', 'clear'],
   '--heal-cache': ['cache', 'heal'],

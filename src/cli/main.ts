@@ -6,6 +6,7 @@ import { readDuration } from '../domain/recovery-request.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { invocationOf, say, type Invocation } from './invocation.ts';
 import { SCHEDULE_VERBS, type ScheduleVerb } from './schedule-verbs.ts';
+import { QUEUE_VERBS, type QueueVerb } from './queue-verbs.ts';
 import { translateLegacyFlags } from './legacy-flags.ts';
 
 const { version: VERSION, engines } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -14,7 +15,7 @@ const { version: VERSION, engines } = JSON.parse(readFileSync(new URL('../../pac
 };
 
 /** Verbs of the public interface that this version does not have yet. */
-const LATER_VERBS = ['init', 'doctor', 'queue', 'cache', 'service', 'logs', 'report', 'changes', 'dashboard'] as const;
+const LATER_VERBS = ['init', 'doctor', 'cache', 'service', 'logs', 'report', 'changes', 'dashboard'] as const;
 
 /** What `runward runner` does not do yet in this version. */
 const LATER_RUNNER_VERBS = ['provision', 'register', 'upgrade', 'retire'] as const;
@@ -84,6 +85,15 @@ interface CommonFlags {
   readonly runner?: string;
   readonly scope?: string;
   readonly json?: boolean;
+}
+
+interface QueueOptions extends Omit<CommonFlags, 'runner'> {
+  readonly dryRun?: boolean;
+  readonly max?: number;
+  readonly release?: boolean;
+  readonly reason?: string;
+  readonly yes?: boolean;
+  readonly wait: boolean;
 }
 
 interface ExplainOptions {
@@ -164,7 +174,9 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
 
   program
     .command('check')
-    .description('a health check now: what is wrong, what is done about it, and why nothing is; what is meant where no verb is named')
+    .description(
+      'a health check now, with the care for the queue: what is wrong, what is done about it, and why nothing is; what is meant where no verb is named',
+    )
     .addOption(configOption())
     .option('--scope <scope>', 'of this repository or organisation alone')
     .option('--wait <duration>', 'how long to wait for what it starts', waitText, '10m')
@@ -272,6 +284,52 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
       });
   }
   addLaterVerbs(runnerVerbs, LATER_RUNNER_VERBS, 'runward runner');
+
+  program
+    .command('queue')
+    .description("care for a repository's queue of workflow runs, which a schedule does as well; what acts shows its plan and asks")
+    .addArgument(
+      new Argument(
+        '<verb>',
+        [
+          'plan: what would be done, and why; nothing is written',
+          'optimize: all that is configured',
+          'cancel-stale: cancel what has waited for too long',
+          'cancel-superseded: cancel what a newer run of the same has replaced',
+          'prioritize-prs: park pushes that pull requests wait behind, and re-run them later',
+          'parked: what waits to be re-run',
+        ].join('; '),
+      ).choices(QUEUE_VERBS),
+    )
+    .addOption(configOption())
+    .option('--scope <scope>', 'of this repository alone')
+    .option('--dry-run', 'show what would be done, and write nothing')
+    .option('--max <n>', 'cancel and park so many at most', count)
+    .option('--release', 'with parked: re-run them now, whatever waits')
+    .option('--reason <text>', 'why, for the history')
+    .option('--yes', 'do not ask')
+    .option('--no-wait', 'start it and return')
+    .option('--json', 'print the result as JSON')
+    .action(async (verb: QueueVerb, flags: QueueOptions) => {
+      const { queue } = await import('./queue.ts');
+      end(
+        await queue(
+          verb,
+          {
+            scope: flags.scope,
+            dryRun: flags.dryRun === true,
+            max: flags.max,
+            yes: flags.yes === true,
+            wait: flags.wait,
+            release: flags.release === true,
+            reason: flags.reason,
+            json: flags.json === true,
+            config: configFlags(flags),
+          },
+          invocation,
+        ),
+      );
+    });
 
   program
     .command('history')

@@ -19,11 +19,14 @@ export interface OperationSummary {
 /** Workflow types that change a machine; locks and ledgers are no operations of their own. */
 const OPERATION_TYPES: readonly string[] = ['recoverRunner', 'syncClock', 'drainRunner', 'resumeRunner'];
 export const PASS_TYPE = 'checkHealth';
+export const QUEUE_TYPE = 'maintainQueue';
+/** What carries out its plans; it tells what it does by its current details. */
+export const QUEUE_ACTS_TYPE = 'carryOutQueuePlan';
 export const FINDING_TYPE = 'finding';
 
 /** Types that `explain` can tell. */
 export function isTellable(type: string): boolean {
-  return OPERATION_TYPES.includes(type) || type === PASS_TYPE || type === FINDING_TYPE;
+  return OPERATION_TYPES.includes(type) || [PASS_TYPE, QUEUE_TYPE, FINDING_TYPE].includes(type);
 }
 
 export interface OperationFilter {
@@ -32,7 +35,10 @@ export interface OperationFilter {
   readonly since?: Date | undefined;
   readonly runningOnly?: boolean;
   readonly limit: number;
-  /** Health checks among them: none, those that left something to do or did something, or all. */
+  /**
+   * Passes among them: none but those of queue care that did something, or were to; those of both kinds that left something to do or did
+   * something; or all.
+   */
   readonly passes: 'none' | 'unhealthy' | 'all';
 }
 
@@ -40,22 +46,43 @@ export interface OperationFilter {
 export function listOperations(client: Client, filter: OperationFilter): Promise<readonly OperationSummary[]> {
   const types = OPERATION_TYPES.map(quote).join(', ');
   switch (filter.passes) {
-    case 'none':
-      return list(client, `WorkflowType IN (${types})`, filter);
+    case 'none': {
+      const status = filter.runningOnly === true ? '' : ` AND ExecutionStatus != 'Running'`;
+      return list(client, `(WorkflowType IN (${types}) OR (${endedOtherThan(QUEUE_TYPE, ['nothing-to-do', 'planned'])}${status}))`, filter);
+    }
     case 'all':
-      return list(client, `WorkflowType IN (${types}, ${quote(PASS_TYPE)})`, filter);
+      return list(client, `WorkflowType IN (${types}, ${quote(PASS_TYPE)}, ${quote(QUEUE_TYPE)})`, filter);
     case 'unhealthy': {
-      const { outcome } = SEARCH_ATTRIBUTES;
-      // A pass that runs, or was cut off, has no outcome.
-      const isTold = `((${outcome} != 'healthy' AND ${outcome} != 'left-alone') OR ExecutionStatus != 'Completed')`;
-      return list(client, `(WorkflowType IN (${types}) OR (WorkflowType = ${quote(PASS_TYPE)} AND ${isTold}))`, filter);
+      const conditions = [
+        `WorkflowType IN (${types})`,
+        endedOtherThan(PASS_TYPE, ['healthy', 'left-alone']),
+        endedOtherThan(QUEUE_TYPE, ['nothing-to-do']),
+      ];
+      return list(client, `(${conditions.join(' OR ')})`, filter);
     }
   }
+}
+
+/** A pass that runs, or was cut off, has no outcome. */
+function endedOtherThan(type: string, outcomes: readonly string[]): string {
+  const others = outcomes.map((outcome) => `${SEARCH_ATTRIBUTES.outcome} != ${quote(outcome)}`).join(' AND ');
+  return `(WorkflowType = ${quote(type)} AND ((${others}) OR ExecutionStatus != 'Completed'))`;
 }
 
 /** Health checks alone that ended by themselves, newest first. */
 export function listPasses(client: Client, filter: Pick<OperationFilter, 'scope' | 'limit'>): Promise<readonly OperationSummary[]> {
   return list(client, `WorkflowType = ${quote(PASS_TYPE)} AND ExecutionStatus = 'Completed'`, filter);
+}
+
+/** Outcomes of a queue's care that did nothing to any run. */
+const HARMLESS = ['nothing-to-do', 'planned', 'refused-in-progress'];
+
+/** Care for queues, newest first; `acted`: without what has surely done nothing. */
+export function listQueueCare(
+  client: Client,
+  { acted, ...filter }: Pick<OperationFilter, 'scope' | 'limit'> & { readonly acted: boolean },
+): Promise<readonly OperationSummary[]> {
+  return list(client, acted ? endedOtherThan(QUEUE_TYPE, HARMLESS) : `WorkflowType = ${quote(QUEUE_TYPE)}`, filter);
 }
 
 /** Temporal lists what ended last first: so many that ended earlier may have started later. */

@@ -18,15 +18,19 @@ export interface StatusDocument {
   readonly observedAt: string;
   readonly runners: readonly RunnerStatus[];
   readonly queue: {
+    /** Without those that are set aside. */
     readonly queued: number | null;
     readonly inProgress: number | null;
-    readonly stale: null;
+    /** Queued for too long at the newest look of queue care within 15 minutes. */
+    readonly stale: number | null;
     /** Jobs that wait for a runner of the scope; at least so many where runs were not read. */
     readonly waitingForRunner: number | null;
     /** Of those the one that waits longest; 0 where none does. */
     readonly oldestSeconds: number | null;
-    readonly parked: null;
-    readonly setAside: null;
+    /** Runs that made way for pull requests, and wait to be re-run. */
+    readonly parked: number | null;
+    /** Runs that refuse to end. */
+    readonly setAside: number | null;
     /** Runs whose jobs were too many to be read. */
     readonly runsNotRead: number | null;
   };
@@ -204,7 +208,7 @@ function budgetText({ runner, recoveriesLeft, of, withinMs, refusal }: Budget): 
 }
 
 function queueText({ scope, queue }: StatusDocument): string {
-  const { queued, inProgress, waitingForRunner, oldestSeconds, runsNotRead } = queue;
+  const { queued, inProgress, stale, parked, setAside, waitingForRunner, oldestSeconds, runsNotRead } = queue;
   const atLeast = runsNotRead === null || runsNotRead === 0 ? '' : 'at least ';
   const waiting =
     waitingForRunner === null
@@ -212,7 +216,21 @@ function queueText({ scope, queue }: StatusDocument): string {
       : waitingForRunner === 0
         ? 'no job waits for our runners'
         : `${atLeast}${waitingForRunner} ${waitingForRunner === 1 ? 'job waits' : 'jobs wait'} for our runners, the oldest for ${formatDuration((oldestSeconds ?? 0) * 1_000)}`;
-  return `Queue of ${scope}: ${queued ?? 'unknown'} queued, ${inProgress ?? 'unknown'} in progress; ${waiting}`;
+  const counts = [
+    `${queued ?? 'unknown'} queued`,
+    `${inProgress ?? 'unknown'} in progress`,
+    ...countTexts([
+      [stale, 'stale'],
+      [parked, 'parked'],
+      [setAside, 'set aside'],
+    ]),
+  ];
+  return `Queue of ${scope}: ${counts.join(', ')}; ${waiting}`;
+}
+
+/** What there is none of, and what is not known, needs no word: a finding says why. */
+function countTexts(counts: readonly (readonly [count: number | null, what: string])[]): readonly string[] {
+  return counts.flatMap(([count, what]) => (count === null || count === 0 ? [] : [`${count} ${what}`]));
 }
 
 function checksText({ schedule, mode }: StatusDocument, now: number): string {

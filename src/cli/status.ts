@@ -7,6 +7,7 @@ import { valueOrNull, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { runnerStatus, scopeStatus, type RunnerStatus } from '../domain/status.ts';
 import type { QueueObservation } from '../domain/pass.ts';
+import { isRepository } from '../github/endpoints.ts';
 import { healthPolicy, recoveryPolicy } from '../worker/policy.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
@@ -14,7 +15,7 @@ import { createPorts, isBlind, lookAtScope, lookOf, sayWhenSlow, type Ports, typ
 import { BELIEVED_MS, elsewhereStatus } from './elsewhere.ts';
 import { readLoss } from './lost-history.ts';
 import { chosenRunners, chosenScopes } from './runners.ts';
-import { scheduleStatus } from './schedule-text.ts';
+import { passesText, scheduleStatus } from './schedule-text.ts';
 import { scopeLines, type StatusDocument } from './status-text.ts';
 import { readTemporalViews, type TemporalView } from './temporal-view.ts';
 
@@ -86,12 +87,13 @@ async function look(
 function documentOf(config: Config, scope: string, seen: ScopeSeen, view: TemporalView): StatusDocument {
   const queue: Reading<QueueObservation | null> = seen.github.known ? seen.github.value.queue : seen.github;
   const loss = findLoss(config.home);
+  const ofScope = [...loss, ...findQueueCare(scope, view, Date.now())];
   const { schedule, recentOperations, underWay, holds, budgets, openFindings } = view;
   return {
     scope,
     observedAt: new Date().toISOString(),
-    runners: runnersOf(config, scope, seen, view).map((told) => ({ ...told, findings: [...told.findings, ...loss] })),
-    queue: queueStatus(queue, seen.github.known ? seen.github.value.observedAt : null),
+    runners: runnersOf(config, scope, seen, view).map((told) => ({ ...told, findings: [...told.findings, ...ofScope] })),
+    queue: queueStatus(queue, seen.github.known ? seen.github.value.observedAt : null, view.queueCare),
     recentOperations:
       recentOperations?.map(({ workflowId, type, outcome, startedAt, durationMs }) => ({
         workflowId,
@@ -139,14 +141,19 @@ function runnersOf(config: Config, scope: string, seen: ScopeSeen, { lastReport 
 }
 
 /** `githubTime`: GitHub's clock at the look, epoch milliseconds. */
-function queueStatus(reading: Reading<QueueObservation | null>, githubTime: number | null): StatusDocument['queue'] {
+function queueStatus(
+  reading: Reading<QueueObservation | null>,
+  githubTime: number | null,
+  care: TemporalView['queueCare'],
+): StatusDocument['queue'] {
   const queue = valueOrNull(reading);
   const ours = queue?.waiting.filter(({ isServable }) => isServable) ?? null;
   const oldestAt = ours === null ? null : Math.min(...ours.map((group) => group.oldestAt));
   return {
-    queued: queue?.queued ?? null,
+    // GitHub's lists count what is set aside as queued.
+    queued: queue == null ? null : Math.max(0, queue.queued - (care?.setAside ?? 0)),
     inProgress: queue?.inProgress ?? null,
-    stale: null,
+    stale: care?.stale ?? null,
     waitingForRunner: ours?.reduce((sum, { count }) => sum + count, 0) ?? null,
     oldestSeconds:
       oldestAt === null || githubTime === null
@@ -154,10 +161,49 @@ function queueStatus(reading: Reading<QueueObservation | null>, githubTime: numb
         : oldestAt === Infinity
           ? 0
           : Math.max(0, Math.round((githubTime - oldestAt) / 1_000)),
-    parked: null,
-    setAside: null,
+    parked: care?.parked ?? null,
+    setAside: care?.setAside ?? null,
     runsNotRead: queue?.runsNotRead ?? null,
   };
+}
+
+/** Why figures of queue care are missing, where they are. */
+function findQueueCare(scope: string, { queueCare, schedule }: TemporalView, now: number): Finding[] {
+  if (!isRepository(scope) || (queueCare !== null && queueCare.stale !== null && queueCare.parked !== null)) {
+    return [];
+  }
+  const finding = { code: 'queue-care-unknown', severity: 'info' } as const;
+  if (queueCare === null) {
+    return [
+      {
+        ...finding,
+        summary: `nobody says how many runs of ${scope} are stale, parked or set aside`,
+        evidence: schedule === null ? 'Temporal does not answer' : 'Temporal did not answer in time',
+        advice: schedule === null ? 'start it with `runward up`' : 'look again',
+      },
+    ];
+  }
+  const passes = scheduleStatus(queueCare.schedule);
+  return queueCare.stale === null
+    ? [
+        {
+          ...finding,
+          summary: `no queue care of ${scope} ended in the last 15 minutes, so that nobody says how many of its runs are stale`,
+          evidence: passes.exists ? passesText(passes, now) : 'it has no schedule',
+          advice:
+            passes.paused === true
+              ? 'go on with `runward schedule resume`, or look once with `runward queue plan`'
+              : 'make its schedule with `runward schedule apply`, or look once with `runward queue plan`',
+        },
+      ]
+    : [
+        {
+          ...finding,
+          summary: `nobody says how many runs of ${scope} are parked`,
+          evidence: 'no worker answers',
+          advice: 'start one with `runward up` or `runward worker`',
+        },
+      ];
 }
 
 /** A loss that no person has confirmed: a recovery of `up` would be refused. */

@@ -7,11 +7,13 @@ import { budgetRefusal, recoveriesLeft, type LedgerEntry } from '../domain/ledge
 import { machineLedgerId, machineLockId, PROGRESS_QUERY } from '../domain/names.ts';
 import type { BudgetPolicy } from '../domain/policy.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
+import { isRepository } from '../github/endpoints.ts';
 import { readSchedule, type PassSchedule } from '../worker/schedules.ts';
 import type { Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { listOpenFindings, type OpenFindingSummary } from './open-findings.ts';
 import { listOperations, listPasses, type OperationSummary } from './operations.ts';
+import { readQueueCare, type QueueCareView } from './queue-view.ts';
 import { withTemporal } from './temporal.ts';
 
 /** Temporal is an extra of `status`: one that is away, or a worker that is, must not hold up the rest. */
@@ -31,6 +33,8 @@ export interface TemporalView {
   readonly openFindings: readonly OpenFindingSummary[] | null;
   /** Of the newest health check that ended. */
   readonly lastReport: HealthReport | null;
+  /** `null` for an organisation, too, which has no queue. */
+  readonly queueCare: QueueCareView | null;
 }
 
 /** An operation that works at this moment. */
@@ -71,6 +75,7 @@ const NOTHING_KNOWN: TemporalView = {
   budgets: null,
   openFindings: null,
   lastReport: null,
+  queueCare: null,
 };
 
 /** Reads what Temporal knows of each scope, in the order of the scopes. */
@@ -94,7 +99,7 @@ export async function readTemporalViews(
 }
 
 async function readView(client: Client, scope: string, targets: readonly RunnerTarget[], budget: BudgetPolicy): Promise<TemporalView> {
-  const [schedule, recentOperations, underWay, holds, budgets, openFindings, lastReport] = await Promise.all([
+  const [schedule, recentOperations, underWay, holds, budgets, openFindings, lastReport, queueCare] = await Promise.all([
     orNull(readSchedule(client, scope).then((found) => ({ found }))),
     orNull(listOperations(client, { scope, passes: 'none', limit: RECENT_OPERATIONS })),
     orNull(readUnderWay(client, scope)),
@@ -102,8 +107,9 @@ async function readView(client: Client, scope: string, targets: readonly RunnerT
     orNull(Promise.all(targets.map((target) => readBudget(client, target, budget)))),
     orNull(listOpenFindings(client, scope)),
     orNull(readLastReport(client, scope)),
+    isRepository(scope) ? orNull(readQueueCare(client, scope, Date.now(), ABSENT_AFTER_MS)) : null,
   ]);
-  return { schedule, recentOperations, underWay, holds, budgets, openFindings, lastReport };
+  return { schedule, recentOperations, underWay, holds, budgets, openFindings, lastReport, queueCare };
 }
 
 async function readLastReport(client: Client, scope: string): Promise<HealthReport | null> {

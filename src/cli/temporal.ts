@@ -1,3 +1,4 @@
+import { hostname, userInfo } from 'node:os';
 import { Client, isGrpcServiceError, NamespaceNotFoundError, WorkflowNotFoundError, type Connection } from '@temporalio/client';
 import { connectClient, findTemporal, type TemporalAddress } from '../worker/temporal-address.ts';
 import { CommandFailure, EXIT } from './exit.ts';
@@ -21,11 +22,21 @@ export async function withTemporal<T>(
   const address = temporalAddress(invocation);
   const connection = await connect(address, timeoutMs);
   try {
-    return await use({ client: new Client({ connection, namespace: address.namespace }), connection, address });
+    return await use({ client: new Client({ connection, namespace: address.namespace, identity: ownIdentity() }), connection, address });
   } catch (error) {
     throw sessionFailure(address, error);
   } finally {
     await connection.close();
+  }
+}
+
+/** Who asks, for histories: in the form of Temporal's own command. */
+function ownIdentity(): string {
+  try {
+    return `runward:${userInfo().username}@${hostname()}`;
+  } catch {
+    // A container's user need not have a name.
+    return `runward:${process.pid}@${hostname()}`;
   }
 }
 

@@ -11,10 +11,10 @@ describe('translateLegacyFlags', () => {
   test.each([
     ['--status', 'status'],
     ['--recover', 'recover'],
-    ['--cancel-stale', 'queue cancel-stale'],
-    ['--cancel-superseded', 'queue cancel-superseded'],
-    ['--prioritize-prs', 'queue prioritize-prs'],
-    ['--optimize-queue', 'queue optimize'],
+    ['--cancel-stale', 'queue cancel-stale --yes'],
+    ['--cancel-superseded', 'queue cancel-superseded --yes'],
+    ['--prioritize-prs', 'queue prioritize-prs --yes'],
+    ['--optimize-queue', 'queue optimize --yes'],
     ['--clean-cache', 'cache clean'],
     ['--clear-cache', 'cache clear'],
     ['--heal-cache', 'cache heal'],
@@ -38,6 +38,10 @@ describe('translateLegacyFlags', () => {
     expect(argumentsOf('--runner', 'builder-1', '--recover', '--json')).toEqual(['recover', '--runner', 'builder-1', '--json']);
   });
 
+  test('what cancels runs asks nobody, as the script did, and still only plans where that is wanted', () => {
+    expect(argumentsOf('--dry-run', '--optimize-queue')).toEqual(['queue', 'optimize', '--yes', '--dry-run']);
+  });
+
   test('a flag given twice is one flag', () => {
     expect(argumentsOf('--recover', '--recover')).toEqual(['recover']);
   });
@@ -54,7 +58,7 @@ describe('translateLegacyFlags', () => {
   test('several flags at once are a mistake that names the commands to run', () => {
     expect(translateLegacyFlags(['--cancel-stale', '--heal-cache'])).toEqual({
       kind: 'mistake',
-      message: expect.stringContaining('runward queue cancel-stale; runward cache heal'),
+      message: expect.stringContaining('runward queue cancel-stale --yes; runward cache heal'),
     });
   });
 });

@@ -187,6 +187,12 @@ describe('the rest', () => {
     expect(textOf({ queue })).toContain('40 queued, 0 in progress; at least 2 jobs wait for our runners, the oldest for 4 min');
   });
 
+  test('tells runs that are stale, parked or set aside, where there are any', () => {
+    const queue = { ...STATUS.queue, queued: 40, stale: 3, parked: 2, setAside: 1 };
+    expect(textOf({ queue })).toContain('Queue of acme/kernel: 40 queued, 0 in progress, 3 stale, 2 parked, 1 set aside; no job waits');
+    expect(textOf({ queue: { ...queue, stale: 0, parked: null, setAside: 0 } })).toContain('40 queued, 0 in progress; no job waits');
+  });
+
   test('says what is not known where Temporal does not answer', () => {
     const silent = { schedule: null, recentOperations: null, underWay: null, holds: null, budgets: null, openFindings: null } as const;
     expect(textOf(silent)).toMatch(/Health checks: unknown, Temporal does not answer \(start it with `runward up`\); mode: act$/);

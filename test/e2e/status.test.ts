@@ -25,7 +25,11 @@ describe('status reads only', () => {
     expect(exitCode).toBe(1);
     const [runner] = JSON.parse(stdout).runners;
     expect(runner).toMatchObject({ verdict: 'unknown', vm: { state: null }, github: { status: 'unregistered' } });
-    expect(runner.findings.map(({ code }: { code: string }) => code)).toEqual(['runner-unregistered', 'machine-unknown']);
+    expect(runner.findings.map(({ code }: { code: string }) => code)).toEqual([
+      'runner-unregistered',
+      'machine-unknown',
+      'queue-care-unknown',
+    ]);
   });
 
   test('neither side readable is exit code 3', async () => {

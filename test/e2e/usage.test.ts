@@ -34,7 +34,7 @@ describe('usage', () => {
   test('help and version are answers', async () => {
     const help = await run(['--help']);
     expect(help.exitCode).toBe(0);
-    for (const verb of ['up', 'demo', 'worker', 'schedule', 'check', 'status', 'recover', 'runner', 'history', 'explain']) {
+    for (const verb of ['up', 'demo', 'worker', 'schedule', 'check', 'status', 'recover', 'runner', 'queue', 'history', 'explain']) {
       expect(help.stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
     }
     expect(await run(['--version'])).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
@@ -42,8 +42,14 @@ describe('usage', () => {
 
   test.each([
     [[], /REPO: found nothing[^]*Without a verb, `check` is meant: `runward --help`/],
-    [['--cancel-stale'], /`runward queue` is not there yet/],
-    [['queue', 'plan', '--json'], /`runward queue` is not there yet/],
+    [['--heal-cache'], /`runward cache` is not there yet/],
+    [['cache', 'clean', '--json'], /`runward cache` is not there yet/],
+    [['queue', 'stop'], /choices are plan, optimize, cancel-stale, cancel-superseded, prioritize-prs, parked/],
+    [['queue', 'optimize'], /There is no terminal to ask on: give --yes, or --dry-run/],
+    [['queue', 'optimize', '--json'], /With --json nobody is asked: give --yes, or --dry-run/],
+    [['queue', 'parked', '--release'], /give --yes, or --dry-run/],
+    [['queue', 'plan', '--release'], /--release is for `runward queue parked`/],
+    [['queue', 'plan', '--max', '0'], /whole number from 1/],
     [['runner', 'upgrade', '--runner', 'r1'], /`runward runner upgrade` is not there yet/],
     [['runner', 'drain', '--wait', 'soon'], /Use a duration such as/],
     [['recovr'], /unknown command 'recovr'/],

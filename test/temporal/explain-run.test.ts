@@ -14,15 +14,22 @@ test('a run is told what health checks have said of it, and that nothing was don
   const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => printed.push(String(text)) > 0);
   await world.until(async () => {
     printed.length = 0;
-    await explainRun(world.client, run, { json: false });
+    await explainRun(world.client, { run, scope }, { json: false });
     return printed.join('').includes(`machine ${machine} is stopped`);
   }, 'the list has the pass');
-  await explainRun(world.client, 5, { json: true });
+  await explainRun(world.client, { run: 5, scope: null }, { json: true });
   write.mockRestore();
   expect(printed.join('')).toMatch(
     new RegExp(
-      `^Runward has done nothing to run ${run}: [^]*machine ${machine} is stopped \\(run ${run} waits for it\\); run \`runward recover`,
+      `^Runward has done nothing to run ${run} of ${scope}: [^]*machine ${machine} is stopped \\(run ${run} waits for it\\); run \`runward recover`,
     ),
   );
-  expect(JSON.parse(printed.at(-1) as string)).toEqual({ run: 5, done: [], mentions: [] });
+  expect(JSON.parse(printed.at(-1) as string)).toMatchObject({
+    run: 5,
+    done: [],
+    parked: null,
+    setAside: null,
+    plan: null,
+    mentions: [],
+  });
 });

@@ -37,6 +37,7 @@ test('a scope about which nothing was ever done has no schedule, no operation an
     budgets: [{ runner, recoveriesLeft: 3, of: 3, withinMs: 21_600_000, refusal: null }],
     openFindings: [],
     lastReport: null,
+    queueCare: { stale: null, parked: 0, setAside: 0, schedule: null },
   });
 });
 
@@ -58,6 +59,6 @@ test('an operation at work is told with its step, and whose machine it has; afte
 
 test('nothing is known where Temporal does not answer, within two seconds', async () => {
   const begun = performance.now();
-  expect(await view('127.0.0.1:9')).toMatchObject({ schedule: null, budgets: null, openFindings: null, lastReport: null });
+  expect(await view('127.0.0.1:9')).toMatchObject({ schedule: null, budgets: null, openFindings: null, lastReport: null, queueCare: null });
   expect(performance.now() - begun).toBeLessThan(2_000);
 });

@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto';
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { MAIN_QUEUE } from '../domain/names.ts';
+import type { RuleName } from '../domain/queue/policy.ts';
+import { isRepository } from '../github/endpoints.ts';
+import { CommandFailure, EXIT } from './exit.ts';
+import { say } from './invocation.ts';
+
+/** Input of `maintainQueue`, as commands send it. */
+export interface QueueCareInput {
+  readonly scope: string;
+  /** Without them those of the configuration. */
+  readonly rules?: readonly RuleName[];
+  /** Without it the limit of scheduled passes. */
+  readonly max?: number;
+  readonly dryRun?: boolean;
+  readonly release?: boolean;
+  readonly reason?: string;
+}
+
+/** Starts the care for a repository's queue, under an id that is not its lock's. */
+export function startQueueCare(client: Client, input: QueueCareInput): Promise<WorkflowHandle> {
+  const what = input.dryRun === true ? 'plan the care for' : 'care for';
+  return client.workflow.start('maintainQueue', {
+    workflowId: `queue/by-hand/${input.scope}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`,
+    taskQueue: MAIN_QUEUE,
+    staticSummary: `${what} the queue of ${input.scope}, started by hand`,
+    args: [input],
+  });
+}
+
+/** How to come back to it. */
+export function comeBackTo({ workflowId }: Pick<WorkflowHandle, 'workflowId'>): string {
+  return `Look at it with \`runward explain ${workflowId}\`.`;
+}
+
+/** Repositories alone have a queue: others are left out, and told. Exit code 2 where there is none. */
+export function repositoriesAmong(scopes: readonly string[]): readonly string[] {
+  const repositories = scopes.filter(isRepository);
+  const others = scopes.filter((scope) => !isRepository(scope));
+  const words = `${others.join(' and ')} ${others.length === 1 ? 'is an organisation' : 'are organisations'}, and only a repository has a queue of runs`;
+  if (repositories.length === 0) {
+    throw new CommandFailure(EXIT.usage, `${words}: configure one (\`repo: owner/name\` below \`scopes\`).`);
+  }
+  if (others.length > 0) {
+    say(`${words}: left out.`);
+  }
+  return repositories;
+}

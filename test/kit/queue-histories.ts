@@ -58,7 +58,7 @@ export function workItem(replaced: Partial<WorkItem> = {}): WorkItem {
 }
 
 export function cancelling(items: readonly WorkItem[], attempts: readonly CancelAttempt[] | null, when = 1_000): HeldActivity {
-  const result: BatchCancelled | null = attempts === null ? null : { attempts, rest: [], limited: null };
+  const result: BatchCancelled | null = attempts === null ? null : { attempts, rest: [], mayBeDone: false, limited: null };
   return {
     name: 'cancelBatch',
     input: { scope: 'acme/kernel', items, offered: [], reruns: [], policy: DEFAULT_QUEUE_POLICY },

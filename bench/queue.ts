@@ -25,7 +25,7 @@ import type { Series } from './statistics.ts';
 import { peakMegabytes, residentMegabytes, startWorker } from './worker.ts';
 
 const PORT = 7_893;
-const SIZES = [10, 100, 1_000] as const;
+const SIZES = [10, 100, 1_000, 10_000] as const;
 const HOUR_MS = 3_600_000;
 const WRITES_PER_MINUTE = 60;
 /** What is measured is how much is asked for, and not how long the hour's limit makes it wait. */

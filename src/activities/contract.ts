@@ -7,11 +7,12 @@ import type { FindingLife } from '../domain/finding-life.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
 import type { FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
+import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
 import type { QueueMemory } from '../domain/queue/memory.ts';
 import type { ParkedRun, SettledRun } from '../domain/queue/parked.ts';
 import type { ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
-import type { ToldAct } from '../domain/queue/report.ts';
+import type { Refusal, ToldAct } from '../domain/queue/report.ts';
 import type { Tally } from '../domain/queue/tally.ts';
 import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
 import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
@@ -106,12 +107,19 @@ export type LockState =
 export interface ResolvedQueue {
   /** A repository. */
   readonly scope: string;
+  /** Its configured runners, with the labels that each would have. */
+  readonly configured: readonly ConfiguredRunner[];
   readonly policy: QueuePolicy;
   readonly mode: 'act' | 'watch';
   /** Why it only watches, where that is not by configuration. */
   readonly watchReason?: string;
   /** Findings of the queue's care that are open. */
   readonly open: readonly OpenFinding[];
+}
+
+export interface ConfiguredRunner {
+  readonly name: string;
+  readonly labels: LabelSet;
 }
 
 /** A part of the list of queued runs, newest first. */
@@ -125,14 +133,19 @@ export interface QueuePart {
   readonly next: number | null;
 }
 
-/** How many runs have each of the other statuses; labels of the runners that are registered. */
+/** How many runs have each of the other statuses, and what runners there are; `null` where GitHub did not say. */
 export interface QueueSurroundings {
   readonly kind: 'read';
-  readonly inProgress: number;
-  readonly waiting: number;
-  readonly pending: number;
-  readonly requested: number;
+  readonly inProgress: number | null;
+  readonly waiting: number | null;
+  readonly pending: number | null;
+  readonly requested: number | null;
+  /** Labels of the scope's runners: those that are registered, and those that are configured. */
   readonly offered: readonly LabelSet[];
+  /** Labels of the configured ones. */
+  readonly ours: readonly LabelSet[];
+  /** Why something is not known, in a sentence each. */
+  readonly notes: readonly string[];
 }
 
 /** Of a batch of runs; what a limit left unread is missing. */
@@ -146,25 +159,6 @@ export interface JobsOfRuns {
   readonly limited: Limited | null;
 }
 
-/** What an attempt to cancel a run has come to. */
-export interface CancelAttempt {
-  readonly item: WorkItem;
-  /** `null` where the run could not be read. */
-  readonly about: Pick<Run, 'workflow' | 'event' | 'branch' | 'createdAt'> | null;
-  readonly evidence: string;
-  readonly result:
-    /** `isSure`: GitHub said so; else its answer was lost. */
-    | { readonly kind: 'accepted'; readonly isSure: boolean; readonly at: number }
-    /** It is over; `isOurs`: an earlier attempt has most likely done it. */
-    | { readonly kind: 'over'; readonly conclusion: string; readonly isOurs: boolean }
-    | { readonly kind: 'spared'; readonly why: string }
-    /** It can't be cancelled. */
-    | { readonly kind: 'set-aside'; readonly why: string }
-    | { readonly kind: 'refused'; readonly status: number; readonly why: string }
-    /** GitHub failed at it. */
-    | { readonly kind: 'again'; readonly why: string };
-}
-
 export interface BatchCancelled {
   readonly attempts: readonly CancelAttempt[];
   /** Items that the limit left undone. */
@@ -174,33 +168,19 @@ export interface BatchCancelled {
   readonly limited: Limited | null;
 }
 
-/** A run whose cancellation is on its way. Times are epoch milliseconds by GitHub's clock. */
-export interface FollowedRun {
-  readonly run: number;
-  readonly attempt: number;
-  /** When it was created: lists are read by that. */
-  readonly createdAt: number;
-  readonly acceptedAt: number;
-  readonly isSure: boolean;
-  readonly forcedAt: number | null;
-}
-
-export type FollowedEnd =
-  | { readonly kind: 'over'; readonly conclusion: string }
-  | { readonly kind: 'pending'; readonly forcedAt: number | null }
-  /** The cancellation was never heard. */
-  | { readonly kind: 'again' }
-  | { readonly kind: 'not-over'; readonly status: string };
-
 export interface FollowedBatch {
   /** In the order of the runs. */
   readonly ends: readonly FollowedEnd[];
   readonly limited: Limited | null;
 }
 
-/** What became of parked runs that were due; those still to be waited for are left out. */
+/** What became of parked runs; those still to be waited for are left out. */
 export interface BatchRerun {
   readonly settled: readonly SettledRun[];
+  /** Runs that are cancelled, as nobody could say before. */
+  readonly cancelled: readonly number[];
+  /** What GitHub refused for now. */
+  readonly refusals: readonly Refusal[];
   readonly limited: Limited | null;
 }
 
@@ -209,6 +189,8 @@ export interface FollowingRun {
   readonly followed: FollowedRun;
   readonly item: WorkItem;
   readonly told: Pick<ToldAct, 'workflow' | 'event' | 'branch' | 'evidence'>;
+  /** Since when, by Temporal's clock, epoch milliseconds. */
+  readonly since: number;
 }
 
 /** Input of the workflow `carryOutQueuePlan`, handed from history to history. */
@@ -217,6 +199,9 @@ export interface CarryOutInput {
   readonly scope: string;
   readonly policy: QueuePolicy;
   readonly offered: readonly LabelSet[];
+  readonly ours: readonly LabelSet[];
+  /** When the plan was made, by GitHub's clock, epoch milliseconds. */
+  readonly plannedAt: number;
   /** When Runward re-ran some of the runs. */
   readonly reruns: readonly (readonly [run: number, at: number])[];
   readonly work: readonly PackedWork[];
@@ -252,7 +237,10 @@ export interface QueueActivities {
   /** Looks the repository up in configuration. Fails for good, naming the choices, where the input names none or several. */
   resolveQueue(input: { readonly scope: unknown }): Promise<ResolvedQueue>;
   readQueuePart(input: { readonly scope: string; readonly from: number | null; readonly pages: number }): Promise<QueuePart | Limited>;
-  readQueueSurroundings(input: { readonly scope: string }): Promise<QueueSurroundings | Limited>;
+  readQueueSurroundings(input: {
+    readonly scope: string;
+    readonly configured: readonly ConfiguredRunner[];
+  }): Promise<QueueSurroundings | Limited>;
   /** `freshness`: jobs that were read so lately, in milliseconds, need no second request. */
   readJobsOfRuns(input: {
     readonly scope: string;
@@ -269,6 +257,9 @@ export interface QueueActivities {
     readonly scope: string;
     readonly items: readonly WorkItem[];
     readonly offered: readonly LabelSet[];
+    readonly ours: readonly LabelSet[];
+    /** When the plan was made, by GitHub's clock, epoch milliseconds. */
+    readonly plannedAt: number;
     /** When Runward re-ran some of them. */
     readonly reruns: readonly (readonly [run: number, at: number])[];
     /** An activity before this one may have cancelled some of them, and could not say so. */
@@ -281,8 +272,14 @@ export interface QueueActivities {
     readonly runs: readonly FollowedRun[];
     readonly policy: QueuePolicy;
   }): Promise<FollowedBatch>;
-  /** Re-runs what nothing newer has replaced. */
-  rerunBatch(input: { readonly scope: string; readonly runs: readonly ParkedRun[]; readonly policy: ParkingPolicy }): Promise<BatchRerun>;
+  /** Looks what has become of parked runs, and re-runs those that are due and that nothing newer has replaced. */
+  rerunBatch(input: {
+    readonly scope: string;
+    readonly runs: readonly ParkedRun[];
+    /** Those whose time has come. */
+    readonly due: readonly number[];
+    readonly policy: ParkingPolicy;
+  }): Promise<BatchRerun>;
   /** What the last pass has left, and which runs are parked. */
   recallQueue(input: { readonly scope: string }): Promise<{ readonly memory: QueueMemory; readonly parked: readonly ParkedRun[] }>;
   /** Has them remembered before they are cancelled: once it returns, Temporal has them. */

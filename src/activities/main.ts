@@ -62,7 +62,7 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
         recallQueueMemory(client, resolved.scope),
       ]);
       const previous = memory === null ? null : { at: memory.at, runners: memory.runners };
-      const setAside = queue.setAside.map(({ run }) => run);
+      const setAside = queue.setAside.filter(({ retryAt }) => Date.now() < retryAt).map(({ run }) => run);
       return { ...resolved, previous, setAside, open: recall(memory?.open ?? [], listed).filter((finding) => !isOfQueue(finding)) };
     },
 

@@ -1,10 +1,13 @@
 import { activityInfo, Context } from '@temporalio/activity';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { MAIN_QUEUE, PARKED_QUERY, PARKED_SIGNALS, parkedId, queueLedgerId } from '../domain/names.ts';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { MAIN_QUEUE, PARKED_QUERY, PARKED_SIGNALS, parkedId, queueLedgerId, SEARCH_ATTRIBUTES } from '../domain/names.ts';
 import { NOTHING_REMEMBERED, type QueueMemory } from '../domain/queue/memory.ts';
 import type { ParkedRun } from '../domain/queue/parked.ts';
 import type { ParkedInput, ParkSignal, QueueActivities, SettleSignal } from './contract.ts';
 import { describeExecution } from './describe-execution.ts';
+
+const SCOPE_KEY = defineSearchAttributeKey(SEARCH_ATTRIBUTES.scope, 'KEYWORD');
 
 // What Temporal remembers of a queue: the ledger's memo, and the workflow that knows the parked runs.
 
@@ -25,6 +28,7 @@ export function createQueueMemoryActivities(): Pick<QueueActivities, 'recallQueu
         workflowId: parkedId(scope),
         taskQueue: MAIN_QUEUE,
         staticSummary: `runs of ${scope} that made way for pull requests, to be re-run`,
+        typedSearchAttributes: [{ key: SCOPE_KEY, value: scope }],
         args: [input],
         signal: PARKED_SIGNALS.park,
         signalArgs: [{ runs, by: activityInfo().workflowExecution?.workflowId ?? '' } satisfies ParkSignal],

@@ -1,12 +1,21 @@
 import { activityInfo, cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
-import type { SettledRun } from '../domain/queue/parked.ts';
-import { judgeParked, type ParkedRun } from '../domain/queue/parked.ts';
-import type { ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
+import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
+import { judgeParked, type ParkedRun, type ParkedVerdict, type SettledRun } from '../domain/queue/parked.ts';
+import type { FollowPolicy, ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
+import { withRefusal, type Refusal } from '../domain/queue/report.ts';
 import { review, type FreshLook } from '../domain/queue/review.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
-import { GitHubError, type Dated, type QueuePort, type RunWritten } from '../github/port.ts';
-import type { BatchCancelled, CancelAttempt, FollowedBatch, FollowedEnd, FollowedRun, Limited, QueueActivities } from './contract.ts';
+import { GitHubError, type QueuePort, type RunnersAlike, type RunWritten } from '../github/port.ts';
+import type {
+  BatchCancelled,
+  BatchRerun,
+  ConfiguredRunner,
+  QueueSurroundings,
+  FollowedBatch,
+  Limited,
+  QueueActivities,
+} from './contract.ts';
 import { asLimit, withGitHubFailures } from './failures.ts';
 import { createJobsShelf } from './jobs-shelf.ts';
 
@@ -41,21 +50,7 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
       );
     },
 
-    async readQueueSurroundings({ scope }) {
-      return beating(`counting the runs of ${scope}`, () =>
-        withGitHubFailures(async () => {
-          const count = async (status: string): Promise<number> => (await github.countRunsOf(scope, status, cancellationSignal())).value;
-          return {
-            kind: 'read' as const,
-            inProgress: await count('in_progress'),
-            waiting: await count('waiting'),
-            pending: await count('pending'),
-            requested: await count('requested'),
-            offered: (await github.listLabelSets(scope, cancellationSignal())).value,
-          };
-        }),
-      );
-    },
+    readQueueSurroundings: ({ scope, configured }) => beating(`counting the runs of ${scope}`, () => lookAround(github, scope, configured)),
 
     async readJobsOfRuns({ scope, runs, freshnessMs }) {
       return beating(`reading the jobs of ${runs.length} runs of ${scope}`, async () => {
@@ -103,21 +98,8 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
     followBatch: ({ scope, runs, policy }) =>
       beating(`following ${runs.length} runs of ${scope}`, () => follow(github, scope, runs, policy)),
 
-    async rerunBatch({ scope, runs, policy }) {
-      return beating(`re-running ${runs.length} runs of ${scope}`, async () => {
-        const settled: SettledRun[] = [];
-        for (const parked of runs) {
-          const done = await attempting(() => settle(github, scope, parked, policy));
-          if (done.kind === 'limited') {
-            return { settled, limited: done };
-          }
-          if (done.kind === 'done' && done.value !== null) {
-            settled.push(done.value);
-          }
-        }
-        return { settled, limited: null };
-      });
-    },
+    rerunBatch: ({ scope, runs, due, policy }) =>
+      beating(`looking after ${runs.length} parked runs of ${scope}`, () => rerun(github, scope, { runs, due: new Set(due), policy })),
   };
 }
 
@@ -128,6 +110,39 @@ function nextPart(runs: readonly Run[], from: number | null): number | null {
     return null;
   }
   return oldest === from ? oldest - 1_000 : oldest;
+}
+
+/** What GitHub refuses of it is unknown; a limit is waited for. */
+async function lookAround(github: QueuePort, scope: string, configured: readonly ConfiguredRunner[]): Promise<QueueSurroundings | Limited> {
+  const counts: (number | null)[] = [];
+  const notes: string[] = [];
+  for (const status of ['in_progress', 'waiting', 'pending', 'requested']) {
+    const count = await attempting(() => github.countRunsOf(scope, status, cancellationSignal()));
+    if (count.kind === 'limited') {
+      return count;
+    }
+    counts.push(count.kind === 'done' ? count.value.value : null);
+    notes.push(...(count.kind === 'done' ? [] : [count.error.message]));
+  }
+  const runners = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
+  if (runners.kind === 'limited') {
+    return runners;
+  }
+  notes.push(...(runners.kind === 'done' ? [] : [`the scope's runners are not known: ${runners.error.message}`]));
+  const [inProgress = null, waiting = null, pending = null, requested = null] = counts;
+  const alike = runners.kind === 'done' ? runners.value.value : [];
+  return { kind: 'read', inProgress, waiting, pending, requested, ...whoServes(alike, configured), notes: [...new Set(notes)] };
+}
+
+/** A configured runner that is not registered has its labels by configuration. */
+function whoServes(alike: readonly RunnersAlike[], configured: readonly ConfiguredRunner[]): Pick<QueueSurroundings, 'offered' | 'ours'> {
+  const names = new Set(configured.map(({ name }) => name.toLowerCase()));
+  const registered = new Set(alike.flatMap((each) => each.names));
+  const missing = configured.filter(({ name }) => !registered.has(name.toLowerCase())).map(({ labels }) => labels);
+  return {
+    offered: [...alike.map(({ labels }) => labels), ...missing],
+    ours: [...alike.filter((each) => each.names.some((name) => names.has(name))).map(({ labels }) => labels), ...missing],
+  };
 }
 
 async function beating<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -160,6 +175,8 @@ interface BatchSettings {
   readonly github: QueuePort;
   readonly scope: string;
   readonly offered: readonly LabelSet[];
+  readonly ours: readonly LabelSet[];
+  readonly plannedAt: number;
   readonly policy: QueuePolicy;
   readonly reruns: ReadonlyMap<number, number>;
   readonly mayBeDone: boolean;
@@ -195,7 +212,7 @@ class Batch {
         if (attempt.kind === 'limited') {
           return { attempts: this.#attempts, rest: items.slice(index), mayBeDone: this.#mayBeDone, limited: attempt };
         }
-        this.#attempts.push(attempt.kind === 'done' ? attempt.value : failedAttempt(item, attempt.error));
+        this.#attempts.push(attempt.kind === 'done' ? attempt.value : failedAttempt(item, this.#isFirst(item), attempt.error));
         this.#beat();
       }
       return { attempts: this.#attempts, rest: [], mayBeDone: false, limited: null };
@@ -212,7 +229,13 @@ class Batch {
     const [refusal] = last;
     return last.length < REFUSALS_BELIEVED || refusal == null || last.includes(null)
       ? null
-      : Promise.resolve({ item, about: null, evidence: 'not tried: the token was refused before', result: refusal });
+      : Promise.resolve({
+          item,
+          about: null,
+          isFirst: this.#isFirst(item),
+          evidence: 'not tried: the token was refused before',
+          result: refusal,
+        });
   }
 
   #beat(): void {
@@ -231,30 +254,39 @@ class Batch {
     }
   }
 
-  async #attempt(item: WorkItem): Promise<CancelAttempt> {
-    const look = await this.#look(item);
-    const { offered, policy, reruns, github, scope } = this.#settings;
-    const reviewed = review(item, look, { offered, policy, rerunAt: reruns.get(item.run) ?? null });
-    const seen = { item, about: aboutOf(look.run) };
-    switch (reviewed.kind) {
-      case 'spare':
-        return { ...seen, evidence: reviewed.why, result: { kind: 'spared', why: reviewed.why } };
-      case 'over': {
-        const { conclusion } = reviewed;
-        return { ...seen, evidence: `it is over: ${conclusion}`, result: this.#over(item, conclusion) };
-      }
-      case 'go': {
+  /** What the cancellation rests on is read in its turn, right before it. */
+  #attempt(item: WorkItem): Promise<CancelAttempt> {
+    const { github, scope, reruns, ...ground } = this.#settings;
+    return github.inTurn(
+      scope,
+      async (turn) => {
+        const look = await this.#look(item);
+        const reviewed = review(item, look, { ...ground, rerunAt: reruns.get(item.run) ?? null });
+        const seen = { item, about: aboutOf(look.run), isFirst: this.#isFirst(item) };
+        if (reviewed.kind !== 'go') {
+          turn.skip();
+          return reviewed.kind === 'spare'
+            ? { ...seen, evidence: reviewed.why, result: { kind: 'spared' as const, why: reviewed.why } }
+            : { ...seen, evidence: `it is over: ${reviewed.conclusion}`, result: this.#over(item, reviewed.conclusion) };
+        }
         const { value: written, githubTime } = await github.cancelRun(scope, item.run, { force: false }, cancellationSignal());
         return { ...seen, evidence: reviewed.evidence, result: await this.#resultOf(item, written, githubTime) };
-      }
-    }
+      },
+      cancellationSignal(),
+    );
   }
 
+  /** Whether nothing can have been sent about it before. */
+  #isFirst({ tries }: WorkItem): boolean {
+    return tries === 0 && !this.#mayBeDone;
+  }
+
+  /** Jobs last: a run reads as queued while some of its jobs run. */
   async #look({ run, newer }: WorkItem): Promise<FreshLook> {
     const { github, scope } = this.#settings;
     const newerLook = newer === null ? null : await this.#lookAtNewer(newer);
-    const jobs = await github.readRunJobs(scope, run, cancellationSignal());
     const found = await github.readRun(scope, run, cancellationSignal());
+    const jobs = await github.readRunJobs(scope, run, cancellationSignal());
     return { at: found.githubTime, run: found.value, jobs: jobs.value, newer: newerLook };
   }
 
@@ -302,8 +334,8 @@ class Batch {
   }
 
   /** Who cancelled it, nobody says: where it was tried before, that has most likely done it. */
-  #over({ tries }: WorkItem, conclusion: string, isTried = false): CancelAttempt['result'] {
-    return { kind: 'over', conclusion, isOurs: conclusion === 'cancelled' && (isTried || tries > 0 || this.#mayBeDone) };
+  #over(item: WorkItem, conclusion: string, isTried = false): CancelAttempt['result'] {
+    return { kind: 'over', conclusion, isOurs: conclusion === 'cancelled' && (isTried || !this.#isFirst(item)) };
   }
 }
 
@@ -311,7 +343,7 @@ class Batch {
 const REFUSALS_BELIEVED = 3;
 
 /** A newer run that waited a moment ago is taken to wait still. */
-const NEWER_BELIEVED_MS = 20_000;
+const NEWER_BELIEVED_MS = 5_000;
 
 /** What GitHub says of a run that it can't cancel for weeks. https://github.com/actions/runner/issues/3329 */
 const CANT_CANCEL = /failed to cancel/i;
@@ -320,10 +352,10 @@ function aboutOf(run: Run | null): CancelAttempt['about'] {
   return run === null ? null : { workflow: run.workflow, event: run.event, branch: run.branch, createdAt: run.createdAt };
 }
 
-function failedAttempt(item: WorkItem, { kind, status, message }: GitHubError): CancelAttempt {
+function failedAttempt(item: WorkItem, isFirst: boolean, { kind, status, message }: GitHubError): CancelAttempt {
   const result =
     kind === 'rejected' ? { kind: 'refused' as const, status: status ?? 0, why: message } : { kind: 'again' as const, why: message };
-  return { item, about: null, evidence: message, result };
+  return { item, about: null, isFirst, evidence: message, result };
 }
 
 // Following
@@ -345,7 +377,7 @@ async function follow(github: QueuePort, scope: string, runs: readonly FollowedR
     if (end.kind === 'limited') {
       return { ends: [...ends, ...runs.slice(index).map(({ forcedAt }) => ({ kind: 'pending' as const, forcedAt }))], limited: end };
     }
-    ends.push(end.kind === 'done' ? end.value : { kind: 'pending', forcedAt: followed.forcedAt });
+    ends.push(end.kind === 'done' ? end.value : { kind: 'unread', why: end.error.message });
   }
   return { ends, limited: null };
 }
@@ -361,52 +393,148 @@ async function listCancelled(github: QueuePort, scope: string, runs: readonly Fo
   return new Map(value.runs.filter(({ status }) => status === 'completed').map(({ id, attempt }) => [id, attempt]));
 }
 
-async function lookAfter(
-  github: QueuePort,
-  scope: string,
-  { run: id, attempt, acceptedAt, isSure, forcedAt }: FollowedRun,
-  { following }: QueuePolicy,
-): Promise<FollowedEnd> {
+async function lookAfter(github: QueuePort, scope: string, followed: FollowedRun, { following }: QueuePolicy): Promise<FollowedEnd> {
+  const { run: id, attempt, acceptedAt, isSure, forcedAt } = followed;
   const { value: run, githubTime: at } = await github.readRun(scope, id, cancellationSignal());
   if (run === null || run.attempt !== attempt || run.status === 'completed') {
     return { kind: 'over', conclusion: run === null ? 'gone' : run.attempt === attempt ? (run.conclusion ?? 'completed') : 'cancelled' };
   }
-  const waitedMs = at - acceptedAt;
-  if (!isSure && forcedAt === null && waitedMs >= following.doubtMs) {
+  if (forcedAt !== null) {
+    return at - forcedAt < following.giveUpAfterMs
+      ? { kind: 'pending', forcedAt }
+      : { kind: 'not-over', why: `it was cancelled and forced, and is still ${run.status}` };
+  }
+  if (!isSure && at - acceptedAt >= following.doubtMs) {
     return { kind: 'again' };
   }
-  if (waitedMs >= following.giveUpAfterMs) {
-    return { kind: 'not-over', status: run.status };
-  }
-  if (forcedAt !== null || waitedMs < following.forceAfterMs) {
-    return { kind: 'pending', forcedAt };
-  }
-  const { githubTime } = await github.cancelRun(scope, id, { force: true }, cancellationSignal());
-  return { kind: 'pending', forcedAt: githubTime };
+  return at - acceptedAt < following.forceAfterMs ? { kind: 'pending', forcedAt } : force(github, scope, followed, following);
+}
+
+/** A job that runs after all, such as one that cleans up, is left to itself: GitHub ends it five minutes after the cancellation. */
+function force(github: QueuePort, scope: string, { run, acceptedAt }: FollowedRun, following: FollowPolicy): Promise<FollowedEnd> {
+  return github.inTurn(
+    scope,
+    async (turn) => {
+      const { value: jobs, githubTime: at } = await github.readRunJobs(scope, run, cancellationSignal());
+      if (jobs === null || jobs.started > 0) {
+        turn.skip();
+        return at - acceptedAt < following.forceAfterMs + following.giveUpAfterMs
+          ? { kind: 'pending', forcedAt: null }
+          : { kind: 'not-over', why: 'it was cancelled, a job of it runs all the same, and so it is not forced' };
+      }
+      const { githubTime } = await github.cancelRun(scope, run, { force: true }, cancellationSignal());
+      return { kind: 'pending', forcedAt: githubTime };
+    },
+    cancellationSignal(),
+  );
 }
 
 // Re-running
 
-/** `null` where it is to be waited for: until its cancellation is over, or until GitHub answers. */
-async function settle(github: QueuePort, scope: string, parked: ParkedRun, policy: ParkingPolicy): Promise<SettledRun | null> {
+/** GitHub re-runs such a run no more, whoever asks. */
+const NEVER_RERUN = /over a month ago|cannot be retried/i;
+/** What is running needs no re-run. */
+const RUNS_ALREADY = /already running/i;
+
+interface Reruns {
+  readonly runs: readonly ParkedRun[];
+  readonly due: ReadonlySet<number>;
+  readonly policy: ParkingPolicy;
+}
+
+async function rerun(github: QueuePort, scope: string, { runs, due, policy }: Reruns): Promise<BatchRerun> {
+  const settled: SettledRun[] = [];
+  const cancelled: number[] = [];
+  let refusals: readonly Refusal[] = [];
+  let inARow = 0;
+  for (const parked of runs) {
+    const isDue = due.has(parked.run.id);
+    if (isDue && inARow >= REFUSALS_BELIEVED) {
+      continue;
+    }
+    const done = await attempting(() => lookAfterParked(github, scope, parked, { isDue, policy }));
+    if (done.kind === 'limited') {
+      return { settled, cancelled, refusals, limited: done };
+    }
+    // One that GitHub fails at is looked at again by the next pass.
+    const fate: ParkedFate = done.kind === 'done' ? done.value : { kind: 'wait' };
+    inARow = fate.kind === 'refused-now' ? inARow + 1 : 0;
+    if (fate.kind === 'settled') {
+      settled.push(fate.settled);
+    } else if (fate.kind === 'cancelled') {
+      cancelled.push(parked.run.id);
+    } else if (fate.kind === 'refused-now') {
+      refusals = withRefusal(refusals, fate.status, fate.why);
+    }
+  }
+  return { settled, cancelled, refusals, limited: null };
+}
+
+type ParkedFate =
+  | { readonly kind: 'settled'; readonly settled: SettledRun }
+  | { readonly kind: 'cancelled' | 'wait' }
+  /** It stays parked. */
+  | { readonly kind: 'refused-now'; readonly status: number; readonly why: string };
+
+function lookAfterParked(
+  github: QueuePort,
+  scope: string,
+  parked: ParkedRun,
+  how: { readonly isDue: boolean; readonly policy: ParkingPolicy },
+): Promise<ParkedFate> {
+  const { id } = parked.run;
+  return github.inTurn(
+    scope,
+    async (turn) => {
+      const { verdict, at } = await verdictOn(github, scope, parked, how);
+      if (verdict.kind === 're-run') {
+        const { value: written, githubTime } = await github.rerunRun(scope, id, cancellationSignal());
+        return fateOf(parked, written, githubTime);
+      }
+      turn.skip();
+      return verdict.kind === 'settled'
+        ? { kind: 'settled', settled: { run: id, end: verdict.end, detail: verdict.why, at } }
+        : { kind: verdict.kind };
+    },
+    cancellationSignal(),
+  );
+}
+
+/** A branch that is called as the tag of a parked run replaces nothing: the tag's run is a release. */
+async function verdictOn(
+  github: QueuePort,
+  scope: string,
+  parked: ParkedRun,
+  { isDue, policy }: { readonly isDue: boolean; readonly policy: ParkingPolicy },
+): Promise<{ readonly verdict: ParkedVerdict; readonly at: number }> {
   const { id, workflowId, event, branch } = parked.run;
-  const { value: run, githubTime: at }: Dated<Run | null> = await github.readRun(scope, id, cancellationSignal());
-  const newest =
-    run === null || branch === null ? null : (await github.findNewestRun(scope, { workflowId, event, branch }, cancellationSignal())).value;
-  const judged = judgeParked(parked, { run, newest, at }, policy);
-  if (judged.kind === 'wait') {
-    return null;
+  const { value: run, githubTime: at } = await github.readRun(scope, id, cancellationSignal());
+  const isAsked = isDue && run !== null && branch !== null;
+  const newest = isAsked ? (await github.findNewestRun(scope, { workflowId, event, branch }, cancellationSignal())).value : null;
+  const verdict = judgeParked(parked, { run, newest, at, isDue }, policy);
+  if (verdict.kind !== 'settled' || verdict.end !== 'replaced' || branch === null || !(await mayBeTag(github, scope, branch))) {
+    return { verdict, at };
   }
-  if ('why' in judged) {
-    return { run: id, end: judged.kind, detail: judged.why, at };
-  }
-  const { value: written, githubTime } = await github.rerunRun(scope, id, cancellationSignal());
+  return { verdict: judgeParked(parked, { run, newest: null, at, isDue }, policy), at };
+}
+
+async function mayBeTag(github: QueuePort, scope: string, name: string): Promise<boolean> {
+  const read = await attempting(() => github.isTag(scope, name, cancellationSignal()));
+  return read.kind !== 'done' || read.value.value;
+}
+
+function fateOf({ run: { id, attempt } }: ParkedRun, written: RunWritten, at: number): ParkedFate {
   switch (written.kind) {
     case 'accepted':
-      return { run: id, end: 're-run', detail: `attempt ${parked.run.attempt + 1}`, at: githubTime };
-    case 'refused':
-      return written.status >= 500 ? null : { run: id, end: 'refused', detail: written.why, at: githubTime };
+      return { kind: 'settled', settled: { run: id, end: 're-run', detail: `attempt ${attempt + 1}`, at } };
     case 'unanswered':
-      return null;
+      return { kind: 'wait' };
+    case 'refused': {
+      const { status, why } = written;
+      if (NEVER_RERUN.test(why)) {
+        return { kind: 'settled', settled: { run: id, end: 'refused', detail: why, at } };
+      }
+      return status >= 500 || RUNS_ALREADY.test(why) ? { kind: 'wait' } : { kind: 'refused-now', status, why };
+    }
   }
 }

@@ -22,6 +22,8 @@ import { triggerText } from './trigger-text.ts';
 
 /** Newest health checks that are searched for a run. */
 const PASSES_SEARCHED = 50;
+/** Acts that are told to people. */
+const ACTS_SHOWN = 5;
 /** A search that takes longer says how far it is. */
 const SLOW_MS = 3_000;
 
@@ -71,7 +73,8 @@ export function runLines(run: number, found: RunFound, mentions: readonly Mentio
   const { done, plan, parked, setAside } = found;
   return [
     headlineOf(run, found),
-    ...done.flatMap(doneLines),
+    ...done.slice(0, ACTS_SHOWN).flatMap(doneLines),
+    ...(done.length > ACTS_SHOWN ? [`… and ${done.length - ACTS_SHOWN} earlier ones, which \`--json\` has`] : []),
     ...(parked === null ? [] : [parkedText(parked)]),
     ...(setAside === null ? [] : [setAsideText(setAside)]),
     ...(plan === null ? [] : [planText(plan)]),

@@ -153,7 +153,9 @@ const PASSES_SEARCHED = 50;
 async function describe(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | null> {
   const description = await describeExecution(client, workflowId, runId);
   if (description !== null && !isTellable(description.type)) {
-    throw new CommandFailure(EXIT.usage, `${workflowId} is a ${description.type}, which is no operation. See \`runward history\`.`);
+    const parent = description.parentExecution?.workflowId;
+    const hint = parent === undefined ? 'See `runward history`.' : `It belongs to ${parent}: \`runward explain ${parent}\`.`;
+    throw new CommandFailure(EXIT.usage, `${workflowId} is a ${description.type}, which is no operation of its own. ${hint}`);
   }
   return description;
 }

@@ -13,14 +13,14 @@ export interface HistoryFlags {
   /** Text such as `30d`. */
   readonly since: string;
   readonly max: number;
-  /** Health checks that found nothing among them. */
+  /** Health checks and care for queues that found nothing among them. */
   readonly all: boolean;
   /** A JSON file to write instead of printing. */
   readonly export: string | undefined;
   readonly json: boolean;
 }
 
-/** Lists past operations and health checks, newest first. */
+/** Lists past operations, health checks and care for queues, newest first. */
 export async function history(flags: HistoryFlags, invocation: Invocation): Promise<ExitCode> {
   const sinceMs = readDuration(flags.since);
   if (sinceMs === null) {
@@ -48,7 +48,7 @@ export async function history(flags: HistoryFlags, invocation: Invocation): Prom
 
 function nothingText({ since, all }: HistoryFlags): string {
   return all
-    ? `No operations and no health checks in the last ${since}.`
+    ? `No operations, no health checks and no care for queues in the last ${since}.`
     : `No operations in the last ${since}, and no health check that left something to do; \`--all\` shows the others.`;
 }
 

@@ -333,12 +333,12 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
 
   program
     .command('history')
-    .description('past operations and health checks that found something, newest first')
+    .description('past operations, health checks and care for queues that found something, newest first')
     .option('--runner <name>', 'of this runner alone')
     .option('--scope <scope>', 'of this repository or organisation alone')
     .option('--since <duration>', 'how far back', '30d')
     .option('--max <n>', 'at most so many', count, 100)
-    .option('--all', 'also the health checks that found nothing')
+    .option('--all', 'also the health checks and the care for queues that found nothing')
     .option('--export <file>', 'write them to a JSON file')
     .option('--json', 'print JSON')
     .action(async (flags: CommonFlags & { since: string; max: number; all?: boolean; export?: string }) => {
@@ -364,7 +364,7 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
     .description('tell what happened: what broke, why it was sure, what it did, what came of it, what is left to you')
     .argument('[what]', 'the id of an operation, a health check or a finding; or a runner, for its newest operation and the last check')
     .option('--last', 'the newest operation; where there is none, the newest health check')
-    .option('--run <id>', "what was done about a run of GitHub's, by its id or address")
+    .option('--run <id>', "who cancelled or re-ran a run of GitHub's, and why, by its id or address")
     .option('--verbose', 'all the evidence and all the steps')
     .option('--demo', "look into the demo's history")
     .option('--json', 'print JSON')

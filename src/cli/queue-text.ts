@@ -33,6 +33,7 @@ const END_WORDS = {
   'would-cancel': 'cancel',
   'would-park': 'park',
   'would-re-run': 're-run',
+  'only-planned': 'nothing',
   cancelled: 'cancelled',
   parked: 'parked',
   'ended-otherwise': 'ended by itself',
@@ -49,6 +50,7 @@ const END_WORDS = {
 
 /** Where what came of an act tells more than why it was begun. */
 const TOLD_BY_DETAIL: ReadonlySet<ActEnd> = new Set([
+  'only-planned',
   'ended-otherwise',
   'spared',
   'set-aside',
@@ -76,7 +78,7 @@ export function endText(end: ActEnd): string {
 }
 
 /** Why an act was begun, or what became of it where that says more. Names in it come from GitHub. */
-export function whyText({ end, evidence, detail }: Pick<ToldAct, 'end' | 'evidence' | 'detail'>): string {
+function whyText({ end, evidence, detail }: Pick<ToldAct, 'end' | 'evidence' | 'detail'>): string {
   if (detail !== '' && TOLD_BY_DETAIL.has(end)) {
     return plain(detail);
   }
@@ -202,14 +204,9 @@ export interface AskedActs {
   readonly rerun: number;
 }
 
-/**
- * What would be done by rules that are on. Where a report lists but the first acts, and a rule only plans, the list alone says which are meant:
- * so many and no more.
- */
-export function askedActs({ acts, counts, rules }: Pick<QueueReport, 'acts' | 'counts' | 'rules'>): AskedActs {
-  const onlyPlans = rules !== null && Object.values(rules).includes('plan');
-  const meant = onlyPlans ? countsOf(acts.filter(({ rule, end }) => end === 'would-re-run' || rules[rule] === 'on')) : counts;
-  return { cancel: meant['would-cancel'] ?? 0, park: meant['would-park'] ?? 0, rerun: meant['would-re-run'] ?? 0 };
+/** What would be done by rules that are on. */
+export function askedActs({ counts }: Pick<QueueReport, 'counts'>): AskedActs {
+  return { cancel: counts['would-cancel'] ?? 0, park: counts['would-park'] ?? 0, rerun: counts['would-re-run'] ?? 0 };
 }
 
 /** `Cancel 12 runs and park 3 of acme/kernel?` */
@@ -218,10 +215,6 @@ export function questionText(scope: string, { cancel, park, rerun }: AskedActs):
   const words = parts.map(([verb, count], index) => `${verb} ${index === 0 ? countText(count, 'run') : numberText(count)}`);
   const text = [words.slice(0, -1).join(', '), words.at(-1) ?? 'do nothing'].filter((part) => part !== '').join(' and ');
   return `${text.charAt(0).toUpperCase()}${text.slice(1)} of ${scope}?`;
-}
-
-function countsOf(acts: readonly ToldAct[]): ActCounts {
-  return acts.reduce<ActCounts>((counts, { end }) => ({ ...counts, [end]: (counts[end] ?? 0) + 1 }), {});
 }
 
 // What is told afterwards
@@ -264,15 +257,16 @@ const BROKE_WORDS = {
 } as const satisfies Record<RuleName, string>;
 
 /** `14 runs were stale, 3 superseded`. */
-function brokeText({ acts, counts }: QueueReport): string {
-  const own = acts.filter((act) => !isOfParked(act));
-  const byRule = [...Map.groupBy(own, ({ rule }) => rule)].map(([rule, { length }], index) =>
-    index === 0 ? `${countText(length, 'run')} ${length === 1 ? 'was' : 'were'} ${BROKE_WORDS[rule]}` : `${length} ${BROKE_WORDS[rule]}`,
+function brokeText({ acts, byRule }: QueueReport): string {
+  const rules = (Object.keys(BROKE_WORDS) as RuleName[]).flatMap((rule) =>
+    byRule[rule] === undefined ? [] : [[rule, byRule[rule]] as const],
   );
-  const parked = acts.length - own.length;
-  const words = [...byRule, ...(parked === 0 ? [] : [`${countText(parked, 'parked run')} ${parked === 1 ? 'was' : 'were'} due`])];
-  const of = countOfAll(counts) > acts.length ? `of the first ${acts.length}: ` : '';
-  return words.length === 0 ? 'nothing' : `${of}${words.join(', ')}`;
+  const words = rules.map(([rule, count], index) =>
+    index === 0 ? `${countText(count, 'run')} ${count === 1 ? 'was' : 'were'} ${BROKE_WORDS[rule]}` : `${count} ${BROKE_WORDS[rule]}`,
+  );
+  const parked = acts.filter(isOfParked).length;
+  const due = parked === 0 ? [] : [`${countText(parked, 'parked run')} ${parked === 1 ? 'was' : 'were'} due`];
+  return [...words, ...due].join(', ') || 'nothing';
 }
 
 /** Whether it is about a run that was parked before. */

@@ -159,8 +159,7 @@ class QueueCommand {
       return this.#answer(plan, report);
     }
     say(queueLines(report, process.stderr.columns).join('\n'));
-    // The workflow takes no limit of 0.
-    return this.#onYes(scope, asked, { max: Math.max(1, asked.cancel + asked.park) });
+    return this.#onYes(scope, asked, { max: asked.cancel + asked.park });
   }
 
   async #askToRelease(scope: string): Promise<Answer> {

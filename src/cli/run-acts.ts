@@ -1,17 +1,16 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
-import type {
-  BatchCancelled,
-  BatchRerun,
-  CancelAttempt,
-  FollowedBatch,
-  FollowedEnd,
-  FollowedRun,
-  ParkedInput,
-  ParkSignal,
-  SettleSignal,
-} from '../activities/contract.ts';
+import type { BatchCancelled, BatchRerun, FollowedBatch, ParkedInput, ParkSignal, SettleSignal } from '../activities/contract.ts';
 import { PARKED_SIGNALS } from '../domain/names.ts';
+import {
+  againOrNoted,
+  outcomeOfAttempt,
+  outcomeOfFollowing,
+  type CancelAttempt,
+  type FollowedEnd,
+  type FollowedRun,
+  type Outcome,
+} from '../domain/queue/attempt.ts';
 import { park, settle, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
 import type { QueuePolicy, RuleName } from '../domain/queue/policy.ts';
 import type { ActEnd, ToldAct } from '../domain/queue/report.ts';
@@ -126,26 +125,25 @@ function timeOf({ result }: CancelAttempt): string | null {
   return result.kind === 'accepted' ? new Date(result.at).toISOString() : null;
 }
 
-/** As the operation's own tally takes it. */
-function endOfAttempt({ item, result }: CancelAttempt, mostTries: number): Pick<RunAct, 'end' | 'detail'> {
-  switch (result.kind) {
-    case 'accepted':
-      return { end: 'accepted', detail: result.isSure ? 'GitHub has accepted it' : "GitHub's answer was lost" };
-    case 'over':
-      return result.isOurs
-        ? { end: item.does === 'park' ? 'parked' : 'cancelled', detail: 'its answer was lost, and the run is over' }
-        : { end: result.conclusion === 'cancelled' ? 'spared' : 'ended-otherwise', detail: `it was over before: ${result.conclusion}` };
-    case 'spared':
-    case 'set-aside':
-    case 'refused':
-      return { end: result.kind, detail: result.why };
-    case 'again':
-      return againOf(item, mostTries, result.why);
-  }
+function endOfAttempt(attempt: CancelAttempt, mostTries: number): Pick<RunAct, 'end' | 'detail'> {
+  const { item, result } = attempt;
+  const isAnswered = result.kind === 'accepted' && result.isSure;
+  const accepted = { end: 'accepted', detail: isAnswered ? 'GitHub has accepted it' : "GitHub's answer was lost" } as const;
+  return endOf(outcomeOfAttempt(attempt), item, mostTries) ?? accepted;
 }
 
-function againOf({ tries }: WorkItem, mostTries: number, why: string): Pick<RunAct, 'end' | 'detail'> {
-  return tries + 1 < mostTries ? { end: 'again', detail: why } : { end: 'set-aside', detail: `tried ${tries + 1} times: ${why}` };
+/** As the operation's own tally takes it; `null` while it is followed. */
+function endOf(outcome: Outcome, item: WorkItem, mostTries: number): Pick<RunAct, 'end' | 'detail'> | null {
+  switch (outcome.kind) {
+    case 'noted':
+      return { end: item.does === 'park' && outcome.end === 'cancelled' ? 'parked' : outcome.end, detail: outcome.detail };
+    case 'again': {
+      const next = againOrNoted(item, outcome.why, mostTries);
+      return { end: 'again', detail: 'end' in next ? next.detail : outcome.why };
+    }
+    case 'follow':
+      return null;
+  }
 }
 
 function takeFollowed(acts: Map<number, Folded>, run: number, { runs }: FollowInput, result: FollowedBatch | null): void {
@@ -158,20 +156,11 @@ function takeFollowed(acts: Map<number, Folded>, run: number, { runs }: FollowIn
   }
 }
 
-function endOfFollowing(end: FollowedEnd, { forcedAt }: FollowedRun, { act, item, mostTries }: Folded): Partial<RunAct> {
-  switch (end.kind) {
-    case 'over': {
-      const how = forcedAt === null ? '' : ', forced';
-      const cancelled = act.does === 'park' ? 'parked' : 'cancelled';
-      return { end: end.conclusion === 'cancelled' ? cancelled : 'ended-otherwise', detail: `${end.conclusion}${how}` };
-    }
-    case 'pending':
-      return end.forcedAt === null ? {} : { detail: `GitHub has accepted it; it was forced at ${new Date(end.forcedAt).toISOString()}` };
-    case 'again':
-      return item === null ? {} : againOf(item, mostTries, 'GitHub has not heard of the cancellation');
-    case 'not-over':
-      return { end: 'not-over', detail: `its cancellation was accepted and forced, and it is still ${end.status}` };
+function endOfFollowing(end: FollowedEnd, followed: FollowedRun, { item, mostTries }: Folded): Partial<RunAct> {
+  if (end.kind === 'pending' && end.forcedAt !== null) {
+    return { detail: `GitHub has accepted it; it was forced at ${new Date(end.forcedAt).toISOString()}` };
   }
+  return item === null ? {} : (endOf(outcomeOfFollowing(end, followed, item), item, mostTries) ?? {});
 }
 
 function takeRerun(acts: Map<number, Folded>, run: number, { runs }: RerunInput, result: BatchRerun | null): void {

@@ -16,6 +16,8 @@ import { actInHeartbeat, actOfReport, actsOn, batchesOf, names, parkedIn, type B
 const OPERATIONS_SEARCHED = 1_000;
 /** Histories of batches that are searched, of all operations. */
 const HISTORIES_SEARCHED = 1_000;
+/** Acts that are told: one that is refused is tried by every pass. */
+const ACTS_FOUND = 20;
 /** Newest passes whose plans are searched: four hours of them. */
 const PLANS_SEARCHED = 50;
 /** Questions to Temporal at the same time. */
@@ -120,6 +122,7 @@ class RunSearch {
   readonly #onProgress: (searched: Searched) => void;
   #operations = 0;
   #histories = 0;
+  #acts = 0;
   #isCut = false;
 
   constructor(client: Client, run: number, onProgress: (searched: Searched) => void) {
@@ -139,6 +142,10 @@ class RunSearch {
   }
 
   async #doneBy(operation: OperationSummary): Promise<readonly DoneToRun[]> {
+    if (this.#acts >= ACTS_FOUND) {
+      this.#isCut = true;
+      return [];
+    }
     const report = await this.#reportOf(operation);
     const told = report?.acts.filter((act) => act.run === this.#run && !isPlan(act)) ?? [];
     // A report that lists all of its acts names the run, or nothing was done to it.
@@ -154,6 +161,7 @@ class RunSearch {
     if (acts.length === 0) {
       return [];
     }
+    this.#acts += acts.length;
     const { workflowId, scope, trigger } = operation;
     const beginning = await readBeginning(this.#client, operation).catch(() => null);
     const [input] = (beginning?.input ?? []) as readonly ({ readonly reason?: string } | undefined)[];

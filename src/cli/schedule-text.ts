@@ -1,3 +1,4 @@
+import { parkedId } from '../domain/names.ts';
 import type { Care, PassSchedule, ScheduleChange, ScheduleName } from '../worker/schedules.ts';
 import { formatDuration } from './durations.ts';
 import { tableLines } from './table.ts';
@@ -87,7 +88,7 @@ export function nextChecksText(schedules: readonly (ScheduleStatus & { readonly 
 export function changeText(change: ScheduleChange, schedule: ScheduleStatus, now: number): string {
   const { scope, care } = change;
   if (change.kind === 'removed') {
-    return `${scope} is not configured any more: the schedule of its ${WORDS[care].name} was removed`;
+    return [`${scope} is not configured any more: the schedule of its ${WORDS[care].name} was removed`, ...parkedText(change)].join('; ');
   }
   const done = {
     created: 'made',
@@ -95,6 +96,15 @@ export function changeText(change: ScheduleChange, schedule: ScheduleStatus, now
     unchanged: 'nothing to change',
   };
   return `${scope}: ${done[change.kind]}; ${WORDS[care].each} every ${everyText(schedule)}, ${passesText(schedule, now)}`;
+}
+
+/** What a person has to know of the runs that nobody re-runs any more. */
+export function parkedText(change: ScheduleChange): readonly string[] {
+  return change.kind === 'removed' && change.hasParked
+    ? [
+        `runs of ${change.scope} that made way for pull requests stay cancelled: configure it again, or re-run by hand what ${parkedId(change.scope)} lists in Temporal's UI`,
+      ]
+    : [];
 }
 
 /** What was done to one schedule. */

@@ -13,7 +13,7 @@ import { BACK_OFF, keepServer } from './kept-server.ts';
 import { confirmLoss, lossNotice, readLoss, watchReason } from './lost-history.ts';
 import { ownFolder } from './owned-folder.ts';
 import { chosenScopes } from './runners.ts';
-import { nextChecksText, scheduleStatus } from './schedule-text.ts';
+import { nextChecksText, scheduleStatus, parkedText } from './schedule-text.ts';
 import { connectionFailure, messageOf } from './temporal.ts';
 import { holdPorts, logFileOf, startTemporalServer, type TemporalServer, type TemporalServerOptions } from './temporal-server.ts';
 
@@ -143,7 +143,8 @@ async function schedulesText(server: TemporalServer, config: Config): Promise<{ 
     const connection = await connectClient({ address: server.address });
     try {
       const client = new Client({ connection, namespace: server.namespace });
-      await applySchedules(client, scopes, config.health);
+      const changes = await applySchedules(client, scopes, config.health);
+      changes.flatMap(parkedText).forEach((line) => say(`warning: ${line}`));
       const schedules = await Promise.all(scopes.map(async (scope) => ({ scope, ...scheduleStatus(await readSchedule(client, scope)) })));
       return { isDone: true, text: nextChecksText(schedules, Date.now()) };
     } finally {

@@ -133,7 +133,7 @@ function earlierOf(
 }
 
 /** What `config.sh` adds to the labels of a guest that is not registered yet: always Linux, of an architecture that is not known. */
-const ADDED_LABELS = ['self-hosted', 'linux', 'x64', 'arm64', 'arm'];
+export const ADDED_LABELS: readonly string[] = ['self-hosted', 'linux', 'x64', 'arm64', 'arm'];
 
 /** Whether the runner has all these labels: by GitHub's list, or once it is registered as configured. */
 export function serves(

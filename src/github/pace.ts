@@ -1,11 +1,12 @@
 // The pace of a credential's writes: one at a time, and so many a minute.
 
 import { setTimeout as sleepFor } from 'node:timers/promises';
+import type { Turn } from './port.ts';
 
 /** Of one credential. */
 export interface Pace {
   /** Runs `write` in its turn. Rejects with the signal's reason where the signal aborts before. */
-  inTurn<T>(write: () => Promise<T>, signal: AbortSignal): Promise<T>;
+  inTurn<T>(write: (turn: Turn) => Promise<T>, signal: AbortSignal): Promise<T>;
 }
 
 export interface PaceOptions {
@@ -23,14 +24,19 @@ export function createPace({ writesPerMinute, now = () => performance.now(), sle
   return {
     async inTurn(write, signal) {
       const turn = Promise.withResolvers<void>();
-      const before = lastTurn;
+      const turnBefore = lastTurn;
       // Also after one that left the queue: the one before it may still be writing.
-      lastTurn = before.then(() => turn.promise);
+      lastTurn = turnBefore.then(() => turn.promise);
       try {
-        await orAborted(before, signal);
+        await orAborted(turnBefore, signal);
         await waitUntil(mayBeginAt, signal);
+        const before = mayBeginAt;
         mayBeginAt = now() + intervalMs;
-        return await write();
+        return await write({
+          skip: () => {
+            mayBeginAt = before;
+          },
+        });
       } finally {
         turn.resolve();
       }

@@ -64,6 +64,19 @@ export type RunWritten =
   /** No answer, or a broken one: it may have been done. */
   | { readonly kind: 'unanswered'; readonly why: string };
 
+/** Runners with the same labels. */
+export interface RunnersAlike {
+  readonly labels: LabelSet;
+  /** Lower case. */
+  readonly names: readonly string[];
+}
+
+/** The turn of a write. */
+export interface Turn {
+  /** Nothing is written after all: the next one need not wait for that. */
+  skip(): void;
+}
+
 /**
  * What queue care asks of GitHub, at repositories alone. While little of the hour's requests is left, reads and writes reject as `limited`,
  * so that health checks go on.
@@ -72,8 +85,8 @@ export interface QueuePort {
   listRuns(scope: string, wanted: RunsWanted, signal: AbortSignal): Promise<Dated<RunsListed>>;
   /** How many runs have this status, by GitHub. */
   countRunsOf(scope: string, status: string, signal: AbortSignal): Promise<Dated<number>>;
-  /** Labels of the runners that are registered at the scope, each set once. */
-  listLabelSets(scope: string, signal: AbortSignal): Promise<Dated<readonly LabelSet[]>>;
+  /** Names of the runners that are registered at the scope, by the labels that they have. */
+  listLabelSets(scope: string, signal: AbortSignal): Promise<Dated<readonly RunnersAlike[]>>;
   /** `null` where there is no such run any more. */
   readRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<Run | null>>;
   /** Jobs of the current attempt; `null` where there is no such run any more. */
@@ -86,9 +99,14 @@ export interface QueuePort {
     like: { readonly workflowId: number; readonly event: string; readonly branch: string },
     signal: AbortSignal,
   ): Promise<Dated<Run | null>>;
-  /** Paced, one write at a time. Rejects only where a limit is met or `signal` aborts. */
+  /**
+   * Waits for the turn of a write: one at a time, and so many a minute. What the write rests on is to be read within it.
+   * Rejects with what `work` rejects with, or where `signal` aborts.
+   */
+  inTurn<T>(scope: string, work: (turn: Turn) => Promise<T>, signal: AbortSignal): Promise<T>;
+  /** Sent at once, so in a turn. Rejects only where a limit is met or `signal` aborts. */
   cancelRun(scope: string, run: number, how: { readonly force: boolean }, signal: AbortSignal): Promise<Dated<RunWritten>>;
-  /** Runs all jobs again. Paced likewise. */
+  /** Runs all jobs again. In a turn likewise. */
   rerunRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<RunWritten>>;
 }
 

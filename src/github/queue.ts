@@ -1,6 +1,6 @@
 // What queue care asks of GitHub: lists of runs, a run, its jobs, labels and tags.
 
-import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
+import type { Run, RunJobs } from '../domain/queue/run.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
 import { Counted, Jobs, Refs, RunList, RunnerList, WorkflowRun } from './answers.ts';
 import type { Job } from './answers.ts';
@@ -8,7 +8,7 @@ import type { Client } from './client.ts';
 import { below, pagesOf, runnersPermission } from './endpoints.ts';
 import type { Pace } from './pace.ts';
 import { GitHubError } from './port.ts';
-import type { Dated, QueuePort, RunsListed, RunsWanted } from './port.ts';
+import type { Dated, QueuePort, RunnersAlike, RunsListed, RunsWanted, Turn } from './port.ts';
 import { countJobs } from './run-jobs.ts';
 import { writeRun } from './run-writes.ts';
 
@@ -35,10 +35,14 @@ export function createQueue(github: Client, pace: Pace | null): QueuePort {
     readRunJobs: (scope, run, signal) => readRunJobs({ client, scope, signal }, run),
     isTag: (scope, name, signal) => isTag({ client, scope, signal }, name),
     findNewestRun: (scope, like, signal) => findNewestRun({ client, scope, signal }, like),
-    cancelRun: (scope, run, { force }, signal) => writeRun(client, pace, { scope, run, write: force ? 'force-cancel' : 'cancel' }, signal),
-    rerunRun: (scope, run, signal) => writeRun(client, pace, { scope, run, write: 'rerun' }, signal),
+    inTurn: (_scope, work, signal) => (pace === null ? work(AT_ONCE) : pace.inTurn(work, signal)),
+    cancelRun: (scope, run, { force }, signal) => writeRun(client, { scope, run, write: force ? 'force-cancel' : 'cancel' }, signal),
+    rerunRun: (scope, run, signal) => writeRun(client, { scope, run, write: 'rerun' }, signal),
   };
 }
+
+/** Where nothing is paced. */
+const AT_ONCE: Turn = { skip: () => {} };
 
 /** Leaves health checks their part of the hour's requests; that GitHub refuses something is no reason to ask for a new token. */
 function frugally(client: Client): Client {
@@ -84,18 +88,19 @@ export async function countRunsOf(client: Client, scope: string, status: string,
   return { value: value.total_count, githubTime };
 }
 
-async function listLabelSets({ client, scope, signal }: Asking): Promise<Dated<readonly LabelSet[]>> {
+async function listLabelSets({ client, scope, signal }: Asking): Promise<Dated<readonly RunnersAlike[]>> {
   const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), { per_page: PER_PAGE });
-  const sets = new Map<string, LabelSet>();
+  const alike = new Map<string, RunnersAlike>();
   let answeredAt: number | null = null;
   for await (const { value, githubTime } of pagesOf(client, { ...call, answer: RunnerList, signal })) {
     answeredAt ??= githubTime;
     for (const { runner } of value.listed) {
       const labels = labelSetOf(runner.labels);
-      sets.set(JSON.stringify(labels), labels);
+      const key = JSON.stringify(labels);
+      alike.set(key, { labels, names: [...(alike.get(key)?.names ?? []), runner.name.toLowerCase()] });
     }
   }
-  return { value: [...sets.values()], githubTime: answeredAt ?? Date.now() };
+  return { value: [...alike.values()], githubTime: answeredAt ?? Date.now() };
 }
 
 function readRun(asking: Asking, run: number): Promise<Dated<Run | null>> {

@@ -39,6 +39,9 @@ function stateOf({ status, conclusion }: Job): JobState {
   }
 }
 
+/** Of a matrix whose every job asks for other labels these are enough to know whom it waits for, and Temporal's payloads stay small. */
+const MOST_GROUPS = 20;
+
 function groupByLabels(jobs: readonly Job[]): readonly JobGroup[] {
   const groups = new Map<string, JobGroup>();
   for (const job of jobs) {
@@ -46,5 +49,5 @@ function groupByLabels(jobs: readonly Job[]): readonly JobGroup[] {
     const key = JSON.stringify(labels);
     groups.set(key, { labels, count: (groups.get(key)?.count ?? 0) + 1 });
   }
-  return [...groups.values()];
+  return [...groups.values()].slice(0, MOST_GROUPS);
 }

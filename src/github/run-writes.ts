@@ -3,7 +3,6 @@
 import { z } from 'zod';
 import type { Client } from './client.ts';
 import { below } from './endpoints.ts';
-import type { Pace } from './pace.ts';
 import { GitHubError } from './port.ts';
 import type { Dated, RunWritten } from './port.ts';
 
@@ -15,24 +14,20 @@ const ACCEPTED: readonly number[] = [201, 202];
 /** `{}`, `null` and nothing were seen. */
 const ANY_BODY = z.unknown();
 
-/** @param pace `null` sends at once */
+/** Sent at once: whoever writes has its turn. */
 export async function writeRun(
   client: Client,
-  pace: Pace | null,
   { scope, run, write }: { readonly scope: string; readonly run: number; readonly write: RunWrite },
   signal: AbortSignal,
 ): Promise<Dated<RunWritten>> {
   const call = below(scope, 'POST', `/actions/runs/{run_id}/${write}`, 'actions=write', { run_id: run });
-  const send = async (): Promise<Dated<RunWritten>> => {
-    try {
-      const { status, githubTime } = await client.request({ ...call, answer: ANY_BODY, signal });
-      return { value: acceptedBy(status, call.route), githubTime };
-    } catch (error) {
-      if (!(error instanceof GitHubError)) throw error;
-      return { value: writtenDespite(error), githubTime: error.githubTime ?? Date.now() };
-    }
-  };
-  return pace === null ? send() : pace.inTurn(send, signal);
+  try {
+    const { status, githubTime } = await client.request({ ...call, answer: ANY_BODY, signal });
+    return { value: acceptedBy(status, call.route), githubTime };
+  } catch (error) {
+    if (!(error instanceof GitHubError)) throw error;
+    return { value: writtenDespite(error), githubTime: error.githubTime ?? Date.now() };
+  }
 }
 
 /** Another success is a page of something in between, such as a proxy's for signing in. */

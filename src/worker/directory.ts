@@ -2,7 +2,9 @@ import type { ResolvedQueue, ResolvedRunner, ResolvedScope } from '../activities
 import { chooseRunner, chooseScope } from '../domain/choose-runner.ts';
 import type { HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { QueuePolicy } from '../domain/queue/policy.ts';
+import { labelSetOf } from '../domain/queue/run.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
+import { ADDED_LABELS } from '../domain/situation.ts';
 
 /** Looks runners and scopes up: whatever a person typed, the answer is what was meant, or says what is allowed. */
 export interface RunnerDirectory {
@@ -58,10 +60,14 @@ export function createDirectory({ runners, policy, health, queue, mode, watchRea
       }
       const { scope } = choice;
       return scope.includes('/')
-        ? { scope, policy: queue, ...how }
+        ? { scope, configured: runners.filter((target) => target.scope === scope).map(configuredRunner), policy: queue, ...how }
         : { problem: `${scope} is an organisation, and only a repository has a queue of runs; choose one of ${scopesText(repositories)}` };
     },
   };
+}
+
+function configuredRunner({ runner, labels }: RunnerTarget): ResolvedQueue['configured'][number] {
+  return { name: runner, labels: labelSetOf([...labels, ...ADDED_LABELS]) };
 }
 
 function scopesText(runners: readonly RunnerTarget[]): string {

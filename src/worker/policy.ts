@@ -69,6 +69,8 @@ export function queuePolicy({ queue }: Pick<Config, 'queue'>): QueuePolicy {
     ...base,
     reach,
     maxPerPass,
+    // As many as can tell whether there are more than that.
+    demandReads: Math.max(base.demandReads, prioritizePullRequests.threshold + 1),
     rules: {
       ...base.rules,
       stale: { mode: stale.mode, afterMs: stale.hours * HOUR_MS },

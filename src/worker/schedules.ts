@@ -9,8 +9,9 @@ import {
   type ScheduleOptionsStartWorkflowAction,
 } from '@temporalio/client';
 import { defineSearchAttributeKey, type Workflow } from '@temporalio/common';
+import { describeExecution } from '../activities/describe-execution.ts';
 import { listOpenFindings } from '../activities/findings.ts';
-import { findingId, healthScheduleId, MAIN_QUEUE, queueScheduleId, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { findingId, healthScheduleId, MAIN_QUEUE, parkedId, queueScheduleId, SEARCH_ATTRIBUTES } from '../domain/names.ts';
 import { isRepository } from '../github/endpoints.ts';
 
 /** What a schedule of Runward sees to: the runners of a scope, or its queue of workflow runs. */
@@ -81,8 +82,8 @@ export type ScheduleChange = ScheduleName &
     | { readonly kind: 'created' | 'unchanged' }
     /** `changed` names what was different. */
     | { readonly kind: 'updated'; readonly changed: readonly string[] }
-    /** The scope is not configured any more. */
-    | { readonly kind: 'removed' }
+    /** The scope is not configured any more. `hasParked`: runs of it that made way for pull requests are left without anybody to re-run them. */
+    | { readonly kind: 'removed'; readonly hasParked: boolean }
   );
 
 export interface ScheduleSettings {
@@ -145,7 +146,8 @@ export async function applySchedule(
 
 async function removeSchedule(client: Client, name: ScheduleName): Promise<ScheduleChange> {
   await deleteSchedule(client, name.scope, name.care);
-  return { ...name, kind: 'removed' };
+  const parked = name.care === 'queue' ? await describeExecution(client, parkedId(name.scope)) : null;
+  return { ...name, kind: 'removed', hasParked: parked?.status.name === 'RUNNING' };
 }
 
 /** No pass will ever say that they are over. */

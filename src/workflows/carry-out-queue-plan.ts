@@ -1,10 +1,11 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { continueAsNew, proxyActivities, setCurrentDetails, sleep } from '@temporalio/workflow';
-import type { BatchCancelled, CancelAttempt, CarryOutInput, FollowedRun, FollowingRun, Limited, MainActivities } from '../activities/contract.ts';
-import { countsText, type ActEnd, type ToldAct } from '../domain/queue/report.ts';
-import { note, type Tally } from '../domain/queue/tally.ts';
+import { continueAsNew, proxyActivities, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
+import type { BatchCancelled, CarryOutInput, FollowedBatch, FollowingRun, Limited, MainActivities } from '../activities/contract.ts';
+import { againOrNoted, outcomeOfAttempt, outcomeOfFollowing, type CancelAttempt, type Outcome } from '../domain/queue/attempt.ts';
+import { countsText, runsText } from '../domain/queue/report.ts';
+import { note, type Noted, type Tally } from '../domain/queue/tally.ts';
 import { pack, unpack, type WorkItem } from '../domain/queue/work.ts';
-import { queueReadOptions, queueWriteOptions } from './options.ts';
+import { queueWriteOptions } from './options.ts';
 
 /**
  * Does what queue care has planned, a batch at a time, each in a history of its own; started by `maintainQueue`, which holds the queue's lock.
@@ -36,16 +37,16 @@ class CarryingOut {
   async run(): Promise<Tally> {
     await this.#cancelBatch();
     if (this.#work.length > 0) {
-      await this.#followOnce();
+      await this.#follow();
       await this.#goOn();
     }
     const { firstMs, longestMs } = this.#input.policy.following;
     for (let waitMs = firstMs; this.#following.length > 0; waitMs = Math.min(Math.max(waitMs * 2, LEAST_WAIT_MS), longestMs)) {
       if (waitMs > 0) {
-        await sleep(waitMs, { summary: `wait until ${this.#following.length} cancelled runs are over` });
+        await sleep(waitMs, { summary: `wait for the end of ${runsText(this.#following.length)}` });
       }
-      await this.#followOnce();
-      if (this.#work.length > 0) {
+      await this.#follow();
+      if (this.#work.length > 0 || workflowInfo().continueAsNewSuggested) {
         await this.#goOn();
       }
     }
@@ -61,16 +62,19 @@ class CarryingOut {
     });
   }
 
+  // Cancelling
+
   async #cancelBatch(): Promise<void> {
-    const { scope, policy, offered, reruns } = this.#input;
+    const { scope, policy, offered, ours, plannedAt, reruns } = this.#input;
     let items: readonly WorkItem[] = this.#work.splice(0, policy.batchSize);
     let mayBeDone = false;
     while (items.length > 0) {
-      this.#say(`cancelling ${items.length} runs, ${this.#work.length} are left`);
-      const { cancelBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `cancel ${items.length} runs of ${scope}`));
+      this.#say(`cancelling ${runsText(items.length)}, ${this.#work.length} are left after that`);
+      const { cancelBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `cancel ${runsText(items.length)} of ${scope}`));
       const ids = new Set(items.map(({ run }) => run));
       const ofBatch = reruns.filter(([run]) => ids.has(run));
-      const done: BatchCancelled = await cancelBatch({ scope, items, offered, reruns: ofBatch, mayBeDone, policy });
+      const ground = { offered, ours, plannedAt, reruns: ofBatch, policy };
+      const done: BatchCancelled = await cancelBatch({ scope, items, mayBeDone, ...ground });
       for (const attempt of done.attempts) {
         this.#take(attempt);
       }
@@ -80,90 +84,72 @@ class CarryingOut {
     }
   }
 
-  #take({ item, about, evidence, result }: CancelAttempt): void {
+  #take(attempt: CancelAttempt): void {
+    const { item, about, evidence, result } = attempt;
     const told = { workflow: about?.workflow ?? '', event: about?.event ?? '', branch: about?.branch ?? null, evidence };
-    switch (result.kind) {
-      case 'accepted': {
-        const followed: FollowedRun = {
-          run: item.run,
-          attempt: item.attempt,
-          createdAt: about?.createdAt ?? result.at,
-          acceptedAt: result.at,
-          isSure: result.isSure,
-          forcedAt: null,
-        };
-        this.#following.push({ followed, item, told });
-        return;
-      }
-      case 'over':
-        this.#note(item, told, result.isOurs ? 'cancelled' : result.conclusion === 'cancelled' ? 'spared' : 'ended-otherwise', {
-          detail: result.isOurs ? 'its answer was lost, and the run is over' : `it was over before: ${result.conclusion}`,
-        });
-        return;
-      case 'spared':
-        this.#note(item, told, 'spared', { detail: result.why });
-        return;
-      case 'set-aside':
-        this.#note(item, told, 'set-aside', { detail: result.why });
-        return;
-      case 'refused':
-        this.#note(item, told, 'refused', { detail: result.why, status: result.status });
-        return;
-      case 'again':
-        this.#tryAgain(item, told, result.why);
-    }
-  }
-
-  /** What GitHub fails at again and again is left for later passes. */
-  #tryAgain(item: WorkItem, told: FollowingRun['told'], why: string): void {
-    const tries = item.tries + 1;
-    if (tries < this.#input.policy.tries) {
-      this.#work.push({ ...item, tries });
-    } else {
-      this.#note(item, told, 'set-aside', { detail: `tried ${tries} times: ${why}` });
-    }
-  }
-
-  async #followOnce(): Promise<void> {
-    if (this.#following.length === 0) {
+    const outcome = outcomeOfAttempt(attempt);
+    if (outcome.kind !== 'follow' || result.kind !== 'accepted') {
+      this.#end(item, told, outcome);
       return;
     }
-    const { scope, policy } = this.#input;
-    const following = this.#following;
-    this.#say(`waiting until ${following.length} cancelled runs are over`);
-    const { followBatch } = proxyActivities<MainActivities>(queueReadOptions(policy, `are ${following.length} cancelled runs over?`));
-    const { ends, limited } = await followBatch({ scope, runs: following.map(({ followed }) => followed), policy });
-    this.#following = [];
-    for (const [index, { followed, item, told }] of following.entries()) {
-      const end = ends[index];
-      switch (end?.kind) {
-        case 'over': {
-          const isCancelled = end.conclusion === 'cancelled';
-          const how = followed.forcedAt === null ? '' : ', forced';
-          this.#note(item, told, isCancelled ? 'cancelled' : 'ended-otherwise', { detail: `${end.conclusion}${how}` });
-          break;
-        }
-        case 'again':
-          this.#tryAgain(item, told, 'GitHub has not heard of the cancellation');
-          break;
-        case 'not-over':
-          this.#note(item, told, 'not-over', { detail: `its cancellation was accepted and forced, and it is still ${end.status}` });
-          break;
-        case 'pending':
-        case undefined:
-          this.#following.push({ followed: { ...followed, forcedAt: end?.forcedAt ?? followed.forcedAt }, item, told });
-      }
-    }
-    await this.#waitFor(limited);
+    const { run, attempt: number } = item;
+    const { at, isSure } = result;
+    const followed = { run, attempt: number, createdAt: about?.createdAt ?? at, acceptedAt: at, isSure, forcedAt: null };
+    this.#following.push({ followed, item, told, since: Date.now() });
   }
 
-  #note(
-    item: WorkItem,
-    told: Omit<ToldAct, 'run' | 'attempt' | 'rule' | 'end' | 'detail'>,
-    end: ActEnd,
-    { detail, status = 0 }: { readonly detail: string; readonly status?: number },
-  ): void {
-    this.#tally = note(this.#tally, item, { ...told, detail }, end, status);
+  // Following
+
+  /** One look at all whose cancellation is on its way, a batch at a time. */
+  async #follow(): Promise<void> {
+    const { scope, policy } = this.#input;
+    const following = this.#following;
+    this.#following = [];
+    for (let first = 0; first < following.length; first += policy.batchSize) {
+      const batch = following.slice(first, first + policy.batchSize);
+      this.#say(`waiting for the end of ${runsText(following.length)}`);
+      const { followBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `what has become of ${runsText(batch.length)}?`));
+      const { ends, limited } = await followBatch({ scope, runs: batch.map(({ followed }) => followed), policy });
+      for (const [index, each] of batch.entries()) {
+        this.#takeEnd(each, ends[index]);
+      }
+      await this.#waitFor(limited);
+    }
+  }
+
+  #takeEnd(following: FollowingRun, end: FollowedBatch['ends'][number] | undefined): void {
+    const { followed, item, told, since } = following;
+    const { giveUpAfterMs } = this.#input.policy.following;
+    if (end?.kind === 'unread' && Date.now() - since >= giveUpAfterMs) {
+      this.#note(item, told, { end: 'not-over', detail: `it was cancelled, and GitHub does not say whether it is over: ${end.why}` });
+      return;
+    }
+    const outcome: Outcome = end === undefined ? { kind: 'follow' } : outcomeOfFollowing(end, followed, item);
+    if (outcome.kind === 'follow') {
+      const forcedAt = end?.kind === 'pending' ? end.forcedAt : followed.forcedAt;
+      this.#following.push({ ...following, followed: { ...followed, forcedAt } });
+    } else {
+      this.#end(item, told, outcome);
+    }
+  }
+
+  // Noting
+
+  #end(item: WorkItem, told: FollowingRun['told'], outcome: Outcome): void {
+    if (outcome.kind === 'noted') {
+      this.#note(item, told, outcome);
+    } else if (outcome.kind === 'again') {
+      const next = againOrNoted(item, outcome.why, this.#input.policy.tries);
+      if ('end' in next) {
+        this.#note(item, told, next);
+      } else {
+        this.#work.push(next);
+      }
+    }
+  }
+
+  #note(item: WorkItem, told: FollowingRun['told'], noted: Noted): void {
+    this.#tally = note(this.#tally, item, told, noted);
   }
 
   async #waitFor(limited: Limited | null): Promise<void> {

@@ -1,10 +1,11 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { executeChild, isCancellation, proxyActivities, upsertMemo, workflowInfo } from '@temporalio/workflow';
-import type { LockHolder, MainActivities, ResolvedQueue } from '../activities/contract.ts';
+import { executeChild, isCancellation, log, proxyActivities, upsertMemo, workflowInfo } from '@temporalio/workflow';
+import type { BatchRerun, LockHolder, MainActivities, ResolvedQueue } from '../activities/contract.ts';
 import { advance } from '../domain/open-findings.ts';
-import { findingsOf, type QueueTrouble } from '../domain/queue/findings.ts';
+import { findingsOf, NO_TROUBLE, type QueueTrouble } from '../domain/queue/findings.ts';
 import { forgetOver, isSetAside, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
-import { dueRuns, parkedOf, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
+import { dueRuns, parkedOf, unsureRuns, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
+import type { RuleName } from '../domain/queue/policy.ts';
 import { modesOf, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
 import {
   ACTS_TOLD,
@@ -12,8 +13,11 @@ import {
   LEFT_TOLD,
   outcomeOf,
   queueSentence,
+  runsText,
   toldAsParked,
+  toldAsOnlyPlanned,
   toldAsPlanned,
+  withRefusal,
   type QueueFigures,
   type QueueReport,
   type ToldAct,
@@ -60,13 +64,23 @@ interface Intended {
   readonly acts: readonly PlannedAct[];
   /** Parked runs that are to be re-run. */
   readonly due: readonly ParkedRun[];
+  /** Parked runs of which it is to be seen whether they are cancelled. */
+  readonly unsure: readonly ParkedRun[];
   /** Acts that there is no room for, as things are. */
   readonly notes: readonly string[];
+}
+
+/** What has become of parked runs. */
+interface Reran {
+  readonly settled: readonly ToldAct[];
+  readonly memory: QueueMemory;
+  readonly refusals: QueueReport['refusals'];
 }
 
 /** What has come of it. */
 interface Done {
   readonly tally: Tally;
+  readonly refusals: QueueReport['refusals'];
   /** Parked runs that are parked no more. */
   readonly settled: readonly ToldAct[];
   readonly remembered: Remembered;
@@ -96,7 +110,9 @@ class QueueCare {
         label({ outcome: 'cancelled' });
         throw error;
       }
-      return this.#report({ outcome: 'failed', summary: reasonOf(error, { host: 'local' }) });
+      const summary = reasonOf(error, { host: 'local' });
+      await this.#tellFailure(summary);
+      return this.#report({ outcome: 'failed', summary });
     }
   }
 
@@ -109,8 +125,8 @@ class QueueCare {
     if (this.#isDry) {
       return this.#reportPlan(seen, planned, remembered, intended);
     }
-    if (intended.acts.length === 0 && intended.due.length === 0 && !this.#isToRemember(seen, planned, remembered)) {
-      await this.#tell(planned.plan, { limit: null, refusals: [], lost: [] });
+    if (intended.acts.length + intended.due.length + intended.unsure.length === 0 && !this.#isToRemember(seen, planned, remembered)) {
+      await this.#tell(NO_TROUBLE, ['queue-refused']);
       return this.#reportPlan(seen, planned, remembered, intended);
     }
     const lock = await lockQueue(this.#resolved.scope, {
@@ -134,12 +150,16 @@ class QueueCare {
       }
       const intended = this.#intend(seen, planned, remembered);
       const done = await this.#act(seen, planned, intended, remembered);
-      await this.#tell(planned.plan, {
-        // A person who names a number knows it.
-        limit: planned.plan.isCut && this.#request.max === null ? this.#most : null,
-        refusals: done.tally.refusals,
-        lost: done.settled.filter(({ end }) => end === 'refused' || end === 'expired'),
-      });
+      await this.#tell(
+        {
+          // A person who names a number knows it.
+          limit: planned.plan.isCut && this.#request.max === null ? this.#most : null,
+          refusals: done.refusals,
+          failure: null,
+          lost: done.settled.filter(({ end }) => end === 'refused' || end === 'expired'),
+        },
+        intended.acts.length > 0 ? [] : ['queue-refused'],
+      );
       return this.#reportDone(seen, planned, intended, done);
     } finally {
       await lock.release();
@@ -168,6 +188,7 @@ class QueueCare {
     return {
       acts: acts.filter((act) => !homeless.has(act)).slice(0, this.#most),
       due: this.#due(remembered, plan, at),
+      unsure: unsureRuns(parked),
       notes:
         homeless.size === 0
           ? []
@@ -197,20 +218,19 @@ class QueueCare {
 
   // Acting
 
-  async #act(seen: SeenQueue, planned: PlannedQueue, { acts, due }: Intended, remembered: Remembered): Promise<Done> {
+  async #act(seen: SeenQueue, planned: PlannedQueue, { acts, due, unsure }: Intended, remembered: Remembered): Promise<Done> {
     const { scope, policy } = this.#resolved;
-    const aside = (memory: QueueMemory, run: Tally['setAside'][number]): QueueMemory => setAside(memory, run, seen.at, policy.setAside);
+    // By GitHub's clock.
+    const now = (): number => seen.at + Date.now() - this.#begunAt;
+    const aside = (memory: QueueMemory, run: Tally['setAside'][number]): QueueMemory => setAside(memory, run, now(), policy.setAside);
     let memory = planned.plan.zombies.reduce(aside, this.#forget(remembered.memory, seen));
+    const rerun = await this.#rerun({ due, unsure }, memory);
+    ({ memory } = rerun);
     try {
-      const settled: ToldAct[] = [];
-      for (const { run, end, detail, at } of due.length === 0 ? [] : await this.#rerun(due)) {
-        const parked = due.find((each) => each.run.id === run);
-        memory = end === 're-run' ? noteRerun(memory, { run, at, parked: parked?.times ?? 1 }) : memory;
-        settled.push(...(parked === undefined ? [] : [toldAsParked(parked, end, detail)]));
-      }
       const tally = acts.length === 0 ? NOTHING_DONE : await this.#cancel(acts, seen, planned, memory);
       memory = tally.setAside.reduce(aside, memory);
-      return { tally, settled, remembered: { memory, parked: (await this.#recall()).parked } };
+      const refusals = rerun.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), tally.refusals);
+      return { tally, refusals, settled: rerun.settled, remembered: { memory, parked: (await this.#recall()).parked } };
     } finally {
       await writeQueueMemory(scope, memory);
     }
@@ -224,18 +244,20 @@ class QueueCare {
     if (parks.length > 0) {
       await temporal.rememberParked({ scope, runs: parkedFrom(parks, seen, jobs, memory), policy: policy.parking });
     }
-    this.#told.say(`cancelling ${acts.length} runs of ${scope}`);
+    this.#told.say(`cancelling ${runsText(acts.length)} of ${scope}`);
     const ids = new Set(acts.map(({ run }) => run));
     const tally = await executeChild(carryOutQueuePlan, {
       workflowId: `${workflowInfo().workflowId}/acts`,
       parentClosePolicy: 'TERMINATE',
-      staticSummary: `cancel ${acts.length} runs of ${scope}`,
+      staticSummary: `cancel ${runsText(acts.length)} of ${scope}`,
       args: [
         {
           version: 1,
           scope,
           policy,
           offered: seen.surroundings.offered,
+          ours: seen.surroundings.ours,
+          plannedAt: seen.at,
           reruns: memory.reruns.filter(({ run }) => ids.has(run)).map(({ run, at }) => [run, at] as const),
           work: pack(workOf(acts)),
           following: [],
@@ -250,37 +272,62 @@ class QueueCare {
     return tally;
   }
 
-  async #rerun(due: readonly ParkedRun[]): Promise<readonly SettledRun[]> {
+  /** Looks after parked runs, a batch at a time. What was re-run is remembered before it is forgotten as parked. */
+  async #rerun({ due, unsure }: Pick<Intended, 'due' | 'unsure'>, before: QueueMemory): Promise<Reran> {
     const { scope, policy } = this.#resolved;
-    const all: SettledRun[] = [];
-    let left = due;
-    for (;;) {
-      this.#told.say(`re-running ${left.length} runs of ${scope} that made way for pull requests`);
-      const { rerunBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `re-run ${left.length} parked runs`));
-      const { settled, limited } = await rerunBatch({ scope, runs: left, policy: policy.parking });
-      const temporal = proxyActivities<MainActivities>(temporalOptions(`${settled.length} runs are parked no more`));
-      await temporal.settleParked({ scope, cancelled: [], settled });
-      all.push(...settled);
-      if (limited === null) {
-        return all;
+    const ids = new Set(due.map(({ run }) => run.id));
+    const settled: ToldAct[] = [];
+    let memory = before;
+    let refusals: QueueReport['refusals'] = [];
+    let left = [...due, ...unsure.filter(({ run }) => !ids.has(run.id))];
+    while (left.length > 0) {
+      const batch = left.slice(0, policy.batchSize);
+      this.#told.say(`looking after ${left.length} parked run${left.length === 1 ? '' : 's'} of ${scope}`);
+      const { rerunBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `look after ${batch.length} parked runs`));
+      const isDue = batch.map(({ run }) => run.id).filter((id) => ids.has(id));
+      const done: BatchRerun = await rerunBatch({ scope, runs: batch, due: isDue, policy: policy.parking });
+      for (const { run, end, detail, at } of done.settled) {
+        const parked = batch.find((each) => each.run.id === run);
+        // A person who releases runs does not want them parked once more.
+        const times = this.#request.release ? policy.parking.times : (parked?.times ?? 1);
+        memory = end === 're-run' ? noteRerun(memory, { run, at, parked: times }) : memory;
+        settled.push(...(parked === undefined ? [] : [toldAsParked(parked, end, detail)]));
       }
-      const over = new Set(settled.map(({ run }) => run));
-      left = left.filter(({ run }) => !over.has(run.id));
-      await this.#told.waitFor(limited);
+      refusals = done.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), refusals);
+      if (done.settled.length + done.cancelled.length > 0) {
+        await writeQueueMemory(scope, memory);
+        const temporal = proxyActivities<MainActivities>(temporalOptions(`${done.settled.length} runs are parked no more`));
+        await temporal.settleParked({ scope, cancelled: done.cancelled, settled: done.settled });
+      }
+      left = done.limited === null ? left.slice(batch.length) : left.filter(({ run }) => !done.settled.some((each) => each.run === run.id));
+      if (done.limited !== null) {
+        await this.#told.waitFor(done.limited);
+      }
     }
+    return { settled, memory, refusals };
   }
 
-  /** People are told by findings, each once. */
-  async #tell({ acts }: QueuePlan, trouble: QueueTrouble): Promise<void> {
+  /** People are told by findings, each once. `unread`: codes of which this pass can say nothing. */
+  async #tell(trouble: QueueTrouble, unread: readonly string[]): Promise<void> {
     const { scope, open } = this.#resolved;
     const at = Date.now();
-    // A pass that does nothing is refused nothing, and says nothing about that.
-    const unread = acts.length > 0 ? [] : [{ subject: scope, code: 'queue-refused' }];
-    const told = advance(open, { findings: findingsOf(scope, trouble), unreadable: [], unread, at }, GOOD_PASSES);
+    const findings = findingsOf(scope, trouble);
+    const told = advance(open, { findings, unreadable: [], unread: unread.map((code) => ({ subject: scope, code })), at }, GOOD_PASSES);
     if (told.seen.length + told.good.length > 0) {
       const summary = `tell ${told.seen.length} findings, ${told.good.length} good ones`;
       const temporal = proxyActivities<MainActivities>(temporalOptions(summary));
       await temporal.reportFindings({ scope, at, seen: told.seen, good: told.good, goodPasses: GOOD_PASSES });
+    }
+  }
+
+  async #tellFailure(failure: string): Promise<void> {
+    if (this.#isDry) {
+      return;
+    }
+    try {
+      await this.#tell({ ...NO_TROUBLE, failure }, ['queue-limit-hit', 'queue-refused', 'queue-not-re-run']);
+    } catch (error) {
+      log.warn(`nobody could be told that queue care failed: ${reasonOf(error, { host: 'local' })}`);
     }
   }
 
@@ -290,25 +337,44 @@ class QueueCare {
     const { wouldBe } = planned.plan;
     const told = [
       ...due.map((parked) => toldAsParked(parked, 'would-re-run', '')),
-      ...acts.map((act) => toldAsPlanned(act)),
-      ...wouldBe.map((act) => toldAsPlanned(act, 'the rule only plans')),
+      ...acts.map(toldAsPlanned),
+      ...wouldBe.map(toldAsOnlyPlanned),
     ];
     const isDry = this.#isDry || wouldBe.length > 0;
-    return this.#tellAll(seen, planned, remembered, { acts: told, counts: countOf(told), isDry, refusals: [], notes });
+    return this.#tellAll(seen, planned, remembered, {
+      acts: told,
+      counts: countOf(told),
+      byRule: rulesOf([...acts, ...wouldBe]),
+      isDry,
+      refusals: [],
+      notes,
+    });
   }
 
-  #reportDone(seen: SeenQueue, planned: PlannedQueue, { notes }: Intended, { tally, settled, remembered }: Done): QueueReport {
-    const onlyPlanned = planned.plan.wouldBe.map((act) => toldAsPlanned(act, 'the rule only plans'));
+  #reportDone(
+    seen: SeenQueue,
+    planned: PlannedQueue,
+    { acts: intended, notes }: Intended,
+    { tally, refusals, settled, remembered }: Done,
+  ): QueueReport {
+    const onlyPlanned = planned.plan.wouldBe.map(toldAsOnlyPlanned);
     const counts = countOf([...settled, ...onlyPlanned], tally.counts);
     const acts = [...settled, ...tally.told, ...onlyPlanned];
-    return this.#tellAll(seen, planned, remembered, { acts, counts, isDry: false, refusals: tally.refusals, notes });
+    return this.#tellAll(seen, planned, remembered, {
+      acts,
+      counts,
+      byRule: rulesOf([...intended, ...planned.plan.wouldBe]),
+      isDry: false,
+      refusals,
+      notes,
+    });
   }
 
   #tellAll(
     seen: SeenQueue,
     planned: PlannedQueue,
     remembered: Remembered,
-    told: Pick<QueueReport, 'acts' | 'counts' | 'refusals' | 'notes'> & { readonly isDry: boolean },
+    told: Pick<QueueReport, 'acts' | 'counts' | 'byRule' | 'refusals' | 'notes'> & { readonly isDry: boolean },
   ): QueueReport {
     const { scope } = this.#resolved;
     const { counts, isDry } = told;
@@ -321,10 +387,11 @@ class QueueCare {
       observedAt: new Date(seen.at).toISOString(),
       queue,
       counts,
+      byRule: told.byRule,
       acts: told.acts.slice(0, ACTS_TOLD),
       left: planned.plan.left.slice(0, LEFT_TOLD),
       refusals: told.refusals,
-      notes: [...planned.plan.notes, ...planned.notes, ...told.notes],
+      notes: [...seen.surroundings.notes, ...planned.plan.notes, ...planned.notes, ...told.notes],
       planned: count,
       isCut: planned.plan.isCut,
       unread: planned.unread,
@@ -342,6 +409,7 @@ class QueueCare {
       rules: this.#modes,
       queue: null,
       counts: {},
+      byRule: {},
       acts: [],
       left: [],
       refusals: [],
@@ -353,6 +421,10 @@ class QueueCare {
       ...told,
     };
   }
+}
+
+function rulesOf(acts: readonly PlannedAct[]): QueueReport['byRule'] {
+  return acts.reduce<Partial<Record<RuleName, number>>>((counts, { rule }) => ({ ...counts, [rule]: (counts[rule] ?? 0) + 1 }), {});
 }
 
 function figuresOf({ runs, surroundings }: SeenQueue, { plan }: PlannedQueue, { parked }: Remembered): QueueFigures {

@@ -1,9 +1,17 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { condition, continueAsNew, defineQuery, defineSignal, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  continueAsNew,
+  defineQuery,
+  defineSignal,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { ParkedInput, ParkSignal, SettleSignal } from '../activities/contract.ts';
 import { PARKED_QUERY, PARKED_SIGNALS } from '../domain/names.ts';
 import { park, settle, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
-import { label } from './search-attributes.ts';
 
 const parkSignal = defineSignal<[ParkSignal]>(PARKED_SIGNALS.park);
 const settleSignal = defineSignal<[SettleSignal]>(PARKED_SIGNALS.settle);
@@ -37,11 +45,10 @@ export async function parkedRuns(input: ParkedInput): Promise<ParkedReport> {
     ({ parked, settled } = settle({ parked, settled }, told));
     show();
   });
-  const continueAt = Date.now() + input.policy.continueAfterMs;
-  if (!isTold) {
-    label({ scope: input.scope, trigger: 'check' });
-  }
-  await condition(() => (isTold && parked.length === 0) || workflowInfo().continueAsNewSuggested, continueAt - Date.now());
+  // Nobody else knows of them: a cancellation does not end it.
+  await CancellationScope.nonCancellable(() =>
+    condition(() => (isTold && parked.length === 0) || workflowInfo().continueAsNewSuggested, input.policy.continueAfterMs),
+  );
   if (parked.length === 0) {
     return { settled };
   }

@@ -34,7 +34,7 @@ export interface PlannedQueue {
 }
 
 /** The whole queue, a part at a time; limits are waited out. */
-export async function lookAtQueue({ scope, policy }: ResolvedQueue, told: Told): Promise<SeenQueue> {
+export async function lookAtQueue({ scope, configured, policy }: ResolvedQueue, told: Told): Promise<SeenQueue> {
   const runs = new Map<number, Run>();
   let [at, from]: [number, number | null] = [0, null];
   for (let part = 1; part <= MOST_PARTS; part += 1) {
@@ -50,7 +50,7 @@ export async function lookAtQueue({ scope, policy }: ResolvedQueue, told: Told):
     }
   }
   const { readQueueSurroundings } = proxyActivities<MainActivities>(queueListOptions(policy, `count the other runs of ${scope}`));
-  return { at, runs: [...runs.values()], surroundings: await withinLimits(told, () => readQueueSurroundings({ scope })) };
+  return { at, runs: [...runs.values()], surroundings: await withinLimits(told, () => readQueueSurroundings({ scope, configured })) };
 }
 
 async function withinLimits<T extends { readonly kind: 'read' }>(told: Told, ask: () => Promise<T | Limited>): Promise<T> {
@@ -82,7 +82,12 @@ export async function planSeen(seen: SeenQueue, memory: QueueMemory, planning: P
   const tags = new Map<string, boolean | null>();
   let limited: Limited | null = null;
   for (;;) {
-    const plan = planQueue({ at, runs, offered: surroundings.offered, jobs, tags, memory }, resolved.policy, modes, most);
+    const plan = planQueue(
+      { at, runs, offered: surroundings.offered, ours: surroundings.ours, jobs, tags, memory },
+      resolved.policy,
+      modes,
+      most,
+    );
     const names: readonly string[] = plan.wantsTags.slice(0, TAGS_AT_ONCE);
     const wanted: readonly number[] = plan.wantsJobs.slice(0, resolved.policy.batchSize);
     if (limited !== null || (names.length === 0 && wanted.length === 0)) {
@@ -90,7 +95,11 @@ export async function planSeen(seen: SeenQueue, memory: QueueMemory, planning: P
       return { plan, jobs, unread, notes: limited === null ? [] : [`not all jobs could be read: ${limited.why}`] };
     }
     told.say(`${runs.length} runs are queued, jobs of ${jobs.size} of them are read: ${plan.acts.length} to act on so far`);
-    limited = names.length > 0 ? await readTags(resolved, names, tags) : await readJobs(resolved, wanted, runs, jobs);
+    const demand = new Set(plan.wantsDemand);
+    limited =
+      (await readTags(resolved, names, tags)) ??
+      (await readJobs(resolved, { runs, wanted: wanted.filter((run) => !demand.has(run)), freshnessMs: JOBS_FRESH_MS }, jobs)) ??
+      (await readJobs(resolved, { runs, wanted: wanted.filter((run) => demand.has(run)), freshnessMs: 0 }, jobs));
   }
 }
 
@@ -99,6 +108,9 @@ async function readTags(
   names: readonly string[],
   tags: Map<string, boolean | null>,
 ): Promise<Limited | null> {
+  if (names.length === 0) {
+    return null;
+  }
   const github = proxyActivities<MainActivities>(queueReadOptions(policy, `are ${names.length} names tags?`));
   const read = await github.readTags({ scope, names });
   if (read.kind === 'limited') {
@@ -112,14 +124,15 @@ async function readTags(
 
 async function readJobs(
   { scope, policy }: ResolvedQueue,
-  wanted: readonly number[],
-  runs: readonly Run[],
+  { runs, wanted, freshnessMs }: { readonly runs: readonly Run[]; readonly wanted: readonly number[]; readonly freshnessMs: number },
   jobs: Map<number, RunJobs | null>,
 ): Promise<Limited | null> {
+  if (wanted.length === 0) {
+    return null;
+  }
   const attempts = new Map(runs.map(({ id, attempt }) => [id, attempt]));
   const { readJobsOfRuns } = proxyActivities<MainActivities>(queueReadOptions(policy, `read the jobs of ${wanted.length} runs`));
-  const asked = wanted.map((run) => [run, attempts.get(run) ?? 1] as const);
-  const read = await readJobsOfRuns({ scope, runs: asked, freshnessMs: JOBS_FRESH_MS });
+  const read = await readJobsOfRuns({ scope, runs: wanted.map((run) => [run, attempts.get(run) ?? 1]), freshnessMs });
   for (const each of read.jobs) {
     jobs.set(each.run, each);
   }

@@ -3,12 +3,14 @@
 import { DefaultLogger } from '@temporalio/worker';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import type { BatchCancelled, FollowedBatch, FollowedRun, JobsOfRuns } from '../../src/activities/contract.ts';
+import type { BatchCancelled, FollowedBatch, JobsOfRuns } from '../../src/activities/contract.ts';
 import { createQueueActivities } from '../../src/activities/queue.ts';
+import type { FollowedRun } from '../../src/domain/queue/attempt.ts';
 import { labelSetOf } from '../../src/domain/queue/run.ts';
 import type { WorkItem } from '../../src/domain/queue/work.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { createGitHub } from '../../src/github/github.ts';
+import { createPace } from '../../src/github/pace.ts';
 import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
 import { aPolicy } from '../kit/queue.ts';
 
@@ -16,6 +18,7 @@ const HOUR = 3_600_000;
 const SCOPE = 'octo/app';
 const OFFERED = [labelSetOf(['self-hosted', 'linux', 'bpf'])];
 const POLICY = { ...aPolicy(), following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 60_000, giveUpAfterMs: 120_000, doubtMs: 200 } };
+const GROUND = { offered: OFFERED, ours: OFFERED, plannedAt: Date.now(), reruns: [], mayBeDone: false, policy: POLICY };
 
 let server: SandboxGitHub;
 const servers: SandboxGitHub[] = [];
@@ -36,7 +39,7 @@ describe('a batch', () => {
       { kind: 'accepted', isSure: true },
     ]);
     expect(sent().map((line) => line.replace(/\d{5,}/, 'N'))).toEqual(
-      [0, 1].flatMap(() => ['GET /runs/N/jobs', 'GET /runs/N', 'POST /runs/N/cancel']),
+      [0, 1].flatMap(() => ['GET /runs/N', 'GET /runs/N/jobs', 'POST /runs/N/cancel']),
     );
   });
 
@@ -180,13 +183,35 @@ describe('runs that are followed', () => {
   test('are forced once they do not react, and given up in the end', async () => {
     const run = stale({ cancelTakesMs: Infinity });
     await cancel([run]);
+    const [followed] = followedOf([run]) as [FollowedRun];
     expect((await follow([run])).ends).toEqual([{ kind: 'pending', forcedAt: null }]);
     server.misbehave({ match: { path: '/force-cancel' }, status: 500 });
     server.advance(61_000);
-    const [forced] = (await follow([run])).ends;
+    const [forced] = (await follow([], [followed])).ends;
     expect(forced).toEqual({ kind: 'pending', forcedAt: expect.any(Number) });
+    const forcedAt = forced?.kind === 'pending' ? forced.forcedAt : null;
+    expect((await follow([], [{ ...followed, forcedAt }])).ends).toEqual([{ kind: 'pending', forcedAt }]);
+    server.advance(121_000);
+    expect((await follow([], [{ ...followed, forcedAt }])).ends).toEqual([
+      { kind: 'not-over', why: expect.stringContaining('still queued') },
+    ]);
+  });
+
+  test('are not forced while a job of them runs after all', async () => {
+    const run = stale({ cancelTakesMs: Infinity, jobs: [{ labels: ['self-hosted', 'bpf'] }, { labels: ['self-hosted', 'bpf'] }] });
+    await cancel([run]);
+    server.startJob(server.run(run).jobs[0]!.id);
     server.advance(61_000);
-    expect((await follow([run])).ends).toEqual([{ kind: 'not-over', status: 'queued' }]);
+    expect((await follow([run])).ends).toEqual([{ kind: 'pending', forcedAt: null }]);
+    server.advance(121_000);
+    expect((await follow([run])).ends).toEqual([{ kind: 'not-over', why: expect.stringContaining('runs all the same') }]);
+    expect(server.run(run).accepted.forceCancel).toBe(0);
+  });
+
+  test('that GitHub says nothing of are unread', async () => {
+    const run = stale();
+    server.misbehave({ match: { path: `/runs/${run}` }, status: 502 });
+    expect((await follow([run])).ends).toEqual([{ kind: 'unread', why: expect.stringContaining('502') }]);
   });
 
   test('whose cancellation was never heard are tried again', async () => {
@@ -201,6 +226,22 @@ describe('runs that are followed', () => {
     server.completeRun(run, 'success');
     expect((await follow([run])).ends).toEqual([{ kind: 'over', conclusion: 'success' }]);
   });
+});
+
+test('between the last look at a run and its cancellation there is no wait, however slow the pace', async () => {
+  const waits: (() => void)[] = [];
+  const sleep = (): Promise<void> => new Promise((resolve) => waits.push(resolve));
+  const pace = createPace({ writesPerMinute: 1, sleep });
+  const github = createGitHub({ baseUrl: server.url, token: () => new Secret(server.token), pace });
+  const [first, second] = [stale(), stale()];
+  const items = [anItem(first), anItem(second)];
+  const cancelling = run(() => createQueueActivities(github).cancelBatch({ scope: SCOPE, items, ...GROUND }));
+  await expect.poll(() => waits.length).toBe(1);
+  // The turn of the second has not come, and its job starts.
+  server.startJob(server.run(second).jobs[0]!.id);
+  waits[0]?.();
+  expect((await cancelling).attempts.map(({ result }) => result.kind)).toEqual(['accepted', 'spared']);
+  expect(server.run(second).accepted.cancel).toBe(0);
 });
 
 describe('jobs', () => {
@@ -231,6 +272,31 @@ describe('jobs', () => {
       }),
     );
     expect(read).toMatchObject({ unread: [bad], jobs: [{ run: good }], limited: null });
+  });
+});
+
+describe('what surrounds the queue', () => {
+  const configured = [
+    { name: 'Builder', labels: labelSetOf(['self-hosted', 'linux', 'x64', 'bpf']) },
+    { name: 'gone', labels: labelSetOf(['self-hosted', 'linux', 'kvm']) },
+  ];
+
+  test('is counted, and whose runners there are is told apart', async () => {
+    server.addRunner(SCOPE, { name: 'builder', labels: ['bpf'] });
+    server.addRunner(SCOPE, { name: 'theirs', labels: ['gpu'] });
+    stale({ status: 'waiting' });
+    const activities = create();
+    const seen = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured }));
+    const ours = [labelSetOf(['self-hosted', 'linux', 'x64', 'bpf']), labelSetOf(['self-hosted', 'linux', 'kvm'])];
+    expect(seen).toMatchObject({ kind: 'read', waiting: 1, pending: 0, inProgress: 0, requested: 0, ours, notes: [] });
+    expect(seen).toMatchObject({ offered: expect.arrayContaining([...ours, labelSetOf(['self-hosted', 'linux', 'x64', 'gpu'])]) });
+  });
+
+  test('is unknown where GitHub refuses it, and the rest is not', async () => {
+    server.misbehave({ match: { path: '/actions/runners' }, status: 403 });
+    const activities = create();
+    const seen = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured }));
+    expect(seen).toMatchObject({ inProgress: 0, notes: [expect.stringContaining("the scope's runners are not known")] });
   });
 });
 
@@ -276,7 +342,7 @@ function cancel(runs: readonly number[], info: object = {}, token?: string): Pro
 }
 
 function cancelItems(items: readonly WorkItem[], info: object = {}, token?: string, mayBeDone = false): Promise<BatchCancelled> {
-  return run(() => create(token).cancelBatch({ scope: SCOPE, items, offered: OFFERED, reruns: [], mayBeDone, policy: POLICY }), info);
+  return run(() => create(token).cancelBatch({ scope: SCOPE, items, ...GROUND, mayBeDone }), info);
 }
 
 function follow(runs: readonly number[], followed: readonly FollowedRun[] = followedOf(runs)): Promise<FollowedBatch> {

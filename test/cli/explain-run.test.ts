@@ -68,6 +68,12 @@ describe('who cancelled a run, and why', () => {
     expect(textOf({ done: [{ ...DONE, end, detail }] })).toMatch(words);
   });
 
+  test('tells the newest acts of many', () => {
+    const done = Array.from({ length: 20 }, () => ({ ...DONE, end: 'refused', detail: 'no' }) as const);
+    expect(textOf({ done }).match(/came of it: refused, no/g)).toHaveLength(5);
+    expect(textOf({ done })).toContain('… and 15 earlier ones, which `--json` has');
+  });
+
   test('by the schedule needs no name of its client', () => {
     const startedBy = { trigger: 'schedule', identity: 'temporal-scheduler', reason: null };
     expect(textOf({ done: [{ ...DONE, startedBy }] })).toMatch(/operation: \S+, started by the schedule$/m);

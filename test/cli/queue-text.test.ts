@@ -20,6 +20,7 @@ const PLANNED = queueReport({
   summary: '40 runs queued in acme/kernel: 2 would cancel, 1 would park',
   dryRun: true,
   counts: { 'would-cancel': 2, 'would-park': 1 },
+  byRule: { stale: 1, superseded: 1, prioritizePullRequests: 1 },
   acts: [
     toldAct({ run: 11, end: 'would-cancel', detail: '' }),
     toldAct({ run: 12, rule: 'superseded', end: 'would-cancel', detail: '', evidence: 'run 13 of the same workflow is newer' }),
@@ -54,9 +55,12 @@ describe('what the queue verbs print', () => {
   });
 
   test('tells a rule that only plans beside others that act', () => {
-    const acts = [toldAct({ run: 11 }), toldAct({ run: 12, rule: 'superseded', end: 'would-cancel', detail: 'the rule only plans' })];
-    expect(textOf(queueReport({ outcome: 'done', counts: { cancelled: 1, 'would-cancel': 1 }, acts }))).toMatch(
-      /CAME OF IT +WHY\n11 .* cancelled +queued for .*\n12 .* would cancel +the rule only plans: queued for/,
+    const acts = [
+      toldAct({ run: 11 }),
+      toldAct({ run: 12, rule: 'superseded', end: 'only-planned', detail: 'it would be cancelled, but the rule only plans' }),
+    ];
+    expect(textOf(queueReport({ outcome: 'done', counts: { cancelled: 1, 'only-planned': 1 }, acts }))).toMatch(
+      /CAME OF IT +WHY\n11 .* cancelled +queued for .*\n12 .* nothing +it would be cancelled, but the rule only plans/,
     );
   });
 
@@ -148,16 +152,13 @@ describe('what a person is asked', () => {
     expect(questionText('acme/kernel', acts)).toBe(question);
   });
 
-  test('is what would be done by rules that are on', () => {
+  test('is what would be done by rules that are on, listed or not', () => {
     expect(askedActs(PLANNED)).toEqual({ cancel: 2, park: 1, rerun: 0 });
-    const rules = { stale: 'on', superseded: 'plan', prioritizePullRequests: 'plan', paths: 'off' } as const;
-    expect(askedActs({ ...PLANNED, rules })).toEqual({ cancel: 1, park: 0, rerun: 0 });
-  });
-
-  test('is more than the report lists, and with a rule that only plans no more than it lists', () => {
-    const many = { ...PLANNED, counts: { 'would-cancel': 5_000 } };
-    expect(askedActs(many).cancel).toBe(5_000);
-    expect(askedActs({ ...many, rules: { ...PLANNED.rules, superseded: 'plan' } as typeof PLANNED.rules }).cancel).toBe(1);
+    expect(askedActs({ counts: { 'would-cancel': 5_000, 'only-planned': 300, 'would-re-run': 1 } })).toEqual({
+      cancel: 5_000,
+      park: 0,
+      rerun: 1,
+    });
   });
 });
 
@@ -166,6 +167,7 @@ describe('what `explain` tells of it', () => {
     outcome: 'partly',
     summary: '40 runs queued in acme/kernel: 2 cancelled, 1 parked, 1 spared, 1 re-run',
     counts: { cancelled: 2, parked: 1, spared: 1, 're-run': 1 },
+    byRule: { stale: 2, superseded: 1, prioritizePullRequests: 1 },
     acts: [
       toldAct({ run: 9, rule: 'prioritizePullRequests', evidence: 'parked before: 6 wait', end: 're-run', detail: 'attempt 2' }),
       toldAct({ run: 11 }),
@@ -188,8 +190,8 @@ describe('what `explain` tells of it', () => {
     expect(queueStory(queueReport())).toMatchObject({ broke: 'nothing', did: 'nothing', sure: null, cameOfIt: null, left: 'nothing' });
   });
 
-  test('says of how many acts it speaks where there are more', () => {
-    expect(queueStory({ ...DONE, counts: { cancelled: 300 } }).broke).toMatch(/^of the first 5: 2 runs were stale/);
+  test('counts all acts, also those that are not listed', () => {
+    expect(queueStory({ ...DONE, byRule: { stale: 300 } }).broke).toMatch(/^300 runs were stale/);
   });
 
   test('calls a plan a plan', () => {

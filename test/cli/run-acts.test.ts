@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { defaultPayloadConverter } from '@temporalio/common';
-import type { CancelAttempt, FollowedEnd, FollowedRun } from '../../src/activities/contract.ts';
+import type { CancelAttempt, FollowedEnd, FollowedRun } from '../../src/domain/queue/attempt.ts';
 import { actInHeartbeat, actOfReport, actsOn, batchesOf, parkedIn, type RunAct } from '../../src/cli/run-acts.ts';
 import { PARKED_SIGNALS } from '../../src/domain/names.ts';
 import type { ParkedRun } from '../../src/domain/queue/parked.ts';
@@ -78,16 +78,16 @@ describe('a cancellation', () => {
     [{ kind: 'over', conclusion: 'success' }, {}, { end: 'ended-otherwise', detail: 'success' }],
     [{ kind: 'pending', forcedAt: null }, {}, { end: 'accepted', detail: 'GitHub has accepted it' }],
     [{ kind: 'pending', forcedAt: 1_000_000 }, {}, { end: 'accepted', detail: expect.stringMatching(/forced at 1970-01-01T00:16:40/) }],
-    [{ kind: 'not-over', status: 'queued' }, {}, { end: 'not-over', detail: expect.stringContaining('still queued') }],
+    [{ kind: 'not-over', why: 'it is still queued' }, {}, { end: 'not-over', detail: 'it is still queued' }],
     [{ kind: 'again' }, {}, { end: 'again', detail: 'GitHub has not heard of the cancellation' }],
   ])('that was followed to %j', (end, replaced, act) => {
     expect(actsIn([cancelling([item], [attempted(item, ACCEPTED)]), following([followed(item, replaced)], [end])])).toMatchObject([act]);
   });
 
-  test('that was tried in vain for the last time is set aside', () => {
+  test('that was tried in vain for the last time is left to the next pass', () => {
     const last = workItem({ tries: 2 });
     expect(actsIn([cancelling([last], [attempted(last, { kind: 'again', why: '502' })])])).toMatchObject([
-      { end: 'set-aside', detail: 'tried 3 times: 502' },
+      { end: 'again', detail: 'tried 3 times: 502' },
     ]);
   });
 

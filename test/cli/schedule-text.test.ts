@@ -34,8 +34,12 @@ test('what was applied is told for each', () => {
   expect(text({ ...QUEUE, kind: 'updated', changed: ['times', 'timeouts'] })).toBe(
     'acme/kernel: changed (times, timeouts); queue care every 5 min, last 2 min ago, next in 3 min',
   );
-  expect(text({ ...HEALTH, kind: 'removed' })).toBe('acme/kernel is not configured any more: the schedule of its health check was removed');
-  expect(text({ ...QUEUE, kind: 'removed' })).toBe('acme/kernel is not configured any more: the schedule of its queue care was removed');
+  expect(text({ ...HEALTH, kind: 'removed', hasParked: false })).toBe(
+    'acme/kernel is not configured any more: the schedule of its health check was removed',
+  );
+  expect(text({ ...QUEUE, kind: 'removed', hasParked: false })).toBe(
+    'acme/kernel is not configured any more: the schedule of its queue care was removed',
+  );
 });
 
 test('what was done to each is told', () => {

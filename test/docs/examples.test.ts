@@ -11,7 +11,7 @@ import * as workflows from '../../src/workflows/index.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-const documents = ['README.md', 'CONTRIBUTING.md', 'docs/alerts.md', 'docs/architecture.md', 'docs/decisions.md'];
+const documents = ['README.md', 'CONTRIBUTING.md', 'docs/alerts.md', 'docs/architecture.md', 'docs/decisions.md', 'docs/queue.md'];
 
 function help(...verb: string[]): string {
   return execFileSync(process.execPath, [join(ROOT, 'src/cli/main.ts'), ...verb, '--help'], { encoding: 'utf8' });

@@ -5,7 +5,11 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import type { ParkedInput } from '../../src/activities/contract.ts';
+import { MAIN_QUEUE, parkedId } from '../../src/domain/names.ts';
+import { DEFAULT_QUEUE_POLICY } from '../../src/domain/queue/policy.ts';
 import { folder, github, SCOPE, variables } from '../kit/one-runner.ts';
 import { run, start, type Ended, type Started } from '../kit/product.ts';
 
@@ -139,6 +143,7 @@ describe('what acts', () => {
       /^done: 1 run queued[^]*What broke +1 run was stale\nWhy sure +run \d+: queued for 6 h[^]*What it did +cancelled 1 run\nLeft to you +nothing\nWhen .* by hand \(runward:.*: nobody needs it\)/,
     );
     expect((await run(['explain', workflowId, '--verbose'], environment())).stdout).toMatch(/CAME OF IT[^]*The queue: 1 queued/);
+    expect((await run(['explain', `${workflowId}/acts`], environment())).stderr).toContain(`It belongs to ${workflowId}:`);
     expect((await run(['explain', '--last', '--json'], environment())).stdout).toContain('"kind": "queue"');
 
     const address = `https://github.com/ACME/kernel/actions/runs/${stale}/job/5`;
@@ -251,11 +256,22 @@ test('history leaves out care that found nothing to do, but with --all', async (
 });
 
 describe('where something is missing', () => {
-  test('no worker says which runs are parked, nor cares for any, exit code 3', async () => {
-    const without = environment({});
-    const { exitCode, stderr } = await run(['queue', 'plan'], { ...without, TEMPORAL_NAMESPACE: 'test-8' });
+  test('no worker cares for any run, exit code 3', async () => {
+    const { exitCode, stderr } = await run(['queue', 'plan'], { ...environment(), TEMPORAL_NAMESPACE: 'test-8' });
     expect(exitCode).toBe(3);
     expect(stderr).toMatch(/No worker takes tasks from the queue runward[^]*Look at it with `runward explain queue\/by-hand\//);
+  });
+
+  test('no worker says which runs are parked', async () => {
+    const connection = await Connection.connect({ address: inject('temporalAddress') });
+    const { workflow } = new Client({ connection, namespace: 'test-8' });
+    const input: ParkedInput = { version: 1, scope: SCOPE, policy: DEFAULT_QUEUE_POLICY.parking, parked: [], settled: [] };
+    const keeper = await workflow.start('parkedRuns', { workflowId: parkedId(SCOPE), taskQueue: MAIN_QUEUE, args: [input] });
+    const { exitCode, stdout, stderr } = await run(['queue', 'parked', '--json'], { ...environment(), TEMPORAL_NAMESPACE: 'test-8' });
+    await keeper.terminate();
+    await connection.close();
+    expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' });
+    expect(stderr).toMatch(/No worker of the queue runward says which runs of acme\/kernel are parked: start one/);
   });
 
   test('no Temporal is exit code 3', async () => {

@@ -64,6 +64,16 @@ describe('writes', () => {
     expect(await next).toBe('done');
   });
 
+  test('that turn out needless give their part of the minute back', async () => {
+    await pace.inTurn(write('a'), never);
+    await pace.inTurn(async (turn) => turn.skip(), never);
+    await pace.inTurn(write('b'), never);
+    expect(begun).toEqual([
+      ['a', 1_000],
+      ['b', 2_000],
+    ]);
+  });
+
   test('are so many a minute', async () => {
     const quick = createPace({ writesPerMinute: 180, now: () => clock, sleep: async (ms) => void (clock += ms) });
     await Promise.all(Array.from({ length: 181 }, (_, index) => quick.inTurn(write(String(index)), never)));

@@ -138,7 +138,7 @@ describe('at GitHub', () => {
     const paced = portOf({ baseUrl: server.url, token: () => new Secret(server.token), pace });
     const ids = Array.from({ length: 3 }, () => server.queueRun(REPO, { jobs: [{}] }));
     server.misbehave({ match: { path: `${ids[0]}/cancel` }, delayMs: 300 });
-    const writes = ids.map((id) => cancel(paced, id));
+    const writes = ids.map((id) => paced.inTurn(REPO, () => cancel(paced, id), new AbortController().signal));
     await paced.readRun(REPO, ids[0] ?? 0, new AbortController().signal);
     expect(server.requests.map(({ method }) => method)).toEqual(['GET']);
     await Promise.all(writes);

@@ -1,7 +1,8 @@
 // Histories as queue care leaves them, made by hand.
 
 import { defaultPayloadConverter } from '@temporalio/common';
-import type { BatchCancelled, CancelAttempt, FollowedRun } from '../../src/activities/contract.ts';
+import type { BatchCancelled } from '../../src/activities/contract.ts';
+import type { CancelAttempt, FollowedRun } from '../../src/domain/queue/attempt.ts';
 import type { History } from '../../src/cli/run-acts.ts';
 import { DEFAULT_QUEUE_POLICY } from '../../src/domain/queue/policy.ts';
 import type { WorkItem } from '../../src/domain/queue/work.ts';
@@ -68,7 +69,13 @@ export function cancelling(items: readonly WorkItem[], attempts: readonly Cancel
 }
 
 export function attempted(item: WorkItem, result: CancelAttempt['result']): CancelAttempt {
-  return { item, about: { workflow: 'CI', event: 'push', branch: 'main', createdAt: 0 }, evidence: 'queued for 5 h', result };
+  return {
+    item,
+    about: { workflow: 'CI', event: 'push', branch: 'main', createdAt: 0 },
+    isFirst: true,
+    evidence: 'queued for 5 h',
+    result,
+  };
 }
 
 export function followed({ run, attempt }: WorkItem, replaced: Partial<FollowedRun> = {}): FollowedRun {

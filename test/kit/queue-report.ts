@@ -28,6 +28,7 @@ export function queueReport(replaced: Partial<QueueReport> = {}): QueueReport {
     rules: { stale: 'on', superseded: 'on', prioritizePullRequests: 'on', paths: 'off' },
     queue: { queued: 2, inProgress: 1, waiting: 0, pending: 0, requested: 0, stale: 0, parked: 0, setAside: 0 },
     counts: {},
+    byRule: {},
     acts: [],
     left: [],
     refusals: [],

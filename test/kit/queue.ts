@@ -76,7 +76,16 @@ export function byRun(...jobs: readonly RunJobs[]): ReadonlyMap<number, RunJobs 
 
 /** A queue without runs, with one kind of runner; nothing is known, nor remembered. */
 export function aView(replaced: Partial<QueueView> = {}): QueueView {
-  return { at: NOW, runs: [], offered: [OURS], jobs: new Map(), tags: new Map(), memory: NOTHING_REMEMBERED, ...replaced };
+  return {
+    at: NOW,
+    runs: [],
+    offered: [OURS],
+    ours: replaced.offered ?? [OURS],
+    jobs: new Map(),
+    tags: new Map(),
+    memory: NOTHING_REMEMBERED,
+    ...replaced,
+  };
 }
 
 /** A view of these runs in which all their jobs are as {@link jobsOfRun} has them, and no name is a tag's. */

@@ -127,6 +127,8 @@ export interface WorldOptions {
   readonly health?: Partial<HealthPolicy>;
   readonly queue?: Partial<QueuePolicy>;
   readonly mode?: 'act' | 'watch';
+  /** Whether the runners are there to take jobs, as by default; else they are registered, and offline. */
+  readonly isListening?: boolean;
   /** Runners of the scope, each on a machine of its own; one by default. */
   readonly runners?: number;
   /** The API token; by default it may do everything. */
@@ -189,8 +191,12 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     return aTarget({ scope, runner, machine: `m-${runner}`, registrationUrl: `${github.url}/${scope}`, host });
   });
   const [target] = targets as [RunnerTarget];
+  const { isListening = true } = options;
   for (const each of targets) {
-    await machine.install(each, github.addRunner(scope, { name: each.runner, labels: each.labels }));
+    const registered = github.addRunner(scope, { name: each.runner, labels: each.labels });
+    if (isListening) {
+      await machine.install(each, registered);
+    }
   }
   const token = new Secret(options.token === undefined ? github.token : github.addToken(options.token));
   const home = mkdtempSync(join(tmpdir(), 'runward-world-'));
@@ -239,7 +245,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     },
     [Symbol.asyncDispose]: () => world.close(),
   };
-  await world.until(() => targets.every((each) => world.shown(each) === 'online'), 'all runners are online');
+  await world.until(() => !isListening || targets.every((each) => world.shown(each) === 'online'), 'all runners are online');
   return world;
 }
 

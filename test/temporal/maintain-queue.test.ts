@@ -13,7 +13,7 @@ const JOB = { labels: ['self-hosted', 'gpu'] };
 type RunOptions = Parameters<World['github']['queueRun']>[1];
 
 test.concurrent('a stale run is cancelled, and one that waits for less is not', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   const [old, young] = [queue(world, { agoMs: 5 * HOUR }), queue(world, { agoMs: 3 * HOUR, event: 'workflow_dispatch' })];
   const report = await care(world);
   expect(report).toMatchObject({ outcome: 'done', counts: { cancelled: 1 }, queue: { queued: 2, stale: 1 } });
@@ -23,7 +23,7 @@ test.concurrent('a stale run is cancelled, and one that waits for less is not', 
 });
 
 test.concurrent('a plan shows what would be done, and writes nothing', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   const old = queue(world, { agoMs: 5 * HOUR });
   const before = world.github.requests.length;
   const report = await care(world, { dryRun: true });
@@ -33,14 +33,14 @@ test.concurrent('a plan shows what would be done, and writes nothing', async () 
 });
 
 test.concurrent('the second pass has nothing to do', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   queue(world, { agoMs: 5 * HOUR });
   await care(world);
   expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', acts: [], queue: { queued: 0 } });
 });
 
 test.concurrent('the newest of a branch survives; a tag, and what another fork calls the same, are left alone', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   world.github.addTag(world.target.scope, 'nightly');
   const push = { event: 'push', branch: 'topic' };
   const [oldest, older, newest] = [3, 2, 1].map((minutes) => queue(world, { ...push, agoMs: minutes * 60_000 }));
@@ -60,12 +60,12 @@ test.concurrent('the newest of a branch survives; a tag, and what another fork c
 });
 
 test.concurrent('pushes make way for pull requests, and come back when the pressure is gone', async () => {
-  await using world = await startWorld();
-  world.github.addRunner(world.target.scope, { name: 'gpu', labels: ['gpu'] });
+  await using world = await startWorld({ isListening: false });
+  const job = { labels: ['self-hosted', ...world.target.labels] };
   const pulls = Array.from({ length: 6 }, (_, index) =>
-    queue(world, { event: 'pull_request', branch: `p${index}`, pullRequests: [index + 1], agoMs: 60_000 }),
+    queue(world, { event: 'pull_request', branch: `p${index}`, pullRequests: [index + 1], agoMs: 60_000, jobs: [job] }),
   );
-  const push = queue(world, { event: 'push', branch: 'main', agoMs: 30_000 });
+  const push = queue(world, { event: 'push', branch: 'main', agoMs: 30_000, jobs: [job] });
   const parked = await care(world);
   expect(actOn(parked, push)).toMatchObject({
     rule: 'prioritizePullRequests',
@@ -86,7 +86,7 @@ test.concurrent('pushes make way for pull requests, and come back when the press
 });
 
 test.concurrent('zombies are set aside, do not count, and end nothing', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   const refusing = queue(world, { agoMs: 9 * HOUR, zombie: 'not-queued' });
   const failing = queue(world, { agoMs: 8 * HOUR, zombie: 'failing' });
   const empty = queue(world, { agoMs: 7 * HOUR, jobs: [] });
@@ -101,7 +101,7 @@ test.concurrent('zombies are set aside, do not count, and end nothing', async ()
 });
 
 test.concurrent('a run that does not react is forced, and told', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   const stubborn = queue(world, { agoMs: 5 * HOUR, cancelTakesMs: Infinity });
   const report = await care(world);
   expect(actOn(report, stubborn)).toMatchObject({ end: 'cancelled', detail: 'cancelled, forced' });
@@ -109,7 +109,7 @@ test.concurrent('a run that does not react is forced, and told', async () => {
 });
 
 test.concurrent('a run that begins between plan and act is spared', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   const old = queue(world, { agoMs: 5 * HOUR, jobs: [JOB, JOB] });
   const [job] = world.github.run(old).jobs;
   world.github.misbehave({ match: { path: `/runs/${old}/jobs` }, delayMs: 1_000, times: 1 });
@@ -126,7 +126,10 @@ test.concurrent('a run that begins between plan and act is spared', async () => 
 });
 
 test.concurrent('a token that may not cancel is told once', async () => {
-  await using world = await startWorld({ token: { permissions: { administration: 'write', actions: 'read', contents: 'read' } } });
+  await using world = await startWorld({
+    isListening: false,
+    token: { permissions: { administration: 'write', actions: 'read', contents: 'read' } },
+  });
   const runs = Array.from({ length: 6 }, (_, index) => queue(world, { agoMs: (5 + index) * HOUR }));
   const report = await care(world);
   expect(report).toMatchObject({ outcome: 'partly', counts: { refused: 6 }, refusals: [{ status: 403, count: 6 }] });
@@ -136,7 +139,7 @@ test.concurrent('a token that may not cancel is told once', async () => {
 });
 
 test.concurrent('a pass does no more than it may', async () => {
-  await using world = await startWorld({ queue: { maxPerPass: 2 } });
+  await using world = await startWorld({ isListening: false, queue: { maxPerPass: 2 } });
   for (const hours of [5, 6, 7]) {
     queue(world, { agoMs: hours * HOUR });
   }
@@ -145,14 +148,14 @@ test.concurrent('a pass does no more than it may', async () => {
 });
 
 test.concurrent('whoever only watches writes nothing', async () => {
-  await using world = await startWorld({ mode: 'watch' });
+  await using world = await startWorld({ isListening: false, mode: 'watch' });
   const old = queue(world, { agoMs: 5 * HOUR });
   expect(await care(world)).toMatchObject({ outcome: 'planned', mode: 'watch' });
   expect(world.github.run(old)).toMatchObject({ status: 'queued' });
 });
 
 test.concurrent('bad input lists what is allowed', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   const handle = await world.maintain({ scope: world.target.scope, rules: ['stail'] });
   await expect(handle.result()).rejects.toMatchObject({
     cause: { message: expect.stringContaining('stale, superseded, prioritizePullRequests') },
@@ -160,7 +163,7 @@ test.concurrent('bad input lists what is allowed', async () => {
 });
 
 test.concurrent('two at once are one after the other: the second says who has the queue', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   queue(world, { agoMs: 5 * HOUR });
   world.github.misbehave({ match: { method: 'POST', path: '/cancel' }, delayMs: 2_000 });
   const first = await world.maintain();
@@ -173,7 +176,7 @@ test.concurrent('two at once are one after the other: the second says who has th
 
 test.concurrent('people are told where a pass may not do all that it would', async () => {
   const alerts: Alert[] = [];
-  await using world = await startWorld({ queue: { maxPerPass: 1 }, tell: async (alert) => void alerts.push(alert) });
+  await using world = await startWorld({ isListening: false, queue: { maxPerPass: 1 }, tell: async (alert) => void alerts.push(alert) });
   for (const hours of [5, 6]) {
     queue(world, { agoMs: hours * HOUR });
   }
@@ -185,7 +188,7 @@ test.concurrent('people are told where a pass may not do all that it would', asy
 });
 
 test.concurrent('a limit in the middle is waited for, and nothing is sent before it is over', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   const runs = [5, 6, 7].map((hours) => queue(world, { agoMs: hours * HOUR }));
   world.github.misbehave({
     from: { method: 'POST', path: '/cancel' },
@@ -199,7 +202,7 @@ test.concurrent('a limit in the middle is waited for, and nothing is sent before
 });
 
 test.concurrent('the queue is cared for while no runner is there', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   world.github.removeRunner(world.target.scope, world.target.runner);
   const old = queue(world, { agoMs: 5 * HOUR });
   expect(await care(world)).toMatchObject({ outcome: 'done', counts: { cancelled: 1 } });
@@ -207,12 +210,12 @@ test.concurrent('the queue is cared for while no runner is there', async () => {
 });
 
 test.concurrent('what is cancelled in the middle leaves no lock behind', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ isListening: false });
   const old = queue(world, { agoMs: 5 * HOUR, cancelTakesMs: Infinity });
   const handle = await world.maintain();
   await world.until(() => world.github.run(old).accepted.cancel === 1, 'it follows the run');
   await handle.cancel();
-  await expect(handle.result()).rejects.toThrow();
+  await expect(handle.result()).rejects.toThrow('cancelled');
   await world.until(
     async () => (await world.client.workflow.getHandle(queueLockId(world.target.scope)).describe()).status.name !== 'RUNNING',
     'the lock is free',

@@ -17,7 +17,9 @@ test("GitHub's writes keep the configured pace, and reads do not", async () => {
   const [one, two] = [server.queueRun('octo/app', { jobs: [{}] }), server.queueRun('octo/app', { jobs: [{}] })];
   const { signal } = new AbortController();
   const begun = performance.now();
-  const writes = [one, two].map((id) => github.cancelRun('octo/app', id, { force: false }, signal));
+  const writes = [one, two].map((id) =>
+    github.inTurn('octo/app', () => github.cancelRun('octo/app', id, { force: false }, signal), signal),
+  );
   await github.readRun('octo/app', two, signal);
   expect(performance.now() - begun).toBeLessThan(400);
   await Promise.all(writes);

@@ -4,7 +4,7 @@ import type { Refusal, ToldAct } from './report.ts';
 // What queue care tells people. Its findings are about the repository, and its own passes say when they are over.
 
 /** By code: health checks leave them alone. */
-const QUEUE_FINDINGS: readonly string[] = ['queue-limit-hit', 'queue-refused', 'queue-not-re-run'];
+const QUEUE_FINDINGS: readonly string[] = ['queue-limit-hit', 'queue-refused', 'queue-not-re-run', 'queue-care-failed'];
 
 export function isOfQueue({ code }: { readonly code: string }): boolean {
   return QUEUE_FINDINGS.includes(code);
@@ -15,15 +15,32 @@ export interface QueueTrouble {
   /** Acts that it may do, where there are more than that; else `null`. */
   readonly limit: number | null;
   readonly refusals: readonly Refusal[];
+  /** Why the pass failed as a whole; `null` where it did not. */
+  readonly failure: string | null;
   /** Parked runs that GitHub would not re-run. */
   readonly lost: readonly Pick<ToldAct, 'run' | 'workflow' | 'branch' | 'detail'>[];
 }
 
-export function findingsOf(scope: string, { limit, refusals, lost }: QueueTrouble): readonly Diagnosed[] {
+/** A pass that has met no trouble. */
+export const NO_TROUBLE: QueueTrouble = { limit: null, refusals: [], failure: null, lost: [] };
+
+export function findingsOf(scope: string, { limit, refusals, failure, lost }: QueueTrouble): readonly Diagnosed[] {
   const about = { subject: scope, isProven: true, cure: null };
   const [lostOne] = lost;
   const [worst] = refusals.toSorted((one, other) => other.count - one.count);
   return [
+    ...(failure === null
+      ? []
+      : [
+          {
+            ...about,
+            code: 'queue-care-failed',
+            severity: 'warning' as const,
+            summary: `nobody cares for the queue of ${scope}`,
+            evidence: failure,
+            advice: 'see what GitHub answered; queue care tries again at its next pass',
+          },
+        ]),
     ...(limit !== null
       ? [
           {
@@ -60,7 +77,7 @@ export function findingsOf(scope: string, { limit, refusals, lost }: QueueTroubl
             severity: 'warning' as const,
             summary: `runs of ${scope} that made way for pull requests were not re-run`,
             evidence: `${lost.length}; run ${lostOne.run} of ${lostOne.workflow} (${lostOne.branch}): ${lostOne.detail}`,
-            advice: `re-run by hand what is still wanted: \`runward queue parked --scope ${scope}\` and \`runward explain --run ${lostOne.run}\` tell more`,
+            advice: `re-run by hand what is still wanted; \`runward explain --run ${lostOne.run}\` and the executions of \`maintainQueue\` tell more`,
           },
         ]),
   ];

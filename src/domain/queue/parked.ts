@@ -41,32 +41,47 @@ export function dueRuns(
   );
 }
 
-/** What is to be done about a parked run, by what GitHub says of it and of the newest run like it. */
+/** Parked runs of which nobody knows whether their cancellation has come to pass: each pass looks at them. */
+export function unsureRuns(parked: readonly ParkedRun[]): readonly ParkedRun[] {
+  return parked.filter(({ isCancelled }) => !isCancelled);
+}
+
+/** What is to be done about a parked run. `cancelled`: it waits until it is due. `wait`: nobody knows yet. */
+export type ParkedVerdict =
+  | { readonly kind: 're-run' | 'cancelled' | 'wait' }
+  | { readonly kind: 'settled'; readonly end: ParkedEnd; readonly why: string };
+
+/** By what GitHub says of it and of the newest run like it. */
 export function judgeParked(
   parked: ParkedRun,
-  found: { readonly run: Run | null; readonly newest: Run | null; readonly at: number },
-  { mostReruns }: ParkingPolicy,
-): { readonly kind: 're-run' } | { readonly kind: 'wait'; readonly why: string } | { readonly kind: ParkedEnd; readonly why: string } {
-  const { run, newest } = found;
+  found: { readonly run: Run | null; readonly newest: Run | null; readonly at: number; readonly isDue: boolean },
+  { mostReruns, doubtMs }: ParkingPolicy,
+): ParkedVerdict {
+  const { run, newest, at, isDue } = found;
   if (run === null) {
-    return { kind: 'forgotten', why: 'GitHub does not know it any more' };
+    return { kind: 'settled', end: 'forgotten', why: 'GitHub does not know it any more' };
   }
   if (run.attempt > parked.run.attempt) {
-    return { kind: 're-run', why: `attempt ${run.attempt} is there already` };
+    return { kind: 'settled', end: 're-run', why: `attempt ${run.attempt} is there already` };
   }
   if (run.status !== 'completed') {
-    return parked.isCancelled
-      ? { kind: 'wait', why: `it is still ${run.status}` }
-      : { kind: 'forgotten', why: `it was not cancelled, and is ${run.status}` };
+    // A cancellation may take its time, and one that nobody heard of never comes.
+    return parked.isCancelled || at - parked.parkedAt < doubtMs
+      ? { kind: 'wait' }
+      : { kind: 'settled', end: 'forgotten', why: `it was not cancelled, and is ${run.status}` };
   }
-  if (run.conclusion !== 'cancelled') {
-    return { kind: 'forgotten', why: `it ended by itself: ${run.conclusion ?? 'completed'}` };
+  // A job that always runs may end the run as failed after all.
+  if (run.conclusion === 'success' || (!parked.isCancelled && run.conclusion !== 'cancelled')) {
+    return { kind: 'settled', end: 'forgotten', why: `it ended by itself: ${run.conclusion ?? 'completed'}` };
+  }
+  if (!isDue) {
+    return { kind: 'cancelled' };
   }
   if (newest !== null && replaces(newest, run)) {
-    return { kind: 'replaced', why: `run ${newest.id} of the same workflow for ${run.branch} is newer` };
+    return { kind: 'settled', end: 'replaced', why: `run ${newest.id} of the same workflow for ${run.branch} is newer` };
   }
   if (run.attempt > mostReruns) {
-    return { kind: 'expired', why: `it has been re-run ${run.attempt - 1} times, and GitHub allows no more` };
+    return { kind: 'settled', end: 'expired', why: `it has been re-run ${run.attempt - 1} times, and GitHub allows no more` };
   }
   return { kind: 're-run' };
 }

@@ -34,6 +34,8 @@ export interface QueuePolicy {
   readonly batchSize: number;
   /** Pull-request runs of which the jobs are read to know the demand. */
   readonly demandReads: number;
+  /** A plan that is older says nothing about the demand any more. */
+  readonly demandHoldsMs: number;
   /** Times that a run is tried which GitHub fails at, or of which nobody knows whether it has heard. */
   readonly tries: number;
   readonly following: FollowPolicy;
@@ -61,7 +63,7 @@ export interface FollowPolicy {
    * (https://docs.github.com/actions/reference/workflows-and-actions/workflow-cancellation); then it is forced.
    */
   readonly forceAfterMs: number;
-  /** After so long it is told as not over, and left. */
+  /** So long after it was forced it is told as not over, and left; so is one that can't be read for so long. */
   readonly giveUpAfterMs: number;
   /** A cancellation that was not answered is sent once more where the run is not over after so long. */
   readonly doubtMs: number;
@@ -76,6 +78,8 @@ export interface ParkingPolicy {
   /** A run of that age is not parked any more, and one that is parked is re-run whatever waits. */
   readonly oldestMs: number;
   readonly mostReruns: number;
+  /** A run that was to be cancelled and is not over after so long has not heard of it. */
+  readonly doubtMs: number;
   /** After so long one run of the workflow is followed by the next, so that no history outlives a release. */
   readonly continueAfterMs: number;
 }
@@ -97,10 +101,11 @@ export const DEFAULT_QUEUE_POLICY: QueuePolicy = {
   pagesAtOnce: 5,
   batchSize: 100,
   demandReads: 1_000,
+  demandHoldsMs: 10 * MINUTE,
   tries: 3,
-  following: { firstMs: 2_000, longestMs: 30_000, forceAfterMs: 6 * MINUTE, giveUpAfterMs: 12 * MINUTE, doubtMs: 15_000 },
+  following: { firstMs: 2_000, longestMs: 30_000, forceAfterMs: 6 * MINUTE, giveUpAfterMs: 6 * MINUTE, doubtMs: 15_000 },
   setAside: { firstMs: HOUR, longestMs: DAY },
-  parking: { most: 500, times: 2, oldestMs: 29 * DAY, mostReruns: 50, continueAfterMs: 6 * HOUR },
+  parking: { most: 500, times: 2, oldestMs: 29 * DAY, mostReruns: 50, doubtMs: 30 * MINUTE, continueAfterMs: 6 * HOUR },
   lockPollMs: 2_000,
   limits: {
     list: { startToClose: '2m', heartbeat: '20s', scheduleToClose: '30m', retryInitial: '1s', retryMaximum: '30s' },

@@ -23,8 +23,8 @@ export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): P
     const jobs = view.jobs.get(id);
     return jobs?.attempt === attempt ? jobs : null;
   };
-  const demand = new Map(view.offered.map((set) => [set, asked.filter((run) => asksFor(jobsOf(run), set)).length]));
-  const pressed = view.offered.filter((set) => (demand.get(set) ?? 0) > threshold);
+  const demand = new Map(view.ours.map((set) => [set, asked.filter((run) => asksFor(jobsOf(run), set)).length]));
+  const pressed = view.ours.filter((set) => (demand.get(set) ?? 0) > threshold);
   const isKnown = asked.length === pullRequests.length && asked.every((run) => jobsOf(run) !== null);
   if (pressed.length === 0) {
     return {
@@ -55,7 +55,7 @@ export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): P
   const wantsJobs = pushes.filter(({ id }) => !view.jobs.has(id)).map(({ id }) => id);
   return {
     acts,
-    wantsJobs: [...(pressed.length < view.offered.length ? unread : []), ...wantsJobs],
+    wantsJobs: [...(pressed.length < view.ours.length ? unread : []), ...wantsJobs],
     wantsTags: [...wantsTags],
     left,
     notes: [],

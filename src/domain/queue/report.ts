@@ -4,13 +4,14 @@ import type { ParkedEnd, ParkedRun } from './parked.ts';
 import type { LeftRun, PlannedAct } from './verdict.ts';
 
 /**
- * What came of an act. `would-cancel`, `would-park`: only planned. `ended-otherwise`: the run ended by itself before the cancellation reached it.
- * `not-over`: accepted, forced, and not over all the same. `again`: GitHub failed at it; the next pass tries it once more.
+ * What came of an act. `would-cancel`, `would-park`, `would-re-run`: a dry run's. `only-planned`: by a rule that only plans. `ended-otherwise`: the run ended by itself before the cancellation reached it.
+ * `not-over`: accepted, and not over all the same. `again`: GitHub failed at it; the next pass tries it once more.
  */
 export type ActEnd =
   | 'would-cancel'
   | 'would-park'
   | 'would-re-run'
+  | 'only-planned'
   | 'cancelled'
   | 'parked'
   | 'ended-otherwise'
@@ -50,13 +51,13 @@ export type ActCounts = Readonly<Partial<Record<ActEnd, number>>>;
  */
 export type QueueOutcome = 'nothing-to-do' | 'planned' | 'done' | 'partly' | 'cut' | 'refused-in-progress' | 'failed';
 
-/** Runs of the repository by GitHub's status; zombies apart. */
+/** Runs of the repository by GitHub's status, zombies apart; `null` where GitHub did not say. */
 export interface QueueFigures {
   readonly queued: number;
-  readonly inProgress: number;
-  readonly waiting: number;
-  readonly pending: number;
-  readonly requested: number;
+  readonly inProgress: number | null;
+  readonly waiting: number | null;
+  readonly pending: number | null;
+  readonly requested: number | null;
   /** Queued for longer than allowed, whatever a rule does about it. */
   readonly stale: number;
   readonly parked: number;
@@ -76,6 +77,8 @@ export interface QueueReport {
   readonly rules: RuleModes | null;
   readonly queue: QueueFigures | null;
   readonly counts: ActCounts;
+  /** All acts by rule; what was parked before is not among them. */
+  readonly byRule: Readonly<Partial<Record<RuleName, number>>>;
   /** The first 200; the rest stands in the executions of `carryOutQueuePlan`, where `runward explain --run` finds it. */
   readonly acts: readonly ToldAct[];
   /** Runs that are told and left alone, such as half-started ones: the first 50. */
@@ -97,9 +100,14 @@ export const ACTS_TOLD = 200;
 export const LEFT_TOLD = 50;
 
 /** A planned act as it is told before anything happens. */
-export function toldAsPlanned(act: PlannedAct, detail = ''): ToldAct {
-  const { run, attempt, rule, workflow, event, branch, evidence, does } = act;
-  return { run, attempt, rule, workflow, event, branch, evidence, end: does === 'park' ? 'would-park' : 'would-cancel', detail };
+export function toldAsPlanned({ run, attempt, rule, workflow, event, branch, evidence, does }: PlannedAct): ToldAct {
+  return { run, attempt, rule, workflow, event, branch, evidence, end: does === 'park' ? 'would-park' : 'would-cancel', detail: '' };
+}
+
+/** An act of a rule that only plans. */
+export function toldAsOnlyPlanned(act: PlannedAct): ToldAct {
+  const detail = `it would be ${act.does === 'park' ? 'parked' : 'cancelled'}, but the rule only plans`;
+  return { ...toldAsPlanned(act), end: 'only-planned', detail };
 }
 
 /** What became of a parked run, or would. */
@@ -111,6 +119,17 @@ export function toldAsParked({ run, evidence }: ParkedRun, end: ActEnd, detail: 
 /** Acts by what came of them. */
 export function countOf(acts: readonly Pick<ToldAct, 'end'>[], before: ActCounts = {}): ActCounts {
   return acts.reduce<ActCounts>((counts, { end }) => ({ ...counts, [end]: (counts[end] ?? 0) + 1 }), before);
+}
+
+/** Kinds of refusals that are told. */
+const REFUSALS_TOLD = 10;
+
+/** Words differ by the run that they name; the status tells kinds apart. */
+export function withRefusal(refusals: readonly Refusal[], status: number, why: string, count = 1): readonly Refusal[] {
+  const known = refusals.find((refusal) => refusal.status === status);
+  return known === undefined
+    ? [...refusals, { status, why, count }].slice(0, REFUSALS_TOLD)
+    : refusals.map((refusal) => (refusal === known ? { ...known, count: known.count + count } : refusal));
 }
 
 /** What went wrong of it, so that a person has to know. */
@@ -139,6 +158,11 @@ export function outcomeOf({
   return isCut ? 'cut' : 'done';
 }
 
+/** `1 run`, `5 runs`. */
+export function runsText(count: number): string {
+  return `${count} run${count === 1 ? '' : 's'}`;
+}
+
 /** Such as `4 cancelled, 1 spared of 5 in the queue of acme/kernel`. */
 export function countsText(counts: ActCounts): string {
   return Object.entries(counts)
@@ -148,7 +172,7 @@ export function countsText(counts: ActCounts): string {
 }
 
 export function queueSentence(scope: string, outcome: QueueOutcome, counts: ActCounts, queue: QueueFigures | null): string {
-  const queued = queue === null ? '' : `${queue.queued} run${queue.queued === 1 ? '' : 's'} queued`;
+  const queued = queue === null ? '' : `${runsText(queue.queued)} queued`;
   switch (outcome) {
     case 'nothing-to-do':
       return `${queued} in ${scope}: nothing to do`;

@@ -30,8 +30,8 @@ export function readQueueRequest(given: readonly unknown[]): QueueRequest | { re
   if (rules !== null && !isRules(rules)) {
     return { problem: `rules must be a list of ${CHOOSABLE.join(', ')}, but is ${JSON.stringify(rules)}` };
   }
-  if (max !== null && !(Number.isInteger(max) && Number(max) >= 1)) {
-    return { problem: `max must be a whole number from 1, but is ${JSON.stringify(max)}` };
+  if (max !== null && !(Number.isInteger(max) && Number(max) >= 0)) {
+    return { problem: `max must be a whole number from 0, but is ${JSON.stringify(max)}` };
   }
   if (typeof dryRun !== 'boolean') {
     return { problem: `dryRun must be true or false, but is ${JSON.stringify(dryRun)}` };

@@ -18,6 +18,9 @@ export interface FreshLook {
 export interface ReviewGround {
   readonly policy: QueuePolicy;
   readonly offered: readonly LabelSet[];
+  readonly ours: readonly LabelSet[];
+  /** When the plan was made. */
+  readonly plannedAt: number;
   /** When Runward re-ran it; `null` where it did not. */
   readonly rerunAt: number | null;
 }
@@ -28,7 +31,8 @@ export type Review =
   | { readonly kind: 'spare'; readonly why: string };
 
 /** Decides once more, from the run itself: lists lag, and a plan is a moment old. */
-export function review({ rule, attempt }: WorkItem, look: FreshLook, { policy, offered, rerunAt }: ReviewGround): Review {
+export function review({ rule, attempt }: WorkItem, look: FreshLook, ground: ReviewGround): Review {
+  const { policy, offered, rerunAt } = ground;
   const { run, jobs } = look;
   if (run === null || jobs === null) {
     return { kind: 'spare', why: 'it is gone' };
@@ -59,12 +63,19 @@ export function review({ rule, attempt }: WorkItem, look: FreshLook, { policy, o
     case 'superseded':
       return reviewSuperseded(run, look.newer);
     case 'prioritizePullRequests':
-      return offered.some((set) => asksFor(jobs, set))
-        ? { kind: 'go', evidence: `pull requests go first; ${queuedText(jobs)}` }
-        : { kind: 'spare', why: 'no runner of the scope serves its jobs' };
+      return reviewPush(jobs, look.at, ground);
     case 'paths':
       return { kind: 'spare', why: 'the rule is off' };
   }
+}
+
+function reviewPush(jobs: RunJobs, at: number, { policy, ours, plannedAt }: ReviewGround): Review {
+  if (at - plannedAt > policy.demandHoldsMs) {
+    return { kind: 'spare', why: 'the plan is too old to tell whether pull requests still wait' };
+  }
+  return ours.some((set) => asksFor(jobs, set))
+    ? { kind: 'go', evidence: `pull requests go first; ${queuedText(jobs)}` }
+    : { kind: 'spare', why: 'our runners do not serve its jobs' };
 }
 
 /** Where the newer one is gone or has started, this one is the last that waits. */

@@ -1,4 +1,4 @@
-import { ACTS_TOLD, type ActCounts, type ActEnd, type Refusal, type ToldAct } from './report.ts';
+import { ACTS_TOLD, withRefusal, type ActCounts, type ActEnd, type Refusal, type ToldAct } from './report.ts';
 import type { WorkItem } from './work.ts';
 
 /** What has come of the acts of one pass so far, handed from history to history. */
@@ -9,44 +9,39 @@ export interface Tally {
   readonly refusals: readonly Refusal[];
   /** Runs that can't be ended. */
   readonly setAside: readonly { readonly run: number; readonly attempt: number; readonly why: string }[];
-  /** Runs that were to be parked and are cancelled, or will be. */
+  /** Runs that were to be parked and are cancelled. */
   readonly parked: readonly number[];
-  /** Runs that were to be parked, and why they are not. */
+  /** Runs that were to be parked and are not, for sure, and why; of all others later passes see what becomes. */
   readonly unparked: readonly { readonly run: number; readonly why: string }[];
 }
 
 export const NOTHING_DONE: Tally = { counts: {}, told: [], refusals: [], setAside: [], parked: [], unparked: [] };
 
-/** Kinds of refusals that are told. */
-const REFUSALS_TOLD = 10;
+/** What came of one act. */
+export interface Noted {
+  readonly end: ActEnd;
+  readonly detail: string;
+  /** GitHub's, where it refused. */
+  readonly status?: number;
+  /** Whether its cancellation can't come any more: a run that was to be parked need not be remembered then. */
+  readonly isUntouched?: boolean;
+}
 
-/** Notes what came of one act. `status`: GitHub's, where it refused. */
 export function note(
   tally: Tally,
   item: WorkItem,
-  about: Omit<ToldAct, 'run' | 'attempt' | 'rule' | 'end'>,
-  end: ActEnd,
-  status = 0,
+  about: Pick<ToldAct, 'workflow' | 'event' | 'branch' | 'evidence'>,
+  { end, detail, status = 0, isUntouched = false }: Noted,
 ): Tally {
-  const { run, attempt, rule } = item;
-  const isParked = item.does === 'park' && end === 'cancelled';
-  // GitHub has accepted it, and ends the run later.
-  const isGone = isParked || (item.does === 'park' && end === 'not-over');
-  const told: ToldAct = { run, attempt, rule, ...about, end: isParked ? 'parked' : end };
+  const { run, attempt, rule, does } = item;
+  const isPark = does === 'park';
+  const told: ToldAct = { run, attempt, rule, ...about, detail, end: isPark && end === 'cancelled' ? 'parked' : end };
   return {
     counts: { ...tally.counts, [told.end]: (tally.counts[told.end] ?? 0) + 1 },
     told: tally.told.length < ACTS_TOLD ? [...tally.told, told] : tally.told,
-    refusals: end === 'refused' ? withRefusal(tally.refusals, status, about.detail) : tally.refusals,
-    setAside: end === 'set-aside' ? [...tally.setAside, { run, attempt, why: about.detail }] : tally.setAside,
-    parked: isGone ? [...tally.parked, run] : tally.parked,
-    unparked: item.does === 'park' && !isGone ? [...tally.unparked, { run, why: about.detail }] : tally.unparked,
+    refusals: end === 'refused' ? withRefusal(tally.refusals, status, detail) : tally.refusals,
+    setAside: end === 'set-aside' ? [...tally.setAside, { run, attempt, why: detail }] : tally.setAside,
+    parked: told.end === 'parked' ? [...tally.parked, run] : tally.parked,
+    unparked: isPark && isUntouched ? [...tally.unparked, { run, why: detail }] : tally.unparked,
   };
-}
-
-/** Words differ by the run that they name; the status tells kinds apart. */
-function withRefusal(refusals: readonly Refusal[], status: number, why: string): readonly Refusal[] {
-  const known = refusals.find((refusal) => refusal.status === status);
-  return known === undefined
-    ? [...refusals, { status, why, count: 1 }].slice(0, REFUSALS_TOLD)
-    : refusals.map((refusal) => (refusal === known ? { ...known, count: known.count + 1 } : refusal));
 }

@@ -9,6 +9,8 @@ export interface QueueView {
   readonly runs: readonly Run[];
   /** Labels of the scope's runners. */
   readonly offered: readonly LabelSet[];
+  /** Labels of those that Runward looks after. */
+  readonly ours: readonly LabelSet[];
   /** By run, as far as they were read; `null` where GitHub did not give them: no rule acts on such a run. */
   readonly jobs: ReadonlyMap<number, RunJobs | null>;
   /** Whether a name of a push is a tag's, as far as that was read; `null` where GitHub did not say. */

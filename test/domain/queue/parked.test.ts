@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { dueRuns, judgeParked, park, parkedOf, settle, type ParkedRun } from '../../../src/domain/queue/parked.ts';
+import {
+  dueRuns,
+  judgeParked,
+  park,
+  parkedOf,
+  settle,
+  unsureRuns,
+  type ParkedEnd,
+  type ParkedRun,
+  type SettledRun,
+} from '../../../src/domain/queue/parked.ts';
 import { labelSetOf, type Run } from '../../../src/domain/queue/run.ts';
 import { aPolicy, aRun, asking, DAY, HOUR, jobsOfRun, MINUTE, NOW, OURS } from '../../kit/queue.ts';
 
@@ -36,33 +46,50 @@ describe('a parked run is due', () => {
 });
 
 describe('what is due', () => {
-  const judge = (run: Run | null, newest: Run | null = null, parked = aParked()) => judgeParked(parked, { run, newest, at: NOW }, parking);
+  const judge = (run: Run | null, newest: Run | null = null, parked = aParked()) =>
+    judgeParked(parked, { run, newest, at: NOW, isDue: true }, parking);
 
   test('is re-run', () => {
     expect(judge(cancelled())).toEqual({ kind: 're-run' });
     expect(judge(cancelled(), cancelled())).toEqual({ kind: 're-run' });
+    expect(judge(cancelled(), aRun({ id: 2, createdAt: NOW, workflowId: 11 }))).toEqual({ kind: 're-run' });
   });
 
-  test.each<{ readonly when: string; readonly run: Run | null; readonly newest?: Run; readonly kind: string }>([
-    { when: 'something newer of the same branch is there', run: cancelled(), newest: aRun({ id: 2, createdAt: NOW }), kind: 'replaced' },
-    {
-      when: 'the newest is of another workflow',
-      run: cancelled(),
-      newest: aRun({ id: 2, createdAt: NOW, workflowId: 11 }),
-      kind: 're-run',
-    },
-    { when: 'GitHub does not know it any more', run: null, kind: 'forgotten' },
-    { when: 'somebody has re-run it', run: aRun({ attempt: 2 }), kind: 're-run' },
-    { when: 'its cancellation is on its way', run: aRun(), kind: 'wait' },
-    { when: 'it has ended before', run: cancelled({ conclusion: 'success' }), kind: 'forgotten' },
-    { when: 'it has been re-run fifty times', run: cancelled({ attempt: 51 }), kind: 'expired' },
-  ])('is $kind where $when', ({ run, newest = null, kind }) => {
+  test('is re-run as well where a job that always runs has ended it otherwise', () => {
+    expect(judge(cancelled({ conclusion: 'failure' }))).toEqual({ kind: 're-run' });
+  });
+
+  test.each<{ readonly when: string; readonly run: Run | null; readonly newest?: Run; readonly end: ParkedEnd }>([
+    { when: 'something newer of the same branch is there', run: cancelled(), newest: aRun({ id: 2, createdAt: NOW }), end: 'replaced' },
+    { when: 'GitHub does not know it any more', run: null, end: 'forgotten' },
+    { when: 'somebody has re-run it', run: aRun({ attempt: 2 }), end: 're-run' },
+    { when: 'it has ended before', run: cancelled({ conclusion: 'success' }), end: 'forgotten' },
+    { when: 'it has been re-run fifty times', run: cancelled({ attempt: 51 }), end: 'expired' },
+  ])('ends as $end where $when', ({ run, newest = null, end }) => {
     const parked = aParked({ attempt: run?.attempt === 51 ? 51 : 1 });
-    expect(judge(run, newest, parked).kind).toBe(kind);
+    expect(judge(run, newest, parked)).toMatchObject({ kind: 'settled', end });
   });
 
-  test('is forgotten where it was never cancelled', () => {
-    expect(judge(aRun(), null, aParked({}, { isCancelled: false }))).toMatchObject({ kind: 'forgotten' });
+  test('is waited for while its cancellation is on its way', () => {
+    expect(judge(aRun())).toEqual({ kind: 'wait' });
+  });
+});
+
+describe('what was remembered, and of which nobody knows whether it was cancelled', () => {
+  const judge = (run: Run | null, agoMs: number) =>
+    judgeParked(aParked({}, { isCancelled: false, parkedAt: NOW - agoMs }), { run, newest: null, at: NOW, isDue: false }, parking);
+
+  test('is parked once it turns out to be cancelled', () => {
+    expect(judge(cancelled(), HOUR)).toEqual({ kind: 'cancelled' });
+  });
+
+  test('is waited for, and forgotten where the cancellation never came', () => {
+    expect(judge(aRun(), 10 * MINUTE)).toEqual({ kind: 'wait' });
+    expect(judge(aRun(), HOUR)).toMatchObject({ kind: 'settled', end: 'forgotten' });
+  });
+
+  test('is forgotten where it ended by itself', () => {
+    expect(judge(cancelled({ conclusion: 'failure' }), MINUTE)).toMatchObject({ kind: 'settled', end: 'forgotten' });
   });
 });
 
@@ -126,11 +153,21 @@ describe('whatever happens meanwhile', () => {
             at += 10 * DAY;
           }
           const pressed = event === 'unknown' ? null : event === 'calm' ? [] : [OURS];
-          const settled = dueRuns(state.parked, pressed, at, parking).flatMap((parked) => {
-            const judged = judgeParked(parked, { run, newest, at }, parking);
-            return judged.kind === 'wait' ? [] : [{ run: parked.run.id, end: judged.kind, detail: '', at }];
-          });
-          state = settle(state, { cancelled: [], settled });
+          const due = new Set(dueRuns(state.parked, pressed, at, parking));
+          const settled: SettledRun[] = [];
+          const isCancelled: number[] = [];
+          for (const parked of new Set([...due, ...unsureRuns(state.parked)])) {
+            const id = parked.run.id;
+            const judged = judgeParked(parked, { run, newest, at, isDue: due.has(parked) }, parking);
+            if (judged.kind === 'settled') {
+              settled.push({ run: id, end: judged.end, detail: judged.why, at });
+            } else if (judged.kind === 're-run') {
+              settled.push({ run: id, end: 're-run', detail: '', at });
+            } else if (judged.kind === 'cancelled') {
+              isCancelled.push(id);
+            }
+          }
+          state = settle(state, { cancelled: isCancelled, settled });
         }
         expect(state.parked).toEqual([]);
         expect(state.settled).toHaveLength(1);

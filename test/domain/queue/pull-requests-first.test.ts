@@ -213,7 +213,7 @@ describe('jobs are asked for', () => {
     const runs = [push, aRun({ id: 20, event: 'pull_request' }), ...pullRequests];
     const view = { ...knownView([push, ...pullRequests]), runs };
     expect(planOf(view, RULE)).toMatchObject({ wantsJobs: [], pressed: [OURS] });
-    expect(planOf({ ...view, offered: [OURS, GPU] }, RULE)).toMatchObject({ wantsJobs: [20], pressed: [OURS] });
+    expect(planOf({ ...view, ours: [OURS, GPU] }, RULE)).toMatchObject({ wantsJobs: [20], pressed: [OURS] });
   });
 
   test('of none where pull-request runs are few', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { findingsOf, isOfQueue } from '../../../src/domain/queue/findings.ts';
+import { findingsOf, isOfQueue, NO_TROUBLE } from '../../../src/domain/queue/findings.ts';
 import { outcomeOf, queueSentence, type QueueFigures } from '../../../src/domain/queue/report.ts';
 
 const FIGURES: QueueFigures = { queued: 7, inProgress: 1, waiting: 0, pending: 0, requested: 0, stale: 2, parked: 0, setAside: 0 };
@@ -35,8 +35,9 @@ describe('people are told', () => {
       { status: 403, why: 'the token lacks permission actions=write', count: 3 },
     ];
     const lost = [{ run: 7, workflow: 'CI', branch: 'main', detail: 'GitHub refused it' }];
-    const found = findingsOf('acme/kernel', { limit: 200, refusals, lost });
+    const found = findingsOf('acme/kernel', { limit: 200, refusals, failure: '404', lost });
     expect(found.map(({ code, evidence }) => [code, evidence])).toEqual([
+      ['queue-care-failed', '404'],
       ['queue-limit-hit', expect.stringContaining('200 runs')],
       ['queue-refused', expect.stringContaining('3 of its acts: the token lacks permission actions=write')],
       ['queue-not-re-run', expect.stringContaining('run 7 of CI (main): GitHub refused it')],
@@ -45,6 +46,6 @@ describe('people are told', () => {
   });
 
   test('of nothing where all is well', () => {
-    expect(findingsOf('acme/kernel', { limit: null, refusals: [], lost: [] })).toEqual([]);
+    expect(findingsOf('acme/kernel', NO_TROUBLE)).toEqual([]);
   });
 });

@@ -22,7 +22,7 @@ test.each<readonly [given: readonly unknown[], problem: string]>([
   [[{ repo: 'acme/kernel' }], 'does not know repo'],
   [[{ rules: 'stale' }], 'rules must be a list of stale, superseded, prioritizePullRequests'],
   [[{ rules: ['paths'] }], 'rules must be a list'],
-  [[{ max: 0 }], 'max must be a whole number from 1'],
+  [[{ max: -1 }], 'max must be a whole number from 0'],
   [[{ max: '5' }], 'max must be a whole number'],
   [[{ dryRun: 'yes' }], 'dryRun must be true or false'],
   [[{ release: 1 }], 'release must be true or false'],

@@ -14,7 +14,7 @@ function aLook(replaced: Partial<FreshLook> = {}): FreshLook {
   return { at: NOW, run: OLD, jobs: jobsOfRun(OLD), newer: null, ...replaced };
 }
 
-const GROUND: ReviewGround = { policy: aPolicy(), offered: [OURS], rerunAt: null };
+const GROUND: ReviewGround = { policy: aPolicy(), offered: [OURS], ours: [OURS], plannedAt: NOW, rerunAt: null };
 
 describe('right before the act', () => {
   test('what still holds is done, with fresh evidence', () => {
@@ -68,9 +68,13 @@ describe('a superseded run', () => {
   });
 });
 
-test('a push is parked only where a runner of the scope serves it, whatever the reach', () => {
+test('a push is parked only where a runner of ours serves it, and while the plan is fresh', () => {
   const item = anItem({ rule: 'prioritizePullRequests', does: 'park' });
   const elsewhere = aLook({ jobs: jobsOf({ queued: [asking(['self-hosted', 'gpu'])] }) });
   expect(review(item, aLook(), GROUND)).toMatchObject({ kind: 'go' });
-  expect(review(item, elsewhere, GROUND)).toEqual({ kind: 'spare', why: 'no runner of the scope serves its jobs' });
+  expect(review(item, aLook(), { ...GROUND, plannedAt: NOW - 11 * MINUTE })).toMatchObject({
+    kind: 'spare',
+    why: expect.stringContaining('too old'),
+  });
+  expect(review(item, elsewhere, GROUND)).toEqual({ kind: 'spare', why: 'our runners do not serve its jobs' });
 });

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { note, NOTHING_DONE } from '../../../src/domain/queue/tally.ts';
+import { note, NOTHING_DONE, type Noted } from '../../../src/domain/queue/tally.ts';
 import { pack, unpack, type WorkItem } from '../../../src/domain/queue/work.ts';
 
-const ABOUT = { workflow: 'CI', event: 'push', branch: 'main', evidence: 'why', detail: 'what' };
+const ABOUT = { workflow: 'CI', event: 'push', branch: 'main', evidence: 'why' };
 
 function anItem(run: number, replaced: Partial<WorkItem> = {}): WorkItem {
   return { run, attempt: 1, rule: 'stale', does: 'cancel', newer: null, tries: 0, ...replaced };
@@ -27,7 +27,7 @@ test('five thousand runs are packed in fewer bytes than Temporal warns of', () =
 test('acts are counted by what came of them, and the first 200 are told', () => {
   let tally = NOTHING_DONE;
   for (let run = 1; run <= 250; run += 1) {
-    tally = note(tally, anItem(run), ABOUT, run % 2 === 0 ? 'cancelled' : 'spared');
+    tally = note(tally, anItem(run), ABOUT, { end: run % 2 === 0 ? 'cancelled' : 'spared', detail: 'what' });
   }
   expect(tally.counts).toEqual({ cancelled: 125, spared: 125 });
   expect(tally.told).toHaveLength(200);
@@ -35,7 +35,7 @@ test('acts are counted by what came of them, and the first 200 are told', () => 
 
 test('a refusal is told once, and counted', () => {
   const refused = (run: number, status: number, why: string, tally = NOTHING_DONE) =>
-    note(tally, anItem(run), { ...ABOUT, detail: why }, 'refused', status);
+    note(tally, anItem(run), ABOUT, { end: 'refused', detail: why, status });
   const tally = refused(3, 404, 'gone', refused(2, 403, 'no right on 2', refused(1, 403, 'no right on 1')));
   expect(tally.refusals).toEqual([
     { status: 403, why: 'no right on 1', count: 2 },
@@ -43,16 +43,18 @@ test('a refusal is told once, and counted', () => {
   ]);
 });
 
-test('what was to be parked is parked once it is cancelled, and else is not', () => {
-  const tally = note(note(NOTHING_DONE, aPark(1), ABOUT, 'cancelled'), aPark(2), ABOUT, 'spared');
-  expect(tally).toMatchObject({ counts: { parked: 1, spared: 1 }, parked: [1], unparked: [{ run: 2, why: 'what' }] });
+test('what was to be parked is parked once it is cancelled, and is not where that is sure', () => {
+  const parking = (run: number) => anItem(run, { rule: 'prioritizePullRequests', does: 'park' });
+  const ends: readonly Noted[] = [
+    { end: 'cancelled', detail: 'over' },
+    { end: 'spared', detail: 'it has started', isUntouched: true },
+    { end: 'spared', detail: 'it has started, and may have been cancelled' },
+    { end: 'not-over', detail: 'still queued' },
+  ];
+  const tally = ends.reduce((before, end, index) => note(before, parking(index + 1), ABOUT, end), NOTHING_DONE);
+  expect(tally).toMatchObject({
+    counts: { parked: 1, spared: 2, 'not-over': 1 },
+    parked: [1],
+    unparked: [{ run: 2, why: 'it has started' }],
+  });
 });
-
-test('what was to be parked and is not over yet stays remembered: GitHub may end it later', () => {
-  const tally = note(NOTHING_DONE, aPark(1), ABOUT, 'not-over');
-  expect(tally).toMatchObject({ counts: { 'not-over': 1 }, parked: [1], unparked: [] });
-});
-
-function aPark(run: number): WorkItem {
-  return anItem(run, { rule: 'prioritizePullRequests', does: 'park' });
-}

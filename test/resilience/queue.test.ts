@@ -125,7 +125,7 @@ describe.concurrent('queue care', () => {
 const PUSHES = 8;
 
 /** Pull requests press on the only runner's labels, and pushes are to make way. `release` ends the pressure, and replaces the first push. */
-function press({ github, scope }: QueueSite): { readonly pushes: readonly number[]; release(): void } {
+function press({ github, scope }: QueueSite): { readonly pushes: readonly number[]; readonly release: () => void } {
   const jobs = [{ labels: ['self-hosted', 'gpu'] }];
   github.addRunner(scope, { name: 'gpu', labels: ['gpu'] });
   // Each takes a moment, so that a kill in the middle of a batch is one in the middle of its writes.
@@ -214,10 +214,10 @@ function killOften({ github, worker }: QueueSite, seed: number): { end(): number
 
 const MOST_PASSES = 6;
 
-async function untilNothingIsLeft({ care }: QueueSite): Promise<readonly QueueReport[]> {
+async function untilNothingIsLeft(site: QueueSite): Promise<readonly QueueReport[]> {
   const reports: QueueReport[] = [];
   while (reports.length < MOST_PASSES && !isNothingLeft(reports.at(-1))) {
-    reports.push(await care({ max: 100_000 }));
+    reports.push(await site.care({ max: 100_000 }));
   }
   return reports;
 }

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { installSection } from './install.ts';
 import { guestSection } from './guest.ts';
 import { passSection } from './pass.ts';
+import { queueSection } from './queue.ts';
 import { recoverySection } from './recovery.ts';
 import { table } from './statistics.ts';
 import { verbsSection } from './verbs.ts';
@@ -12,6 +13,7 @@ import { workerSection } from './worker.ts';
 const SECTIONS = {
   recovery: recoverySection,
   pass: passSection,
+  queue: queueSection,
   worker: workerSection,
   verbs: verbsSection,
   install: installSection,

@@ -12,6 +12,7 @@ import { healthScheduleId } from '../src/domain/names.ts';
 import { startGitHub } from '../src/sandbox/github/server.ts';
 import { applySchedule, readSchedule } from '../src/worker/schedules.ts';
 import { connectClient } from '../src/worker/temporal-address.ts';
+import { actionsOf, SCHEDULED_START, type HistoryEvent } from './history.ts';
 import type { Series } from './statistics.ts';
 import { residentMegabytes, startWorker } from './worker.ts';
 import type { WorkerOrder } from './worker-program.ts';
@@ -69,7 +70,7 @@ async function passesOver(size: number, runs: number, folder: string, bundle: st
       seen.cpu.push(cpuMs(worker.pid ?? 0) - cpuBefore);
       seen.sent.push(report.figures.githubRequests);
       seen.unchanged.push(report.figures.githubUnchanged);
-      seen.actions.push(actionsOf(history));
+      seen.actions.push(actionsOf(history, SCHEDULED_START));
       events.push(history.length);
       kilobytes.push(historyBytes / 1_024);
     }
@@ -114,10 +115,6 @@ function addRunner(gitHub: SandboxGitHub, runner: string): WorkerOrder['runners'
   };
 }
 
-interface HistoryEvent {
-  readonly eventType?: number | null;
-}
-
 interface Passed {
   readonly report: HealthReport;
   readonly tookMs: number;
@@ -139,24 +136,6 @@ async function pass(client: Client): Promise<Passed> {
       return { report, tookMs, history: (await handle.fetchHistory()).events ?? [], historyBytes: historySize };
     }
   }
-}
-
-/** `temporal.api.enums.v1.EventType`: what Temporal Cloud bills, by https://docs.temporal.io/cloud/actions. */
-const ACTIONS: Readonly<Record<number, number>> = {
-  // A scheduled start: two for the schedule, one for the workflow.
-  1: 3,
-  // An activity, a timer.
-  10: 1,
-  17: 1,
-  // A child.
-  29: 2,
-  // Search attributes, memo.
-  40: 1,
-  46: 1,
-};
-
-function actionsOf(history: readonly HistoryEvent[]): number {
-  return history.reduce((sum, { eventType }) => sum + (ACTIONS[eventType ?? 0] ?? 0), 0);
 }
 
 /** User and system time of a process so far. */

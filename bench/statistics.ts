@@ -1,7 +1,7 @@
 /** What was measured, with one value for each run. */
 export interface Series {
   readonly name: string;
-  readonly unit: 'ms' | 's' | 'KB' | 'MB' | 'count';
+  readonly unit: 'ms' | 's' | 'KB' | 'MB' | 'count' | 'each';
   readonly values: readonly number[];
 }
 
@@ -11,7 +11,7 @@ export function table(series: readonly Series[]): void {
     Object.fromEntries(
       series.map(({ name, unit, values }) => {
         const sorted = [...values].toSorted((a, b) => a - b);
-        const digits = unit === 'count' || unit === 'ms' ? 0 : 1;
+        const digits = unit === 'count' || unit === 'ms' ? 0 : unit === 'each' ? 3 : 1;
         const text = (value: number | undefined): string => (value === undefined ? '-' : value.toFixed(digits));
         return [name, { unit, median: text(median(sorted)), least: text(sorted[0]), most: text(sorted.at(-1)), runs: values.length }];
       }),

@@ -73,8 +73,16 @@ export async function startWorker(order: WorkerOrder): Promise<ChildProcess> {
   return child;
 }
 
-/** https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
 export function residentMegabytes(pid: number): number {
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kibibytes) / 1_024;
+  return statusOf(pid, 'VmRSS') / 1_024;
+}
+
+/** The most that it has had. */
+export function peakMegabytes(pid: number): number {
+  return statusOf(pid, 'VmHWM') / 1_024;
+}
+
+/** Kibibytes. https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
+function statusOf(pid: number, name: string): number {
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }

@@ -12,6 +12,7 @@ import { MAIN_QUEUE, machineLedgerId } from '../../../src/domain/names.ts';
 import { DEFAULT_RECOVERY_POLICY, type ActivityLimits, type RecoveryPolicy } from '../../../src/domain/policy.ts';
 import { DEFAULT_QUEUE_POLICY } from '../../../src/domain/queue/policy.ts';
 import type { OperationReport } from '../../../src/domain/report.ts';
+import type { RunnerTarget } from '../../../src/domain/runner.ts';
 import { startGitHub, type SandboxGitHub } from '../../../src/sandbox/github/server.ts';
 import type { Break } from '../../../src/sandbox/machine/breaks.ts';
 import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
@@ -88,6 +89,7 @@ export async function undergo(ordeal: Ordeal, temporal: TemporalProcess, namespa
   const scope = 'acme/kernel';
   const github = await startGitHub({ repositories: [scope], pollMs: 100, offlineAfterMs: 300 });
   const target = aTarget({ scope, machine: `m-${randomBytes(4).toString('hex')}`, registrationUrl: `${github.url}/${scope}` });
+  const machineFile = join(folder, 'machines.json');
   const order: WorkerOrder = {
     address: temporal.address,
     namespace,
@@ -98,13 +100,13 @@ export async function undergo(ordeal: Ordeal, temporal: TemporalProcess, namespa
     policy: POLICY,
     queue: DEFAULT_QUEUE_POLICY,
     home: folder,
-    machineFile: join(folder, 'machines.json'),
+    machineFile,
     logFile: join(folder, 'begun'),
     seam: ordeal.seam,
     reachedFile: join(folder, 'reached'),
     victim: ordeal.victim ?? 'worker',
   };
-  await breakRunner(ordeal, order, github);
+  await breakRunner(ordeal, { target, machineFile }, github);
   const crew = keepWorker(order);
   const avenger = order.victim === 'server' ? crashOnce(order.reachedFile, temporal) : Promise.resolve();
   const connection = await Connection.connect({ address: temporal.address });
@@ -122,7 +124,7 @@ export async function undergo(ordeal: Ordeal, temporal: TemporalProcess, namespa
     const shown = github.runners(scope).map(({ status }) => status);
     const ledger = await client.workflow.getHandle(machineLedgerId(target.host, target.machine)).describe();
     await crew.stop();
-    const machine = new SandboxMachine({ file: order.machineFile, pace: 0 });
+    const machine = new SandboxMachine({ file: machineFile, pace: 0 });
     const isAside = machine.isAside(target);
     await machine.close();
     return {
@@ -142,7 +144,11 @@ export async function undergo(ordeal: Ordeal, temporal: TemporalProcess, namespa
 }
 
 /** Installs the runner, sees it online, and breaks it. The worker's process opens the machine from its file afterwards. */
-async function breakRunner({ how, refused }: Ordeal, { target, machineFile }: WorkerOrder, github: SandboxGitHub): Promise<void> {
+async function breakRunner(
+  { how, refused }: Ordeal,
+  { target, machineFile }: { readonly target: RunnerTarget; readonly machineFile: string },
+  github: SandboxGitHub,
+): Promise<void> {
   const machine = new SandboxMachine({
     file: machineFile,
     pace: 0,

@@ -65,7 +65,7 @@ export async function atQueueSite<T>(options: SiteOptions, use: (site: QueueSite
     policy: DEFAULT_RECOVERY_POLICY,
     queue: { ...POLICY, ...policy },
     home: folder,
-    machineFile: join(folder, 'machines.json'),
+    machineFile: undefined,
     logFile: join(folder, 'begun'),
     seam,
     reachedFile: join(folder, 'reached'),

@@ -46,8 +46,8 @@ export interface WorkerOrder {
   readonly queue: QueuePolicy;
   /** Where GitHub's limits are remembered, from process to process. */
   readonly home: string;
-  /** Remembers the machine. */
-  readonly machineFile: string;
+  /** Remembers the machine; `undefined` for a worker that has none to look after. */
+  readonly machineFile: string | undefined;
   /** One line for each activity that was begun. */
   readonly logFile: string;
   readonly seam: Seam | null;

@@ -22,7 +22,7 @@ const MIDDLE_MS = 60;
 
 const order = JSON.parse(process.argv[2] ?? '') as WorkerOrder;
 installRuntime('ERROR');
-const machine = new SandboxMachine({ file: order.machineFile, pace: PACE, retryMs: 100 });
+const machine = order.machineFile === undefined ? null : new SandboxMachine({ file: order.machineFile, pace: PACE, retryMs: 100 });
 const connection = await NativeConnection.connect({ address: order.address });
 const token = new Secret(order.gitHub.token);
 const workers = await createWorkers({
@@ -42,7 +42,7 @@ const workers = await createWorkers({
     }),
     alerts: NO_ALERTS,
   },
-  host: { name: order.target.host, machine, computer: new SandboxHost() },
+  host: machine === null ? null : { name: order.target.host, machine, computer: new SandboxHost() },
   activityInterceptors: [interceptor(order)],
 });
 const stop = new AbortController();
@@ -51,7 +51,7 @@ process.on('SIGTERM', () => stop.abort());
 process.stdin.on('close', () => process.exit(1)).resume();
 await runWorkers(workers, stop.signal);
 await connection.close();
-await machine.close();
+await machine?.close();
 process.exit(0);
 
 function interceptor({ seam, logFile, reachedFile }: WorkerOrder): ActivityInterceptorsFactory {

@@ -253,7 +253,7 @@ test('history leaves out care that found nothing to do, but with --all', async (
   expect(await idsOf()).toEqual(expect.arrayContaining(['done', 'planned']));
 });
 
-describe('where something is missing', () => {
+describe.concurrent('where something is missing', () => {
   test('no worker cares for any run, exit code 3', async () => {
     const { exitCode, stderr } = await run(['queue', 'plan'], { ...environment(), TEMPORAL_NAMESPACE: 'test-8' });
     expect(exitCode).toBe(3);

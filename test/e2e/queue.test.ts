@@ -171,9 +171,7 @@ describe('what acts', () => {
     expect(exitCode).toBe(0);
     const { workflowId } = JSON.parse(stdout);
     const told = async (): Promise<string> => (await run(['explain', workflowId], environment())).stdout;
-    await expect
-      .poll(told, { timeout: 20_000 })
-      .toMatch(/^at work: cancelling 1 run of acme\/kernel; waiting for the end of 1 run/);
+    await expect.poll(told, { timeout: 20_000 }).toMatch(/^at work: cancelling 1 run of acme\/kernel; waiting for the end of 1 run/);
     expect((await run(['explain', '--run', String(stale)], environment())).stdout).toMatch(
       /^Runward has asked GitHub to cancel run [^]*came of it: it is not over yet, GitHub has accepted it/,
     );

@@ -105,7 +105,7 @@ function headlineOf(run: number, { scope, done, searched }: RunFound): string {
   }
   const act = done.find(({ end }) => HEADLINES[end] !== undefined);
   return act === undefined
-    ? `Runward has not cancelled ${name}: ${endOf(newest)}.`
+    ? `Runward has not cancelled ${name}: ${endOf(newest).replace(/\.$/, '')}.`
     : `${HEADLINES[act.end]} ${name} at ${act.at}, by the rule ${ruleText(act.rule)}.`;
 }
 

@@ -348,6 +348,7 @@ class QueueCare {
       isDry,
       refusals: [],
       notes,
+      tally: NOTHING_DONE,
     });
   }
 
@@ -367,6 +368,7 @@ class QueueCare {
       isDry: false,
       refusals,
       notes,
+      tally,
     });
   }
 
@@ -374,18 +376,18 @@ class QueueCare {
     seen: SeenQueue,
     planned: PlannedQueue,
     remembered: Remembered,
-    told: Pick<QueueReport, 'acts' | 'counts' | 'byRule' | 'refusals' | 'notes'> & { readonly isDry: boolean },
+    told: Pick<QueueReport, 'acts' | 'counts' | 'byRule' | 'refusals' | 'notes'> & { readonly isDry: boolean; readonly tally: Tally },
   ): QueueReport {
     const { scope } = this.#resolved;
     const { counts, isDry } = told;
-    const queue = figuresOf(seen, planned, remembered);
+    const before = figuresOf(seen, planned, remembered);
     const count = Object.values(counts).reduce((sum, each) => sum + each, 0);
     const outcome = outcomeOf({ counts, isCut: planned.plan.isCut, isDry, planned: count });
     return this.#report({
       outcome,
-      summary: queueSentence(scope, outcome, counts, queue),
+      summary: queueSentence(scope, outcome, counts, before),
       observedAt: new Date(seen.at).toISOString(),
-      queue,
+      queue: afterwards(before, told.tally),
       counts,
       byRule: told.byRule,
       acts: told.acts.slice(0, ACTS_TOLD),
@@ -439,6 +441,12 @@ function figuresOf({ runs, surroundings }: SeenQueue, { plan }: PlannedQueue, { 
     parked: parked.length,
     setAside: plan.setAside,
   };
+}
+
+/** What the acts have left of it; lists lag, so it is not asked for again. */
+function afterwards(figures: QueueFigures, { ended, setAside: aside }: Tally): QueueFigures {
+  const { queued, stale, setAside: before } = figures;
+  return { ...figures, queued: queued - ended.all, stale: Math.max(0, stale - ended.stale), setAside: before + aside.length };
 }
 
 function parkedFrom(

@@ -85,12 +85,12 @@ describe('who cancelled a run, and why', () => {
       at: '2026-11-24T10:00:00.000Z',
       says: 'left-alone',
       rule: null,
-      why: '1 of its 2 jobs have started',
+      why: '1 of its 2 jobs has started',
     } as const;
     expect(textOf({ plan })).toBe(
       [
         'Runward has done nothing to run 34000001004 of acme/kernel: none of its 12 operations on queues has touched it.',
-        'The plan of 2026-11-24T10:00:00.000Z leaves it alone: 1 of its 2 jobs have started (maintain-queue/x)',
+        'The plan of 2026-11-24T10:00:00.000Z leaves it alone: 1 of its 2 jobs has started (maintain-queue/x)',
         'No health check of late has spoken of it.',
       ].join('\n'),
     );

@@ -13,7 +13,9 @@ function history(name: string): Parameters<typeof Worker.runReplayHistory>[1] {
 
 async function replay(name: string, change: (json: string) => string = (json) => json): Promise<void> {
   const changed = JSON.parse(change(JSON.stringify(history(name))));
-  await Worker.runReplayHistory({ workflowBundle: { codePath: inject('workflowBundle') } }, changed);
+  // Children are named by it.
+  const { workflowId } = changed.events[0].workflowExecutionStartedEventAttributes;
+  await Worker.runReplayHistory({ workflowBundle: { codePath: inject('workflowBundle') } }, changed, workflowId);
 }
 
 describe('a saved history replays', () => {
@@ -22,6 +24,10 @@ describe('a saved history replays', () => {
   test('of each kind of end', () => {
     expect(names.map((name) => name.split('-').slice(0, 2).join('-')).toSorted()).toEqual(
       expect.arrayContaining([
+        'carryOutQueuePlan-continued',
+        'carryOutQueuePlan-ended',
+        'carryOutQueuePlan-forced',
+        'carryOutQueuePlan-limited',
         'checkHealth-blind',
         'checkHealth-cured',
         'checkHealth-healthy',
@@ -31,6 +37,13 @@ describe('a saved history replays', () => {
         'finding-cleared',
         'finding-continued',
         'finding-refused',
+        'maintainQueue-cancelled',
+        'maintainQueue-idle',
+        'maintainQueue-parked',
+        'maintainQueue-planned',
+        'maintainQueue-released',
+        'parkedRuns-continued',
+        'parkedRuns-settled',
         'recoverRunner-clock',
         'recoverRunner-failed',
         'recoverRunner-healthy',

@@ -83,7 +83,7 @@ export function whyNotParked(
 ): string | null {
   const parked = reruns.find(({ run }) => run === id)?.parked ?? 0;
   if (parked >= times) {
-    return `it was parked ${parked} times before, and keeps its place`;
+    return 'it has been parked as often as a run may be, and keeps its place';
   }
   if (at - createdAt >= oldestMs) {
     return 'GitHub would not re-run it: it is a month old';

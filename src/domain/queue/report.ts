@@ -167,7 +167,7 @@ export function runsText(count: number): string {
 export function countsText(counts: ActCounts): string {
   return Object.entries(counts)
     .filter(([, count]) => count > 0)
-    .map(([end, count]) => `${count} ${end.replaceAll('-', ' ')}`)
+    .map(([end, count]) => `${count} ${end.replaceAll(/-(?!run$)/g, ' ')}`)
     .join(', ');
 }
 

@@ -49,7 +49,10 @@ export function review({ rule, attempt }: WorkItem, look: FreshLook, ground: Rev
   if (!isUntouched(jobs) || jobs.queued.length === 0) {
     return {
       kind: 'spare',
-      why: jobs.started > 0 ? `${jobs.started} of its jobs have started meanwhile` : 'its jobs do not wait for a runner',
+      why:
+        jobs.started > 0
+          ? `${jobs.started} of its jobs ${jobs.started === 1 ? 'has' : 'have'} started meanwhile`
+          : 'its jobs do not wait for a runner',
     };
   }
   if (!isInReach(jobs, offered, policy.reach)) {

@@ -47,7 +47,7 @@ export function judgeStale(
   }
   if (jobs.started > 0) {
     return no(
-      `${jobs.started} of its ${jobs.total} jobs have started, the others have waited for ${span}`,
+      `${jobs.started} of its ${jobs.total} jobs ${jobs.started === 1 ? 'has' : 'have'} started, the others have waited for ${span}`,
       isInReach(jobs, offered, policy.reach),
     );
   }

@@ -7,6 +7,8 @@ export interface Tally {
   /** The first ones. */
   readonly told: readonly ToldAct[];
   readonly refusals: readonly Refusal[];
+  /** Runs that are no queue any more, since they are over or set aside, and how many of them were stale. */
+  readonly ended: { readonly all: number; readonly stale: number };
   /** Runs that can't be ended. */
   readonly setAside: readonly { readonly run: number; readonly attempt: number; readonly why: string }[];
   /** Runs that were to be parked and are cancelled. */
@@ -15,7 +17,17 @@ export interface Tally {
   readonly unparked: readonly { readonly run: number; readonly why: string }[];
 }
 
-export const NOTHING_DONE: Tally = { counts: {}, told: [], refusals: [], setAside: [], parked: [], unparked: [] };
+export const NOTHING_DONE: Tally = {
+  counts: {},
+  told: [],
+  refusals: [],
+  ended: { all: 0, stale: 0 },
+  setAside: [],
+  parked: [],
+  unparked: [],
+};
+
+const ENDED: readonly ActEnd[] = ['cancelled', 'parked', 'ended-otherwise'];
 
 /** What came of one act. */
 export interface Noted {
@@ -36,7 +48,10 @@ export function note(
   const { run, attempt, rule, does } = item;
   const isPark = does === 'park';
   const told: ToldAct = { run, attempt, rule, ...about, detail, end: isPark && end === 'cancelled' ? 'parked' : end };
+  const isEnded = ENDED.includes(told.end) || end === 'set-aside';
+  const { ended } = tally;
   return {
+    ended: { all: ended.all + (isEnded ? 1 : 0), stale: ended.stale + (isEnded && rule === 'stale' ? 1 : 0) },
     counts: { ...tally.counts, [told.end]: (tally.counts[told.end] ?? 0) + 1 },
     told: tally.told.length < ACTS_TOLD ? [...tally.told, told] : tally.told,
     refusals: end === 'refused' ? withRefusal(tally.refusals, status, detail) : tally.refusals,

@@ -28,7 +28,7 @@ describe('right before the act', () => {
     { when: 'its jobs are of another attempt', look: { jobs: jobsOfRun(OLD, { attempt: 2 }) }, why: 'it was re-run meanwhile' },
     { when: 'it runs', look: { run: { ...OLD, status: 'in_progress' } }, why: 'it is in_progress meanwhile' },
     { when: 'it waits for an approval', look: { run: { ...OLD, status: 'waiting' } }, why: 'it is waiting meanwhile' },
-    { when: 'a job of it has started', look: { jobs: jobsOfRun(OLD, { started: 1 }) }, why: '1 of its jobs have started meanwhile' },
+    { when: 'a job of it has started', look: { jobs: jobsOfRun(OLD, { started: 1 }) }, why: '1 of its jobs has started meanwhile' },
     { when: 'a job of it is held', look: { jobs: jobsOfRun(OLD, { held: 1 }) }, why: 'its jobs do not wait for a runner' },
     { when: 'no job of it is queued', look: { jobs: jobsOfRun(OLD, { queued: [] }) }, why: 'its jobs do not wait for a runner' },
     {

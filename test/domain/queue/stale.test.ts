@@ -264,7 +264,7 @@ describe('what a run says of itself', () => {
     { why: 'it has waited for 10 min only', run: aRun(), jobs: jobsOf() },
     { why: 'it is waiting', run: { ...old, status: 'waiting' }, jobs: jobsOfRun(old) },
     { why: 'it was re-run meanwhile', run: old, jobs: jobsOfRun(old, { attempt: 2 }) },
-    { why: '1 of its 2 jobs have started, the others have waited for 5 h', run: old, jobs: jobsOfRun(old, { started: 1 }) },
+    { why: '1 of its 2 jobs has started, the others have waited for 5 h', run: old, jobs: jobsOfRun(old, { started: 1 }) },
     { why: '1 of its jobs are held: by an approval, a wait timer or a concurrency group', run: old, jobs: jobsOfRun(old, { held: 1 }) },
     { why: 'no runner of the scope serves its jobs', run: old, jobs: jobsOfRun(old, { queued: [asking(['ubuntu-latest'])] }) },
   ])('$why', ({ why, run, jobs }) => {

@@ -42,7 +42,7 @@ describe.concurrent('queue care', () => {
     const options: SiteOptions = {
       ...on(GREAT),
       // With three tries chance alone would set a run aside now and then.
-      policy: { tries: 6 },
+      policy: { tries: 6, batchSize: 200 },
       // As fast as it can it comes to the reserve of the hour within seconds, and over the points of a minute.
       github: { hourMs: 8_000, secondary: { pointsPerMinute: 3_000, minuteMs: 6_000, lastsMs: 1_000, namesEnd: true } },
       token: { limit: 2_000 },

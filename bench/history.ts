@@ -3,6 +3,7 @@
 import type { Client } from '@temporalio/client';
 
 type History = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['fetchHistory']>>;
+type Page = Awaited<ReturnType<Client['workflowService']['getWorkflowExecutionHistory']>>;
 export type HistoryEvent = NonNullable<History['events']>[number];
 
 /** `temporal.api.enums.v1.EventType`: what Temporal Cloud bills besides starts, by https://docs.temporal.io/cloud/actions. */
@@ -38,11 +39,29 @@ export interface MeasuredRun {
 export async function measureChain(client: Client, workflowId: string, firstRunId: string): Promise<readonly MeasuredRun[]> {
   const runs: MeasuredRun[] = [];
   for (let runId: string | null | undefined = firstRunId; runId != null && runId !== '';) {
-    const handle = client.workflow.getHandle(workflowId, runId);
-    const { historySize = 0 } = await handle.describe();
-    const events: readonly HistoryEvent[] = (await handle.fetchHistory()).events ?? [];
+    const { historySize = 0 } = await client.workflow.getHandle(workflowId, runId).describe();
+    const events = await readEvents(client, workflowId, runId);
     runs.push({ events, bytes: historySize });
     runId = events.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
   }
   return runs;
+}
+
+/** An answer of gRPC may have 4 MB, and a thousand events, which is what the SDK asks for at once, may have more. */
+const EVENTS_AT_ONCE = 10;
+
+async function readEvents(client: Client, workflowId: string, runId: string): Promise<readonly HistoryEvent[]> {
+  const events: HistoryEvent[] = [];
+  let nextPageToken: Uint8Array | null | undefined;
+  do {
+    const page: Page = await client.workflowService.getWorkflowExecutionHistory({
+      namespace: client.options.namespace,
+      execution: { workflowId, runId },
+      maximumPageSize: EVENTS_AT_ONCE,
+      ...(nextPageToken == null ? {} : { nextPageToken }),
+    });
+    events.push(...(page.history?.events ?? []));
+    ({ nextPageToken } = page);
+  } while (nextPageToken != null && nextPageToken.length > 0);
+  return events;
 }

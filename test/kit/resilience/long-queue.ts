@@ -11,7 +11,8 @@ const HOUR = 60 * MINUTE;
 const OURS = { labels: ['self-hosted', 'gpu'] };
 const HOSTED = { labels: ['ubuntu-latest'] };
 
-const EVENTS = ['push', 'pull_request', 'schedule', 'workflow_dispatch', 'merge_group'];
+/** Pull requests would have their jobs read in each pass, for the demand. */
+const EVENTS = ['push', 'schedule', 'workflow_dispatch', 'merge_group', 'release'];
 
 export interface LongQueue {
   /** To be cancelled. */

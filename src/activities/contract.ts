@@ -189,8 +189,8 @@ export interface FollowingRun {
   readonly followed: FollowedRun;
   readonly item: WorkItem;
   readonly told: Pick<ToldAct, 'workflow' | 'event' | 'branch' | 'evidence'>;
-  /** Since when, by Temporal's clock, epoch milliseconds. */
-  readonly since: number;
+  /** Since when it can't be read, by Temporal's clock, epoch milliseconds; `null` where the last look told. */
+  readonly unreadSince: number | null;
 }
 
 /** Input of the workflow `carryOutQueuePlan`, handed from history to history. */

@@ -95,7 +95,7 @@ class CarryingOut {
     const { run, attempt: number } = item;
     const { at, isSure } = result;
     const followed = { run, attempt: number, createdAt: about?.createdAt ?? at, acceptedAt: at, isSure, forcedAt: null };
-    this.#following.push({ followed, item, told, since: Date.now() });
+    this.#following.push({ followed, item, told, unreadSince: null });
   }
 
   // Following
@@ -118,16 +118,17 @@ class CarryingOut {
   }
 
   #takeEnd(following: FollowingRun, end: FollowedBatch['ends'][number] | undefined): void {
-    const { followed, item, told, since } = following;
+    const { followed, item, told } = following;
     const { giveUpAfterMs } = this.#input.policy.following;
-    if (end?.kind === 'unread' && Date.now() - since >= giveUpAfterMs) {
+    const unreadSince = end?.kind === 'unread' ? (following.unreadSince ?? Date.now()) : null;
+    if (end?.kind === 'unread' && unreadSince !== null && Date.now() - unreadSince >= giveUpAfterMs) {
       this.#note(item, told, { end: 'not-over', detail: `it was cancelled, and GitHub does not say whether it is over: ${end.why}` });
       return;
     }
     const outcome: Outcome = end === undefined ? { kind: 'follow' } : outcomeOfFollowing(end, followed, item);
     if (outcome.kind === 'follow') {
       const forcedAt = end?.kind === 'pending' ? end.forcedAt : followed.forcedAt;
-      this.#following.push({ ...following, followed: { ...followed, forcedAt } });
+      this.#following.push({ ...following, followed: { ...followed, forcedAt }, unreadSince });
     } else {
       this.#end(item, told, outcome);
     }

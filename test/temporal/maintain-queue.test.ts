@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import type { Alert } from '../../src/domain/alert.ts';
 import { queueLockId } from '../../src/domain/names.ts';
 import type { QueueReport, ToldAct } from '../../src/domain/queue/report.ts';
-import { startWorld, type World } from '../kit/recovery-world.ts';
+import { QUICK_QUEUE, startWorld, type World } from '../kit/recovery-world.ts';
 
 const HOUR = 3_600_000;
 /** Asks for a runner that nobody has, and for `self-hosted`, so it is in reach and waits. */
@@ -106,6 +106,17 @@ test.concurrent('a run that does not react is forced, and told', async () => {
   const report = await care(world);
   expect(actOn(report, stubborn)).toMatchObject({ end: 'cancelled', detail: 'cancelled, forced' });
   expect(world.github.run(stubborn)).toMatchObject({ accepted: { cancel: 1, forceCancel: 1 } });
+});
+
+test.concurrent('a run that GitHub fails at once, a while after it was cancelled, is followed on', async () => {
+  await using world = await startWorld({ isListening: false, queue: { following: { ...QUICK_QUEUE.following, giveUpAfterMs: 600 } } });
+  const old = queue(world, { agoMs: 5 * HOUR });
+  const looks = { from: { method: 'POST', path: '/cancel' }, match: { method: 'GET', path: new RegExp(`/runs/${old}$`) }, times: 1 };
+  world.github.misbehave({ ...looks, fault: { kind: 'secondary-limit', lastsMs: 1_000, namesEnd: true } });
+  world.github.misbehave({ ...looks, status: 502 });
+  const report = await care(world);
+  expect(actOn(report, old)).toMatchObject({ end: 'cancelled' });
+  expect(world.github.requests.filter(({ status }) => status === 403 || status === 502)).toHaveLength(2);
 });
 
 test.concurrent('a run that begins between plan and act is spared', async () => {

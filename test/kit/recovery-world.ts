@@ -35,6 +35,7 @@ import { SandboxHost } from '../../src/sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../../src/sandbox/machine/sandbox-machine.ts';
 import { createDirectory, type RunnerDirectory } from '../../src/worker/directory.ts';
 import { deleteSchedule } from '../../src/worker/schedules.ts';
+import { installRuntime } from '../../src/worker/runtime.ts';
 import { createWorkers, runWorkers, type WorkerParts } from '../../src/worker/workers.ts';
 import { quickGate } from './quick-gate.ts';
 import { scheduledPass } from './scheduled-pass.ts';
@@ -96,7 +97,7 @@ const QUICK_FINDINGS: FindingPolicy = {
 export interface World extends AsyncDisposable {
   readonly github: SandboxGitHub;
   readonly machine: SandboxMachine;
-  /** The host; all worlds of a test file share it. */
+  /** The host; all worlds of a process share it. */
   readonly computer: SandboxHost;
   /** The first of `targets`. */
   readonly target: RunnerTarget;
@@ -120,7 +121,7 @@ export interface World extends AsyncDisposable {
 
 export interface WorldOptions {
   readonly policy?: Partial<RecoveryPolicy>;
-  /** Length of a listener's poll; by default 100 where it is the only one. */
+  /** Length of a listener's poll; by default longer than a test, since GitHub answers at once where there is something to say. */
   readonly pollMs?: number;
   /** Length of the machine's steps; 0 is no wait. */
   readonly pace?: number;
@@ -135,13 +136,13 @@ export interface WorldOptions {
   readonly token?: Parameters<SandboxGitHub['addToken']>[0];
   /** What becomes of the messages of its findings. */
   readonly tell?: (alert: Alert) => Promise<void>;
-  /** Another host than the one whose queues the workers of this file serve. */
+  /** Another host than the one whose queues the workers of this process serve. */
   readonly host?: string;
   /** Default one hour, as at GitHub. */
   readonly registrationTokenLifetimeMs?: number;
 }
 
-/** What one world's names resolve to; the workers of a test file serve all its worlds. */
+/** What one world's names resolve to; the workers of a process serve all its worlds. */
 interface Resident {
   readonly targets: readonly RunnerTarget[];
   readonly directory: RunnerDirectory;
@@ -158,6 +159,8 @@ export interface Crew extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+installRuntime('ERROR');
+
 /** All hosts share it. */
 const SEALING_KEY = randomBytes(SEALING_KEY_BYTES);
 
@@ -165,7 +168,7 @@ const computer = new SandboxHost();
 
 /** By scope. */
 const residents = new Map<string, Resident>();
-/** Started with the first world. */
+/** Started with the first world. Later test files of the process go on with it, and it ends with the process. */
 let crew: Promise<Crew> | null = null;
 let worlds = 0;
 
@@ -175,11 +178,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const name = `r${process.pid}-${number}`;
   // Test files share a server, which remembers what was done.
   const scope = `acme/kernel-${process.pid}-${number}`;
-  const { runners = 1, registrationTokenLifetimeMs = 3_600_000 } = options;
-  // A hundred listeners in one process poll less often than one, and less punctually.
-  const { pollMs = 90 + 10 * runners } = options;
-  const offlineAfterMs = 300 + 20 * runners;
-  const github = await startGitHub({ repositories: [scope], pollMs, offlineAfterMs, registrationTokenLifetimeMs });
+  const { runners = 1, pollMs = 120_000, registrationTokenLifetimeMs = 3_600_000 } = options;
+  const github = await startGitHub({ repositories: [scope], pollMs, offlineAfterMs: 300, registrationTokenLifetimeMs });
   const machine = new SandboxMachine({
     pace: options.pace ?? 0,
     retryMs: 100,
@@ -249,8 +249,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   return world;
 }
 
-/** Ends the workers that a test file's worlds have had. */
-export async function stopCrew(): Promise<void> {
+async function stopCrew(): Promise<void> {
   const ending = crew;
   crew = null;
   await (await ending)?.stop();
@@ -265,11 +264,14 @@ async function restartCrew(afterMs: number): Promise<Crew> {
   return (crew = startCrew());
 }
 
+/** What takes long is asked for less often. */
 async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const deadline = Date.now() + 10_000; !(await isSo()); await sleep(100)) {
+  const deadline = Date.now() + 10_000;
+  for (let pauseMs = 10; !(await isSo()); pauseMs = Math.min(100, 2 * pauseMs)) {
     if (Date.now() > deadline) {
       throw new Error(`waited in vain until ${what}`);
     }
+    await sleep(pauseMs);
   }
 }
 
@@ -278,8 +280,9 @@ function startCrew(): Promise<Crew> {
   return startWorkers(allResidents(), 'local', SEALING_KEY, ownNamespace());
 }
 
-/** The same, with somebody to tell. */
-export function startTellingCrew(alerts: Alerts): Promise<Crew> {
+/** The same in their place, with somebody to tell. */
+export async function startTellingCrew(alerts: Alerts): Promise<Crew> {
+  await stopCrew();
   return startWorkers({ ...(allResidents() as NonNullable<WorkerParts['main']>), alerts }, 'local', SEALING_KEY, ownNamespace());
 }
 

@@ -1,13 +1,3 @@
-// Around each test file of the Temporal groups, also where files share a process.
+// Before each test file of the Temporal groups, though only the first of a process finds something to do: the rest shares its modules.
 
-import { Runtime } from '@temporalio/worker';
-import { afterAll } from 'vitest';
-import { installRuntime } from '../../src/worker/runtime.ts';
-import { stopCrew } from './recovery-world.ts';
-
-installRuntime('ERROR');
-
-afterAll(async () => {
-  await stopCrew();
-  await Runtime.instance().shutdown();
-});
+import './recovery-world.ts';

@@ -49,7 +49,7 @@ describe.concurrent('passes in a row', () => {
   test('[1, 3] a job that runs is left alone, although GitHub calls the runner offline and hosted jobs queue for hours', async () => {
     await using world = await startWorld();
     const { scope, runner } = world.target;
-    const job = world.github.giveJob(scope, runner, { seconds: 8 });
+    const job = world.github.giveJob(scope, runner, { seconds: 3_600 });
     await world.until(() => world.github.job(job).state === 'in_progress', 'the job runs');
     world.github.showRunner(scope, runner, { status: 'offline', busy: false });
     for (let queued = 0; queued < 30; queued += 1) {
@@ -60,6 +60,7 @@ describe.concurrent('passes in a row', () => {
       expect(report.started).toEqual([]);
       expect(report.withheld).toContainEqual(expect.objectContaining({ why: expect.stringMatching(/busy: .*Runner\.Worker/) }));
     }
+    await world.machine.endJob(world.target);
     await world.until(() => world.github.job(job).state === 'completed', 'the job has ended');
     expect(world.github.job(job).result).toBe('Succeeded');
   });

@@ -32,6 +32,8 @@ async function look(world: World): Promise<GuestObservation> {
 }
 
 const giveJob = (world: World, seconds: number): number => world.github.giveJob(world.target.scope, world.target.runner, { seconds });
+/** It lasts until the test ends it. */
+const giveLongJob = (world: World): number => giveJob(world, 3_600);
 const isBusy = (world: World): boolean => world.github.runners(world.target.scope)[0]?.busy === true;
 const doing = async (handle: Handle<unknown>): Promise<string> => (await handle.query<Progress>('progress')).doing;
 
@@ -49,7 +51,8 @@ async function drained(world: World, handle: Handle<DrainReport>): Promise<Drain
 
 describe.concurrent('a drain', () => {
   test('of an idle runner stops it, over a restart of its machine, until it is resumed', async () => {
-    await using world = await startWorld();
+    // So often GitHub also answers the listener while it is frozen.
+    await using world = await startWorld({ pollMs: 100 });
     const handle = await drain(world, { reason: 'new\ndisk' });
     const report = await drained(world, handle);
     expect(report.steps.map(({ name, status }) => `${name} ${status}`)).toEqual([
@@ -90,7 +93,7 @@ describe.concurrent('a drain', () => {
 
   test('lets a running job end, and holds no lock meanwhile', async () => {
     await using world = await startWorld();
-    const job = giveJob(world, 15);
+    const job = giveLongJob(world);
     await world.until(() => isBusy(world), 'the job runs');
     const handle = await drain(world);
     await world.until(async () => /waiting for the job to end: .*Runner\.Worker/.test(await doing(handle)), 'it waits for the job');
@@ -100,6 +103,7 @@ describe.concurrent('a drain', () => {
       async () => (await world.client.workflow.getHandle(machineLockId(host, machine)).describe()).status.name !== 'RUNNING',
       'the lock is free',
     );
+    await world.machine.endJob(world.target);
     await drained(world, handle);
     expect(world.github.job(job).result).toBe('Succeeded');
   });
@@ -107,7 +111,7 @@ describe.concurrent('a drain', () => {
   test.each(['before GitHub is asked', 'before the stop'] as const)(
     'does not cut a job that arrives between the second idle check and the stop (%s)',
     async (when) => {
-      await using world = await startWorld({ pollMs: 5_000 });
+      await using world = await startWorld();
       let job = 0;
       const giveOnce = async (): Promise<void> => {
         if (job === 0) {
@@ -135,12 +139,14 @@ describe.concurrent('a drain', () => {
 
   test('of a long job begins a new history from time to time', async () => {
     await using world = await startWorld({ policy: { drainHistoryMs: 500 } });
-    const job = giveJob(world, 15);
+    const job = giveLongJob(world);
     await world.until(() => isBusy(world), 'the job runs');
     const handle = await drain(world);
     const { runId } = await handle.describe();
+    const first = world.client.workflow.getHandle(handle.workflowId, runId);
+    await world.until(async () => (await first.describe()).status.name === 'CONTINUED_AS_NEW', 'a new history begins');
+    await world.machine.endJob(world.target);
     await drained(world, handle);
-    expect((await world.client.workflow.getHandle(handle.workflowId, runId).describe()).status.name).toBe('CONTINUED_AS_NEW');
     expect(world.github.job(job).result).toBe('Succeeded');
     const { host, machine } = world.target;
     const ledger = await world.client.workflow.getHandle(machineLedgerId(host, machine)).describe();
@@ -149,12 +155,13 @@ describe.concurrent('a drain', () => {
 
   test('is undone by a resume while it waits', async () => {
     await using world = await startWorld();
-    const job = giveJob(world, 6);
+    const job = giveLongJob(world);
     await world.until(() => isBusy(world), 'the job runs');
     const handle = await drain(world);
     await world.until(async () => /waiting for the job/.test(await doing(handle)), 'it waits for the job');
     expect((await (await resume(world)).result()).outcome).toBe('resumed');
     expect(await handle.result()).toMatchObject({ outcome: 'undone' });
+    await world.machine.endJob(world.target);
     await world.until(() => world.github.job(job).result === 'Succeeded', 'the job goes on');
     expect(await look(world)).toMatchObject({ service: { state: 'active' }, drain: null });
   });
@@ -169,11 +176,12 @@ describe.concurrent('a drain', () => {
     });
     expect((await look(world)).drain).toBeNull();
     end();
-    const job = giveJob(world, 6);
+    const job = giveLongJob(world);
     await world.until(() => isBusy(world), 'the job runs');
     const handle = await drain(world);
     await world.until(async () => /waiting for the job/.test(await doing(handle)), 'it waits for the job');
     const endAgain = world.github.misbehave({ match: { path: '/actions/runners' }, status: 503 });
+    await world.machine.endJob(world.target);
     await world.until(() => world.github.job(job).result === 'Succeeded', 'the job ends');
     await world.until(async () => /GitHub could not be read/.test(await doing(handle)), 'it cannot read GitHub');
     expect(await look(world)).toMatchObject({ service: { state: 'active' } });

@@ -25,7 +25,10 @@ test.concurrent('a run is parked twice at most, and then keeps its place', async
   }
   press(world);
   const report = await care(world);
-  expect(report).toMatchObject({ outcome: 'nothing-to-do', left: [{ run, why: 'it was parked 2 times before, and keeps its place' }] });
+  expect(report).toMatchObject({
+    outcome: 'nothing-to-do',
+    left: [{ run, why: 'it has been parked as often as a run may be, and keeps its place' }],
+  });
   expect(world.github.run(run)).toMatchObject({ status: 'queued', attempt: 3, accepted: { cancel: 2, rerun: 2 } });
 });
 

@@ -28,11 +28,12 @@ describe.concurrent('a broken runner', () => {
   test('(machine off) is back once its machine is started, where it takes a job at once', async () => {
     await using world = await startWorld();
     await breakRunner(world, 'vm');
-    const run = world.github.queueRun(world.target.scope, { jobs: [{ labels: ['self-hosted', 'bpf-lsm'], seconds: 5 }] });
+    const run = world.github.queueRun(world.target.scope, { jobs: [{ labels: ['self-hosted', 'bpf-lsm'], seconds: 3_600 }] });
     const report = await (await world.recover()).result();
     expect(report.outcome, report.summary).toBe('recovered');
     expect(report.steps[0]?.detail).toBe('machine started; the runner has taken a job');
     expect(report.steps.slice(1).every(({ status }) => status === 'skipped')).toBe(true);
+    await world.machine.endJob(world.target);
     await world.until(() => world.github.run(run).conclusion === 'success', 'the job is over');
   });
 

@@ -78,7 +78,6 @@ test.each([
     RunwardTrigger: 'schedule',
     TemporalScheduledById: id,
   });
-  await pass.terminate('by a test');
 });
 
 test.each<[Care, string]>([

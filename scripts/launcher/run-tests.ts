@@ -25,7 +25,7 @@ Groups, in this order, all by default:
   unit        everything that needs no server
   temporal    workflows and replays on a real Temporal server
   commands    the command as its users run it, process by process
-  resilience  recoveries during which the worker or Temporal's server is killed, at every seam
+  resilience  recoveries, and care for 10,000 queued runs, during which the worker or Temporal's server is killed
   package     what is published: the npm package, the image's scripts, docker-compose.yml (needs a system package)
   guest       recoveries in a real Linux guest (qemu; needs system packages)
 

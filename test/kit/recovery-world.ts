@@ -192,11 +192,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   });
   const [target] = targets as [RunnerTarget];
   const { isListening = true } = options;
-  for (const each of targets) {
-    const registered = github.addRunner(scope, { name: each.runner, labels: each.labels });
-    if (isListening) {
-      await machine.install(each, registered);
-    }
+  const registered = targets.map((each) => github.addRunner(scope, { name: each.runner, labels: each.labels }));
+  if (isListening) {
+    await Promise.all(targets.map((each, index) => machine.install(each, registered[index]!)));
   }
   const token = new Secret(options.token === undefined ? github.token : github.addToken(options.token));
   const home = mkdtempSync(join(tmpdir(), 'runward-world-'));

@@ -79,7 +79,7 @@ describe.concurrent('a side that fails', () => {
 
 describe.concurrent('a runner that flaps', () => {
   test('is recovered as often as the budget allows, is one finding, and is taken up again after the cool-down', async () => {
-    // An hour, until a pass has been refused: then it is over in two seconds.
+    // An hour, until a pass has been refused: then it is over in a second.
     const budgets = { recoveries: 2, withinMs: 3_600_000, failuresInARow: 2 };
     await using world = await startWorld({ policy: { budgets }, health: { budgets } });
     const begun = async (): Promise<readonly number[]> => {
@@ -105,7 +105,7 @@ describe.concurrent('a runner that flaps', () => {
         expect(await statusOf(world, findingId(subject(world), 'budget-used-up'))).toBe('RUNNING');
         if (refused === 1) {
           const [first = 0] = await begun();
-          budgets.withinMs = Date.now() + 2_000 - first;
+          budgets.withinMs = Date.now() + 1_000 - first;
         }
       }
     }

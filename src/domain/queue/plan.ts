@@ -40,7 +40,7 @@ export function modesOf({ rules }: QueuePolicy, named: readonly RuleName[] | nul
 
 /**
  * What is to be done about a queue, of what is known so far: it may ask for jobs and tags, and says more once they are there. Each run has one act
- * at most. The same view gives the same plan.
+ * at most, by the first rule that takes it; while a rule that is on asks, later ones do nothing. The same view gives the same plan.
  * @param most acts that are wanted: a rule that has found so many asks for nothing more
  */
 export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes, most = Infinity): QueuePlan {
@@ -56,6 +56,8 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
   const acts: PlannedAct[] = [];
   const wouldBe = new Map<number, PlannedAct>();
   const verdicts: ReturnType<typeof judge>[] = [];
+  // What a rule may yet take is no later one's: the runs, and whom they keep waiting.
+  let isSettled = true;
   for (const rule of RULES) {
     if (modes[rule] === 'off') {
       continue;
@@ -65,12 +67,13 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
     verdicts.push(verdict);
     for (const act of verdict.acts) {
       if (modes[rule] === 'on') {
-        acts.push(act);
+        acts.push(...(isSettled ? [act] : []));
         taken.add(act.run);
       } else if (!wouldBe.has(act.run)) {
         wouldBe.set(act.run, act);
       }
     }
+    isSettled &&= modes[rule] === 'plan' || (verdict.wantsJobs.length === 0 && verdict.wantsTags.length === 0);
   }
   const asking = verdicts.filter((verdict) => verdict.acts.length < most);
   return {

@@ -65,6 +65,20 @@ describe('modes', () => {
     expect(actsOf({ acts: plan.wouldBe })).toEqual(wouldBe);
   });
 
+  test.each([
+    { superseded: 'on', parks: [] },
+    { superseded: 'plan', parks: [FIRST, SECOND] },
+  ] as const)('a later rule waits for what one that is $superseded still asks', ({ superseded, parks }) => {
+    const policy = aPolicy({ stale: { mode: 'off' }, superseded: { mode: superseded }, prioritizePullRequests: { threshold: 1 } });
+    const ofAnother = [5, 6].map((id) => aRun({ id, event: 'pull_request', branch: 'patch-3', workflowId: 12 }));
+    const settled = knownView([...contested, ...ofAnother]);
+    const open = { ...settled, jobs: new Map([...settled.jobs].filter(([run]) => run !== 6)) };
+    const { acts, wantsJobs } = planOf(open, null, policy);
+    expect(wantsJobs).toContain(6);
+    expect(actsOf({ acts: acts.filter(({ does }) => does === 'park') })).toEqual(parks);
+    expect(actsOf(planOf(settled, null, policy))).toContain(SECOND);
+  });
+
   test('a rule that is off asks for nothing, and presses on nobody', () => {
     const off: RuleModes = { stale: 'off', superseded: 'off', prioritizePullRequests: 'off', paths: 'off' };
     expect(planQueue(aView({ runs: contested }), aPolicy({ prioritizePullRequests: { threshold: 1 } }), off)).toMatchObject({

@@ -8,6 +8,7 @@ const TEMPORAL_CLI = 'scripts/launcher/temporal-cli.ts';
 
 const TEMPORAL = ['test/temporal/**/*.test.ts', 'test/replay/**/*.test.ts'];
 const RESILIENCE = ['test/resilience/**/*.test.ts'];
+const RESILIENCE_QUEUE = ['test/resilience/queue.test.ts'];
 const COMMANDS = ['test/e2e/**/*.test.ts'];
 const PACKAGE = ['test/package/**/*.test.ts'];
 const GUEST = ['test/guest/**/*.test.ts'];
@@ -43,11 +44,25 @@ export default defineConfig({
         test: {
           name: 'resilience',
           include: RESILIENCE,
+          exclude: RESILIENCE_QUEUE,
           globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
           setupFiles: ['test/kit/temporal-file.ts'],
           maxConcurrency: 8,
           testTimeout: 120_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          // After the others: 10,000 runs keep both cores busy.
+          name: 'resilience-queue',
+          include: RESILIENCE_QUEUE,
+          globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
+          setupFiles: ['test/kit/temporal-file.ts'],
+          maxConcurrency: 8,
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {

@@ -103,7 +103,8 @@ async function runVitest(project: string): Promise<Tally> {
   const exitCode = await run(process.execPath, [
     join(root, 'node_modules/vitest/vitest.mjs'),
     'run',
-    ...['--project', project],
+    // A group may have parts that run one after another: `resilience` and `resilience-queue`.
+    ...['--project', project, '--project', `${project}-*`],
     ...['--reporter', 'default', '--reporter', 'json'],
     `--outputFile.json=${reportFile}`,
   ]);

@@ -176,7 +176,7 @@ test.concurrent('bad input lists what is allowed', async () => {
 test.concurrent('two at once are one after the other: the second says who has the queue', async () => {
   await using world = await startWorld({ isListening: false });
   queue(world, { agoMs: 5 * HOUR });
-  world.github.misbehave({ match: { method: 'POST', path: '/cancel' }, delayMs: 5_000 });
+  world.github.misbehave({ match: { method: 'POST', path: '/cancel' }, delayMs: 2_000 });
   const first = await world.maintain();
   const jobsRead = (): number => world.github.requests.filter(({ path }) => path.includes('/jobs?')).length;
   await world.until(() => jobsRead() >= 2, 'the first has planned, and is about to act');

@@ -410,12 +410,19 @@ async function lookAfter(github: QueuePort, scope: string, followed: FollowedRun
   return at - acceptedAt < following.forceAfterMs ? { kind: 'pending', forcedAt } : force(github, scope, followed, following);
 }
 
-/** A job that runs after all, such as one that cleans up, is left to itself: GitHub ends it five minutes after the cancellation. */
-function force(github: QueuePort, scope: string, { run, acceptedAt }: FollowedRun, following: FollowPolicy): Promise<FollowedEnd> {
+/**
+ * A job that runs after all, such as one that cleans up, is left to itself: GitHub ends it five minutes after the cancellation. A run that somebody
+ * has re-run before the turn came is over, which the next look tells.
+ */
+function force(github: QueuePort, scope: string, { run, attempt, acceptedAt }: FollowedRun, following: FollowPolicy): Promise<FollowedEnd> {
   return github.inTurn(
     scope,
     async (turn) => {
       const { value: jobs, githubTime: at } = await github.readRunJobs(scope, run, cancellationSignal());
+      if (jobs !== null && jobs.attempt !== attempt) {
+        turn.skip();
+        return { kind: 'pending', forcedAt: null };
+      }
       if (jobs === null || jobs.started > 0) {
         turn.skip();
         return at - acceptedAt < following.forceAfterMs + following.giveUpAfterMs

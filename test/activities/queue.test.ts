@@ -217,7 +217,8 @@ describe('runs that are followed', () => {
   test('whose cancellation was never heard are tried again', async () => {
     const run = stale();
     const [followed] = followedOf([run]);
-    server.advance(1_000);
+    // GitHub tells whole seconds: of one second nothing may be left.
+    server.advance(2_000);
     expect((await follow([], [{ ...followed!, isSure: false }])).ends).toEqual([{ kind: 'again' }]);
   });
 
@@ -242,6 +243,25 @@ test('between the last look at a run and its cancellation there is no wait, howe
   waits[0]?.();
   expect((await cancelling).attempts.map(({ result }) => result.kind)).toEqual(['accepted', 'spared']);
   expect(server.run(second).accepted.cancel).toBe(0);
+});
+
+test('a run that a person re-runs while its turn to be forced is waited for is not forced', async () => {
+  const waits: (() => void)[] = [];
+  const pace = createPace({ writesPerMinute: 1, sleep: () => new Promise<void>((resolve) => waits.push(resolve)) });
+  const github = createGitHub({ baseUrl: server.url, token: () => new Secret(server.token), pace });
+  const { signal } = new AbortController();
+  const id = stale();
+  const followed = followedOf([id]);
+  server.advance(61_000);
+  await github.inTurn(SCOPE, async () => {}, signal);
+  const following = run(() => createQueueActivities(github).followBatch({ scope: SCOPE, runs: followed, policy: POLICY }));
+  await expect.poll(() => waits.length).toBe(1);
+  server.completeRun(id, 'cancelled');
+  await github.rerunRun(SCOPE, id, signal);
+  waits[0]?.();
+  expect((await following).ends).toEqual([{ kind: 'pending', forcedAt: null }]);
+  expect(server.run(id)).toMatchObject({ status: 'queued', accepted: { forceCancel: 0 } });
+  expect((await follow([], followed)).ends).toEqual([{ kind: 'over', conclusion: 'cancelled' }]);
 });
 
 describe('jobs', () => {

@@ -1,11 +1,10 @@
 // Passes of the health check over healthy, idle runners: what they ask for, what they cost, and how that grows.
 
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
 import type { HealthReport } from '../src/domain/health-report.ts';
 import { healthScheduleId } from '../src/domain/names.ts';
@@ -14,7 +13,7 @@ import { applySchedule, readSchedule } from '../src/worker/schedules.ts';
 import { connectClient } from '../src/worker/temporal-address.ts';
 import { actionsOf, SCHEDULED_START, type HistoryEvent } from './history.ts';
 import type { Series } from './statistics.ts';
-import { residentMegabytes, startWorker } from './worker.ts';
+import { bundleWorkflows, residentMegabytes, startWorker } from './worker.ts';
 import type { WorkerOrder } from './worker-program.ts';
 
 const SCOPE = 'acme/kernel';
@@ -26,12 +25,7 @@ const TICK_MS = 10;
 
 export async function passSection(runs: number): Promise<readonly Series[]> {
   const folder = mkdtempSync(join(tmpdir(), 'runward-bench-'));
-  const bundle = join(folder, 'workflows.js');
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: new URL('../src/workflows', import.meta.url).pathname,
-    logger: new DefaultLogger('ERROR'),
-  });
-  writeFileSync(bundle, code);
+  const bundle = await bundleWorkflows(folder);
   const series: Series[] = [];
   for (const size of SIZES) {
     series.push(...(await passesOver(size, runs, join(folder, String(size)), bundle)));

@@ -1,11 +1,10 @@
 // Care for the queue of a repository, half of whose runs are stale: what it asks for, how long it takes, what it keeps, and how that grows.
 
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { NO_ALERTS } from '../src/activities/findings.ts';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
 import { MAIN_QUEUE } from '../src/domain/names.ts';
@@ -22,7 +21,7 @@ import { runParts } from '../src/worker/run.ts';
 import { connectClient } from '../src/worker/temporal-address.ts';
 import { actionsOf, measureChain, START, type MeasuredRun } from './history.ts';
 import type { Series } from './statistics.ts';
-import { peakMegabytes, residentMegabytes, startWorker } from './worker.ts';
+import { bundleWorkflows, peakMegabytes, residentMegabytes, startWorker } from './worker.ts';
 
 const PORT = 7_893;
 const SIZES = [10, 100, 1_000, 10_000] as const;
@@ -35,12 +34,7 @@ const LABELS = ['self-hosted', 'bpf-lsm'];
 /** Each size once: what is counted is the same every time. */
 export async function queueSection(): Promise<readonly Series[]> {
   const folder = mkdtempSync(join(tmpdir(), 'runward-bench-'));
-  const bundle = join(folder, 'workflows.js');
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: new URL('../src/workflows', import.meta.url).pathname,
-    logger: new DefaultLogger('ERROR'),
-  });
-  writeFileSync(bundle, code);
+  const bundle = await bundleWorkflows(folder);
   const server = await startTemporalServer({
     folder,
     namespace: 'default',

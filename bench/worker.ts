@@ -22,12 +22,7 @@ export async function workerSection(runs: number): Promise<readonly Series[]> {
   const folder = mkdtempSync(join(tmpdir(), 'runward-bench-'));
   const interrupted = new AbortController().signal;
   const server = await startTemporalServer({ folder, namespace: 'default', port: PORT, env: process.env, interrupted });
-  const bundle = join(folder, 'workflows.js');
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: new URL('../src/workflows', import.meta.url).pathname,
-    logger: new DefaultLogger('ERROR'),
-  });
-  writeFileSync(bundle, code);
+  const bundle = await bundleWorkflows(folder);
   const series = [];
   for (const [name, bundled] of [
     ['bundling at its start', null],
@@ -45,6 +40,17 @@ export async function workerSection(runs: number): Promise<readonly Series[]> {
   await server.stop();
   rmSync(folder, { recursive: true });
   return series;
+}
+
+/** Bundles the workflows once for all workers of a section; returns the bundle's path. */
+export async function bundleWorkflows(folder: string): Promise<string> {
+  const bundle = join(folder, 'workflows.js');
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: new URL('../src/workflows', import.meta.url).pathname,
+    logger: new DefaultLogger('ERROR'),
+  });
+  writeFileSync(bundle, code);
+  return bundle;
 }
 
 interface Start {

@@ -127,7 +127,6 @@ export interface QueuePart {
   readonly kind: 'read';
   /** GitHub's clock, epoch milliseconds. */
   readonly at: number;
-  readonly total: number;
   readonly runs: readonly Run[];
   /** Where the next part begins; `null` at the end. */
   readonly next: number | null;

@@ -42,7 +42,6 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
           return {
             kind: 'read' as const,
             at: githubTime,
-            total: value.total,
             runs: value.runs,
             next: value.isCut ? nextPart(value.runs, from) : null,
           };

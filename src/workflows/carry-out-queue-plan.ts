@@ -6,6 +6,7 @@ import { countsText, runsText } from '../domain/queue/report.ts';
 import { note, type Noted, type Tally } from '../domain/queue/tally.ts';
 import { pack, unpack, type WorkItem } from '../domain/queue/work.ts';
 import { queueWriteOptions } from './options.ts';
+import { waitOutLimit } from './told.ts';
 
 /**
  * Does what queue care has planned, a batch at a time, each in a history of its own; started by `maintainQueue`, which holds the queue's lock.
@@ -155,8 +156,7 @@ class CarryingOut {
 
   async #waitFor(limited: Limited | null): Promise<void> {
     if (limited !== null) {
-      this.#say(`GitHub's limit is reached until ${new Date(Date.now() + limited.waitMs).toISOString()}: ${limited.why}`);
-      await sleep(limited.waitMs, { summary: "wait for GitHub's limit" });
+      await waitOutLimit(limited, (doing) => this.#say(doing));
     }
   }
 

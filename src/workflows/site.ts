@@ -16,6 +16,7 @@ import type { Look } from '../domain/recovery.ts';
 import type { RecoveryOutcome } from '../domain/report.ts';
 import type { GitHubObservation, MachineObservation, RunnerTarget } from '../domain/runner.ts';
 import { actOptions, githubOptions, lookOptions } from './options.ts';
+import { waitOutLimit } from './told.ts';
 
 /** Ends an operation with an outcome that is no surprise; everything that was opened is closed on the way out. */
 export class Ended extends Error {
@@ -207,9 +208,7 @@ export class Site {
       if (answer.kind !== 'limited') {
         return answer as Exclude<T, Limited>;
       }
-      const { waitMs, why } = answer as Limited;
-      this.#teller.say(`GitHub's limit is reached until ${new Date(Date.now() + waitMs).toISOString()}: ${why}`);
-      await sleep(waitMs, { summary: "wait for GitHub's limit" });
+      await waitOutLimit(answer as Limited, (doing) => this.#teller.say(doing));
       this.#limitsWaitedFor += 1;
     }
   }

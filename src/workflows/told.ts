@@ -22,8 +22,13 @@ export class Told {
   }
 
   /** Waits until GitHub's limit is over. */
-  async waitFor({ waitMs, why }: Limited): Promise<void> {
-    this.say(`GitHub's limit is reached until ${new Date(Date.now() + waitMs).toISOString()}: ${why}`);
-    await sleep(waitMs, { summary: "wait for GitHub's limit" });
+  waitFor(limited: Limited): Promise<void> {
+    return waitOutLimit(limited, (doing) => this.say(doing));
   }
+}
+
+/** Waits on a timer until GitHub's limit is over, and says so. */
+export async function waitOutLimit({ waitMs, why }: Limited, say: (doing: string) => void): Promise<void> {
+  say(`GitHub's limit is reached until ${new Date(Date.now() + waitMs).toISOString()}: ${why}`);
+  await sleep(waitMs, { summary: "wait for GitHub's limit" });
 }

@@ -1,5 +1,6 @@
 import type { LogSignCode } from './log-signs.ts';
 import type { Reading } from './reading.ts';
+import type { Disk } from './room.ts';
 
 /** A runner as configuration describes it: all that an activity needs to work on it, and no secret. */
 export interface RunnerTarget {
@@ -105,12 +106,7 @@ export interface GuestObservation {
   readonly installedVersion: string | null;
   /** What the runner's programs lack, such as `bin is missing`; `null` where they look whole. */
   readonly missingProgram: string | null;
-  readonly disk: {
-    readonly usedPercent: number;
-    readonly freeBytes: number;
-    /** `null` where the file system has no fixed number of inodes. */
-    readonly inodesUsedPercent: number | null;
-  };
+  readonly disk: Disk;
   /** The runner's `_work`; `null` where it could not be counted in time. */
   readonly work: { readonly bytes: number; readonly entries: number } | null;
   /** The actions cache `_work/_actions`; `null` where it could not be counted in time. */
@@ -120,6 +116,13 @@ export interface GuestObservation {
     /** Entries that the runner takes for whole (`REF.completed` stands beside them) and that are empty or gone. */
     readonly damaged: number;
   } | null;
+  /** How long ago the actions cache was last cleaned of what is unused, by the guest's clock; `null` where it never was. */
+  readonly cleanedAgoMs: number | null;
+  /**
+   * What of root's cron, timers and scripts removes things below the runner's directory, as `FILE: LINE`, at most 160 characters; `null` where
+   * nothing was found.
+   */
+  readonly foreignCleaner: string | null;
   /** Key of the act that runs in the guest at this moment, Runward's own or another Runward's. */
   readonly runningAct: string | null;
 }

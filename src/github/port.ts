@@ -110,8 +110,57 @@ export interface QueuePort {
   rerunRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<RunWritten>>;
 }
 
+/** A job of a run's latest attempt that ended as `failure`. */
+export interface FailedJob {
+  readonly id: number;
+  readonly name: string;
+  /** The runner that had it, by its name on GitHub; `null` where none had. */
+  readonly runner: string | null;
+  /** Its check run, which has its annotations; `null` where GitHub names none. */
+  readonly checkRun: number | null;
+}
+
+export interface FailedJobs {
+  readonly attempt: number;
+  readonly jobs: readonly FailedJob[];
+}
+
+/** How a log was read: `missing` where GitHub has it no more, or not yet. */
+export interface LogRead {
+  readonly kind: 'read' | 'missing';
+  /** That came over the wire, decoded. */
+  readonly bytes: number;
+  /** Whether it was given up at the most that was allowed, before its end and before `onLine` had enough. */
+  readonly isCut: boolean;
+}
+
+/**
+ * What the care for the actions cache asks of GitHub, at repositories alone; with {@link QueuePort.listRuns} and {@link QueuePort.readRun}.
+ * Like queue care it leaves health checks their part of the hour's requests.
+ */
+export interface FailurePort {
+  /** `null` where there is no such run any more. */
+  readFailedJobs(scope: string, run: number, signal: AbortSignal): Promise<Dated<FailedJobs | null>>;
+  /** Messages of the check run's annotations of level `failure`, in their order, 100 at most. Needs the permission `checks=read`. */
+  readFailureAnnotations(scope: string, checkRun: number, signal: AbortSignal): Promise<Dated<readonly string[]>>;
+  /**
+   * Reads a job's log line by line without its time stamps, as a stream, until its end, `mostBytes`, or `onLine` answers `enough`. GitHub's
+   * token goes to GitHub alone, and not to where its answer leads.
+   */
+  readJobLog(
+    scope: string,
+    job: number,
+    how: { readonly mostBytes: number; readonly onLine: (line: string) => 'more' | 'enough' },
+    signal: AbortSignal,
+  ): Promise<Dated<LogRead>>;
+  /** Runs the failed jobs of a run again, and those that need them. Sent at once, so in a turn ({@link QueuePort.inTurn}). */
+  rerunFailedJobs(scope: string, run: number, signal: AbortSignal): Promise<Dated<RunWritten>>;
+  /** Runs one job again, and those that need it. In a turn likewise. */
+  rerunJob(scope: string, job: number, signal: AbortSignal): Promise<Dated<RunWritten>>;
+}
+
 /** Every method rejects with {@link GitHubError} where GitHub could not be asked; "not there" is a value. */
-export interface GitHubPort extends QueuePort {
+export interface GitHubPort extends QueuePort, FailurePort {
   /** The runner of exactly this name, compared without regard to case; `null` where there is none. */
   findRunner(scope: string, name: string, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>>;
   /** The runner of this id; `null` once its registration is gone. */

@@ -1,7 +1,9 @@
 // Machines in domain words: the port, its adapters and the scripts that run in the guest.
 // May import: domain, execa, zod; not Temporal (signal and heartbeat come in as arguments), not github.
 
+import type { CacheListed, CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import type { HostLook, HostObservation } from '../domain/pass.ts';
+import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
 import type { MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
 import type { Secret } from '../domain/secret.ts';
 
@@ -150,6 +152,23 @@ export interface MachinePort {
   thaw(target: RunnerTarget, act: Act, call: CallContext): Promise<Thawed | ActRefusal>;
   /** Lets the service start at boot again, and takes the mark away. The service is not started. */
   unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal>;
+  /** Reads what the actions cache holds and what of it would go. Changes nothing. */
+  listCache(target: RunnerTarget, wanted: CacheWanted, call: CallContext): Promise<CacheListed>;
+  /**
+   * Removes from the actions cache between two jobs: freezes the listener, proves that no job runs, moves away what is to go, sees that it is
+   * gone, and thaws; what was moved is deleted afterwards. A job that was given to it meanwhile begins then. `force` overrides busy only.
+   */
+  removeFromCache(
+    target: RunnerTarget,
+    act: Act,
+    wanted: CacheWanted,
+    options: { readonly force: boolean },
+    call: CallContext,
+  ): Promise<CacheRemoved | ActRefusal>;
+  /** Makes room on the machine's disk from one source, between two jobs in the same way; `docker`, `journal` and `apt` need all runners of the machine idle. */
+  makeRoom(target: RunnerTarget, act: Act, wanted: RoomWanted, call: CallContext): Promise<RoomMade | ActRefusal>;
+  /** Sizes of the workspaces in the runner's `_work`, the largest first, 20 at most. Changes nothing. */
+  listWorkspaces(target: RunnerTarget, call: CallContext): Promise<readonly Workspace[]>;
 }
 
 /** The computer that owns the machines. */

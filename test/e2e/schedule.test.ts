@@ -6,7 +6,7 @@ import { SCOPE, variables } from '../kit/one-runner.ts';
 import { run } from '../kit/product.ts';
 
 test('schedules are made, shown, paused, resumed, triggered and deleted, those of runners and queue alike', async () => {
-  const environment = { ...variables(), TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: 'test-4' };
+  const environment = { ...variables(), TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: 'test-3' };
   const schedules = async (...args: readonly string[]): Promise<readonly Record<string, unknown>[]> => {
     const { stdout, exitCode, stderr } = await run(['schedule', ...args, '--json'], environment);
     expect(exitCode, stderr).toBe(0);

@@ -2,11 +2,13 @@
 // May import: domain, types of ports.
 
 import type { FindingPlace, Message } from '../domain/alert.ts';
+import type { CacheListed, CacheRemoved, CacheWanted } from '../domain/cache.ts';
+import type { Attempt, DamagedRun, FailureMemory, RerunPlan } from '../domain/damaged-run.ts';
 import type { Diagnosed } from '../domain/finding.ts';
 import type { FindingLife } from '../domain/finding-life.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
-import type { FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
+import type { FailurePolicy, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
 import type { QueueMemory } from '../domain/queue/memory.ts';
 import type { ParkedRun, SettledRun } from '../domain/queue/parked.ts';
@@ -15,6 +17,7 @@ import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
 import type { Refusal, ToldAct } from '../domain/queue/report.ts';
 import type { Tally } from '../domain/queue/tally.ts';
 import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
+import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
 import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import type {
   ActRefusal,
@@ -291,8 +294,61 @@ export interface QueueActivities {
   }): Promise<void>;
 }
 
+/** What failed runs of a scope have shown. */
+export interface FailuresInspected {
+  readonly kind: 'inspected';
+  /** Those that a runner's own cache let fail; they are not remembered as inspected until somebody has settled them. */
+  readonly damaged: readonly DamagedRun[];
+  /** Attempts that failed otherwise, or on other runners than those that were asked about. */
+  readonly settled: readonly Attempt[];
+  /** With those. */
+  readonly memory: FailureMemory;
+  /** Runs that are left for the next time. */
+  readonly left: number;
+  /** Of logs that were read. */
+  readonly logBytes: number;
+  /** Why something is not known, in a sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** What came of the re-run of a run's failed jobs. */
+export type RerunDone =
+  | { readonly kind: 're-run' }
+  /** GitHub's words. */
+  | { readonly kind: 'refused'; readonly why: string }
+  /** As it is, it is not to be re-run. */
+  | { readonly kind: 'left'; readonly why: string };
+
+/** Input of the workflow `rerunFailedJobs`. */
+export interface RerunInput {
+  readonly version: 1;
+  readonly scope: string;
+  readonly run: number;
+  /** The one that failed: a newer one is left alone. */
+  readonly attempt: number;
+  readonly plan: Exclude<RerunPlan, { kind: 'none' }>;
+  readonly policy: FailurePolicy;
+}
+
+/** Activities of the care for actions caches. */
+export interface FailureActivities {
+  /** Looks for runs that failed because of the actions cache of one of these runners, at a repository; each attempt once. */
+  inspectFailures(input: {
+    readonly scope: string;
+    readonly runners: readonly Pick<RunnerTarget, 'runner' | 'directory'>[];
+    /** Attempts that need no look, beside those that are remembered. */
+    readonly known: readonly Attempt[];
+    readonly policy: FailurePolicy;
+  }): Promise<FailuresInspected | Limited>;
+  recallFailures(input: { readonly scope: string }): Promise<FailureMemory>;
+  /** Once; a second attempt sees by the run whether the first has reached GitHub. */
+  rerunJobs(input: Omit<RerunInput, 'version' | 'policy'>): Promise<RerunDone | Limited>;
+  /** Of which attempt a reservation is; `null` where there is none (any more). */
+  readReservation(input: { readonly workflowId: string }): Promise<{ readonly attempt: number | null }>;
+}
+
 /** Activities of the main queue: configuration, GitHub, Temporal itself. */
-export interface MainActivities extends QueueActivities {
+export interface MainActivities extends QueueActivities, FailureActivities {
   /** Looks the runner up in configuration. Fails for good, naming the choices, where the input names none or several. */
   resolveRunner(input: { readonly runner: unknown }): Promise<ResolvedRunner>;
   observeGitHub(input: { readonly target: RunnerTarget }): Promise<Answered<({ readonly kind: 'seen' } & GitHubObservation) | Limited>>;
@@ -383,6 +439,8 @@ export interface LookActivities {
     /** GitHub's web address, whose `Date` the host's clock is compared with. */
     readonly serverUrl: string;
   }): Promise<Answered<HostLook>>;
+  listCache(input: { readonly target: RunnerTarget; readonly wanted: CacheWanted }): Promise<Answered<CacheListed>>;
+  listWorkspaces(input: { readonly target: RunnerTarget }): Promise<Answered<readonly Workspace[]>>;
 }
 
 /** What every act is given: who, and the identity of the act in the guest. */
@@ -427,4 +485,8 @@ export interface ActActivities {
   stopFrozenRunner(input: ActInput & { readonly unread: string }): Promise<Answered<FrozenStopped | ActRefusal>>;
   thawRunner(input: ActInput): Promise<Answered<Thawed | ActRefusal>>;
   unmarkDrained(input: ActInput): Promise<Answered<UnmarkedDrained | ActRefusal>>;
+  removeFromCache(
+    input: ActInput & { readonly wanted: CacheWanted; readonly force: boolean },
+  ): Promise<Answered<CacheRemoved | ActRefusal>>;
+  makeRoom(input: ActInput & { readonly wanted: RoomWanted }): Promise<Answered<RoomMade | ActRefusal>>;
 }

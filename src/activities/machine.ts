@@ -10,6 +10,10 @@ export function createLookActivities(machine: MachinePort, observeAll: ObserveAl
     observeMachine: ({ target }) => answered(() => machine.observe(target, callContext())),
 
     observeMachines: (wanted) => answered(() => observeAll(wanted, callContext())),
+
+    listCache: ({ target, wanted }) => answered(() => machine.listCache(target, wanted, callContext())),
+
+    listWorkspaces: ({ target }) => answered(() => machine.listWorkspaces(target, callContext())),
   };
 }
 
@@ -68,6 +72,11 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
     thawRunner: (input) => answered(() => machine.thaw(input.target, actOf(input), callContext())),
 
     unmarkDrained: (input) => answered(() => machine.unmarkDrained(input.target, actOf(input), callContext())),
+
+    removeFromCache: (input) =>
+      answered(() => machine.removeFromCache(input.target, actOf(input), input.wanted, { force: input.force }, callContext())),
+
+    makeRoom: (input) => answered(() => machine.makeRoom(input.target, actOf(input), input.wanted, callContext())),
   };
 }
 

@@ -8,6 +8,7 @@ import type { LockHolder, LockState, MainActivities, ResolvedQueue, ResolvedRunn
 import { describeExecution } from './describe-execution.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
 import { createFindingActivities, listOpenFindings, type Alerts } from './findings.ts';
+import { createFailureActivities } from './inspect-failures.ts';
 import { observeGitHub } from './observe-github.ts';
 import { createQueueMemoryActivities, recallQueueMemory } from './queue-memory.ts';
 import { createQueueActivities } from './queue.ts';
@@ -32,6 +33,7 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
     ...createFindingActivities(alerts),
     ...createQueueActivities(github),
     ...createQueueMemoryActivities(),
+    ...createFailureActivities(github),
 
     async resolveQueue({ scope }) {
       const resolved = directory.resolveQueue(scope);

@@ -16,15 +16,13 @@ import type {
   Limited,
   QueueActivities,
 } from './contract.ts';
-import { asLimit, withGitHubFailures } from './failures.ts';
+import { attempting, beating, HEARTBEAT_MS } from './attempting.ts';
+import { withGitHubFailures } from './failures.ts';
 import { createJobsShelf } from './jobs-shelf.ts';
 
 // What queue care does at GitHub. One run that GitHub fails at is told, and never ends a batch.
 
 type GitHubQueueActivities = Omit<QueueActivities, 'resolveQueue' | 'recallQueue' | 'rememberParked' | 'settleParked'>;
-
-/** Well below every heartbeat time-out. */
-const HEARTBEAT_MS = 5_000;
 
 /** Cancelled runs are looked for in a list where there are more of them than this. */
 const FOLLOWED_ONE_BY_ONE = 3;
@@ -142,30 +140,6 @@ function whoServes(alike: readonly RunnersAlike[], configured: readonly Configur
     offered: [...alike.map(({ labels }) => labels), ...missing],
     ours: [...alike.filter((each) => each.names.some((name) => names.has(name))).map(({ labels }) => labels), ...missing],
   };
-}
-
-async function beating<T>(what: string, work: () => Promise<T>): Promise<T> {
-  heartbeat(what);
-  const timer = setInterval(() => heartbeat(what), HEARTBEAT_MS);
-  try {
-    return await work();
-  } finally {
-    clearInterval(timer);
-  }
-}
-
-type Attempted<T> = { readonly kind: 'done'; readonly value: T } | { readonly kind: 'failed'; readonly error: GitHubError } | Limited;
-
-/** A limit ends a batch; whatever else GitHub refuses concerns one run. */
-async function attempting<T>(call: () => Promise<T>): Promise<Attempted<T>> {
-  try {
-    return { kind: 'done', value: await call() };
-  } catch (error) {
-    if (!(error instanceof GitHubError)) {
-      throw error;
-    }
-    return error.kind === 'limited' ? asLimit(error) : { kind: 'failed', error };
-  }
 }
 
 // Cancelling

@@ -127,7 +127,7 @@ function runnersOf(config: Config, scope: string, seen: ScopeSeen, { lastReport 
   const policy = healthPolicy(config);
   const here = seen.runners.filter(({ target }) => target.host === config.host);
   const told = scopeStatus(
-    { at: Date.now(), scope, github: seen.github, hosts: { [config.host]: seen.host }, runners: here },
+    { at: Date.now(), scope, github: seen.github, hosts: { [config.host]: seen.host }, damaged: unknown('not looked for'), runners: here },
     lastReport?.memory ?? null,
     policy,
   );

@@ -11,6 +11,7 @@ import { REGISTRATION_RULES } from './rules/registration.ts';
 import { apply, unread, type FindingKey, type Rule } from './rules/rule.ts';
 import { SCOPE_RULES } from './rules/scope.ts';
 import { SERVICE_RULES } from './rules/service.ts';
+import { UPKEEP_RULES } from './rules/upkeep.ts';
 import { VERSION_RULES } from './rules/version.ts';
 import { driftOf, situationsOf, type Situation } from './situation.ts';
 
@@ -31,6 +32,7 @@ const RUNNER_RULES: readonly Rule<Situation>[] = [
   ...MACHINE_RULES,
   ...SERVICE_RULES,
   ...CLOCK_RULES,
+  ...UPKEEP_RULES,
   ...VERSION_RULES,
   ...JOB_RULES,
 ];

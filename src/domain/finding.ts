@@ -11,10 +11,12 @@ export interface Finding {
   readonly summary: string;
   readonly evidence: string;
   readonly advice: string;
+  /** Since when something is due that waits for a moment without a job, ISO 8601; absent where nothing waits so. */
+  readonly dueSince?: string;
 }
 
 /** What a check can do about a finding by itself. */
-export type CureKind = 'recover' | 'sync-clock' | 'finish-drain';
+export type CureKind = 'recover' | 'sync-clock' | 'finish-drain' | 'make-room' | 'heal-cache' | 'clean-cache';
 
 /** A finding of a pass, with what hangs on it. */
 export interface Diagnosed extends Finding {

@@ -18,6 +18,9 @@ export const CURE_NAMES = {
   recover: 'recovery',
   'sync-clock': 'setting of the clock',
   'finish-drain': 'end of the drain',
+  'make-room': 'making of room',
+  'heal-cache': 'healing of the actions cache',
+  'clean-cache': 'cleaning of the actions cache',
 } as const satisfies Record<CureKind, string>;
 
 /** Those that a cure is at work about leave nothing to do yet: nobody is to be woken for what mends itself. */

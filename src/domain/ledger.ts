@@ -30,7 +30,13 @@ export function enter(entries: readonly LedgerEntry[], entry: LedgerEntry): read
 }
 
 /** Acts that have a budget, by the type of their operation, and their name. */
-const COUNTED_ACTS = { recoverRunner: 'recoveries', syncClock: 'clock syncs' } as const;
+const COUNTED_ACTS = {
+  recoverRunner: 'recoveries',
+  syncClock: 'clock syncs',
+  makeRoom: 'makings of room',
+  healActionsCache: 'healings of the actions cache',
+  cleanActionsCache: 'cleanings of the actions cache',
+} as const;
 export type CountedAct = keyof typeof COUNTED_ACTS;
 
 /** Whose budget is asked for, and when: epoch milliseconds. */

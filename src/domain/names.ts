@@ -41,6 +41,16 @@ export function queueLedgerId(scope: string): string {
   return `ledger/queue/${scope}`;
 }
 
+/** Workflow id whose last run's memo is which failed runs were inspected. */
+export function failureLedgerId(scope: string): string {
+  return `ledger/failures/${scope}`;
+}
+
+/** Workflow id of a re-run of failed jobs; it is used once, so that starting it is the reservation. `time`: counted from 1. */
+export function rerunId(scope: string, run: number, time: number): string {
+  return `rerun/${scope}/${run}/${time}`;
+}
+
 /** Workflow id that remembers the runs which made way for pull requests. */
 export function parkedId(scope: string): string {
   return `parked/${scope}`;

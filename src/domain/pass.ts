@@ -1,3 +1,4 @@
+import type { DamagedRun } from './damaged-run.ts';
 import type { Reading } from './reading.ts';
 import type { MachineObservation, RegisteredRunner, RunnerTarget } from './runner.ts';
 
@@ -92,6 +93,8 @@ export interface PassObservation {
   readonly scope: string;
   readonly github: Reading<ScopeObservation>;
   readonly hosts: Readonly<Record<string, Reading<HostObservation>>>;
+  /** Runs that failed because of a runner's own actions cache, and are not settled yet. */
+  readonly damaged: Reading<readonly DamagedRun[]>;
   readonly runners: readonly RunnerLook[];
 }
 
@@ -111,6 +114,8 @@ export interface RunnerMemory {
   readonly busyAloneSince: number | null;
   /** Since when it is drained; remembered while its machine does not run, since the mark stands in the guest. */
   readonly drainedSince: number | null;
+  /** Since when its guest has shown that its actions cache was never cleaned; absent in memories that are older than the care for caches. */
+  readonly uncleanedSince?: number | null;
 }
 
 /** A finding that is open, or was until lately. */

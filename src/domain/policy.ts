@@ -1,3 +1,5 @@
+import type { RoomSource } from './room.ts';
+
 /** Durations in Temporal's notation. */
 export type PolicyDuration = `${number}${'ms' | 's' | 'm' | 'h'}`;
 
@@ -74,6 +76,57 @@ export interface RecoveryPolicy {
     readonly drainMs: number;
   };
   readonly budgets: BudgetPolicy;
+  readonly upkeep: UpkeepPolicy;
+}
+
+/** What bounds the care for actions caches and disks, which is for moments without a job. */
+export interface UpkeepPolicy {
+  /** Time between two cleanings of a runner's actions cache. */
+  readonly cleanEveryMs: number;
+  /** Upkeep that is due for so much longer is told to people. */
+  readonly overdueAfterMs: number;
+  /** An entry of the actions cache that nothing has used for so long is removed. */
+  readonly cacheUnusedMs: number;
+  readonly room: RoomPolicy;
+  readonly failures: FailurePolicy;
+  /** Of an act in the guest, its deletions included. */
+  readonly deadlineMs: number;
+  readonly limits: { readonly list: ActivityLimits };
+}
+
+/** When room is made on a machine's disk, how much, and from what. */
+export interface RoomPolicy {
+  /** From these on. */
+  readonly usedPercent: number;
+  readonly inodesUsedPercent: number;
+  /** It is enough once both are below this. */
+  readonly enoughPercent: number;
+  /** With less free, and nothing left that may go, the runner is drained: a job that runs out of disk harms more than one that waits. */
+  readonly floorBytes: number;
+  readonly floorInodesPercent: number;
+  /** What was used or written within this is kept, by source; `null` leaves the source alone. */
+  readonly unusedForMs: Readonly<Record<RoomSource, number | null>>;
+  /** What the journal may keep. */
+  readonly journalBytes: number;
+}
+
+/** What bounds the look at failed runs, and their re-run. */
+export interface FailurePolicy {
+  /** Attempts that began longer ago are not looked at: whoever waits for their verdict has acted. */
+  readonly withinMs: number;
+  /** Runs that were created longer ago are not listed, although their re-run may have failed lately. */
+  readonly listedMs: number;
+  /** Of 100 runs each. */
+  readonly pages: number;
+  /** Runs whose jobs one pass reads; the rest is for the next one. */
+  readonly runsAtOnce: number;
+  /** Of a log, at most. */
+  readonly logBytes: number;
+  /** Of all logs of a pass. */
+  readonly logBytesAtOnce: number;
+  /** Times that a run is re-run. */
+  readonly reruns: number;
+  readonly limits: { readonly inspect: ActivityLimits; readonly rerun: ActivityLimits };
 }
 
 /** How often a check may recover one runner. A person's command is counted and never refused. */
@@ -98,8 +151,6 @@ export interface HealthPolicy {
   readonly stuckBusyAfterMs: number;
   /** A job whose labels no registered runner has, and that has waited for so long, is told. */
   readonly unservableAfterMs: number;
-  readonly diskUsedPercent: number;
-  readonly inodesUsedPercent: number;
   /** GitHub removes a runner that was not connected for so long (https://docs.github.com/actions/reference/runners/self-hosted-runners). */
   readonly removedAfterMs: number;
   /** How long before its removal it is told. */
@@ -122,6 +173,7 @@ export interface HealthPolicy {
   /** A host whose worker takes no look for this long is silent. */
   readonly hostSilentAfterMs: number;
   readonly budgets: BudgetPolicy;
+  readonly upkeep: UpkeepPolicy;
 }
 
 /** All that bounds the life of a finding; recorded in its history, shortened by tests. */
@@ -137,6 +189,50 @@ export interface FindingPolicy {
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
+const MIB = 1024 * 1024;
+
+export const DEFAULT_UPKEEP_POLICY: UpkeepPolicy = {
+  cleanEveryMs: DAY,
+  overdueAfterMs: DAY,
+  // ACTIONS_CACHE_MAX_AGE_DAYS of the operations document.
+  cacheUnusedMs: 7 * DAY,
+  room: {
+    usedPercent: 90,
+    inodesUsedPercent: 90,
+    enoughPercent: 85,
+    // The runner itself warns its jobs below 100 MB (actions/runner, src/Runner.Worker/JobExtension.cs); a checkout and a build need more.
+    floorBytes: 512 * MIB,
+    floorInodesPercent: 98,
+    unusedForMs: {
+      'diagnostic-logs': 7 * DAY,
+      'temporary-files': 0,
+      'update-leftovers': 0,
+      'tool-caches': 30 * DAY,
+      docker: 7 * DAY,
+      journal: 0,
+      apt: 0,
+      workspaces: null,
+    },
+    journalBytes: 100 * MIB,
+  },
+  failures: {
+    withinMs: DAY,
+    listedMs: 7 * DAY,
+    pages: 3,
+    runsAtOnce: 50,
+    logBytes: 16 * MIB,
+    logBytesAtOnce: 64 * MIB,
+    reruns: 2,
+    limits: {
+      // A pass waits for it, and ends well before the next one.
+      inspect: { startToClose: '100s', heartbeat: '20s', scheduleToClose: '150s', retryInitial: '2s', retryMaximum: '20s' },
+      rerun: { startToClose: '60s', heartbeat: '20s', scheduleToClose: '1h', retryInitial: '5s', retryMaximum: '1m' },
+    },
+  },
+  // 100,000 files are gone within a minute in an emulated guest; a tree of millions on a slow disk takes longer.
+  deadlineMs: 10 * MINUTE,
+  limits: { list: { startToClose: '3m', heartbeat: '20s', scheduleToClose: '6m', retryInitial: '2s', retryMaximum: '20s' } },
+};
 
 export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   driftThresholdMs: MINUTE,
@@ -178,6 +274,7 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
     drainMs: 2 * MINUTE,
   },
   budgets: { recoveries: 3, withinMs: 6 * 60 * MINUTE, failuresInARow: 2 },
+  upkeep: DEFAULT_UPKEEP_POLICY,
 };
 
 export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
@@ -187,8 +284,6 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
   deafAfterMs: 4 * MINUTE,
   stuckBusyAfterMs: 20 * MINUTE,
   unservableAfterMs: 10 * MINUTE,
-  diskUsedPercent: 90,
-  inodesUsedPercent: 90,
   removedAfterMs: 14 * DAY,
   removalWarningMs: 4 * DAY,
   tokenWarningMs: 7 * DAY,
@@ -206,6 +301,7 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
   },
   hostSilentAfterMs: MINUTE,
   budgets: DEFAULT_RECOVERY_POLICY.budgets,
+  upkeep: DEFAULT_UPKEEP_POLICY,
 };
 
 export const DEFAULT_FINDING_POLICY: FindingPolicy = {

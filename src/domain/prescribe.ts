@@ -5,6 +5,7 @@ import { budgetRefusal, type CountedAct, type LedgerEntry } from './ledger.ts';
 import type { PassObservation } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { SUSPICIONS, type Suspicion } from './recovery-request.ts';
+import { isDrainedForRoom } from './upkeep.ts';
 import { LEAST_FREE_BYTES } from './runner.ts';
 import {
   clockObstacle,
@@ -58,40 +59,39 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
       }
       return why === null;
     });
-    const chosen = choose(allowed);
-    if (chosen === null) {
-      continue;
-    }
     const machine = `${target.host}/${target.machine}`;
-    const helper = machines.get(machine);
-    if (WHOLE_MACHINE.has(chosen.code) && helper !== undefined) {
-      withhold(chosen.code, `the cure of ${helper} concerns its machine as well`);
-      continue;
+    for (const chosen of inOrder(allowed)) {
+      const helper = machines.get(`${machine} ${shareOf(chosen)}`);
+      const refusal = refusalOf(chosen.cure, situation, ledgers[runner] ?? [], policy);
+      if (helper !== undefined) {
+        withhold(chosen.code, `the cure of ${helper} concerns its machine as well`);
+      } else if (chosen.code === 'deaf-listener' && deafRunner !== null) {
+        withhold(chosen.code, `one deaf listener at a time: ${deafRunner} first, to see whether the queue moves`);
+      } else if (refusal !== null) {
+        withhold(chosen.code, `${refusal.why}; until ${momentOf(refusal.until)}`);
+        findings.push(...(isUpkeep(chosen) ? [] : [budgetFinding(situation, chosen, refusal)]));
+      } else {
+        if (shareOf(chosen) !== null) {
+          machines.set(`${machine} ${shareOf(chosen)}`, target.runner);
+        }
+        if (chosen.code === 'deaf-listener') {
+          deafRunner = target.runner;
+        }
+        prescriptions.push({
+          runner,
+          cure: chosen.cure,
+          because: chosen.code,
+          isUrgent: (situation.demand ?? []).length > 0 && chosen.cure !== 'finish-drain' && !isUpkeep(chosen),
+          startsMachine: isMachineStopped(situation.state),
+          suspicion: suspicionOf(allowed),
+        });
+        break;
+      }
+      // Whoever needs more than upkeep gets none before that.
+      if (!isUpkeep(chosen)) {
+        break;
+      }
     }
-    if (chosen.code === 'deaf-listener' && deafRunner !== null) {
-      withhold(chosen.code, `one deaf listener at a time: ${deafRunner} first, to see whether the queue moves`);
-      continue;
-    }
-    const refusal = refusalOf(chosen.cure, situation, ledgers[runner] ?? [], policy);
-    if (refusal !== null) {
-      withhold(chosen.code, `${refusal.why}; until ${momentOf(refusal.until)}`);
-      findings.push(budgetFinding(situation, chosen, refusal));
-      continue;
-    }
-    if (WHOLE_MACHINE.has(chosen.code)) {
-      machines.set(machine, target.runner);
-    }
-    if (chosen.code === 'deaf-listener') {
-      deafRunner = target.runner;
-    }
-    prescriptions.push({
-      runner,
-      cure: chosen.cure,
-      because: chosen.code,
-      isUrgent: (situation.demand ?? []).length > 0 && chosen.cure !== 'finish-drain',
-      startsMachine: isMachineStopped(situation.state),
-      suspicion: suspicionOf(allowed),
-    });
   }
   return { prescriptions: prescriptions.toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent)), withheld, findings };
 }
@@ -117,8 +117,12 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
   if (!machine.known) {
     return `unknown: machine ${target.machine} could not be asked`;
   }
-  if (finding.cure !== 'finish-drain' && isDrained(situation)) {
+  if (finding.cure !== 'finish-drain' && isDrained(situation) && !isRoomForOwnDrain(finding, situation)) {
     return 'left alone: drained';
+  }
+  // It drains a runner whose disk is below the floor, and lets the job end.
+  if (finding.code === 'disk-below-floor' && guest?.runningAct === null) {
+    return null;
   }
   const work = workReason(situation, isStuck) ?? (concernsMachine(finding, situation) ? neighbourWorkReason(situation) : null);
   if (work !== null) {
@@ -140,6 +144,11 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
   return finding.cure === 'finish-drain' ? null : clockObstacle(situation);
 }
 
+/** Runward drained it for want of room, so it is Runward's to make some. */
+function isRoomForOwnDrain({ cure }: Diagnosed, { guest }: Situation): boolean {
+  return cure === 'make-room' && guest !== null && isDrainedForRoom(guest);
+}
+
 function isMachineStopped(state: Situation['state']): boolean {
   return state === 'stopped' || state === 'suspended';
 }
@@ -149,17 +158,31 @@ function concernsMachine({ code, cure }: Diagnosed, situation: Situation): boole
   return (WHOLE_MACHINE.has(code) || (cure === 'recover' && hasDrifted(situation))) && situation.state === 'running';
 }
 
-/** A recovery does what the lesser cures do as well. */
-function choose(allowed: readonly Diagnosed[]): Curable | null {
-  const curable = allowed.flatMap((finding): Curable[] => (finding.cure === null ? [] : [{ ...finding, cure: finding.cure }]));
-  const order: readonly CureKind[] = ['finish-drain', 'recover', 'sync-clock'];
-  for (const cure of order) {
-    const chosen = curable.find((finding) => finding.cure === cure);
-    if (chosen !== undefined) {
-      return chosen;
-    }
+/** A recovery does what the lesser cures do as well; upkeep is for runners that work, room first. */
+const ORDER: readonly CureKind[] = ['finish-drain', 'recover', 'sync-clock', 'make-room', 'heal-cache', 'clean-cache'];
+
+/** One finding of each cure. */
+function inOrder(allowed: readonly Diagnosed[]): readonly Curable[] {
+  return ORDER.flatMap((cure): readonly Curable[] => {
+    const finding = allowed.find((each) => each.cure === cure);
+    return finding === undefined ? [] : [{ ...finding, cure }];
+  });
+}
+
+/** Care for the cache or the disk. */
+export const UPKEEP_CURES: ReadonlySet<CureKind> = new Set(['make-room', 'heal-cache', 'clean-cache']);
+
+/** Its own finding tells people, also where its budget is used up. */
+function isUpkeep({ cure }: Curable): boolean {
+  return UPKEEP_CURES.has(cure);
+}
+
+/** What of its machine the cure is about for all runners there; `null` where it is about the runner alone. */
+function shareOf({ code, cure }: Curable): 'machine' | 'disk' | null {
+  if (WHOLE_MACHINE.has(code)) {
+    return 'machine';
   }
-  return null;
+  return cure === 'make-room' ? 'disk' : null;
 }
 
 function suspicionOf(allowed: readonly Diagnosed[]): Suspicion | null {
@@ -177,6 +200,9 @@ const COUNTED: Readonly<Record<CureKind, CountedAct | null>> = {
   'sync-clock': 'syncClock',
   // It stops what was asked to stop, and only once.
   'finish-drain': null,
+  'make-room': 'makeRoom',
+  'heal-cache': 'healActionsCache',
+  'clean-cache': 'cleanActionsCache',
 };
 
 function refusalOf(cure: CureKind, { target, at }: Situation, entries: readonly LedgerEntry[], { budgets }: HealthPolicy): Refusal | null {

@@ -19,6 +19,10 @@ export interface RecoveryRequest {
   readonly suspicion: Suspicion | null;
   /** Whether a machine that does not run is started: a check says no unless it has seen it so, since a person may have stopped it meanwhile. */
   readonly mayStart: boolean;
+  /** Whether a drain may begin that no person has asked for. */
+  readonly mayMark: boolean;
+  /** Whether it is only told what would be done. */
+  readonly dryRun: boolean;
 }
 
 const EXAMPLE = '{"runner":"NAME"}';
@@ -27,14 +31,21 @@ const MAX_RUNNER_LENGTH = 220;
 const KEYS = {
   recoverRunner: ['runner', 'reason', 'force', 'wait', 'suspicion', 'mayStart'],
   syncClock: ['runner', 'reason', 'force', 'wait'],
-  drainRunner: ['runner', 'reason', 'wait'],
+  drainRunner: ['runner', 'reason', 'wait', 'mayMark'],
   resumeRunner: ['runner', 'reason', 'wait'],
+  cleanActionsCache: ['runner', 'dryRun', 'reason', 'force', 'wait'],
+  clearActionsCache: ['runner', 'dryRun', 'reason', 'force', 'wait'],
+  healActionsCache: ['runner', 'dryRun', 'reason', 'force', 'wait'],
+  makeRoom: ['runner', 'dryRun', 'reason', 'wait'],
 } as const;
+
+/** Workflow types of operations on one runner. */
+export type RunnerOperation = keyof typeof KEYS;
 
 /** The request of an operation on one runner, or what is wrong with it and how it should look; what `type` does not know has its default. */
 export function readRecoveryRequest(
   given: readonly unknown[],
-  type: keyof typeof KEYS = 'recoverRunner',
+  type: RunnerOperation = 'recoverRunner',
 ): RecoveryRequest | { readonly problem: string } {
   const read = readFields(type, given, { keys: KEYS[type], example: EXAMPLE });
   if ('problem' in read) {
@@ -45,7 +56,7 @@ export function readRecoveryRequest(
   if (typeof fields['runner'] === 'string' && fields['runner'].length > MAX_RUNNER_LENGTH) {
     return { problem: `runner has ${fields['runner'].length} characters: a name has at most ${MAX_RUNNER_LENGTH}` };
   }
-  const { reason = null, force = false, wait = 0, suspicion = null, mayStart = true } = fields;
+  const { reason = null, force = false, wait = 0, suspicion = null, mayStart = true, mayMark = false, dryRun = false } = fields;
   if (reason !== null && typeof reason !== 'string') {
     return { problem: `reason must be text, but is ${JSON.stringify(reason)}` };
   }
@@ -55,6 +66,12 @@ export function readRecoveryRequest(
   if (typeof mayStart !== 'boolean') {
     return { problem: `mayStart must be true or false, but is ${JSON.stringify(mayStart)}` };
   }
+  if (typeof mayMark !== 'boolean') {
+    return { problem: `mayMark must be true or false, but is ${JSON.stringify(mayMark)}` };
+  }
+  if (typeof dryRun !== 'boolean') {
+    return { problem: `dryRun must be true or false, but is ${JSON.stringify(dryRun)}` };
+  }
   const waitMs = readDuration(wait);
   if (waitMs === null) {
     return { problem: `wait must be a duration such as "10m", or a number of seconds, but is ${JSON.stringify(wait)}` };
@@ -62,7 +79,7 @@ export function readRecoveryRequest(
   if (suspicion !== null && !isSuspicion(suspicion)) {
     return { problem: `suspicion must be one of ${SUSPICIONS.join(', ')}, but is ${JSON.stringify(suspicion)}` };
   }
-  return { runner: fields['runner'], reason, force, waitMs, suspicion, mayStart };
+  return { runner: fields['runner'], reason, force, waitMs, suspicion, mayStart, mayMark, dryRun };
 }
 
 function isSuspicion(value: unknown): value is Suspicion {

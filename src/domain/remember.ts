@@ -13,6 +13,7 @@ export function remember(situation: Situation): RunnerMemory | null {
     idleDespiteDemandSince: since(situation, earlier.idleDespiteDemandSince, isIdleDespiteDemand(situation) ?? false),
     busyAloneSince: since(situation, earlier.busyAloneSince, isBusyAlone(situation) ?? false),
     drainedSince: guest === null ? earlier.drainedSince : (guest.drain?.since ?? null),
+    uncleanedSince: since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null),
   };
   const { ranAt, ...rest } = memory;
   return ranAt === at && Object.values(rest).every((moment) => moment === null) ? null : memory;

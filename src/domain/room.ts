@@ -1,5 +1,7 @@
 // Room on a machine's disk: what may go between jobs, and in which order.
 
+import type { RoomPolicy } from './policy.ts';
+
 /** From what is worth least up. https://docs.docker.com/reference/cli/docker/system/prune/ */
 export const ROOM_SOURCES = [
   'diagnostic-logs',
@@ -46,4 +48,43 @@ export type RoomMade =
 export interface Workspace {
   readonly name: string;
   readonly bytes: number;
+}
+
+/** Whether room is to be made. */
+export function lacksRoom(
+  { usedPercent, inodesUsedPercent }: Disk,
+  policy: Pick<RoomPolicy, 'usedPercent' | 'inodesUsedPercent'>,
+): boolean {
+  return usedPercent >= policy.usedPercent || (inodesUsedPercent ?? 0) >= policy.inodesUsedPercent;
+}
+
+/** Whether what was made is enough. */
+export function hasRoom({ usedPercent, inodesUsedPercent }: Disk, { enoughPercent }: Pick<RoomPolicy, 'enoughPercent'>): boolean {
+  return usedPercent <= enoughPercent && (inodesUsedPercent ?? 0) <= enoughPercent;
+}
+
+/** Why a job may not end well with what is left, in a few words; `null` where there is enough. */
+export function floorReason(
+  { freeBytes, inodesUsedPercent }: Disk,
+  { floorBytes, floorInodesPercent }: Pick<RoomPolicy, 'floorBytes' | 'floorInodesPercent'>,
+): string | null {
+  if (freeBytes < floorBytes) {
+    return `${bytesText(freeBytes)} free, below ${bytesText(floorBytes)}`;
+  }
+  return inodesUsedPercent !== null && inodesUsedPercent >= floorInodesPercent ? `${inodesUsedPercent} % of the inodes used` : null;
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+/** `512 MiB`, `1.5 GiB`. */
+export function bytesText(bytes: number): string {
+  const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, Math.abs(bytes))) / 10));
+  const amount = bytes / 1024 ** power;
+  return `${power > 0 && Math.abs(amount) < 10 ? Number(amount.toFixed(1)) : Math.round(amount)} ${UNITS[power]}`;
+}
+
+/** `82 % used, 3.1 GiB free`. */
+export function diskText({ usedPercent, freeBytes, inodesUsedPercent }: Disk): string {
+  const inodes = inodesUsedPercent === null ? '' : `, ${inodesUsedPercent} % of the inodes used`;
+  return `${usedPercent} % used, ${bytesText(freeBytes)} free${inodes}`;
 }

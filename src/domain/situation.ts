@@ -1,3 +1,4 @@
+import type { DamagedRun } from './damaged-run.ts';
 import type { HostObservation, PassObservation, RunnerMemory, RunnersMemory, ScopeObservation, WaitingJobs } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { unknown, valueOrNull, type Reading } from './reading.ts';
@@ -27,6 +28,8 @@ export interface Situation {
   readonly guest: GuestObservation | null;
   /** Waiting jobs that it serves; `null` where the queue could not be read. */
   readonly demand: readonly WaitingJobs[] | null;
+  /** Runs that failed because of its actions cache; `null` where that could not be looked for. */
+  readonly damaged: readonly DamagedRun[] | null;
   /** Neighbours on its machine, of the same scope, that GitHub calls busy. */
   readonly busyNeighbours: readonly string[];
   /** The same that GitHub calls online: their guest lives. */
@@ -55,6 +58,7 @@ const NOTHING_REMEMBERED: RunnerMemory = {
   idleDespiteDemandSince: null,
   busyAloneSince: null,
   drainedSince: null,
+  uncleanedSince: null,
 };
 
 /** All runners of a pass, in its order. */
@@ -81,6 +85,7 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       guest: looked?.state === 'running' ? valueOrNull(looked.guest) : null,
       demand:
         queue === null ? (isQueueless(github) ? [] : null) : queue.waiting.filter(({ labels }) => serves({ target, registered }, labels)),
+      damaged: valueOrNull(seen.damaged)?.filter(({ runner }) => runner === target.runner) ?? null,
       busyNeighbours: neighboursOf(target, byName, ({ busy }) => busy),
       onlineNeighbours: neighboursOf(target, byName, ({ status }) => status === 'online'),
       earlier: earlierOf(previous, qualifiedName(target), { isRemembered, state: looked?.state ?? null }),

@@ -23,7 +23,7 @@ export interface RunnerStatus {
   readonly service: { readonly unit: string | null; readonly state: string | null };
   readonly job: { readonly running: boolean | null };
   readonly clock: { readonly driftSeconds: number | null };
-  readonly disk: { readonly usedPercent: number | null; readonly freeBytes: number | null };
+  readonly disk: { readonly usedPercent: number | null; readonly freeBytes: number | null; readonly inodesUsedPercent: number | null };
   readonly cache: { readonly bytes: number | null; readonly entries: number | null; readonly health: 'ok' | 'damaged' | 'unknown' };
   readonly version: { readonly installed: string | null; readonly latest: string | null };
   readonly findings: readonly Finding[];
@@ -83,6 +83,7 @@ function passOf(target: RunnerTarget, { github, machine }: Look): PassObservatio
     hosts: {
       [target.host]: known({ observedAt: 0, githubOffsetMs: unknown('not looked at'), bootedAt: 0, wokeAt: null, oldCronJob: known(null) }),
     },
+    damaged: unknown('not looked for'),
     runners: [{ target, machine }],
   };
 }
@@ -101,14 +102,18 @@ function readingsOf({ target, registered, standing, guest, machine, github }: Si
     service: { unit: guest?.service.unit ?? null, state: guest?.service.state ?? null },
     job: { running: guest === null ? null : guest.workers > 0 },
     clock: { driftSeconds: guest === null ? null : Math.round(guest.clockOffsetMs / 1_000) },
-    disk: { usedPercent: guest?.disk.usedPercent ?? null, freeBytes: guest?.disk.freeBytes ?? null },
+    disk: {
+      usedPercent: guest?.disk.usedPercent ?? null,
+      freeBytes: guest?.disk.freeBytes ?? null,
+      inodesUsedPercent: guest?.disk.inodesUsedPercent ?? null,
+    },
     cache: { bytes: guest?.cache?.bytes ?? null, entries: guest?.cache?.entries ?? null, health: cacheHealth(guest) },
     version: { installed: guest?.installedVersion ?? null, latest: versions?.latest ?? null },
   };
 }
 
-function shown({ code, severity, summary, evidence, advice }: Diagnosed): Finding {
-  return { code, severity, summary, evidence, advice };
+function shown({ code, severity, summary, evidence, advice, dueSince }: Diagnosed): Finding {
+  return { code, severity, summary, evidence, advice, ...(dueSince === undefined ? {} : { dueSince }) };
 }
 
 /** Why the queue's figures are missing, where they are. */

@@ -1,5 +1,5 @@
 import { CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { CancellationScope, condition, isCancellation, proxyActivities, startChild, upsertMemo } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, patched, proxyActivities, startChild, upsertMemo } from '@temporalio/workflow';
 import type { LookActivities, MainActivities, ResolvedScope } from '../activities/contract.ts';
 import { asSummary } from '../domain/alert.ts';
 import { readCheckRequest } from '../domain/check-request.ts';
@@ -12,10 +12,12 @@ import type { LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, qualifiedName } from '../domain/names.ts';
 import { advance } from '../domain/open-findings.ts';
 import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
-import { prescribe, type Prescribed } from '../domain/prescribe.ts';
+import { DEFAULT_UPKEEP_POLICY } from '../domain/policy.ts';
+import { prescribe, UPKEEP_CURES, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
-import { passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
+import { writeFailureMemory } from './failure-ledger.ts';
+import { inspectOptions, passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
 import { labels } from './search-attributes.ts';
 import { hostSilence, reasonOf } from './site.ts';
 import { type Told } from './told.ts';
@@ -32,6 +34,9 @@ const CURES: Readonly<Record<CureKind, { readonly type: string; readonly good: r
   recover: { type: 'recoverRunner', good: ['recovered', 'already-healthy'] },
   'sync-clock': { type: 'syncClock', good: ['synced', 'already-right'] },
   'finish-drain': { type: 'drainRunner', good: ['drained', 'already-drained', 'undone'] },
+  'make-room': { type: 'makeRoom', good: ['room-made', 'enough-room', 'some-room'] },
+  'heal-cache': { type: 'healActionsCache', good: ['healed', 'nothing-damaged'] },
+  'clean-cache': { type: 'cleanActionsCache', good: ['cleaned'] },
 };
 
 /**
@@ -46,6 +51,17 @@ export async function checkHealth(...given: unknown[]): Promise<HealthReport> {
   });
   upsertMemo({ figures: report.figures });
   return report;
+}
+
+/** Passes that began before the care for caches and disks go on without it. */
+const UPKEEP_PATCH = 'upkeep';
+
+function withUpkeepPolicy(scope: ResolvedScope): ResolvedScope {
+  return { ...scope, policy: { ...scope.policy, upkeep: DEFAULT_UPKEEP_POLICY } };
+}
+
+function withoutUpkeep(finding: Diagnosed): Diagnosed {
+  return finding.cure !== null && UPKEEP_CURES.has(finding.cure) ? { ...finding, cure: null } : finding;
 }
 
 interface Seen {
@@ -65,10 +81,13 @@ class Pass {
     this.#told = told;
   }
 
-  async run(scope: ResolvedScope, waitMs: number): Promise<HealthReport> {
+  async run(resolved: ResolvedScope, waitMs: number): Promise<HealthReport> {
+    const isBeforeUpkeep = !patched(UPKEEP_PATCH);
+    const scope = isBeforeUpkeep ? withUpkeepPolicy(resolved) : resolved;
     const { policy, previous, mode } = scope;
-    const { observation, costs } = await observe(scope);
-    const diagnosis = diagnose(observation, previous, policy);
+    const { observation, costs } = await observe(scope, isBeforeUpkeep);
+    const seen = diagnose(observation, previous, policy);
+    const diagnosis = isBeforeUpkeep ? { ...seen, findings: seen.findings.map(withoutUpkeep) } : seen;
     const plan = await this.#plan(scope, diagnosis, observation);
     const { children, held, atWork } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
     const findings = tellCures([...diagnosis.findings, ...plan.findings], atWork);
@@ -156,11 +175,12 @@ class Pass {
 
 // Looking
 
-async function observe(scope: ResolvedScope): Promise<Seen> {
+async function observe(scope: ResolvedScope, isBeforeUpkeep: boolean): Promise<Seen> {
   const begunAt = Date.now();
-  const [github, hosts] = await Promise.all([
+  const [github, hosts, damaged] = await Promise.all([
     observeGitHub(scope),
     Promise.all(groupsOf(scope).map((group) => observeGroup(scope, group))),
+    isBeforeUpkeep ? unknown('not looked for') : inspectFailures(scope),
   ]);
   const machineOf = new Map<RunnerTarget, RunnerLook['machine']>();
   const seenHosts: Record<string, Reading<HostObservation>> = {};
@@ -180,6 +200,7 @@ async function observe(scope: ResolvedScope): Promise<Seen> {
       scope: scope.scope,
       github,
       hosts: seenHosts,
+      damaged,
       runners: scope.targets.map((target) => ({ target, machine: machineOf.get(target) ?? unknown('it was not looked at') })),
     },
     costs: {
@@ -204,6 +225,25 @@ async function observeGitHub({ scope, targets, policy, setAside = [] }: Resolved
     return value.kind === 'seen'
       ? known(value)
       : unknown(`GitHub's limit is reached until ${new Date(Date.now() + value.waitMs).toISOString()}: ${value.why}`);
+  } catch (error) {
+    return unknown(lookFailure(error, 'local'));
+  }
+}
+
+/** Runs that failed because of a runner's cache; what failed otherwise is remembered, so that each is looked at once. */
+async function inspectFailures({ scope, targets, policy }: ResolvedScope): Promise<PassObservation['damaged']> {
+  const { failures } = policy.upkeep;
+  const github = proxyActivities<MainActivities>(inspectOptions(failures, `did runs of ${scope} fail because of a cache?`));
+  try {
+    const runners = targets.map(({ runner, directory }) => ({ runner, directory }));
+    const found = await github.inspectFailures({ scope, runners, known: [], policy: failures });
+    if (found.kind === 'limited') {
+      return unknown(`GitHub's limit is reached: ${found.why}`);
+    }
+    if (found.settled.length > 0) {
+      await writeFailureMemory(scope, found.memory);
+    }
+    return known(found.damaged);
   } catch (error) {
     return unknown(lookFailure(error, 'local'));
   }

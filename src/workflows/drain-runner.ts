@@ -73,8 +73,8 @@ class Drain {
           ? ['drained', `${runner} takes no more jobs, also after a reboot, until \`runward runner resume\``]
           : ['already-drained', `${runner} is drained already: nothing to do`];
       case 'mark':
-        // A check only finishes what a person has asked for.
-        if (this.#wasMarked || this.#operation.startedBy === 'check') {
+        // A check only finishes what a person has asked for; for want of room a drain begins by itself.
+        if (this.#wasMarked || (this.#operation.startedBy === 'check' && !this.#operation.request.mayMark)) {
           return ['undone', `${runner} was resumed before it was drained, and takes jobs`];
         }
         break;

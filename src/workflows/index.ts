@@ -1,12 +1,17 @@
 export { carryOutQueuePlan } from './carry-out-queue-plan.ts';
 export { checkHealth } from './check-health.ts';
+export { cleanActionsCache, clearActionsCache } from './clean-actions-cache.ts';
 export { drainRunner } from './drain-runner.ts';
+export { failureLedger } from './failure-ledger.ts';
 export { finding } from './finding.ts';
+export { healActionsCache } from './heal-actions-cache.ts';
 export { holdMachine, holdQueue } from './lock.ts';
 export { machineLedger } from './machine-ledger.ts';
 export { maintainQueue } from './maintain-queue.ts';
+export { makeRoom } from './make-room.ts';
 export { parkedRuns } from './parked-runs.ts';
 export { queueLedger } from './queue-ledger.ts';
 export { recoverRunner } from './recover-runner.ts';
+export { rerunFailedJobs } from './rerun-failed-jobs.ts';
 export { resumeRunner } from './resume-runner.ts';
 export { syncClock } from './sync-clock.ts';

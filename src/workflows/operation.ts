@@ -14,7 +14,7 @@ import type { LockHolder, MainActivities, ResolvedRunner } from '../activities/c
 import { budgetRefusal, type CountedAct, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { Look } from '../domain/recovery.ts';
-import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
+import { readRecoveryRequest, type RecoveryRequest, type RunnerOperation } from '../domain/recovery-request.ts';
 import type { OperationReport, Progress } from '../domain/report.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
 import { lockMachine } from './lock.ts';
@@ -36,7 +36,7 @@ type CommonOutcome = 'refused-in-progress' | 'failed';
  * fails; only bad input and a cancellation end the execution itself otherwise.
  */
 export async function operate<Outcome extends string, Step extends string>(
-  type: 'drainRunner' | 'resumeRunner' | 'syncClock',
+  type: RunnerOperation,
   steps: readonly Step[],
   given: readonly unknown[],
   work: (operation: Operation<Step>) => Promise<End<Outcome | CommonOutcome>>,
@@ -144,7 +144,7 @@ export class Operation<Step extends string> {
       outcome = await work();
       return { kind: 'done' };
     } catch (error) {
-      outcome = isCancellation(error) ? 'cancelled' : 'failed';
+      outcome = isCancellation(error) ? 'cancelled' : error instanceof Ended ? error.outcome : 'failed';
       throw error;
     } finally {
       await CancellationScope.nonCancellable(() => this.#closeLedger(outcome));

@@ -1,6 +1,6 @@
 import type { ActivityOptions } from '@temporalio/workflow';
 import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
-import type { ActivityLimits, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
+import type { ActivityLimits, FailurePolicy, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { QueuePolicy } from '../domain/queue/policy.ts';
 
 /** Limits of the first activity, which brings the policy that bounds all others. */
@@ -92,6 +92,21 @@ export function queueReadOptions(policy: QueuePolicy, summary: string): Activity
 /** Cancelling or re-running a batch. */
 export function queueWriteOptions(policy: QueuePolicy, summary: string): ActivityOptions {
   return onMainQueue(policy.limits.write, summary);
+}
+
+/** Looking at failed runs. */
+export function inspectOptions({ limits }: FailurePolicy, summary: string): ActivityOptions {
+  return onMainQueue(limits.inspect, summary);
+}
+
+/** Re-running failed jobs. */
+export function rerunOptions({ limits }: FailurePolicy, summary: string): ActivityOptions {
+  return onMainQueue(limits.rerun, summary);
+}
+
+/** Listing what a cache or a folder of workspaces holds. */
+export function listOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
+  return onHostQueue(policy, policy.upkeep.limits.list, lookQueue(host), summary);
 }
 
 /** `leftMs`: what is left of the time to deliver a message in. */

@@ -1,6 +1,6 @@
 import { STILL_HANGS } from '../pass.ts';
 import { valueOrNull, type Reading } from '../reading.ts';
-import { LEAST_FREE_BYTES, type MachineState } from '../runner.ts';
+import type { MachineState } from '../runner.ts';
 import {
   hasSettled,
   isBrokenTwice,
@@ -14,7 +14,7 @@ import {
 } from '../situation.ts';
 import type { Rule } from './rule.ts';
 
-// The machine that a runner lives on, its disk and what keeps its time.
+// The machine that a runner lives on, and what keeps its time.
 
 function isMissedByGitHub({ standing }: Situation): boolean {
   return standing === 'offline' || standing === 'unregistered';
@@ -145,38 +145,6 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
     cure: ({ standing, onlineNeighbours }) => (standing === 'online' || onlineNeighbours.length > 0 ? null : 'recover'),
     isProven: (seen) => isSilentTwice(seen) && (seen.standing === 'online' || isOfflineTwice(seen)),
     explainedBy: ['machine-hangs'],
-  },
-  {
-    code: 'disk-full',
-    severity: 'critical',
-    when: ({ guest }) =>
-      guest !== null && guest.disk.freeBytes < LEAST_FREE_BYTES
-        ? `${guest.disk.freeBytes} bytes free, ${guest.disk.usedPercent} % used`
-        : null,
-    summary: ({ target }) => `the disk of ${target.machine} is full`,
-    advice: () => 'make room, such as by `docker system prune` or `journalctl --vacuum-size=100M` in the guest',
-    isRead: isGuestRead,
-  },
-  {
-    code: 'disk-low',
-    severity: 'warning',
-    when: ({ guest, policy }) =>
-      guest !== null && guest.disk.usedPercent >= policy.diskUsedPercent ? `${guest.disk.usedPercent} % used` : null,
-    summary: ({ target }) => `the disk of ${target.machine} is nearly full`,
-    advice: () => 'make room between jobs, such as by `docker system prune` or `journalctl --vacuum-size=100M` in the guest',
-    isRead: isGuestRead,
-    explainedBy: ['disk-full'],
-  },
-  {
-    code: 'inodes-low',
-    severity: 'warning',
-    when: ({ guest, policy }) =>
-      guest !== null && guest.disk.inodesUsedPercent !== null && guest.disk.inodesUsedPercent >= policy.inodesUsedPercent
-        ? `${guest.disk.inodesUsedPercent} % of the inodes used`
-        : null,
-    summary: ({ target }) => `the disk of ${target.machine} has few inodes left`,
-    advice: () => 'remove small files between jobs, such as by `docker system prune` in the guest',
-    isRead: isGuestRead,
   },
   {
     code: 'time-sync-off',

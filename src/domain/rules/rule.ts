@@ -12,6 +12,8 @@ export interface Rule<Seen> {
   readonly advice: (seen: Seen) => string;
   /** Nothing by default. */
   readonly cure?: CureKind | ((seen: Seen) => CureKind | null);
+  /** Since when what it tells of is due, epoch milliseconds. Nothing is due by default. */
+  readonly dueSince?: (seen: Seen) => number | null;
   /** What makes it sure; one reading by default. */
   readonly isProven?: (seen: Seen) => boolean;
   /** Codes of which it is the consequence: it is left out where one of them is found as well. */
@@ -45,6 +47,7 @@ export function apply<Seen>(rules: readonly Rule<Seen>[], seen: Seen, subject: s
   return found
     .filter(({ rule }) => !(rule.explainedBy ?? []).some((code) => code !== rule.code && codes.has(code)))
     .map(({ rule, evidence }) => ({
+      ...dueSinceOf(rule, seen),
       code: rule.code,
       severity: typeof rule.severity === 'function' ? rule.severity(seen) : rule.severity,
       summary: rule.summary(seen),
@@ -54,6 +57,11 @@ export function apply<Seen>(rules: readonly Rule<Seen>[], seen: Seen, subject: s
       isProven: rule.isProven?.(seen) ?? true,
       cure: typeof rule.cure === 'function' ? rule.cure(seen) : (rule.cure ?? null),
     }));
+}
+
+function dueSinceOf<Seen>({ dueSince }: Rule<Seen>, seen: Seen): Pick<Diagnosed, 'dueSince'> {
+  const since = dueSince?.(seen) ?? null;
+  return since === null ? {} : { dueSince: new Date(since).toISOString() };
 }
 
 export function recoverAdvice({ target }: Situation): string {

@@ -1,0 +1,242 @@
+import { activityInfo, cancellationSignal, Context, sleep } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
+import { createLogReader, judgeAnnotations, type CacheSign } from '../domain/cache-failure.ts';
+import {
+  attemptKey,
+  NO_FAILURES,
+  rememberInspected,
+  rerunObstacle,
+  type Attempt,
+  type DamagedJob,
+  type DamagedRun,
+  type FailureMemory,
+} from '../domain/damaged-run.ts';
+import { failureLedgerId } from '../domain/names.ts';
+import type { FailurePolicy } from '../domain/policy.ts';
+import type { Run } from '../domain/queue/run.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
+import { GitHubError, type FailedJob, type FailurePort, type QueuePort, type RunWritten } from '../github/port.ts';
+import { attempting, beating } from './attempting.ts';
+import type { FailureActivities, FailuresInspected, RerunDone, RerunInput } from './contract.ts';
+import { describeExecution } from './describe-execution.ts';
+import { withGitHubFailures } from './failures.ts';
+
+type GitHub = QueuePort & FailurePort;
+
+/** The list is asked for by whole days, so that GitHub knows the request again and answers `304` where nothing has changed. */
+const DAY_MS = 24 * 3_600_000;
+
+/** An answer that was lost on the way: after so long the run itself tells what has become of it. */
+const DOUBT_MS = 5_000;
+
+export function createFailureActivities(github: GitHub): FailureActivities {
+  return {
+    async inspectFailures({ scope, runners, known, policy }) {
+      // Only a repository has a list of runs.
+      if (!scope.includes('/')) {
+        return { kind: 'inspected', damaged: [], settled: [], memory: NO_FAILURES, left: 0, logBytes: 0, notes: [] };
+      }
+      const memory = await recallFailures(Context.current().client, scope);
+      return beating(`looking at failed runs of ${scope}`, () =>
+        withGitHubFailures(() => new Inspection(github, scope, runners, policy).inspect(memory, known)),
+      );
+    },
+
+    recallFailures: ({ scope }) => recallFailures(Context.current().client, scope),
+
+    rerunJobs: ({ scope, run, attempt, plan }) =>
+      beating(`re-running failed jobs of run ${run}`, () => withGitHubFailures(() => rerun(github, { scope, run, attempt, plan }))),
+
+    async readReservation({ workflowId }) {
+      const reservation = await describeExecution(Context.current().client, workflowId);
+      const attempt = reservation?.memo?.['attempt'];
+      return { attempt: typeof attempt === 'number' ? attempt : null };
+    },
+  };
+}
+
+/** Consistent, as visibility is not. */
+async function recallFailures(client: Client, scope: string): Promise<FailureMemory> {
+  const ledger = await describeExecution(client, failureLedgerId(scope));
+  return (ledger?.memo?.['memory'] as FailureMemory | undefined) ?? NO_FAILURES;
+}
+
+/** One look at the failed runs of a repository, newest first. */
+class Inspection {
+  readonly #github: GitHub;
+  readonly #scope: string;
+  /** By name, lower case. */
+  readonly #runners: ReadonlyMap<string, Pick<RunnerTarget, 'runner' | 'directory'>>;
+  readonly #policy: FailurePolicy;
+  readonly #notes = new Set<string>();
+  #logBytes = 0;
+  /** Once GitHub has refused annotations, it refuses all: the token may not read checks. */
+  #readsAnnotations = true;
+
+  constructor(github: GitHub, scope: string, runners: readonly Pick<RunnerTarget, 'runner' | 'directory'>[], policy: FailurePolicy) {
+    this.#github = github;
+    this.#scope = scope;
+    this.#runners = new Map(runners.map((runner) => [runner.runner.toLowerCase(), runner]));
+    this.#policy = policy;
+  }
+
+  async inspect(memory: FailureMemory, alsoKnown: readonly Attempt[]): Promise<FailuresInspected> {
+    const { runsAtOnce } = this.#policy;
+    const known = new Set([...memory.inspected, ...alsoKnown].map(attemptKey));
+    const fresh = (await this.#list()).filter(({ id, attempt }) => !known.has(attemptKey([id, attempt])));
+    const damaged: DamagedRun[] = [];
+    const settled: Attempt[] = [];
+    let looked = 0;
+    for (const run of fresh.slice(0, runsAtOnce)) {
+      const seen = await attempting(() => this.#lookAt(run));
+      if (seen.kind === 'limited') {
+        this.#notes.add(seen.why);
+        break;
+      }
+      looked += 1;
+      if (seen.kind === 'failed') {
+        this.#notes.add(seen.error.message);
+      } else if (seen.value === 'unread') {
+        this.#notes.add('there are more logs than one look reads: the rest is for the next one');
+      } else if (seen.value.length === 0) {
+        settled.push([run.id, run.attempt]);
+      } else {
+        damaged.push(...seen.value);
+      }
+    }
+    return {
+      kind: 'inspected',
+      damaged,
+      settled,
+      memory: rememberInspected(memory, settled),
+      left: fresh.length - looked,
+      logBytes: this.#logBytes,
+      notes: [...this.#notes],
+    };
+  }
+
+  /** Failed runs whose attempt began lately. */
+  async #list(): Promise<readonly Run[]> {
+    const { listedMs, withinMs, pages } = this.#policy;
+    const createdFrom = Math.floor((Date.now() - listedMs) / DAY_MS) * DAY_MS;
+    const wanted = { status: 'failure', createdFrom, createdUntil: null, pages };
+    const { value, githubTime } = await this.#github.listRuns(this.#scope, wanted, cancellationSignal());
+    return value.runs.filter((run) => githubTime - (run.startedAt ?? run.createdAt) <= withinMs);
+  }
+
+  /** What each runner's cache has to do with it; nothing of all for most runs. `unread`: its logs are for the next look. */
+  async #lookAt({ id, attempt, workflow, branch }: Run): Promise<readonly DamagedRun[] | 'unread'> {
+    const { value: failed } = await this.#github.readFailedJobs(this.#scope, id, cancellationSignal());
+    if (failed === null || failed.attempt !== attempt) {
+      return [];
+    }
+    const byRunner = new Map<string, DamagedJob[]>();
+    for (const job of failed.jobs) {
+      const runner = this.#runners.get(job.runner?.toLowerCase() ?? '');
+      if (runner === undefined) {
+        continue;
+      }
+      const sign = await this.#signOf(job, runner.directory);
+      if (sign === 'unread') {
+        return sign;
+      }
+      if (sign !== null) {
+        const jobs = byRunner.get(runner.runner) ?? [];
+        byRunner.set(runner.runner, [...jobs, { id: job.id, name: job.name, path: sign.path, line: sign.line }]);
+      }
+    }
+    const damagedJobs = [...byRunner.values()].reduce((sum, jobs) => sum + jobs.length, 0);
+    const otherJobs = failed.jobs.length - damagedJobs;
+    return [...byRunner].map(([runner, jobs]) => ({ runner, run: id, attempt, workflow, branch, jobs, otherJobs }));
+  }
+
+  /** By annotations where they are enough, else by the log. */
+  async #signOf(job: FailedJob, directory: string): Promise<CacheSign | null | 'unread'> {
+    const messages = await this.#annotationsOf(job);
+    const verdict = messages === null ? { kind: 'unclear' as const } : judgeAnnotations(messages, directory);
+    switch (verdict.kind) {
+      case 'damaged':
+        return verdict.sign;
+      case 'other':
+        return null;
+      case 'unclear':
+        return this.#signInLog(job, directory);
+    }
+  }
+
+  /** `null` where the token may not read them, or GitHub names none. */
+  async #annotationsOf({ checkRun }: FailedJob): Promise<readonly string[] | null> {
+    if (checkRun === null || !this.#readsAnnotations) {
+      return null;
+    }
+    try {
+      return (await this.#github.readFailureAnnotations(this.#scope, checkRun, cancellationSignal())).value;
+    } catch (error) {
+      if (!(error instanceof GitHubError) || error.kind !== 'rejected') {
+        throw error;
+      }
+      this.#readsAnnotations = false;
+      this.#notes.add(`logs were read instead of annotations: ${error.message}`);
+      return null;
+    }
+  }
+
+  async #signInLog({ id }: FailedJob, directory: string): Promise<CacheSign | null | 'unread'> {
+    const left = this.#policy.logBytesAtOnce - this.#logBytes;
+    if (left <= 0) {
+      return 'unread';
+    }
+    const reader = createLogReader(directory);
+    const how = { mostBytes: Math.min(left, this.#policy.logBytes), onLine: reader.onLine };
+    const { value: read } = await this.#github.readJobLog(this.#scope, id, how, cancellationSignal());
+    this.#logBytes += read.bytes;
+    return reader.verdict();
+  }
+}
+
+/** Sent once, in its turn, after a look at the run as it is. */
+function rerun(github: GitHub, { scope, run, attempt, plan }: Omit<RerunInput, 'version' | 'policy'>): Promise<RerunDone> {
+  return github.inTurn(
+    scope,
+    async (turn) => {
+      const { value: found, githubTime } = await github.readRun(scope, run, cancellationSignal());
+      // An attempt before this one has reached GitHub, and could not say so.
+      if (activityInfo().attempt > 1 && found !== null && found.attempt === attempt + 1) {
+        turn.skip();
+        return { kind: 're-run' };
+      }
+      const obstacle = rerunObstacle(found, { attempt, at: githubTime });
+      if (obstacle !== null) {
+        turn.skip();
+        return { kind: 'left', why: obstacle };
+      }
+      const { value: written } =
+        plan.kind === 'failed-jobs'
+          ? await github.rerunFailedJobs(scope, run, cancellationSignal())
+          : await github.rerunJob(scope, plan.job, cancellationSignal());
+      return settle(github, { scope, run, attempt }, written);
+    },
+    cancellationSignal(),
+  );
+}
+
+async function settle(
+  github: GitHub,
+  { scope, run, attempt }: Pick<RerunInput, 'scope' | 'run' | 'attempt'>,
+  written: RunWritten,
+): Promise<RerunDone> {
+  switch (written.kind) {
+    case 'accepted':
+      return { kind: 're-run' };
+    case 'refused':
+      return { kind: 'refused', why: written.why };
+    case 'unanswered': {
+      await sleep(DOUBT_MS);
+      const { value: found } = await github.readRun(scope, run, cancellationSignal());
+      if (found !== null && found.attempt > attempt) {
+        return { kind: 're-run' };
+      }
+      throw new Error(`GitHub did not answer the re-run of run ${run}: ${written.why}`);
+    }
+  }
+}

@@ -1,0 +1,110 @@
+// Runs that failed because of a runner's own actions cache: what is remembered of failures, and how such a run is run again.
+
+/** A failed job of the runner whose cache was damaged. */
+export interface DamagedJob {
+  readonly id: number;
+  readonly name: string;
+  /** The entry below the cache; empty where it is not clear. */
+  readonly path: string;
+  /** The runner's own words. */
+  readonly line: string;
+}
+
+/** A run with such jobs. */
+export interface DamagedRun {
+  /** The runner's name. */
+  readonly runner: string;
+  readonly run: number;
+  readonly attempt: number;
+  /** Name of its workflow. */
+  readonly workflow: string;
+  readonly branch: string | null;
+  readonly jobs: readonly DamagedJob[];
+  /** Failed jobs of the run that failed for other reasons, or on other runners. */
+  readonly otherJobs: number;
+}
+
+/** An attempt of a run. */
+export type Attempt = readonly [run: number, attempt: number];
+
+/** Attempts that need not be looked at any more. */
+export interface FailureMemory {
+  readonly inspected: readonly Attempt[];
+}
+
+export const NO_FAILURES: FailureMemory = { inspected: [] };
+
+/** The memo of one workflow holds all; GitHub lists a thousand runs at most, and a pass reads three hundred. */
+export const FAILURES_REMEMBERED = 500;
+
+/** The newest ones stay: ids of runs only grow. */
+export function rememberInspected({ inspected }: FailureMemory, more: readonly Attempt[]): FailureMemory {
+  const known = new Map([...inspected, ...more].map((attempt) => [attemptKey(attempt), attempt]));
+  const newestFirst = [...known.values()].toSorted(([one, a], [other, b]) => other - one || b - a);
+  return { inspected: newestFirst.slice(0, FAILURES_REMEMBERED) };
+}
+
+export function attemptKey([run, attempt]: Attempt): string {
+  return `${run}/${attempt}`;
+}
+
+/** How a damaged run is run again. */
+export type RerunPlan =
+  /** All of its failed jobs failed because of the cache. */
+  | { readonly kind: 'failed-jobs' }
+  /** Others failed by their own mistake, which is not run again. */
+  | { readonly kind: 'one-job'; readonly job: number }
+  | { readonly kind: 'none'; readonly why: string };
+
+/** GitHub runs all failed jobs again, or one: several of them among others are left to a person. */
+export function planRerun({ jobs, otherJobs }: Pick<DamagedRun, 'jobs' | 'otherJobs'>): RerunPlan {
+  if (otherJobs === 0) {
+    return { kind: 'failed-jobs' };
+  }
+  const [only, ...more] = jobs;
+  return only !== undefined && more.length === 0
+    ? { kind: 'one-job', job: only.id }
+    : {
+        kind: 'none',
+        why: `${jobs.length} of its jobs failed by the cache and ${otherJobs} otherwise, and GitHub re-runs either one or all`,
+      };
+}
+
+/** GitHub re-runs a run so long after it was created. https://docs.github.com/actions/how-tos/manage-workflow-runs/re-run-workflows-and-jobs */
+const RERUNNABLE_MS = 30 * 24 * 3_600_000;
+
+/** GitHub re-runs a run so many times, since 10 April 2026. https://github.blog/changelog/label/actions/ */
+const MOST_ATTEMPTS = 50;
+
+/** What there is to be said against the re-run of an attempt, by the run as it is; `null` where nothing is. */
+export function rerunObstacle(
+  run: { readonly attempt: number; readonly status: string; readonly conclusion: string | null; readonly createdAt: number } | null,
+  { attempt, at }: { readonly attempt: number; readonly at: number },
+): string | null {
+  if (run === null) {
+    return 'the run is gone';
+  }
+  if (run.attempt !== attempt) {
+    return `it was re-run already: attempt ${run.attempt} is the newest`;
+  }
+  if (run.status !== 'completed') {
+    return `it is ${run.status}`;
+  }
+  if (run.conclusion !== 'failure') {
+    return `it ended with ${run.conclusion}`;
+  }
+  if (at - run.createdAt > RERUNNABLE_MS) {
+    return 'it was created more than 30 days ago, and GitHub does not re-run it any more';
+  }
+  return run.attempt >= MOST_ATTEMPTS ? `it has ${run.attempt} attempts, and GitHub allows no more` : null;
+}
+
+/** What came of the re-run of a damaged run. */
+export interface RerunTold {
+  readonly run: number;
+  readonly attempt: number;
+  readonly workflow: string;
+  /** `left`: it was not to be; `given-up`: it was re-run as often as it may be. */
+  readonly outcome: 're-run' | 'refused' | 'left' | 'given-up';
+  readonly detail: string;
+}

@@ -1,0 +1,143 @@
+import type { DamagedRun } from '../damaged-run.ts';
+import { fewOf } from '../few-of.ts';
+import { bytesText, diskText, floorReason, lacksRoom } from '../room.ts';
+import { LEAST_FREE_BYTES } from '../runner.ts';
+import { isDrained, isGuestRead, momentOf, shortened, spanOf, type Situation } from '../situation.ts';
+import type { Rule } from './rule.ts';
+
+// The actions cache and the disk of a runner: damage, what is due between jobs, and who else cleans there.
+
+/** Since when the cleaning of its actions cache has been due, by Temporal's clock; `null` where it is not due, or not known. */
+function cleaningDueSince({ guest, earlier, at, policy }: Situation): number | null {
+  if (guest === null) {
+    return null;
+  }
+  if (guest.cleanedAgoMs === null) {
+    return earlier.uncleanedSince ?? at;
+  }
+  const overdueMs = guest.cleanedAgoMs - policy.upkeep.cleanEveryMs;
+  return overdueMs >= 0 ? at - overdueMs : null;
+}
+
+function isOverdue(seen: Situation): boolean {
+  const since = cleaningDueSince(seen);
+  return since !== null && seen.at - since >= seen.policy.upkeep.overdueAfterMs;
+}
+
+function damagedText(damaged: readonly DamagedRun[]): string | null {
+  return (
+    fewOf(
+      damaged.map(
+        ({ run, attempt, jobs }) => `run ${run}${attempt > 1 ? `, attempt ${attempt}` : ''}: ${shortened(jobs[0]?.line ?? '', 120)}`,
+      ),
+    ) ?? null
+  );
+}
+
+function damagedEntries({ guest }: Situation): number {
+  return guest?.cache?.damaged ?? 0;
+}
+
+const MAKE_ROOM = 'make room in the guest, such as by `docker system prune` or `journalctl --vacuum-size=100M`';
+
+export const UPKEEP_RULES: readonly Rule<Situation>[] = [
+  {
+    code: 'cache-damaged',
+    severity: 'warning',
+    when: (seen) => {
+      const entries = damagedEntries(seen);
+      return (
+        damagedText(seen.damaged ?? []) ??
+        (entries > 0 ? `${entries} of its entries ${entries === 1 ? 'is' : 'are'} empty, and noted as whole` : null)
+      );
+    },
+    summary: ({ target, damaged }) =>
+      (damaged ?? []).length > 0
+        ? `jobs on ${target.runner} failed because of its actions cache`
+        : `the actions cache of ${target.runner} is damaged`,
+    advice: ({ target }) => `run \`runward cache heal --runner ${target.runner}\` once it is idle`,
+    cure: 'heal-cache',
+    isRead: (seen) => seen.damaged !== null && isGuestRead(seen),
+  },
+  {
+    code: 'cleaning-due',
+    severity: (seen) => (isOverdue(seen) && !isDrained(seen) ? 'warning' : 'info'),
+    when: (seen) => {
+      const since = cleaningDueSince(seen);
+      return since === null ? null : `due since ${momentOf(since)}${isOverdue(seen) ? `, for ${spanOf(seen.at - since)}` : ''}`;
+    },
+    summary: (seen) =>
+      isOverdue(seen)
+        ? `the actions cache of ${seen.target.runner} could not be cleaned for lack of a moment without a job`
+        : `the actions cache of ${seen.target.runner} is to be cleaned between two jobs`,
+    advice: (seen) =>
+      isOverdue(seen)
+        ? `give it such a moment: \`runward runner drain --runner ${seen.target.runner}\`, then \`runward cache clean --runner ${seen.target.runner}\` and \`runward runner resume --runner ${seen.target.runner}\``
+        : 'nothing: each pass tries it when no job runs',
+    cure: 'clean-cache',
+    dueSince: cleaningDueSince,
+    isRead: isGuestRead,
+  },
+  {
+    code: 'foreign-cleaner',
+    severity: 'warning',
+    when: ({ guest }) => guest?.foreignCleaner ?? null,
+    summary: ({ target }) => `something else removes files of ${target.runner} on ${target.machine}`,
+    advice: () =>
+      'take that line away: a cleaner that does not know of jobs is the likeliest cause of damaged action caches, and Runward cleans between jobs',
+    isRead: isGuestRead,
+  },
+  {
+    code: 'disk-full',
+    severity: 'critical',
+    when: ({ guest }) =>
+      guest !== null && guest.disk.freeBytes < LEAST_FREE_BYTES
+        ? `${guest.disk.freeBytes} bytes free, ${guest.disk.usedPercent} % used`
+        : null,
+    summary: ({ target }) => `the disk of ${target.machine} is full`,
+    advice: () => MAKE_ROOM,
+    cure: 'make-room',
+    isRead: isGuestRead,
+  },
+  {
+    code: 'disk-below-floor',
+    severity: 'critical',
+    when: ({ guest, policy }) => (guest === null ? null : floorReason(guest.disk, policy.upkeep.room)),
+    summary: (seen) =>
+      `the disk of ${seen.target.machine} has no room for jobs${isDrained(seen) ? `, so ${seen.target.runner} is drained` : ''}`,
+    advice: (seen) =>
+      `${MAKE_ROOM}${isDrained(seen) ? `; then run \`runward runner resume --runner ${seen.target.runner}\`` : '; with nothing left that may go, the runner is drained'}`,
+    cure: 'make-room',
+    isRead: isGuestRead,
+    explainedBy: ['disk-full'],
+  },
+  {
+    code: 'disk-low',
+    severity: 'warning',
+    when: ({ guest, policy }) =>
+      guest !== null && lacksRoom({ ...guest.disk, inodesUsedPercent: null }, policy.upkeep.room) ? diskText(guest.disk) : null,
+    summary: ({ target }) => `the disk of ${target.machine} is nearly full`,
+    advice: () => `${MAKE_ROOM} between jobs`,
+    cure: 'make-room',
+    isRead: isGuestRead,
+    explainedBy: ['disk-full', 'disk-below-floor'],
+  },
+  {
+    code: 'inodes-low',
+    severity: 'warning',
+    when: ({ guest, policy }) =>
+      guest !== null && guest.disk.inodesUsedPercent !== null && guest.disk.inodesUsedPercent >= policy.upkeep.room.inodesUsedPercent
+        ? `${guest.disk.inodesUsedPercent} % of the inodes used`
+        : null,
+    summary: ({ target }) => `the disk of ${target.machine} has few inodes left`,
+    advice: () => 'remove small files between jobs, such as by `docker system prune` in the guest',
+    cure: 'make-room',
+    isRead: isGuestRead,
+    explainedBy: ['disk-below-floor'],
+  },
+];
+
+/** For status: what the cache holds. */
+export function cacheText({ bytes, entries }: { readonly bytes: number; readonly entries: number }): string {
+  return `${entries} ${entries === 1 ? 'action' : 'actions'}, ${bytesText(bytes)}`;
+}

@@ -1,0 +1,121 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { LookActivities } from '../activities/contract.ts';
+import type { CacheRemoved, CacheWanted } from '../domain/cache.ts';
+import type { CountedAct } from '../domain/ledger.ts';
+import type { GuestObservation } from '../domain/runner.ts';
+import { decideUpkeep, type CacheFigures } from '../domain/upkeep.ts';
+import { type End, type Operation } from './operation.ts';
+import { freshActOptions, listOptions } from './options.ts';
+import { Ended } from './site.ts';
+
+// Upkeep of a runner: done between two jobs or not at all, and nobody waits for such a moment while holding the machine.
+
+export type UpkeepRefusal = 'refused-busy' | 'refused-budget' | 'refused-in-progress' | 'failed';
+
+/** The end of the work, also where it was refused a moment. */
+export async function refusable<Outcome extends string, Step extends string>(
+  { board }: Operation<Step>,
+  work: () => Promise<End<Outcome>>,
+): Promise<End<Outcome | UpkeepRefusal>> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Ended) || (error.outcome !== 'refused-busy' && error.outcome !== 'refused-budget')) {
+      throw error;
+    }
+    if (board.current !== null) {
+      board.end(board.current, 'failed', error.message);
+    }
+    return [error.outcome, error.message];
+  }
+}
+
+/** Looks at both sides, and ends the operation where the runner is busy or something is not known. */
+export async function lookForMoment<Step extends string>(operation: Operation<Step>): Promise<GuestObservation> {
+  operation.site.forgetLook();
+  return lookFreshly(operation);
+}
+
+async function lookFreshly<Step extends string>(operation: Operation<Step>): Promise<GuestObservation> {
+  const { site, request } = operation;
+  const decision = decideUpkeep(site.target, await site.freshLook(), request.force);
+  operation.evidence = decision.evidence;
+  switch (decision.kind) {
+    case 'impossible':
+      throw new Ended('failed', decision.why);
+    case 'busy':
+      throw new Ended(
+        'refused-busy',
+        `${site.target.runner} is busy (${decision.why}), so it was left alone: this is for the time between two jobs; checks try again`,
+      );
+    case 'go':
+      return decision.guest;
+  }
+}
+
+/** Takes the machine, looks again, and does the acts. What they answer with stands in the ledger. */
+export async function holdingForUpkeep<Step extends string>(
+  operation: Operation<Step>,
+  counted: CountedAct | null,
+  acts: (guest: GuestObservation) => Promise<string>,
+): Promise<void> {
+  const { machine } = operation.site.target;
+  const held = await operation.holding(async () => {
+    let guest = await lookForMoment(operation);
+    const refusal = counted === null ? null : operation.budgetRefusal(counted);
+    if (refusal !== null) {
+      throw new Ended('refused-budget', refusal);
+    }
+    if ((await operation.beginActs()).waited) {
+      guest = await lookForMoment(operation);
+    }
+    return acts(guest);
+  });
+  if (held.kind === 'held') {
+    throw new Ended('refused-in-progress', `${machine} is in the hands of ${held.by}`);
+  }
+}
+
+/** One act while both sides have called the runner idle a moment ago; its script proves it again, with the listener held. */
+export function actBetweenJobs<T extends { readonly kind: string }, Step extends string>(
+  operation: Operation<Step>,
+  { step, summary }: { readonly step: string; readonly summary: string },
+  start: Parameters<typeof operation.site.act<T>>[3],
+) {
+  const { site } = operation;
+  return site.whileFresh(async () => {
+    await lookFreshly(operation);
+    return site.act<T>(step, summary, site.policy.upkeep.deadlineMs, start, { options: freshActOptions });
+  });
+}
+
+/** Removes from the actions cache, and tells the step. */
+export async function removeFromCache<Step extends string>(
+  operation: Operation<Step>,
+  step: Step,
+  wanted: CacheWanted,
+): Promise<CacheRemoved> {
+  const { site, board, request } = operation;
+  board.begin(step);
+  const removed = await actBetweenJobs<CacheRemoved, Step>(
+    operation,
+    { step, summary: `${WORDS[wanted.kind]} from the actions cache of ${site.target.runner}` },
+    (acts, input) => acts.removeFromCache({ ...input, wanted, force: request.force }),
+  );
+  return removed as CacheRemoved;
+}
+
+const WORDS = { all: 'remove all', unused: 'remove what is unused', damaged: 'remove what is damaged' } as const;
+
+/** What would be removed; writes nothing. */
+export async function listForRemoval<Step extends string>({ site }: Operation<Step>, wanted: CacheWanted): Promise<CacheFigures> {
+  const { host, runner } = site.target;
+  const looks = proxyActivities<LookActivities>(listOptions(site.policy, host, `what would go from the actions cache of ${runner}?`));
+  const listed = await site.answer(() => looks.listCache({ target: site.target, wanted }));
+  return { entries: listed.foundEntries, bytes: listed.foundBytes, names: listed.found.map(({ path }) => path), damage: [] };
+}
+
+/** Why nothing is to be written; `null` where it may be. */
+export function watchReason<Step extends string>({ resolved }: Operation<Step>): string | null {
+  return resolved.mode === 'watch' ? (resolved.watchReason ?? 'mode: watch') : null;
+}

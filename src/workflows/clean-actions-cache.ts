@@ -1,0 +1,75 @@
+import type { CacheWanted } from '../domain/cache.ts';
+import type { CountedAct } from '../domain/ledger.ts';
+import { bytesText } from '../domain/room.ts';
+import {
+  CLEAN_STEPS,
+  CLEAR_STEPS,
+  NOTHING_REMOVED,
+  type CacheFigures,
+  type CacheReport,
+  type CleanOutcome,
+  type CleanStep,
+  type ClearOutcome,
+  type ClearStep,
+} from '../domain/upkeep.ts';
+import { holdingForUpkeep, listForRemoval, refusable, removeFromCache, watchReason } from './between-jobs.ts';
+import { operate, type End, type Operation } from './operation.ts';
+
+/** Removes what nothing has used for long from a runner's actions cache, between two jobs. Ends with a {@link CacheReport}. */
+export async function cleanActionsCache(...given: unknown[]): Promise<CacheReport<CleanOutcome, CleanStep>> {
+  const removal: Removal = { removed: NOTHING_REMOVED, dryRun: false };
+  const report = await operate<CleanOutcome, CleanStep>('cleanActionsCache', CLEAN_STEPS, given, (operation) =>
+    remove(operation, removal, {
+      step: 'clean-cache',
+      outcome: 'cleaned',
+      counted: 'cleanActionsCache',
+      wanted: { kind: 'unused', forMs: operation.site.policy.upkeep.cacheUnusedMs },
+    }),
+  );
+  return { ...report, ...removal };
+}
+
+/** Removes all of a runner's actions cache, between two jobs; jobs download again what they need. Ends with a {@link CacheReport}. */
+export async function clearActionsCache(...given: unknown[]): Promise<CacheReport<ClearOutcome, ClearStep>> {
+  const removal: Removal = { removed: NOTHING_REMOVED, dryRun: false };
+  const report = await operate<ClearOutcome, ClearStep>('clearActionsCache', CLEAR_STEPS, given, (operation) =>
+    remove(operation, removal, { step: 'clear-cache', outcome: 'cleared', counted: null, wanted: { kind: 'all' } }),
+  );
+  return { ...report, ...removal };
+}
+
+interface Removal {
+  removed: CacheFigures;
+  dryRun: boolean;
+}
+
+async function remove<Outcome extends string, Step extends string>(
+  operation: Operation<Step>,
+  removal: Removal,
+  how: { readonly step: Step; readonly outcome: Outcome; readonly counted: CountedAct | null; readonly wanted: CacheWanted },
+): Promise<End<Outcome | 'planned' | 'refused-watching' | 'refused-busy' | 'refused-budget' | 'refused-in-progress' | 'failed'>> {
+  const { site, board, request } = operation;
+  const { runner } = site.target;
+  const watches = watchReason(operation);
+  removal.dryRun = request.dryRun;
+  if (request.dryRun || watches !== null) {
+    removal.removed = await listForRemoval(operation, how.wanted);
+    const what = removedText(removal.removed);
+    return request.dryRun
+      ? ['planned', `${what} would go from the actions cache of ${runner}`]
+      : ['refused-watching', `${what} would go from the actions cache of ${runner}, but Runward only watches (${watches})`];
+  }
+  return refusable(operation, async () => {
+    await holdingForUpkeep(operation, how.counted, async () => {
+      removal.removed = await removeFromCache(operation, how.step, how.wanted);
+      board.end(how.step, 'done', `${removedText(removal.removed)}, and seen to be gone`);
+      return how.outcome;
+    });
+    return [how.outcome, `${removedText(removal.removed)} went from the actions cache of ${runner}`];
+  });
+}
+
+/** `3 entries, 1.2 GiB`. */
+export function removedText({ entries, bytes }: Pick<CacheFigures, 'entries' | 'bytes'>): string {
+  return entries === 0 ? 'nothing' : `${entries} ${entries === 1 ? 'entry' : 'entries'}, ${bytesText(bytes)},`.replace(/,$/, '');
+}

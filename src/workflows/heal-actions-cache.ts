@@ -1,0 +1,169 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { MainActivities } from '../activities/contract.ts';
+import type { CacheRemoved, CacheWanted } from '../domain/cache.ts';
+import type { Attempt, DamagedRun, RerunTold } from '../domain/damaged-run.ts';
+import { fewOf } from '../domain/few-of.ts';
+import type { GuestObservation } from '../domain/runner.ts';
+import { HEAL_STEPS, NOTHING_REMOVED, type CacheFigures, type HealOutcome, type HealReport, type HealStep } from '../domain/upkeep.ts';
+import { holdingForUpkeep, listForRemoval, lookForMoment, refusable, removeFromCache, watchReason } from './between-jobs.ts';
+import { removedText } from './clean-actions-cache.ts';
+import { settleFailures } from './failure-ledger.ts';
+import { operate, type End, type Operation } from './operation.ts';
+import { inspectOptions } from './options.ts';
+import { rerunDamaged } from './rerun-failed-jobs.ts';
+import { waitOutLimit } from './told.ts';
+
+/** Looks at failed runs, of which a scope may have more than one look reads. */
+const MOST_LOOKS = 10;
+
+/**
+ * Finds runs that failed because of a runner's own actions cache, removes what is damaged between two jobs, and re-runs what it let fail.
+ * Ends with a {@link HealReport}.
+ */
+export async function healActionsCache(...given: unknown[]): Promise<HealReport> {
+  let healing: Healing | null = null;
+  const report = await operate<HealOutcome, HealStep>('healActionsCache', HEAL_STEPS, given, (operation) => {
+    healing = new Healing(operation);
+    return refusable(operation, healing.run);
+  });
+  const { dryRun = false, removed = NOTHING_REMOVED, damaged = [], reran = [] } = (healing as Healing | null) ?? {};
+  return { ...report, dryRun, removed, damaged, reran };
+}
+
+class Healing {
+  readonly #operation: Operation<HealStep>;
+  removed: CacheFigures = NOTHING_REMOVED;
+  damaged: readonly DamagedRun[] = [];
+  reran: readonly RerunTold[] = [];
+
+  constructor(operation: Operation<HealStep>) {
+    this.#operation = operation;
+  }
+
+  get dryRun(): boolean {
+    return this.#operation.request.dryRun;
+  }
+
+  readonly run = async (): Promise<End<HealOutcome>> => {
+    const { runner } = this.#operation.site.target;
+    await this.#inspect();
+    const guest = await lookForMoment(this.#operation);
+    if (this.damaged.length === 0 && damagedEntries(guest) === 0) {
+      return ['nothing-damaged', `no run failed because of the actions cache of ${runner}, and nothing in it is damaged`];
+    }
+    const watches = watchReason(this.#operation);
+    if (this.dryRun || watches !== null) {
+      this.removed = await listForRemoval(this.#operation, this.#wanted());
+      const what = `${this.#damageText(guest)}; ${removedText(this.removed)} would go, and ${this.damaged.length} runs would be re-run`;
+      return this.dryRun ? ['planned', what] : ['refused-watching', `${what}, but Runward only watches (${watches})`];
+    }
+    await this.#clear();
+    await this.#rerun();
+    return this.#end();
+  };
+
+  /** Until all failed runs of the scope were looked at. */
+  async #inspect(): Promise<void> {
+    const { site, board } = this.#operation;
+    const { scope, runner, directory } = site.target;
+    const { failures } = site.policy.upkeep;
+    board.begin('inspect-failures');
+    const notes = new Set<string>();
+    const known: Attempt[] = [];
+    const damaged: DamagedRun[] = [];
+    for (let looks = 1, left = 1; looks <= MOST_LOOKS && left > 0;) {
+      const { inspectFailures } = proxyActivities<MainActivities>(
+        inspectOptions(failures, `did runs of ${scope} fail because of the cache?`),
+      );
+      const found = await inspectFailures({ scope, runners: [{ runner, directory }], known, policy: failures });
+      if (found.kind === 'limited') {
+        await waitOutLimit(found, (doing) => board.say(doing));
+        continue;
+      }
+      known.push(...found.settled, ...found.damaged.map(({ run, attempt }) => [run, attempt] as const));
+      damaged.push(...found.damaged);
+      found.notes.forEach((note) => notes.add(note));
+      looks += 1;
+      ({ left } = found);
+    }
+    this.damaged = damaged;
+    board.end('inspect-failures', 'done', [`${damaged.length} damaged`, ...notes].join('; '));
+  }
+
+  /** Exactly what is damaged; all where that is not clear. */
+  #wanted(): CacheWanted {
+    const paths = [...new Set(this.damaged.flatMap(({ jobs }) => jobs.map(({ path }) => path)))];
+    return paths.includes('') ? { kind: 'all' } : { kind: 'damaged', paths };
+  }
+
+  #damageText(guest: GuestObservation): string {
+    const runs = this.damaged.map(({ run, jobs }) => `run ${run} failed: ${jobs[0]?.line ?? ''}`);
+    return fewOf(runs) ?? `${damagedEntries(guest)} entries of the actions cache are empty, and noted as whole`;
+  }
+
+  async #clear(): Promise<void> {
+    const { board } = this.#operation;
+    await holdingForUpkeep(this.#operation, 'healActionsCache', async () => {
+      const removed = await removeFromCache(this.#operation, 'clear-cache', this.#wanted());
+      this.removed = removed;
+      board.end('clear-cache', 'done', `${removedText(removed)}, and seen to be gone${damageSeen(removed)}`);
+      return 'healed';
+    });
+  }
+
+  /** Without the machine: GitHub may let wait. Each attempt that was dealt with is remembered at once. */
+  async #rerun(): Promise<void> {
+    const { site, board } = this.#operation;
+    const { scope } = site.target;
+    if (this.damaged.length === 0) {
+      return;
+    }
+    board.begin('rerun-jobs');
+    for (const damaged of this.damaged) {
+      board.say(`re-running run ${damaged.run}`);
+      this.reran = [...this.reran, await rerunDamaged(scope, damaged, site.policy.upkeep.failures)];
+      await settleFailures(scope, [[damaged.run, damaged.attempt]]);
+    }
+    const isBad = this.reran.some(({ outcome }) => outcome === 'refused' || outcome === 'given-up');
+    board.end(
+      'rerun-jobs',
+      isBad ? 'failed' : 'done',
+      fewOf(
+        this.reran.map(({ run, outcome, detail }) => `run ${run} ${outcome}: ${detail}`),
+        5,
+      ) ?? '',
+    );
+  }
+
+  #end(): End<HealOutcome> {
+    const { runner } = this.#operation.site.target;
+    const gone = `${removedText(this.removed)} went from the actions cache of ${runner}`;
+    const of = (outcome: RerunTold['outcome']): readonly RerunTold[] => this.reran.filter((each) => each.outcome === outcome);
+    const [refused] = of('refused');
+    if (refused !== undefined) {
+      return ['not-re-run', `${gone}, but run ${refused.run} was not re-run: ${refused.detail}`];
+    }
+    const [given] = of('given-up');
+    if (given !== undefined) {
+      return ['given-up', `${gone}, but run ${given.run} is left to you: ${given.detail}`];
+    }
+    const again = of('re-run').map(({ run }) => run);
+    const left = of('left').map(({ run, detail }) => `run ${run} was left: ${detail}`);
+    return ['healed', [gone, ...(again.length === 0 ? [] : [`re-run: ${again.join(', ')}`]), ...left].join('; ')];
+  }
+}
+
+function damagedEntries({ cache }: GuestObservation): number {
+  return cache?.damaged ?? 0;
+}
+
+/** What it looked like, for whoever looks for the cause. */
+function damageSeen({ damage, freeBytes, freeInodes }: CacheRemoved): string {
+  const seen = fewOf(
+    damage.map(({ path, state, owner, mode, isImmutable }) =>
+      [path, state, ...(owner === null ? [] : [`of ${owner}, mode ${mode}`]), ...(isImmutable ? ['immutable'] : [])].join(' '),
+    ),
+    5,
+  );
+  return seen === null ? '' : `; before: ${seen}; ${freeBytes} bytes${freeInodes === null ? '' : ` and ${freeInodes} inodes`} were free`;
+}

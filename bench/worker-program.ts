@@ -92,6 +92,8 @@ function guestOf(machine: string): GuestObservation {
     disk: { usedPercent: 41, freeBytes: 23_622_320_128, inodesUsedPercent: 12 },
     work: { bytes: 1_610_612_736, entries: 90_000 },
     cache: { bytes: 187_904_819, entries: 7, damaged: 0 },
+    cleanedAgoMs: 3_600_000,
+    foreignCleaner: null,
     runningAct: null,
   };
 }

@@ -79,6 +79,8 @@ export function guest(replaced: Partial<GuestObservation> = {}): GuestObservatio
     disk: { usedPercent: 40, freeBytes: 1e9, inodesUsedPercent: 10 },
     work: { bytes: 0, entries: 0 },
     cache: { bytes: 0, entries: 0, damaged: 0 },
+    cleanedAgoMs: 3_600_000,
+    foreignCleaner: null,
     runningAct: null,
     ...replaced,
   };
@@ -212,6 +214,8 @@ const anyGuest: fc.Arbitrary<GuestObservation> = fc.record({
   disk: fc.constant({ usedPercent: 1, freeBytes: 1e9, inodesUsedPercent: null }),
   work: fc.constant(null),
   cache: fc.constant(null),
+  cleanedAgoMs: fc.constant(3_600_000),
+  foreignCleaner: fc.constant(null),
   runningAct: fc.constantFrom(null, null, 'act-1'),
 });
 

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { LogSignCode } from '../../domain/log-signs.ts';
+import { cacheAndDisk, healthyCacheAndDisk } from './cache-and-disk.ts';
 
 /** The files `.runner` and `.credentials` that config.sh writes. */
 const configuration = z.object({ agentId: z.int(), agentName: z.string(), url: z.string(), credential: z.string() });
@@ -27,6 +28,7 @@ const installedRunner = z.object({
   log: serviceLog.default({ startedAt: null, exitCode: null, relaunches: 0, signs: [] }),
   /** The job that runs; `endsAt` in epoch milliseconds by the host's clock. */
   job: z.object({ id: z.int(), name: z.string(), endsAt: z.number() }).nullable(),
+  held: cacheAndDisk.default(healthyCacheAndDisk),
 });
 
 export const HEALTHY_TIME_SYNC = { service: 'timesyncd' as const, isActive: true };

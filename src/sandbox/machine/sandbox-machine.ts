@@ -3,6 +3,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CacheListed, CacheRemoved, CacheWanted } from '../../domain/cache.ts';
+import type { RoomMade, RoomSource, RoomWanted, Workspace } from '../../domain/room.ts';
 import type { GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
 import type { Secret } from '../../domain/secret.ts';
 import {
@@ -27,6 +29,18 @@ import {
 } from '../../machine/port.ts';
 import { type ActClock, ActFence } from './act-fence.ts';
 import type { Break } from './breaks.ts';
+import {
+  type CacheAndDisk,
+  concernsMachine,
+  healthyCacheAndDisk,
+  listCache,
+  lookAt,
+  makeRoom,
+  parseEntries,
+  removeFromCache,
+  type SandboxCacheEntry,
+  type SandboxRoomSource,
+} from './cache-and-disk.ts';
 import {
   HEALTHY_DISK,
   HEALTHY_TIME_SYNC,
@@ -63,6 +77,10 @@ const STEP_MS = {
   restore: 500,
   discard: 300,
   drain: 400,
+  listCache: 300,
+  removeFromCache: 900,
+  makeRoom: 900,
+  listWorkspaces: 300,
 } as const;
 
 /** A machine that is new here has run for so long; one that booted a moment ago is still settling. */
@@ -121,6 +139,7 @@ export class SandboxMachine implements MachinePort {
       missingProgram: null,
       log: newLog(null),
       job: null,
+      held: healthyCacheAndDisk(),
     };
     machine.runners[target.directory] = runner;
     if (registration !== null) {
@@ -201,6 +220,29 @@ export class SandboxMachine implements MachinePort {
     const machine = this.#known(name);
     machine.timeSync = { ...machine.timeSync, ...changes };
     this.#save();
+  }
+
+  setCache(target: RunnerTarget, entries: readonly SandboxCacheEntry[]): void {
+    this.#change(target, { entries: parseEntries(entries) });
+  }
+
+  /** When its cache was last cleaned of what is unused; `null`: never. */
+  setCleanedAgo(target: RunnerTarget, agoMs: number | null): void {
+    this.#change(target, { cleanedAt: agoMs === null ? null : Date.now() - agoMs });
+  }
+
+  /** Something else in the guest that removes things below the runner's directory. */
+  setForeignCleaner(target: RunnerTarget, foreignCleaner: string | null): void {
+    this.#change(target, { foreignCleaner });
+  }
+
+  /** What a source gives the next time that it is asked for room: 400 MB are a percent of the disk. */
+  setRoom(target: RunnerTarget, source: RoomSource, gives: SandboxRoomSource): void {
+    this.#change(target, { sources: { ...this.#find(target).runner.held.sources, [source]: gives } });
+  }
+
+  setWorkspaces(target: RunnerTarget, workspaces: readonly Workspace[]): void {
+    this.#change(target, { workspaces: [...workspaces] });
   }
 
   /** Puts words into the journal of a runner's service, until its listener says something else. */
@@ -500,7 +542,66 @@ export class SandboxMachine implements MachinePort {
     });
   }
 
+  async listCache(target: RunnerTarget, wanted: CacheWanted, call: CallContext): Promise<CacheListed> {
+    return listCache(await this.#read('listCache', target, call), wanted);
+  }
+
+  async removeFromCache(
+    target: RunnerTarget,
+    act: Act,
+    wanted: CacheWanted,
+    { force }: { readonly force: boolean },
+    call: CallContext,
+  ): Promise<CacheRemoved | ActRefusal> {
+    return this.#act<CacheRemoved>(target, act, call, async (clock, { machine, runner }) => {
+      if (runner.job !== null && !force) {
+        return { kind: 'refused-busy', evidence: describeJob(runner) };
+      }
+      await this.#whileFrozen(runner, () => this.#work('removeFromCache', clock));
+      const { removed, disk } = removeFromCache(runner.held, machine.disk, wanted, target.user);
+      machine.disk = disk;
+      return removed;
+    });
+  }
+
+  async makeRoom(target: RunnerTarget, act: Act, wanted: RoomWanted, call: CallContext): Promise<RoomMade | ActRefusal> {
+    return this.#act<RoomMade>(target, act, call, async (clock, { machine, runner }) => {
+      const concerned = concernsMachine(wanted.source) ? Object.values(machine.runners) : [runner];
+      const busy = concerned.filter(({ job }) => job !== null);
+      if (busy.length > 0) {
+        return { kind: 'refused-busy', evidence: busy.map(describeJob).join('; ') };
+      }
+      await this.#whileFrozen(runner, () => this.#work('makeRoom', clock));
+      const made = makeRoom(runner.held, machine.disk, wanted);
+      machine.disk = made.disk;
+      return made;
+    });
+  }
+
+  async listWorkspaces(target: RunnerTarget, call: CallContext): Promise<readonly Workspace[]> {
+    const { workspaces } = await this.#read('listWorkspaces', target, call);
+    return workspaces.toSorted((one, other) => other.bytes - one.bytes).slice(0, 20);
+  }
+
+  /** What the runner's disk holds, as a look of its own that takes its time. */
+  async #read(step: keyof typeof STEP_MS, target: RunnerTarget, call: CallContext): Promise<CacheAndDisk> {
+    this.#reachable(target.machine);
+    await this.#pause(step, call);
+    this.#reachable(target.machine);
+    return this.#find(target).runner.held;
+  }
+
   // Acts
+
+  /** A job that is given to the runner meanwhile begins afterwards. */
+  async #whileFrozen(runner: InstalledRunner, work: () => Promise<void>): Promise<void> {
+    this.#listeners.get(runner)?.freeze();
+    try {
+      await work();
+    } finally {
+      this.#thaw(runner);
+    }
+  }
 
   async #act<T extends { readonly kind: string }>(
     target: RunnerTarget,
@@ -666,6 +767,12 @@ export class SandboxMachine implements MachinePort {
     await this.#options.removeRegistration(scope, runner);
   }
 
+  #change(target: RunnerTarget, changes: Partial<CacheAndDisk>): void {
+    const { runner } = this.#find(target);
+    runner.held = { ...runner.held, ...changes };
+    this.#save();
+  }
+
   // Looking up
 
   #look(target: RunnerTarget, machine: Machine): GuestObservation {
@@ -687,8 +794,7 @@ export class SandboxMachine implements MachinePort {
       timeSync: machine.timeSync,
       drain: runner?.drain ?? null,
       disk: machine.disk,
-      work: { bytes: 1_610_612_736, entries: 9 },
-      cache: { bytes: 187_904_819, entries: 7, damaged: 0 },
+      ...lookAt(runner?.held ?? healthyCacheAndDisk()),
       runningAct: this.#fenceOf(target.machine).runningKey,
     };
   }

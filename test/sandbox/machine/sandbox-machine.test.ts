@@ -430,7 +430,12 @@ describe('the file', () => {
     expect(after.isInstalled(target)).toBe(true);
     expect(await statusBecomes(github, 'online')).toBe('online');
     const again = await look(after);
-    expect(again).toEqual({ ...seen, uptimeMs: again.uptimeMs, log: { ...seen.log, startedAgoMs: again.log.startedAgoMs } });
+    expect(again).toEqual({
+      ...seen,
+      uptimeMs: again.uptimeMs,
+      cleanedAgoMs: again.cleanedAgoMs,
+      log: { ...seen.log, startedAgoMs: again.log.startedAgoMs },
+    });
     expect(again.uptimeMs).toBeGreaterThanOrEqual(seen.uptimeMs);
     expect(again.log.startedAgoMs).toBeGreaterThanOrEqual(seen.log.startedAgoMs ?? Number.NaN);
     expect(await after.syncClock(target, act, { force: false }, call)).toEqual(first);

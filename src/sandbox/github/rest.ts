@@ -6,6 +6,7 @@ import type { Answer } from './answer.ts';
 import type { ApiToken } from './api-tokens.ts';
 import { pathKind, urlById } from './endpoint.ts';
 import type { Endpoint, RestRequest } from './endpoint.ts';
+import { JOB_ENDPOINTS } from './job-endpoints.ts';
 import { REPOSITORY_ENDPOINTS } from './repository-endpoints.ts';
 import { RUN_ENDPOINTS } from './run-endpoints.ts';
 import { RUNNER_ENDPOINTS } from './runner-endpoints.ts';
@@ -16,7 +17,7 @@ import type { App, World } from './world.ts';
 export const API_VERSIONS = ['2022-11-28', '2026-03-10'] as const;
 const INSTALLATION_TOKEN_LIFETIME_MS = 3_600_000;
 
-const ENDPOINTS: readonly Endpoint[] = [...REPOSITORY_ENDPOINTS, ...RUNNER_ENDPOINTS, ...RUN_ENDPOINTS];
+const ENDPOINTS: readonly Endpoint[] = [...REPOSITORY_ENDPOINTS, ...RUNNER_ENDPOINTS, ...RUN_ENDPOINTS, ...JOB_ENDPOINTS];
 
 /** @param token the API token that the request came with; `null` without or with an App's JWT */
 export function answerRest(world: World, request: RestRequest, token: ApiToken | null): Answer {

@@ -1,4 +1,4 @@
-// Endpoints of runs and jobs: lists with their filters, and what is done to a run.
+// Endpoints of runs: lists with their filters, the jobs of a run, and what is done to it.
 
 import { notFound, paginate, refuse } from './answer.ts';
 import type { Answer } from './answer.ts';
@@ -6,7 +6,7 @@ import { REPOSITORY, urlById } from './endpoint.ts';
 import type { Asked, Endpoint } from './endpoint.ts';
 import { readFilter, statusListed } from './run-filters.ts';
 import { jobJson, runJson } from './run-shapes.ts';
-import type { Run, Workflow } from './run.ts';
+import type { Job, Run, Workflow } from './run.ts';
 
 /** Lists of runs with a filter end after so many. */
 const MOST_FILTERED = 1000;
@@ -43,13 +43,6 @@ export const RUN_ENDPOINTS: readonly Endpoint[] = [
     answer: listJobs,
   },
   {
-    method: 'GET',
-    path: /^\/actions\/jobs\/(\d+)$/,
-    kinds: REPOSITORY,
-    needs: ['actions', 'read'],
-    answer: getJob,
-  },
-  {
     method: 'POST',
     path: /^\/actions\/runs\/(\d+)\/cancel$/,
     kinds: REPOSITORY,
@@ -69,6 +62,13 @@ export const RUN_ENDPOINTS: readonly Endpoint[] = [
     kinds: REPOSITORY,
     needs: ['actions', 'write'],
     answer: rerunRun,
+  },
+  {
+    method: 'POST',
+    path: /^\/actions\/runs\/(\d+)\/rerun-failed-jobs$/,
+    kinds: REPOSITORY,
+    needs: ['actions', 'write'],
+    answer: rerunFailedJobs,
   },
 ];
 
@@ -121,11 +121,6 @@ function listJobs(asked: Asked): Answer {
   };
 }
 
-function getJob({ world, request, scope, id }: Asked): Answer {
-  const job = world.runs.findJob(id);
-  return job?.run?.scope === scope ? { status: 200, body: jobJson(job, job.run, request.base) } : notFound();
-}
-
 function cancelRun(asked: Asked): Answer {
   return write(asked, 'cancel', 202, refuseCancel, (run) => asked.world.runs.cancel(run));
 }
@@ -138,6 +133,19 @@ function rerunRun(asked: Asked): Answer {
   const { world } = asked;
   const refuseAtPresent = (run: Run): Answer | null => refuseRerun(run, world.now());
   return write(asked, 'rerun', 201, refuseAtPresent, (run) => world.runs.rerun(run));
+}
+
+/** Which jobs need the failed ones is not known here: none does. */
+function rerunFailedJobs(asked: Asked): Answer {
+  const { world } = asked;
+  const refuseAtPresent = (run: Run): Answer | null =>
+    refuseRerun(run, world.now()) ?? (run.jobs.some(hasFailed) ? null : refuse(403, 'This workflow run cannot be retried'));
+  return write(asked, 'rerunFailed', 201, refuseAtPresent, (run) => world.runs.rerun(run, hasFailed));
+}
+
+/** Those that were cancelled or ran out of time are run again with them. */
+function hasFailed({ result }: Job): boolean {
+  return result === 'Failed' || result === 'Canceled';
 }
 
 function write(
@@ -167,7 +175,7 @@ function refuseCancel({ status, zombie }: Run): Answer | null {
   return null;
 }
 
-function refuseRerun({ status, createdAt, attempt }: Run, now: number): Answer | null {
+export function refuseRerun({ status, createdAt, attempt }: Run, now: number): Answer | null {
   if (status !== 'completed') return refuse(403, 'This workflow is already running');
   if (now - createdAt > RERUN_WITHIN_MS) {
     return refuse(403, 'Unable to retry this workflow run because it was created over a month ago');

@@ -1,7 +1,7 @@
 // JSON of runs and jobs, with all the fields that GitHub's OpenAPI description requires.
 
 import { conclusionOf } from './run.ts';
-import type { Job, Run } from './run.ts';
+import type { Annotation, Job, Run } from './run.ts';
 import { iso, minimalRepositoryJson, nodeId, webAddress } from './shapes.ts';
 
 /** @param status the one to show */
@@ -74,6 +74,7 @@ export function jobJson(job: Job, run: Run, base: string): object {
     name: job.name,
     url,
     html_url: `${webAddress(base)}/${scope.name}/actions/runs/${run.id}/job/${job.id}`,
+    // A job has a check run of the same id.
     check_run_url: `${base}/repos/${scope.name}/check-runs/${job.id}`,
     status: job.state,
     conclusion: job.result === null ? null : conclusionOf(job.result),
@@ -84,8 +85,24 @@ export function jobJson(job: Job, run: Run, base: string): object {
     steps: [],
     labels: job.labels,
     runner_id: runner?.id ?? null,
-    runner_name: runner?.name ?? null,
+    runner_name: runner?.name ?? job.hostedRunner,
     runner_group_id: runner?.group.id ?? null,
     runner_group_name: runner?.group.name ?? null,
+  };
+}
+
+/** As the runner makes them of `::error::` lines and of what goes wrong around a step. */
+export function annotationJson({ level, message }: Annotation, { scope, sha }: Run, base: string): object {
+  return {
+    path: '.github',
+    blob_href: `${webAddress(base)}/${scope.name}/blob/${sha}/.github`,
+    start_line: 1,
+    end_line: 1,
+    start_column: null,
+    end_column: null,
+    annotation_level: level,
+    title: '',
+    message,
+    raw_details: '',
   };
 }

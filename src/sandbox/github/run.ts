@@ -60,7 +60,7 @@ export interface Run {
   /** What lists show instead of the truth. */
   shown: { readonly status?: string };
   /** Requests that took effect. */
-  readonly accepted: { cancel: number; forceCancel: number; rerun: number };
+  readonly accepted: { cancel: number; forceCancel: number; rerun: number; rerunFailed: number; rerunJob: number };
   /** Such requests that were refused by its state. */
   refused: number;
 }
@@ -79,8 +79,28 @@ export interface Job {
   completedAt: number | null;
   /** Who has it, or who alone may take it. */
   runner: Runner | null;
+  /** One of GitHub's own runners that has it. */
+  readonly hostedRunner: string | null;
+  readonly output: JobOutput;
   state: JobState;
   result: JobResult | null;
+}
+
+/** What a job leaves behind once it is completed. */
+export interface JobOutput {
+  /**
+   * Lines of its log, which get their time stamps, or a function that gives the log piece by piece just as it is sent, so that
+   * a big one takes no memory. Default: one line.
+   */
+  readonly log?: string | (() => Iterable<string>);
+  /** `expired`: GitHub says that it is gone. `lost`: where GitHub sends one there is none. */
+  readonly logIs?: 'there' | 'expired' | 'lost';
+  readonly annotations?: readonly Annotation[];
+}
+
+export interface Annotation {
+  readonly level: 'notice' | 'warning' | 'failure';
+  readonly message: string;
 }
 
 /** A run to begin. */
@@ -112,7 +132,7 @@ export interface RunOptions {
 }
 
 /** A job of a run that is begun. */
-export interface JobOptions {
+export interface JobOptions extends JobOutput {
   readonly name?: string;
   /** Default `self-hosted` alone. */
   readonly labels?: readonly string[];
@@ -122,6 +142,8 @@ export interface JobOptions {
   readonly state?: JobState;
   /** Of a completed job. Default `success`. */
   readonly conclusion?: JobConclusion;
+  /** Who has it: a registered runner, or one of GitHub's own, such as `GitHub Actions 12`. Only of one that is begun. */
+  readonly runner?: string;
 }
 
 /** Least advanced first. */

@@ -14,6 +14,8 @@ export interface Surroundings {
   nextId(): number;
   /** The repository of this name, known or not; its id is always the same. */
   repositoryNamed(name: string): Pick<Scope, 'id' | 'name'>;
+  /** The registered runner of this name that may work for the scope. */
+  runnerNamed(scope: Scope, name: string): Runner | undefined;
   /** Runners that wait for a job look again. */
   wakeRunners(): void;
 }
@@ -142,8 +144,8 @@ export class Runs {
     this.#completeAt(run, conclusion, this.#surroundings.now());
   }
 
-  /** A new attempt of a completed run. */
-  rerun(run: Run): void {
+  /** A new attempt of a completed run, in which these of its jobs begin anew. The others are shown in it as they ended, under other ids. */
+  rerun(run: Run, isRepeated: (job: Job) => boolean = () => true): void {
     const now = this.#surroundings.now();
     const { jobs } = run;
     run.attempt += 1;
@@ -153,7 +155,7 @@ export class Runs {
     run.conclusion = null;
     run.endsAt = null;
     run.earlierJobs = [...run.earlierJobs, ...jobs];
-    run.jobs = jobs.map(({ name, labels, seconds }) => this.#addJob(run, { name, labels, seconds }));
+    run.jobs = jobs.map((job) => (isRepeated(job) ? this.#addJob(run, againOf(job)) : this.#carryOver(job)));
     this.#surroundings.wakeRunners();
   }
 
@@ -199,7 +201,7 @@ export class Runs {
       cancelTakesMs,
       endsAt: null,
       shown: {},
-      accepted: { cancel: 0, forceCancel: 0, rerun: 0 },
+      accepted: { cancel: 0, forceCancel: 0, rerun: 0, rerunFailed: 0, rerunJob: 0 },
       refused: 0,
     };
   }
@@ -215,11 +217,21 @@ export class Runs {
 
   #addJob(
     run: Run | null,
-    { name = 'build', labels = ['self-hosted'], seconds = 1, state = 'queued', conclusion = 'success' }: JobOptions,
-    runner: Runner | null = null,
+    {
+      name = 'build',
+      labels = ['self-hosted'],
+      seconds = 1,
+      state = 'queued',
+      conclusion = 'success',
+      runner: named,
+      ...output
+    }: JobOptions,
+    givenTo: Runner | null = null,
   ): Job {
     const createdAt = run?.startedAt ?? this.#surroundings.now();
     const isCompleted = state === 'completed';
+    const isBegun = isCompleted || state === 'in_progress';
+    const registered = run && isBegun && named !== undefined ? this.#surroundings.runnerNamed(run.scope, named) : undefined;
     const job: Job = {
       id: this.#surroundings.nextId(),
       run,
@@ -228,15 +240,23 @@ export class Runs {
       labels,
       seconds,
       createdAt,
-      startedAt: isCompleted || state === 'in_progress' ? createdAt : null,
+      startedAt: isBegun ? createdAt : null,
       completedAt: isCompleted ? createdAt : null,
-      runner,
+      runner: registered ?? givenTo,
+      hostedRunner: isBegun && !registered ? (named ?? null) : null,
+      output,
       state,
       result: isCompleted ? resultOf(conclusion) : null,
     };
     this.#jobs.set(job.id, job);
     if (state === 'queued') this.#queue.add(job);
     return job;
+  }
+
+  #carryOver(job: Job): Job {
+    const carried = { ...job, id: this.#surroundings.nextId(), attempt: job.attempt + 1 };
+    this.#jobs.set(carried.id, carried);
+    return carried;
   }
 
   /** Keeps the scope's runs in the order of their creation. */
@@ -290,6 +310,11 @@ export class Runs {
     for (const run of due) this.#completeAt(run, 'cancelled', run.endsAt ?? now);
     this.#nextEnd = [...this.#ending].reduce((next, { endsAt }) => Math.min(next, endsAt ?? next), Infinity);
   }
+}
+
+/** The same job, to begin anew: nobody has it, and what it leaves behind is the same. */
+function againOf({ name, labels, seconds, output }: Job): JobOptions {
+  return { name, labels, seconds, ...output };
 }
 
 /** Where the run belongs among the others, which are sorted by creation. */

@@ -1,12 +1,15 @@
 // The make-believe GitHub as a server on the loopback interface, and the controls of tests and the demo.
 
 import { createServer } from 'node:http';
+import type { Server } from 'node:http';
 import type { Fault } from './answer.ts';
 import type { Permissions, SecondaryLimit } from './api-tokens.ts';
 import { BadDays } from './bad-days.ts';
 import type { Match, Misbehaviour } from './bad-days.ts';
 import { answerHttp } from './http.ts';
 import type { Answered } from './http.ts';
+import { answerForLog } from './log-host.ts';
+import type { LogRequest } from './log-host.ts';
 import { isYetToBegin } from './run.ts';
 import type { HeldStatus, Job, Run, RunConclusion, RunOptions } from './run.ts';
 import type { Runner } from './runner.ts';
@@ -14,7 +17,7 @@ import type { Scope } from './scope.ts';
 import { World } from './world.ts';
 import type { Deprecation } from './world.ts';
 
-export type { Fault, Match, Misbehaviour };
+export type { Fault, LogRequest, Match, Misbehaviour };
 
 export interface GitHubOptions {
   /** 0, the default, takes a free one. */
@@ -95,6 +98,8 @@ export interface SandboxGitHub {
   readonly token: string;
   /** Every request that was answered, oldest first. */
   readonly requests: readonly LoggedRequest[];
+  /** Likewise at the other origin, which has the logs of jobs. */
+  readonly logRequests: readonly LogRequest[];
   /** GitHub's clock minus this computer's, milliseconds; may be changed. */
   clockOffsetMs: number;
   /** Moves GitHub's clock: ages, limits, expiries, cancels that take a while. Sessions of runners know nothing of it. */
@@ -149,7 +154,7 @@ export interface SandboxGitHub {
   showRun(id: number, shown: Run['shown']): void;
   /** Replaces the repository's runs by so many of each status, without jobs. */
   setRuns(repository: string, counts: Readonly<Record<string, number>>): void;
-  /** Returns a function that ends it. The earliest one that matches wins. */
+  /** Returns a function that ends it. The earliest one that matches wins. Logs have paths like `/logs/1234.txt`. */
   misbehave(misbehaviour: Misbehaviour): () => void;
   close(): Promise<void>;
 }
@@ -157,6 +162,7 @@ export interface SandboxGitHub {
 const EVERYTHING: Permissions = {
   administration: 'write',
   actions: 'write',
+  checks: 'read',
   contents: 'read',
   organization_self_hosted_runners: 'write',
 };
@@ -183,6 +189,11 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     });
   });
   const port = await listen(server, wantedPort);
+  const logRequests: LogRequest[] = [];
+  const logServer = createServer((request, response) => {
+    void answerForLog({ logs: world.logs, badDays }, request, response).then((answered) => logRequests.push(answered));
+  });
+  world.logs.origin = `http://127.0.0.1:${await listen(logServer, 0)}`;
 
   const scopeOf = (name: string): Scope => found(world.findScope(name), `scope ${name}`);
   const runnerOf = (scope: string, name: string): Runner => found(world.findRunner(scopeOf(scope), name), `runner ${name} of ${scope}`);
@@ -202,6 +213,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     port,
     token: addToken(),
     requests,
+    logRequests,
     get clockOffsetMs() {
       return world.clockOffsetMs;
     },
@@ -297,15 +309,18 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     },
     setRuns: (repository, counts) => world.runs.replace(scopeOf(repository), counts),
     misbehave: (what) => badDays.begin(what),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: async () => void (await Promise.all([end(server), end(logServer)])),
   };
 }
 
-function listen(server: ReturnType<typeof createServer>, port: number): Promise<number> {
+function end(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+function listen(server: Server, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => {
@@ -325,7 +340,13 @@ function show({ id, attempt, status, conclusion, startedAt, accepted, refused, j
     runStartedAt: startedAt,
     accepted: { ...accepted },
     refused,
-    jobs: jobs.map((job) => ({ id: job.id, name: job.name, state: job.state, result: job.result, runner: job.runner?.name ?? null })),
+    jobs: jobs.map((job) => ({
+      id: job.id,
+      name: job.name,
+      state: job.state,
+      result: job.result,
+      runner: job.runner?.name ?? job.hostedRunner,
+    })),
   };
 }
 

@@ -4,7 +4,8 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { ApiTokens } from './api-tokens.ts';
 import type { LimitOptions, Permissions } from './api-tokens.ts';
-import { sameName } from './scope.ts';
+import { Logs } from './logs.ts';
+import { sameName, serves } from './scope.ts';
 import type { RunnerGroup, Scope } from './scope.ts';
 import type { Runner, Session } from './runner.ts';
 import { Runs } from './runs.ts';
@@ -44,10 +45,12 @@ export class World {
     now: () => this.now(),
     nextId: () => this.#nextId(),
     repositoryNamed: (name) => this.#repositoryNamed(name),
+    runnerNamed: (scope, name) => [...this.runners.values()].find((runner) => sameName(runner.name, name) && serves(runner.scope, scope)),
     wakeRunners: () => this.#wakeRunners(),
   });
   readonly apps: App[] = [];
   readonly tokens: ApiTokens;
+  readonly logs = new Logs(() => this.now());
   /** By version; the others have no date. */
   readonly deprecations = new Map<string, Deprecation>();
   newestRunnerVersion = '2.337.0';

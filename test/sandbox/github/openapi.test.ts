@@ -41,6 +41,15 @@ const forced = github.queueRun('octo/app', { jobs: [] });
 const zombie = github.queueRun('octo/app', { jobs: [], zombie: 'failing' });
 const old = github.queueRun('octo/app', { jobs: [{ state: 'completed' }], agoMs: 31 * 86_400_000 });
 const tired = github.queueRun('octo/app', { jobs: [{ state: 'completed' }], attempt: 51 });
+const failing = {
+  state: 'completed',
+  conclusion: 'failure',
+  runner: 'GitHub Actions 12',
+  annotations: [{ level: 'failure', message: 'It broke.' }],
+} as const;
+const failed = github.queueRun('octo/app', { jobs: [failing, { state: 'completed' }] });
+const failedToo = github.queueRun('octo/app', { jobs: [failing, { ...failing, logIs: 'expired' }] });
+const [failedJob, expiredJob] = github.run(failedToo).jobs.map(({ id }) => id);
 github.addTag('octo/app', 'v1.0');
 
 const CASES: readonly Case[] = [
@@ -69,6 +78,16 @@ const CASES: readonly Case[] = [
   ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/force-cancel', `POST /repos/octo/app/actions/runs/${forced}/force-cancel`, 202],
   ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/force-cancel', `POST /repos/octo/app/actions/runs/${completed}/force-cancel`, 409],
   ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/rerun', `POST /repos/octo/app/actions/runs/${completed}/rerun`, 201],
+  ['GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs', `GET /repos/octo/app/actions/runs/${failed}/jobs`, 200],
+  [
+    'POST /repos/{owner}/{repo}/actions/runs/{run_id}/rerun-failed-jobs',
+    `POST /repos/octo/app/actions/runs/${failed}/rerun-failed-jobs`,
+    201,
+  ],
+  ['GET /repos/{owner}/{repo}/actions/jobs/{job_id}/logs', `GET /repos/octo/app/actions/jobs/${failedJob}/logs`, 302],
+  ['GET /repos/{owner}/{repo}/check-runs/{check_run_id}/annotations', `GET /repos/octo/app/check-runs/${failedJob}/annotations`, 200],
+  ['POST /repos/{owner}/{repo}/actions/jobs/{job_id}/rerun', `POST /repos/octo/app/actions/jobs/${failedJob}/rerun`, 201],
+  ['POST /repos/{owner}/{repo}/actions/jobs/{job_id}/rerun', `POST /repos/octo/app/actions/jobs/${failedJob}/rerun`, 403],
   ['GET /repos/{owner}/{repo}/git/matching-refs/{ref}', 'GET /repos/octo/app/git/matching-refs/tags/v1', 200],
   ['GET /orgs/{org}/actions/runners', 'GET /orgs/octo/actions/runners', 200],
   ['GET /orgs/{org}/actions/runners/{runner_id}', `GET /orgs/octo/actions/runners/${busyOfOrganization}`, 200],
@@ -105,6 +124,9 @@ const REFUSALS: readonly (readonly [request: string, status: number, options?: A
   [`POST /repos/octo/app/actions/runs/${zombie}/rerun`, 403],
   [`POST /repos/octo/app/actions/runs/${old}/rerun`, 403],
   [`POST /repos/octo/app/actions/runs/${tired}/rerun`, 403],
+  [`POST /repos/octo/app/actions/runs/${tired}/rerun-failed-jobs`, 403],
+  [`GET /repos/octo/app/actions/jobs/${waitingJob}/logs`, 404],
+  [`GET /repos/octo/app/actions/jobs/${expiredJob}/logs`, 410],
 ];
 
 test('every endpoint of the description is asked', () => {

@@ -24,6 +24,15 @@ beforeEach(() => {
 });
 
 describe('runs', () => {
+  test('that failed are listed by when they were created', async () => {
+    const failed = [3, 2, 1].map((hours) =>
+      github.queueRun(scope, { jobs: [{ state: 'completed', conclusion: 'failure' }], agoMs: hours * 3_600_000 }),
+    );
+    github.queueRun(scope, { jobs: [{ state: 'completed' }], agoMs: 7_200_000 });
+    const since = new Date(now() - 2.5 * 3_600_000).toISOString().slice(0, 19);
+    expect(await listed(`status=failure&created=${encodeURIComponent(`>=${since}Z`)}`)).toEqual([failed[2], failed[1]]);
+  });
+
   test('are counted by status, newest first', async () => {
     github.setRuns(scope, { queued: 3, in_progress: 1, completed: 2 });
     const { body } = await list('status=queued&per_page=2');
@@ -274,7 +283,7 @@ describe('a cancel', () => {
     expect((await get(id)).body).toMatchObject({ status: 'in_progress' });
     expect((await write(id, 'force-cancel')).status).toBe(202);
     expect((await get(id)).body).toMatchObject({ status: 'completed', conclusion: 'cancelled' });
-    expect(github.run(id).accepted).toEqual({ cancel: 1, forceCancel: 1, rerun: 0 });
+    expect(github.run(id).accepted).toEqual({ cancel: 1, forceCancel: 1, rerun: 0, rerunFailed: 0, rerunJob: 0 });
   });
 
   test('whose answer is lost took effect', async () => {
@@ -338,6 +347,55 @@ describe('a re-run', () => {
     const id = github.queueRun(scope, { jobs: [{}] });
     expect(await write(id, 'rerun')).toMatchObject({ status: 403, body: { message: 'This workflow is already running' } });
     expect(github.run(id)).toMatchObject({ attempt: 1, refused: 1 });
+  });
+
+  test('of what failed carries the rest over as it ended, under other ids', async () => {
+    const id = github.queueRun(scope, {
+      jobs: [
+        { name: 'lint', state: 'completed', runner: 'GitHub Actions 12' },
+        { name: 'build', labels: ['gpu'], state: 'completed', conclusion: 'failure', runner: 'GitHub Actions 13' },
+        { name: 'test', state: 'completed', conclusion: 'cancelled' },
+        { name: 'ship', state: 'completed', conclusion: 'skipped' },
+      ],
+      agoMs: 3_600_000,
+    });
+    const before = github.run(id).jobs.map((job) => job.id);
+    expect(await write(id, 'rerun-failed-jobs')).toMatchObject({ status: 201, body: {} });
+    const after = github.run(id);
+    expect(after).toMatchObject({
+      attempt: 2,
+      status: 'queued',
+      conclusion: null,
+      accepted: { rerun: 0, rerunFailed: 1 },
+      jobs: [
+        { name: 'lint', state: 'completed', result: 'Succeeded', runner: 'GitHub Actions 12' },
+        { name: 'build', state: 'queued', result: null, runner: null },
+        { name: 'test', state: 'queued', result: null },
+        { name: 'ship', state: 'completed', result: 'Skipped' },
+      ],
+    });
+    expect(after.jobs.filter((job) => before.includes(job.id))).toEqual([]);
+    interface Listed {
+      readonly jobs: readonly { readonly run_attempt: number; readonly started_at: string }[];
+    }
+    const { jobs } = (await ask<Listed>(github, `GET /repos/${scope}/actions/runs/${id}/jobs`)).body;
+    expect(jobs.map((job) => job.run_attempt)).toEqual([2, 2, 2, 2]);
+    expect(Date.parse(jobs[1]?.started_at ?? '') - Date.parse(jobs[0]?.started_at ?? '')).toBeGreaterThan(3_500_000);
+    expect((await ask<Listed>(github, `GET /repos/${scope}/actions/runs/${id}/jobs?filter=all`)).body.jobs).toHaveLength(8);
+    github.completeRun(id, 'success');
+    expect(github.run(id)).toMatchObject({ conclusion: 'success', jobs: [{}, { result: 'Succeeded' }, {}, {}] });
+  });
+
+  test('of what failed is refused where nothing did, or the run is not completed', async () => {
+    const fine = github.queueRun(scope, { jobs: [{ state: 'completed' }] });
+    const going = github.queueRun(scope, { jobs: [{ state: 'completed', conclusion: 'failure' }, { state: 'in_progress' }] });
+    const old = github.queueRun(scope, { jobs: [{ state: 'completed', conclusion: 'failure' }], agoMs: 31 * DAY_MS });
+    const answers = [fine, going, old].map(async (id) => write(id, 'rerun-failed-jobs'));
+    expect(await Promise.all(answers)).toMatchObject([
+      { status: 403, body: { message: 'This workflow run cannot be retried' } },
+      { status: 403, body: { message: 'This workflow is already running' } },
+      { status: 403, body: { message: 'Unable to retry this workflow run because it was created over a month ago' } },
+    ]);
   });
 
   test('is refused a month after the run was created', async () => {

@@ -3,7 +3,7 @@ import { createLogUpdate } from 'log-update';
 import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import type { Finding } from '../domain/finding.ts';
-import { valueOrNull, type Reading } from '../domain/reading.ts';
+import { unknown, valueOrNull, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { runnerStatus, scopeStatus, type RunnerStatus } from '../domain/status.ts';
 import type { QueueObservation } from '../domain/pass.ts';

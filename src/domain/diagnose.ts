@@ -30,9 +30,9 @@ export interface Diagnosis {
 const RUNNER_RULES: readonly Rule<Situation>[] = [
   ...REGISTRATION_RULES,
   ...MACHINE_RULES,
+  ...UPKEEP_RULES,
   ...SERVICE_RULES,
   ...CLOCK_RULES,
-  ...UPKEEP_RULES,
   ...VERSION_RULES,
   ...JOB_RULES,
 ];

@@ -114,8 +114,8 @@ export interface RunnerMemory {
   readonly busyAloneSince: number | null;
   /** Since when it is drained; remembered while its machine does not run, since the mark stands in the guest. */
   readonly drainedSince: number | null;
-  /** Since when its guest has shown that its actions cache was never cleaned; absent in memories that are older than the care for caches. */
-  readonly uncleanedSince?: number | null;
+  /** Since when its guest has shown that its actions cache was never cleaned; absent where it is not so. */
+  readonly uncleanedSince?: number;
 }
 
 /** A finding that is open, or was until lately. */

@@ -13,10 +13,13 @@ export function remember(situation: Situation): RunnerMemory | null {
     idleDespiteDemandSince: since(situation, earlier.idleDespiteDemandSince, isIdleDespiteDemand(situation) ?? false),
     busyAloneSince: since(situation, earlier.busyAloneSince, isBusyAlone(situation) ?? false),
     drainedSince: guest === null ? earlier.drainedSince : (guest.drain?.since ?? null),
-    uncleanedSince: since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null),
   };
+  const uncleanedSince = since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null);
   const { ranAt, ...rest } = memory;
-  return ranAt === at && Object.values(rest).every((moment) => moment === null) ? null : memory;
+  if (ranAt === at && uncleanedSince === null && Object.values(rest).every((moment) => moment === null)) {
+    return null;
+  }
+  return uncleanedSince === null ? memory : { ...memory, uncleanedSince };
 }
 
 /** `isSo` is `null` where it is not known; what a host shows that just woke begins nothing. */

@@ -58,7 +58,6 @@ const NOTHING_REMEMBERED: RunnerMemory = {
   idleDespiteDemandSince: null,
   busyAloneSince: null,
   drainedSince: null,
-  uncleanedSince: null,
 };
 
 /** All runners of a pass, in its order. */

@@ -1,6 +1,7 @@
 // Observations with what is found in them, and what is done about it. Numbers in brackets are those of the incident catalogue.
 
 import { describe, expect, test } from 'vitest';
+import type { DamagedRun } from '../../src/domain/damaged-run.ts';
 import { diagnose } from '../../src/domain/diagnose.ts';
 import type { LogSignCode } from '../../src/domain/log-signs.ts';
 import {
@@ -38,6 +39,8 @@ interface Case {
   readonly guest?: Partial<GuestObservation> | string;
   /** A text: why it is silent. */
   readonly host?: Partial<HostObservation> | string;
+  /** Runs that failed by the cache; a text: why that could not be looked for. */
+  readonly damaged?: readonly Partial<DamagedRun>[] | string;
   readonly target?: Partial<RunnerTarget>;
   readonly policy?: Partial<HealthPolicy>;
   /** What the last pass left. */
@@ -60,6 +63,17 @@ function versions(latest: string | null, runsUntil: number | null = null, regist
 function drained(replaced: Partial<GuestObservation> = {}): Partial<GuestObservation> {
   return { drain: { since: NOW - HOUR, reason: 'by hand' }, ...replaced };
 }
+
+const DAMAGED: DamagedRun = {
+  runner: 'r1',
+  run: 41,
+  attempt: 1,
+  workflow: 'CI',
+  branch: 'main',
+  jobs: [{ id: 5, name: 'build', path: 'actions/checkout/v4', line: "Can't find 'action.yml'" }],
+  otherJobs: 0,
+};
+const ROOMY = DEFAULT_HEALTH_POLICY.upkeep.room;
 
 const WAITING: Partial<WaitingJobs> = { oldestAt: NOW - 6 * MINUTE };
 const SEEN_BROKEN: Partial<RunnerMemory> = { ranAt: LAST_PASS, brokenSince: LAST_PASS };
@@ -260,24 +274,27 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     },
     'disk nearly full': {
       guest: { disk: { usedPercent: 93, freeBytes: 1e9, inodesUsedPercent: 10 } },
-      finds: ['warning disk-low'],
+      finds: ['warning disk-low → make-room'],
+      does: 'make-room',
       verdict: 'healthy',
     },
     'inodes nearly used up': {
       guest: { disk: { usedPercent: 40, freeBytes: 1e9, inodesUsedPercent: 97 } },
-      finds: ['warning inodes-low'],
+      finds: ['warning inodes-low → make-room'],
+      does: 'make-room',
       verdict: 'healthy',
     },
     'disk full': {
       guest: { disk: { usedPercent: 100, freeBytes: 4096, inodesUsedPercent: 10 } },
-      finds: ['critical disk-full'],
+      finds: ['critical disk-full → make-room'],
+      does: 'make-room',
       verdict: 'degraded',
     },
     'disk full, service ended': {
       github: OFFLINE,
       guest: { ...INACTIVE, disk: { usedPercent: 100, freeBytes: 4096, inodesUsedPercent: 10 } },
-      finds: ['critical disk-full', 'critical service-inactive → recover'],
-      does: 'service-inactive: the disk of m1 is full: make room first',
+      finds: ['critical disk-full → make-room', 'critical service-inactive → recover'],
+      does: 'make-room',
       verdict: 'down',
     },
     'nothing keeps its time': {
@@ -595,10 +612,101 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       verdict: 'healthy',
     },
   },
+  upkeep: {
+    'a run that failed by the cache': { damaged: [{}], finds: ['warning cache-damaged → heal-cache'], does: 'heal-cache', verdict: 'healthy' },
+    'the same on another runner': { damaged: [{ runner: 'r2' }], finds: [], verdict: 'healthy' },
+    'the same while a job runs': {
+      github: BUSY,
+      guest: { workers: 1, workersOnMachine: 1 },
+      damaged: [{}],
+      finds: ['warning cache-damaged → heal-cache'],
+      does: 'cache-damaged: busy: a Runner.Worker runs in the guest; GitHub calls it busy',
+      verdict: 'healthy',
+    },
+    'failed runs that could not be looked at': { damaged: 'no answer', finds: [], verdict: 'healthy' },
+    'a cache that was cleaned a day ago': {
+      guest: { cleanedAgoMs: DAY },
+      finds: ['info cleaning-due → clean-cache'],
+      does: 'clean-cache',
+      verdict: 'healthy',
+    },
+    'a cache that was cleaned less than a day ago': { guest: { cleanedAgoMs: DAY - 1 }, finds: [], verdict: 'healthy' },
+    'a cache that was never cleaned': {
+      guest: { cleanedAgoMs: null },
+      finds: ['info cleaning-due → clean-cache'],
+      does: 'clean-cache',
+      verdict: 'healthy',
+    },
+    'a cleaning that finds no moment': {
+      github: BUSY,
+      guest: { cleanedAgoMs: 2 * DAY, workers: 1, workersOnMachine: 1 },
+      finds: ['warning cleaning-due → clean-cache'],
+      does: 'cleaning-due: busy: a Runner.Worker runs in the guest; GitHub calls it busy',
+      verdict: 'healthy',
+    },
+    'a first cleaning that finds no moment': {
+      guest: { cleanedAgoMs: null, workers: 1, workersOnMachine: 1 },
+      github: BUSY,
+      before: { uncleanedSince: NOW - DAY },
+      finds: ['warning cleaning-due → clean-cache'],
+      does: 'cleaning-due: busy: a Runner.Worker runs in the guest; GitHub calls it busy',
+      verdict: 'healthy',
+    },
+    'a cleaning of a drained runner': {
+      github: OFFLINE,
+      guest: drained({ ...INACTIVE, cleanedAgoMs: 9 * DAY }),
+      finds: ['info cleaning-due → clean-cache', 'info drained'],
+      does: 'cleaning-due: left alone: drained',
+      verdict: 'down',
+    },
+    'somebody else cleans': {
+      guest: { foreignCleaner: '/etc/cron.d/clean: rm -rf /opt/actions-runner/_work/_actions' },
+      finds: ['warning foreign-cleaner'],
+      verdict: 'healthy',
+    },
+    'a disk below the floor': {
+      guest: { disk: { usedPercent: 98, freeBytes: ROOMY.floorBytes - 1, inodesUsedPercent: 10 } },
+      finds: ['critical disk-below-floor → make-room'],
+      does: 'make-room',
+      verdict: 'degraded',
+    },
+    'inodes below the floor': {
+      guest: { disk: { usedPercent: 40, freeBytes: 1e9, inodesUsedPercent: 98 } },
+      finds: ['critical disk-below-floor → make-room'],
+      does: 'make-room',
+      verdict: 'degraded',
+    },
+    'a disk below the floor while a job runs, which no other shall follow': {
+      github: BUSY,
+      guest: { disk: { usedPercent: 98, freeBytes: 1e8, inodesUsedPercent: 10 }, workers: 1, workersOnMachine: 1 },
+      finds: ['critical disk-below-floor → make-room'],
+      does: 'make-room',
+      verdict: 'degraded',
+    },
+    'a runner that was drained for want of room': {
+      github: OFFLINE,
+      guest: {
+        ...INACTIVE,
+        drain: { since: NOW - HOUR, reason: 'no room on the disk (95 MiB free' },
+        disk: { usedPercent: 98, freeBytes: 1e8, inodesUsedPercent: 10 },
+      },
+      finds: ['critical disk-below-floor → make-room', 'info drained'],
+      does: 'make-room',
+      verdict: 'down',
+    },
+    'room before all, a damaged cache before a cleaning': {
+      guest: { cleanedAgoMs: 3 * DAY, disk: { usedPercent: 91, freeBytes: 1e9, inodesUsedPercent: 10 } },
+      damaged: [{}],
+      finds: ['warning cache-damaged → heal-cache', 'warning cleaning-due → clean-cache', 'warning disk-low → make-room'],
+      does: 'make-room',
+      verdict: 'healthy',
+    },
+  },
   jobs: {
     'a damaged cache [9]': {
       guest: { cache: { bytes: 9_000, entries: 7, damaged: 2 } },
-      finds: ['warning cache-damaged'],
+      finds: ['warning cache-damaged → heal-cache'],
+      does: 'heal-cache',
       verdict: 'healthy',
     },
     'a cache that a job is filling [9]': {
@@ -876,6 +984,8 @@ function lookOf(given: Case) {
   return pass({
     github: typeof github === 'string' ? unknown(github) : known(read),
     hosts: { local: typeof owner === 'string' ? unknown(owner) : known(host(owner)) },
+    damaged:
+      typeof given.damaged === 'string' ? unknown(given.damaged) : known((given.damaged ?? []).map((run) => ({ ...DAMAGED, ...run }))),
     runners: [
       {
         target: target(given.target),

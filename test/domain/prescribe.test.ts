@@ -206,6 +206,7 @@ describe('a scope of many', () => {
       'acme/kernel/r4 recover',
       'acme/kernel/r21 sync-clock',
       'acme/kernel/r36 recover',
+      'acme/kernel/r61 make-room',
       'acme/kernel/r100 recover',
     ]);
     expect(runners.filter(({ verdict }) => verdict === 'healthy')).toHaveLength(96);

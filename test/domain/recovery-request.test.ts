@@ -4,7 +4,7 @@ import { readRecoveryRequest, readDuration } from '../../src/domain/recovery-req
 
 describe('the input of a recovery', () => {
   test('may leave out everything', () => {
-    const bare = { runner: undefined, reason: null, force: false, waitMs: 0, suspicion: null, mayStart: true };
+    const bare = { runner: undefined, reason: null, force: false, waitMs: 0, suspicion: null, mayStart: true, mayMark: false, dryRun: false };
     expect(readRecoveryRequest([])).toEqual(bare);
     expect(readRecoveryRequest([null])).toEqual(bare);
     expect(readRecoveryRequest([{}])).toEqual(bare);
@@ -18,6 +18,8 @@ describe('the input of a recovery', () => {
       waitMs: 600_000,
       suspicion: null,
       mayStart: true,
+      mayMark: false,
+      dryRun: false,
     });
     expect(readRecoveryRequest([{ runner: 'r1', wait: 90 }])).toMatchObject({ waitMs: 90_000 });
   });
@@ -43,9 +45,17 @@ describe('the input of a recovery', () => {
     for (const type of ['drainRunner', 'resumeRunner'] as const) {
       expect(readRecoveryRequest([{ runner: 'r1', reason: 'new disk', wait: '1m' }], type)).toMatchObject({ waitMs: 60_000 });
       expect(readRecoveryRequest([{ force: true }], type)).toEqual({
-        problem: `${type} does not know force: allowed are runner, reason, wait`,
+        problem: `${type} does not know force: allowed are runner, reason, wait${type === 'drainRunner' ? ', mayMark' : ''}`,
       });
     }
+  });
+
+  test('of upkeep may be a dry run', () => {
+    for (const type of ['cleanActionsCache', 'clearActionsCache', 'healActionsCache', 'makeRoom'] as const) {
+      expect(readRecoveryRequest([{ runner: 'r1', dryRun: true }], type)).toMatchObject({ runner: 'r1', dryRun: true });
+      expect(readRecoveryRequest([{ dryRun: 'yes' }], type)).toEqual({ problem: 'dryRun must be true or false, but is "yes"' });
+    }
+    expect(readRecoveryRequest([{ force: true }], 'makeRoom')).toHaveProperty('problem');
   });
 
   test('never throws, whatever JSON is typed', () => {

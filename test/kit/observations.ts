@@ -146,6 +146,7 @@ export function pass(replaced: Partial<PassObservation> = {}): PassObservation {
     scope: 'acme/kernel',
     github: known(scope()),
     hosts: { local: known(host()) },
+    damaged: known([]),
     runners: [{ target: target(), machine: known(machine()) }],
     ...replaced,
   };

@@ -29,17 +29,6 @@ export const JOB_RULES: readonly Rule<Situation>[] = [
     isRead: ({ demand }) => demand !== null,
   },
   {
-    code: 'cache-damaged',
-    severity: 'warning',
-    // A job that begins empties the cache and fills it again.
-    when: ({ guest, registered }) =>
-      guest !== null && guest.cache !== null && guest.cache.damaged > 0 && guest.workers === 0 && registered?.busy !== true
-        ? `${guest.cache.damaged} of its actions are empty, and noted as whole`
-        : null,
-    summary: ({ target }) => `actions in the cache of ${target.runner} are damaged: jobs that use them fail with "Can't find 'action.yml'"`,
-    advice: ({ target }) => `empty ${target.directory}/_work/_actions in ${target.machine} while no job runs; the runner fetches them anew`,
-  },
-  {
     code: 'stuck-busy',
     severity: 'critical',
     when: (seen) => {

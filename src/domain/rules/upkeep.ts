@@ -1,6 +1,6 @@
 import type { DamagedRun } from '../damaged-run.ts';
 import { fewOf } from '../few-of.ts';
-import { bytesText, diskText, floorReason, lacksRoom } from '../room.ts';
+import { diskText, floorReason, lacksRoom } from '../room.ts';
 import { LEAST_FREE_BYTES } from '../runner.ts';
 import { isDrained, isGuestRead, momentOf, shortened, spanOf, type Situation } from '../situation.ts';
 import type { Rule } from './rule.ts';
@@ -34,8 +34,9 @@ function damagedText(damaged: readonly DamagedRun[]): string | null {
   );
 }
 
-function damagedEntries({ guest }: Situation): number {
-  return guest?.cache?.damaged ?? 0;
+/** Entries that are empty and noted as whole; a job that begins empties the cache and fills it again. */
+function damagedEntries({ guest, registered }: Situation): number {
+  return guest === null || guest.workers > 0 || registered?.busy === true ? 0 : (guest.cache?.damaged ?? 0);
 }
 
 const MAKE_ROOM = 'make room in the guest, such as by `docker system prune` or `journalctl --vacuum-size=100M`';
@@ -48,13 +49,13 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
       const entries = damagedEntries(seen);
       return (
         damagedText(seen.damaged ?? []) ??
-        (entries > 0 ? `${entries} of its entries ${entries === 1 ? 'is' : 'are'} empty, and noted as whole` : null)
+        (entries > 0 ? `${entries} of its actions ${entries === 1 ? 'is' : 'are'} empty, and noted as whole` : null)
       );
     },
     summary: ({ target, damaged }) =>
       (damaged ?? []).length > 0
         ? `jobs on ${target.runner} failed because of its actions cache`
-        : `the actions cache of ${target.runner} is damaged`,
+        : `actions in the cache of ${target.runner} are damaged: jobs that use them fail with "Can't find 'action.yml'"`,
     advice: ({ target }) => `run \`runward cache heal --runner ${target.runner}\` once it is idle`,
     cure: 'heal-cache',
     isRead: (seen) => seen.damaged !== null && isGuestRead(seen),
@@ -136,8 +137,3 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
     explainedBy: ['disk-below-floor'],
   },
 ];
-
-/** For status: what the cache holds. */
-export function cacheText({ bytes, entries }: { readonly bytes: number; readonly entries: number }): string {
-  return `${entries} ${entries === 1 ? 'action' : 'actions'}, ${bytesText(bytes)}`;
-}

@@ -18,7 +18,7 @@ export interface AnswerStore {
 }
 
 /**
- * What a queue of 10,000 runs takes: measured were 26 MB for their jobs (one each; 46 MB for ten each), 27 MB for the runs one by one and
+ * What a queue of 10,000 runs takes: measured were 27 MB for their jobs (one each; 57 MB for ten each), 27 MB for the runs one by one and
  * 6 MB for the hundred pages that list them. A store with less room than one pass reads keeps nothing for the next one.
  */
 const MOST_ANSWERS = 25_000;

@@ -112,8 +112,15 @@ export interface Job {
   /** GitHub's word once it is completed. */
   readonly conclusion: string | null;
   readonly labels: readonly string[];
-  /** When it began to wait, epoch milliseconds; `started_at` of a job that waits is not when it started. */
+  /** When it began to wait, epoch milliseconds. */
   readonly createdAt: number;
+  /** Likewise when it started. Of a job that waits it is not. */
+  readonly startedAt: number | null;
+  readonly name: string;
+  /** Name of the runner that has it; `null` where none has. */
+  readonly runner: string | null;
+  /** Id of its check run. */
+  readonly checkRun: number | null;
 }
 
 /** All that is asked for jobs share this one form, so that GitHub's 304 serves them all. */
@@ -129,18 +136,36 @@ export const Jobs: z.ZodType<{ readonly total: number; readonly jobs: readonly J
           conclusion: z.string().nullish(),
           labels: z.array(z.string()),
           created_at: Time,
+          started_at: Time.nullish(),
+          name: z.string(),
+          runner_name: z.string().nullish(),
+          check_run_url: z.string().nullish(),
         })
-        .transform(({ id, run_attempt, status, conclusion, labels, created_at }) => ({
-          id,
-          attempt: run_attempt ?? 1,
-          status,
-          conclusion: conclusion ?? null,
-          labels,
-          createdAt: created_at,
+        .transform((job) => ({
+          id: job.id,
+          attempt: job.run_attempt ?? 1,
+          status: job.status,
+          conclusion: job.conclusion ?? null,
+          labels: job.labels,
+          createdAt: job.created_at,
+          startedAt: job.started_at ?? null,
+          name: job.name,
+          runner: job.runner_name === '' ? null : (job.runner_name ?? null),
+          checkRun: checkRunOf(job.check_run_url ?? ''),
         })),
     ),
   })
   .transform(({ total_count, jobs }) => ({ total: total_count, jobs }));
+
+/** Level and message may both be missing. https://docs.github.com/rest/checks/runs#list-check-run-annotations */
+export const Annotations: z.ZodType<readonly { readonly level: string | null; readonly message: string }[]> = z
+  .array(z.object({ annotation_level: z.string().nullish(), message: z.string().nullish() }))
+  .transform((annotations) =>
+    annotations.map(({ annotation_level, message }) => ({ level: annotation_level ?? null, message: message ?? '' })),
+  );
+
+/** Where GitHub refers to. */
+export const Referral: z.ZodType<{ readonly location: string }> = z.object({ location: z.url() });
 
 /** Full names, such as `refs/tags/v1`. https://docs.github.com/rest/git/refs#list-matching-references */
 export const Refs: z.ZodType<readonly string[]> = z.array(z.object({ ref: z.string() })).transform((refs) => refs.map(({ ref }) => ref));
@@ -156,6 +181,12 @@ export const Counted: z.ZodType<{ readonly total_count: number }> = z.object({ t
 /** `path` may end in a ref, as in `.github/workflows/ci.yml@main`. */
 function fileNameOf(path: string): string {
   return path.replace(/@.*$/, '').split('/').at(-1) ?? path;
+}
+
+/** The last part of its address. */
+function checkRunOf(address: string): number | null {
+  const id = /\/check-runs\/(\d+)$/.exec(address)?.[1];
+  return id === undefined ? null : Number(id);
 }
 
 function toRunner({ labels, version, ...runner }: z.infer<typeof RunnerFields>): RegisteredRunner {

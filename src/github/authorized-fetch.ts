@@ -25,8 +25,9 @@ export function fingerprintOf(token: Secret): string {
 /**
  * A `fetch` that adds the token for `origin` and for no other host, and follows redirects with the method kept.
  * Octokit never sees the token, so none of its errors and logs can hold it.
+ * @param follows whether an address is asked that a redirect leads to; otherwise the redirect is the answer
  */
-export function createAuthorizedFetch(fetch: Fetch, origin: string, token: Secret): Fetch {
+export function createAuthorizedFetch(fetch: Fetch, origin: string, token: Secret, follows: (url: string) => boolean = always): Fetch {
   return async (input, init) => {
     let url = input instanceof Request ? input.url : String(input);
     for (let redirects = 0; ; redirects += 1) {
@@ -35,9 +36,15 @@ export function createAuthorizedFetch(fetch: Fetch, origin: string, token: Secre
       const response = await fetch(url, { ...init, headers, redirect: 'manual' });
       const location = response.headers.get('location');
       if (!REDIRECTS.includes(response.status) || location === null) return response;
+      const next = new URL(location, url).href;
+      if (!follows(next)) return response;
       await response.body?.cancel();
       if (redirects === MAX_REDIRECTS) throw new Error(`more than ${MAX_REDIRECTS} redirects`);
-      url = new URL(location, url).href;
+      url = next;
     }
   };
+}
+
+function always(): boolean {
+  return true;
 }

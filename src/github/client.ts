@@ -40,6 +40,8 @@ export interface Call<T> extends Omit<Asked, 'what'> {
   readonly isOptional?: boolean;
   /** Not sent while little of the hour's requests is left: rejected as limited until the hour's end. */
   readonly isFrugal?: boolean;
+  /** GitHub refers to a place that is none of its API, which is not asked: the answer is `{ location }`. */
+  readonly isReferral?: boolean;
 }
 
 export interface Answer<T> extends Dated<T> {
@@ -64,7 +66,7 @@ export interface Client {
 
 /** Version of the REST API that the answers are read by; GitHub keeps it until March 2028 at least. */
 const API_VERSION = '2022-11-28';
-const DEFAULT_TIMEOUT_MS = 15_000;
+export const DEFAULT_TIMEOUT_MS = 15_000;
 
 /** Octokit's default prints every refusal to the console. */
 const SILENT = { debug: doNothing, info: doNothing, warn: doNothing, error: doNothing };
@@ -76,10 +78,11 @@ export function createClient(options: ClientOptions): Client {
   const octokit = new Octokit({ baseUrl, userAgent, log: SILENT });
   const store = createAnswerStore();
   const budget = createBudget();
+  const isOfApi = (address: string): boolean => `${address}/`.startsWith(`${new URL(baseUrl).href.replace(/\/$/, '')}/`);
   let renew = false;
 
   return {
-    async request({ route, parameters = {}, answer, signal, isOptional = false, isFrugal = false, ...call }) {
+    async request({ route, parameters = {}, answer, signal, isOptional = false, isFrugal = false, isReferral = false, ...call }) {
       signal.throwIfAborted();
       const { method, url, headers } = octokit.request.endpoint(route, parameters);
       const asked: Asked = { ...call, what: `${method} ${url.replace(baseUrl, '').replace(/\?.*/, '')}` };
@@ -104,7 +107,7 @@ export function createClient(options: ClientOptions): Client {
       const unanswered = (failure: unknown): GitHubError =>
         sortFailure(asked, deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : failure);
       const request = {
-        fetch: wholly(createAuthorizedFetch(fetch, new URL(baseUrl).origin, token)),
+        fetch: wholly(createAuthorizedFetch(fetch, new URL(baseUrl).origin, token, isReferral ? isOfApi : undefined)),
         signal: AbortSignal.any([signal, deadline]),
         log: SILENT,
       };
@@ -113,12 +116,13 @@ export function createClient(options: ClientOptions): Client {
         const response = await octokit.request(route, { ...parameters, headers: conditions, request });
         const told = tellings(response.headers, options.account !== undefined);
         budget.note(account, told.rate);
-        const value = answer.safeParse(response.data);
+        const { location } = response.headers;
+        const value = answer.safeParse(isReferral && location !== undefined ? { location: new URL(location, url).href } : response.data);
         if (value.success) {
           gate.answered(account);
           const { etag } = response.headers;
           const answered = { ...told, status: response.status, value: value.data, isUnchanged: false };
-          if (method === 'GET' && etag !== undefined) store.keep(key, { etag, checkedBy: answer, answer: answered });
+          if (method === 'GET' && etag !== undefined && !isReferral) store.keep(key, { etag, checkedBy: answer, answer: answered });
           return answered;
         }
       } catch (error) {
@@ -144,6 +148,11 @@ export function createClient(options: ClientOptions): Client {
       throw unanswered(`the answer is not the JSON that GitHub sends; is ${baseUrl} the address of its REST API?`);
     },
   };
+}
+
+/** Leaves health checks their part of the hour's requests; that GitHub refuses something is no reason to ask for a new token. */
+export function frugally(client: Client): Client {
+  return { request: (call) => client.request({ ...call, isFrugal: true, isOptional: true }) };
 }
 
 /** The status of a login is none of what was asked for: a 404 to it does not mean that a run is gone. */

@@ -2,9 +2,10 @@
 
 import type { RegisteredRunner } from '../domain/runner.ts';
 import { ExpiringToken, Runner, Runners } from './answers.ts';
-import { createClient } from './client.ts';
+import { createClient, DEFAULT_TIMEOUT_MS } from './client.ts';
 import type { Client, ClientOptions } from './client.ts';
 import { below, isRepository, pagesOf, runnersPermission } from './endpoints.ts';
+import { createFailures } from './failures.ts';
 import { observeScope } from './observe-scope.ts';
 import type { Pace } from './pace.ts';
 import { GitHubError } from './port.ts';
@@ -21,6 +22,7 @@ export function createGitHub({ pace, ...options }: GitHubOptions): GitHubPort {
   const client = createClient(options);
   return {
     ...createQueue(client, pace ?? null),
+    ...createFailures(client, { fetch: options.fetch ?? globalThis.fetch, silenceMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS }),
     findRunner: (scope, name, signal) => findRunner(client, scope, name, signal),
     getRunner: (scope, id, signal) => getRunner(client, scope, id, signal),
     async createRegistrationToken(scope, signal) {

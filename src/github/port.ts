@@ -118,6 +118,11 @@ export interface FailedJob {
   readonly runner: string | null;
   /** Its check run, which has its annotations; `null` where GitHub names none. */
   readonly checkRun: number | null;
+  /**
+   * Epoch milliseconds by GitHub's clock. Of a job that was not run again it is before the run's own `startedAt`: a re-run carries it
+   * over, with the number of the new attempt.
+   */
+  readonly startedAt: number | null;
 }
 
 export interface FailedJobs {

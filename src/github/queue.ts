@@ -2,27 +2,19 @@
 
 import type { Run, RunJobs } from '../domain/queue/run.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
-import { Counted, Jobs, Refs, RunList, RunnerList, WorkflowRun } from './answers.ts';
-import type { Job } from './answers.ts';
+import { Counted, Refs, RunList, RunnerList, WorkflowRun } from './answers.ts';
+import { frugally } from './client.ts';
 import type { Client } from './client.ts';
 import { below, pagesOf, runnersPermission } from './endpoints.ts';
 import type { Pace } from './pace.ts';
-import { GitHubError } from './port.ts';
 import type { Dated, QueuePort, RunnersAlike, RunsListed, RunsWanted, Turn } from './port.ts';
 import { countJobs } from './run-jobs.ts';
+import { PER_PAGE, READS_RUNS, readJobs, unlessGone } from './run-reads.ts';
+import type { Asking } from './run-reads.ts';
 import { writeRun } from './run-writes.ts';
 
-interface Asking {
-  readonly client: Client;
-  readonly scope: string;
-  readonly signal: AbortSignal;
-}
-
-/** GitHub's most. */
-const PER_PAGE = 100;
 /** Lists of runs with a filter end after so many. https://docs.github.com/rest/actions/workflow-runs#list-workflow-runs-for-a-repository */
 const MOST_FILTERED = 1_000;
-const READS_RUNS = 'actions=read';
 
 /** @param pace of the credential's writes; `null` sends them at once */
 export function createQueue(github: Client, pace: Pace | null): QueuePort {
@@ -43,11 +35,6 @@ export function createQueue(github: Client, pace: Pace | null): QueuePort {
 
 /** Where nothing is paced. */
 const AT_ONCE: Turn = { skip: () => {} };
-
-/** Leaves health checks their part of the hour's requests; that GitHub refuses something is no reason to ask for a new token. */
-function frugally(client: Client): Client {
-  return { request: (call) => client.request({ ...call, isFrugal: true, isOptional: true }) };
-}
 
 async function listRuns({ client, scope, signal }: Asking, wanted: RunsWanted): Promise<Dated<RunsListed>> {
   const parameters = { status: wanted.status, ...createdWithin(wanted), per_page: PER_PAGE };
@@ -112,32 +99,10 @@ function readRun(asking: Asking, run: number): Promise<Dated<Run | null>> {
 }
 
 function readRunJobs(asking: Asking, run: number): Promise<Dated<RunJobs | null>> {
-  return unlessGone(asking, async ({ client, scope, signal }) => {
-    const parameters = { run_id: run, filter: 'latest', per_page: PER_PAGE };
-    const call = below(scope, 'GET', '/actions/runs/{run_id}/jobs', READS_RUNS, parameters);
-    const jobs: Job[] = [];
-    let total = 0;
-    let answeredAt: number | null = null;
-    for await (const { value, githubTime } of pagesOf(client, { ...call, answer: Jobs, signal })) {
-      jobs.push(...value.jobs);
-      ({ total } = value);
-      answeredAt ??= githubTime;
-    }
-    return { value: countJobs(run, jobs, total), githubTime: answeredAt ?? Date.now() };
+  return unlessGone(asking, async () => {
+    const { value, githubTime } = await readJobs(asking, run);
+    return { value: countJobs(run, value.jobs, value.total), githubTime };
   });
-}
-
-/** GitHub answers 404 for a run that is gone and for a repository that the token may not see; the list of runs tells which. */
-async function unlessGone<T>(asking: Asking, read: (asking: Asking) => Promise<Dated<T>>): Promise<Dated<T | null>> {
-  try {
-    return await read(asking);
-  } catch (error) {
-    if (!(error instanceof GitHubError) || error.status !== 404) throw error;
-    const { client, scope, signal } = asking;
-    const list = below(scope, 'GET', '/actions/runs', READS_RUNS, { per_page: 1 });
-    const { githubTime } = await client.request({ ...list, answer: Counted, signal });
-    return { value: null, githubTime };
-  }
 }
 
 /** GitHub gives all tags that begin with the name, in the order of their names. */

@@ -36,6 +36,7 @@ export const LONGEST_LIMIT_MS = 65 * 60_000;
 const PERMISSION_NAMES: Readonly<Record<string, string>> = {
   administration: 'Administration',
   actions: 'Actions',
+  checks: 'Checks',
   organization_self_hosted_runners: 'Self-hosted runners (organisation)',
 };
 
@@ -49,7 +50,7 @@ export function githubTimeOf(date: unknown, now: number): number {
 }
 
 /** No answer, or none that can be read. */
-export function sortFailure({ what }: Asked, failure: unknown): GitHubError {
+export function sortFailure({ what }: Pick<Asked, 'what'>, failure: unknown): GitHubError {
   return new GitHubError('unavailable', `GitHub could not be asked for ${what}: ${reasonOf(failure)}`, { cause: failure });
 }
 

@@ -8,8 +8,7 @@ type JobState = 'queued' | 'started' | 'skipped' | 'held';
 
 /** @param total how many GitHub says that the current attempt has */
 export function countJobs(run: number, listed: readonly Job[], total: number): RunJobs {
-  const attempt = listed.reduce((highest, job) => Math.max(highest, job.attempt), 1);
-  const jobs = [...new Map(listed.map((job) => [job.id, job])).values()].filter((job) => job.attempt === attempt);
+  const { attempt, jobs } = ofLatestAttempt(listed);
   const inState = (state: JobState): readonly Job[] => jobs.filter((job) => stateOf(job) === state);
   const queued = inState('queued');
   // A job that no page held may be in any state.
@@ -23,6 +22,13 @@ export function countJobs(run: number, listed: readonly Job[], total: number): R
     queued: groupByLabels(queued),
     oldestQueuedAt: queued.length === 0 ? null : Math.min(...queued.map(({ createdAt }) => createdAt)),
   };
+}
+
+/** Each once: a list that moves while its pages are read may hold one twice. */
+export function ofLatestAttempt(listed: readonly Job[]): { readonly attempt: number; readonly jobs: readonly Job[] } {
+  const attempt = listed.reduce((highest, job) => Math.max(highest, job.attempt), 1);
+  const jobs = [...new Map(listed.map((job) => [job.id, job])).values()].filter((job) => job.attempt === attempt);
+  return { attempt, jobs };
 }
 
 /** A status that is none of GitHub's counts as held, so that nothing is done about it. */

@@ -1,4 +1,4 @@
-// Writes on a run: each is sent once, and what GitHub says to it is a value.
+// Writes on runs and jobs: each is sent once, and what GitHub says to it is a value.
 
 import { z } from 'zod';
 import type { Client } from './client.ts';
@@ -6,8 +6,9 @@ import { below } from './endpoints.ts';
 import { GitHubError } from './port.ts';
 import type { Dated, RunWritten } from './port.ts';
 
-export type RunWrite = 'cancel' | 'force-cancel' | 'rerun';
+export type RunWrite = 'cancel' | 'force-cancel' | 'rerun' | 'rerun-failed-jobs';
 
+const WRITES_RUNS = 'actions=write';
 /** What GitHub answers where it takes a write on: 202 to a cancel, 201 to a re-run. */
 const ACCEPTED: readonly number[] = [201, 202];
 
@@ -15,12 +16,24 @@ const ACCEPTED: readonly number[] = [201, 202];
 const ANY_BODY = z.unknown();
 
 /** Sent at once: whoever writes has its turn. */
-export async function writeRun(
+export function writeRun(
   client: Client,
   { scope, run, write }: { readonly scope: string; readonly run: number; readonly write: RunWrite },
   signal: AbortSignal,
 ): Promise<Dated<RunWritten>> {
-  const call = below(scope, 'POST', `/actions/runs/{run_id}/${write}`, 'actions=write', { run_id: run });
+  return send(client, below(scope, 'POST', `/actions/runs/{run_id}/${write}`, WRITES_RUNS, { run_id: run }), signal);
+}
+
+/** Sent at once likewise. */
+export function rerunJob(
+  client: Client,
+  { scope, job }: { readonly scope: string; readonly job: number },
+  signal: AbortSignal,
+): Promise<Dated<RunWritten>> {
+  return send(client, below(scope, 'POST', '/actions/jobs/{job_id}/rerun', WRITES_RUNS, { job_id: job }), signal);
+}
+
+async function send(client: Client, call: ReturnType<typeof below>, signal: AbortSignal): Promise<Dated<RunWritten>> {
   try {
     const { status, githubTime } = await client.request({ ...call, answer: ANY_BODY, signal });
     return { value: acceptedBy(status, call.route), githubTime };

@@ -38,6 +38,14 @@ describe('a redirect', () => {
     expect(sent.map(({ authorization }) => authorization)).toEqual([BEARER, null, BEARER]);
   });
 
+  test('that is not to be followed is the answer, and where it leads is not asked', async () => {
+    const { response, sent } = await send(`${ORIGIN}/a`, { '/a': moved(301, '/b'), '/b': moved(302, 'https://logs.blob.test/c') }, (url) =>
+      url.startsWith(ORIGIN),
+    );
+    expect([response.status, response.headers.get('location')]).toEqual([302, 'https://logs.blob.test/c']);
+    expect(sent.map(({ url }) => url)).toEqual([`${ORIGIN}/a`, `${ORIGIN}/b`]);
+  });
+
   test('without end is given up', async () => {
     await expect(send(`${ORIGIN}/a`, { '/a': moved(301, '/a') })).rejects.toThrow('more than 5 redirects');
   });
@@ -65,6 +73,7 @@ function moved(status: number, location: string): () => Response {
 async function send(
   url: string,
   redirects: Record<string, () => Response>,
+  follows?: (url: string) => boolean,
 ): Promise<{ readonly response: Response; readonly sent: readonly Sent[] }> {
   const sent: Sent[] = [];
   const authorized = createAuthorizedFetch(
@@ -76,6 +85,7 @@ async function send(
     },
     ORIGIN,
     new Secret('ghp_x'),
+    follows,
   );
   return { response: await authorized(url, { method: 'POST', body: '{}' }), sent };
 }

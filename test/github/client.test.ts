@@ -214,6 +214,66 @@ describe('the requests of the hour', () => {
   }
 });
 
+describe('a referral', () => {
+  const Referral = z.object({ location: z.string() });
+  const to = (location: string, status = 302, headers = {}): Response => new Response(null, { status, headers: { location, ...headers } });
+
+  const referrals: readonly (readonly [string, string, string, readonly Response[]])[] = [
+    ['to another host', 'https://api.test', 'https://logs.test/1?sig=x', [to('https://logs.test/1?sig=x')]],
+    ['of a renamed repository', 'https://api.test', 'https://logs.test/1', [to('https://api.test/y', 301), to('https://logs.test/1')]],
+    ['to the same host, beside its API', 'https://ghe.test/api/v3/', 'https://ghe.test/_services/1', [to('https://ghe.test/_services/1')]],
+    ['by path, beside its API', 'https://ghe.test/api/v3', 'https://ghe.test/api/v3000', [to('/api/v3/y'), to('/api/v3000')]],
+    ['to the host in other letters', 'https://API.test:443', 'http://api.test/1', [to('https://api.test/y'), to('http://api.test/1')]],
+  ];
+  test.each(referrals)('%s is told, and not followed', async (_, baseUrl, location, answers) => {
+    const { sent, request } = answering(baseUrl, answers);
+    expect((await request()).value).toEqual({ location });
+    expect(sent).toHaveLength(answers.length);
+    expect(sent.every(({ authorization }) => authorization === `Bearer ${TOKEN}`)).toBe(true);
+  });
+
+  test('is asked for anew each time', async () => {
+    const { sent, request } = answering('https://api.test', [
+      to('https://logs.test/1', 302, { etag: 'W/"1"' }),
+      to('https://logs.test/2', 302, { etag: 'W/"1"' }),
+    ]);
+    expect([await request(), await request()].map(({ value }) => value.location)).toEqual(['https://logs.test/1', 'https://logs.test/2']);
+    expect(sent.map(({ condition }) => condition)).toEqual([null, null]);
+  });
+
+  test.each([
+    ['an answer instead of it', Response.json({ name: 'r' })],
+    ['a redirect to nowhere', new Response(null, { status: 302 })],
+    ['an address that is none', to('https://:')],
+  ])('%s is tried again', async (_, response) => {
+    expect(await failureOf(answering('https://api.test', [response]).request())).toMatchObject({ kind: 'unavailable', status: null });
+  });
+
+  interface Sent {
+    readonly authorization: string | null;
+    readonly condition: string | null;
+  }
+
+  function answering(
+    baseUrl: string,
+    answers: readonly Response[],
+  ): { readonly sent: readonly Sent[]; readonly request: () => Promise<Answer<{ location: string }>> } {
+    const sent: Sent[] = [];
+    const client = createClient({
+      baseUrl,
+      token: () => new Secret(TOKEN),
+      async fetch(_, init) {
+        const headers = new Headers(init?.headers);
+        sent.push({ authorization: headers.get('authorization'), condition: headers.get('if-none-match') });
+        return answers[sent.length - 1] ?? new Response(null, { status: 500 });
+      },
+    });
+    const request = (): Promise<Answer<{ location: string }>> =>
+      client.request({ ...CALL, answer: Referral, isReferral: true, signal: new AbortController().signal });
+    return { sent, request };
+  }
+});
+
 test('a login that fails at GitHub has no status of what was asked for', async () => {
   const login = new GitHubError('rejected', 'no such installation', { status: 404 });
   const client = createClient({ baseUrl: 'https://api.test', token: () => Promise.reject(login) });

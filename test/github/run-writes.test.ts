@@ -15,6 +15,8 @@ type Write = (port: GitHubPort, run: number, signal?: AbortSignal) => ReturnType
 
 const cancel: Write = (port, run, signal = new AbortController().signal) => port.cancelRun(REPO, run, { force: false }, signal);
 const forceCancel: Write = (port, run, signal = new AbortController().signal) => port.cancelRun(REPO, run, { force: true }, signal);
+const rerunFailed: Write = (port, run, signal = new AbortController().signal) => port.rerunFailedJobs(REPO, run, signal);
+const rerunJob: Write = (port, job, signal = new AbortController().signal) => port.rerunJob(REPO, job, signal);
 const rerun: Write = (port, run, signal = new AbortController().signal) => port.rerunRun(REPO, run, signal);
 
 describe('at GitHub', () => {
@@ -35,6 +37,58 @@ describe('at GitHub', () => {
     expect(server.run(id)).toMatchObject({ conclusion: 'cancelled', accepted: { cancel: 1, forceCancel: 1, rerun: 0 } });
     expect((await rerun(github, id)).value).toEqual({ kind: 'accepted' });
     expect(server.run(id)).toMatchObject({ status: 'queued', attempt: 2, accepted: { cancel: 1, forceCancel: 1, rerun: 1 } });
+  });
+
+  test('what failed is run again, and one job by itself', async () => {
+    const failed = { state: 'completed', conclusion: 'failure' } as const;
+    const id = server.queueRun(REPO, { jobs: [failed, { state: 'completed' }, failed] });
+    expect((await rerunFailed(github, id)).value).toEqual({ kind: 'accepted' });
+    expect(server.run(id)).toMatchObject({ accepted: { rerun: 0, rerunFailed: 1 } });
+    expect(server.run(id).jobs.map(({ state }) => state)).toEqual(['queued', 'completed', 'queued']);
+    server.completeRun(id, 'failure');
+    expect((await rerunJob(github, server.run(id).jobs[2]?.id ?? 0)).value).toEqual({ kind: 'accepted' });
+    expect(server.run(id)).toMatchObject({ attempt: 3, accepted: { rerunFailed: 1, rerunJob: 1 } });
+    expect(server.run(id).jobs.map(({ state }) => state)).toEqual(['completed', 'completed', 'queued']);
+  });
+
+  test('what cannot be run again is refused in the words of GitHub', async () => {
+    const failed = { state: 'completed', conclusion: 'failure' } as const;
+    const refusedWith = async (write: Write, id: number): Promise<unknown> => (await write(github, id)).value;
+    const going = server.queueRun(REPO, { jobs: [failed, {}] });
+    const old = server.queueRun(REPO, { jobs: [failed], agoMs: 31 * 86_400_000 });
+    const tired = server.queueRun(REPO, { jobs: [failed], attempt: 51 });
+    const fine = server.queueRun(REPO, { jobs: [{ state: 'completed' }] });
+    const refusal = (what: string, words: string): object => ({
+      kind: 'refused',
+      status: 403,
+      why: `GitHub refused POST ${what} (403): ${words}`,
+    });
+    const runs = '/repos/octo/app/actions/runs';
+    const jobs = '/repos/octo/app/actions/jobs';
+    const jobOf = (run: number): number => server.run(run).jobs[0]?.id ?? 0;
+    for (const [id, words] of [
+      [going, 'This workflow is already running'],
+      [old, 'Unable to retry this workflow run because it was created over a month ago'],
+      [tired, 'This workflow run cannot be retried'],
+      [fine, 'This workflow run cannot be retried'],
+    ] as const) {
+      expect(await refusedWith(rerunFailed, id)).toEqual(refusal(`${runs}/${id}/rerun-failed-jobs`, words));
+    }
+    for (const [id, words] of [
+      [going, 'The workflow run containing this job is already running'],
+      [old, 'Unable to retry this workflow run because it was created over a month ago'],
+      [tired, 'This workflow run cannot be retried'],
+    ] as const) {
+      expect(await refusedWith(rerunJob, jobOf(id))).toEqual(refusal(`${jobs}/${jobOf(id)}/rerun`, words));
+    }
+    const first = server.queueRun(REPO, { jobs: [failed] });
+    const before = jobOf(first);
+    await rerun(github, first);
+    server.completeRun(first, 'failure');
+    expect(await refusedWith(rerunJob, before)).toEqual(
+      refusal(`${jobs}/${before}/rerun`, 'Only jobs from the current attempt can be re-run'),
+    );
+    expect((await rerunJob(github, 404)).value).toMatchObject({ kind: 'refused', status: 404 });
   });
 
   test('a renamed repository is followed, and written to once', async () => {
@@ -180,10 +234,12 @@ describe('an answer', () => {
   ];
 
   describe.each([
-    ['cancel', cancel],
-    ['force-cancel', forceCancel],
-    ['rerun', rerun],
-  ])('to %s', (name, write) => {
+    ['runs', 'cancel', cancel],
+    ['runs', 'force-cancel', forceCancel],
+    ['runs', 'rerun', rerun],
+    ['runs', 'rerun-failed-jobs', rerunFailed],
+    ['jobs', 'rerun', rerunJob],
+  ])('at %s to %s', (what, name, write) => {
     test.each(answers)('%s', async (_, respond, expected) => {
       const sent: string[] = [];
       const port = portOf({
@@ -193,7 +249,7 @@ describe('an answer', () => {
         },
       });
       expect((await write(port, 7)).value).toMatchObject(expected);
-      expect(sent).toEqual([`POST https://api.test/repos/octo/app/actions/runs/7/${name}`]);
+      expect(sent).toEqual([`POST https://api.test/repos/octo/app/actions/${what}/7/${name}`]);
     });
 
     test('that never comes', async () => {
@@ -202,7 +258,7 @@ describe('an answer', () => {
       });
       expect((await write(port, 7)).value).toEqual({
         kind: 'unanswered',
-        why: `GitHub could not be asked for POST /repos/octo/app/actions/runs/7/${name}: connect ECONNREFUSED 127.0.0.1:1`,
+        why: `GitHub could not be asked for POST /repos/octo/app/actions/${what}/7/${name}: connect ECONNREFUSED 127.0.0.1:1`,
       });
     });
   });

@@ -125,7 +125,7 @@ class Inspection {
   }
 
   /** What each runner's cache has to do with it; nothing of all for most runs. `unread`: its logs are for the next look. */
-  async #lookAt({ id, attempt, workflow, branch }: Run): Promise<readonly DamagedRun[] | 'unread'> {
+  async #lookAt({ id, attempt, workflow, branch, startedAt }: Run): Promise<readonly DamagedRun[] | 'unread'> {
     const { value: failed } = await this.#github.readFailedJobs(this.#scope, id, cancellationSignal());
     if (failed === null || failed.attempt !== attempt) {
       return [];
@@ -133,7 +133,7 @@ class Inspection {
     const byRunner = new Map<string, DamagedJob[]>();
     for (const job of failed.jobs) {
       const runner = this.#runners.get(job.runner?.toLowerCase() ?? '');
-      if (runner === undefined) {
+      if (runner === undefined || isCarriedOver(job, startedAt)) {
         continue;
       }
       const sign = await this.#signOf(job, runner.directory);
@@ -192,6 +192,11 @@ class Inspection {
     this.#logBytes += read.bytes;
     return reader.verdict();
   }
+}
+
+/** A re-run of other jobs lists a job that was not run again as one of its own attempt. https://github.com/PostHog/posthog/pull/65573 */
+function isCarriedOver(job: FailedJob, attemptStartedAt: number | null): boolean {
+  return job.startedAt !== null && attemptStartedAt !== null && job.startedAt < attemptStartedAt;
 }
 
 /** Sent once, in its turn, after a look at the run as it is. */

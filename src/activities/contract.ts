@@ -342,7 +342,7 @@ export interface FailureActivities {
   }): Promise<FailuresInspected | Limited>;
   recallFailures(input: { readonly scope: string }): Promise<FailureMemory>;
   /** Once; a second attempt sees by the run whether the first has reached GitHub. */
-  rerunJobs(input: Omit<RerunInput, 'version' | 'policy'>): Promise<RerunDone | Limited>;
+  rerunJobs(input: Omit<RerunInput, 'version' | 'policy'> & Pick<FailurePolicy, 'doubtMs'>): Promise<RerunDone | Limited>;
   /** Of which attempt a reservation is; `null` where there is none (any more). */
   readReservation(input: { readonly workflowId: string }): Promise<{ readonly attempt: number | null }>;
 }

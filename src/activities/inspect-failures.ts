@@ -17,7 +17,7 @@ import type { Run } from '../domain/queue/run.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { GitHubError, type FailedJob, type FailurePort, type QueuePort, type RunWritten } from '../github/port.ts';
 import { attempting, beating } from './attempting.ts';
-import type { FailureActivities, FailuresInspected, RerunDone, RerunInput } from './contract.ts';
+import type { FailureActivities, FailuresInspected, RerunDone } from './contract.ts';
 import { describeExecution } from './describe-execution.ts';
 import { withGitHubFailures } from './failures.ts';
 
@@ -25,9 +25,6 @@ type GitHub = QueuePort & FailurePort;
 
 /** The list is asked for by whole days, so that GitHub knows the request again and answers `304` where nothing has changed. */
 const DAY_MS = 24 * 3_600_000;
-
-/** An answer that was lost on the way: after so long the run itself tells what has become of it. */
-const DOUBT_MS = 5_000;
 
 export function createFailureActivities(github: GitHub): FailureActivities {
   return {
@@ -44,8 +41,7 @@ export function createFailureActivities(github: GitHub): FailureActivities {
 
     recallFailures: ({ scope }) => recallFailures(Context.current().client, scope),
 
-    rerunJobs: ({ scope, run, attempt, plan }) =>
-      beating(`re-running failed jobs of run ${run}`, () => withGitHubFailures(() => rerun(github, { scope, run, attempt, plan }))),
+    rerunJobs: (asked) => beating(`re-running failed jobs of run ${asked.run}`, () => withGitHubFailures(() => rerun(github, asked))),
 
     async readReservation({ workflowId }) {
       const reservation = await describeExecution(Context.current().client, workflowId);
@@ -199,8 +195,11 @@ function isCarriedOver(job: FailedJob, attemptStartedAt: number | null): boolean
   return job.startedAt !== null && attemptStartedAt !== null && job.startedAt < attemptStartedAt;
 }
 
+type Asked = Parameters<FailureActivities['rerunJobs']>[0];
+
 /** Sent once, in its turn, after a look at the run as it is. */
-function rerun(github: GitHub, { scope, run, attempt, plan }: Omit<RerunInput, 'version' | 'policy'>): Promise<RerunDone> {
+function rerun(github: GitHub, asked: Asked): Promise<RerunDone> {
+  const { scope, run, attempt, plan } = asked;
   return github.inTurn(
     scope,
     async (turn) => {
@@ -219,24 +218,20 @@ function rerun(github: GitHub, { scope, run, attempt, plan }: Omit<RerunInput, '
         plan.kind === 'failed-jobs'
           ? await github.rerunFailedJobs(scope, run, cancellationSignal())
           : await github.rerunJob(scope, plan.job, cancellationSignal());
-      return settle(github, { scope, run, attempt }, written);
+      return settle(github, asked, written);
     },
     cancellationSignal(),
   );
 }
 
-async function settle(
-  github: GitHub,
-  { scope, run, attempt }: Pick<RerunInput, 'scope' | 'run' | 'attempt'>,
-  written: RunWritten,
-): Promise<RerunDone> {
+async function settle(github: GitHub, { scope, run, attempt, doubtMs }: Asked, written: RunWritten): Promise<RerunDone> {
   switch (written.kind) {
     case 'accepted':
       return { kind: 're-run' };
     case 'refused':
       return { kind: 'refused', why: written.why };
     case 'unanswered': {
-      await sleep(DOUBT_MS);
+      await sleep(doubtMs);
       const { value: found } = await github.readRun(scope, run, cancellationSignal());
       if (found !== null && found.attempt > attempt) {
         return { kind: 're-run' };

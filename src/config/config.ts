@@ -3,7 +3,7 @@
 
 import type { RunnerTarget } from '../domain/runner.ts';
 import type { Secret } from '../domain/secret.ts';
-import type { Mode, QueueRules, StepTimeouts, VmAutostart } from './schema.ts';
+import type { DiskRules, Mode, QueueRules, StepTimeouts, VmAutostart } from './schema.ts';
 
 /** How GitHub is asked, in the order in which the sources are looked at. A description: no file is read, no command run. */
 export type Credentials =
@@ -43,6 +43,7 @@ export interface Config {
   readonly vm: { readonly autostart: VmAutostart };
   readonly queue: QueueRules;
   readonly cache: { readonly maxAgeDays: number };
+  readonly disk: DiskRules;
   readonly budgets: {
     /** At most `max` recoveries of one runner within `perMs`. */
     readonly recoveries: { readonly max: number; readonly perMs: number };

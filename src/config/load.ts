@@ -99,6 +99,7 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
     cache: {
       maxAgeDays: environment.settings.ACTIONS_CACHE_MAX_AGE_DAYS ?? settings.cache.maxAgeDays,
     },
+    disk: settings.disk,
     budgets: {
       recoveries: { max: settings.budgets.recoveries.max, perMs: settings.budgets.recoveries.per },
       breakerAfter: settings.budgets.breakerAfter,

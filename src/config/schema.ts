@@ -230,6 +230,29 @@ export const fileSchema = section({
   })
     .prefault({})
     .meta({ description: "The runner's actions cache." }),
+  disk: section({
+    usedPercent: count(100, 'a whole number from 1 to 100')
+      .default(90)
+      .meta({ description: 'From so much used space on, room is made between jobs, until 5 percent points less are used.' }),
+    inodesPercent: count(100, 'a whole number from 1 to 100').default(90).meta({ description: 'The same for inodes.' }),
+    floorMiB: positive('a number of MiB above 0')
+      .default(512)
+      .meta({ description: 'With less free space, and nothing left that may go, the runner is drained.' }),
+    toolsDays: positive('a number of days above 0')
+      .default(30)
+      .meta({ description: "Days before a tool in the runner's tool cache counts as unused." }),
+    dockerDays: positive('a number of days above 0').default(7).meta({
+      description: "Days before Docker's stopped containers, unused networks and dangling images may go; volumes and tagged images stay.",
+    }),
+    workspacesDays: positive('a number of days above 0')
+      .optional()
+      .meta({
+        description: 'Days before the workspace of a repository may be removed. Without it workspaces belong to the jobs, and stay.',
+        examples: [30],
+      }),
+  })
+    .prefault({})
+    .meta({ description: "The disk of a runner's machine." }),
   budgets: section({
     recoveries: section({
       max: count(LEDGER_CAPACITY, `a whole number from 1 to ${LEDGER_CAPACITY}`)
@@ -286,6 +309,7 @@ export type FileSettings = z.output<typeof fileSchema>;
 export type RunnerSettings = z.output<typeof runnerSchema>;
 export type Mode = FileSettings['mode'];
 export type VmAutostart = FileSettings['vm']['autostart'];
+export type DiskRules = FileSettings['disk'];
 export type QueueRules = FileSettings['queue'];
 export type StepTimeouts = FileSettings['recovery']['timeouts'];
 

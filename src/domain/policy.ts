@@ -126,6 +126,8 @@ export interface FailurePolicy {
   readonly logBytesAtOnce: number;
   /** Times that a run is re-run. */
   readonly reruns: number;
+  /** Where the answer to a re-run is lost, the run is read after so long: it tells what has become of it. */
+  readonly doubtMs: number;
   readonly limits: { readonly inspect: ActivityLimits; readonly rerun: ActivityLimits };
 }
 
@@ -223,6 +225,7 @@ export const DEFAULT_UPKEEP_POLICY: UpkeepPolicy = {
     logBytes: 16 * MIB,
     logBytesAtOnce: 64 * MIB,
     reruns: 2,
+    doubtMs: 5_000,
     limits: {
       // A pass waits for it, and ends well before the next one.
       inspect: { startToClose: '100s', heartbeat: '20s', scheduleToClose: '150s', retryInitial: '2s', retryMaximum: '20s' },

@@ -3,17 +3,23 @@ import type { Config } from '../config/config.ts';
 import {
   DEFAULT_HEALTH_POLICY,
   DEFAULT_RECOVERY_POLICY,
+  DEFAULT_UPKEEP_POLICY,
   type ActivityLimits,
   type HealthPolicy,
   type RecoveryPolicy,
+  type UpkeepPolicy,
 } from '../domain/policy.ts';
 import { DEFAULT_QUEUE_POLICY, type QueuePolicy, type RefPattern } from '../domain/queue/policy.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const MIB = 1024 * 1024;
 
 /** What an attempt needs beyond the guest's deadline: two commands to the machine, and their slack. */
 const SLACK_MS = 2 * 60_000;
 
 /** The policy of every recovery: the default, with what configuration replaces; outer time-outs grow with inner ones. */
-export function recoveryPolicy(config: Pick<Config, 'budgets' | 'recovery'>): RecoveryPolicy {
+export function recoveryPolicy(config: Pick<Config, 'budgets' | 'cache' | 'disk' | 'recovery'>): RecoveryPolicy {
   const base = DEFAULT_RECOVERY_POLICY;
   const { timeoutsMs } = config.recovery;
   const deadlines: RecoveryPolicy['deadlines'] = {
@@ -26,7 +32,7 @@ export function recoveryPolicy(config: Pick<Config, 'budgets' | 'recovery'>): Re
     drainMs: base.deadlines.drainMs,
   };
   const onlineWithinMs = timeoutsMs['verify-online'] ?? base.onlineWithinMs;
-  const longestActMs = Math.max(...Object.values(deadlines));
+  const longestActMs = Math.max(base.upkeep.deadlineMs, ...Object.values(deadlines));
   return {
     ...base,
     deadlines,
@@ -45,21 +51,46 @@ export function recoveryPolicy(config: Pick<Config, 'budgets' | 'recovery'>): Re
       withinMs: config.budgets.recoveries.perMs,
       failuresInARow: config.budgets.breakerAfter,
     },
+    upkeep: upkeepPolicy(config),
+  };
+}
+
+/** Of a disk that is nearly full so much less is to be used, in percent points, that it is not nearly full again at once. */
+const ENOUGH_BELOW = 5;
+
+/** The policy of the care for caches and disks: the default, with what configuration replaces. */
+function upkeepPolicy({ cache, disk }: Pick<Config, 'cache' | 'disk'>): UpkeepPolicy {
+  const base = DEFAULT_UPKEEP_POLICY;
+  return {
+    ...base,
+    cacheUnusedMs: cache.maxAgeDays * DAY_MS,
+    room: {
+      ...base.room,
+      usedPercent: disk.usedPercent,
+      inodesUsedPercent: disk.inodesPercent,
+      enoughPercent: Math.max(0, Math.min(disk.usedPercent, disk.inodesPercent) - ENOUGH_BELOW),
+      floorBytes: disk.floorMiB * MIB,
+      unusedForMs: {
+        ...base.room.unusedForMs,
+        'tool-caches': disk.toolsDays * DAY_MS,
+        docker: disk.dockerDays * DAY_MS,
+        workspaces: disk.workspacesDays === undefined ? null : disk.workspacesDays * DAY_MS,
+      },
+    },
   };
 }
 
 /** The policy of every health check: the default, with what configuration replaces. */
-export function healthPolicy(config: Pick<Config, 'budgets' | 'health' | 'recovery' | 'vm'>): HealthPolicy {
+export function healthPolicy(config: Pick<Config, 'budgets' | 'cache' | 'disk' | 'health' | 'recovery' | 'vm'>): HealthPolicy {
   const base = DEFAULT_HEALTH_POLICY;
   return {
     ...base,
     autostart: config.vm.autostart,
     memoryLastsMs: Math.max(base.memoryLastsMs, PASSES_REMEMBERED * config.health.everyMs),
     budgets: recoveryPolicy(config).budgets,
+    upkeep: upkeepPolicy(config),
   };
 }
-
-const HOUR_MS = 3_600_000;
 
 /** The policy of the care for every queue: the default, with what configuration replaces. */
 export function queuePolicy({ queue }: Pick<Config, 'queue'>): QueuePolicy {

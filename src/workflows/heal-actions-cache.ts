@@ -93,7 +93,7 @@ class Healing {
   /** Exactly what is damaged; all where that is not clear. */
   #wanted(): CacheWanted {
     const paths = [...new Set(this.damaged.flatMap(({ jobs }) => jobs.map(({ path }) => path)))];
-    return paths.includes('') ? { kind: 'all' } : { kind: 'damaged', paths };
+    return paths.length === 0 || paths.includes('') ? { kind: 'all' } : { kind: 'damaged', paths };
   }
 
   #damageText(guest: GuestObservation): string {

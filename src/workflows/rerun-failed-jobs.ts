@@ -11,7 +11,7 @@ import { waitOutLimit } from './told.ts';
 export async function rerunFailedJobs({ scope, run, attempt, plan, policy }: RerunInput): Promise<RerunDone> {
   const github = proxyActivities<MainActivities>(rerunOptions(policy, `re-run the failed jobs of run ${run}`));
   for (;;) {
-    const done = await github.rerunJobs({ scope, run, attempt, plan });
+    const done = await github.rerunJobs({ scope, run, attempt, plan, doubtMs: policy.doubtMs });
     if (done.kind !== 'limited') {
       return done;
     }

@@ -103,6 +103,7 @@ describe('the environment alone', () => {
         maxPerPass: 200,
       },
       cache: { maxAgeDays: 7 },
+      disk: { usedPercent: 90, inodesPercent: 90, floorMiB: 512, toolsDays: 30, dockerDays: 7 },
       budgets: { recoveries: { max: 3, perMs: 6 * 3_600_000 }, breakerAfter: 2 },
       retentionMs: 90 * 86_400_000,
       multipass: 'multipass',

@@ -24,7 +24,10 @@ describe('the re-run of a damaged run', () => {
   });
 
   test('is left to a person where GitHub would run the mistakes of others again', () => {
-    expect(planRerun({ jobs: [job(1), job(2)], otherJobs: 1 })).toEqual({ kind: 'none', why: expect.stringContaining('either one or all') });
+    expect(planRerun({ jobs: [job(1), job(2)], otherJobs: 1 })).toEqual({
+      kind: 'none',
+      why: expect.stringContaining('either one or all'),
+    });
   });
 
   const run = { attempt: 2, status: 'completed', conclusion: 'failure', createdAt: 0 };

@@ -613,7 +613,12 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     },
   },
   upkeep: {
-    'a run that failed by the cache': { damaged: [{}], finds: ['warning cache-damaged → heal-cache'], does: 'heal-cache', verdict: 'healthy' },
+    'a run that failed by the cache': {
+      damaged: [{}],
+      finds: ['warning cache-damaged → heal-cache'],
+      does: 'heal-cache',
+      verdict: 'healthy',
+    },
     'the same on another runner': { damaged: [{ runner: 'r2' }], finds: [], verdict: 'healthy' },
     'the same while a job runs': {
       github: BUSY,

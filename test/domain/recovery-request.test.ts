@@ -4,7 +4,16 @@ import { readRecoveryRequest, readDuration } from '../../src/domain/recovery-req
 
 describe('the input of a recovery', () => {
   test('may leave out everything', () => {
-    const bare = { runner: undefined, reason: null, force: false, waitMs: 0, suspicion: null, mayStart: true, mayMark: false, dryRun: false };
+    const bare = {
+      runner: undefined,
+      reason: null,
+      force: false,
+      waitMs: 0,
+      suspicion: null,
+      mayStart: true,
+      mayMark: false,
+      dryRun: false,
+    };
     expect(readRecoveryRequest([])).toEqual(bare);
     expect(readRecoveryRequest([null])).toEqual(bare);
     expect(readRecoveryRequest([{}])).toEqual(bare);

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { fileSchema } from '../../src/config/schema.ts';
+import { DEFAULT_UPKEEP_POLICY } from '../../src/domain/policy.ts';
 import type { RefPattern } from '../../src/domain/queue/policy.ts';
-import { healthPolicy, queuePolicy } from '../../src/worker/policy.ts';
+import { healthPolicy, queuePolicy, recoveryPolicy } from '../../src/worker/policy.ts';
 
-const QUEUE = fileSchema.parse({}).queue;
+const SETTINGS = fileSchema.parse({});
+const { queue: QUEUE } = SETTINGS;
 
 const MINUTE = 60_000;
 
@@ -14,11 +16,30 @@ test.each([
 ])('passes every %i minutes are remembered for %i minutes, so that one may be missed', (every, remembered) => {
   const policy = healthPolicy({
     budgets: { recoveries: { max: 3, perMs: 6 * 60 * MINUTE }, breakerAfter: 2 },
+    cache: SETTINGS.cache,
+    disk: SETTINGS.disk,
     health: { everyMs: every * MINUTE },
     recovery: { timeoutsMs: {} },
     vm: { autostart: 'wanted' },
   });
   expect(policy.memoryLastsMs).toBe(remembered * MINUTE);
+});
+
+test('upkeep goes by the file, and its acts have time in what surrounds them', () => {
+  const budgets = { recoveries: { max: 3, perMs: 6 * 60 * MINUTE }, breakerAfter: 2 };
+  const given = (disk: Partial<typeof SETTINGS.disk>) =>
+    recoveryPolicy({ budgets, recovery: { timeoutsMs: {} }, cache: { maxAgeDays: 0.5 }, disk: { ...SETTINGS.disk, ...disk } });
+  expect(given({}).upkeep).toEqual({ ...DEFAULT_UPKEEP_POLICY, cacheUnusedMs: 12 * 60 * MINUTE });
+  const { upkeep, limits } = given({ usedPercent: 80, inodesPercent: 3, floorMiB: 2048, toolsDays: 2, dockerDays: 1, workspacesDays: 9 });
+  const day = 24 * 60 * MINUTE;
+  expect(upkeep.room).toMatchObject({
+    usedPercent: 80,
+    inodesUsedPercent: 3,
+    enoughPercent: 0,
+    floorBytes: 2 ** 31,
+    unusedForMs: { 'tool-caches': 2 * day, docker: day, workspaces: 9 * day },
+  });
+  expect(Number.parseInt(limits.act.startToClose, 10)).toBeGreaterThan(upkeep.deadlineMs);
 });
 
 describe('refs that are protected by', () => {

@@ -1,0 +1,322 @@
+// Which failed runs a damaged actions cache is to blame for, and their re-run, against the make-believe GitHub.
+
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import type { FailuresInspected, Limited, RerunDone } from '../../src/activities/contract.ts';
+import { createFailureActivities } from '../../src/activities/inspect-failures.ts';
+import { rememberInspected, type FailureMemory, type RerunPlan } from '../../src/domain/damaged-run.ts';
+import { DEFAULT_UPKEEP_POLICY, type FailurePolicy } from '../../src/domain/policy.ts';
+import { Secret } from '../../src/domain/secret.ts';
+import { createGitHub } from '../../src/github/github.ts';
+import type { JobOptions, RunOptions } from '../../src/sandbox/github/run.ts';
+import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
+
+const SCOPE = 'octo/app';
+const DIRECTORY = '/opt/actions-runner';
+const RUNNERS = [
+  { runner: 'r1', directory: DIRECTORY },
+  { runner: 'r2', directory: '/srv/runner-2' },
+];
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const POLICY = DEFAULT_UPKEEP_POLICY.failures;
+
+const GONE = `Can't find 'action.yml', 'action.yaml' or 'Dockerfile' under '${DIRECTORY}/_work/_actions/actions/checkout/v4'. Did you forget to run actions/checkout before running your local action?`;
+const OWN_MISTAKE = `Can't find 'action.yml', 'action.yaml' or 'Dockerfile' under '${DIRECTORY}/_work/app/app/.github/actions/build'. Did you forget to run actions/checkout before running your local action?`;
+const SCRIPT_FAILED = 'Process completed with exit code 1.';
+const failure = (message: string) => ({ level: 'failure' as const, message });
+
+let server: SandboxGitHub;
+let memory: FailureMemory;
+const servers: SandboxGitHub[] = [];
+
+beforeEach(async () => {
+  server = await startGitHub({ repositories: [SCOPE] });
+  servers.push(server);
+  for (const name of ['r1', 'r2', 'other']) {
+    server.addRunner(SCOPE, { name });
+  }
+  memory = { inspected: [] };
+});
+
+afterAll(() => Promise.all(servers.map((each) => each.close())));
+
+/** Temporal as far as the ledger goes. */
+const client = {
+  withAbortSignal: <T>(_signal: AbortSignal, work: () => Promise<T>) => work(),
+  workflow: {
+    getHandle: () => ({
+      describe: async () => {
+        if (memory.inspected.length === 0) {
+          throw new WorkflowNotFoundError('none', 'w', undefined);
+        }
+        return { memo: { memory } };
+      },
+    }),
+  },
+} as unknown as Client;
+
+function activities(token = server.token) {
+  return createFailureActivities(createGitHub({ baseUrl: server.url, token: () => new Secret(token) }));
+}
+
+let kept: { readonly server: SandboxGitHub; readonly acts: ReturnType<typeof createFailureActivities> } | null = null;
+
+async function inspect(policy: Partial<FailurePolicy> = {}, known: FailuresInspected['settled'] = []): Promise<FailuresInspected> {
+  if (kept?.server !== server) {
+    kept = { server, acts: activities() };
+  }
+  const { inspectFailures } = kept.acts;
+  const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
+  const input = { scope: SCOPE, runners: RUNNERS, known, policy: { ...POLICY, ...policy } };
+  const found = (await environment.run(inspectFailures, input)) as FailuresInspected | Limited;
+  if (found.kind !== 'inspected') {
+    throw new Error(found.why);
+  }
+  return found;
+}
+
+/** As a pass does. */
+function remember({ memory: next }: FailuresInspected): void {
+  memory = next;
+}
+
+function failed(jobs: readonly Partial<JobOptions>[], more: Partial<RunOptions> = {}): number {
+  return server.queueRun(SCOPE, {
+    jobs: jobs.map((job) => ({ state: 'completed', conclusion: 'failure', runner: 'r1', ...job })),
+    ...more,
+  });
+}
+
+const damagedJob: Partial<JobOptions> = { annotations: [failure(GONE)] };
+const sent = (): string[] =>
+  server.requests.map(
+    ({ method, path }) =>
+      `${method} ${path
+        .replace(/.*\/repos\/octo\/app/, '')
+        .replace(/\?.*/, '')
+        .replaceAll(/\d{4,}/g, 'N')}`,
+  );
+/** Those that count against the hour's limit. */
+const paid = (): number => server.requests.filter(({ status }) => status !== 304).length;
+
+describe('the cache is to blame', () => {
+  test('where the annotations say so, and then no log is read', async () => {
+    const run = failed([{ name: 'build', ...damagedJob }], { branch: 'main', workflow: { id: 3, name: 'Kernel' } });
+    const found = await inspect();
+    expect(found).toMatchObject({ settled: [], left: 0, logBytes: 0, notes: [] });
+    expect(found.damaged).toEqual([
+      {
+        runner: 'r1',
+        run,
+        attempt: 1,
+        workflow: 'Kernel',
+        branch: 'main',
+        jobs: [{ id: server.run(run).jobs[0]!.id, name: 'build', path: 'actions/checkout/v4', line: GONE.slice(0, 200) }],
+        otherJobs: 0,
+      },
+    ]);
+    expect(sent()).toEqual(['GET /actions/runs', 'GET /actions/runs/N/jobs', 'GET /check-runs/N/annotations']);
+    expect(server.logRequests).toEqual([]);
+  });
+
+  test('where only the log says so, hundreds of lines in', async () => {
+    const before = Array.from({ length: 300 }, (_, n) => `make: line ${n}`);
+    const log = ['##[group]Run make', 'make', '##[endgroup]', ...before, `##[error]${GONE}`, 'Post job cleanup.', ...before].join('\n');
+    const run = failed([{ log }]);
+    const found = await inspect();
+    expect(found.damaged.map((each) => each.run)).toEqual([run]);
+    expect(found.logBytes).toBeGreaterThan(0);
+    expect(server.logRequests).toMatchObject([{ status: 200, isAuthorized: false }]);
+  });
+
+  test('of the twelfth newest failed run as well', async () => {
+    const old = failed([damagedJob], { agoMs: 5 * HOUR });
+    for (let hours = 1; hours <= 11; hours += 1) {
+      failed([{ annotations: [failure(SCRIPT_FAILED)] }], { agoMs: (12 - hours) * 1_000 });
+    }
+    expect((await inspect()).damaged.map(({ run }) => run)).toEqual([old]);
+  });
+
+  test('by each runner of its own, and jobs of others are counted', async () => {
+    failed([
+      damagedJob,
+      { runner: 'r2', annotations: [failure(`Access to the path '/srv/runner-2/_work/_actions/a/b/c' is denied.`)] },
+      { runner: 'other', annotations: [failure(GONE)] },
+      { annotations: [failure(SCRIPT_FAILED)] },
+      { conclusion: 'success' },
+    ]);
+    expect((await inspect()).damaged.map(({ runner, jobs, otherJobs }) => [runner, jobs.length, otherJobs])).toEqual([
+      ['r1', 1, 2],
+      ['r2', 1, 2],
+    ]);
+  });
+
+  test('also where the token may not read annotations: then logs tell, and no annotation is asked for twice', async () => {
+    server.misbehave({
+      match: { path: '/annotations' },
+      status: 403,
+      body: { message: 'Resource not accessible by personal access token' },
+    });
+    for (let n = 0; n < 3; n += 1) {
+      failed([{ log: `##[error]${n === 0 ? GONE : SCRIPT_FAILED}\n`, annotations: [] }]);
+    }
+    const found = await inspect();
+    expect(found.damaged).toHaveLength(1);
+    expect(found.settled).toHaveLength(2);
+    expect(found.notes).toEqual([expect.stringMatching(/logs were read instead of annotations.*checks/i)]);
+    expect(sent().filter((line) => line.includes('annotations'))).toHaveLength(1);
+  });
+});
+
+describe('somebody else is to blame', () => {
+  test.each<[string, Partial<JobOptions>]>([
+    ["the author's local action", { annotations: [failure(OWN_MISTAKE)] }],
+    ['a hosted runner', { runner: 'GitHub Actions 12', annotations: [failure(GONE)] }],
+    ["somebody else's runner", { runner: 'other', annotations: [failure(GONE)] }],
+    [
+      'text that a script has echoed',
+      { annotations: [failure(SCRIPT_FAILED)], log: `##[group]Run cat log\n##[endgroup]\n${GONE}\n##[error]${SCRIPT_FAILED}\n` },
+    ],
+    [
+      'an error that a script has made up',
+      {
+        annotations: [failure(GONE), failure(SCRIPT_FAILED)],
+        log: `##[group]Run cat log\n##[endgroup]\n##[error]${GONE}\n##[error]${SCRIPT_FAILED}\n`,
+      },
+    ],
+    ['a log that is gone', { annotations: [], logIs: 'expired' }],
+  ])('%s', async (_what, job) => {
+    const run = failed([job]);
+    expect(await inspect()).toMatchObject({ damaged: [], settled: [[run, 1]] });
+  });
+
+  test('and runs that failed more than a day ago are not looked at', async () => {
+    failed([damagedJob], { agoMs: 25 * HOUR });
+    expect(await inspect()).toMatchObject({ damaged: [], settled: [] });
+    expect(sent()).toEqual(['GET /actions/runs']);
+  });
+
+  test('but an old run that was re-run lately is', async () => {
+    failed([damagedJob], { agoMs: 5 * DAY, startedAgoMs: HOUR, attempt: 2 });
+    expect((await inspect()).damaged).toMatchObject([{ attempt: 2 }]);
+  });
+});
+
+describe('each attempt is looked at once', () => {
+  test('and a second look reads nothing anew', async () => {
+    for (let n = 0; n < 20; n += 1) {
+      failed([{ annotations: [failure(SCRIPT_FAILED)], runner: n % 5 === 0 ? 'r1' : 'GitHub Actions 3' }]);
+    }
+    remember(await inspect());
+    expect(paid()).toBeLessThanOrEqual(25);
+    const [before, logs] = [server.requests.length, server.logRequests.length];
+    const second = await inspect();
+    expect(second).toMatchObject({ damaged: [], settled: [], logBytes: 0 });
+    expect(server.requests.slice(before).map(({ status }) => status)).toEqual([304]);
+    expect(server.logRequests).toHaveLength(logs);
+  });
+
+  test('but a damaged one until it is settled, which costs nothing of the limit', async () => {
+    const run = failed([damagedJob]);
+    remember(await inspect());
+    const before = server.requests.length;
+    const second = await inspect();
+    expect(second.damaged).toHaveLength(1);
+    expect(server.requests.slice(before).every(({ status }) => status === 304)).toBe(true);
+    memory = rememberInspected(memory, [[run, 1]]);
+    expect((await inspect()).damaged).toEqual([]);
+  });
+
+  test('in parts, where there are many', async () => {
+    const runs = Array.from({ length: 5 }, () => failed([{ annotations: [failure(SCRIPT_FAILED)] }]));
+    const first = await inspect({ runsAtOnce: 2 });
+    expect(first).toMatchObject({ left: 3 });
+    remember(first);
+    expect((await inspect({ runsAtOnce: 2 }, [[runs[0]!, 1]])).left).toBe(0);
+  });
+
+  test('and logs are read no farther than is allowed', async () => {
+    const line = `${'x'.repeat(1_000)}\n`;
+    const log = () => Array.from({ length: 500 }, () => line);
+    for (let n = 0; n < 3; n += 1) {
+      failed([{ log: () => log(), annotations: [] }]);
+    }
+    const found = await inspect({ logBytes: 100_000, logBytesAtOnce: 150_000 });
+    expect(found.logBytes).toBeLessThanOrEqual(160_000);
+    expect(found.notes).toEqual([expect.stringMatching(/more logs than one look reads/)]);
+    expect(found.settled).toHaveLength(2);
+  });
+});
+
+describe('on bad days', () => {
+  test('a run that GitHub fails at is looked at the next time', async () => {
+    const runs = [failed([damagedJob]), failed([{ annotations: [failure(SCRIPT_FAILED)] }])];
+    const end = server.misbehave({ match: { path: `/runs/${runs[0]}/jobs` }, status: 502 });
+    const first = await inspect();
+    expect(first).toMatchObject({ damaged: [], settled: [[runs[1], 1]] });
+    expect(first.notes).toHaveLength(1);
+    remember(first);
+    end();
+    expect((await inspect()).damaged).toMatchObject([{ run: runs[0] }]);
+  });
+
+  test('a failed job that a re-run has carried over is no failure of the new attempt', async () => {
+    const run = failed([damagedJob, { name: 'lint', annotations: [failure(SCRIPT_FAILED)] }]);
+    const { jobs } = server.run(run);
+    expect(await rerun(run, 1, { kind: 'one-job', job: jobs[0]!.id })).toEqual({ kind: 're-run' });
+    const again = server.run(run).jobs.find(({ state }) => state === 'queued');
+    expect(again).toBeDefined();
+    server.startJob(again!.id);
+    server.completeRun(run, 'failure');
+    const { damaged, settled } = await inspect();
+    expect({ damaged, settled }).toEqual({ damaged: [], settled: [[run, 2]] });
+  });
+});
+
+function rerun(
+  run: number,
+  attempt: number,
+  plan: Exclude<RerunPlan, { kind: 'none' }> = { kind: 'failed-jobs' },
+  tries = 1,
+): Promise<RerunDone> {
+  const environment = new MockActivityEnvironment({ attempt: tries }, { client, logger: new DefaultLogger('ERROR') });
+  const { rerunJobs } = activities();
+  return environment.run(rerunJobs as (input: object) => Promise<RerunDone>, { scope: SCOPE, run, attempt, plan, doubtMs: 50 });
+}
+
+describe('a re-run', () => {
+  test('is of the failed jobs, once', async () => {
+    const run = failed([damagedJob, { conclusion: 'success' }]);
+    expect(await rerun(run, 1)).toEqual({ kind: 're-run' });
+    expect(server.run(run)).toMatchObject({ attempt: 2, accepted: { rerunFailed: 1 } });
+    // Cut off before it could say so, and tried again.
+    expect(await rerun(run, 1, { kind: 'failed-jobs' }, 2)).toEqual({ kind: 're-run' });
+    expect(await rerun(run, 1)).toEqual({ kind: 'left', why: expect.stringMatching(/attempt 2 is the newest/) });
+    expect(server.run(run)).toMatchObject({ attempt: 2, accepted: { rerunFailed: 1 } });
+  });
+
+  test('whose answer is lost is seen by the run itself', async () => {
+    const run = failed([damagedJob]);
+    server.misbehave({ match: { method: 'POST', path: '/rerun-failed-jobs' }, fault: { kind: 'lost' }, times: 1 });
+    expect(await rerun(run, 1)).toEqual({ kind: 're-run' });
+    expect(server.run(run)).toMatchObject({ attempt: 2, accepted: { rerunFailed: 1 } });
+  });
+
+  test.each<[string, Partial<RunOptions>, RegExp]>([
+    ['too old', { agoMs: 31 * DAY, startedAgoMs: HOUR }, /30 days/],
+    ['tried too often', { attempt: 50 }, /50 attempts/],
+  ])('of a run that is %s is not asked for', async (_what, more, why) => {
+    const run = failed([damagedJob], more);
+    expect(await rerun(run, more.attempt ?? 1)).toEqual({ kind: 'left', why: expect.stringMatching(why) });
+    expect(sent().some((line) => line.startsWith('POST'))).toBe(false);
+  });
+
+  test('that GitHub refuses is told in its words', async () => {
+    const run = failed([damagedJob]);
+    server.misbehave({ match: { method: 'POST' }, status: 403, body: { message: 'This workflow run cannot be retried' } });
+    expect(await rerun(run, 1)).toEqual({ kind: 'refused', why: expect.stringMatching(/cannot be retried/) });
+  });
+});

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 const read = (name: string): Buffer => readFileSync(new URL(`guest/${name}.sh`, import.meta.url));
 
 const LIBRARY = read('lib');
+const DISK_LIBRARY = Buffer.concat([LIBRARY, read('disk')]);
 const RECORD = read('record');
 
 /** bash reads a compound command to its end before it runs any of it, so that a driver that was cut off runs nothing. */
@@ -25,9 +26,16 @@ const STEPS = {
   'stop-frozen': read('stop-frozen'),
   thaw: read('thaw'),
   'unmark-drained': read('unmark-drained'),
+  'list-cache': read('list-cache'),
+  'remove-from-cache': read('remove-from-cache'),
+  'make-room': read('make-room'),
+  'list-workspaces': read('list-workspaces'),
 };
 
 export type Step = keyof typeof STEPS;
+
+/** Steps that need the second half of the library. */
+const OF_DISK: ReadonlySet<Step> = new Set(['list-cache', 'remove-from-cache', 'make-room', 'list-workspaces']);
 
 /** Runs the driver of standard input in the guest. */
 export interface DriverCall {
@@ -37,8 +45,9 @@ export interface DriverCall {
 
 export type Parameters = Readonly<Record<string, string>>;
 
-export function look(step: Step, parameters: Parameters): DriverCall {
-  return call(['look'], [LIBRARY, STEPS[step], packed(parameters)]);
+/** @param seconds after which it is ended */
+export function look(step: Step, seconds: number, parameters: Parameters): DriverCall {
+  return call(['look', String(seconds)], [libraryOf(step), STEPS[step], packed(parameters)]);
 }
 
 export function act(
@@ -48,7 +57,7 @@ export function act(
   secret: string,
 ): DriverCall {
   const words = ['act', act.key, String(act.fence), String(act.seconds), act.attempt];
-  return call(words, [LIBRARY, STEPS[step], RECORD, packed(parameters), Buffer.from(secret)]);
+  return call(words, [libraryOf(step), STEPS[step], RECORD, packed(parameters), Buffer.from(secret)]);
 }
 
 export function takeFence(holder: string): DriverCall {
@@ -57,6 +66,10 @@ export function takeFence(holder: string): DriverCall {
 
 export function cancel(key: string, attempt: string): DriverCall {
   return call(['cancel', key, attempt], []);
+}
+
+function libraryOf(step: Step): Buffer {
+  return OF_DISK.has(step) ? DISK_LIBRARY : LIBRARY;
 }
 
 function call(words: readonly string[], files: readonly Buffer[]): DriverCall {

@@ -2,8 +2,10 @@
 
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import type { CacheDamage, CacheListed, CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import { readServiceLog } from '../domain/log-signs.ts';
 import { type Reading, known, unknown } from '../domain/reading.ts';
+import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
 import {
   type GuestObservation,
   LEAST_FREE_BYTES,
@@ -38,8 +40,13 @@ import { evidenceOf, redacted } from './text.ts';
 import type { Transport } from './transport.ts';
 
 export interface ShellMachineTiming {
-  /** A look, with the login: its script ends itself after 25 s. */
+  /** A look, with the login and what it waits for. */
   readonly lookMs: number;
+  /** How long the script of a look may take in the guest. */
+  readonly lookSeconds: number;
+  /** The same for one that walks over all that a runner holds. */
+  readonly walkMs: number;
+  readonly walkSeconds: number;
   /** Taking the fence, or cancelling an act (which has 5 s to end). */
   readonly shortMs: number;
   /** How much longer than its act a call may take: login, the wait for the guest's lock, the end of the act. */
@@ -56,6 +63,9 @@ export interface ShellMachineTiming {
 
 const TIMING: ShellMachineTiming = {
   lookMs: 45_000,
+  lookSeconds: 25,
+  walkMs: 60_000,
+  walkSeconds: 50,
   shortMs: 45_000,
   slackMs: 60_000,
   settleSeconds: 5,
@@ -189,15 +199,51 @@ export class ShellMachine implements MachinePort {
     return ended.kind === 'ended' ? parsed(UNMARKED_DRAINED, ended.output, 'unmark-drained') : ended;
   }
 
+  async listCache(target: RunnerTarget, wanted: CacheWanted, call: CallContext): Promise<CacheListed> {
+    return parsed(CACHE_LISTED, await this.#read('list-cache', target, cacheParameters(wanted), call), 'list-cache');
+  }
+
+  async removeFromCache(
+    target: RunnerTarget,
+    act: Act,
+    wanted: CacheWanted,
+    options: { readonly force: boolean },
+    call: CallContext,
+  ): Promise<CacheRemoved | ActRefusal> {
+    const parameters = { ...cacheParameters(wanted), force: options.force ? 'yes' : 'no' };
+    const ended = await this.#act('remove-from-cache', target, act, parameters, call);
+    return ended.kind === 'ended' ? parsed(CACHE_REMOVED, ended.output, 'remove-from-cache') : ended;
+  }
+
+  async makeRoom(target: RunnerTarget, act: Act, wanted: RoomWanted, call: CallContext): Promise<RoomMade | ActRefusal> {
+    const { source, unusedForMs, journalBytes } = wanted;
+    const parameters = { source, unused_seconds: inSeconds(unusedForMs), journal_bytes: String(journalBytes) };
+    const ended = await this.#act('make-room', target, act, parameters, call);
+    return ended.kind === 'ended' ? parsed(ROOM_MADE, ended.output, 'make-room') : ended;
+  }
+
+  async listWorkspaces(target: RunnerTarget, call: CallContext): Promise<readonly Workspace[]> {
+    return parsed(WORKSPACES, await this.#read('list-workspaces', target, {}, call), 'list-workspaces');
+  }
+
   #patience(): guest.Parameters {
     return { settle_seconds: String(this.#timing.settleSeconds), start_seconds: String(this.#timing.startSeconds) };
   }
 
+  /** A look that walks over what a runner holds; it rejects where that can't be read. */
+  async #read(step: guest.Step, target: RunnerTarget, parameters: guest.Parameters, call: CallContext): Promise<Lines> {
+    const { walkMs, walkSeconds } = this.#timing;
+    const request = guest.look(step, walkSeconds, { directory: target.directory, user: target.user, ...parameters });
+    const { answer } = await this.#drive(step, target.machine, request, walkMs, call);
+    return linesOf(decode(answer['output64']));
+  }
+
   async #look(target: RunnerTarget, call: CallContext): Promise<Reading<GuestObservation>> {
-    const { lookMs, cacheSeconds } = this.#timing;
+    const { lookMs, lookSeconds, cacheSeconds } = this.#timing;
     const parameters = { directory: target.directory, cache_seconds: String(cacheSeconds) };
     try {
-      const { answer, clockOffsetMs } = await this.#drive('observe', target.machine, guest.look('observe', parameters), lookMs, call);
+      const request = guest.look('observe', lookSeconds, parameters);
+      const { answer, clockOffsetMs } = await this.#drive('observe', target.machine, request, lookMs, call);
       return known({ ...parsed(OBSERVED, linesOf(decode(answer['output64'])), 'observe'), clockOffsetMs });
     } catch (error) {
       if (error instanceof MachineError && error.kind !== 'tool-missing' && error.kind !== 'provider-unavailable') {
@@ -280,28 +326,44 @@ function offset(guestMs: number, earliest: number, latest: number): number {
 /** Of an observation as JSON, in characters, where names are of ordinary length: one look brings hundreds. */
 const OBSERVATION_LENGTH = 1_000;
 
-/** The lines of the journal get the room that all the rest leaves, the newest one first. */
+/** Lines of the guest's own words get the room that all the rest leaves: what cleans besides Runward, then the journal, the newest line first. */
 function withinLength(seen: MachineObservation): MachineObservation {
   if (!seen.guest.known) return seen;
-  const withSigns = (signs: readonly LogSign[], { value }: { readonly value: GuestObservation }): MachineObservation => ({
+  const { value } = seen.guest;
+  const withWords = (foreignCleaner: string | null, signs: readonly LogSign[]): MachineObservation => ({
     ...seen,
-    guest: known({ ...value, log: { ...value.log, signs } }),
+    guest: known({ ...value, foreignCleaner, log: { ...value.log, signs } }),
   });
-  const { signs } = seen.guest.value.log;
-  let room =
-    OBSERVATION_LENGTH -
-    JSON.stringify(
-      withSigns(
-        signs.map(({ code }) => ({ code, line: '' })),
-        seen.guest,
-      ),
-    ).length;
-  const fitting = signs.map(({ code, line }) => {
+  const bare = withWords(
+    value.foreignCleaner === null ? null : '',
+    value.log.signs.map(({ code }) => ({ code, line: '' })),
+  );
+  let room = OBSERVATION_LENGTH - JSON.stringify(bare).length;
+  const fitting = (line: string): string => {
     const cut = line.slice(0, Math.max(0, room));
     room -= cut.length;
-    return { code, line: cut };
-  });
-  return withSigns(fitting, seen.guest);
+    return cut;
+  };
+  const cleaner = value.foreignCleaner === null ? null : fitting(value.foreignCleaner);
+  return withWords(
+    cleaner,
+    value.log.signs.map(({ code, line }) => ({ code, line: fitting(line) })),
+  );
+}
+
+function cacheParameters(wanted: CacheWanted): guest.Parameters {
+  switch (wanted.kind) {
+    case 'all':
+      return { kind: 'all' };
+    case 'unused':
+      return { kind: 'unused', unused_seconds: inSeconds(wanted.forMs) };
+    case 'damaged':
+      return { kind: 'damaged', paths64: Buffer.from(wanted.paths.map((path) => `${path}\0`).join('')).toString('base64') };
+  }
+}
+
+function inSeconds(milliseconds: number): string {
+  return String(Math.ceil(milliseconds / 1_000));
 }
 
 type Lines = Readonly<Record<string, string>>;
@@ -446,6 +508,9 @@ const drainMark = text64.transform((text) => {
   return { since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0, reason: inFewWords(reason) };
 });
 
+/** How much is told of what removes things besides Runward, as the port promises. */
+const CLEANER_LENGTH = 160;
+
 const OBSERVED = z
   .object({
     bootId: z.string().min(1),
@@ -466,6 +531,8 @@ const OBSERVED = z
     disk,
     work: sizes.optional(),
     cache: cacheSizes.optional(),
+    cleanedAgo: count.optional(),
+    cleaner64: text64.transform((text) => redacted(text).slice(0, CLEANER_LENGTH)).optional(),
     runningAct: z.string(),
   })
   .transform((seen) => ({
@@ -484,5 +551,68 @@ const OBSERVED = z
     disk: seen.disk,
     work: seen.work ?? null,
     cache: seen.cache ?? null,
+    cleanedAgoMs: seen.cleanedAgo === undefined ? null : seen.cleanedAgo * 1_000,
+    foreignCleaner: orNull(seen.cleaner64 ?? ''),
     runningAct: orNull(seen.runningAct),
   }));
+
+/** Records that NUL ends, as `FIELD … TEXT`, where the text may hold anything. */
+const records64 = <T extends z.ZodType>(fields: number, record: T) =>
+  text64
+    .transform((text): unknown =>
+      text
+        .split('\0')
+        .slice(0, -1)
+        .map((each) => {
+          const words = each.split(' ');
+          return [...words.slice(0, fields), words.slice(fields).join(' ')];
+        }),
+    )
+    .pipe(z.array(record));
+
+const cacheEntry = z
+  .tuple([count, z.union([z.literal('-'), count]), z.string()])
+  .transform(([bytes, unused, path]) => ({ path, bytes, unusedMs: unused === '-' ? null : unused * 1_000 }));
+
+const CACHE_LISTED = z
+  .object({
+    bytes: count,
+    entries: count,
+    found64: records64(2, cacheEntry),
+    foundBytes: count,
+    foundEntries: count,
+  })
+  .transform(({ found64, ...listed }): CacheListed => ({ ...listed, found: found64 }));
+
+const noneAsNull = z.string().transform((text) => (text === '-' ? null : text));
+
+const cacheDamage = z
+  .tuple([z.enum(['missing', 'empty', 'no-manifest', 'unreadable', 'whole']), noneAsNull, noneAsNull, z.enum(['yes', 'no']), z.string()])
+  .transform(([state, owner, mode, immutable, path]): CacheDamage => ({ path, state, owner, mode, isImmutable: immutable === 'yes' }));
+
+const CACHE_REMOVED = z
+  .object({
+    kind: z.literal('removed'),
+    isAll: z.enum(['yes', 'no']),
+    entries: count,
+    bytes: count,
+    names64: records64(0, z.tuple([z.string()])),
+    damage64: records64(4, cacheDamage),
+    freeBytes: count,
+    freeInodes: z.union([z.literal(''), count]),
+  })
+  .transform(({ isAll, names64, damage64, freeInodes, ...removed }): CacheRemoved => ({
+    ...removed,
+    isAll: isAll === 'yes',
+    names: names64.map(([name]) => name),
+    damage: damage64,
+    freeInodes: freeInodes === '' ? null : freeInodes,
+  }));
+
+const ROOM_MADE = z.union([
+  z.object({ kind: z.literal('made'), bytes: z.coerce.number().int(), items: count, disk }),
+  z.object({ kind: z.literal('nothing'), why64: text64, disk }).transform(({ why64, ...rest }) => ({ ...rest, why: evidenceOf(why64) })),
+]);
+
+const workspace = z.tuple([count, z.string()]).transform(([bytes, name]): Workspace => ({ name, bytes }));
+const WORKSPACES = z.object({ workspaces64: records64(1, workspace) }).transform(({ workspaces64 }) => workspaces64);

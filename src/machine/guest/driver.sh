@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs as root in the guest, read whole from standard input before any of it runs: receives a step, and starts it under the guest's fence.
 #
-#   look       LIBRARY STEP PARAMETERS            runs a reading step at once
+#   look       SECONDS LIBRARY STEP PARAMETERS    runs a reading step at once, and ends it after so long
 #   act        KEY FENCE SECONDS ATTEMPT LIBRARY STEP RECORD PARAMETERS SECRET
 #                                                 runs a writing step as the unit runward-act, or waits for the one of the same KEY
 #   fence-take HOLDER                             gives an operation the next number of the fence
@@ -151,8 +151,9 @@ start_act() {
 # --- verbs -----------------------------------------------------------------------------------------------------------------------------------
 
 look() {
-  receive lib.sh "$1" step.sh "$2" parameters "$3"
-  timeout 25 bash "$folder/step.sh" "$folder" >"$folder/output" </dev/null
+  local seconds=$1
+  receive lib.sh "$2" step.sh "$3" parameters "$4"
+  timeout "$seconds" bash "$folder/step.sh" "$folder" >"$folder/output" </dev/null
   answer kind=done "output64=$(encoded_end_of "$folder/output")"
 }
 

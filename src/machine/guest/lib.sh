@@ -74,6 +74,10 @@ directory=${given[directory]:-}
 home=$(readlink -f -- "$directory" || true)
 user=${given[user]:-}
 
+# When this runner's actions cache was last cleaned of what is unused, epoch seconds.
+CLEANED=${home//%/%25}
+CLEANED=/var/lib/runward/cleaned.${CLEANED//\//%2F}
+
 enter_directory() {
   cd -- "$directory" || fail "no directory $directory in the guest; is it this machine's runner?"
 }
@@ -114,6 +118,15 @@ own_by_user() {
 }
 
 # --- what the runner is made of --------------------------------------------------------------------------------------------------------------
+
+# `USED% FREE-BYTES INODES-USED%` of the disk of the current folder, as df counts them; the last is nothing where the number is not fixed.
+disk() {
+  local all free available size inodes inodes_free used inodes_used=
+  read -r all free available size inodes inodes_free < <(stat -f -c '%b %f %a %S %c %d' .)
+  used=$((all - free))
+  if [ "$inodes" -gt 0 ]; then inodes_used=$(((100 * (inodes - inodes_free) + inodes - 1) / inodes)); fi
+  printf '%s%% %s %s\n' "$(((100 * used + used + available - 1) / (used + available)))" "$((available * size))" "$inodes_used"
+}
 
 # Ends the step unless config.sh and the listener can write: some KiB of configuration, and the listener's log.
 prove_room() {

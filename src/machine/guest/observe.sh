@@ -93,15 +93,6 @@ read_version() {
   done <"$newest"
 }
 
-# `USED% FREE-BYTES INODES-USED%` of the disk of the current folder, as df counts them; the last is nothing where the number is not fixed.
-disk() {
-  local all free available size inodes inodes_free used inodes_used=
-  read -r all free available size inodes inodes_free < <(stat -f -c '%b %f %a %S %c %d' .)
-  used=$((all - free))
-  if [ "$inodes" -gt 0 ]; then inodes_used=$(((100 * (inodes - inodes_free) + inodes - 1) / inodes)); fi
-  printf '%s%% %s %s\n' "$(((100 * used + used + available - 1) / (used + available)))" "$((available * size))" "$inodes_used"
-}
-
 # Sizes of _work and of the actions cache in it, by one walk on this disk alone. Where that does not end in time the cache is walked by
 # itself. What is not counted in time is not said; a tree that was is small enough for bash to list.
 say_work() {
@@ -148,6 +139,86 @@ damaged_actions() {
 # sizes ARGUMENT …: what du prints in time.
 sizes() {
   timeout "${given[cache_seconds]:-3}" nice -n 19 du -x -B 1 "$@" 2>/dev/null || true
+}
+
+# Says how long ago the actions cache was last cleaned of what is unused.
+say_cleaned() {
+  local at=
+  { read -r at <"$CLEANED"; } 2>/dev/null || true
+  if [[ $at =~ ^[0-9]{1,12}$ ]]; then say cleanedAgo "$((at < EPOCHSECONDS ? EPOCHSECONDS - at : 0))"; fi
+}
+
+# --- what cleans besides Runward -------------------------------------------------------------------------------------------------------------
+
+# Sets cleaner to the first line of root's cron, services and scripts that removes things below this runner's directory, as FILE: LINE. One process
+# looks for what may be one; bash then takes its time with the few lines that it has found.
+find_cleaner() {
+  local place below removes file line tables files named
+  place="(${home//[!A-Za-z0-9\/_-]/.}|${directory//[!A-Za-z0-9\/_-]/.})([]/\"'[:space:]*;]|\$)"
+  below="($place|_work/_t(emp|ool)|(^|[^A-Za-z0-9_])_actions)"
+  removes="(^|[^A-Za-z0-9_.-])((rm|rmdir|unlink|shred|tmpreaper|tmpwatch)[[:space:]].*$below|find[[:space:]].*$below.*(-delete|rm[[:space:]]))"
+  cleaner=
+  shopt -s nullglob
+  tables=(/etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/root)
+  files=(/etc/cron.{hourly,daily,weekly,monthly}/* /etc/systemd/system/*.service /etc/tmpfiles.d/* /usr/local/bin/* /usr/local/sbin/*)
+  shopt -u nullglob
+  read_named "${tables[@]}"
+  while IFS=: read -r file line; do
+    line=${line#"${line%%[![:space:]]*}"}
+    if is_cleaner "$file" "$line"; then
+      cleaner="$file: $line"
+      break
+    fi
+  done < <(timeout 5 grep -sIHE -d skip "$removes|^[A-Za-z][^[:space:]]*[[:space:]]+$place" -- "${tables[@]}" "${named[@]}" "${files[@]}")
+}
+
+# read_named TABLE …: sets named to the files that lines of cron name by an absolute path, but for the system's own programs.
+read_named() {
+  local table line word
+  named=()
+  set -f
+  for table in "$@"; do
+    if [ ! -f "$table" ]; then continue; fi
+    while IFS= read -r line; do
+      case $line in '#'* | '') continue ;; esac
+      for word in $line; do
+        case $word in
+          /bin/* | /sbin/* | /usr/*) ;;
+          /*) if [ -f "$word" ]; then named+=("$word"); fi ;;
+        esac
+      done
+    done <"$table"
+  done
+  set +f
+}
+
+# is_cleaner FILE LINE: whether a line that looks like one means this runner, and is neither Runward's nor the runner's own.
+is_cleaner() {
+  local word age
+  case ${1##*/} in runward* | actions.runner.*) return 1 ;; esac
+  case $2 in '#'*) return 1 ;; esac
+  if [[ $1 == /etc/tmpfiles.d/* ]]; then
+    read -r word _ _ _ _ age _ <<<"$2"
+    case $word in
+      [rRD]*) return 0 ;;
+      *) [ "${age:--}" != - ] && return 0 || return 1 ;;
+    esac
+  fi
+  while read -r -d ' ' word; do
+    word=${word//[\"\']/}
+    case $word in
+      "$home" | "$home"/* | "$directory" | "$directory"/*) return 0 ;;
+      /*[*?[$]*) if names_work "$word"; then return 0; fi ;;
+      /*) ;; # another place that is named in full is another runner's
+      *) if names_work "$word"; then return 0; fi ;;
+    esac
+  done <<<"$2 "
+  return 1
+}
+
+names_work() {
+  case $1 in *_actions* | *_work/_temp* | *_work/_tool* | *"$home"* | *"$directory"*) return 0 ;; esac
+  return 1
 }
 
 # --- all of it -------------------------------------------------------------------------------------------------------------------------------
@@ -199,4 +270,7 @@ if [ -n "$missing" ]; then say_encoded missing "$missing"; fi
 mark=$(drain_mark)
 if [ -n "$mark" ]; then say_encoded drain "$mark"; fi
 say disk "$(disk)"
+say_cleaned
+find_cleaner
+if [ -n "$cleaner" ]; then say_encoded cleaner "$cleaner"; fi
 say_work

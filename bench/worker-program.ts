@@ -93,7 +93,6 @@ function guestOf(machine: string): GuestObservation {
     work: { bytes: 1_610_612_736, entries: 90_000 },
     cache: { bytes: 187_904_819, entries: 7, damaged: 0 },
     cleanedAgoMs: 3_600_000,
-    foreignCleaner: null,
     runningAct: null,
   };
 }

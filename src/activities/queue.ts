@@ -6,7 +6,7 @@ import { withRefusal, type Refusal } from '../domain/queue/report.ts';
 import { review, type FreshLook } from '../domain/queue/review.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
-import { GitHubError, type QueuePort, type RunnersAlike, type RunWritten } from '../github/port.ts';
+import type { GitHubError, QueuePort, RunnersAlike, RunWritten } from '../github/port.ts';
 import type {
   BatchCancelled,
   BatchRerun,

@@ -25,7 +25,7 @@ export interface LogReader {
 }
 
 /** The actions cache of a runner in this directory. https://github.com/actions/runner/blob/main/src/Runner.Common/HostContext.cs */
-export function actionsCacheOf(directory: string): string {
+function actionsCacheOf(directory: string): string {
   return `${directory.replace(/\/+$/, '')}/_work/_actions`;
 }
 
@@ -65,7 +65,7 @@ export function signIn(message: string, directory: string): CacheSign | null {
   const below = path.slice(cache.length).replaceAll(/\/+/g, '/').replace(/\/$/, '');
   const archived = CHECKED_OUT.exec(text)?.groups;
   const entry = archived === undefined ? below : `${archived['name']}/${archived['ref']}`;
-  return { path: isEntry(entry) ? entry : '', line: text.split('\n')[0]!.slice(0, LINE_LENGTH) };
+  return { path: isEntry(entry) ? entry : '', line: text.split('\n', 1).join('').slice(0, LINE_LENGTH) };
 }
 
 /** Whether it may be the path of an entry: what a download leaves for a moment, and what leads out, is none. */

@@ -119,10 +119,10 @@ export interface GuestObservation {
   /** How long ago the actions cache was last cleaned of what is unused, by the guest's clock; `null` where it never was. */
   readonly cleanedAgoMs: number | null;
   /**
-   * What of root's cron, timers and scripts removes things below the runner's directory, as `FILE: LINE`, at most 160 characters; `null` where
-   * nothing was found.
+   * What of root's cron, timers and scripts removes things below the runner's directory, as `FILE: LINE`, at most 160 characters; absent
+   * where nothing was found.
    */
-  readonly foreignCleaner: string | null;
+  readonly foreignCleaner?: string;
   /** Key of the act that runs in the guest at this moment, Runward's own or another Runward's. */
   readonly runningAct: string | null;
 }

@@ -9,7 +9,6 @@ import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
 import {
   type GuestObservation,
   LEAST_FREE_BYTES,
-  type LogSign,
   type MachineObservation,
   type MachineState,
   type RunnerTarget,
@@ -324,32 +323,40 @@ function offset(guestMs: number, earliest: number, latest: number): number {
 }
 
 /** Of an observation as JSON, in characters, where names are of ordinary length: one look brings hundreds. */
-const OBSERVATION_LENGTH = 1_000;
+const OBSERVATION_LENGTH = 1_020;
 
-/** Lines of the guest's own words get the room that all the rest leaves: what cleans besides Runward, then the journal, the newest line first. */
+/**
+ * The guest's own words get the room that all the rest leaves: why the runner is drained, then what cleans besides Runward, then the journal,
+ * the newest line first.
+ */
 function withinLength(seen: MachineObservation): MachineObservation {
   if (!seen.guest.known) return seen;
   const { value } = seen.guest;
-  const withWords = (foreignCleaner: string | null, signs: readonly LogSign[]): MachineObservation => ({
+  const { foreignCleaner, drain, log } = value;
+  const inWords = (shorten: (words: string) => string): MachineObservation => ({
     ...seen,
-    guest: known({ ...value, foreignCleaner, log: { ...value.log, signs } }),
+    guest: known({
+      ...value,
+      drain: drain === null ? null : { ...drain, reason: shorten(drain.reason) },
+      ...(foreignCleaner === undefined ? {} : { foreignCleaner: shorten(foreignCleaner) }),
+      log: { ...log, signs: log.signs.map(({ code, line }) => ({ code, line: shorten(line) })) },
+    }),
   });
-  const bare = withWords(
-    value.foreignCleaner === null ? null : '',
-    value.log.signs.map(({ code }) => ({ code, line: '' })),
-  );
-  let room = OBSERVATION_LENGTH - JSON.stringify(bare).length;
-  const fitting = (line: string): string => {
-    const cut = line.slice(0, Math.max(0, room));
-    room -= cut.length;
-    return cut;
-  };
-  const cleaner = value.foreignCleaner === null ? null : fitting(value.foreignCleaner);
-  return withWords(
-    cleaner,
-    value.log.signs.map(({ code, line }) => ({ code, line: fitting(line) })),
-  );
+  let room = OBSERVATION_LENGTH - JSON.stringify(inWords(() => '')).length;
+  return inWords((words) => {
+    const fitting = fittingInto(room, words);
+    room -= lengthInJson(fitting);
+    return fitting;
+  });
 }
+
+function fittingInto(room: number, words: string): string {
+  let fitting = words.slice(0, Math.max(0, room));
+  while (fitting !== '' && lengthInJson(fitting) > room) fitting = fitting.slice(0, -1);
+  return fitting;
+}
+
+const lengthInJson = (text: string): number => JSON.stringify(text).length - '""'.length;
 
 function cacheParameters(wanted: CacheWanted): guest.Parameters {
   switch (wanted.kind) {
@@ -552,7 +559,7 @@ const OBSERVED = z
     work: seen.work ?? null,
     cache: seen.cache ?? null,
     cleanedAgoMs: seen.cleanedAgo === undefined ? null : seen.cleanedAgo * 1_000,
-    foreignCleaner: orNull(seen.cleaner64 ?? ''),
+    ...(seen.cleaner64 === undefined ? {} : { foreignCleaner: seen.cleaner64 }),
     runningAct: orNull(seen.runningAct),
   }));
 

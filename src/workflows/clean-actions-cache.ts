@@ -69,7 +69,7 @@ async function remove<Outcome extends string, Step extends string>(
   });
 }
 
-/** `3 entries, 1.2 GiB`. */
+/** `3 entries (1.2 GiB)`. */
 export function removedText({ entries, bytes }: Pick<CacheFigures, 'entries' | 'bytes'>): string {
-  return entries === 0 ? 'nothing' : `${entries} ${entries === 1 ? 'entry' : 'entries'}, ${bytesText(bytes)},`.replace(/,$/, '');
+  return entries === 0 ? 'nothing' : `${entries} ${entries === 1 ? 'entry' : 'entries'} (${bytesText(bytes)})`;
 }

@@ -68,10 +68,9 @@ async function inspect(policy: Partial<FailurePolicy> = {}, known: FailuresInspe
   if (kept?.server !== server) {
     kept = { server, acts: activities() };
   }
-  const { inspectFailures } = kept.acts;
   const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
   const input = { scope: SCOPE, runners: RUNNERS, known, policy: { ...POLICY, ...policy } };
-  const found = (await environment.run(inspectFailures, input)) as FailuresInspected | Limited;
+  const found = (await environment.run(kept.acts.inspectFailures.bind(kept.acts), input)) as FailuresInspected | Limited;
   if (found.kind !== 'inspected') {
     throw new Error(found.why);
   }
@@ -281,10 +280,10 @@ function rerun(
   attempt: number,
   plan: Exclude<RerunPlan, { kind: 'none' }> = { kind: 'failed-jobs' },
   tries = 1,
-): Promise<RerunDone> {
+): Promise<RerunDone | Limited> {
   const environment = new MockActivityEnvironment({ attempt: tries }, { client, logger: new DefaultLogger('ERROR') });
-  const { rerunJobs } = activities();
-  return environment.run(rerunJobs as (input: object) => Promise<RerunDone>, { scope: SCOPE, run, attempt, plan, doubtMs: 50 });
+  const acts = activities();
+  return environment.run(acts.rerunJobs.bind(acts), { scope: SCOPE, run, attempt, plan, doubtMs: 50 });
 }
 
 describe('a re-run', () => {

@@ -80,7 +80,6 @@ export function guest(replaced: Partial<GuestObservation> = {}): GuestObservatio
     work: { bytes: 0, entries: 0 },
     cache: { bytes: 0, entries: 0, damaged: 0 },
     cleanedAgoMs: 3_600_000,
-    foreignCleaner: null,
     runningAct: null,
     ...replaced,
   };
@@ -216,7 +215,6 @@ const anyGuest: fc.Arbitrary<GuestObservation> = fc.record({
   work: fc.constant(null),
   cache: fc.constant(null),
   cleanedAgoMs: fc.constant(3_600_000),
-  foreignCleaner: fc.constant(null),
   runningAct: fc.constantFrom(null, null, 'act-1'),
 });
 

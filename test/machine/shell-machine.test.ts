@@ -121,6 +121,7 @@ describe('observe', () => {
           registration: { agentId: 7, agentName: 'builder', url: 'https://github.com/o/r' },
           installedVersion: '2.336.0',
           missingProgram: null,
+          cleanedAgoMs: null,
           disk: { usedPercent: 81, freeBytes: 123_456, inodesUsedPercent: 7 },
           work: { bytes: 9_000, entries: 4 },
           cache: { bytes: 5_000, entries: 3, damaged: 1 },
@@ -209,6 +210,7 @@ describe('observe', () => {
         work: '123456789012 1234',
         cache: '123456789012 1234 12',
         journal64: base64(journal.join('\n')),
+        cleaner64: base64(`/etc/cron.daily/clean: ${'rm -rf /opt/actions-runner/_work/_actions; '.repeat(9)}`),
         drain64: base64(`1764021600\n${'maintenance '.repeat(20)}`),
       });
     const observed = await machine.observe(TARGET, CALL);

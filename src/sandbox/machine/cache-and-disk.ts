@@ -76,7 +76,7 @@ export function lookAt(held: CacheAndDisk): Pick<GuestObservation, 'work' | 'cac
     work: { bytes: sum(held.workspaces) + bytes, entries: held.workspaces.length + 2 },
     cache: { bytes, entries: held.entries.length, damaged: held.entries.filter(isSeenDamaged).length },
     cleanedAgoMs: held.cleanedAt === null ? null : Math.max(0, Date.now() - held.cleanedAt),
-    foreignCleaner: held.foreignCleaner,
+    ...(held.foreignCleaner === null ? {} : { foreignCleaner: held.foreignCleaner }),
   };
 }
 

@@ -5,7 +5,7 @@ import type { CountedAct } from '../domain/ledger.ts';
 import type { GuestObservation } from '../domain/runner.ts';
 import { decideUpkeep, type CacheFigures } from '../domain/upkeep.ts';
 import { type End, type Operation } from './operation.ts';
-import { freshActOptions, listOptions } from './options.ts';
+import { listOptions, upkeepOptions } from './options.ts';
 import { Ended } from './site.ts';
 
 // Upkeep of a runner: done between two jobs or not at all, and nobody waits for such a moment while holding the machine.
@@ -85,7 +85,7 @@ export function actBetweenJobs<T extends { readonly kind: string }, Step extends
   const { site } = operation;
   return site.whileFresh(async () => {
     await lookFreshly(operation);
-    return site.act<T>(step, summary, site.policy.upkeep.deadlineMs, start, { options: freshActOptions });
+    return site.act<T>(step, summary, site.policy.upkeep.deadlineMs, start, { options: upkeepOptions });
   });
 }
 
@@ -112,7 +112,8 @@ export async function listForRemoval<Step extends string>({ site }: Operation<St
   const { host, runner } = site.target;
   const looks = proxyActivities<LookActivities>(listOptions(site.policy, host, `what would go from the actions cache of ${runner}?`));
   const listed = await site.answer(() => looks.listCache({ target: site.target, wanted }));
-  return { entries: listed.foundEntries, bytes: listed.foundBytes, names: listed.found.map(({ path }) => path), damage: [] };
+  const { found, foundEntries, foundBytes } = listed;
+  return { entries: foundEntries, bytes: foundBytes, names: found.map(({ path }) => path), found, damage: [] };
 }
 
 /** Why nothing is to be written; `null` where it may be. */

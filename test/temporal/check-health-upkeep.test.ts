@@ -120,7 +120,7 @@ describe.concurrent('a pass', () => {
   });
 });
 
-test.concurrent('a disk below the floor lets its runner take no other job, until there is room again by whosever doing', async () => {
+test.concurrent('a disk below the floor lets its runner take no other job, until there is room again whoever made it', async () => {
   await using world = await startWorld();
   world.machine.setDisk(world.target.machine, BELOW_FLOOR);
   const job = await beginJob(world);

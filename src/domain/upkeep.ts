@@ -1,6 +1,6 @@
 // Operations on a runner's actions cache and on its machine's disk: when they may begin, their steps, and what they end with.
 
-import type { CacheDamage } from './cache.ts';
+import type { CacheDamage, CacheEntry } from './cache.ts';
 import type { DamagedRun, RerunTold } from './damaged-run.ts';
 import { valueOrNull } from './reading.ts';
 import { busyReason, evidenceOf, strangerReason, type Look } from './recovery.ts';
@@ -68,8 +68,10 @@ export type HealOutcome = 'healed' | 'nothing-damaged' | 'not-re-run' | 'given-u
 export interface CacheFigures {
   readonly entries: number;
   readonly bytes: number;
-  /** The largest, 50 at most. */
+  /** The largest, 50 at most; 100 of a dry run. */
   readonly names: readonly string[];
+  /** The same of a dry run, with size and age. */
+  readonly found?: readonly CacheEntry[];
   /** What damaged entries looked like. */
   readonly damage: readonly CacheDamage[];
 }

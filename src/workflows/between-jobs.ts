@@ -5,7 +5,7 @@ import type { CountedAct } from '../domain/ledger.ts';
 import type { GuestObservation } from '../domain/runner.ts';
 import { decideUpkeep, type CacheFigures } from '../domain/upkeep.ts';
 import { type End, type Operation } from './operation.ts';
-import { freshActOptions, listOptions } from './options.ts';
+import { listOptions, upkeepOptions } from './options.ts';
 import { Ended } from './site.ts';
 
 // Upkeep of a runner: done between two jobs or not at all, and nobody waits for such a moment while holding the machine.
@@ -85,7 +85,7 @@ export function actBetweenJobs<T extends { readonly kind: string }, Step extends
   const { site } = operation;
   return site.whileFresh(async () => {
     await lookFreshly(operation);
-    return site.act<T>(step, summary, site.policy.upkeep.deadlineMs, start, { options: freshActOptions });
+    return site.act<T>(step, summary, site.policy.upkeep.deadlineMs, start, { options: upkeepOptions });
   });
 }
 

@@ -1,4 +1,4 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { CancellationScope, proxyActivities, startChild } from '@temporalio/workflow';
 import type { LookActivities } from '../activities/contract.ts';
 import { fewOf } from '../domain/few-of.ts';
@@ -27,10 +27,10 @@ import {
 import { actBetweenJobs, holdingForUpkeep, lookForMoment, refusable, watchReason } from './between-jobs.ts';
 import { drainRunner } from './drain-runner.ts';
 import { operate, type End, type Operation } from './operation.ts';
-import { listOptions } from './options.ts';
+import { ACT_FAILED, listOptions } from './options.ts';
 import { resumeRunner } from './resume-runner.ts';
 import { labels } from './search-attributes.ts';
-import { Ended } from './site.ts';
+import { Ended, reasonOf } from './site.ts';
 
 /**
  * Makes room on the disk of a runner's machine between two jobs, from what is worth least up, until there is enough. With too little left
@@ -118,13 +118,20 @@ class Making {
       }
       board.begin(source);
       const wanted = { source, unusedForMs: room.unusedForMs[source] ?? 0, journalBytes: room.journalBytes };
-      const made = (await actBetweenJobs<RoomMade, RoomStep>(
-        this.#operation,
-        { step: source, summary: `make room on ${site.target.machine} from ${source}` },
-        (acts, input) => acts.makeRoom({ ...input, wanted }),
-      )) as RoomMade;
-      ({ disk } = made);
-      this.#tell(source, made);
+      try {
+        const made = (await actBetweenJobs<RoomMade, RoomStep>(
+          this.#operation,
+          { step: source, summary: `make room on ${site.target.machine} from ${source}` },
+          (acts, input) => acts.makeRoom({ ...input, wanted }),
+        )) as RoomMade;
+        ({ disk } = made);
+        this.#tell(source, made);
+      } catch (error) {
+        if (!hasFailedInGuest(error)) {
+          throw error;
+        }
+        board.end(source, 'failed', reasonOf(error, site.target));
+      }
     }
     if (!hasRoom(disk, room) && room.unusedForMs.workspaces === null) {
       await this.#tellWorkspaces();
@@ -221,4 +228,9 @@ class Making {
       }
     }
   }
+}
+
+/** One source that can't be emptied is no reason to leave the others. */
+function hasFailedInGuest(error: unknown): boolean {
+  return error instanceof ActivityFailure && error.cause instanceof ApplicationFailure && error.cause.type === ACT_FAILED;
 }

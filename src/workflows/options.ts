@@ -56,6 +56,15 @@ export function freshActOptions(policy: RecoveryPolicy, host: string, summary: s
   return { ...actOptions(policy, host, summary), scheduleToStartTimeout: policy.busyAnswerMaxAgeMs };
 }
 
+/** The same between two jobs: what has failed in the guest is left to the next pass, since the machine is held and jobs wait. */
+export function upkeepOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
+  const options = freshActOptions(policy, host, summary);
+  return { ...options, retry: { ...options.retry, nonRetryableErrorTypes: [ACT_FAILED] } };
+}
+
+/** Type of the failure of an act that has ended in the guest otherwise than well. */
+export const ACT_FAILED = 'GuestActFailed';
+
 export function startMachineOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
   return onHostQueue(policy, policy.limits.startMachine, actQueue(host), summary);
 }

@@ -18,9 +18,11 @@ import {
   DEFAULT_FINDING_POLICY,
   DEFAULT_HEALTH_POLICY,
   DEFAULT_RECOVERY_POLICY,
+  DEFAULT_UPKEEP_POLICY,
   type FindingPolicy,
   type HealthPolicy,
   type RecoveryPolicy,
+  type UpkeepPolicy,
 } from '../../src/domain/policy.ts';
 import { DEFAULT_QUEUE_POLICY, type QueuePolicy } from '../../src/domain/queue/policy.ts';
 import type { QueueReport } from '../../src/domain/queue/report.ts';
@@ -41,6 +43,13 @@ import { quickGate } from './quick-gate.ts';
 import { scheduledPass } from './scheduled-pass.ts';
 import { target as aTarget } from './observations.ts';
 import { namespaceOf, NAMESPACES } from './temporal-setup.ts';
+
+const { failures } = DEFAULT_UPKEEP_POLICY;
+
+const QUICK_UPKEEP: UpkeepPolicy = {
+  ...DEFAULT_UPKEEP_POLICY,
+  failures: { ...failures, doubtMs: 200, limits: { ...failures.limits, rerun: { ...failures.limits.rerun, retryInitial: '100ms' } } },
+};
 
 /** The product's policy with the waits of a test. */
 export const QUICK_POLICY: RecoveryPolicy = {
@@ -63,6 +72,7 @@ export const QUICK_POLICY: RecoveryPolicy = {
     github: { ...DEFAULT_RECOVERY_POLICY.limits.github, scheduleToClose: '5s', retryInitial: '100ms', retryMaximum: '500ms' },
     act: { ...DEFAULT_RECOVERY_POLICY.limits.act, heartbeat: '3s', scheduleToClose: '20s', retryInitial: '100ms' },
   },
+  upkeep: QUICK_UPKEEP,
 };
 
 /** The same for passes. */

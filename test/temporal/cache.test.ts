@@ -1,0 +1,311 @@
+// The actions cache of a runner, cleaned, cleared and healed on a real Temporal server, against the make-believe GitHub and machine.
+
+import { describe, expect, test } from 'vitest';
+import { rerunId } from '../../src/domain/names.ts';
+import type { HealReport } from '../../src/domain/upkeep.ts';
+import { MachineError } from '../../src/machine/port.ts';
+import type { SandboxCacheEntry } from '../../src/sandbox/machine/cache-and-disk.ts';
+import { startWorld, type World } from '../kit/recovery-world.ts';
+import {
+  begin,
+  beginJob,
+  cached,
+  DAY_MS,
+  failAgain,
+  failedRun,
+  failure,
+  gone,
+  isHeld,
+  ledgerOf,
+  look,
+  rerunsAsked,
+  run,
+  writesAt,
+} from '../kit/upkeep.ts';
+
+const MIB = 1024 * 1024;
+const OLD = { path: 'acme/legacy/v1', bytes: 30 * MIB, unusedMs: 9 * DAY_MS };
+const LEFTOVER = { path: '_temp_1234', bytes: 5 * MIB, unusedMs: 8 * DAY_MS };
+const USED: readonly SandboxCacheEntry[] = [
+  { path: 'actions/checkout/v4', bytes: MIB, unusedMs: 6 * DAY_MS },
+  { path: 'actions/setup-go/v5', bytes: MIB, unusedMs: null },
+];
+
+const DAMAGE = { state: 'empty', owner: 'root', mode: '700', isImmutable: false } as const;
+const SCRIPT_FAILED = 'Process completed with exit code 1.';
+
+const damagedBy = (world: World, entry?: string): { annotations: ReturnType<typeof failure>[] } => ({
+  annotations: [failure(gone(world, entry))],
+});
+const stepsOf = ({ steps }: HealReport): readonly string[] => steps.map(({ name, status }) => `${name} ${status}`);
+const details = ({ steps }: HealReport, step: string): string => steps.find(({ name }) => name === step)?.detail ?? '';
+
+describe.concurrent('a cleaning', () => {
+  test('removes what nothing has used for long, and a dry run lists it before', async () => {
+    await using world = await startWorld();
+    world.machine.setCache(world.target, [...USED, OLD, LEFTOVER]);
+    world.machine.setCleanedAgo(world.target, null);
+    const planned = await run(world, 'cleanActionsCache', { dryRun: true });
+    expect(planned).toMatchObject({
+      outcome: 'planned',
+      dryRun: true,
+      summary: expect.stringContaining('2 entries (35 MiB) would go'),
+      removed: { entries: 2, bytes: 35 * MIB, found: [OLD, LEFTOVER] },
+    });
+    expect(await cached(world)).toHaveLength(4);
+    expect([await ledgerOf(world), (await look(world)).cleanedAgoMs]).toEqual([[], null]);
+
+    const cleaned = await run(world, 'cleanActionsCache');
+    expect(cleaned).toMatchObject({
+      outcome: 'cleaned',
+      dryRun: false,
+      removed: { entries: 2, bytes: 35 * MIB, names: [OLD.path, LEFTOVER.path] },
+      steps: [{ name: 'clean-cache', status: 'done' }],
+    });
+    expect(await cached(world)).toEqual(USED.map(({ path }) => path));
+    expect((await look(world)).cleanedAgoMs).toBeLessThan(60_000);
+    expect(await ledgerOf(world)).toMatchObject([{ type: 'cleanActionsCache', outcome: 'cleaned', trigger: 'manual' }]);
+    expect(await run(world, 'cleanActionsCache')).toMatchObject({ outcome: 'cleaned', removed: { entries: 0, bytes: 0 } });
+  });
+
+  test('is refused while a job runs, touches nothing, and holds the machine no longer', async () => {
+    await using world = await startWorld();
+    world.machine.setCache(world.target, [...USED, OLD]);
+    const job = await beginJob(world);
+    const removed = await run(world, 'cleanActionsCache', { wait: '10m' });
+    expect(removed).toMatchObject({ outcome: 'refused-busy', summary: expect.stringContaining('left alone'), removed: { entries: 0 } });
+    expect(await isHeld(world)).toBe(false);
+    const cleared = await run(world, 'clearActionsCache');
+    expect(cleared).toMatchObject({ outcome: 'refused-busy', removed: { entries: 0 } });
+    const healed = await run(world, 'healActionsCache');
+    expect(healed).toMatchObject({ outcome: 'refused-busy', removed: { entries: 0 } });
+    expect(await cached(world)).toHaveLength(3);
+    expect(await ledgerOf(world)).toEqual([]);
+    await world.machine.endJob(world.target);
+    await world.until(() => world.github.job(job).result === 'Succeeded', 'the job goes on');
+  });
+
+  test('does not touch the cache under a job that begins after the last look', async () => {
+    await using world = await startWorld();
+    world.machine.setCache(world.target, [OLD]);
+    const remove = world.machine.removeFromCache.bind(world.machine);
+    world.machine.removeFromCache = async (...given) => {
+      await beginJob(world);
+      return remove(...given);
+    };
+    expect(await run(world, 'cleanActionsCache')).toMatchObject({
+      outcome: 'refused-busy',
+      steps: [{ name: 'clean-cache', status: 'failed' }],
+    });
+    expect([await cached(world), await isHeld(world)]).toEqual([[OLD.path], false]);
+  });
+
+  test('that fails in the guest is not tried again while it holds the machine', async () => {
+    await using world = await startWorld();
+    let tries = 0;
+    world.machine.removeFromCache = async () => {
+      tries += 1;
+      throw new MachineError('act-failed', 'remove-from-cache ended with exit-code exited 1', { evidence: 'it is immutable' });
+    };
+    const report = await run(world, 'cleanActionsCache');
+    expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('it is immutable'), removed: { entries: 0 } });
+    expect([tries, await isHeld(world)]).toEqual([1, false]);
+    expect(await ledgerOf(world)).toMatchObject([{ outcome: 'failed' }]);
+  });
+
+  test('lets a job that comes meanwhile begin afterwards, and is the only one at the machine', async () => {
+    await using world = await startWorld({ pace: 0.5 });
+    world.machine.setCache(world.target, [OLD]);
+    const handle = await begin(world, 'cleanActionsCache');
+    await world.until(async () => (await look(world)).runningAct !== null, 'the act runs');
+    const { scope, runner } = world.target;
+    const job = world.github.giveJob(scope, runner, { seconds: 0 });
+    const second = run(world, 'clearActionsCache');
+    expect(await handle.result()).toMatchObject({ outcome: 'cleaned', removed: { names: [OLD.path] } });
+    await world.until(() => world.github.job(job).result === 'Succeeded', 'the job runs');
+    expect(await second).toMatchObject({
+      outcome: 'refused-in-progress',
+      summary: expect.stringContaining(`in the hands of cleanActionsCache ${handle.workflowId}`),
+    });
+  });
+});
+
+test.concurrent('a clearing removes all, whatever has used it', async () => {
+  await using world = await startWorld();
+  world.machine.setCache(world.target, [...USED, OLD]);
+  expect(await run(world, 'clearActionsCache', { dryRun: true })).toMatchObject({ outcome: 'planned', removed: { entries: 3 } });
+  expect(await cached(world)).toHaveLength(3);
+  expect(await run(world, 'clearActionsCache')).toMatchObject({ outcome: 'cleared', removed: { entries: 3, bytes: 32 * MIB } });
+  expect(await cached(world)).toEqual([]);
+  expect(await ledgerOf(world)).toMatchObject([{ type: 'clearActionsCache', outcome: 'cleared' }]);
+});
+
+test.concurrent('who only watches removes and re-runs nothing, and tells what would go', async () => {
+  await using world = await startWorld({ mode: 'watch' });
+  world.machine.setCache(world.target, [...USED, { ...OLD, damage: DAMAGE }]);
+  failedRun(world, [damagedBy(world, OLD.path)]);
+  for (const type of ['cleanActionsCache', 'clearActionsCache', 'healActionsCache'] as const) {
+    expect(await run(world, type), type).toMatchObject({ outcome: 'refused-watching', summary: expect.stringContaining('would go') });
+  }
+  expect(await cached(world)).toHaveLength(3);
+  expect([await ledgerOf(world), writesAt(world)]).toEqual([[], []]);
+});
+
+describe.concurrent('a healing', () => {
+  test('removes exactly what let a run fail, notes how it looked, and runs the failed jobs again once', async () => {
+    await using world = await startWorld();
+    world.machine.setCache(world.target, [...USED, { ...OLD, damage: DAMAGE }]);
+    const id = failedRun(world, [damagedBy(world, `${OLD.path}/sub`)]);
+    const planned = await run(world, 'healActionsCache', { dryRun: true });
+    expect(planned).toMatchObject({ outcome: 'planned', removed: { names: [OLD.path] }, damaged: [{ run: id }], reran: [] });
+    expect([await cached(world), writesAt(world)]).toEqual([expect.arrayContaining([OLD.path]), []]);
+
+    const report = await run(world, 'healActionsCache');
+    expect(report.outcome, report.summary).toBe('healed');
+    expect(stepsOf(report)).toEqual(['inspect-failures done', 'clear-cache done', 'rerun-jobs done']);
+    expect(report).toMatchObject({
+      removed: { names: [OLD.path], damage: [{ path: `${OLD.path}/sub`, ...DAMAGE }] },
+      damaged: [{ run: id, attempt: 1, jobs: [{ path: `${OLD.path}/sub` }] }],
+      reran: [{ run: id, attempt: 1, outcome: 're-run' }],
+    });
+    expect(details(report, 'clear-cache')).toMatch(
+      /before: acme\/legacy\/v1\/sub empty of root, mode 700; \d+ bytes and \d+ inodes were free/,
+    );
+    expect(await cached(world)).toEqual(USED.map(({ path }) => path));
+    expect(world.github.run(id)).toMatchObject({ attempt: 2, accepted: { rerunFailed: 1, rerunJob: 0 } });
+    expect(rerunsAsked(world)).toBe(1);
+    expect(await ledgerOf(world)).toMatchObject([{ type: 'healActionsCache', outcome: 'healed' }]);
+  });
+
+  test('runs a run again twice, and tells people the third time', async () => {
+    await using world = await startWorld();
+    const id = failedRun(world, [damagedBy(world)]);
+    const first = await run(world, 'healActionsCache');
+    expect(first.reran, first.summary).toMatchObject([{ attempt: 1, outcome: 're-run' }]);
+    await failAgain(world, id);
+    const second = await run(world, 'healActionsCache');
+    expect(second.reran, second.summary).toMatchObject([{ attempt: 2, outcome: 're-run' }]);
+    await failAgain(world, id);
+    const third = await run(world, 'healActionsCache');
+    expect(third).toMatchObject({
+      outcome: 'given-up',
+      summary: expect.stringMatching(new RegExp(`run ${id} is left to you: .*2 re-runs`)),
+      reran: [{ attempt: 3, outcome: 'given-up' }],
+    });
+    expect([world.github.run(id).accepted.rerunFailed, rerunsAsked(world)]).toEqual([2, 2]);
+    expect(await run(world, 'healActionsCache')).toMatchObject({ outcome: 'nothing-damaged', damaged: [], reran: [] });
+  });
+
+  test('of an attempt that another one deals with at the same time runs nothing again', async () => {
+    await using world = await startWorld();
+    const id = failedRun(world, [damagedBy(world)]);
+    const [one, other] = await Promise.all([
+      run(world, 'healActionsCache', { wait: '10s' }),
+      run(world, 'healActionsCache', { wait: '10s' }),
+    ]);
+    expect([one, other].flatMap(({ reran }) => reran.filter(({ outcome }) => outcome === 're-run'))).toHaveLength(1);
+    expect([world.github.run(id).accepted.rerunFailed, rerunsAsked(world)]).toEqual([1, 1]);
+  });
+
+  test('removes all where it is not clear what is damaged', async () => {
+    await using world = await startWorld();
+    world.machine.setCache(world.target, [...USED, OLD]);
+    failedRun(world, [{ annotations: [failure(`Access to the path '${world.target.directory}/_work/_actions/_temp_1/x' is denied.`)] }]);
+    const report = await run(world, 'healActionsCache');
+    expect(report).toMatchObject({ outcome: 'healed', removed: { entries: 3 }, damaged: [{ jobs: [{ path: '' }] }] });
+    expect(await cached(world)).toEqual([]);
+    expect(rerunsAsked(world)).toBe(1);
+  });
+
+  test('leaves alone what others are to blame for', async () => {
+    await using world = await startWorld();
+    const { github, target } = world;
+    github.addRunner(target.scope, { name: 'neighbour' });
+    const own = gone(world).replace('_work/_actions/actions/checkout/v4', '_work/app/app/.github/actions/build');
+    failedRun(world, [{ annotations: [failure(own)] }]);
+    failedRun(world, [{ runner: 'GitHub Actions 12', ...damagedBy(world) }]);
+    failedRun(world, [{ runner: 'neighbour', ...damagedBy(world) }]);
+    failedRun(world, [
+      {
+        log: `##[group]Run cat old.log\n##[error]${gone(world)}\n##[error]${SCRIPT_FAILED}\nPost job cleanup.`,
+        annotations: [failure(gone(world)), failure(SCRIPT_FAILED)],
+      },
+    ]);
+    failedRun(world, [{ log: gone(world), annotations: [] }]);
+    const before = await cached(world);
+    const report = await run(world, 'healActionsCache');
+    expect(report).toMatchObject({ outcome: 'nothing-damaged', damaged: [], reran: [], removed: { entries: 0 } });
+    expect(await cached(world)).toEqual(before);
+    expect([await ledgerOf(world), writesAt(world)]).toEqual([[], []]);
+  });
+
+  test('finds the damage in the twelfth newest of the failed runs, three hundred lines into its log', async () => {
+    await using world = await startWorld();
+    const lines = Array.from({ length: 300 }, (_, n) => `make: line ${n}`);
+    const log = ['##[group]Run make', ...lines, '##[endgroup]', `##[error]${gone(world)}`, 'Post job cleanup.', ...lines].join('\n');
+    const id = failedRun(world, [{ log }], { agoMs: 3_600_000 });
+    for (let younger = 1; younger <= 11; younger += 1) {
+      failedRun(world, [{ annotations: [failure(SCRIPT_FAILED)] }], { agoMs: younger * 1_000 });
+    }
+    const report = await run(world, 'healActionsCache');
+    expect(report).toMatchObject({
+      outcome: 'healed',
+      damaged: [{ run: id, jobs: [{ path: 'actions/checkout/v4' }] }],
+      reran: [{ run: id, outcome: 're-run' }],
+    });
+    expect(rerunsAsked(world)).toBe(1);
+  });
+
+  test('of what the guest alone shows runs nothing again', async () => {
+    await using world = await startWorld();
+    world.machine.setCache(world.target, [...USED, { ...OLD, damage: DAMAGE }]);
+    expect((await look(world)).cache?.damaged).toBe(1);
+    const report = await run(world, 'healActionsCache');
+    expect(report).toMatchObject({ outcome: 'healed', damaged: [], reran: [] });
+    expect((await look(world)).cache).toMatchObject({ damaged: 0 });
+    expect(writesAt(world)).toEqual([]);
+  });
+
+  test('runs the one job again that the cache let fail, and none that failed otherwise', async () => {
+    await using world = await startWorld();
+    const id = failedRun(world, [
+      { name: 'lint', annotations: [failure(SCRIPT_FAILED)] },
+      { name: 'build', ...damagedBy(world) },
+    ]);
+    expect(await run(world, 'healActionsCache')).toMatchObject({ outcome: 'healed', reran: [{ run: id, outcome: 're-run' }] });
+    expect(world.github.run(id)).toMatchObject({ attempt: 2, accepted: { rerunFailed: 0, rerunJob: 1 } });
+    const several = failedRun(world, [{ annotations: [failure(SCRIPT_FAILED)] }, damagedBy(world), damagedBy(world)]);
+    await world.machine.endJob(world.target);
+    await world.until(() => world.github.run(id).status === 'completed', 'the first has ended');
+    expect(await run(world, 'healActionsCache')).toMatchObject({ outcome: 'healed', reran: [{ run: several, outcome: 'left' }] });
+    expect(rerunsAsked(world)).toBe(1);
+  });
+
+  test('runs it again once where the answer of GitHub is lost', async () => {
+    await using world = await startWorld();
+    const id = failedRun(world, [damagedBy(world)]);
+    world.github.misbehave({ match: { method: 'POST', path: '/rerun-failed-jobs' }, fault: { kind: 'lost' }, times: 1 });
+    const report = await run(world, 'healActionsCache');
+    expect(report).toMatchObject({ outcome: 'healed', reran: [{ run: id, outcome: 're-run' }] });
+    expect(world.github.run(id)).toMatchObject({ attempt: 2, accepted: { rerunFailed: 1 }, refused: 0 });
+    expect(rerunsAsked(world)).toBe(1);
+  });
+
+  test('tells where GitHub refuses, and asks it no second time', async () => {
+    await using world = await startWorld();
+    const id = failedRun(world, [damagedBy(world)]);
+    const body = { message: 'Resource not accessible by personal access token' };
+    world.github.misbehave({ match: { method: 'POST', path: '/rerun-failed-jobs' }, status: 403, body });
+    const report = await run(world, 'healActionsCache');
+    expect(report).toMatchObject({
+      outcome: 'not-re-run',
+      summary: expect.stringMatching(new RegExp(`run ${id} was not re-run: .*actions=write`)),
+      removed: { names: ['actions/checkout/v4'] },
+      reran: [{ run: id, outcome: 'refused' }],
+    });
+    expect(stepsOf(report)).toContain('rerun-jobs failed');
+    expect(await run(world, 'healActionsCache')).toMatchObject({ outcome: 'nothing-damaged', reran: [] });
+    expect(rerunsAsked(world)).toBe(1);
+    expect((await world.client.workflow.getHandle(rerunId(world.target.scope, id, 1)).describe()).memo).toEqual({ attempt: 1 });
+  });
+});

@@ -62,7 +62,7 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
     const machine = `${target.host}/${target.machine}`;
     for (const chosen of inOrder(allowed)) {
       const helper = machines.get(`${machine} ${shareOf(chosen)}`);
-      const refusal = refusalOf(chosen.cure, situation, ledgers[runner] ?? [], policy);
+      const refusal = refusalOf(chosen, situation, ledgers[runner] ?? [], policy);
       if (helper !== undefined) {
         withhold(chosen.code, `the cure of ${helper} concerns its machine as well`);
       } else if (chosen.code === 'deaf-listener' && deafRunner !== null) {
@@ -205,8 +205,14 @@ const COUNTED: Readonly<Record<CureKind, CountedAct | null>> = {
   'clean-cache': 'cleanActionsCache',
 };
 
-function refusalOf(cure: CureKind, { target, at }: Situation, entries: readonly LedgerEntry[], { budgets }: HealthPolicy): Refusal | null {
-  const type = COUNTED[cure];
+function refusalOf(
+  { cure, code }: Curable,
+  { target, at }: Situation,
+  entries: readonly LedgerEntry[],
+  { budgets }: HealthPolicy,
+): Refusal | null {
+  // A runner that has room again is taken up, and nothing is removed.
+  const type = code === 'drained' ? null : COUNTED[cure];
   if (type === null) {
     return null;
   }

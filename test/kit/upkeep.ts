@@ -99,6 +99,11 @@ export function rerunsAsked({ github }: World): number {
   return github.requests.filter(({ method, path }) => method === 'POST' && /\/(?:rerun|rerun-failed-jobs)$/.test(path)).length;
 }
 
+/** Jobs, logs and annotations that GitHub was asked for. */
+export function failuresRead({ github }: World): number {
+  return github.requests.filter(({ path }) => /\/(?:runs\/\d+\/jobs|logs|annotations)(?:\?|$)/.test(path)).length;
+}
+
 /** Writes at GitHub, but for what listeners say. */
 export function writesAt({ github }: World): readonly string[] {
   return github.requests

@@ -1,4 +1,5 @@
 import { strangerReason } from '../recovery.ts';
+import { floorReason, lacksRoom } from '../room.ts';
 import type { GuestObservation, ServiceState } from '../runner.ts';
 import {
   hasDrifted,
@@ -14,6 +15,7 @@ import {
   shortened,
   type Situation,
 } from '../situation.ts';
+import { isDrainedForRoom } from '../upkeep.ts';
 import { isOutage } from './version.ts';
 import { recoverAdvice, type Rule } from './rule.ts';
 
@@ -60,13 +62,30 @@ function serviceRule(state: Exclude<ServiceState, 'active'>): Rule<Situation> {
   };
 }
 
+function isForRoom({ guest }: Situation): boolean {
+  return guest !== null && isDrainedForRoom(guest);
+}
+
+function isRoomy({ guest, policy }: Situation): boolean {
+  const { room } = policy.upkeep;
+  return guest !== null && !lacksRoom(guest.disk, room) && floorReason(guest.disk, room) === null;
+}
+
 export const SERVICE_RULES: readonly Rule<Situation>[] = [
   {
     code: 'drained',
     severity: 'info',
     when: (seen) => (isDrained(seen) && seen.guest?.service.state !== 'active' ? drainEvidence(seen) : null),
-    summary: ({ target }) => `${target.runner} is drained: it takes no jobs, and is left alone`,
-    advice: ({ target }) => `run \`runward runner resume --runner ${target.runner}\` to bring it back`,
+    summary: (seen) =>
+      isForRoom(seen)
+        ? `${seen.target.runner} is drained for want of room: it takes no jobs until there is some`
+        : `${seen.target.runner} is drained: it takes no jobs, and is left alone`,
+    advice: (seen) =>
+      isForRoom(seen)
+        ? `make room on the disk of ${seen.target.machine}: the next check takes it up again`
+        : `run \`runward runner resume --runner ${seen.target.runner}\` to bring it back`,
+    // There may be room again by somebody else's doing.
+    cure: (seen) => (isForRoom(seen) && isRoomy(seen) ? 'make-room' : null),
   },
   {
     code: 'drain-unfinished',

@@ -1,0 +1,134 @@
+// Care for caches and disks as passes of a health check begin it by themselves.
+
+import { describe, expect, test } from 'vitest';
+import type { Alert } from '../../src/domain/alert.ts';
+import type { Diagnosed } from '../../src/domain/finding.ts';
+import type { HealthReport } from '../../src/domain/health-report.ts';
+import { startWorld, type World } from '../kit/recovery-world.ts';
+import { beginJob, cached, DAY_MS, failedRun, failuresRead, failure, GIB, gone, look, rerunsAsked } from '../kit/upkeep.ts';
+
+const MIB = 1024 * 1024;
+const HOUR_MS = 3_600_000;
+const LOW = { usedPercent: 93, freeBytes: 2.6 * GIB };
+const BELOW_FLOOR = { usedPercent: 99, freeBytes: 300 * MIB };
+const TEN_PERCENT = { bytes: 4_004_000_000, items: 9 };
+
+async function check(world: World): Promise<HealthReport> {
+  return (await world.check({ scope: world.target.scope, wait: '20s' })).result();
+}
+
+const findingOf = ({ findings }: HealthReport, code: string): Diagnosed | undefined => findings.find((each) => each.code === code);
+
+async function endJob(world: World): Promise<void> {
+  await world.machine.endJob(world.target);
+  await world.until(() => world.github.runners(world.target.scope)[0]?.busy === false, 'GitHub shows the runner idle');
+}
+
+describe.concurrent('a pass', () => {
+  test('heals the cache that has let a run fail, and runs it again once', async () => {
+    await using world = await startWorld();
+    const id = failedRun(world, [{ annotations: [failure(gone(world))] }]);
+    const report = await check(world);
+    expect(report, JSON.stringify(report.withheld)).toMatchObject({
+      outcome: 'cured',
+      started: [{ cure: 'heal-cache', because: 'cache-damaged', outcome: 'healed' }],
+      findings: [{ code: 'cache-damaged', severity: 'warning', evidence: expect.stringContaining(`run ${id}: Can't find`) }],
+    });
+    expect(await cached(world)).not.toContain('actions/checkout/v4');
+    expect([world.github.run(id).attempt, rerunsAsked(world)]).toEqual([2, 1]);
+    await world.until(async () => (await look(world)).workers === 1, 'the run is run again');
+    await endJob(world);
+    expect(await check(world)).toMatchObject({ outcome: 'healthy', findings: [], started: [] });
+    expect(rerunsAsked(world)).toBe(1);
+  });
+
+  test('reads the jobs, logs and annotations of a failed run once', async () => {
+    await using world = await startWorld();
+    for (let runs = 0; runs < 5; runs += 1) {
+      failedRun(world, [{ log: '##[error]Process completed with exit code 1.', annotations: [] }, { runner: 'GitHub Actions 3' }]);
+    }
+    expect((await world.pass()).findings).toEqual([]);
+    const [read, logs] = [failuresRead(world), world.github.logRequests.length];
+    expect([read, logs]).toEqual([15, 5]);
+    await world.pass();
+    expect([failuresRead(world), world.github.logRequests.length]).toEqual([read, logs]);
+  });
+
+  test('cleans when no job runs, tries it again each time, and tells people once it is overdue', async () => {
+    const told: Alert[] = [];
+    await using world = await startWorld({ tell: async (alert) => void told.push(alert) });
+    world.machine.setCache(world.target, [{ path: 'acme/legacy/v1', bytes: MIB, unusedMs: 9 * DAY_MS }]);
+    world.machine.setCleanedAgo(world.target, 25 * HOUR_MS);
+    await beginJob(world);
+    const first = await world.pass();
+    expect(first).toMatchObject({
+      outcome: 'healthy',
+      started: [],
+      withheld: [{ because: 'cleaning-due', why: expect.stringContaining('busy') }],
+    });
+    const { severity, dueSince } = findingOf(first, 'cleaning-due') ?? {};
+    expect([severity, Math.round((Date.now() - Date.parse(dueSince ?? '')) / 60_000)]).toEqual(['info', 60]);
+    expect(told).toEqual([]);
+
+    world.machine.setCleanedAgo(world.target, 49 * HOUR_MS);
+    const second = await world.pass();
+    expect(second).toMatchObject({ started: [], withheld: [{ because: 'cleaning-due' }] });
+    expect(findingOf(second, 'cleaning-due')).toMatchObject({ severity: 'warning', advice: expect.stringContaining('runner drain') });
+    await world.until(() => told.length === 1, 'people are told');
+    expect(told).toMatchObject([{ code: 'cleaning-due', state: 'opened', severity: 'warning' }]);
+    expect(await cached(world)).toHaveLength(1);
+
+    await endJob(world);
+    expect(await check(world)).toMatchObject({ started: [{ cure: 'clean-cache', outcome: 'cleaned' }] });
+    expect(await cached(world)).toEqual([]);
+    expect(findingOf(await world.pass(), 'cleaning-due')).toBeUndefined();
+  });
+
+  test('makes room before all else, one cure at a time', async () => {
+    await using world = await startWorld();
+    world.machine.setDisk(world.target.machine, LOW);
+    world.machine.setRoom(world.target, 'diagnostic-logs', TEN_PERCENT);
+    world.machine.setCleanedAgo(world.target, null);
+    expect((await check(world)).started).toMatchObject([{ cure: 'make-room', because: 'disk-low', outcome: 'room-made' }]);
+    expect((await check(world)).started).toMatchObject([{ cure: 'clean-cache', because: 'cleaning-due', outcome: 'cleaned' }]);
+  });
+
+  test('asks a runner that takes a job at the last moment once, and the next pass tries again', async () => {
+    await using world = await startWorld();
+    world.machine.setCleanedAgo(world.target, 25 * HOUR_MS);
+    const remove = world.machine.removeFromCache.bind(world.machine);
+    let tries = 0;
+    world.machine.removeFromCache = async (...given) => {
+      tries += 1;
+      if (tries === 1) {
+        await beginJob(world);
+      }
+      return remove(...given);
+    };
+    expect((await check(world)).started).toMatchObject([{ cure: 'clean-cache', outcome: 'refused-busy' }]);
+    expect(tries).toBe(1);
+    await endJob(world);
+    expect((await check(world)).started).toMatchObject([{ cure: 'clean-cache', outcome: 'cleaned' }]);
+  });
+
+  test('tells of a foreign cleaner', async () => {
+    await using world = await startWorld({ mode: 'watch' });
+    world.machine.setForeignCleaner(world.target, 'cron: find /opt/actions-runner -mtime +1 -delete');
+    const report = await world.pass();
+    expect(findingOf(report, 'foreign-cleaner')).toMatchObject({ severity: 'warning', evidence: expect.stringContaining('-delete') });
+    expect(report.started).toEqual([]);
+  });
+});
+
+test.concurrent('a disk below the floor lets its runner take no other job, until there is room again by whosever doing', async () => {
+  await using world = await startWorld();
+  world.machine.setDisk(world.target.machine, BELOW_FLOOR);
+  const job = await beginJob(world);
+  expect((await check(world)).started).toMatchObject([{ cure: 'make-room', because: 'disk-below-floor', outcome: 'refused-busy' }]);
+  await endJob(world);
+  await world.until(async () => (await look(world)).service.state === 'inactive', 'it is drained');
+  expect(world.github.job(job).result).toBe('Succeeded');
+  world.machine.setDisk(world.target.machine, { usedPercent: 40, freeBytes: 20 * GIB });
+  await world.until(async () => (await check(world)).started.some(({ because }) => because === 'drained'), 'a pass sees it');
+  await world.until(async () => (await look(world)).drain === null && world.shown() === 'online', 'it takes jobs again');
+});

@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { installSection } from './install.ts';
+import { failuresSection } from './failures.ts';
 import { guestSection } from './guest.ts';
 import { passSection } from './pass.ts';
 import { queueSection } from './queue.ts';
@@ -14,6 +15,7 @@ const SECTIONS = {
   recovery: recoverySection,
   pass: passSection,
   queue: queueSection,
+  failures: failuresSection,
   worker: workerSection,
   verbs: verbsSection,
   install: installSection,

@@ -89,16 +89,17 @@ class Inspection {
         this.#notes.add(seen.why);
         break;
       }
-      looked += 1;
       if (seen.kind === 'failed') {
         this.#notes.add(seen.error.message);
       } else if (seen.value === 'unread') {
         this.#notes.add('there are more logs than one look reads: the rest is for the next one');
+        continue;
       } else if (seen.value.length === 0) {
         settled.push([run.id, run.attempt]);
       } else {
         damaged.push(...seen.value);
       }
+      looked += 1;
     }
     return {
       kind: 'inspected',
@@ -127,6 +128,7 @@ class Inspection {
       return [];
     }
     const byRunner = new Map<string, DamagedJob[]>();
+    const isFirstWithLogs = this.#logBytes === 0;
     for (const job of failed.jobs) {
       const runner = this.#runners.get(job.runner?.toLowerCase() ?? '');
       if (runner === undefined || isCarriedOver(job, startedAt)) {
@@ -134,7 +136,11 @@ class Inspection {
       }
       const sign = await this.#signOf(job, runner.directory);
       if (sign === 'unread') {
-        return sign;
+        if (!isFirstWithLogs) {
+          return sign;
+        }
+        this.#notes.add(`run ${id} has more logs than one look reads: the rest of them counts as somebody's own mistake`);
+        break;
       }
       if (sign !== null) {
         const jobs = byRunner.get(runner.runner) ?? [];
@@ -186,7 +192,9 @@ class Inspection {
     const how = { mostBytes: Math.min(left, this.#policy.logBytes), onLine: reader.onLine };
     const { value: read } = await this.#github.readJobLog(this.#scope, id, how, cancellationSignal());
     this.#logBytes += read.bytes;
-    return reader.verdict();
+    const sign = reader.verdict();
+    const isCutByOthers = read.isCut && how.mostBytes < this.#policy.logBytes;
+    return sign === null && isCutByOthers ? 'unread' : sign;
   }
 }
 

@@ -5,10 +5,18 @@ import { print, printJson, say } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { headline, isGood, type ToldReport } from './operation-text.ts';
 
+export interface Answering {
+  readonly title: string;
+  readonly json: boolean;
+  readonly waits: boolean;
+  /** What people are shown besides the first line. */
+  readonly details?: (report: ToldReport) => readonly string[];
+}
+
 /** Shows the steps of an operation that was started, and answers with its result; without waiting, with its id alone. */
 export async function answerOperation(
   following: Omit<Following, 'show'>,
-  { title, json, waits }: { readonly title: string; readonly json: boolean; readonly waits: boolean },
+  { title, json, waits, details = () => [] }: Answering,
 ): Promise<ExitCode> {
   const { handle, comeBack } = following;
   if (!waits) {
@@ -20,7 +28,7 @@ export async function answerOperation(
   try {
     const report = await followOperation<ToldReport>({ ...following, show: (progress) => steps.show(progress) });
     steps.end();
-    answer(handle, report, json);
+    answer(handle, report, { json, details });
     return isGood(report) ? EXIT.done : EXIT.bad;
   } finally {
     steps.end();
@@ -35,11 +43,15 @@ function answerStarted({ workflowId }: WorkflowHandle, comeBack: string, json: b
   }
 }
 
-function answer({ workflowId }: WorkflowHandle, report: ToldReport, json: boolean): void {
+function answer(
+  { workflowId }: WorkflowHandle,
+  report: ToldReport,
+  { json, details }: Required<Pick<Answering, 'json' | 'details'>>,
+): void {
   if (json) {
     printJson({ workflowId, ...report });
     return;
   }
-  print(headline(report));
+  print([headline(report), ...details(report)].join('\n'));
   print(`More: runward explain ${workflowId}`);
 }

@@ -6,6 +6,7 @@ import { print, printJson, say } from './invocation.ts';
 import { listPasses } from './operations.ts';
 import { countText, endText, plain, ruleText } from './queue-text.ts';
 import type { RunAct } from './run-acts.ts';
+import { findReruns, type HealRerun } from './run-reruns.ts';
 import {
   findRun,
   inTurn,
@@ -40,13 +41,17 @@ export function soughtRun(text: string): RunSought {
 /** Tells what was done to a run of GitHub's, by whom and why, what waits for it, and what health checks have said of it. */
 export async function explainRun(client: Client, sought: RunSought, { json }: { readonly json: boolean }): Promise<ExitCode> {
   const told = progressOf(Date.now());
-  const [found, mentions] = await Promise.all([findRun(client, sought, told), mentionsOf(client, sought)]);
+  const [found, reruns, mentions] = await Promise.all([
+    findRun(client, sought, told),
+    findReruns(client, sought),
+    mentionsOf(client, sought),
+  ]);
   const { run } = sought;
   if (json) {
     const { scope, done, plan, parked, setAside } = found;
-    printJson({ run, scope, done, parked, setAside, plan, mentions });
+    printJson({ run, scope, done, reruns, parked, setAside, plan, mentions });
   } else {
-    print(runLines(run, found, mentions).join('\n'));
+    print(runLines(run, { ...found, reruns }, mentions).join('\n'));
   }
   return EXIT.done;
 }
@@ -69,10 +74,11 @@ export interface Mention {
 }
 
 /** First what became of it, in a sentence. */
-export function runLines(run: number, found: RunFound, mentions: readonly Mention[]): string[] {
-  const { done, plan, parked, setAside } = found;
+export function runLines(run: number, found: RunFound & { readonly reruns: readonly HealRerun[] }, mentions: readonly Mention[]): string[] {
+  const { done, reruns, plan, parked, setAside } = found;
   return [
-    headlineOf(run, found),
+    reruns.length > 0 && done.length === 0 ? rerunHeadline(run, reruns) : headlineOf(run, found),
+    ...reruns.slice(0, ACTS_SHOWN).flatMap(rerunLines),
     ...done.slice(0, ACTS_SHOWN).flatMap(doneLines),
     ...(done.length > ACTS_SHOWN ? [`… and ${done.length - ACTS_SHOWN} earlier ones, which \`--json\` has`] : []),
     ...(parked === null ? [] : [parkedText(parked)]),
@@ -107,6 +113,35 @@ function headlineOf(run: number, { scope, done, searched }: RunFound): string {
   return act === undefined
     ? `Runward has not cancelled ${name}: ${endOf(newest).replace(/\.$/, '')}.`
     : `${HEADLINES[act.end]} ${name} at ${act.at}, by the rule ${ruleText(act.rule)}.`;
+}
+
+function rerunHeadline(run: number, reruns: readonly HealRerun[]): string {
+  const done = reruns.find(({ end }) => end === 're-run');
+  const [newest] = reruns;
+  return done === undefined
+    ? `Runward was to re-run failed jobs of run ${run}, and has not: ${newest === undefined ? '' : rerunEnd(newest)}.`
+    : `Runward re-ran failed jobs of run ${run} of ${done.scope} at ${done.at}, since the actions cache of its runner was damaged.`;
+}
+
+function rerunLines(rerun: HealRerun): string[] {
+  const { at, attempt, detail, workflowId } = rerun;
+  return section(`${at}: re-run of failed jobs${attempt === null ? '' : ` of attempt ${attempt}`}, for a damaged actions cache`, [
+    ...(detail === '' ? [] : [`why: ${plain(detail)}`]),
+    `came of it: ${rerunEnd(rerun)}`,
+    `operation: ${workflowId}`,
+  ]);
+}
+
+const RERUN_ENDS = {
+  're-run': 're-run',
+  refused: 'GitHub refused',
+  left: 'left as it is',
+  'at-work': 'it is not over yet',
+  unknown: 'not known',
+} as const satisfies Record<HealRerun['end'], string>;
+
+function rerunEnd({ end }: HealRerun): string {
+  return RERUN_ENDS[end];
 }
 
 function nothingText({ operations, isCut }: Searched): string {

@@ -7,6 +7,7 @@ import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { invocationOf, say, type Invocation } from './invocation.ts';
 import { SCHEDULE_VERBS, type ScheduleVerb } from './schedule-verbs.ts';
 import { QUEUE_VERBS, type QueueVerb } from './queue-verbs.ts';
+import type { OperationFlags } from './start-operation.ts';
 import { translateLegacyFlags } from './legacy-flags.ts';
 
 const { version: VERSION, engines } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -15,7 +16,7 @@ const { version: VERSION, engines } = JSON.parse(readFileSync(new URL('../../pac
 };
 
 /** Verbs of the public interface that this version does not have yet. */
-const LATER_VERBS = ['init', 'doctor', 'cache', 'service', 'logs', 'report', 'changes', 'dashboard'] as const;
+const LATER_VERBS = ['init', 'doctor', 'service', 'logs', 'report', 'changes', 'dashboard'] as const;
 
 /** What `runward runner` does not do yet in this version. */
 const LATER_RUNNER_VERBS = ['provision', 'register', 'upgrade', 'retire'] as const;
@@ -85,6 +86,13 @@ interface CommonFlags {
   readonly runner?: string;
   readonly scope?: string;
   readonly json?: boolean;
+}
+
+interface OperationOptions extends CommonFlags {
+  readonly reason?: string;
+  readonly force?: boolean;
+  readonly dryRun?: boolean;
+  readonly wait: string | false;
 }
 
 interface QueueOptions extends Omit<CommonFlags, 'runner'> {
@@ -215,35 +223,11 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
       );
     });
 
-  program
-    .command('recover')
-    .description('recover a runner now, in six steps; nothing is done to one that is healthy or busy')
-    .addOption(configOption())
-    .option('--runner <name>', 'which runner; not needed where one is configured')
-    .option('--scope <scope>', 'of this repository or organisation, where several have a runner of that name')
-    .option('--reason <text>', 'why, for the history')
+  operation(program.command('recover'), 'recover a runner now, in six steps; nothing is done to one that is healthy or busy')
     .option('--force', 'also when it is busy or healthy')
-    .option('--dry-run', 'show what would be done, and write nothing')
-    .option('--wait <duration>', 'how long to wait for another operation on the machine', waitText, '10m')
-    .option('--no-wait', 'start it and return')
-    .option('--json', 'print the result as JSON')
-    .action(async (flags: CommonFlags & { reason?: string; force?: boolean; dryRun?: boolean; wait: string | false }) => {
+    .action(async (flags: OperationOptions) => {
       const { recover } = await import('./recover.ts');
-      end(
-        await recover(
-          {
-            runner: flags.runner,
-            scope: flags.scope,
-            reason: flags.reason,
-            force: flags.force === true,
-            dryRun: flags.dryRun === true,
-            json: flags.json === true,
-            wait: flags.wait === false ? null : flags.wait,
-            config: configFlags(flags),
-          },
-          invocation,
-        ),
-      );
+      end(await recover({ ...operationFlags(flags), force: flags.force === true }, invocation));
     });
 
   const runnerVerbs = program
@@ -253,37 +237,28 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
     ['drain', 'take no more jobs: waits for the one that runs, then stops the service; holds over a reboot, until `runner resume`'],
     ['resume', 'take jobs again'],
   ] as const) {
-    runnerVerbs
-      .command(verb)
-      .description(description)
-      .addOption(configOption())
-      .option('--runner <name>', 'which runner; not needed where one is configured')
-      .option('--scope <scope>', 'of this repository or organisation, where several have a runner of that name')
-      .option('--reason <text>', 'why, for the history and for whoever wonders')
-      .option('--dry-run', 'show what would be done, and write nothing')
-      .option('--wait <duration>', 'how long to wait for another operation on the machine', waitText, '10m')
-      .option('--no-wait', 'start it and return')
-      .option('--json', 'print the result as JSON')
-      .action(async (flags: CommonFlags & { reason?: string; dryRun?: boolean; wait: string | false }) => {
-        const { runner } = await import('./runner.ts');
-        end(
-          await runner(
-            verb,
-            {
-              runner: flags.runner,
-              scope: flags.scope,
-              reason: flags.reason,
-              dryRun: flags.dryRun === true,
-              json: flags.json === true,
-              wait: flags.wait === false ? null : flags.wait,
-              config: configFlags(flags),
-            },
-            invocation,
-          ),
-        );
-      });
+    operation(runnerVerbs.command(verb), description).action(async (flags: OperationOptions) => {
+      const { runner } = await import('./runner.ts');
+      end(await runner(verb, operationFlags(flags), invocation));
+    });
   }
   addLaterVerbs(runnerVerbs, LATER_RUNNER_VERBS, 'runward runner');
+
+  const cacheVerbs = program
+    .command('cache')
+    .description("care for a runner's actions cache between two jobs, which health checks do as well: clean, clear or heal");
+  for (const [verb, description] of [
+    ['clean', 'remove what no job has used for a week, or as long as is configured'],
+    ['clear', 'remove all of it; jobs download again what they need'],
+    ['heal', 'find jobs that failed because of the cache, remove what is damaged, and re-run them: twice at most'],
+  ] as const) {
+    operation(cacheVerbs.command(verb), description)
+      .option('--force', 'also when the runner is busy')
+      .action(async (flags: OperationOptions) => {
+        const { cache } = await import('./cache.ts');
+        end(await cache(verb, { ...operationFlags(flags), force: flags.force === true }, invocation));
+      });
+  }
 
   program
     .command('queue')
@@ -382,6 +357,32 @@ function commandLine(invocation: Invocation, end: (code: ExitCode) => void): Com
 
   addLaterVerbs(program, LATER_VERBS, 'runward');
   return program;
+}
+
+/** A command that starts an operation on one runner. */
+function operation(command: Command, description: string): Command {
+  return command
+    .description(description)
+    .addOption(configOption())
+    .option('--runner <name>', 'which runner; not needed where one is configured')
+    .option('--scope <scope>', 'of this repository or organisation, where several have a runner of that name')
+    .option('--reason <text>', 'why, for the history and for whoever wonders')
+    .option('--dry-run', 'show what would be done, and write nothing')
+    .option('--wait <duration>', 'how long to wait for another operation on the machine', waitText, '10m')
+    .option('--no-wait', 'start it and return')
+    .option('--json', 'print the result as JSON');
+}
+
+function operationFlags(flags: OperationOptions): OperationFlags {
+  return {
+    runner: flags.runner,
+    scope: flags.scope,
+    reason: flags.reason,
+    dryRun: flags.dryRun === true,
+    json: flags.json === true,
+    wait: flags.wait === false ? null : flags.wait,
+    config: configFlags(flags),
+  };
 }
 
 /** Verbs of the public interface say that they are to come. */

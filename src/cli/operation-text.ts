@@ -1,6 +1,8 @@
 import { fewOf } from '../domain/few-of.ts';
 import { troubleIn } from '../domain/recovery.ts';
 import type { OperationReport, RecoveryReport } from '../domain/report.ts';
+import { bytesText } from '../domain/room.ts';
+import type { HealReport, RoomReport } from '../domain/upkeep.ts';
 import { formatDuration } from './durations.ts';
 import { styled } from './invocation.ts';
 import { section, type Story } from './story.ts';
@@ -9,7 +11,12 @@ import { section, type Story } from './story.ts';
 
 /** Result of any operation; a small one has neither steps nor evidence. */
 export type ToldReport = Omit<OperationReport, 'evidence' | 'steps'> &
-  Partial<Pick<OperationReport, 'evidence' | 'steps'> & Pick<RecoveryReport, 'rungs'>>;
+  Partial<
+    Pick<OperationReport, 'evidence' | 'steps'> &
+      Pick<RecoveryReport, 'rungs'> &
+      Pick<HealReport, 'removed' | 'damaged' | 'reran'> &
+      Pick<RoomReport, 'freed'>
+  >;
 
 const GOOD_OUTCOMES: readonly string[] = [
   'recovered',
@@ -20,6 +27,13 @@ const GOOD_OUTCOMES: readonly string[] = [
   'already-drained',
   'resumed',
   'already-resumed',
+  'planned',
+  'cleaned',
+  'cleared',
+  'healed',
+  'nothing-damaged',
+  'room-made',
+  'enough-room',
 ];
 
 export function isGood({ outcome }: Pick<ToldReport, 'outcome'>): boolean {
@@ -58,15 +72,20 @@ export function operationStory(
 }
 
 /** `null` where nothing was broken to begin with, such as where a runner is drained. */
-function brokeText({ outcome, reason, evidence = [] }: ToldReport, { type, isByCheck }: Origin): string | null {
-  if (type === 'drainRunner' || type === 'resumeRunner') {
+function brokeText({ outcome, reason, evidence = [], damaged = [] }: ToldReport, { type, isByCheck }: Origin): string | null {
+  if (MENDS_NOTHING.has(type)) {
     return null;
   }
-  if (outcome.startsWith('already-')) {
+  if (damaged.length > 0) {
+    return fewOf(damaged.map(({ run, jobs }) => `run ${run} failed because of the cache: ${jobs[0]?.line ?? ''}`));
+  }
+  if (outcome.startsWith('already-') || outcome === 'nothing-damaged' || outcome === 'enough-room') {
     return 'nothing';
   }
   return isByCheck && reason !== null ? reason : fewOf(troubleIn(evidence), 10);
 }
+
+const MENDS_NOTHING: ReadonlySet<string> = new Set(['drainRunner', 'resumeRunner', 'cleanActionsCache', 'clearActionsCache']);
 
 /** What the last step that was taken, or the rung that was enough, has brought about. */
 function goodEnd({ rungs = [], steps = [] }: ToldReport): string | null {
@@ -78,8 +97,9 @@ function goodEnd({ rungs = [], steps = [] }: ToldReport): string | null {
   return `${rung.name} was enough${detail === '' ? '' : `: ${detail}`}`;
 }
 
-/** All evidence, rungs and steps. */
-export function operationDetails({ evidence = [], rungs = [], steps = [] }: ToldReport): string[] {
+/** All evidence, rungs and steps, and what was removed. */
+export function operationDetails(report: ToldReport): string[] {
+  const { evidence = [], rungs = [], steps = [] } = report;
   return [
     ...section('What was seen:', evidence),
     ...section(
@@ -88,6 +108,37 @@ export function operationDetails({ evidence = [], rungs = [], steps = [] }: Told
     ),
     // Where a cheaper cure was enough, none of the six steps was taken.
     ...(rungs.length > 0 && steps.every(({ status }) => status === 'skipped') ? [] : section('What was done:', steps.map(stepText))),
+    ...upkeepDetails(report),
+  ];
+}
+
+function upkeepDetails({ outcome, damaged = [], removed, reran = [], freed = [] }: ToldReport): string[] {
+  return [
+    ...section(
+      'What the cache let fail:',
+      damaged.flatMap(({ run, attempt, workflow, jobs }) =>
+        jobs.map(({ name, line }) => `run ${run}, attempt ${attempt} of ${workflow}, job ${name}: ${line}`),
+      ),
+    ),
+    ...section(
+      'What the damage looked like:',
+      (removed?.damage ?? []).map(
+        ({ path, state, owner, mode, isImmutable }) =>
+          `${JSON.stringify(path)}: ${[state, owner, mode, isImmutable ? 'immutable' : null].filter((word) => word !== null).join(', ')}`,
+      ),
+    ),
+    ...section(
+      outcome === 'planned' || outcome === 'refused-watching' ? 'What would go:' : 'What has gone:',
+      (removed?.names ?? []).map((name) => JSON.stringify(name)),
+    ),
+    ...section(
+      'What was run again:',
+      reran.map(({ run, attempt, outcome: end, detail }) => `run ${run}, attempt ${attempt}: ${end}, ${detail}`),
+    ),
+    ...section(
+      'What has made room:',
+      freed.map(({ source, bytes }) => `${source}: ${bytesText(bytes)}`),
+    ),
   ];
 }
 
@@ -104,25 +155,41 @@ function stepsText(steps: readonly { readonly name: string; readonly status: str
 }
 
 /** What a person runs again once its cause is mended. */
-const COMMANDS: Readonly<Record<string, string>> = { drainRunner: 'runner drain', resumeRunner: 'runner resume' };
+const COMMANDS: Readonly<Record<string, string>> = {
+  drainRunner: 'runner drain',
+  resumeRunner: 'runner resume',
+  cleanActionsCache: 'cache clean',
+  clearActionsCache: 'cache clear',
+  healActionsCache: 'cache heal',
+};
 
 function leftText(report: ToldReport, type: string): string {
   const { outcome, runner } = report;
-  const again = `\`runward ${COMMANDS[type] ?? 'recover'} --runner ${runner}\``;
+  const again = type === 'makeRoom' ? '`runward check`' : `\`runward ${COMMANDS[type] ?? 'recover'} --runner ${runner}\``;
   if (isGood(report)) {
     return 'nothing';
   }
   switch (outcome) {
     case 'refused-busy':
-      return 'wait until the job is over, or override it with --force';
+      return type === 'makeRoom'
+        ? 'nothing yet: each health check tries it again'
+        : 'wait until the job is over, or override it with --force';
     case 'refused-in-progress':
       return 'wait until the other operation has ended, then look with `runward status`';
     case 'refused-drained':
       return `run \`runward runner resume --runner ${runner}\`, once it may take jobs again`;
     case 'refused-budget':
-      return `find out why it does not last, then run \`runward recover --runner ${runner}\`, which no budget refuses`;
+      return `find out why it does not last, then run ${again}, which no budget refuses`;
     case 'refused-watching':
       return `end the watching, or do it by hand: nothing was written`;
+    case 'not-re-run':
+      return 'run the failed jobs again on GitHub, and give the token the permission to (`actions=write`)';
+    case 'given-up':
+      return 'find out what damages the cache again and again (`runward check` names what else cleans there), then run the failed jobs again on GitHub';
+    case 'some-room':
+      return 'look what takes the room (`du -xh` in the guest), or let Runward remove more of it (`disk` in the configuration)';
+    case 'no-room':
+      return `make room in the guest, then run \`runward runner resume --runner ${runner}\``;
     case 'undone':
       return 'nothing: somebody wanted it otherwise meanwhile';
     case 'cancelled':

@@ -17,7 +17,16 @@ export interface OperationSummary {
 }
 
 /** Workflow types that change a machine; locks and ledgers are no operations of their own. */
-const OPERATION_TYPES: readonly string[] = ['recoverRunner', 'syncClock', 'drainRunner', 'resumeRunner'];
+const OPERATION_TYPES: readonly string[] = [
+  'recoverRunner',
+  'syncClock',
+  'drainRunner',
+  'resumeRunner',
+  'cleanActionsCache',
+  'clearActionsCache',
+  'healActionsCache',
+  'makeRoom',
+];
 export const PASS_TYPE = 'checkHealth';
 export const QUEUE_TYPE = 'maintainQueue';
 /** What carries out its plans; it tells what it does by its current details. */

@@ -1,64 +1,21 @@
-import { randomBytes } from 'node:crypto';
-import { MAIN_QUEUE } from '../domain/names.ts';
 import { decideRecovery, type RecoveryDecision } from '../domain/recovery.ts';
 import { RECOVERY_STEPS } from '../domain/report.ts';
 import { recoveryPolicy } from '../worker/policy.ts';
-import type { ConfigFlags } from '../config/load.ts';
-import { answerOperation } from './answer-operation.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtRunner, sayWhenSlow } from './look.ts';
 import { chosenRunners } from './runners.ts';
-import { withTemporal } from './temporal.ts';
+import { qualified, startOperation, type OperationFlags } from './start-operation.ts';
 
-export interface RecoverFlags {
-  readonly runner: string | undefined;
-  readonly scope: string | undefined;
-  readonly reason: string | undefined;
+export interface RecoverFlags extends OperationFlags {
   readonly force: boolean;
-  readonly dryRun: boolean;
-  readonly json: boolean;
-  /** Text such as `10m`; `null` starts the recovery and returns. */
-  readonly wait: string | null;
-  readonly config: ConfigFlags;
 }
 
 /** Starts a recovery, shows its steps, and answers with its result. */
-export async function recover(flags: RecoverFlags, invocation: Invocation): Promise<ExitCode> {
-  if (flags.dryRun) {
-    return plan(flags, invocation);
-  }
-  if (flags.config.config !== undefined) {
-    // The worker's configuration counts; a person who names a file is told its mistakes all the same.
-    readConfig(invocation, flags.config);
-  }
-  return withTemporal(invocation, async ({ client }) => {
-    const runner = qualified(flags.runner ?? invocation.env['RUNNER_NAME'], flags.scope);
-    const workflowId = `recover/${runner ?? 'the-runner'}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`;
-    const handle = await client.workflow.start('recoverRunner', {
-      workflowId,
-      taskQueue: MAIN_QUEUE,
-      staticSummary: `recover ${runner ?? 'the runner'}, started by hand`,
-      args: [
-        {
-          ...(runner === undefined ? {} : { runner }),
-          ...(flags.reason === undefined ? {} : { reason: flags.reason }),
-          force: flags.force,
-          wait: flags.wait ?? '0s',
-        },
-      ],
-    });
-    const comeBack = `Look at it with \`runward explain ${workflowId}\`.`;
-    return answerOperation(
-      { client, handle, interrupted: invocation.interrupted, comeBack },
-      { title: 'Recovery', json: flags.json, waits: flags.wait !== null },
-    );
-  });
-}
-
-/** `scope/name`, where the same name stands in several scopes. */
-export function qualified(runner: string | undefined, scope: string | undefined): string | undefined {
-  return runner === undefined || scope === undefined ? runner : `${scope}/${runner}`;
+export function recover(flags: RecoverFlags, invocation: Invocation): Promise<ExitCode> {
+  return flags.dryRun
+    ? plan(flags, invocation)
+    : startOperation({ type: 'recoverRunner', act: 'recover', title: 'Recovery', input: { force: flags.force } }, flags, invocation);
 }
 
 /** What a recovery would do after the look, for people. */

@@ -1,65 +1,25 @@
-import { randomBytes } from 'node:crypto';
-import { MAIN_QUEUE } from '../domain/names.ts';
 import { decideDrain, decideResume, type DrainDecision, type ResumeDecision } from '../domain/drain.ts';
 import { DRAIN_STEPS, RESUME_STEPS } from '../domain/report.ts';
-import type { ConfigFlags } from '../config/load.ts';
-import { answerOperation } from './answer-operation.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtRunner, sayWhenSlow } from './look.ts';
-import { qualified } from './recover.ts';
 import { chosenRunners } from './runners.ts';
-import { withTemporal } from './temporal.ts';
-
-export interface RunnerFlags {
-  readonly runner: string | undefined;
-  readonly scope: string | undefined;
-  readonly reason: string | undefined;
-  readonly dryRun: boolean;
-  readonly json: boolean;
-  /** Text such as `10m`: how long another operation on the machine is waited for; `null` starts the operation and returns. */
-  readonly wait: string | null;
-  readonly config: ConfigFlags;
-}
+import { qualified, startOperation, type OperationFlags, type Wanted } from './start-operation.ts';
 
 type Verb = 'drain' | 'resume';
 
-const TYPES = { drain: 'drainRunner', resume: 'resumeRunner' } as const;
+const VERBS = {
+  drain: { type: 'drainRunner', act: 'drain', title: 'Drain', undo: '`runward runner resume` undoes it.' },
+  resume: { type: 'resumeRunner', act: 'resume', title: 'Resume' },
+} as const satisfies Record<Verb, Wanted>;
 
 /** Lets a runner take no more jobs, or jobs again: starts the operation, shows its steps, and answers with its result. */
-export async function runner(verb: Verb, flags: RunnerFlags, invocation: Invocation): Promise<ExitCode> {
-  if (flags.dryRun) {
-    return plan(verb, flags, invocation);
-  }
-  if (flags.config.config !== undefined) {
-    // The worker's configuration counts; a person who names a file is told its mistakes all the same.
-    readConfig(invocation, flags.config);
-  }
-  return withTemporal(invocation, async ({ client }) => {
-    const name = qualified(flags.runner ?? invocation.env['RUNNER_NAME'], flags.scope);
-    const workflowId = `${verb}/${name ?? 'the-runner'}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`;
-    const handle = await client.workflow.start(TYPES[verb], {
-      workflowId,
-      taskQueue: MAIN_QUEUE,
-      staticSummary: `${verb} ${name ?? 'the runner'}, started by hand`,
-      args: [
-        {
-          ...(name === undefined ? {} : { runner: name }),
-          ...(flags.reason === undefined ? {} : { reason: flags.reason }),
-          wait: flags.wait ?? '0s',
-        },
-      ],
-    });
-    const undo = verb === 'drain' ? ' `runward runner resume` undoes it.' : '';
-    return answerOperation(
-      { client, handle, interrupted: invocation.interrupted, comeBack: `Look at it with \`runward explain ${workflowId}\`.${undo}` },
-      { title: verb === 'drain' ? 'Drain' : 'Resume', json: flags.json, waits: flags.wait !== null },
-    );
-  });
+export function runner(verb: Verb, flags: OperationFlags, invocation: Invocation): Promise<ExitCode> {
+  return flags.dryRun ? plan(verb, flags, invocation) : startOperation(VERBS[verb], flags, invocation);
 }
 
 /** Reads both sides and says what would be done; writes nothing anywhere. */
-async function plan(verb: Verb, flags: RunnerFlags, invocation: Invocation): Promise<ExitCode> {
+async function plan(verb: Verb, flags: OperationFlags, invocation: Invocation): Promise<ExitCode> {
   const config = readConfig(invocation, flags.config);
   const ports = createPorts(config, invocation.env);
   const plans = [];

@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { bySeverity } from '../domain/alert.ts';
 import type { Finding } from '../domain/finding.ts';
+import { bytesText } from '../domain/room.ts';
 import { standingOf, statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
 import { formatDuration } from './durations.ts';
 import { styled } from './invocation.ts';
@@ -84,6 +85,10 @@ const DOING: Readonly<Record<string, string>> = {
   syncClock: 'its clock being set',
   drainRunner: 'being drained',
   resumeRunner: 'being resumed',
+  cleanActionsCache: 'its actions cache being cleaned',
+  clearActionsCache: 'its actions cache being cleared',
+  healActionsCache: 'its actions cache being healed',
+  makeRoom: 'room being made on its disk',
 };
 
 function doingText({ type }: UnderWay): string {
@@ -99,8 +104,8 @@ function stepText({ step, doing }: UnderWay): string[] {
 
 /** On a narrow terminal the last columns give way: what is wrong there is a finding as well. */
 function runnerTable(runners: readonly RunnerStatus[], width: number): string[] {
-  const head = ['RUNNER', 'STATE', 'GITHUB', 'SERVICE', 'JOB', 'MACHINE', 'CLOCK', 'DISK', 'VERSION'];
-  const rows = runners.map(({ name, verdict, github, service, job, vm, clock, disk, version }) => [
+  const head = ['RUNNER', 'STATE', 'GITHUB', 'SERVICE', 'JOB', 'MACHINE', 'CLOCK', 'DISK', 'VERSION', 'CACHE', 'INODES'];
+  const rows = runners.map(({ name, verdict, github, service, job, vm, clock, disk, version, cache }) => [
     name,
     styled(VERDICT_STYLES[verdict], verdict),
     `${github.status ?? '?'}${github.busy === true ? ', busy' : ''}`,
@@ -110,6 +115,8 @@ function runnerTable(runners: readonly RunnerStatus[], width: number): string[] 
     clock.driftSeconds === null ? '?' : `${clock.driftSeconds} s`,
     disk.usedPercent === null ? '?' : `${disk.usedPercent} %`,
     version.installed ?? '?',
+    cacheText(cache),
+    disk.inodesUsedPercent === null ? '?' : `${disk.inodesUsedPercent} %`,
   ]);
   for (let columns = head.length; ; columns -= 1) {
     const lines = tableLines(
@@ -120,6 +127,14 @@ function runnerTable(runners: readonly RunnerStatus[], width: number): string[] 
       return lines;
     }
   }
+}
+
+/** Such as `179 MiB in 7`. */
+function cacheText({ bytes, entries, health }: RunnerStatus['cache']): string {
+  if (bytes === null || entries === null) {
+    return '?';
+  }
+  return `${bytesText(bytes)} in ${entries}${health === 'damaged' ? ', damaged' : ''}`;
 }
 
 /** Up to the machine. */

@@ -19,8 +19,6 @@ export interface RecoveryRequest {
   readonly suspicion: Suspicion | null;
   /** Whether a machine that does not run is started: a check says no unless it has seen it so, since a person may have stopped it meanwhile. */
   readonly mayStart: boolean;
-  /** Whether a drain may begin that no person has asked for. */
-  readonly mayMark: boolean;
   /** Whether it is only told what would be done. */
   readonly dryRun: boolean;
 }
@@ -31,7 +29,7 @@ const MAX_RUNNER_LENGTH = 220;
 const KEYS = {
   recoverRunner: ['runner', 'reason', 'force', 'wait', 'suspicion', 'mayStart'],
   syncClock: ['runner', 'reason', 'force', 'wait'],
-  drainRunner: ['runner', 'reason', 'wait', 'mayMark'],
+  drainRunner: ['runner', 'reason', 'wait'],
   resumeRunner: ['runner', 'reason', 'wait'],
   cleanActionsCache: ['runner', 'dryRun', 'reason', 'force', 'wait'],
   clearActionsCache: ['runner', 'dryRun', 'reason', 'force', 'wait'],
@@ -56,7 +54,7 @@ export function readRecoveryRequest(
   if (typeof fields['runner'] === 'string' && fields['runner'].length > MAX_RUNNER_LENGTH) {
     return { problem: `runner has ${fields['runner'].length} characters: a name has at most ${MAX_RUNNER_LENGTH}` };
   }
-  const { reason = null, force = false, wait = 0, suspicion = null, mayStart = true, mayMark = false, dryRun = false } = fields;
+  const { reason = null, force = false, wait = 0, suspicion = null, mayStart = true, dryRun = false } = fields;
   if (reason !== null && typeof reason !== 'string') {
     return { problem: `reason must be text, but is ${JSON.stringify(reason)}` };
   }
@@ -65,9 +63,6 @@ export function readRecoveryRequest(
   }
   if (typeof mayStart !== 'boolean') {
     return { problem: `mayStart must be true or false, but is ${JSON.stringify(mayStart)}` };
-  }
-  if (typeof mayMark !== 'boolean') {
-    return { problem: `mayMark must be true or false, but is ${JSON.stringify(mayMark)}` };
   }
   if (typeof dryRun !== 'boolean') {
     return { problem: `dryRun must be true or false, but is ${JSON.stringify(dryRun)}` };
@@ -79,7 +74,7 @@ export function readRecoveryRequest(
   if (suspicion !== null && !isSuspicion(suspicion)) {
     return { problem: `suspicion must be one of ${SUSPICIONS.join(', ')}, but is ${JSON.stringify(suspicion)}` };
   }
-  return { runner: fields['runner'], reason, force, waitMs, suspicion, mayStart, mayMark, dryRun };
+  return { runner: fields['runner'], reason, force, waitMs, suspicion, mayStart, dryRun };
 }
 
 function isSuspicion(value: unknown): value is Suspicion {

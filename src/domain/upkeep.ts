@@ -116,5 +116,10 @@ export const DRAINED_FOR_ROOM = 'no room on the disk';
 
 /** Whether Runward itself has drained the runner, for want of room. */
 export function isDrainedForRoom({ drain }: Pick<GuestObservation, 'drain'>): boolean {
-  return drain !== null && drain.reason.startsWith(DRAINED_FOR_ROOM);
+  return isForRoom(drain?.reason ?? null);
+}
+
+/** Whether a drain's reason says that it is for want of room. */
+export function isForRoom(reason: string | null): boolean {
+  return reason?.startsWith(DRAINED_FOR_ROOM) === true;
 }

@@ -177,10 +177,9 @@ class Pass {
 
 async function observe(scope: ResolvedScope, isBeforeUpkeep: boolean): Promise<Seen> {
   const begunAt = Date.now();
-  const [github, hosts, damaged] = await Promise.all([
-    observeGitHub(scope),
+  const [{ github, damaged }, hosts] = await Promise.all([
+    readGitHub(scope, isBeforeUpkeep),
     Promise.all(groupsOf(scope).map((group) => observeGroup(scope, group))),
-    isBeforeUpkeep ? unknown('not looked for') : inspectFailures(scope),
   ]);
   const machineOf = new Map<RunnerTarget, RunnerLook['machine']>();
   const seenHosts: Record<string, Reading<HostObservation>> = {};
@@ -210,6 +209,15 @@ async function observe(scope: ResolvedScope, isBeforeUpkeep: boolean): Promise<S
       lookMs: Date.now() - begunAt,
     },
   };
+}
+
+/** Failed runs are not asked for where GitHub has just failed to answer: a pass over a silent GitHub shall not take twice as long. */
+async function readGitHub(scope: ResolvedScope, isBeforeUpkeep: boolean): Promise<Pick<PassObservation, 'github' | 'damaged'>> {
+  const github = await observeGitHub(scope);
+  if (!github.known) {
+    return { github, damaged: github };
+  }
+  return { github, damaged: isBeforeUpkeep ? unknown('not looked for') : await inspectFailures(scope) };
 }
 
 async function observeGitHub({ scope, targets, policy, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {

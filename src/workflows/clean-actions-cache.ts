@@ -62,7 +62,7 @@ async function remove<Outcome extends string, Step extends string>(
   return refusable(operation, async () => {
     await holdingForUpkeep(operation, how.counted, async () => {
       removal.removed = await removeFromCache(operation, how.step, how.wanted);
-      board.end(how.step, 'done', `${removedText(removal.removed)}, and seen to be gone`);
+      board.end(how.step, 'done', goneText(removal.removed));
       return how.outcome;
     });
     return [how.outcome, `${removedText(removal.removed)} went from the actions cache of ${runner}`];
@@ -72,4 +72,9 @@ async function remove<Outcome extends string, Step extends string>(
 /** `3 entries (1.2 GiB)`. */
 export function removedText({ entries, bytes }: Pick<CacheFigures, 'entries' | 'bytes'>): string {
   return entries === 0 ? 'nothing' : `${entries} ${entries === 1 ? 'entry' : 'entries'} (${bytesText(bytes)})`;
+}
+
+/** The end of the step. */
+export function goneText(removed: Pick<CacheFigures, 'entries' | 'bytes'>): string {
+  return removed.entries === 0 ? 'there was nothing to remove' : `${removedText(removed)}, and seen to be gone`;
 }

@@ -2,6 +2,7 @@ import { CancellationScope, continueAsNew, proxyActivities, sleep, workflowInfo 
 import type { MainActivities } from '../activities/contract.ts';
 import { decideDrain, drainReason, type DrainDecision } from '../domain/drain.ts';
 import { DRAIN_STEPS, type DrainOutcome, type DrainReport, type DrainStep } from '../domain/report.ts';
+import { isForRoom } from '../domain/upkeep.ts';
 import { type End, operate, type Operation } from './operation.ts';
 import { askedFrozenOptions, freshActOptions } from './options.ts';
 import { Ended, hostSilence } from './site.ts';
@@ -74,7 +75,7 @@ class Drain {
           : ['already-drained', `${runner} is drained already: nothing to do`];
       case 'mark':
         // A check only finishes what a person has asked for; for want of room a drain begins by itself.
-        if (this.#wasMarked || (this.#operation.startedBy === 'check' && !this.#operation.request.mayMark)) {
+        if (this.#wasMarked || (this.#operation.startedBy === 'check' && !isForRoom(this.#operation.request.reason))) {
           return ['undone', `${runner} was resumed before it was drained, and takes jobs`];
         }
         break;

@@ -6,7 +6,7 @@ import { fewOf } from '../domain/few-of.ts';
 import type { GuestObservation } from '../domain/runner.ts';
 import { HEAL_STEPS, NOTHING_REMOVED, type CacheFigures, type HealOutcome, type HealReport, type HealStep } from '../domain/upkeep.ts';
 import { holdingForUpkeep, listForRemoval, lookForMoment, refusable, removeFromCache, watchReason } from './between-jobs.ts';
-import { removedText } from './clean-actions-cache.ts';
+import { goneText, removedText } from './clean-actions-cache.ts';
 import { settleFailures } from './failure-ledger.ts';
 import { operate, type End, type Operation } from './operation.ts';
 import { inspectOptions } from './options.ts';
@@ -106,7 +106,7 @@ class Healing {
     await holdingForUpkeep(this.#operation, 'healActionsCache', async () => {
       const removed = await removeFromCache(this.#operation, 'clear-cache', this.#wanted());
       this.removed = removed;
-      board.end('clear-cache', 'done', `${removedText(removed)}, and seen to be gone${damageSeen(removed)}`);
+      board.end('clear-cache', 'done', `${goneText(removed)}${damageSeen(removed)}`);
       return 'healed';
     });
   }

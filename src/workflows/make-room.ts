@@ -193,7 +193,7 @@ class Making {
     const { board } = this.#operation;
     const reason = `${DRAINED_FOR_ROOM} (${floor})`;
     board.begin('drain');
-    await this.#start(drainRunner, 'drain', { reason, mayMark: true });
+    await this.#start(drainRunner, 'drain', { reason });
     board.end('drain', 'done', `begun: ${reason}`);
   }
 
@@ -208,7 +208,7 @@ class Making {
   async #start(
     operation: typeof drainRunner | typeof resumeRunner,
     what: 'drain' | 'resume',
-    asked: { readonly reason: string; readonly mayMark?: boolean },
+    asked: { readonly reason: string },
   ): Promise<void> {
     const { target } = this.#operation.site;
     const runner = qualifiedName(target);

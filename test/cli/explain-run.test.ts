@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { runLines, soughtRun } from '../../src/cli/explain-run.ts';
-import type { DoneToRun, RunFound } from '../../src/cli/run-search.ts';
+import type { DoneToRun } from '../../src/cli/run-search.ts';
 
 test.each([
   ['34000001004', 34_000_001_004, null],
@@ -16,9 +16,10 @@ test.each(['', 'run', 'https://github.com/acme/kernel', '12a', '-5'])('"%s" is n
 });
 
 const RUN = 34_000_001_004;
-const NOTHING: RunFound = {
+const NOTHING: Parameters<typeof runLines>[1] = {
   scope: 'acme/kernel',
   done: [],
+  reruns: [],
   plan: null,
   parked: null,
   setAside: null,
@@ -37,7 +38,7 @@ const DONE: DoneToRun = {
   startedBy: { trigger: 'manual', identity: 'runward:anna@laptop', reason: 'new rack' },
 };
 
-const textOf = (found: Partial<RunFound>, ...mentions: Parameters<typeof runLines>[2]): string =>
+const textOf = (found: Partial<typeof NOTHING>, ...mentions: Parameters<typeof runLines>[2]): string =>
   runLines(RUN, { ...NOTHING, ...found }, mentions).join('\n');
 
 describe('who cancelled a run, and why', () => {

@@ -79,3 +79,73 @@ describe('an operation', () => {
     expect(line).toMatch(/…$/);
   });
 });
+
+describe('the care for a cache', () => {
+  const HEALED: ToldReport = {
+    ...FAILED,
+    outcome: 'healed',
+    summary: '1 entry (25 MiB) went from the actions cache of r1; run 7 was re-run',
+    rungs: [],
+    steps: [{ ...STEP, name: 'clear-cache', status: 'done', detail: '1 entry (25 MiB), and seen to be gone' }],
+    damaged: [
+      {
+        runner: 'r1',
+        run: 7,
+        attempt: 1,
+        workflow: 'CI',
+        branch: 'main',
+        jobs: [{ id: 8, name: 'build', path: 'actions/checkout/v4', line: "Can't find 'action.yml'" }],
+        otherJobs: 0,
+      },
+    ],
+    removed: {
+      entries: 1,
+      bytes: 26_214_400,
+      names: ['actions/checkout/v4'],
+      damage: [{ path: 'actions/checkout/v4', state: 'empty', owner: 'root', mode: '700', isImmutable: true }],
+    },
+    reran: [{ run: 7, attempt: 1, workflow: 'CI', outcome: 're-run', detail: 'for time 1 of 2' }],
+  };
+  const of = (type: string) => ({ type, isByCheck: false });
+
+  test('tells what the damage let fail, what it looked like, what has gone and what was run again', () => {
+    expect(operationStory(HEALED, of('healActionsCache'))).toMatchObject({
+      broke: "run 7 failed because of the cache: Can't find 'action.yml'",
+      left: 'nothing',
+    });
+    expect(operationDetails(HEALED).join('\n')).toMatch(
+      /What the cache let fail:\n {2}run 7, attempt 1 of CI, job build: Can't find 'action\.yml'\nWhat the damage looked like:\n {2}"actions\/checkout\/v4": empty, root, 700, immutable\nWhat has gone:\n {2}"actions\/checkout\/v4"\nWhat was run again:\n {2}run 7, attempt 1: re-run, for time 1 of 2$/,
+    );
+  });
+
+  test('says of a plan what would go', () => {
+    expect(operationDetails({ ...HEALED, outcome: 'planned' }).join('\n')).toContain('What would go:');
+    expect(operationStory({ ...HEALED, outcome: 'planned' }, of('healActionsCache')).left).toBe('nothing');
+  });
+
+  test.each([
+    ['cleanActionsCache', 'refused-busy', /wait until the job is over, or override it with --force/],
+    ['cleanActionsCache', 'failed', /`runward cache clean --runner r1`/],
+    ['clearActionsCache', 'cancelled', /`runward cache clear --runner r1`/],
+    ['healActionsCache', 'not-re-run', /actions=write/],
+    ['healActionsCache', 'given-up', /what damages the cache again and again/],
+    ['healActionsCache', 'refused-budget', /`runward cache heal --runner r1`, which no budget refuses/],
+    ['makeRoom', 'no-room', /`runward runner resume --runner r1`/],
+    ['makeRoom', 'some-room', /`disk` in the configuration/],
+    ['makeRoom', 'refused-busy', /each health check tries it again/],
+    ['makeRoom', 'failed', /then run `runward check`/],
+  ])('%s that ended %s says what to do next', (type, outcome, left) => {
+    expect(operationStory({ ...HEALED, outcome }, of(type)).left).toMatch(left);
+  });
+
+  test('tells how much room each source has made', () => {
+    const report: ToldReport = {
+      ...FAILED,
+      outcome: 'room-made',
+      rungs: [],
+      steps: [],
+      freed: [{ source: 'journal', bytes: 3_221_225_472 }],
+    };
+    expect(operationDetails(report).join('\n')).toContain('What has made room:\n  journal: 3 GiB');
+  });
+});

@@ -78,7 +78,7 @@ describe('the first line', () => {
 describe('the rest', () => {
   test('of a healthy scope is its runners, its queue, and the last and next check', () => {
     expect(textOf({})).toMatch(
-      /^all 3 healthy\n\nRUNNER +STATE[^]*r3 +healthy +online +active +none +m1 running +0 s +40 % +2\.336\.0\n\nQueue of acme\/kernel: 0 queued, 0 in progress; no job waits for our runners\nHealth checks: last 2 min ago, next in 3 min; mode: act$/,
+      /^all 3 healthy\n\nRUNNER +STATE[^]*r3 +healthy +online +active +none +m1 running +0 s +40 % +2\.336\.0 +0 B in 0 +10 %\n\nQueue of acme\/kernel: 0 queued, 0 in progress; no job waits for our runners\nHealth checks: last 2 min ago, next in 3 min; mode: act$/,
     );
   });
 

@@ -11,7 +11,15 @@ import * as workflows from '../../src/workflows/index.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-const documents = ['README.md', 'CONTRIBUTING.md', 'docs/alerts.md', 'docs/architecture.md', 'docs/decisions.md', 'docs/queue.md'];
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'docs/alerts.md',
+  'docs/architecture.md',
+  'docs/caches.md',
+  'docs/decisions.md',
+  'docs/queue.md',
+];
 
 function help(...verb: string[]): string {
   return execFileSync(process.execPath, [join(ROOT, 'src/cli/main.ts'), ...verb, '--help'], { encoding: 'utf8' });
@@ -20,7 +28,9 @@ function help(...verb: string[]): string {
 describe('every command in the documents', () => {
   const commands = new Map<string, Set<string>>();
   for (const document of documents) {
-    for (const [, verb = '', rest = ''] of readFileSync(join(ROOT, document), 'utf8').matchAll(/(?:\.\/|`)runward ([a-z]+)([^`#\n]*)/g)) {
+    for (const [, verb = '', rest = ''] of readFileSync(join(ROOT, document), 'utf8').matchAll(
+      /(?:\.\/|`)runward ((?:runner |cache )?[a-z]+)([^`#\n]*)/g,
+    )) {
       const flags = commands.get(verb) ?? new Set();
       commands.set(verb, flags);
       for (const [flag] of rest.matchAll(/--[a-z-]+/g)) {
@@ -32,7 +42,7 @@ describe('every command in the documents', () => {
   commands.delete('test');
 
   test.each([...commands])('runward %s is a verb and knows its flags', (verb, flags) => {
-    const text = help(verb);
+    const text = help(...verb.split(' '));
     expect(text).toMatch(new RegExp(`^Usage: runward ${verb}\\b`));
     for (const flag of flags) {
       expect(text).toContain(flag);

@@ -34,7 +34,20 @@ describe('usage', () => {
   test('help and version are answers', async () => {
     const help = await run(['--help']);
     expect(help.exitCode).toBe(0);
-    for (const verb of ['up', 'demo', 'worker', 'schedule', 'check', 'status', 'recover', 'runner', 'queue', 'history', 'explain']) {
+    for (const verb of [
+      'up',
+      'demo',
+      'worker',
+      'schedule',
+      'check',
+      'status',
+      'recover',
+      'runner',
+      'cache',
+      'queue',
+      'history',
+      'explain',
+    ]) {
       expect(help.stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
     }
     expect(await run(['--version'])).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
@@ -42,8 +55,10 @@ describe('usage', () => {
 
   test.each([
     [[], /REPO: found nothing[^]*Without a verb, `check` is meant: `runward --help`/],
-    [['--heal-cache'], /`runward cache` is not there yet/],
-    [['cache', 'clean', '--json'], /`runward cache` is not there yet/],
+    [['--heal-cache', '--wait', 'soon'], /Use a duration such as/],
+    [['cache', 'sweep'], /unknown command 'sweep'/],
+    [['cache', 'clean', '--max', '3'], /unknown option '--max'/],
+    [['doctor'], /`runward doctor` is not there yet/],
     [['queue', 'stop'], /choices are plan, optimize, cancel-stale, cancel-superseded, prioritize-prs, parked/],
     [['queue', 'optimize'], /There is no terminal to ask on: give --yes, or --dry-run/],
     [['queue', 'optimize', '--json'], /With --json nobody is asked: give --yes, or --dry-run/],

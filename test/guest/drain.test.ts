@@ -11,6 +11,10 @@ import { CALL, SCOPE, targetIn, transportTo } from './shell-machine.ts';
 
 const DIRECTORY = '/opt/actions-runner';
 const RUNNER = 'builder';
+/** No poll ends by itself. */
+const POLL_MS = 600_000;
+/** Prints the connections of the guest that hold what nobody has read. */
+const UNREAD = `ss -Htn | awk '$2 > 0'`;
 
 let github: SandboxGitHub;
 let guest: Guest;
@@ -21,7 +25,7 @@ let fence: number;
 let acts = 0;
 
 beforeAll(async () => {
-  github = await startGitHub({ repositories: [SCOPE], pollMs: 2_000, offlineAfterMs: 5_000 });
+  github = await startGitHub({ repositories: [SCOPE], pollMs: POLL_MS, offlineAfterMs: 5_000 });
   guest = await startGuest({ github });
   ({ unit } = await guest.installRunner({ scope: SCOPE, name: RUNNER, directory: DIRECTORY }));
   machine = new ShellMachine(transportTo(guest), { settleSeconds: 1 });
@@ -59,7 +63,18 @@ async function until(isSo: () => boolean | Promise<boolean>, what: string): Prom
   }
 }
 
-const succeeds = (job: number) => until(() => github.job(job).result === 'Succeeded', 'the job has succeeded');
+/** The runner's stand-in tells of a job's end once its poll has ended. */
+const succeeds = (job: number) =>
+  until(() => {
+    github.endPolls(SCOPE, RUNNER);
+    return github.job(job).result === 'Succeeded';
+  }, 'the job has succeeded');
+
+/** GitHub calls it idle, and would give it a job at once. */
+async function listens(): Promise<void> {
+  await until(() => !github.runners(SCOPE)[0]!.busy, 'GitHub calls it idle');
+  await until(() => github.isPolling(SCOPE, RUNNER), 'its long poll is open');
+}
 
 it('a job that runs is not touched, and the mark is there while it does', async () => {
   const job = giveJob(6);
@@ -76,7 +91,7 @@ it('a job that runs is not touched, and the mark is there while it does', async 
 });
 
 it('a job that arrives between the second idle check and the stop ends well', async () => {
-  await until(() => !github.runners(SCOPE)[0]!.busy, 'GitHub calls it idle');
+  await listens();
   const frozen = await freeze();
   expect(frozen).toMatchObject({ kind: 'frozen' });
   const job = giveJob(1);
@@ -102,15 +117,16 @@ it('a frozen runner that nobody comes back to is thawed by its guest, takes its 
 });
 
 it('an idle runner is drained: its session is over, and nothing of it runs', async () => {
-  await until(() => !github.runners(SCOPE)[0]!.busy, 'GitHub calls it idle');
+  await listens();
   const frozen = await freeze();
   expect(frozen.kind).toBe('frozen');
   // A poll that ends meanwhile is no job, as GitHub says once more; nothing can follow it.
-  await sleep(2_500);
+  github.endPolls(SCOPE, RUNNER);
+  await until(async () => (await guest.must(UNREAD)) !== '', "the poll's end has come into the guest");
   expect(github.runners(SCOPE)[0]!.busy).toBe(false);
-  let stopped = await stop('unread' in frozen ? frozen.unread : '');
-  if (stopped.kind === 'heard') stopped = await stop(stopped.unread);
-  expect(stopped).toEqual({ kind: 'stopped' });
+  const heard = await stop('unread' in frozen ? frozen.unread : '');
+  expect(heard).toEqual({ kind: 'heard', unread: expect.stringMatching(/:/) });
+  expect(await stop('unread' in heard ? heard.unread : '')).toEqual({ kind: 'stopped' });
   expect(await look()).toMatchObject({ service: { unit, state: 'inactive' }, listeners: 0 });
   expect(await guest.must(`pgrep -f '[R]unnerService.js'; systemctl list-timers --no-legend 'runward-thaw-*'; true`)).toBe('');
   // A second drain finds nothing to do.

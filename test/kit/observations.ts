@@ -156,7 +156,7 @@ export function withoutTime(seen: Reading<GuestObservation>): unknown {
   if (!seen.known) {
     return seen;
   }
-  const { uptimeMs: _uptime, log, ...rest } = seen.value;
+  const { uptimeMs: _uptime, cleanedAgoMs: _cleanedAgo, log, ...rest } = seen.value;
   return { ...rest, log: { ...log, startedAgoMs: null } };
 }
 

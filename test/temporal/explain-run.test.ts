@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { explainRun } from '../../src/cli/explain-run.ts';
 import { startWorld } from '../kit/recovery-world.ts';
+import { failedRun, failure, gone, run as carryOut } from '../kit/upkeep.ts';
 
 test('a run is told what health checks have said of it, and that nothing was done to it', async () => {
   await using world = await startWorld({ mode: 'watch' });
@@ -32,4 +33,26 @@ test('a run is told what health checks have said of it, and that nothing was don
     plan: null,
     mentions: [],
   });
+});
+
+test('a run is told that its failed jobs were run again for a damaged cache, by which healing and on what evidence', async () => {
+  await using world = await startWorld();
+  const { scope } = world.target;
+  const run = failedRun(world, [{ name: 'build', annotations: [failure(gone(world))] }]);
+  expect(await carryOut(world, 'healActionsCache')).toMatchObject({ outcome: 'healed' });
+  const printed: string[] = [];
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => printed.push(String(text)) > 0);
+  await world.until(async () => {
+    printed.length = 0;
+    await explainRun(world.client, { run, scope }, { json: false });
+    return printed.join('').includes('came of it: re-run');
+  }, 'the list has the re-run');
+  await explainRun(world.client, { run, scope: null }, { json: true });
+  write.mockRestore();
+  expect(printed.join('')).toMatch(
+    new RegExp(
+      `^Runward re-ran failed jobs of run ${run} of ${scope} at [^]*re-run of failed jobs of attempt 1, for a damaged actions cache\n  why: job build: Can't find 'action.yml'[^]*operation: healActionsCache-`,
+    ),
+  );
+  expect(JSON.parse(printed.at(-1) as string)).toMatchObject({ run, done: [], reruns: [{ scope, attempt: 1, end: 're-run' }] });
 });

@@ -25,6 +25,8 @@ export interface Session {
   /** The credential that it was started with. */
   readonly credential: string;
   openPolls: number;
+  /** How often its open polls were ended from outside. */
+  pollsEnded: number;
   /** Each wakes a poll that waits, so that it looks again. */
   readonly wakers: Set<() => void>;
   /** Monotonic clock, milliseconds. */

@@ -131,6 +131,10 @@ export interface SandboxGitHub {
   showRunner(scope: string, runner: string, shown: Runner['shown']): void;
   /** The runner's present session polls and is given no job any more; a new one hears again. */
   deafen(scope: string, runner: string): void;
+  /** Whether a long poll of the runner's is open, so that a job is given at once. */
+  isPolling(scope: string, runner: string): boolean;
+  /** Ends the runner's open polls before their time; without a job, where none waits. */
+  endPolls(scope: string, runner: string): void;
   /** Deletes the registration, busy or not. */
   removeRunner(scope: string, runner: string): void;
   runners(scope: string): readonly ShownRunner[];
@@ -275,6 +279,8 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
       const { session } = runnerOf(scope, runner);
       found(session ?? undefined, `session of ${runner}`).isDeaf = true;
     },
+    isPolling: (scope, runner) => world.isPolling(runnerOf(scope, runner)),
+    endPolls: (scope, runner) => world.endPolls(runnerOf(scope, runner)),
     removeRunner: (scope, runner) => world.deleteRunner(runnerOf(scope, runner)),
     runners: (scope) =>
       world.runnersOf(scopeOf(scope)).map((runner) => ({

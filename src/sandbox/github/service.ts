@@ -94,6 +94,7 @@ function startSession(world: World, { body }: ServiceRequest): Answer {
 /** Waits for a job; answers at once when the registration, the credential or the session dies meanwhile. */
 async function poll(world: World, session: Session, gone: AbortSignal, pollMs: number): Promise<Answer> {
   const deadline = performance.now() + pollMs;
+  const { pollsEnded } = session;
   world.beginPoll(session);
   try {
     for (;;) {
@@ -101,7 +102,8 @@ async function poll(world: World, session: Session, gone: AbortSignal, pollMs: n
       if (refused) return refused;
       const job = gone.aborted || session.isDeaf ? undefined : world.runs.take(session.runner);
       const waitMs = deadline - performance.now();
-      if (job || waitMs <= 0 || gone.aborted) return { status: 200, body: { message: job ? jobMessage(job) : null } };
+      const isOver = waitMs <= 0 || gone.aborted || session.pollsEnded > pollsEnded;
+      if (job || isOver) return { status: 200, body: { message: job ? jobMessage(job) : null } };
       await wakened(session, gone, waitMs);
     }
   } finally {

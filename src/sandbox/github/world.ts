@@ -194,7 +194,7 @@ export class World {
 
   isOnline(runner: Runner): boolean {
     if (runner.session && performance.now() - runner.session.startedAt < this.onlineLagMs) return false;
-    if (runner.session && runner.session.openPolls > 0) return true;
+    if (this.isPolling(runner)) return true;
     return runner.lastHeardAt !== null && performance.now() - runner.lastHeardAt < this.#options.offlineAfterMs;
   }
 
@@ -219,6 +219,7 @@ export class World {
       runner,
       credential: runner.credential,
       openPolls: 0,
+      pollsEnded: 0,
       wakers: new Set(),
       startedAt: performance.now(),
       usedAt: performance.now(),
@@ -252,6 +253,17 @@ export class World {
   endPoll(session: Session): void {
     session.openPolls -= 1;
     this.#heard(session);
+  }
+
+  isPolling({ session }: Runner): boolean {
+    return session !== null && session.openPolls > 0;
+  }
+
+  /** As a poll ends when its time is over. */
+  endPolls({ session }: Runner): void {
+    if (session === null) return;
+    session.pollsEnded += 1;
+    this.wake(session);
   }
 
   #wakeRunners(): void {

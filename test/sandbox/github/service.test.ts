@@ -196,6 +196,20 @@ describe('a long poll', () => {
     await addRunner(await serviceToken(), true);
     expect((await polled).status).toBe(401);
   });
+
+  test('is told, and ended on demand, without a job', async () => {
+    const session = await sessionOf(await register());
+    expect(github.isPolling(scope, 'worker')).toBe(false);
+    const polled = poll(session);
+    await expect.poll(() => github.isPolling(scope, 'worker'), PATIENCE).toBe(true);
+    github.endPolls(scope, 'worker');
+    expect(await polled).toMatchObject({ status: 200, body: { message: null } });
+    expect(github.isPolling(scope, 'worker')).toBe(false);
+    const next = poll(session);
+    await expect.poll(() => github.isPolling(scope, 'worker'), PATIENCE).toBe(true);
+    github.giveJob(scope, 'worker');
+    expect((await next).body.message).not.toBeNull();
+  });
 });
 
 test('closing the server ends its long polls', async () => {

@@ -152,8 +152,8 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1, drain: null });
     });
 
-    it('drains an idle runner, which keeps its first mark, and lets it take jobs again', async () => {
-      for (const reason of ['new disk', 'another reason'])
+    it('drains an idle runner, which keeps the first mark of a person, and lets it take jobs again', async () => {
+      for (const reason of ['no room on the disk (1 B free, below 2 B)', 'new disk', 'another reason', 'no room on the disk'])
         expect(await world.machine.markDrained(world.target, anAct(), reason, CALL)).toEqual({ kind: 'marked' });
       const { drain, service } = await look();
       expect(drain).toEqual({ since: expect.any(Number), reason: 'new disk' });

@@ -48,10 +48,15 @@ function step({ steps }: RoomReport, name: string): RoomReport['steps'][number] 
 
 async function drain({ client, target }: World, reason: string): Promise<void> {
   const workflowId = `drain-${target.runner}-${Math.random()}`;
-  const args = [{ runner: target.runner, reason }];
+  const args = [{ runner: target.runner, reason, wait: '10s' }];
   expect(await (await client.workflow.start('drainRunner', { workflowId, taskQueue: MAIN_QUEUE, args })).result()).toMatchObject({
     outcome: 'drained',
   });
+}
+
+async function expectDrainedByPerson(world: World): Promise<void> {
+  expect(await look(world)).toMatchObject({ drain: { reason: 'new disk' }, service: { state: 'inactive' } });
+  expect((await ledgerOf(world)).some(({ type }) => type === 'resumeRunner')).toBe(false);
 }
 
 async function untilDrained(world: World): Promise<void> {
@@ -182,19 +187,21 @@ describe.concurrent('below the floor', () => {
     expect(world.github.job(job).result).toBe('Succeeded');
   });
 
-  test.each([
-    ['that was made by somebody else', false],
-    ['that Runward has made', true],
-  ])("a person's drain stays, whatever room there is %s", async (_by, isMade) => {
+  test("a person's drain stays when room was made", async () => {
     await using world = await startFull(BELOW_FLOOR);
     await drain(world, 'new disk');
-    if (isMade) {
-      world.machine.setRoom(world.target, 'docker', { bytes: 20 * PERCENT, items: 7 });
-    } else {
-      world.machine.setDisk(world.target.machine, { usedPercent: 40, freeBytes: 20 * GIB });
-    }
-    expect(await run(world, 'makeRoom')).toMatchObject({ outcome: isMade ? 'room-made' : 'enough-room' });
-    expect(await look(world)).toMatchObject({ drain: { reason: 'new disk' }, service: { state: 'inactive' } });
-    expect((await ledgerOf(world)).some(({ type }) => type === 'resumeRunner')).toBe(false);
+    world.machine.setRoom(world.target, 'docker', { bytes: 20 * PERCENT, items: 7 });
+    expect(await run(world, 'makeRoom')).toMatchObject({ outcome: 'room-made' });
+    await expectDrainedByPerson(world);
+  });
+
+  test("a person's drain stays also where Runward had drained the runner before", async () => {
+    await using world = await startFull(BELOW_FLOOR);
+    expect(await run(world, 'makeRoom')).toMatchObject({ outcome: 'no-room' });
+    await untilDrained(world);
+    await drain(world, 'new disk');
+    world.machine.setDisk(world.target.machine, { usedPercent: 40, freeBytes: 20 * GIB });
+    expect(await run(world, 'makeRoom')).toMatchObject({ outcome: 'enough-room' });
+    await expectDrainedByPerson(world);
   });
 });

@@ -90,6 +90,9 @@ const TWO_HOURS_MS = 2 * AN_HOUR_MS;
 /** As in src/machine/guest/lib.sh. */
 const THAW_MS = 120_000;
 
+/** As in src/machine/guest/mark-drained.sh. */
+const FOR_ROOM = 'no room on the disk';
+
 /** All make-believe machines of a host. */
 export class SandboxMachine implements MachinePort {
   readonly #options: SandboxMachineOptions;
@@ -485,7 +488,9 @@ export class SandboxMachine implements MachinePort {
   async markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal> {
     return this.#act<MarkedDrained>(target, act, call, async (clock, { machine, runner }) => {
       await this.#work('drain', clock);
-      runner.drain ??= { since: Date.now() + machine.clockOffsetMs, reason };
+      if (runner.drain === null || runner.drain.reason.startsWith(FOR_ROOM)) {
+        runner.drain = { since: Date.now() + machine.clockOffsetMs, reason };
+      }
       if (runner.unit !== null) {
         runner.unit.startsAtBoot = false;
       }

@@ -46,7 +46,8 @@ export function createFailureActivities(github: GitHub): FailureActivities {
     async readReservation({ workflowId }) {
       const reservation = await describeExecution(Context.current().client, workflowId);
       const attempt = reservation?.memo?.['attempt'];
-      return { attempt: typeof attempt === 'number' ? attempt : null };
+      const isCutOff = reservation !== null && !['RUNNING', 'COMPLETED'].includes(reservation.status.name);
+      return { attempt: typeof attempt === 'number' ? attempt : null, isCutOff };
     },
   };
 }

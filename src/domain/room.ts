@@ -47,7 +47,8 @@ export type RoomMade =
 /** The folder of a repository in `_work`, which belongs to its jobs. */
 export interface Workspace {
   readonly name: string;
-  readonly bytes: number;
+  /** `null` where it was too large to be counted in time. */
+  readonly bytes: number | null;
 }
 
 /** Whether room is to be made. */

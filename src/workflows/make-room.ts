@@ -219,7 +219,10 @@ class Making {
       await this.#tellWorkspaces();
     }
     if (floor !== null) {
-      return ['no-room', `${made}: too little for a job, so ${runner} is drained; make room, and the next health check takes it up again`];
+      return [
+        'no-room',
+        `${made}: too little for a job, so ${runner} is drained; make room, then run \`runward runner resume --runner ${runner}\`, or let the next health check do it`,
+      ];
     }
     return [this.#isEnough() ? 'room-made' : 'some-room', made];
   }

@@ -604,6 +604,7 @@ const CACHE_REMOVED = z
     isAll: z.enum(['yes', 'no']),
     entries: count,
     bytes: count,
+    unmeasured: count,
     names64: records64(0, z.tuple([z.string()])),
     damage64: records64(4, cacheDamage),
     freeBytes: count,

@@ -48,8 +48,8 @@ export async function makeRoom(...given: unknown[]): Promise<RoomReport> {
 
 type Refusal = End<'refused-busy' | 'refused-budget'>;
 
-/** What concerns all runners of the machine, so that a neighbour's job keeps it from being touched. */
-const OF_MACHINE: ReadonlySet<RoomSource> = new Set(['docker', 'journal', 'apt']);
+/** What concerns, or may concern, all runners of the machine, so that a neighbour's job keeps it from being touched. */
+const OF_MACHINE: ReadonlySet<RoomSource> = new Set(['tool-caches', 'docker', 'journal', 'apt']);
 
 class Making {
   readonly #operation: Operation<RoomStep>;

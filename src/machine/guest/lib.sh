@@ -119,13 +119,17 @@ own_by_user() {
 
 # --- what the runner is made of --------------------------------------------------------------------------------------------------------------
 
-# `USED% FREE-BYTES INODES-USED%` of the disk of the current folder, as df counts them; the last is nothing where the number is not fixed.
+# `USED% FREE-BYTES INODES-USED%` as df counts them, of the disk of the current folder, or of _work where that is another one and fuller; the last is
+# nothing where the number is not fixed.
 disk() {
-  local all free available size inodes inodes_free used inodes_used=
-  read -r all free available size inodes inodes_free < <(stat -f -c '%b %f %a %S %c %d' .)
-  used=$((all - free))
-  if [ "$inodes" -gt 0 ]; then inodes_used=$(((100 * (inodes - inodes_free) + inodes - 1) / inodes)); fi
-  printf '%s%% %s %s\n' "$(((100 * used + used + available - 1) / (used + available)))" "$((available * size))" "$inodes_used"
+  local all free available size inodes inodes_free used percent inodes_used worst=-1 told=
+  while read -r all free available size inodes inodes_free; do
+    used=$((all - free)) inodes_used=
+    percent=$(((100 * used + used + available - 1) / (used + available)))
+    if [ "$inodes" -gt 0 ]; then inodes_used=$(((100 * (inodes - inodes_free) + inodes - 1) / inodes)); fi
+    if [ "$percent" -gt "$worst" ]; then worst=$percent told="$percent% $((available * size)) $inodes_used"; fi
+  done < <(stat -f -c '%b %f %a %S %c %d' . _work 2>/dev/null || true)
+  printf '%s\n' "$told"
 }
 
 # Ends the step unless config.sh and the listener can write: some KiB of configuration, and the listener's log.

@@ -100,6 +100,7 @@ export function removeFromCache(held: CacheAndDisk, disk: Disk, wanted: CacheWan
     isAll: goesWhole(held.entries, wanted),
     entries: gone.length,
     bytes,
+    unmeasured: 0,
     names: gone.slice(0, 50).map(({ path }) => path),
     damage: wanted.kind === 'damaged' ? wanted.paths.map((path) => damageAt(held.entries, path, owner)) : [],
     freeBytes: disk.freeBytes,

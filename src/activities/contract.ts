@@ -312,7 +312,7 @@ export interface FailuresInspected {
 /** What came of the re-run of a run's failed jobs. */
 export type RerunDone =
   | { readonly kind: 're-run' }
-  /** GitHub's words. */
+  /** GitHub's words, or that it has not answered for too long. */
   | { readonly kind: 'refused'; readonly why: string }
   /** As it is, it is not to be re-run. */
   | { readonly kind: 'left'; readonly why: string };

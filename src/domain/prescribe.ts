@@ -43,7 +43,8 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
   const machines = new Map<string, string>();
   let deafRunner: string | null = null;
 
-  for (const situation of situations) {
+  // Of runners that share a disk without room each is to be drained, so those that are give way to the others.
+  for (const situation of situations.toSorted((one, other) => Number(isDrained(one)) - Number(isDrained(other)))) {
     const { name: runner, target } = situation;
     const own = bySubject.get(runner) ?? [];
     const withhold = (because: string, why: string): void => void withheld.push({ runner, because, why });

@@ -10,6 +10,7 @@ import {
   hasRoom,
   lacksRoom,
   ROOM_SOURCES,
+  SHARED_SOURCES,
   type Disk,
   type RoomMade,
   type RoomSource,
@@ -127,10 +128,13 @@ class Making {
         ({ disk } = made);
         this.#tell(source, made);
       } catch (error) {
-        if (!hasFailedInGuest(error)) {
+        if (hasFailedInGuest(error)) {
+          board.end(source, 'failed', reasonOf(error, site.target));
+        } else if (error instanceof Ended && error.outcome === 'refused-busy' && SHARED_SOURCES.has(source)) {
+          board.end(source, 'skipped', error.message);
+        } else {
           throw error;
         }
-        board.end(source, 'failed', reasonOf(error, site.target));
       }
     }
     if (!hasRoom(disk, room) && room.unusedForMs.workspaces === null) {

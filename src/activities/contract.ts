@@ -301,8 +301,6 @@ export interface FailuresInspected {
   readonly damaged: readonly DamagedRun[];
   /** Attempts that failed otherwise, or on other runners than those that were asked about. */
   readonly settled: readonly Attempt[];
-  /** With those. */
-  readonly memory: FailureMemory;
   /** Runs that are left for the next time. */
   readonly left: number;
   /** Of logs that were read. */
@@ -314,7 +312,7 @@ export interface FailuresInspected {
 /** What came of the re-run of a run's failed jobs. */
 export type RerunDone =
   | { readonly kind: 're-run' }
-  /** GitHub's words. */
+  /** GitHub's words, or that it has not answered for too long. */
   | { readonly kind: 'refused'; readonly why: string }
   /** As it is, it is not to be re-run. */
   | { readonly kind: 'left'; readonly why: string };
@@ -332,7 +330,10 @@ export interface RerunInput {
 
 /** Activities of the care for actions caches. */
 export interface FailureActivities {
-  /** Looks for runs that failed because of the actions cache of one of these runners, at a repository; each attempt once. */
+  /**
+   * Looks for runs that failed because of the actions cache of one of these runners, at a repository; each attempt once. What the cache of
+   * another one has let fail counts for neither these runners nor the other jobs.
+   */
   inspectFailures(input: {
     readonly scope: string;
     readonly runners: readonly Pick<RunnerTarget, 'runner' | 'directory'>[];

@@ -4,7 +4,6 @@ import { createLogReader, judgeAnnotations, type CacheSign } from '../domain/cac
 import {
   attemptKey,
   NO_FAILURES,
-  rememberInspected,
   rerunObstacle,
   type Attempt,
   type DamagedJob,
@@ -26,16 +25,21 @@ type GitHub = QueuePort & FailurePort;
 /** The list is asked for by whole days, so that GitHub knows the request again and answers `304` where nothing has changed. */
 const DAY_MS = 24 * 3_600_000;
 
-export function createFailureActivities(github: GitHub): FailureActivities {
+type Installed = Pick<RunnerTarget, 'runner' | 'directory'>;
+
+/** @param runnersOf all configured runners of a scope */
+export function createFailureActivities(github: GitHub, runnersOf: (scope: string) => readonly Installed[]): FailureActivities {
   return {
     async inspectFailures({ scope, runners, known, policy }) {
       // Only a repository has a list of runs.
       if (!scope.includes('/')) {
-        return { kind: 'inspected', damaged: [], settled: [], memory: NO_FAILURES, left: 0, logBytes: 0, notes: [] };
+        return { kind: 'inspected', damaged: [], settled: [], left: 0, logBytes: 0, notes: [] };
       }
       const memory = await recallFailures(Context.current().client, scope);
       return beating(`looking at failed runs of ${scope}`, () =>
-        withGitHubFailures(() => new Inspection(github, scope, runners, policy).inspect(memory, known)),
+        withGitHubFailures(() =>
+          new Inspection(github, scope, { asked: runners, all: [...runnersOf(scope), ...runners] }, policy).inspect(memory, known),
+        ),
       );
     },
 
@@ -63,17 +67,25 @@ class Inspection {
   readonly #github: GitHub;
   readonly #scope: string;
   /** By name, lower case. */
-  readonly #runners: ReadonlyMap<string, Pick<RunnerTarget, 'runner' | 'directory'>>;
+  readonly #runners: ReadonlyMap<string, Installed>;
+  /** Names of those that are asked about. */
+  readonly #asked: ReadonlySet<string>;
   readonly #policy: FailurePolicy;
   readonly #notes = new Set<string>();
   #logBytes = 0;
   /** Once GitHub has refused annotations, it refuses all: the token may not read checks. */
   #readsAnnotations = true;
 
-  constructor(github: GitHub, scope: string, runners: readonly Pick<RunnerTarget, 'runner' | 'directory'>[], policy: FailurePolicy) {
+  constructor(
+    github: GitHub,
+    scope: string,
+    { asked, all }: { readonly asked: readonly Installed[]; readonly all: readonly Installed[] },
+    policy: FailurePolicy,
+  ) {
     this.#github = github;
     this.#scope = scope;
-    this.#runners = new Map(runners.map((runner) => [runner.runner.toLowerCase(), runner]));
+    this.#runners = new Map(all.map((runner) => [runner.runner.toLowerCase(), runner]));
+    this.#asked = new Set(asked.map(({ runner }) => runner));
     this.#policy = policy;
   }
 
@@ -106,7 +118,6 @@ class Inspection {
       kind: 'inspected',
       damaged,
       settled,
-      memory: rememberInspected(memory, settled),
       left: fresh.length - looked,
       logBytes: this.#logBytes,
       notes: [...this.#notes],
@@ -150,7 +161,8 @@ class Inspection {
     }
     const damagedJobs = [...byRunner.values()].reduce((sum, jobs) => sum + jobs.length, 0);
     const otherJobs = failed.jobs.length - damagedJobs;
-    return [...byRunner].map(([runner, jobs]) => ({ runner, run: id, attempt, workflow, branch, jobs, otherJobs }));
+    const asked = [...byRunner].filter(([runner]) => this.#asked.has(runner));
+    return asked.map(([runner, jobs]) => ({ runner, run: id, attempt, workflow, branch, jobs, otherJobs }));
   }
 
   /** By annotations where they are enough, else by the log. */

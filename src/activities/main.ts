@@ -33,7 +33,10 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
     ...createFindingActivities(alerts),
     ...createQueueActivities(github),
     ...createQueueMemoryActivities(),
-    ...createFailureActivities(github),
+    ...createFailureActivities(github, (scope) => {
+      const resolved = directory.resolveScope(scope);
+      return 'problem' in resolved ? [] : resolved.targets;
+    }),
 
     async resolveQueue({ scope }) {
       const resolved = directory.resolveQueue(scope);

@@ -10,6 +10,7 @@ import {
   hasRoom,
   lacksRoom,
   ROOM_SOURCES,
+  SHARED_SOURCES,
   type Disk,
   type RoomMade,
   type RoomSource,
@@ -47,9 +48,6 @@ export async function makeRoom(...given: unknown[]): Promise<RoomReport> {
 }
 
 type Refusal = End<'refused-busy' | 'refused-budget'>;
-
-/** What concerns, or may concern, all runners of the machine, so that a neighbour's job keeps it from being touched. */
-const OF_MACHINE: ReadonlySet<RoomSource> = new Set(['tool-caches', 'docker', 'journal', 'apt']);
 
 class Making {
   readonly #operation: Operation<RoomStep>;
@@ -150,7 +148,7 @@ class Making {
       this.#disk = made.disk;
       this.#tell(source, made);
     } catch (error) {
-      if (error instanceof Ended && error.outcome === 'refused-busy' && OF_MACHINE.has(source)) {
+      if (error instanceof Ended && error.outcome === 'refused-busy' && SHARED_SOURCES.has(source)) {
         board.end(source, 'skipped', error.message);
       } else if (hasFailedInGuest(error)) {
         board.end(source, 'failed', reasonOf(error, site.target));

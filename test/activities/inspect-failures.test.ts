@@ -59,17 +59,21 @@ const client = {
 } as unknown as Client;
 
 function activities(token = server.token) {
-  return createFailureActivities(createGitHub({ baseUrl: server.url, token: () => new Secret(token) }));
+  return createFailureActivities(createGitHub({ baseUrl: server.url, token: () => new Secret(token) }), () => RUNNERS);
 }
 
 let kept: { readonly server: SandboxGitHub; readonly acts: ReturnType<typeof createFailureActivities> } | null = null;
 
-async function inspect(policy: Partial<FailurePolicy> = {}, known: FailuresInspected['settled'] = []): Promise<FailuresInspected> {
+async function inspect(
+  policy: Partial<FailurePolicy> = {},
+  known: FailuresInspected['settled'] = [],
+  runners = RUNNERS,
+): Promise<FailuresInspected> {
   if (kept?.server !== server) {
     kept = { server, acts: activities() };
   }
   const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
-  const input = { scope: SCOPE, runners: RUNNERS, known, policy: { ...POLICY, ...policy } };
+  const input = { scope: SCOPE, runners, known, policy: { ...POLICY, ...policy } };
   const found = (await environment.run(kept.acts.inspectFailures.bind(kept.acts), input)) as FailuresInspected | Limited;
   if (found.kind !== 'inspected') {
     throw new Error(found.why);
@@ -78,8 +82,8 @@ async function inspect(policy: Partial<FailurePolicy> = {}, known: FailuresInspe
 }
 
 /** As a pass does. */
-function remember({ memory: next }: FailuresInspected): void {
-  memory = next;
+function remember({ settled }: FailuresInspected): void {
+  memory = rememberInspected(memory, settled);
 }
 
 function failed(jobs: readonly Partial<JobOptions>[], more: Partial<RunOptions> = {}): number {
@@ -151,6 +155,10 @@ describe('the cache is to blame', () => {
       ['r1', 1, 2],
       ['r2', 1, 2],
     ]);
+    const [r1, r2] = RUNNERS;
+    for (const runner of [r1!, r2!]) {
+      expect((await inspect({}, [], [runner])).damaged).toMatchObject([{ runner: runner.runner, otherJobs: 2 }]);
+    }
   });
 
   test('also where the token may not read annotations: then logs tell, and no annotation is asked for twice', async () => {

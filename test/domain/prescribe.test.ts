@@ -213,6 +213,25 @@ describe('a scope of many', () => {
     expect(Object.keys(left.runners)).toEqual(['acme/kernel/r4', 'acme/kernel/r36', 'acme/kernel/r100']);
   });
 
+  test('runners on a disk without room are drained one after the other, and taken up so', () => {
+    const below = { ...guest().disk, freeBytes: 100_000_000, usedPercent: 97 };
+    const isOwn = { drain: { since: NOW - HOUR, reason: 'no room on the disk (95 MiB free, below 512 MiB)' }, ...INACTIVE };
+    const cures = (disk: GuestObservation['disk'], drained: readonly boolean[]): readonly string[] =>
+      check(
+        fleet(
+          drained.map((is) => ({
+            machine: 'shared',
+            github: is ? { status: 'offline' } : {},
+            guest: { disk, ...(is ? isOwn : {}) },
+          })),
+        ),
+      ).prescriptions.map(({ runner, cure }) => `${runner} ${cure}`);
+    expect(cures(below, [false, false])).toEqual(['acme/kernel/r1 make-room']);
+    expect(cures(below, [true, false])).toEqual(['acme/kernel/r2 make-room']);
+    expect(cures(guest().disk, [true, true])).toEqual(['acme/kernel/r1 make-room']);
+    expect(cures(guest().disk, [false, true])).toEqual(['acme/kernel/r2 make-room']);
+  });
+
   test('a silent host is one finding, and nothing is said of its runners', () => {
     const seen = { ...fleet([{ github: { status: 'offline' } }, {}, {}]), hosts: { local: unknown('no worker polls') } };
     const { found, runners, unreadable } = check(seen);

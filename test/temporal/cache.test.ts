@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { rerunId } from '../../src/domain/names.ts';
+import { DEFAULT_UPKEEP_POLICY } from '../../src/domain/policy.ts';
 import type { HealReport } from '../../src/domain/upkeep.ts';
 import { MachineError } from '../../src/machine/port.ts';
 import type { SandboxCacheEntry } from '../../src/sandbox/machine/cache-and-disk.ts';
@@ -289,6 +290,23 @@ describe.concurrent('a healing', () => {
     expect(report).toMatchObject({ outcome: 'healed', reran: [{ run: id, outcome: 're-run' }] });
     expect(world.github.run(id)).toMatchObject({ attempt: 2, accepted: { rerunFailed: 1 }, refused: 0 });
     expect(rerunsAsked(world)).toBe(1);
+  });
+
+  test('tells where GitHub does not answer for too long, and asks it no second time', async () => {
+    const { failures } = DEFAULT_UPKEEP_POLICY;
+    const rerun = { ...failures.limits.rerun, scheduleToClose: '1s', retryInitial: '100ms' } as const;
+    const upkeep = { ...DEFAULT_UPKEEP_POLICY, failures: { ...failures, doubtMs: 10, limits: { ...failures.limits, rerun } } };
+    await using world = await startWorld({ policy: { upkeep } });
+    const id = failedRun(world, [damagedBy(world)]);
+    world.github.misbehave({ match: { method: 'POST', path: '/rerun-failed-jobs' }, fault: { kind: 'page', status: 502 } });
+    expect(await run(world, 'healActionsCache')).toMatchObject({
+      outcome: 'not-re-run',
+      summary: expect.stringMatching(/was not re-run: .*(?:502|did not end in time)/),
+      reran: [{ run: id, outcome: 'refused' }],
+    });
+    const asked = rerunsAsked(world);
+    expect(await run(world, 'healActionsCache')).toMatchObject({ outcome: 'nothing-damaged' });
+    expect([rerunsAsked(world), world.github.run(id).attempt]).toEqual([asked, 1]);
   });
 
   test('tells where GitHub refuses, and asks it no second time', async () => {

@@ -42,6 +42,22 @@ describe.concurrent('a pass', () => {
     expect(rerunsAsked(world)).toBe(1);
   });
 
+  test('heals the caches of all runners that have let a run fail, and runs all its failed jobs again, once', async () => {
+    await using world = await startWorld({ runners: 2 });
+    const annotations = [failure(gone(world))];
+    const id = failedRun(
+      world,
+      world.targets.map(({ runner }) => ({ runner, annotations })),
+    );
+    const report = await check(world);
+    expect(report.started, report.summary).toMatchObject([{ outcome: 'healed' }, { outcome: 'healed' }]);
+    for (const target of world.targets) {
+      expect(await cached(world, target)).not.toContain('actions/checkout/v4');
+    }
+    expect(rerunsAsked(world)).toBe(1);
+    expect(world.github.run(id).jobs.map(({ state }) => state)).not.toContain('completed');
+  });
+
   test('reads the jobs, logs and annotations of a failed run once', async () => {
     await using world = await startWorld();
     for (let runs = 0; runs < 5; runs += 1) {

@@ -128,13 +128,17 @@ describe.concurrent('room is made', () => {
     expect(wants).toMatchObject([{ source: 'apt' }, { source: 'workspaces', unusedForMs: 14 * DAY_MS }]);
   });
 
-  test('from the other sources where one fails', async () => {
-    await using world = await startFull(LOW, { policy: sources({ docker: DAY_MS, apt: 0 }) });
+  test('from the other sources where one fails, or is in use by the job of a neighbour', async () => {
+    await using world = await startFull(LOW, { policy: sources({ docker: DAY_MS, journal: 0, apt: 0 }) });
+    const makeRoom = world.machine.makeRoom.bind(world.machine);
+    world.machine.makeRoom = async (target, act, wanted, call) =>
+      wanted.source === 'journal' ? { kind: 'refused-busy', evidence: 'Runner.Worker of r2' } : makeRoom(target, act, wanted, call);
     world.machine.setRoom(world.target, 'docker', { fails: 'docker system prune: the daemon is wedged' });
     world.machine.setRoom(world.target, 'apt', { bytes: 9 * PERCENT, items: 40 });
     const report = await run(world, 'makeRoom');
     expect(report, report.summary).toMatchObject({ outcome: 'room-made', freed: [{ source: 'apt' }] });
     expect(step(report, 'docker')).toMatchObject({ status: 'failed', detail: expect.stringContaining('the daemon is wedged') });
+    expect(step(report, 'journal')).toMatchObject({ status: 'skipped', detail: expect.stringContaining('Runner.Worker of r2') });
   });
 
   test('not at all where Runward only watches', async () => {

@@ -293,7 +293,9 @@ hold() {
 }
 
 release() {
-  thaw
+  local pid
+  for pid in ${processes:-}; do kill -CONT "$pid" 2>/dev/null || true; done
+  if [ -n "${processes:-}" ]; then disarm_thaw "$processes"; fi
   trap - EXIT
 }
 

@@ -240,6 +240,13 @@ processes_named() {
   done
 }
 
+# arguments_of PROCESS: sets arguments to its command line, with a blank after each word.
+arguments_of() {
+  local words=()
+  { mapfile -d '' -t words <"/proc/$1/cmdline"; } 2>/dev/null || true
+  printf -v arguments '%s ' "${words[@]}"
+}
+
 name_of() {
   local name=
   { read -r name <"/proc/$1/comm"; } 2>/dev/null || true
@@ -286,8 +293,8 @@ workers() {
 supervisors() {
   local pid arguments
   for pid in $(processes_named runsvc.sh run.sh run-helper.sh bash sh node MainThread); do
-    if [ "$(readlink "/proc/$pid/cwd" || true)" != "$home" ]; then continue; fi
-    arguments=$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null || true)
+    if ! [ "/proc/$pid/cwd" -ef "$home" ]; then continue; fi
+    arguments_of "$pid"
     case $arguments in
       */RunnerService.js* | */runsvc.sh* | */run.sh* | */run-helper.sh*) printf '%s\n' "$pid" ;;
     esac
@@ -298,7 +305,7 @@ supervisors() {
 updates() {
   local pid arguments
   for pid in $(processes_named bash sh _update.sh); do
-    arguments=$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null || true)
+    arguments_of "$pid"
     case $arguments in *"$home/"*/_update.sh* | *"$directory/"*/_update.sh*) printf '%s\n' "$pid" ;; esac
   done
 }

@@ -36,8 +36,7 @@ remove_folders() {
 # --- sources: each sets `items` to how many things it has removed, or ends the step with nothing ---------------------------------------------------
 
 make_diagnostic_logs() {
-  local seconds log kind kinds=' ' logs=() folder
-  items=0
+  local seconds log kind kinds=' ' logs=()
   if ! is_folder _diag; then nothing "there is no $directory/_diag"; fi
   while read -r -d '' seconds log; do
     kind=${log%%[_-]*}
@@ -47,17 +46,22 @@ make_diagnostic_logs() {
       logs+=("./$log")
     fi
   done < <(find _diag -maxdepth 1 -type f -name '*.log' -printf '%T@ %f\0' | sort -z -rn)
+  items=$((${#logs[@]} + $(old_pages | wc -c)))
+  if [ "$items" -eq 0 ]; then nothing 'no log is so old'; fi
   hold runner
   if [ ${#logs[@]} -gt 0 ]; then (enter _diag && printf '%s\0' "${logs[@]}" | xargs -0 rm -f --); fi
-  items=${#logs[@]}
-  # Where a job's log was kept until GitHub had it.
+  old_pages -delete >/dev/null
+  release
+}
+
+# old_pages [ACTION]: what find does with what was kept of a job's log until GitHub had it; prints a letter for each.
+old_pages() {
+  local folder
   for folder in _diag/pages _diag/blocks; do
     if is_folder "$folder"; then
-      items=$((items + $(enter "$folder" && find . -mindepth 1 -maxdepth 1 -type f -mmin +1440 -delete -printf x | wc -c)))
+      (enter "$folder" && find . -mindepth 1 -maxdepth 1 -type f -mmin +1440 "$@" -printf x) || true
     fi
   done
-  release
-  if [ "$items" -eq 0 ]; then nothing 'no log is so old'; fi
 }
 
 # The runner makes the folder anew for each job.

@@ -396,6 +396,7 @@ describe('caches and disks', () => {
   const REMOVED = {
     kind: 'removed',
     isAll: 'no',
+    unmeasured: 3,
     entries: 2,
     bytes: 700,
     names64: records('o/a/v1', ' o/b'),
@@ -436,10 +437,11 @@ describe('caches and disks', () => {
         { path: '-', bytes: 100, unusedMs: 0 },
       ],
     });
-    transport.answer = () => looked({ workspaces64: records('70 wid gets', '0 x') });
+    transport.answer = () => looked({ workspaces64: records('70 wid gets', '0 x', '- huge') });
     expect(await listWorkspaces()).toEqual([
       { name: 'wid gets', bytes: 70 },
       { name: 'x', bytes: 0 },
+      { name: 'huge', bytes: null },
     ]);
     transport.answer = () => looked({ workspaces64: '' });
     expect(await listWorkspaces()).toEqual([]);
@@ -452,6 +454,7 @@ describe('caches and disks', () => {
       isAll: false,
       entries: 2,
       bytes: 700,
+      unmeasured: 3,
       names: ['o/a/v1', ' o/b'],
       damage: [
         { path: 'o/a/v1', state: 'unreadable', owner: 'root', mode: '700', isImmutable: true },

@@ -344,8 +344,11 @@ export interface FailureActivities {
   recallFailures(input: { readonly scope: string }): Promise<FailureMemory>;
   /** Once; a second attempt sees by the run whether the first has reached GitHub. */
   rerunJobs(input: Omit<RerunInput, 'version' | 'policy'> & Pick<FailurePolicy, 'doubtMs'>): Promise<RerunDone | Limited>;
-  /** Of which attempt a reservation is; `null` where there is none (any more). */
-  readReservation(input: { readonly workflowId: string }): Promise<{ readonly attempt: number | null }>;
+  /**
+   * Of which attempt a reservation is; `null` where there is none (any more). `isCutOff`: its re-run ended without an answer, so that it is
+   * not known whether GitHub has heard of it.
+   */
+  readReservation(input: { readonly workflowId: string }): Promise<{ readonly attempt: number | null; readonly isCutOff: boolean }>;
 }
 
 /** Activities of the main queue: configuration, GitHub, Temporal itself. */

@@ -50,7 +50,8 @@ export function createFailureActivities(github: GitHub, runnersOf: (scope: strin
     async readReservation({ workflowId }) {
       const reservation = await describeExecution(Context.current().client, workflowId);
       const attempt = reservation?.memo?.['attempt'];
-      return { attempt: typeof attempt === 'number' ? attempt : null };
+      const isCutOff = reservation !== null && !['RUNNING', 'COMPLETED'].includes(reservation.status.name);
+      return { attempt: typeof attempt === 'number' ? attempt : null, isCutOff };
     },
   };
 }

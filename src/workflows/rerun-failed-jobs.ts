@@ -57,7 +57,9 @@ export async function rerunDamaged(scope: string, damaged: DamagedRun, policy: F
     const temporal = proxyActivities<MainActivities>(temporalOptions(`which attempt of run ${run} was re-run?`));
     const reserved = await temporal.readReservation({ workflowId });
     if (reserved.attempt === attempt) {
-      return told('left', `this attempt was re-run already: ${workflowId}`);
+      return reserved.isCutOff
+        ? told('refused', `GitHub gave no usable answer to its re-run: ${workflowId}`)
+        : told('left', `this attempt was re-run already: ${workflowId}`);
     }
   }
   return told('given-up', `it has failed by the cache again after ${policy.reruns} re-runs`);

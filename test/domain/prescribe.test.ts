@@ -487,3 +487,60 @@ describe('a day of passes', () => {
     expect(check(at(NOW + EVERY, { status: 'offline' }, {}), missed.memory).prescriptions).toHaveLength(1);
   });
 });
+
+describe('a disk below the floor', () => {
+  const MIB = 1024 ** 2;
+  const diskWith = (freeBytes: number, usedPercent = 98) => ({ disk: { usedPercent, freeBytes, inodesUsedPercent: null } });
+  const drainedForRoom = { since: NOW - HOUR, reason: 'no room on the disk (300 MiB free, below 512 MiB)' };
+  const idleAndDrained: Partial<GuestObservation> = { ...INACTIVE, drain: drainedForRoom };
+  const used = (runner = 'r1') =>
+    [10, 20, 30].map((minutes) => act({ at: NOW - minutes * MINUTE, type: 'makeRoom', runner, outcome: 'some-room' }));
+  const cures = (seen: PassObservation, ledgers: Parameters<typeof check>[2] = {}) =>
+    check(seen, null, ledgers).prescriptions.map(({ runner, cure, because }) => `${runner} ${cure}: ${because}`);
+
+  test.each([
+    ['has no room for jobs', 300 * MIB, 'disk-below-floor'],
+    ['is full', 10 * MIB, 'disk-full'],
+  ])('that %s: the runner is drained, also while a job runs', (_what, freeBytes, code) => {
+    const busy = fleet([{ github: { busy: true }, guest: { ...diskWith(freeBytes), workers: 1, workersOnMachine: 1 } }]);
+    expect(cures(busy)).toEqual([`acme/kernel/r1 make-room: ${code}`]);
+  });
+
+  test('but not again while the job of a runner that is drained already ends', () => {
+    const busy = fleet([
+      { github: { busy: true }, guest: { ...diskWith(300 * MIB), workers: 1, workersOnMachine: 1, drain: drainedForRoom } },
+    ]);
+    expect(cures(busy)).toEqual([]);
+  });
+
+  test('whatever room was made before: the budget is for what is removed', () => {
+    expect(cures(fleet([{ guest: diskWith(300 * MIB) }]), { 'acme/kernel/r1': used() })).toEqual([
+      'acme/kernel/r1 make-room: disk-below-floor',
+    ]);
+    expect(cures(fleet([{ guest: diskWith(3_000 * MIB, 92) }]), { 'acme/kernel/r1': used() })).toEqual([]);
+  });
+
+  test('of several runners drains each', () => {
+    const both = fleet([
+      { machine: 'm', guest: diskWith(300 * MIB) },
+      { machine: 'm', guest: diskWith(300 * MIB) },
+    ]);
+    expect(cures(both)).toHaveLength(2);
+  });
+
+  test('and a runner that was drained for it is taken up as soon as there is room for jobs, whatever its budget', () => {
+    const roomy = fleet([{ github: { status: 'offline' }, guest: { ...idleAndDrained, ...diskWith(3_000 * MIB, 92) } }]);
+    expect(cures(roomy, { 'acme/kernel/r1': used() })).toHaveLength(1);
+    const full = fleet([{ github: { status: 'offline' }, guest: { ...idleAndDrained, ...diskWith(300 * MIB) } }]);
+    expect(cures(full, { 'acme/kernel/r1': used() })).toEqual([]);
+  });
+});
+
+test('a cleaning that fails again and again is told as what it is', () => {
+  const failed = [10, 20].map((minutes) => act({ at: NOW - minutes * MINUTE, type: 'cleanActionsCache', outcome: 'failed' }));
+  const { findings, prescriptions } = check(fleet([{ guest: { cleanedAgoMs: 30 * HOUR } }]), null, { 'acme/kernel/r1': failed });
+  expect(prescriptions).toEqual([]);
+  expect(findings).toMatchObject([
+    { code: 'budget-used-up', evidence: expect.stringContaining('cleanings'), advice: expect.stringContaining('`runward cache clean') },
+  ]);
+});

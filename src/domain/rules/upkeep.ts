@@ -69,7 +69,7 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
     },
     summary: (seen) =>
       isOverdue(seen)
-        ? `the actions cache of ${seen.target.runner} could not be cleaned for lack of a moment without a job`
+        ? `the actions cache of ${seen.target.runner} is long due for cleaning: there was no moment without a job, or it fails`
         : `the actions cache of ${seen.target.runner} is to be cleaned between two jobs`,
     advice: (seen) =>
       isOverdue(seen)

@@ -585,7 +585,7 @@ export class SandboxMachine implements MachinePort {
 
   async listWorkspaces(target: RunnerTarget, call: CallContext): Promise<readonly Workspace[]> {
     const { workspaces } = await this.#read('listWorkspaces', target, call);
-    return workspaces.toSorted((one, other) => other.bytes - one.bytes).slice(0, 20);
+    return workspaces.toSorted((one, other) => (other.bytes ?? 0) - (one.bytes ?? 0)).slice(0, 20);
   }
 
   /** What the runner's disk holds, as a look of its own that takes its time. */

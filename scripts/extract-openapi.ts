@@ -17,6 +17,7 @@ const ENDPOINTS = [
   'GET /rate_limit',
   'GET /repos/{owner}/{repo}',
   'GET /repos/{owner}/{repo}/git/matching-refs/{ref}',
+  'GET /repos/{owner}/{repo}/contents/{path}',
   'GET /repos/{owner}/{repo}/actions/runners',
   'GET /repos/{owner}/{repo}/actions/runners/downloads',
   'GET /repos/{owner}/{repo}/actions/runners/{runner_id}',
@@ -65,6 +66,7 @@ interface Schema {
   readonly $ref?: string;
   readonly type?: string;
   readonly nullable?: boolean;
+  readonly discriminator?: object;
   readonly enum?: readonly unknown[];
   readonly properties?: Record<string, Schema>;
   readonly items?: Schema;
@@ -112,14 +114,14 @@ function define(name: string): void {
   definitions[name] = toJsonSchema(schema);
 }
 
-/** OpenAPI 3.0's dialect to JSON Schema: without `nullable`, and without what is there for people alone. */
+/** OpenAPI 3.0's dialect to JSON Schema: without `nullable` and `discriminator`, and without what is there for people alone. */
 function toJsonSchema(schema: Schema): object {
   if (schema.$ref !== undefined) {
     const name = nameOf(schema.$ref);
     define(name);
     return { $ref: `#/definitions/${name}` };
   }
-  const { nullable = false, properties, items, additionalProperties, allOf, anyOf, oneOf, ...plain } = schema;
+  const { nullable = false, discriminator: _, properties, items, additionalProperties, allOf, anyOf, oneOf, ...plain } = schema;
   const kept = Object.entries(plain).filter(([key, value]) => !FOR_PEOPLE.test(key) && (key !== 'format' || FORMATS.includes(value)));
   const converted = {
     ...Object.fromEntries(kept),

@@ -1,6 +1,6 @@
 import { activityInfo, cancellationSignal, Context, sleep } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
-import { createLogReader, judgeAnnotations, type CacheSign } from '../domain/cache-failure.ts';
+import { createLogReader, judgeAnnotations, missingPart, type CacheSign } from '../domain/cache-failure.ts';
 import {
   attemptKey,
   NO_FAILURES,
@@ -72,6 +72,8 @@ class Inspection {
   readonly #asked: ReadonlySet<string>;
   readonly #policy: FailurePolicy;
   readonly #notes = new Set<string>();
+  /** What GitHub said of parts of actions that were not found, by the part. */
+  readonly #areAbsent = new Map<string, boolean>();
   #logBytes = 0;
   /** Once GitHub has refused annotations, it refuses all: the token may not read checks. */
   #readsAnnotations = true;
@@ -154,7 +156,7 @@ class Inspection {
         this.#notes.add(`run ${id} has more logs than one look reads: the rest of them counts as somebody's own mistake`);
         break;
       }
-      if (sign !== null) {
+      if (sign !== null && !(await this.#isAuthorsMistake(sign))) {
         const jobs = byRunner.get(runner.runner) ?? [];
         byRunner.set(runner.runner, [...jobs, { id: job.id, name: job.name, path: sign.path, line: sign.line }]);
       }
@@ -163,6 +165,28 @@ class Inspection {
     const otherJobs = failed.jobs.length - damagedJobs;
     const asked = [...byRunner].filter(([runner]) => this.#asked.has(runner));
     return asked.map(([runner, jobs]) => ({ runner, run: id, attempt, workflow, branch, jobs, otherJobs }));
+  }
+
+  /** Whether the action itself lacks what was not found in the cache. Only a clear answer counts; where GitHub gives none, it is damage. */
+  async #isAuthorsMistake(sign: CacheSign): Promise<boolean> {
+    const part = missingPart(sign);
+    if (part === null) {
+      return false;
+    }
+    const key = JSON.stringify(part);
+    const known = this.#areAbsent.get(key);
+    if (known !== undefined) {
+      return known;
+    }
+    const asked = await attempting(() => this.#github.findPart(this.#scope, part, cancellationSignal()));
+    const isAbsent = asked.kind === 'done' && asked.value.value === 'absent';
+    this.#areAbsent.set(key, isAbsent);
+    if (isAbsent) {
+      const { repository, ref, folder, names } = part;
+      const place = [repository, ...(folder === '' ? [] : [folder])].join('/');
+      this.#notes.add(`${place}@${ref} itself has no ${names[0]}: that is the mistake of its author, or of who uses it, and no damage`);
+    }
+    return isAbsent;
   }
 
   /** By annotations where they are enough, else by the log. */

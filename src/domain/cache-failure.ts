@@ -8,6 +8,16 @@ export interface CacheSign {
   readonly line: string;
 }
 
+/** What a runner did not find of an action: a file of one of these names in this folder. */
+export interface ActionPart {
+  /** Such as `actions/cache`. */
+  readonly repository: string;
+  readonly ref: string;
+  /** Below the repository; empty for its root. */
+  readonly folder: string;
+  readonly names: readonly string[];
+}
+
 /**
  * What annotations tell. `unclear`: whether it was the cache is to be read in the log.
  */
@@ -62,10 +72,49 @@ export function signIn(message: string, directory: string): CacheSign | null {
   if (path === undefined || !`${path}/`.startsWith(cache)) {
     return null;
   }
-  const below = path.slice(cache.length).replaceAll(/\/+/g, '/').replace(/\/$/, '');
+  const below = straightened(path.slice(cache.length));
   const archived = CHECKED_OUT.exec(text)?.groups;
   const entry = archived === undefined ? below : `${archived['name']}/${archived['ref']}`;
   return { path: isEntry(entry) ? entry : '', line: text.split('\n', 1).join('').slice(0, LINE_LENGTH) };
+}
+
+/** The runner puts `main: ./dist/index.js` behind the action's folder as it is. Empty where it leads out. */
+function straightened(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..' && parts.pop() === undefined) {
+      return '';
+    }
+    if (part !== '..' && part !== '.' && part !== '') {
+      parts.push(part);
+    }
+  }
+  return parts.join('/');
+}
+
+/** Names of an action's manifest. https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionManager.cs */
+const MANIFESTS = ['action.yml', 'action.yaml', 'Dockerfile', 'dockerfile'];
+const NO_MANIFEST = /^Can't find 'action\.yml'/;
+const NO_FILE = /^(?:File not found: |Could not find (?:file|a part of the path) )'/;
+
+/** Deeper ones are no folders of an action, and each may cost a request. */
+const DEEPEST = 10;
+
+/**
+ * What the action itself may lack, by its author's mistake and not by the cache's damage; `null` where the words are about something else.
+ * Where a ref has slashes, its first part is taken for it.
+ */
+export function missingPart({ path, line }: CacheSign): ActionPart | null {
+  const [owner, name, ref, ...rest] = path.split('/');
+  if (ref === undefined || rest.length > DEEPEST) {
+    return null;
+  }
+  const action = { repository: `${owner}/${name}`, ref };
+  if (NO_MANIFEST.test(line)) {
+    return { ...action, folder: rest.join('/'), names: MANIFESTS };
+  }
+  const file = rest.at(-1);
+  return NO_FILE.test(line) && file !== undefined ? { ...action, folder: rest.slice(0, -1).join('/'), names: [file] } : null;
 }
 
 /** Whether it may be the path of an entry: what a download leaves for a moment, and what leads out, is none. */

@@ -44,7 +44,8 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
   const machines = new Map<string, string>();
   let deafRunner: string | null = null;
 
-  for (const situation of situations) {
+  // Of runners that share a disk without room each is to be drained, so those that are give way to the others.
+  for (const situation of situations.toSorted((one, other) => Number(isDrained(one)) - Number(isDrained(other)))) {
     const { name: runner, target } = situation;
     const own = bySubject.get(runner) ?? [];
     const withhold = (because: string, why: string): void => void withheld.push({ runner, because, why });
@@ -62,7 +63,7 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
     });
     const machine = `${target.host}/${target.machine}`;
     for (const chosen of inOrder(allowed)) {
-      const share = shareOf(chosen, situation);
+      const share = shareOf(chosen);
       const helper = machines.get(`${machine} ${share}`);
       const refusal = refusalOf(chosen, situation, ledgers[runner] ?? [], policy);
       if (helper !== undefined) {
@@ -193,11 +194,11 @@ function isUpkeep({ cure }: Curable): boolean {
 }
 
 /** What of its machine the cure is about for all runners there; `null` where it is about the runner alone. */
-function shareOf(finding: Curable, situation: Situation): 'machine' | 'disk' | null {
-  if (WHOLE_MACHINE.has(finding.code)) {
+function shareOf({ code, cure }: Curable): 'machine' | 'disk' | null {
+  if (WHOLE_MACHINE.has(code)) {
     return 'machine';
   }
-  return finding.cure === 'make-room' && !isToBeDrained(finding, situation) ? 'disk' : null;
+  return cure === 'make-room' ? 'disk' : null;
 }
 
 function suspicionOf(allowed: readonly Diagnosed[]): Suspicion | null {

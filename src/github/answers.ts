@@ -164,6 +164,12 @@ export const Annotations: z.ZodType<readonly { readonly level: string | null; re
     annotations.map(({ annotation_level, message }) => ({ level: annotation_level ?? null, message: message ?? '' })),
   );
 
+/** Names in a folder; `null` for what is none: a file, a link, a submodule. https://docs.github.com/rest/repos/contents */
+export const FolderNames: z.ZodType<readonly string[] | null> = z.union([
+  z.array(z.object({ name: z.string() })).transform((entries) => entries.map(({ name }) => name)),
+  z.object({ type: z.string() }).transform(() => null),
+]);
+
 /** Where GitHub refers to. */
 export const Referral: z.ZodType<{ readonly location: string }> = z.object({ location: z.url() });
 

@@ -3,6 +3,7 @@
 import { Annotations, Referral } from './answers.ts';
 import { frugally } from './client.ts';
 import type { Client } from './client.ts';
+import { findPart } from './contents.ts';
 import { below } from './endpoints.ts';
 import { readLog } from './job-log.ts';
 import type { LogSource } from './job-log.ts';
@@ -22,6 +23,7 @@ export function createFailures(github: Client, source: LogSource): FailurePort {
     readFailedJobs: (scope, run, signal) => readFailedJobs({ client, scope, signal }, run),
     readFailureAnnotations: (scope, checkRun, signal) => readFailureAnnotations({ client, scope, signal }, checkRun),
     readJobLog: (scope, job, how, signal) => readJobLog({ client, scope, signal }, job, how, source),
+    findPart: (_scope, part, signal) => findPart({ client, scope: part.repository, signal }, part),
     rerunFailedJobs: (scope, run, signal) => writeRun(client, { scope, run, write: 'rerun-failed-jobs' }, signal),
     rerunJob: (scope, job, signal) => rerunJob(client, { scope, job }, signal),
   };

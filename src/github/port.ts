@@ -1,5 +1,6 @@
 // GitHub in domain words. May import: domain, Octokit; not Temporal, not machine.
 
+import type { ActionPart } from '../domain/cache-failure.ts';
 import type { ScopeObservation } from '../domain/pass.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
 import type { RegisteredRunner } from '../domain/runner.ts';
@@ -139,6 +140,9 @@ export interface LogRead {
   readonly isCut: boolean;
 }
 
+/** Whether an action holds a part. `unclear`: its repository, or the ref, is not there or not seen, or GitHub does not list all of it. */
+export type PartFound = 'there' | 'absent' | 'unclear';
+
 /**
  * What the care for the actions cache asks of GitHub, at repositories alone; with {@link QueuePort.listRuns} and {@link QueuePort.readRun}.
  * Like queue care it leaves health checks their part of the hour's requests.
@@ -158,6 +162,8 @@ export interface FailurePort {
     how: { readonly mostBytes: number; readonly onLine: (line: string) => 'more' | 'enough' },
     signal: AbortSignal,
   ): Promise<Dated<LogRead>>;
+  /** Asked as for the scope. Needs no permission for a public repository, and `contents=read` for any other. */
+  findPart(scope: string, part: ActionPart, signal: AbortSignal): Promise<Dated<PartFound>>;
   /** Runs the failed jobs of a run again, and those that need them. Sent at once, so in a turn ({@link QueuePort.inTurn}). */
   rerunFailedJobs(scope: string, run: number, signal: AbortSignal): Promise<Dated<RunWritten>>;
   /** Runs one job again, and those that need it. In a turn likewise. */

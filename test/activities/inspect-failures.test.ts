@@ -24,6 +24,9 @@ const DAY = 24 * HOUR;
 const POLICY = DEFAULT_UPKEEP_POLICY.failures;
 
 const GONE = `Can't find 'action.yml', 'action.yaml' or 'Dockerfile' under '${DIRECTORY}/_work/_actions/actions/checkout/v4'. Did you forget to run actions/checkout before running your local action?`;
+const CACHE = `${DIRECTORY}/_work/_actions`;
+const noManifest = (path: string): string => GONE.replace(`${CACHE}/actions/checkout/v4`, `${CACHE}/${path}`);
+const noFile = (path: string): string => `File not found: '${CACHE}/${path}'`;
 const OWN_MISTAKE = `Can't find 'action.yml', 'action.yaml' or 'Dockerfile' under '${DIRECTORY}/_work/app/app/.github/actions/build'. Did you forget to run actions/checkout before running your local action?`;
 const SCRIPT_FAILED = 'Process completed with exit code 1.';
 const failure = (message: string) => ({ level: 'failure' as const, message });
@@ -102,6 +105,8 @@ const sent = (): string[] =>
         .replace(/\?.*/, '')
         .replaceAll(/\d{4,}/g, 'N')}`,
   );
+/** What GitHub was asked about actions. */
+const contentsAsked = (): string[] => server.requests.map(({ path }) => path).filter((path) => path.includes('/contents'));
 /** Those that count against the hour's limit. */
 const paid = (): number => server.requests.filter(({ status }) => status !== 304).length;
 
@@ -121,7 +126,12 @@ describe('the cache is to blame', () => {
         otherJobs: 0,
       },
     ]);
-    expect(sent()).toEqual(['GET /actions/runs', 'GET /actions/runs/N/jobs', 'GET /check-runs/N/annotations']);
+    expect(sent()).toEqual([
+      'GET /actions/runs',
+      'GET /actions/runs/N/jobs',
+      'GET /check-runs/N/annotations',
+      'GET /repos/actions/checkout/contents',
+    ]);
     expect(server.logRequests).toEqual([]);
   });
 
@@ -200,6 +210,24 @@ describe('somebody else is to blame', () => {
     expect(await inspect()).toMatchObject({ damaged: [], settled: [[run, 1]] });
   });
 
+  test.each<[what: string, words: string, note: RegExp]>([
+    ['a folder that the action does not have', noManifest('acme/tool/v1/saev'), /acme\/tool\/saev@v1 itself has no action\.yml/],
+    ['a ref without a manifest', noManifest('acme/tool/v0'), /acme\/tool@v0 itself has no action\.yml/],
+    ['a script that was never committed', noFile('acme/tool/v1/./dist/index.js'), /acme\/tool\/dist@v1 itself has no index\.js/],
+  ])('who asks for %s', async (_what, words, note) => {
+    server.addAction('acme/tool', 'v1', ['action.yml', 'save/action.yml']);
+    server.addAction('acme/tool', 'v0', ['README.md']);
+    const run = failed([{ annotations: [failure(words)] }, { annotations: [], log: `##[error]${words}\n` }]);
+    expect(await inspect()).toMatchObject({ damaged: [], settled: [[run, 1]], notes: [expect.stringMatching(note)] });
+    expect(new Set(contentsAsked()).size).toBe(contentsAsked().length);
+  });
+
+  test('and such a job of a damaged run is one of its other jobs', async () => {
+    server.addAction('acme/tool', 'v1', ['action.yml']);
+    failed([damagedJob, { annotations: [failure(noManifest('acme/tool/v1/saev'))] }]);
+    expect((await inspect()).damaged).toMatchObject([{ jobs: [{ path: 'actions/checkout/v4' }], otherJobs: 1 }]);
+  });
+
   test('and runs that failed more than a day ago are not looked at', async () => {
     failed([damagedJob], { agoMs: 25 * HOUR });
     expect(await inspect()).toMatchObject({ damaged: [], settled: [] });
@@ -209,6 +237,45 @@ describe('somebody else is to blame', () => {
   test('but an old run that was re-run lately is', async () => {
     failed([damagedJob], { agoMs: 5 * DAY, startedAgoMs: HOUR, attempt: 2 });
     expect((await inspect()).damaged).toMatchObject([{ attempt: 2 }]);
+  });
+});
+
+describe('the cache is to blame for all of which GitHub does not say clearly that its action lacks it', () => {
+  const words = noManifest('acme/tool/v1/save');
+
+  test.each<[what: string, arrange: () => void]>([
+    ['an action that has it', () => server.addAction('acme/tool', 'v1', ['save/action.yml'])],
+    ['an action that has a Dockerfile there', () => server.addAction('acme/tool', 'v1', ['save/Dockerfile'])],
+    ['an action that may not be seen', () => void server.misbehave({ match: { path: '/repos/acme/tool' }, status: 404 })],
+    ['a ref that is gone', () => server.addAction('acme/tool', 'v2', ['README.md'])],
+    ['a refusal', () => void server.misbehave({ match: { path: '/repos/acme/tool' }, status: 403 })],
+    ['a failure of GitHub', () => void server.misbehave({ match: { path: '/repos/acme/tool' }, status: 502 })],
+  ])('%s', async (_what, arrange) => {
+    arrange();
+    const run = failed([{ annotations: [failure(words)] }, { annotations: [failure(words)] }]);
+    expect((await inspect()).damaged).toMatchObject([{ run, jobs: [{ path: 'acme/tool/v1/save' }, { path: 'acme/tool/v1/save' }] }]);
+    expect(new Set(contentsAsked()).size).toBe(contentsAsked().length);
+  });
+
+  test('a limit, which ends the look after that', async () => {
+    const fault = { kind: 'secondary-limit', lastsMs: 60_000, namesEnd: true } as const;
+    server.misbehave({ match: { path: '/repos/acme/tool' }, fault });
+    failed([{ annotations: [failure(SCRIPT_FAILED)] }], { agoMs: HOUR });
+    const run = failed([{ annotations: [failure(words)] }]);
+    expect(await inspect()).toMatchObject({ damaged: [{ run }], settled: [], left: 1, notes: [expect.stringMatching(/limit/)] });
+  });
+
+  test('a ref with slashes', async () => {
+    server.addAction('acme/tool', 'releases/v1', ['action.yml']);
+    failed([{ annotations: [failure(noManifest('acme/tool/releases/v1'))] }]);
+    expect((await inspect()).damaged).toHaveLength(1);
+  });
+
+  test('a cut archive and a folder that may not be read, of which GitHub is not asked', async () => {
+    const cut = `Can't use 'tar -xzf' extract archive file: ${CACHE}/_temp_0b/6f.tar.gz (SHA256 'ab', size '12' bytes). Action being checked out: acme/tool@v1. return code: 2.`;
+    failed([{ annotations: [failure(cut)] }, { annotations: [failure(`Access to the path '${CACHE}/acme/tool/v1' is denied.`)] }]);
+    expect((await inspect()).damaged).toMatchObject([{ jobs: [{ path: 'acme/tool/v1' }, { path: 'acme/tool/v1' }] }]);
+    expect(contentsAsked()).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createLogReader, judgeAnnotations, signIn, type CacheSign } from '../../src/domain/cache-failure.ts';
+import { createLogReader, judgeAnnotations, missingPart, signIn, type ActionPart, type CacheSign } from '../../src/domain/cache-failure.ts';
 
 const DIRECTORY = '/opt/actions-runner';
 const CACHE = `${DIRECTORY}/_work/_actions`;
@@ -26,6 +26,8 @@ describe('words of the runner about its cache', () => {
     ['a file that is gone', `Could not find file '${CACHE}/a/b/c/action.yml'.`, 'a/b/c/action.yml'],
     ['a folder that is gone', `Could not find a part of the path '${CACHE}/a/b/c.completed'.`, 'a/b/c.completed'],
     ['the cache itself', `Access to the path '${CACHE}' is denied.`, ''],
+    ['a script as its manifest names it', `File not found: '${CACHE}/a/b/c/./dist/index.js'`, 'a/b/c/dist/index.js'],
+    ['a script beside the folder of its action', `File not found: '${CACHE}/a/b/c/save/../dist/x.js'`, 'a/b/c/dist/x.js'],
     ['a path that leads out', missing(`${CACHE}/a/b/../../../../../etc`), ''],
   ])('%s', (_what, message, path) => {
     expect(signIn(message, DIRECTORY)).toEqual({ path, line: message.replace(/^Error: /, '').slice(0, 200) });
@@ -44,6 +46,41 @@ describe('words of the runner about its cache', () => {
     ['nothing', ''],
   ])('%s is none', (_what, message) => {
     expect(signIn(message, DIRECTORY)).toBeNull();
+  });
+});
+
+describe('what the action itself may lack', () => {
+  const MANIFESTS = ['action.yml', 'action.yaml', 'Dockerfile', 'dockerfile'];
+  const part = (message: string): ActionPart | null => missingPart(signIn(message, DIRECTORY) as CacheSign);
+
+  test.each<[what: string, message: string, folder: string, names: readonly string[]]>([
+    ['its manifest', missing(`${CACHE}/acme/tool/v4`), '', MANIFESTS],
+    ['that of an older runner', `Can't find 'action.yml' or 'Dockerfile' under '${CACHE}/acme/tool/v4'.`, '', MANIFESTS],
+    ['that of a folder of it', missing(`${CACHE}/acme/tool/v4/a/saev`), 'a/saev', MANIFESTS],
+    ['a script', `File not found: '${CACHE}/acme/tool/v4/./dist/index.js'`, 'dist', ['index.js']],
+    ['a script beside its manifest', `File not found: '${CACHE}/acme/tool/v4/main.js'`, '', ['main.js']],
+    ['a file', `Could not find file '${CACHE}/acme/tool/v4/action.yml'.`, '', ['action.yml']],
+    ['a folder', `Could not find a part of the path '${CACHE}/acme/tool/v4/src/lib'.`, 'src', ['lib']],
+  ])('is %s', (_what, message, folder, names) => {
+    expect(part(message)).toEqual({ repository: 'acme/tool', ref: 'v4', folder, names });
+  });
+
+  test('is found by the first part of a ref that has slashes', () => {
+    expect(part(missing(`${CACHE}/acme/tool/releases/v1`))).toMatchObject({ ref: 'releases', folder: 'v1' });
+  });
+
+  test.each<[what: string, message: string]>([
+    ['a folder that may not be read', `Access to the path '${CACHE}/acme/tool/v4/dist' is denied.`],
+    [
+      'an archive that was cut off',
+      `Can't use 'tar -xzf' extract archive file: ${CACHE}/_temp_0b/6f.tar.gz (SHA256 'ab', size '12' bytes). Action being checked out: actions/checkout@v4. return code: 2.`,
+    ],
+    ["the runner's own mark of a download", `Could not find a part of the path '${CACHE}/acme/tool/v4.completed'.`],
+    ['a folder above', missing(`${CACHE}/acme/tool`)],
+    ['a path that leads out', missing(`${CACHE}/a/b/../../../../../etc`)],
+    ['a path of no end', missing(`${CACHE}/acme/tool/v4${'/x'.repeat(11)}`)],
+  ])('is not %s', (_what, message) => {
+    expect(part(message)).toBeNull();
   });
 });
 

@@ -520,14 +520,6 @@ describe('a disk below the floor', () => {
     expect(cures(fleet([{ guest: diskWith(3_000 * MIB, 92) }]), { 'acme/kernel/r1': used() })).toEqual([]);
   });
 
-  test('of several runners drains each', () => {
-    const both = fleet([
-      { machine: 'm', guest: diskWith(300 * MIB) },
-      { machine: 'm', guest: diskWith(300 * MIB) },
-    ]);
-    expect(cures(both)).toHaveLength(2);
-  });
-
   test('and a runner that was drained for it is taken up as soon as there is room for jobs, whatever its budget', () => {
     const roomy = fleet([{ github: { status: 'offline' }, guest: { ...idleAndDrained, ...diskWith(3_000 * MIB, 92) } }]);
     expect(cures(roomy, { 'acme/kernel/r1': used() })).toHaveLength(1);

@@ -398,6 +398,7 @@ describe('caches and disks', () => {
     isAll: 'no',
     entries: 2,
     bytes: 700,
+    unmeasured: 1,
     names64: records('o/a/v1', ' o/b'),
     damage64: records('unreadable root 700 yes o/a/v1', 'missing - - no  o/b/v 1'),
     freeBytes: 5_000,
@@ -436,10 +437,11 @@ describe('caches and disks', () => {
         { path: '-', bytes: 100, unusedMs: 0 },
       ],
     });
-    transport.answer = () => looked({ workspaces64: records('70 wid gets', '0 x') });
+    transport.answer = () => looked({ workspaces64: records('70 wid gets', '0 x', '- -') });
     expect(await listWorkspaces()).toEqual([
       { name: 'wid gets', bytes: 70 },
       { name: 'x', bytes: 0 },
+      { name: '-', bytes: null },
     ]);
     transport.answer = () => looked({ workspaces64: '' });
     expect(await listWorkspaces()).toEqual([]);
@@ -452,6 +454,7 @@ describe('caches and disks', () => {
       isAll: false,
       entries: 2,
       bytes: 700,
+      unmeasured: 1,
       names: ['o/a/v1', ' o/b'],
       damage: [
         { path: 'o/a/v1', state: 'unreadable', owner: 'root', mode: '700', isImmutable: true },

@@ -214,6 +214,8 @@ describe.concurrent('a healing', () => {
       },
     ]);
     failedRun(world, [{ log: gone(world), annotations: [] }]);
+    world.github.addAction('actions/cache', 'v4', ['action.yml', 'save/action.yml']);
+    failedRun(world, [damagedBy(world, 'actions/cache/v4/saev')]);
     const before = await cached(world);
     const report = await run(world, 'healActionsCache');
     expect(report).toMatchObject({ outcome: 'nothing-damaged', damaged: [], reran: [], removed: { entries: 0 } });

@@ -1,6 +1,7 @@
-// Endpoints of a repository itself and of its tags.
+// Endpoints of a repository itself, of its tags and its files.
 
 import type { Answer } from './answer.ts';
+import { answerContents } from './contents.ts';
 import { REPOSITORY } from './endpoint.ts';
 import type { Asked, Endpoint } from './endpoint.ts';
 import { refJson, repositoryJson } from './shapes.ts';
@@ -19,6 +20,13 @@ export const REPOSITORY_ENDPOINTS: readonly Endpoint[] = [
     kinds: REPOSITORY,
     needs: ['contents', 'read'],
     answer: listMatchingRefs,
+  },
+  {
+    method: 'GET',
+    path: /^\/contents(?:\/(.*))?$/,
+    kinds: REPOSITORY,
+    needs: ['contents', 'read'],
+    answer: ({ world, request, scope, word }) => answerContents(world, request, scope.name, word),
   },
 ];
 

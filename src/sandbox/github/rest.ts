@@ -4,6 +4,7 @@ import { verify } from 'node:crypto';
 import { notFound, refuse } from './answer.ts';
 import type { Answer } from './answer.ts';
 import type { ApiToken } from './api-tokens.ts';
+import { answerContents } from './contents.ts';
 import { pathKind, urlById } from './endpoint.ts';
 import type { Endpoint, RestRequest } from './endpoint.ts';
 import { JOB_ENDPOINTS } from './job-endpoints.ts';
@@ -36,7 +37,7 @@ export function answerRest(world: World, request: RestRequest, token: ApiToken |
 
 function answerBelowScope(world: World, request: RestRequest, token: ApiToken | null): Answer {
   const located = locateScope(world, request.path);
-  if (located === null) return notFound();
+  if (located === null) return answerPublic(world, request);
   if (token === null) return refuse(401, 'Requires authentication');
   const { scope, rest, moved } = located;
   if (token.sees !== null && !token.sees.includes(scope.name)) return notFound();
@@ -49,6 +50,14 @@ function answerBelowScope(world: World, request: RestRequest, token: ApiToken | 
     return endpoint.answer({ world, request, scope, rest, id: Number(match[1]), word: decodeURIComponent(match[1] ?? '') });
   }
   return notFound();
+}
+
+/** Of a repository that is none of the scopes: those are private, all others are public. */
+function answerPublic(world: World, request: RestRequest): Answer {
+  const contents = /^\/repos\/([^/]+\/[^/]+)\/contents(?:\/(.*))?$/.exec(request.path);
+  if (contents === null || request.method !== 'GET') return notFound();
+  const [, repository = '', path = ''] = contents;
+  return answerContents(world, request, decodeURIComponent(repository), decodeURIComponent(path));
 }
 
 interface Located {

@@ -117,6 +117,11 @@ export interface SandboxGitHub {
   addRepository(name: string): void;
   addOrganization(name: string): void;
   addTag(repository: string, name: string): void;
+  /**
+   * What a repository with an action holds at a ref: these files and no others, and it has no other refs than those that are added.
+   * One that nobody described has all refs, and `action.yml` and `index.js` in each folder. Repositories that are not scopes are public.
+   */
+  addAction(repository: string, ref: string, files: readonly string[]): void;
   renameRepository(from: string, to: string): void;
   addToken(options?: TokenOptions): string;
   revokeToken(token: string): void;
@@ -255,6 +260,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     addRepository: (name) => void world.addScope('repository', name),
     addOrganization: (name) => void world.addScope('organization', name),
     addTag: (repository, name) => void scopeOf(repository).tags.push(name),
+    addAction: (repository, ref, files) => world.addAction(repository, ref, files),
     renameRepository: (from, to) => world.renameScope(scopeOf(from), to),
     addToken,
     revokeToken: (token) => world.tokens.revoke(token),

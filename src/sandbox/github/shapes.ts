@@ -194,6 +194,38 @@ export function refJson(ref: string, scope: Scope, base: string): object {
   };
 }
 
+/** Nobody reads what is in a file. */
+const FILE_SIZE = 3;
+
+interface Place {
+  readonly repository: string;
+  readonly ref: string;
+  readonly base: string;
+}
+
+/** https://docs.github.com/rest/repos/contents#get-repository-content */
+export function folderEntryJson(path: string, type: 'file' | 'dir', { repository, ref, base }: Place): object {
+  const self = `${base}/repos/${repository}/contents/${path}?ref=${ref}`;
+  const html = `${webAddress(base)}/${repository}/${type === 'file' ? 'blob' : 'tree'}/${ref}/${path}`;
+  const git = `${base}/repos/${repository}/git/${type === 'file' ? 'blobs' : 'trees'}/${HEAD_SHA}`;
+  return {
+    name: path.split('/').at(-1),
+    path,
+    sha: HEAD_SHA,
+    size: type === 'file' ? FILE_SIZE : 0,
+    url: self,
+    html_url: html,
+    git_url: git,
+    download_url: type === 'file' ? `${webAddress(base)}/raw/${repository}/${ref}/${path}` : null,
+    type,
+    _links: { self, git, html },
+  };
+}
+
+export function fileJson(path: string, place: Place): object {
+  return { ...folderEntryJson(path, 'file', place), content: Buffer.alloc(FILE_SIZE).toString('base64'), encoding: 'base64' };
+}
+
 /** GitHub's dates have no fraction of a second. */
 export function iso(epochMs: number): string {
   return `${new Date(epochMs).toISOString().slice(0, 19)}Z`;

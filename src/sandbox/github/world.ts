@@ -53,6 +53,8 @@ export class World {
   readonly logs = new Logs(() => this.now());
   /** By version; the others have no date. */
   readonly deprecations = new Map<string, Deprecation>();
+  /** Paths of all files of repositories with actions, by lower-case name and ref. */
+  readonly actions = new Map<string, Map<string, readonly string[]>>();
   newestRunnerVersion = '2.337.0';
   /** GitHub's clock minus this computer's, milliseconds. */
   clockOffsetMs: number;
@@ -92,6 +94,12 @@ export class World {
     };
     this.scopes.push(scope);
     return scope;
+  }
+
+  /** @param files their paths */
+  addAction(repository: string, ref: string, files: readonly string[]): void {
+    const refs = this.actions.get(repository.toLowerCase()) ?? new Map<string, readonly string[]>();
+    this.actions.set(repository.toLowerCase(), refs.set(ref, files));
   }
 
   findScope(name: string): Scope | undefined {

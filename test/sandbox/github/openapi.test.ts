@@ -51,6 +51,7 @@ const failed = github.queueRun('octo/app', { jobs: [failing, { state: 'completed
 const failedToo = github.queueRun('octo/app', { jobs: [failing, { ...failing, logIs: 'expired' }] });
 const [failedJob, expiredJob] = github.run(failedToo).jobs.map(({ id }) => id);
 github.addTag('octo/app', 'v1.0');
+github.addAction('acme/tool', 'v1', ['action.yml', 'dist/index.js']);
 
 const CASES: readonly Case[] = [
   ['GET /', 'GET /', 200],
@@ -89,6 +90,10 @@ const CASES: readonly Case[] = [
   ['POST /repos/{owner}/{repo}/actions/jobs/{job_id}/rerun', `POST /repos/octo/app/actions/jobs/${failedJob}/rerun`, 201],
   ['POST /repos/{owner}/{repo}/actions/jobs/{job_id}/rerun', `POST /repos/octo/app/actions/jobs/${failedJob}/rerun`, 403],
   ['GET /repos/{owner}/{repo}/git/matching-refs/{ref}', 'GET /repos/octo/app/git/matching-refs/tags/v1', 200],
+  ['GET /repos/{owner}/{repo}/contents/{path}', 'GET /repos/acme/tool/contents?ref=v1', 200],
+  ['GET /repos/{owner}/{repo}/contents/{path}', 'GET /repos/acme/tool/contents/dist/index.js?ref=v1', 200],
+  ['GET /repos/{owner}/{repo}/contents/{path}', 'GET /repos/acme/tool/contents/src?ref=v1', 404],
+  ['GET /repos/{owner}/{repo}/contents/{path}', 'GET /repos/octo/app/contents/src', 200],
   ['GET /orgs/{org}/actions/runners', 'GET /orgs/octo/actions/runners', 200],
   ['GET /orgs/{org}/actions/runners/{runner_id}', `GET /orgs/octo/actions/runners/${busyOfOrganization}`, 200],
   ['GET /orgs/{org}/actions/runners/downloads', 'GET /orgs/octo/actions/runners/downloads', 200],

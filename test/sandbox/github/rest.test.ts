@@ -63,6 +63,7 @@ describe('permissions', () => {
     ['GET', '/repos/octo/app/actions/runs', { actions: 'read' }, 'actions=read'],
     ['GET', '/repos/octo/app/actions/workflows/1/runs', { actions: 'read' }, 'actions=read'],
     ['GET', '/repos/octo/app/git/matching-refs/tags/v1', { contents: 'read' }, 'contents=read'],
+    ['GET', '/repos/octo/app/contents', { contents: 'read' }, 'contents=read'],
     ['GET', '/repos/octo/app/actions/runners/downloads', { administration: 'read' }, 'administration=read'],
     ['GET', '/repos/octo/app/actions/runners/deprecations/2.336.0', { administration: 'read' }, 'administration=read'],
     ['GET', '/orgs/octo/actions/runner-groups', { organization_self_hosted_runners: 'read' }, 'organization_self_hosted_runners=read'],

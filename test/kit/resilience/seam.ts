@@ -32,7 +32,7 @@ export const DRAIN = ['takeFence 1', 'markDrained 1', 'freezeRunner 1', 'observe
 export const CARE = {
   cleanActionsCache: ['removeFromCache 1'],
   healActionsCache: ['inspectFailures 1', 'removeFromCache 1', 'rerunJobs 1', 'recallFailures 1'],
-  makeRoom: ['makeRoom 1', 'makeRoom 2'],
+  makeRoom: ['makeRoom 2'],
 } as const;
 
 /** The `nth` execution of an activity, counted from 1 in each process. */

@@ -299,7 +299,7 @@ export interface FailuresInspected {
   readonly kind: 'inspected';
   /** Those that a runner's own cache let fail; they are not remembered as inspected until somebody has settled them. */
   readonly damaged: readonly DamagedRun[];
-  /** Attempts that failed otherwise, or on other runners than those that were asked about. */
+  /** Attempts that failed otherwise, on other runners than those that were asked about, or whose every part is settled. */
   readonly settled: readonly Attempt[];
   /** With those. */
   readonly memory: FailureMemory;

@@ -2,7 +2,7 @@ import { activityInfo, cancellationSignal, Context, sleep } from '@temporalio/ac
 import type { Client } from '@temporalio/client';
 import { createLogReader, judgeAnnotations, missingPart, type CacheSign } from '../domain/cache-failure.ts';
 import {
-  attemptKey,
+  isInspected,
   NO_FAILURES,
   rememberInspected,
   rerunObstacle,
@@ -80,8 +80,8 @@ class Inspection {
 
   async inspect(memory: FailureMemory, alsoKnown: readonly Attempt[]): Promise<FailuresInspected> {
     const { runsAtOnce } = this.#policy;
-    const known = new Set([...memory.inspected, ...alsoKnown].map(attemptKey));
-    const fresh = (await this.#list()).filter(({ id, attempt }) => !known.has(attemptKey([id, attempt])));
+    const known: FailureMemory = { inspected: [...memory.inspected, ...alsoKnown] };
+    const fresh = (await this.#list()).filter(({ id, attempt }) => !isInspected(known, [id, attempt]));
     const damaged: DamagedRun[] = [];
     const settled: Attempt[] = [];
     let looked = 0;
@@ -96,10 +96,12 @@ class Inspection {
       } else if (seen.value === 'unread') {
         this.#notes.add('there are more logs than one look reads: the rest is for the next one');
         continue;
-      } else if (seen.value.length === 0) {
-        settled.push([run.id, run.attempt]);
       } else {
-        damaged.push(...seen.value);
+        const unsettled = seen.value.filter(({ runner }) => !isInspected(known, [run.id, run.attempt, runner]));
+        damaged.push(...unsettled);
+        if (unsettled.length === 0) {
+          settled.push([run.id, run.attempt]);
+        }
       }
       looked += 1;
     }
@@ -149,9 +151,12 @@ class Inspection {
         byRunner.set(runner.runner, [...jobs, { id: job.id, name: job.name, path: sign.path, line: sign.line }]);
       }
     }
-    const damagedJobs = [...byRunner.values()].reduce((sum, jobs) => sum + jobs.length, 0);
-    const otherJobs = failed.jobs.length - damagedJobs;
-    return [...byRunner].map(([runner, jobs]) => ({ runner, run: id, attempt, workflow, branch, jobs, otherJobs }));
+    const parts = [...byRunner].map(([runner, jobs]) => ({ runner, jobs: jobs.length }));
+    const otherJobs = failed.jobs.length - parts.reduce((sum, { jobs }) => sum + jobs, 0);
+    return [...byRunner].map(([runner, jobs]) => {
+      const neighbours = parts.filter((part) => part.runner !== runner);
+      return { runner, run: id, attempt, workflow, branch, jobs, ...(neighbours.length > 0 && { neighbours }), otherJobs };
+    });
   }
 
   /** Whether the action itself lacks what was not found in the cache. Only a clear answer counts; where GitHub gives none, it is damage. */

@@ -20,12 +20,20 @@ export interface DamagedRun {
   readonly workflow: string;
   readonly branch: string | null;
   readonly jobs: readonly DamagedJob[];
-  /** Failed jobs of the run that failed for other reasons, or on other runners. */
+  /** Other runners of the same scope whose caches let jobs of it fail; left out where there are none. */
+  readonly neighbours?: readonly Neighbour[];
+  /** Failed jobs of the run that failed for other reasons, or on runners that are not the scope's. */
   readonly otherJobs: number;
 }
 
-/** An attempt of a run. */
-export type Attempt = readonly [run: number, attempt: number];
+/** A runner and the number of jobs that its cache let fail. */
+export interface Neighbour {
+  readonly runner: string;
+  readonly jobs: number;
+}
+
+/** An attempt of a run; with a runner, that part of it alone which this runner's cache let fail. */
+export type Attempt = readonly [run: number, attempt: number, runner?: string];
 
 /** Attempts that need not be looked at any more. */
 export interface FailureMemory {
@@ -40,12 +48,20 @@ export const FAILURES_REMEMBERED = 500;
 /** The newest ones stay: ids of runs only grow. */
 export function rememberInspected({ inspected }: FailureMemory, more: readonly Attempt[]): FailureMemory {
   const known = new Map([...inspected, ...more].map((attempt) => [attemptKey(attempt), attempt]));
-  const newestFirst = [...known.values()].toSorted(([one, a], [other, b]) => other - one || b - a);
+  const needed = [...known.values()].filter(([run, attempt, runner]) => runner === undefined || !known.has(attemptKey([run, attempt])));
+  const newestFirst = needed.toSorted(([one, a], [other, b]) => other - one || b - a);
   return { inspected: newestFirst.slice(0, FAILURES_REMEMBERED) };
 }
 
-export function attemptKey([run, attempt]: Attempt): string {
-  return `${run}/${attempt}`;
+function attemptKey([run, attempt, runner]: Attempt): string {
+  return runner === undefined ? `${run}/${attempt}` : `${run}/${attempt}/${runner}`;
+}
+
+/** Whether an attempt, or a runner's part of it, needs no look any more. */
+export function isInspected({ inspected }: FailureMemory, asked: Attempt): boolean {
+  const [run, attempt] = asked;
+  const enough = new Set([attemptKey([run, attempt]), attemptKey(asked)]);
+  return inspected.some((known) => enough.has(attemptKey(known)));
 }
 
 /** How a damaged run is run again. */
@@ -57,16 +73,17 @@ export type RerunPlan =
   | { readonly kind: 'none'; readonly why: string };
 
 /** GitHub runs all failed jobs again, or one: several of them among others are left to a person. */
-export function planRerun({ jobs, otherJobs }: Pick<DamagedRun, 'jobs' | 'otherJobs'>): RerunPlan {
+export function planRerun({ jobs, neighbours = [], otherJobs }: Pick<DamagedRun, 'jobs' | 'neighbours' | 'otherJobs'>): RerunPlan {
   if (otherJobs === 0) {
     return { kind: 'failed-jobs' };
   }
-  const [only, ...more] = jobs;
-  return only !== undefined && more.length === 0
+  const byCache = neighbours.reduce((sum, neighbour) => sum + neighbour.jobs, jobs.length);
+  const [only] = jobs;
+  return only !== undefined && byCache === 1
     ? { kind: 'one-job', job: only.id }
     : {
         kind: 'none',
-        why: `${jobs.length} of its jobs failed by the cache and ${otherJobs} otherwise, and GitHub re-runs either one or all`,
+        why: `${byCache} of its jobs failed by the cache and ${otherJobs} otherwise, and GitHub re-runs either one or all`,
       };
 }
 

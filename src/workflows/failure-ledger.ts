@@ -10,10 +10,12 @@ import { temporalOptions } from './options.ts';
  */
 export async function failureLedger(): Promise<void> {}
 
-/** Adds what has been settled to what is remembered by now. */
-export async function settleFailures(scope: string, settled: readonly Attempt[]): Promise<void> {
+/** Adds what has been settled to what is remembered by now, and answers with all of it. */
+export async function settleFailures(scope: string, settled: readonly Attempt[]): Promise<FailureMemory> {
   const temporal = proxyActivities<MainActivities>(temporalOptions('which failed runs were inspected?'));
-  await writeFailureMemory(scope, rememberInspected(await temporal.recallFailures({ scope }), settled));
+  const memory = rememberInspected(await temporal.recallFailures({ scope }), settled);
+  await writeFailureMemory(scope, memory);
+  return memory;
 }
 
 export async function writeFailureMemory(scope: string, memory: FailureMemory): Promise<void> {

@@ -157,9 +157,11 @@ describe('the cache is to blame', () => {
       { annotations: [failure(SCRIPT_FAILED)] },
       { conclusion: 'success' },
     ]);
-    expect((await inspect()).damaged.map(({ runner, jobs, otherJobs }) => [runner, jobs.length, otherJobs])).toEqual([
-      ['r1', 1, 2],
-      ['r2', 1, 2],
+    expect(
+      (await inspect()).damaged.map(({ runner, jobs, otherJobs, neighbours }) => [runner, jobs.length, otherJobs, neighbours]),
+    ).toEqual([
+      ['r1', 1, 2, [{ runner: 'r2', jobs: 1 }]],
+      ['r2', 1, 2, [{ runner: 'r1', jobs: 1 }]],
     ]);
   });
 
@@ -294,6 +296,19 @@ describe('each attempt is looked at once', () => {
     expect(server.requests.slice(before).every(({ status }) => status === 304)).toBe(true);
     memory = rememberInspected(memory, [[run, 1]]);
     expect((await inspect()).damaged).toEqual([]);
+  });
+
+  test('and by each runner, until all of its parts are settled', async () => {
+    const onOther = { runner: 'r2', annotations: [failure(`Access to the path '/srv/runner-2/_work/_actions/a/b/c' is denied.`)] };
+    const run = failed([damagedJob, onOther]);
+    memory = rememberInspected(memory, [[run, 1, 'r1']]);
+    expect(await inspect()).toMatchObject({
+      damaged: [{ runner: 'r2', otherJobs: 0, neighbours: [{ runner: 'r1', jobs: 1 }] }],
+      settled: [],
+    });
+    memory = rememberInspected(memory, [[run, 1, 'r2']]);
+    const found = await inspect();
+    expect(found).toMatchObject({ damaged: [], settled: [[run, 1]], memory: { inspected: [[run, 1]] } });
   });
 
   test('in parts, where there are many', async () => {

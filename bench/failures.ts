@@ -82,9 +82,7 @@ class Passes {
 
   constructor(gitHub: SandboxGitHub) {
     this.#gitHub = gitHub;
-    this.#activities = createFailureActivities(createGitHub({ baseUrl: gitHub.url, token: () => new Secret(gitHub.token) }), () => [
-      RUNNER,
-    ]);
+    this.#activities = createFailureActivities(createGitHub({ baseUrl: gitHub.url, token: () => new Secret(gitHub.token) }));
   }
 
   async next(): Promise<Figures> {

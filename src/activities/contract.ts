@@ -299,7 +299,7 @@ export interface FailuresInspected {
   readonly kind: 'inspected';
   /** Those that a runner's own cache let fail; they are not remembered as inspected until somebody has settled them. */
   readonly damaged: readonly DamagedRun[];
-  /** Attempts that failed otherwise, or on other runners than those that were asked about. */
+  /** Attempts that failed otherwise, on other runners than those that were asked about, or whose every part is settled. */
   readonly settled: readonly Attempt[];
   /** Runs that are left for the next time. */
   readonly left: number;
@@ -331,8 +331,8 @@ export interface RerunInput {
 /** Activities of the care for actions caches. */
 export interface FailureActivities {
   /**
-   * Looks for runs that failed because of the actions cache of one of these runners, at a repository; each attempt once. What the cache of
-   * another one has let fail counts for neither these runners nor the other jobs.
+   * Looks for runs that failed because of the actions cache of one of these runners, at a repository; each attempt once. All runners of the
+   * scope belong here: what a cache let fail on one that is left out counts as somebody's own mistake.
    */
   inspectFailures(input: {
     readonly scope: string;

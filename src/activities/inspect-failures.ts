@@ -2,13 +2,14 @@ import { activityInfo, cancellationSignal, Context, sleep } from '@temporalio/ac
 import type { Client } from '@temporalio/client';
 import { createLogReader, judgeAnnotations, missingPart, type CacheSign } from '../domain/cache-failure.ts';
 import {
-  attemptKey,
+  isInspected,
   NO_FAILURES,
   rerunObstacle,
   type Attempt,
   type DamagedJob,
   type DamagedRun,
   type FailureMemory,
+  type LeftRun,
 } from '../domain/damaged-run.ts';
 import { failureLedgerId } from '../domain/names.ts';
 import type { FailurePolicy } from '../domain/policy.ts';
@@ -27,8 +28,7 @@ const DAY_MS = 24 * 3_600_000;
 
 type Installed = Pick<RunnerTarget, 'runner' | 'directory'>;
 
-/** @param runnersOf all configured runners of a scope */
-export function createFailureActivities(github: GitHub, runnersOf: (scope: string) => readonly Installed[]): FailureActivities {
+export function createFailureActivities(github: GitHub): FailureActivities {
   return {
     async inspectFailures({ scope, runners, known, policy }) {
       // Only a repository has a list of runs.
@@ -37,9 +37,7 @@ export function createFailureActivities(github: GitHub, runnersOf: (scope: strin
       }
       const memory = await recallFailures(Context.current().client, scope);
       return beating(`looking at failed runs of ${scope}`, () =>
-        withGitHubFailures(() =>
-          new Inspection(github, scope, { asked: runners, all: [...runnersOf(scope), ...runners] }, policy).inspect(memory, known),
-        ),
+        withGitHubFailures(() => new Inspection(github, scope, runners, policy).inspect(memory, known)),
       );
     },
 
@@ -68,8 +66,6 @@ class Inspection {
   readonly #scope: string;
   /** By name, lower case. */
   readonly #runners: ReadonlyMap<string, Installed>;
-  /** Names of those that are asked about. */
-  readonly #asked: ReadonlySet<string>;
   readonly #policy: FailurePolicy;
   readonly #notes = new Set<string>();
   /** What GitHub said of parts of actions that were not found, by the part. */
@@ -78,24 +74,19 @@ class Inspection {
   /** Once GitHub has refused annotations, it refuses all: the token may not read checks. */
   #readsAnnotations = true;
 
-  constructor(
-    github: GitHub,
-    scope: string,
-    { asked, all }: { readonly asked: readonly Installed[]; readonly all: readonly Installed[] },
-    policy: FailurePolicy,
-  ) {
+  constructor(github: GitHub, scope: string, runners: readonly Installed[], policy: FailurePolicy) {
     this.#github = github;
     this.#scope = scope;
-    this.#runners = new Map(all.map((runner) => [runner.runner.toLowerCase(), runner]));
-    this.#asked = new Set(asked.map(({ runner }) => runner));
+    this.#runners = new Map(runners.map((runner) => [runner.runner.toLowerCase(), runner]));
     this.#policy = policy;
   }
 
   async inspect(memory: FailureMemory, alsoKnown: readonly Attempt[]): Promise<FailuresInspected> {
     const { runsAtOnce } = this.#policy;
-    const known = new Set([...memory.inspected, ...alsoKnown].map(attemptKey));
-    const fresh = (await this.#list()).filter(({ id, attempt }) => !known.has(attemptKey([id, attempt])));
-    const damaged: DamagedRun[] = [];
+    const known: FailureMemory = { inspected: [...memory.inspected, ...alsoKnown] };
+    const failed = await this.#list();
+    const fresh = failed.filter(({ id, attempt }) => !isInspected(known, [id, attempt]));
+    const damaged = [...stillLeft(memory, failed)];
     const settled: Attempt[] = [];
     let looked = 0;
     for (const run of fresh.slice(0, runsAtOnce)) {
@@ -109,10 +100,12 @@ class Inspection {
       } else if (seen.value === 'unread') {
         this.#notes.add('there are more logs than one look reads: the rest is for the next one');
         continue;
-      } else if (seen.value.length === 0) {
-        settled.push([run.id, run.attempt]);
       } else {
-        damaged.push(...seen.value);
+        const unsettled = seen.value.filter(({ runner }) => !isInspected(known, [run.id, run.attempt, runner]));
+        damaged.push(...unsettled);
+        if (unsettled.length === 0) {
+          settled.push([run.id, run.attempt]);
+        }
       }
       looked += 1;
     }
@@ -161,10 +154,12 @@ class Inspection {
         byRunner.set(runner.runner, [...jobs, { id: job.id, name: job.name, path: sign.path, line: sign.line }]);
       }
     }
-    const damagedJobs = [...byRunner.values()].reduce((sum, jobs) => sum + jobs.length, 0);
-    const otherJobs = failed.jobs.length - damagedJobs;
-    const asked = [...byRunner].filter(([runner]) => this.#asked.has(runner));
-    return asked.map(([runner, jobs]) => ({ runner, run: id, attempt, workflow, branch, jobs, otherJobs }));
+    const parts = [...byRunner].map(([runner, jobs]) => ({ runner, jobs: jobs.length }));
+    const otherJobs = failed.jobs.length - parts.reduce((sum, { jobs }) => sum + jobs, 0);
+    return [...byRunner].map(([runner, jobs]) => {
+      const neighbours = parts.filter((part) => part.runner !== runner);
+      return { runner, run: id, attempt, workflow, branch, jobs, ...(neighbours.length > 0 && { neighbours }), otherJobs };
+    });
   }
 
   /** Whether the action itself lacks what was not found in the cache. Only a clear answer counts; where GitHub gives none, it is damage. */
@@ -233,6 +228,12 @@ class Inspection {
     const isCutByOthers = read.isCut && how.mostBytes < this.#policy.logBytes;
     return sign === null && isCutByOthers ? 'unread' : sign;
   }
+}
+
+/** Runs that were left to people, and that nobody has run again since. */
+function stillLeft({ left = [] }: FailureMemory, failed: readonly Run[]): readonly DamagedRun[] {
+  const isFailed = ({ run, attempt }: LeftRun): boolean => failed.some((each) => each.id === run && each.attempt === attempt);
+  return left.filter(isFailed).map((each) => ({ ...each, jobs: [], otherJobs: 0 }));
 }
 
 /** A re-run of other jobs lists a job that was not run again as one of its own attempt. https://github.com/PostHog/posthog/pull/65573 */

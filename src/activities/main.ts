@@ -33,10 +33,7 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
     ...createFindingActivities(alerts),
     ...createQueueActivities(github),
     ...createQueueMemoryActivities(),
-    ...createFailureActivities(github, (scope) => {
-      const resolved = directory.resolveScope(scope);
-      return 'problem' in resolved ? [] : resolved.targets;
-    }),
+    ...createFailureActivities(github),
 
     async resolveQueue({ scope }) {
       const resolved = directory.resolveQueue(scope);

@@ -20,16 +20,31 @@ export interface DamagedRun {
   readonly workflow: string;
   readonly branch: string | null;
   readonly jobs: readonly DamagedJob[];
-  /** Failed jobs of the run that failed for other reasons, or on other runners. */
+  /** Other runners of the same scope whose caches let jobs of it fail; left out where there are none. */
+  readonly neighbours?: readonly Neighbour[];
+  /** Failed jobs of the run that failed for other reasons, or on runners that are not the scope's. */
   readonly otherJobs: number;
+  /** Why it was healed and yet not run again, so that it is left to people; then its jobs are not told any more. */
+  readonly left?: string;
 }
 
-/** An attempt of a run. */
-export type Attempt = readonly [run: number, attempt: number];
+/** A part of a run that was healed and not run again, as it is remembered. */
+export type LeftRun = Pick<DamagedRun, 'runner' | 'run' | 'attempt' | 'workflow' | 'branch'> & { readonly left: string };
+
+/** A runner and the number of jobs that its cache let fail. */
+export interface Neighbour {
+  readonly runner: string;
+  readonly jobs: number;
+}
+
+/** An attempt of a run; with a runner, that part of it alone which this runner's cache let fail. */
+export type Attempt = readonly [run: number, attempt: number, runner?: string];
 
 /** Attempts that need not be looked at any more. */
 export interface FailureMemory {
   readonly inspected: readonly Attempt[];
+  /** Those among them that people are told of, the newest first. */
+  readonly left?: readonly LeftRun[];
 }
 
 export const NO_FAILURES: FailureMemory = { inspected: [] };
@@ -37,15 +52,31 @@ export const NO_FAILURES: FailureMemory = { inspected: [] };
 /** The memo of one workflow holds all; GitHub lists a thousand runs at most, and a pass reads three hundred. */
 export const FAILURES_REMEMBERED = 500;
 
+/** More are as good as told. */
+const LEFT_REMEMBERED = 20;
+
 /** The newest ones stay: ids of runs only grow. */
-export function rememberInspected({ inspected }: FailureMemory, more: readonly Attempt[]): FailureMemory {
+export function rememberInspected(
+  { inspected, left = [] }: FailureMemory,
+  more: readonly Attempt[],
+  moreLeft: readonly LeftRun[] = [],
+): FailureMemory {
   const known = new Map([...inspected, ...more].map((attempt) => [attemptKey(attempt), attempt]));
-  const newestFirst = [...known.values()].toSorted(([one, a], [other, b]) => other - one || b - a);
-  return { inspected: newestFirst.slice(0, FAILURES_REMEMBERED) };
+  const needed = [...known.values()].filter(([run, attempt, runner]) => runner === undefined || !known.has(attemptKey([run, attempt])));
+  const newestFirst = needed.toSorted(([one, a], [other, b]) => other - one || b - a);
+  const allLeft = [...moreLeft, ...left].slice(0, LEFT_REMEMBERED);
+  return { inspected: newestFirst.slice(0, FAILURES_REMEMBERED), ...(allLeft.length === 0 ? {} : { left: allLeft }) };
 }
 
-export function attemptKey([run, attempt]: Attempt): string {
-  return `${run}/${attempt}`;
+function attemptKey([run, attempt, runner]: Attempt): string {
+  return runner === undefined ? `${run}/${attempt}` : `${run}/${attempt}/${runner}`;
+}
+
+/** Whether an attempt, or a runner's part of it, needs no look any more. */
+export function isInspected({ inspected }: FailureMemory, asked: Attempt): boolean {
+  const [run, attempt] = asked;
+  const enough = new Set([attemptKey([run, attempt]), attemptKey(asked)]);
+  return inspected.some((known) => enough.has(attemptKey(known)));
 }
 
 /** How a damaged run is run again. */
@@ -57,16 +88,17 @@ export type RerunPlan =
   | { readonly kind: 'none'; readonly why: string };
 
 /** GitHub runs all failed jobs again, or one: several of them among others are left to a person. */
-export function planRerun({ jobs, otherJobs }: Pick<DamagedRun, 'jobs' | 'otherJobs'>): RerunPlan {
+export function planRerun({ jobs, neighbours = [], otherJobs }: Pick<DamagedRun, 'jobs' | 'neighbours' | 'otherJobs'>): RerunPlan {
   if (otherJobs === 0) {
     return { kind: 'failed-jobs' };
   }
-  const [only, ...more] = jobs;
-  return only !== undefined && more.length === 0
+  const byCache = neighbours.reduce((sum, neighbour) => sum + neighbour.jobs, jobs.length);
+  const [only] = jobs;
+  return only !== undefined && byCache === 1
     ? { kind: 'one-job', job: only.id }
     : {
         kind: 'none',
-        why: `${jobs.length} of its jobs failed by the cache and ${otherJobs} otherwise, and GitHub re-runs either one or all`,
+        why: `${byCache} of its jobs failed by the cache and ${otherJobs} otherwise, and GitHub re-runs either one or all`,
       };
 }
 

@@ -1,15 +1,15 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { MainActivities } from '../activities/contract.ts';
 import type { CacheRemoved, CacheWanted } from '../domain/cache.ts';
-import type { Attempt, DamagedRun, RerunTold } from '../domain/damaged-run.ts';
+import { isInspected, type Attempt, type DamagedRun, type LeftRun, type RerunTold } from '../domain/damaged-run.ts';
 import { fewOf } from '../domain/few-of.ts';
-import type { GuestObservation } from '../domain/runner.ts';
+import type { GuestObservation, RunnerTarget } from '../domain/runner.ts';
 import { HEAL_STEPS, NOTHING_REMOVED, type CacheFigures, type HealOutcome, type HealReport, type HealStep } from '../domain/upkeep.ts';
 import { holdingForUpkeep, listForRemoval, lookForMoment, refusable, removeFromCache, watchReason } from './between-jobs.ts';
 import { goneText, removedText } from './clean-actions-cache.ts';
 import { settleFailures } from './failure-ledger.ts';
 import { operate, type End, type Operation } from './operation.ts';
-import { inspectOptions } from './options.ts';
+import { configurationOptions, inspectOptions } from './options.ts';
 import { rerunDamaged } from './rerun-failed-jobs.ts';
 import { waitOutLimit } from './told.ts';
 
@@ -65,9 +65,10 @@ class Healing {
   /** Until all failed runs of the scope were looked at. */
   async #inspect(): Promise<void> {
     const { site, board } = this.#operation;
-    const { scope, runner, directory } = site.target;
+    const { scope, runner } = site.target;
     const { failures } = site.policy.upkeep;
     board.begin('inspect-failures');
+    const runners = await runnersOf(scope);
     const notes = new Set<string>();
     const known: Attempt[] = [];
     const damaged: DamagedRun[] = [];
@@ -75,7 +76,7 @@ class Healing {
       const { inspectFailures } = proxyActivities<MainActivities>(
         inspectOptions(failures, `did runs of ${scope} fail because of the cache?`),
       );
-      const found = await inspectFailures({ scope, runners: [{ runner, directory }], known, policy: failures });
+      const found = await inspectFailures({ scope, runners, known, policy: failures });
       if (found.kind === 'limited') {
         await waitOutLimit(found, (doing) => board.say(doing));
         continue;
@@ -86,8 +87,8 @@ class Healing {
       looks += 1;
       ({ left } = found);
     }
-    this.damaged = damaged;
-    board.end('inspect-failures', 'done', [`${damaged.length} damaged`, ...notes].join('; '));
+    this.damaged = damaged.filter((each) => each.runner === runner && each.left === undefined);
+    board.end('inspect-failures', 'done', [`${this.damaged.length} damaged`, ...notes].join('; '));
   }
 
   /** Exactly what is damaged; all where that is not clear. */
@@ -113,16 +114,14 @@ class Healing {
 
   /** Without the machine: GitHub may let wait. Each attempt that was dealt with is remembered at once. */
   async #rerun(): Promise<void> {
-    const { site, board } = this.#operation;
-    const { scope } = site.target;
+    const { board } = this.#operation;
     if (this.damaged.length === 0) {
       return;
     }
     board.begin('rerun-jobs');
     for (const damaged of this.damaged) {
       board.say(`re-running run ${damaged.run}`);
-      this.reran = [...this.reran, await rerunDamaged(scope, damaged, site.policy.upkeep.failures)];
-      await settleFailures(scope, [[damaged.run, damaged.attempt]]);
+      this.reran = [...this.reran, await this.#settle(damaged)];
     }
     const isBad = this.reran.some(({ outcome }) => outcome === 'refused' || outcome === 'given-up');
     board.end(
@@ -133,6 +132,31 @@ class Healing {
         5,
       ) ?? '',
     );
+  }
+
+  /** A run that several caches let fail is run again by whoever heals the last of them: before that it would fail by another. */
+  async #settle(damaged: DamagedRun): Promise<RerunTold> {
+    const { target, policy } = this.#operation.site;
+    const { run, attempt, workflow, neighbours = [] } = damaged;
+    const own: Attempt = [run, attempt, target.runner];
+    if (neighbours.length === 0) {
+      const told = await rerunDamaged(target.scope, damaged, policy.upkeep.failures);
+      await settleFailures(target.scope, [own], leftOf(damaged, told));
+      return told;
+    }
+    // Before the others are asked for: of two healings at once, one sees both.
+    const memory = await settleFailures(target.scope, [own]);
+    const waitsFor = neighbours.map(({ runner }) => runner).filter((runner) => !isInspected(memory, [run, attempt, runner]));
+    const others = fewOf(waitsFor);
+    if (others !== null) {
+      return { run, attempt, workflow, outcome: 'left', detail: `the cache of ${others} let it fail as well, and is to be healed first` };
+    }
+    const told = await rerunDamaged(target.scope, damaged, policy.upkeep.failures);
+    const left = leftOf(damaged, told);
+    if (left.length > 0) {
+      await settleFailures(target.scope, [], left);
+    }
+    return told;
   }
 
   #end(): End<HealOutcome> {
@@ -151,6 +175,17 @@ class Healing {
     const left = of('left').map(({ run, detail }) => `run ${run} was left: ${detail}`);
     return ['healed', [gone, ...(again.length === 0 ? [] : [`re-run: ${again.join(', ')}`]), ...left].join('; ')];
   }
+}
+
+async function runnersOf(scope: string): Promise<readonly Pick<RunnerTarget, 'runner' | 'directory'>[]> {
+  const configuration = proxyActivities<MainActivities>(configurationOptions(`look up the runners of ${scope}`));
+  const { targets } = await configuration.resolveScope({ scope });
+  return targets.map(({ runner, directory }) => ({ runner, directory }));
+}
+
+/** What people have to see to. */
+function leftOf({ runner, run, attempt, workflow, branch }: DamagedRun, { outcome, detail }: RerunTold): readonly LeftRun[] {
+  return outcome === 'refused' || outcome === 'given-up' ? [{ runner, run, attempt, workflow, branch, left: detail }] : [];
 }
 
 function damagedEntries({ cache }: GuestObservation): number {

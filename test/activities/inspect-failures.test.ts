@@ -62,7 +62,7 @@ const client = {
 } as unknown as Client;
 
 function activities(token = server.token) {
-  return createFailureActivities(createGitHub({ baseUrl: server.url, token: () => new Secret(token) }), () => RUNNERS);
+  return createFailureActivities(createGitHub({ baseUrl: server.url, token: () => new Secret(token) }));
 }
 
 let kept: { readonly server: SandboxGitHub; readonly acts: ReturnType<typeof createFailureActivities> } | null = null;
@@ -161,14 +161,12 @@ describe('the cache is to blame', () => {
       { annotations: [failure(SCRIPT_FAILED)] },
       { conclusion: 'success' },
     ]);
-    expect((await inspect()).damaged.map(({ runner, jobs, otherJobs }) => [runner, jobs.length, otherJobs])).toEqual([
-      ['r1', 1, 2],
-      ['r2', 1, 2],
+    expect(
+      (await inspect()).damaged.map(({ runner, jobs, otherJobs, neighbours }) => [runner, jobs.length, otherJobs, neighbours]),
+    ).toEqual([
+      ['r1', 1, 2, [{ runner: 'r2', jobs: 1 }]],
+      ['r2', 1, 2, [{ runner: 'r1', jobs: 1 }]],
     ]);
-    const [r1, r2] = RUNNERS;
-    for (const runner of [r1!, r2!]) {
-      expect((await inspect({}, [], [runner])).damaged).toMatchObject([{ runner: runner.runner, otherJobs: 2 }]);
-    }
   });
 
   test('also where the token may not read annotations: then logs tell, and no annotation is asked for twice', async () => {
@@ -301,6 +299,30 @@ describe('each attempt is looked at once', () => {
     expect(second.damaged).toHaveLength(1);
     expect(server.requests.slice(before).every(({ status }) => status === 304)).toBe(true);
     memory = rememberInspected(memory, [[run, 1]]);
+    expect((await inspect()).damaged).toEqual([]);
+  });
+
+  test('and by each runner, until all of its parts are settled', async () => {
+    const onOther = { runner: 'r2', annotations: [failure(`Access to the path '/srv/runner-2/_work/_actions/a/b/c' is denied.`)] };
+    const run = failed([damagedJob, onOther]);
+    memory = rememberInspected(memory, [[run, 1, 'r1']]);
+    expect(await inspect()).toMatchObject({
+      damaged: [{ runner: 'r2', otherJobs: 0, neighbours: [{ runner: 'r1', jobs: 1 }] }],
+      settled: [],
+    });
+    memory = rememberInspected(memory, [[run, 1, 'r2']]);
+    const found = await inspect();
+    expect(found).toMatchObject({ damaged: [], settled: [[run, 1]] });
+    expect(rememberInspected(memory, found.settled)).toEqual({ inspected: [[run, 1]] });
+  });
+
+  test('and one that was left to people is told, without a question, until somebody runs it again', async () => {
+    const run = failed([damagedJob]);
+    const left = { runner: 'r1', run, attempt: 1, workflow: 'CI', branch: 'main', left: 'GitHub refused' };
+    memory = rememberInspected(memory, [[run, 1]], [left]);
+    expect(await inspect()).toMatchObject({ damaged: [{ ...left, jobs: [] }], settled: [] });
+    expect(sent()).toEqual(['GET /actions/runs']);
+    await rerun(run, 1);
     expect((await inspect()).damaged).toEqual([]);
   });
 

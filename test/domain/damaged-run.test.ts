@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   FAILURES_REMEMBERED,
+  isInspected,
   NO_FAILURES,
   planRerun,
   rememberInspected,
@@ -21,6 +22,14 @@ describe('the re-run of a damaged run', () => {
 
   test('is of the one job beside others that failed by themselves', () => {
     expect(planRerun({ jobs: [job(7)], otherJobs: 2 })).toEqual({ kind: 'one-job', job: 7 });
+  });
+
+  test('is of all failed jobs where the caches of several runners let them fail', () => {
+    expect(planRerun({ jobs: [job(1)], neighbours: [{ runner: 'r2', jobs: 1 }], otherJobs: 0 })).toEqual({ kind: 'failed-jobs' });
+    expect(planRerun({ jobs: [job(1)], neighbours: [{ runner: 'r2', jobs: 1 }], otherJobs: 1 })).toEqual({
+      kind: 'none',
+      why: expect.stringMatching(/^2 of its jobs failed by the cache and 1 otherwise/),
+    });
   });
 
   test('is left to a person where GitHub would run the mistakes of others again', () => {
@@ -70,6 +79,17 @@ describe('what is remembered of failures', () => {
         }
       }),
     );
+  });
+
+  test('knows the part of a runner, until the attempt is known', () => {
+    const parts = rememberInspected(NO_FAILURES, [[7, 1, 'r1']]);
+    expect([isInspected(parts, [7, 1, 'r1']), isInspected(parts, [7, 1, 'r2']), isInspected(parts, [7, 1])]).toEqual([true, false, false]);
+    const both = rememberInspected(parts, [[7, 1, 'r2']]);
+    expect(both.inspected).toHaveLength(2);
+    const whole = rememberInspected(both, [[7, 1]]);
+    expect(whole).toEqual({ inspected: [[7, 1]] });
+    expect([isInspected(whole, [7, 1, 'r1']), isInspected(whole, [7, 1]), isInspected(whole, [7, 2, 'r1'])]).toEqual([true, true, false]);
+    expect(rememberInspected(whole, [[7, 1, 'r1']])).toEqual(whole);
   });
 
   test('is small enough for a memo', () => {

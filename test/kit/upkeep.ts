@@ -8,7 +8,7 @@ import type { CacheReport, CleanOutcome, ClearOutcome, HealReport, RoomReport } 
 import type { JobOptions, RunOptions } from '../../src/sandbox/github/run.ts';
 import type { World } from './recovery-world.ts';
 
-const CALL = { signal: new AbortController().signal, heartbeat: () => {} };
+export const CALL = { signal: new AbortController().signal, heartbeat: () => {} };
 
 export const GIB = 1024 ** 3;
 export const DAY_MS = 24 * 3_600_000;

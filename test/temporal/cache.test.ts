@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { rerunId } from '../../src/domain/names.ts';
 import { DEFAULT_UPKEEP_POLICY } from '../../src/domain/policy.ts';
+import type { RunnerTarget } from '../../src/domain/runner.ts';
 import type { HealReport } from '../../src/domain/upkeep.ts';
 import { MachineError } from '../../src/machine/port.ts';
 import type { SandboxCacheEntry } from '../../src/sandbox/machine/cache-and-disk.ts';
@@ -10,6 +11,7 @@ import { startWorld, type World } from '../kit/recovery-world.ts';
 import {
   begin,
   beginJob,
+  CALL,
   cached,
   DAY_MS,
   failAgain,
@@ -176,6 +178,17 @@ describe.concurrent('a healing', () => {
       reran: [{ attempt: 3, outcome: 'given-up' }],
     });
     expect([world.github.run(id).accepted.rerunFailed, rerunsAsked(world)]).toEqual([2, 2]);
+    expect(await run(world, 'healActionsCache')).toMatchObject({ outcome: 'nothing-damaged', damaged: [], reran: [] });
+    const { findings, started } = await world.pass();
+    expect(started).toEqual([]);
+    expect(findings).toMatchObject([
+      {
+        code: 'run-left',
+        severity: 'warning',
+        evidence: expect.stringMatching(new RegExp(`run ${id}, attempt 3: .*2 re-runs`)),
+        cure: null,
+      },
+    ]);
   });
 
   test('of an attempt that another one deals with at the same time runs nothing again', async () => {
@@ -258,6 +271,54 @@ describe.concurrent('a healing', () => {
     ]);
     expect(await run(world, 'healActionsCache')).toMatchObject({ outcome: 'healed', reran: [{ run: id, outcome: 're-run' }] });
     expect(world.github.run(id)).toMatchObject({ attempt: 2, accepted: { rerunFailed: 0, rerunJob: 1 } });
+    expect(rerunsAsked(world)).toBe(1);
+  });
+
+  test('of a run that two caches let fail clears its own, and the last one runs it again', async () => {
+    await using world = await startWorld({ runners: 2 });
+    const [one, other] = world.targets as [RunnerTarget, RunnerTarget];
+    for (const target of world.targets) {
+      world.machine.setCache(target, USED);
+    }
+    const id = failedRun(world, [damagedBy(world), { runner: other.runner, ...damagedBy(world) }]);
+    const heal = ({ runner }: RunnerTarget) => run(world, 'healActionsCache', { runner: `${one.scope}/${runner}` });
+    const names = async (target: RunnerTarget): Promise<readonly string[]> => {
+      const { found } = await world.machine.listCache(target, { kind: 'all' }, CALL);
+      return found.map(({ path }) => path);
+    };
+
+    expect(await heal(one)).toMatchObject({
+      outcome: 'healed',
+      damaged: [{ runner: one.runner, run: id, otherJobs: 0 }],
+      reran: [{ run: id, outcome: 'left', detail: expect.stringContaining(`the cache of ${other.runner} let it fail as well`) }],
+    });
+    expect([await names(one), await names(other)]).toEqual([['actions/setup-go/v5'], ['actions/checkout/v4', 'actions/setup-go/v5']]);
+    expect(await heal(one)).toMatchObject({ outcome: 'nothing-damaged', damaged: [] });
+    expect(rerunsAsked(world)).toBe(0);
+
+    expect(await heal(other)).toMatchObject({
+      outcome: 'healed',
+      damaged: [{ runner: other.runner, run: id }],
+      reran: [{ run: id, outcome: 're-run' }],
+    });
+    expect(await names(other)).toEqual(['actions/setup-go/v5']);
+    expect(world.github.run(id)).toMatchObject({ attempt: 2, accepted: { rerunFailed: 1, rerunJob: 0 } });
+    expect(rerunsAsked(world)).toBe(1);
+  });
+
+  test('of a run that two caches let fail, by both at once, runs it again once', async () => {
+    await using world = await startWorld({ runners: 2 });
+    const [one, other] = world.targets as [RunnerTarget, RunnerTarget];
+    const id = failedRun(world, [damagedBy(world), { runner: other.runner, ...damagedBy(world) }]);
+    const heal = ({ runner }: RunnerTarget) => run(world, 'healActionsCache', { runner: `${one.scope}/${runner}` });
+    const reports = await Promise.all([heal(one), heal(other)]);
+    expect(reports).toMatchObject([{ outcome: 'healed' }, { outcome: 'healed' }]);
+    // Where one has overwritten what the other has settled, it is healed once more.
+    if (rerunsAsked(world) === 0) {
+      await heal(one);
+      await heal(other);
+    }
+    expect(world.github.run(id)).toMatchObject({ attempt: 2, accepted: { rerunFailed: 1, rerunJob: 0 } });
     expect(rerunsAsked(world)).toBe(1);
   });
 

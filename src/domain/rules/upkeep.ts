@@ -61,6 +61,14 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
     isRead: (seen) => seen.damaged !== null && isGuestRead(seen),
   },
   {
+    code: 'run-left',
+    severity: 'warning',
+    when: ({ leftRuns }) => fewOf((leftRuns ?? []).map(({ run, attempt, left }) => `run ${run}, attempt ${attempt}: ${left}`)) ?? null,
+    summary: ({ target }) => `jobs that failed because of the actions cache of ${target.runner} were not run again`,
+    advice: () => 'run them again on GitHub, once what the evidence says is mended',
+    isRead: ({ leftRuns }) => leftRuns !== null,
+  },
+  {
     code: 'cleaning-due',
     severity: (seen) => (isOverdue(seen) && !isDrained(seen) ? 'warning' : 'info'),
     when: (seen) => {

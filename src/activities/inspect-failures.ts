@@ -33,7 +33,8 @@ export function createFailureActivities(github: GitHub): FailureActivities {
     async inspectFailures({ scope, runners, known, policy }) {
       // Only a repository has a list of runs.
       if (!scope.includes('/')) {
-        return { kind: 'inspected', damaged: [], settled: [], left: 0, logBytes: 0, notes: [] };
+        const notes = [`${scope} is an organisation, and only a repository has a list of runs: name its repositories`];
+        return { kind: 'inspected', damaged: [], settled: [], left: 0, logBytes: 0, notes };
       }
       const memory = await recallFailures(Context.current().client, scope);
       return beating(`looking at failed runs of ${scope}`, () =>
@@ -60,6 +61,8 @@ async function recallFailures(client: Client, scope: string): Promise<FailureMem
   return (ledger?.memo?.['memory'] as FailureMemory | undefined) ?? NO_FAILURES;
 }
 
+const TOO_SLOW = 'GitHub took long to answer: the rest is for the next look';
+
 /** One look at the failed runs of a repository, newest first. */
 class Inspection {
   readonly #github: GitHub;
@@ -68,6 +71,9 @@ class Inspection {
   readonly #runners: ReadonlyMap<string, Installed>;
   readonly #policy: FailurePolicy;
   readonly #notes = new Set<string>();
+  readonly #begunAt = performance.now();
+  /** Runs that need no more of this look. */
+  #looked = 0;
   /** What GitHub said of parts of actions that were not found, by the part. */
   readonly #areAbsent = new Map<string, boolean>();
   #logBytes = 0;
@@ -88,8 +94,11 @@ class Inspection {
     const fresh = failed.filter(({ id, attempt }) => !isInspected(known, [id, attempt]));
     const damaged = [...stillLeft(memory, failed)];
     const settled: Attempt[] = [];
-    let looked = 0;
     for (const run of fresh.slice(0, runsAtOnce)) {
+      if (this.#looked > 0 && this.#isOver()) {
+        this.#notes.add(TOO_SLOW);
+        break;
+      }
       const seen = await attempting(() => this.#lookAt(run));
       if (seen.kind === 'limited') {
         this.#notes.add(seen.why);
@@ -98,7 +107,7 @@ class Inspection {
       if (seen.kind === 'failed') {
         this.#notes.add(seen.error.message);
       } else if (seen.value === 'unread') {
-        this.#notes.add('there are more logs than one look reads: the rest is for the next one');
+        this.#notes.add(this.#isOver() ? TOO_SLOW : 'there are more logs than one look reads: the rest is for the next one');
         continue;
       } else {
         const unsettled = seen.value.filter(({ runner }) => !isInspected(known, [run.id, run.attempt, runner]));
@@ -107,16 +116,20 @@ class Inspection {
           settled.push([run.id, run.attempt]);
         }
       }
-      looked += 1;
+      this.#looked += 1;
     }
     return {
       kind: 'inspected',
       damaged,
       settled,
-      left: fresh.length - looked,
+      left: fresh.length - this.#looked,
       logBytes: this.#logBytes,
       notes: [...this.#notes],
     };
+  }
+
+  #isOver(): boolean {
+    return performance.now() - this.#begunAt > this.#policy.lookMs;
   }
 
   /** Failed runs whose attempt began lately. */
@@ -128,7 +141,7 @@ class Inspection {
     return value.runs.filter((run) => githubTime - (run.startedAt ?? run.createdAt) <= withinMs);
   }
 
-  /** What each runner's cache has to do with it; nothing of all for most runs. `unread`: its logs are for the next look. */
+  /** What each runner's cache has to do with it; nothing of all for most runs. `unread`: it is for the next look. */
   async #lookAt({ id, attempt, workflow, branch, startedAt }: Run): Promise<readonly DamagedRun[] | 'unread'> {
     const { value: failed } = await this.#github.readFailedJobs(this.#scope, id, cancellationSignal());
     if (failed === null || failed.attempt !== attempt) {
@@ -136,17 +149,21 @@ class Inspection {
     }
     const byRunner = new Map<string, DamagedJob[]>();
     const isFirstWithLogs = this.#logBytes === 0;
+    let judged = 0;
     for (const job of failed.jobs) {
       const runner = this.#runners.get(job.runner?.toLowerCase() ?? '');
       if (runner === undefined || isCarriedOver(job, startedAt)) {
         continue;
       }
-      const sign = await this.#signOf(job, runner.directory);
+      const sign = judged > 0 && this.#isOver() ? 'unread' : await this.#signOf(job, runner.directory);
+      judged += 1;
       if (sign === 'unread') {
-        if (!isFirstWithLogs) {
+        // The first one would be so each time.
+        if (this.#isOver() ? this.#looked > 0 : !isFirstWithLogs) {
           return sign;
         }
-        this.#notes.add(`run ${id} has more logs than one look reads: the rest of them counts as somebody's own mistake`);
+        const what = this.#isOver() ? 'takes longer than one look' : 'has more logs than one look reads';
+        this.#notes.add(`run ${id} ${what}: the rest of it counts as somebody's own mistake`);
         break;
       }
       if (sign !== null && !(await this.#isAuthorsMistake(sign))) {
@@ -221,12 +238,13 @@ class Inspection {
       return 'unread';
     }
     const reader = createLogReader(directory);
-    const how = { mostBytes: Math.min(left, this.#policy.logBytes), onLine: reader.onLine };
+    const onLine = (line: string): 'more' | 'enough' => (this.#isOver() ? 'enough' : reader.onLine(line));
+    const how = { mostBytes: Math.min(left, this.#policy.logBytes), onLine };
     const { value: read } = await this.#github.readJobLog(this.#scope, id, how, cancellationSignal());
     this.#logBytes += read.bytes;
     const sign = reader.verdict();
     const isCutByOthers = read.isCut && how.mostBytes < this.#policy.logBytes;
-    return sign === null && isCutByOthers ? 'unread' : sign;
+    return sign === null && (isCutByOthers || this.#isOver()) ? 'unread' : sign;
   }
 }
 

@@ -120,6 +120,8 @@ export interface FailurePolicy {
   readonly pages: number;
   /** Runs whose jobs one pass reads; the rest is for the next one. */
   readonly runsAtOnce: number;
+  /** After so long a look begins nothing more, and tells what it has seen so far. */
+  readonly lookMs: number;
   /** Of a log, at most. */
   readonly logBytes: number;
   /** Of all logs of a pass. */
@@ -222,6 +224,8 @@ export const DEFAULT_UPKEEP_POLICY: UpkeepPolicy = {
     listedMs: 7 * DAY,
     pages: 3,
     runsAtOnce: 50,
+    // Of the 100 s that an attempt has; what is under way then may need two more requests, of 15 s each.
+    lookMs: MINUTE,
     logBytes: 16 * MIB,
     logBytesAtOnce: 64 * MIB,
     reruns: 2,

@@ -70,13 +70,13 @@ let kept: { readonly server: SandboxGitHub; readonly acts: ReturnType<typeof cre
 async function inspect(
   policy: Partial<FailurePolicy> = {},
   known: FailuresInspected['settled'] = [],
-  runners = RUNNERS,
+  scope = SCOPE,
 ): Promise<FailuresInspected> {
   if (kept?.server !== server) {
     kept = { server, acts: activities() };
   }
   const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
-  const input = { scope: SCOPE, runners, known, policy: { ...POLICY, ...policy } };
+  const input = { scope, runners: RUNNERS, known, policy: { ...POLICY, ...policy } };
   const found = (await environment.run(kept.acts.inspectFailures.bind(kept.acts), input)) as FailuresInspected | Limited;
   if (found.kind !== 'inspected') {
     throw new Error(found.why);
@@ -354,6 +354,68 @@ describe('each attempt is looked at once', () => {
     const found = await inspect({ logBytes: 100_000, logBytesAtOnce: 150_000 });
     expect(found).toMatchObject({ settled: [[run, 1]], left: 0, notes: [expect.stringContaining(`run ${run} has more logs`)] });
   });
+});
+
+describe('a slow GitHub', () => {
+  const slowAt = (path: string, delayMs: number): void => void server.misbehave({ match: { path }, delayMs });
+  const mistake: Partial<JobOptions> = { annotations: [failure(SCRIPT_FAILED)] };
+
+  test('is asked for a while, and each look goes on where the last one ended', async () => {
+    const runs = Array.from({ length: 6 }, () => failed([mistake]));
+    slowAt('/jobs', 100);
+    const first = await inspect({ lookMs: 250 });
+    expect(first.settled.length).toBeGreaterThan(0);
+    expect(first).toMatchObject({ left: 6 - first.settled.length, notes: [expect.stringMatching(/GitHub took long/)] });
+    expect(first.left).toBeGreaterThan(0);
+    let looks = 1;
+    for (let found = first; found.left > 0; looks += 1) {
+      remember(found);
+      found = await inspect({ lookMs: 250 });
+      expect(found.settled.length).toBeGreaterThan(0);
+      remember(found);
+    }
+    expect(new Set(memory.inspected.map(([run]) => run))).toEqual(new Set(runs));
+    expect(looks).toBeLessThanOrEqual(6);
+  });
+
+  test('leaves a run whose jobs take too long to the next look', async () => {
+    const big = failed([mistake, mistake, mistake, damagedJob], { agoMs: 1_000 });
+    const small = failed([{ ...mistake, runner: 'GitHub Actions 7' }]);
+    slowAt('/annotations', 150);
+    const found = await inspect({ lookMs: 200 });
+    expect(found).toMatchObject({ damaged: [], settled: [[small, 1]], left: 1, notes: [expect.stringMatching(/GitHub took long/)] });
+    remember(found);
+    expect((await inspect()).damaged).toMatchObject([{ run: big, otherJobs: 3 }]);
+  });
+
+  test('does not let the first run come back for ever', async () => {
+    const run = failed([mistake, mistake, damagedJob]);
+    const note = `run ${run} takes longer than one look: the rest of it counts as somebody's own mistake`;
+    expect(await inspect({ lookMs: 0 })).toMatchObject({ damaged: [], settled: [[run, 1]], left: 0, notes: [note] });
+  });
+
+  test('has its logs read as long as there is time', async () => {
+    const log = function* (): Iterable<string> {
+      for (let n = 0; n < 1_000; n += 1) {
+        yield `${'x'.repeat(1_000)}\n`;
+      }
+      yield `##[error]${GONE}\n`;
+    };
+    failed([{ log, annotations: [] }], { agoMs: 1_000 });
+    failed([{ ...mistake, runner: 'GitHub Actions 7' }]);
+    slowAt('/logs', 200);
+    expect(await inspect({ lookMs: 100 })).toMatchObject({ damaged: [], settled: [[expect.any(Number), 1]], left: 1 });
+    expect((await inspect()).damaged).toHaveLength(1);
+  });
+});
+
+test('an organisation has no list of runs, and it is said so', async () => {
+  expect(await inspect({}, [], 'octo')).toMatchObject({
+    damaged: [],
+    left: 0,
+    notes: ['octo is an organisation, and only a repository has a list of runs: name its repositories'],
+  });
+  expect(sent()).toEqual([]);
 });
 
 describe('on bad days', () => {

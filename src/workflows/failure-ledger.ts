@@ -1,21 +1,31 @@
-import { CancellationScope, executeChild, proxyActivities } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { CancellationScope, executeChild, proxyActivities, sleep } from '@temporalio/workflow';
 import type { MainActivities } from '../activities/contract.ts';
 import { rememberInspected, type Attempt, type FailureMemory } from '../domain/damaged-run.ts';
 import { failureLedgerId } from '../domain/names.ts';
 import { temporalOptions } from './options.ts';
 
 /**
- * Ends at once: its memo, given at start, is which failed runs need not be looked at again. Two writers at once lose one of the entries, and
- * then a run is looked at twice: nothing is done twice by that.
+ * Ends at once: its memo, given at start, is which failed runs need not be looked at again. Two that read at the same time and write one after
+ * the other lose what the first has written, and then a run is looked at twice: it is not re-run twice.
  */
 export async function failureLedger(): Promise<void> {}
 
-/** Adds what has been settled to what is remembered by now, and answers with all of it. */
+/** Adds what has been settled to what is remembered by then, and answers with all of it. */
 export async function settleFailures(scope: string, settled: readonly Attempt[]): Promise<FailureMemory> {
   const temporal = proxyActivities<MainActivities>(temporalOptions('which failed runs were inspected?'));
-  const memory = rememberInspected(await temporal.recallFailures({ scope }), settled);
-  await writeFailureMemory(scope, memory);
-  return memory;
+  for (let triesLeft = 5; ; triesLeft -= 1) {
+    const memory = rememberInspected(await temporal.recallFailures({ scope }), settled);
+    try {
+      await writeFailureMemory(scope, memory);
+      return memory;
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError) || triesLeft === 0) {
+        throw error;
+      }
+      await sleep('1s');
+    }
+  }
 }
 
 export async function writeFailureMemory(scope: string, memory: FailureMemory): Promise<void> {

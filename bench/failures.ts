@@ -5,7 +5,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import type { FailuresInspected, Limited } from '../src/activities/contract.ts';
 import { createFailureActivities } from '../src/activities/inspect-failures.ts';
-import { NO_FAILURES, type FailureMemory } from '../src/domain/damaged-run.ts';
+import { NO_FAILURES, rememberInspected, type FailureMemory } from '../src/domain/damaged-run.ts';
 import { DEFAULT_UPKEEP_POLICY } from '../src/domain/policy.ts';
 import { Secret } from '../src/domain/secret.ts';
 import { createGitHub } from '../src/github/github.ts';
@@ -94,7 +94,7 @@ class Passes {
     if (found.kind !== 'inspected') {
       throw new Error(found.why);
     }
-    this.#memory = found.memory;
+    this.#memory = rememberInspected(this.#memory, found.settled);
     return { ...this.#asked(before), ...figuresOf(found) };
   }
 

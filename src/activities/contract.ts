@@ -301,8 +301,6 @@ export interface FailuresInspected {
   readonly damaged: readonly DamagedRun[];
   /** Attempts that failed otherwise, on other runners than those that were asked about, or whose every part is settled. */
   readonly settled: readonly Attempt[];
-  /** With those. */
-  readonly memory: FailureMemory;
   /** Runs that are left for the next time. */
   readonly left: number;
   /** Of logs that were read. */
@@ -314,7 +312,7 @@ export interface FailuresInspected {
 /** What came of the re-run of a run's failed jobs. */
 export type RerunDone =
   | { readonly kind: 're-run' }
-  /** GitHub's words. */
+  /** GitHub's words, or that it has not answered for too long. */
   | { readonly kind: 'refused'; readonly why: string }
   /** As it is, it is not to be re-run. */
   | { readonly kind: 'left'; readonly why: string };
@@ -332,7 +330,10 @@ export interface RerunInput {
 
 /** Activities of the care for actions caches. */
 export interface FailureActivities {
-  /** Looks for runs that failed because of the actions cache of one of these runners, at a repository; each attempt once. */
+  /**
+   * Looks for runs that failed because of the actions cache of one of these runners, at a repository; each attempt once. All runners of the
+   * scope belong here: what a cache let fail on one that is left out counts as somebody's own mistake.
+   */
   inspectFailures(input: {
     readonly scope: string;
     readonly runners: readonly Pick<RunnerTarget, 'runner' | 'directory'>[];
@@ -343,8 +344,11 @@ export interface FailureActivities {
   recallFailures(input: { readonly scope: string }): Promise<FailureMemory>;
   /** Once; a second attempt sees by the run whether the first has reached GitHub. */
   rerunJobs(input: Omit<RerunInput, 'version' | 'policy'> & Pick<FailurePolicy, 'doubtMs'>): Promise<RerunDone | Limited>;
-  /** Of which attempt a reservation is; `null` where there is none (any more). */
-  readReservation(input: { readonly workflowId: string }): Promise<{ readonly attempt: number | null }>;
+  /**
+   * Of which attempt a reservation is; `null` where there is none (any more). `isCutOff`: its re-run ended without an answer, so that it is
+   * not known whether GitHub has heard of it.
+   */
+  readReservation(input: { readonly workflowId: string }): Promise<{ readonly attempt: number | null; readonly isCutOff: boolean }>;
 }
 
 /** Activities of the main queue: configuration, GitHub, Temporal itself. */

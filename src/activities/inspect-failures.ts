@@ -4,12 +4,12 @@ import { createLogReader, judgeAnnotations, missingPart, type CacheSign } from '
 import {
   isInspected,
   NO_FAILURES,
-  rememberInspected,
   rerunObstacle,
   type Attempt,
   type DamagedJob,
   type DamagedRun,
   type FailureMemory,
+  type LeftRun,
 } from '../domain/damaged-run.ts';
 import { failureLedgerId } from '../domain/names.ts';
 import type { FailurePolicy } from '../domain/policy.ts';
@@ -26,13 +26,15 @@ type GitHub = QueuePort & FailurePort;
 /** The list is asked for by whole days, so that GitHub knows the request again and answers `304` where nothing has changed. */
 const DAY_MS = 24 * 3_600_000;
 
+type Installed = Pick<RunnerTarget, 'runner' | 'directory'>;
+
 export function createFailureActivities(github: GitHub): FailureActivities {
   return {
     async inspectFailures({ scope, runners, known, policy }) {
       // Only a repository has a list of runs.
       if (!scope.includes('/')) {
         const notes = [`${scope} is an organisation, and only a repository has a list of runs: name its repositories`];
-        return { kind: 'inspected', damaged: [], settled: [], memory: NO_FAILURES, left: 0, logBytes: 0, notes };
+        return { kind: 'inspected', damaged: [], settled: [], left: 0, logBytes: 0, notes };
       }
       const memory = await recallFailures(Context.current().client, scope);
       return beating(`looking at failed runs of ${scope}`, () =>
@@ -47,7 +49,8 @@ export function createFailureActivities(github: GitHub): FailureActivities {
     async readReservation({ workflowId }) {
       const reservation = await describeExecution(Context.current().client, workflowId);
       const attempt = reservation?.memo?.['attempt'];
-      return { attempt: typeof attempt === 'number' ? attempt : null };
+      const isCutOff = reservation !== null && !['RUNNING', 'COMPLETED'].includes(reservation.status.name);
+      return { attempt: typeof attempt === 'number' ? attempt : null, isCutOff };
     },
   };
 }
@@ -65,7 +68,7 @@ class Inspection {
   readonly #github: GitHub;
   readonly #scope: string;
   /** By name, lower case. */
-  readonly #runners: ReadonlyMap<string, Pick<RunnerTarget, 'runner' | 'directory'>>;
+  readonly #runners: ReadonlyMap<string, Installed>;
   readonly #policy: FailurePolicy;
   readonly #notes = new Set<string>();
   readonly #begunAt = performance.now();
@@ -77,7 +80,7 @@ class Inspection {
   /** Once GitHub has refused annotations, it refuses all: the token may not read checks. */
   #readsAnnotations = true;
 
-  constructor(github: GitHub, scope: string, runners: readonly Pick<RunnerTarget, 'runner' | 'directory'>[], policy: FailurePolicy) {
+  constructor(github: GitHub, scope: string, runners: readonly Installed[], policy: FailurePolicy) {
     this.#github = github;
     this.#scope = scope;
     this.#runners = new Map(runners.map((runner) => [runner.runner.toLowerCase(), runner]));
@@ -87,8 +90,9 @@ class Inspection {
   async inspect(memory: FailureMemory, alsoKnown: readonly Attempt[]): Promise<FailuresInspected> {
     const { runsAtOnce } = this.#policy;
     const known: FailureMemory = { inspected: [...memory.inspected, ...alsoKnown] };
-    const fresh = (await this.#list()).filter(({ id, attempt }) => !isInspected(known, [id, attempt]));
-    const damaged: DamagedRun[] = [];
+    const failed = await this.#list();
+    const fresh = failed.filter(({ id, attempt }) => !isInspected(known, [id, attempt]));
+    const damaged = [...stillLeft(memory, failed)];
     const settled: Attempt[] = [];
     for (const run of fresh.slice(0, runsAtOnce)) {
       if (this.#looked > 0 && this.#isOver()) {
@@ -118,7 +122,6 @@ class Inspection {
       kind: 'inspected',
       damaged,
       settled,
-      memory: rememberInspected(memory, settled),
       left: fresh.length - this.#looked,
       logBytes: this.#logBytes,
       notes: [...this.#notes],
@@ -243,6 +246,12 @@ class Inspection {
     const isCutByOthers = read.isCut && how.mostBytes < this.#policy.logBytes;
     return sign === null && (isCutByOthers || this.#isOver()) ? 'unread' : sign;
   }
+}
+
+/** Runs that were left to people, and that nobody has run again since. */
+function stillLeft({ left = [] }: FailureMemory, failed: readonly Run[]): readonly DamagedRun[] {
+  const isFailed = ({ run, attempt }: LeftRun): boolean => failed.some((each) => each.id === run && each.attempt === attempt);
+  return left.filter(isFailed).map((each) => ({ ...each, jobs: [], otherJobs: 0 }));
 }
 
 /** A re-run of other jobs lists a job that was not run again as one of its own attempt. https://github.com/PostHog/posthog/pull/65573 */

@@ -5,6 +5,7 @@ import { bytesText } from '../domain/room.ts';
 import type { HealReport, RoomReport } from '../domain/upkeep.ts';
 import { formatDuration } from './durations.ts';
 import { styled } from './invocation.ts';
+import { plain } from './queue-text.ts';
 import { section, type Story } from './story.ts';
 
 // What an operation on a runner did, for people.
@@ -77,7 +78,7 @@ function brokeText({ outcome, reason, evidence = [], damaged = [] }: ToldReport,
     return null;
   }
   if (damaged.length > 0) {
-    return fewOf(damaged.map(({ run, jobs }) => `run ${run} failed because of the cache: ${jobs[0]?.line ?? ''}`));
+    return fewOf(damaged.map(({ run, jobs }) => `run ${run} failed because of the cache: ${plain(jobs[0]?.line ?? '')}`));
   }
   if (outcome.startsWith('already-') || outcome === 'nothing-damaged' || outcome === 'enough-room') {
     return 'nothing';
@@ -117,7 +118,7 @@ function upkeepDetails({ outcome, damaged = [], removed, reran = [], freed = [] 
     ...section(
       'What the cache let fail:',
       damaged.flatMap(({ run, attempt, workflow, jobs }) =>
-        jobs.map(({ name, line }) => `run ${run}, attempt ${attempt} of ${workflow}, job ${name}: ${line}`),
+        jobs.map(({ name, line }) => plain(`run ${run}, attempt ${attempt} of ${workflow}, job ${name}: ${line}`)),
       ),
     ),
     ...section(

@@ -50,6 +50,8 @@ export interface CacheRemoved {
   readonly isAll: boolean;
   readonly entries: number;
   readonly bytes: number;
+  /** Entries of which it could not be told in time whether anything uses them: they stay, and the cache does not count as cleaned. */
+  readonly unmeasured: number;
   /** The largest of them, 50 at most. */
   readonly names: readonly string[];
   /** Of the paths that were asked for as damaged. */

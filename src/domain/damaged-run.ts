@@ -24,7 +24,12 @@ export interface DamagedRun {
   readonly neighbours?: readonly Neighbour[];
   /** Failed jobs of the run that failed for other reasons, or on runners that are not the scope's. */
   readonly otherJobs: number;
+  /** Why it was healed and yet not run again, so that it is left to people; then its jobs are not told any more. */
+  readonly left?: string;
 }
+
+/** A part of a run that was healed and not run again, as it is remembered. */
+export type LeftRun = Pick<DamagedRun, 'runner' | 'run' | 'attempt' | 'workflow' | 'branch'> & { readonly left: string };
 
 /** A runner and the number of jobs that its cache let fail. */
 export interface Neighbour {
@@ -38,6 +43,8 @@ export type Attempt = readonly [run: number, attempt: number, runner?: string];
 /** Attempts that need not be looked at any more. */
 export interface FailureMemory {
   readonly inspected: readonly Attempt[];
+  /** Those among them that people are told of, the newest first. */
+  readonly left?: readonly LeftRun[];
 }
 
 export const NO_FAILURES: FailureMemory = { inspected: [] };
@@ -45,12 +52,20 @@ export const NO_FAILURES: FailureMemory = { inspected: [] };
 /** The memo of one workflow holds all; GitHub lists a thousand runs at most, and a pass reads three hundred. */
 export const FAILURES_REMEMBERED = 500;
 
+/** More are as good as told. */
+const LEFT_REMEMBERED = 20;
+
 /** The newest ones stay: ids of runs only grow. */
-export function rememberInspected({ inspected }: FailureMemory, more: readonly Attempt[]): FailureMemory {
+export function rememberInspected(
+  { inspected, left = [] }: FailureMemory,
+  more: readonly Attempt[],
+  moreLeft: readonly LeftRun[] = [],
+): FailureMemory {
   const known = new Map([...inspected, ...more].map((attempt) => [attemptKey(attempt), attempt]));
   const needed = [...known.values()].filter(([run, attempt, runner]) => runner === undefined || !known.has(attemptKey([run, attempt])));
   const newestFirst = needed.toSorted(([one, a], [other, b]) => other - one || b - a);
-  return { inspected: newestFirst.slice(0, FAILURES_REMEMBERED) };
+  const allLeft = [...moreLeft, ...left].slice(0, LEFT_REMEMBERED);
+  return { inspected: newestFirst.slice(0, FAILURES_REMEMBERED), ...(allLeft.length === 0 ? {} : { left: allLeft }) };
 }
 
 function attemptKey([run, attempt, runner]: Attempt): string {

@@ -1,6 +1,7 @@
 import { busyReason, evidenceOf, strangerReason, type Look } from './recovery.ts';
 import { valueOrNull } from './reading.ts';
 import type { RunnerTarget } from './runner.ts';
+import { isDrainedForRoom } from './upkeep.ts';
 
 interface Seen {
   /** One reading a line. */
@@ -28,7 +29,7 @@ export type DrainDecision =
   /** It could not be done, now or later. */
   | ({ readonly kind: 'impossible'; readonly why: string } & Seen);
 
-export function decideDrain(target: RunnerTarget, look: Look): DrainDecision {
+export function decideDrain(target: RunnerTarget, look: Look, { isByPerson = true } = {}): DrainDecision {
   const evidence = evidenceOf(look);
   const unfit = impossibleReason(target, look);
   if (unfit !== null) {
@@ -39,13 +40,15 @@ export function decideDrain(target: RunnerTarget, look: Look): DrainDecision {
   if (guest === null) {
     return { kind: 'wait', isMarked: false, why: unknownReason(target, look), evidence };
   }
-  if (guest.drain !== null && guest.listeners === 0 && ['inactive', 'failed', 'missing'].includes(guest.service.state)) {
+  // Runward takes its own mark for want of room away by itself, so it gives way to a person's.
+  const drain = isByPerson && isDrainedForRoom(guest) ? null : guest.drain;
+  if (drain !== null && guest.listeners === 0 && ['inactive', 'failed', 'missing'].includes(guest.service.state)) {
     return { kind: 'drained', evidence };
   }
   if (!look.github.known) {
-    return { kind: 'wait', isMarked: guest.drain !== null, why: `GitHub could not be read: ${look.github.why}`, evidence };
+    return { kind: 'wait', isMarked: drain !== null, why: `GitHub could not be read: ${look.github.why}`, evidence };
   }
-  if (guest.drain === null) {
+  if (drain === null) {
     return { kind: 'mark', evidence };
   }
   const busy = busyReason(look.github.value, guest);

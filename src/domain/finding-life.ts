@@ -261,8 +261,8 @@ function mailOf(life: FindingLife): Pick<FindingLife, 'told' | 'messages' | 'pen
   return { told, messages, pending, undelivered, snoozedUntil };
 }
 
-function wordsOf({ code, severity, summary, evidence, advice }: Finding): Finding {
-  return { code, severity, summary, evidence, advice };
+function wordsOf({ code, severity, summary, evidence, advice, dueSince }: Finding): Finding {
+  return { code, severity, summary, evidence, advice, ...(dueSince === undefined ? {} : { dueSince }) };
 }
 
 function clock(at: number): string {

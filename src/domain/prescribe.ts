@@ -6,6 +6,7 @@ import type { PassObservation } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { SUSPICIONS, type Suspicion } from './recovery-request.ts';
 import { isDrainedForRoom } from './upkeep.ts';
+import { floorReason } from './room.ts';
 import { LEAST_FREE_BYTES } from './runner.ts';
 import {
   clockObstacle,
@@ -43,7 +44,8 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
   const machines = new Map<string, string>();
   let deafRunner: string | null = null;
 
-  for (const situation of situations) {
+  // Of runners that share a disk without room each is to be drained, so those that are give way to the others.
+  for (const situation of situations.toSorted((one, other) => Number(isDrained(one)) - Number(isDrained(other)))) {
     const { name: runner, target } = situation;
     const own = bySubject.get(runner) ?? [];
     const withhold = (because: string, why: string): void => void withheld.push({ runner, because, why });
@@ -61,7 +63,8 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
     });
     const machine = `${target.host}/${target.machine}`;
     for (const chosen of inOrder(allowed)) {
-      const helper = machines.get(`${machine} ${shareOf(chosen)}`);
+      const share = shareOf(chosen);
+      const helper = machines.get(`${machine} ${share}`);
       const refusal = refusalOf(chosen, situation, ledgers[runner] ?? [], policy);
       if (helper !== undefined) {
         withhold(chosen.code, `the cure of ${helper} concerns its machine as well`);
@@ -69,10 +72,10 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
         withhold(chosen.code, `one deaf listener at a time: ${deafRunner} first, to see whether the queue moves`);
       } else if (refusal !== null) {
         withhold(chosen.code, `${refusal.why}; until ${momentOf(refusal.until)}`);
-        findings.push(...(isUpkeep(chosen) ? [] : [budgetFinding(situation, chosen, refusal)]));
+        findings.push(...(isTold(chosen) ? [] : [budgetFinding(situation, chosen, refusal)]));
       } else {
-        if (shareOf(chosen) !== null) {
-          machines.set(`${machine} ${shareOf(chosen)}`, target.runner);
+        if (share !== null) {
+          machines.set(`${machine} ${share}`, target.runner);
         }
         if (chosen.code === 'deaf-listener') {
           deafRunner = target.runner;
@@ -120,8 +123,7 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
   if (finding.cure !== 'finish-drain' && isDrained(situation) && !isRoomForOwnDrain(finding, situation)) {
     return 'left alone: drained';
   }
-  // It drains a runner whose disk is below the floor, and lets the job end.
-  if (finding.code === 'disk-below-floor' && guest?.runningAct === null) {
+  if (isToBeDrained(finding, situation) && guest?.runningAct === null) {
     return null;
   }
   const work = workReason(situation, isStuck) ?? (concernsMachine(finding, situation) ? neighbourWorkReason(situation) : null);
@@ -144,9 +146,19 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
   return finding.cure === 'finish-drain' ? null : clockObstacle(situation);
 }
 
+/** A runner that takes jobs although its disk is below the floor: making room drains it, and lets the job that runs end. */
+function isToBeDrained({ cure }: Pick<Diagnosed, 'cure'>, { guest, policy }: Situation): boolean {
+  return cure === 'make-room' && guest !== null && guest.drain === null && floorReason(guest.disk, policy.upkeep.room) !== null;
+}
+
 /** Runward drained it for want of room, so it is Runward's to make some. */
 function isRoomForOwnDrain({ cure }: Diagnosed, { guest }: Situation): boolean {
   return cure === 'make-room' && guest !== null && isDrainedForRoom(guest);
+}
+
+function isToBeTakenUp(finding: Diagnosed, situation: Situation): boolean {
+  const { guest, policy } = situation;
+  return isRoomForOwnDrain(finding, situation) && guest !== null && floorReason(guest.disk, policy.upkeep.room) === null;
 }
 
 function isMachineStopped(state: Situation['state']): boolean {
@@ -172,7 +184,11 @@ function inOrder(allowed: readonly Diagnosed[]): readonly Curable[] {
 /** Care for the cache or the disk. */
 export const UPKEEP_CURES: ReadonlySet<CureKind> = new Set(['make-room', 'heal-cache', 'clean-cache']);
 
-/** Its own finding tells people, also where its budget is used up. */
+/** Whether its own finding tells people, also where its budget is used up. */
+function isTold({ cure }: Curable): boolean {
+  return cure === 'make-room' || cure === 'heal-cache';
+}
+
 function isUpkeep({ cure }: Curable): boolean {
   return UPKEEP_CURES.has(cure);
 }
@@ -205,15 +221,11 @@ const COUNTED: Readonly<Record<CureKind, CountedAct | null>> = {
   'clean-cache': 'cleanActionsCache',
 };
 
-function refusalOf(
-  { cure, code }: Curable,
-  { target, at }: Situation,
-  entries: readonly LedgerEntry[],
-  { budgets }: HealthPolicy,
-): Refusal | null {
-  // A runner that has room again is taken up, and nothing is removed.
-  const type = code === 'drained' ? null : COUNTED[cure];
-  if (type === null) {
+function refusalOf(finding: Curable, situation: Situation, entries: readonly LedgerEntry[], { budgets }: HealthPolicy): Refusal | null {
+  const { target, at } = situation;
+  const type = COUNTED[finding.cure];
+  // What is removed has a budget, which the operation keeps; that a runner is drained, or taken up where there is room again, has none.
+  if (type === null || isToBeDrained(finding, situation) || isToBeTakenUp(finding, situation)) {
     return null;
   }
   const refusedAt = (now: number): string | null =>
@@ -233,7 +245,7 @@ function budgetFinding({ name, target }: Situation, chosen: Curable, { why, unti
     severity: 'critical',
     summary: `checks leave ${target.runner} alone, although ${chosen.summary}`,
     evidence: why,
-    advice: `look why it does not last, then run \`runward recover --runner ${target.runner}\`; checks try again after ${momentOf(until)}`,
+    advice: `look why it does not last, then run \`runward ${chosen.cure === 'clean-cache' ? 'cache clean' : 'recover'} --runner ${target.runner}\`; checks try again after ${momentOf(until)}`,
     subject: name,
     isProven: true,
     cure: null,

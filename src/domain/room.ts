@@ -15,6 +15,9 @@ export const ROOM_SOURCES = [
 ] as const;
 export type RoomSource = (typeof ROOM_SOURCES)[number];
 
+/** What all runners of a machine share, or may share, so that none of them may have a job. */
+export const SHARED_SOURCES: ReadonlySet<RoomSource> = new Set(['tool-caches', 'docker', 'journal', 'apt']);
+
 /** What is asked of one source. */
 export interface RoomWanted {
   readonly source: RoomSource;
@@ -47,7 +50,8 @@ export type RoomMade =
 /** The folder of a repository in `_work`, which belongs to its jobs. */
 export interface Workspace {
   readonly name: string;
-  readonly bytes: number;
+  /** `null` where it was too large to be counted in time. */
+  readonly bytes: number | null;
 }
 
 /** Whether room is to be made. */

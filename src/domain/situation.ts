@@ -30,6 +30,8 @@ export interface Situation {
   readonly demand: readonly WaitingJobs[] | null;
   /** Runs that failed because of its actions cache; `null` where that could not be looked for. */
   readonly damaged: readonly DamagedRun[] | null;
+  /** Such runs that were healed and not run again; `null` the same. */
+  readonly leftRuns: readonly DamagedRun[] | null;
   /** Neighbours on its machine, of the same scope, that GitHub calls busy. */
   readonly busyNeighbours: readonly string[];
   /** The same that GitHub calls online: their guest lives. */
@@ -84,7 +86,8 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       guest: looked?.state === 'running' ? valueOrNull(looked.guest) : null,
       demand:
         queue === null ? (isQueueless(github) ? [] : null) : queue.waiting.filter(({ labels }) => serves({ target, registered }, labels)),
-      damaged: valueOrNull(seen.damaged)?.filter(({ runner }) => runner === target.runner) ?? null,
+      damaged: damagedOf(seen, target)?.filter(({ left }) => left === undefined) ?? null,
+      leftRuns: damagedOf(seen, target)?.filter(({ left }) => left !== undefined) ?? null,
       busyNeighbours: neighboursOf(target, byName, ({ busy }) => busy),
       onlineNeighbours: neighboursOf(target, byName, ({ status }) => status === 'online'),
       earlier: earlierOf(previous, qualifiedName(target), { isRemembered, state: looked?.state ?? null }),
@@ -92,6 +95,10 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       isJustWoke: host.known && host.value.wokeAt !== null && host.value.observedAt - host.value.wokeAt < policy.justWokeMs,
     };
   });
+}
+
+function damagedOf({ damaged }: Pick<PassObservation, 'damaged'>, target: RunnerTarget): readonly DamagedRun[] | null {
+  return valueOrNull(damaged)?.filter(({ runner }) => runner === target.runner) ?? null;
 }
 
 /** Those of the same scope; what GitHub says of others was not read. */

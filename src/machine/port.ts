@@ -134,7 +134,8 @@ export interface MachinePort {
   /** Deletes the set-aside files once they are not needed any more. */
   discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal>;
   /**
-   * Marks the runner as drained, and keeps its service from starting at boot; what runs goes on. A mark that is there stays as it is.
+   * Marks the runner as drained, and keeps its service from starting at boot; what runs goes on. A mark that is there stays as it is,
+   * but for one for want of room.
    * `reason`: one printable line of 200 characters at most.
    */
   markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal>;

@@ -13,6 +13,7 @@ import {
   type MachineState,
   type RunnerTarget,
 } from '../domain/runner.ts';
+import { DRAINED_FOR_ROOM } from '../domain/upkeep.ts';
 import type { Secret } from '../domain/secret.ts';
 import * as guest from './guest-scripts.ts';
 import {
@@ -327,24 +328,24 @@ const OBSERVATION_LENGTH = 1_020;
 
 /**
  * The guest's own words get the room that all the rest leaves: why the runner is drained, then what cleans besides Runward, then the journal,
- * the newest line first.
+ * the newest line first. Of a drain's reason so much always stays that Runward's own is known by it.
  */
 function withinLength(seen: MachineObservation): MachineObservation {
   if (!seen.guest.known) return seen;
   const { value } = seen.guest;
   const { foreignCleaner, drain, log } = value;
-  const inWords = (shorten: (words: string) => string): MachineObservation => ({
+  const inWords = (shorten: (words: string, least?: number) => string): MachineObservation => ({
     ...seen,
     guest: known({
       ...value,
-      drain: drain === null ? null : { ...drain, reason: shorten(drain.reason) },
+      drain: drain === null ? null : { ...drain, reason: shorten(drain.reason, DRAINED_FOR_ROOM.length) },
       ...(foreignCleaner === undefined ? {} : { foreignCleaner: shorten(foreignCleaner) }),
       log: { ...log, signs: log.signs.map(({ code, line }) => ({ code, line: shorten(line) })) },
     }),
   });
   let room = OBSERVATION_LENGTH - JSON.stringify(inWords(() => '')).length;
-  return inWords((words) => {
-    const fitting = fittingInto(room, words);
+  return inWords((words, least = 0) => {
+    const fitting = fittingInto(Math.max(room, least), words);
     room -= lengthInJson(fitting);
     return fitting;
   });
@@ -603,6 +604,7 @@ const CACHE_REMOVED = z
     isAll: z.enum(['yes', 'no']),
     entries: count,
     bytes: count,
+    unmeasured: count,
     names64: records64(0, z.tuple([z.string()])),
     damage64: records64(4, cacheDamage),
     freeBytes: count,
@@ -621,5 +623,7 @@ const ROOM_MADE = z.union([
   z.object({ kind: z.literal('nothing'), why64: text64, disk }).transform(({ why64, ...rest }) => ({ ...rest, why: evidenceOf(why64) })),
 ]);
 
-const workspace = z.tuple([count, z.string()]).transform(([bytes, name]): Workspace => ({ name, bytes }));
+const workspace = z
+  .tuple([z.union([z.literal('-').transform(() => null), count]), z.string()])
+  .transform(([bytes, name]): Workspace => ({ name, bytes }));
 const WORKSPACES = z.object({ workspaces64: records64(1, workspace) }).transform(({ workspaces64 }) => workspaces64);

@@ -14,20 +14,25 @@ export type UpkeepRefusal = 'refused-busy' | 'refused-budget' | 'refused-in-prog
 
 /** The end of the work, also where it was refused a moment. */
 export async function refusable<Outcome extends string, Step extends string>(
-  { board }: Operation<Step>,
+  operation: Operation<Step>,
   work: () => Promise<End<Outcome>>,
 ): Promise<End<Outcome | UpkeepRefusal>> {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof Ended) || (error.outcome !== 'refused-busy' && error.outcome !== 'refused-budget')) {
-      throw error;
-    }
-    if (board.current !== null) {
-      board.end(board.current, 'failed', error.message);
-    }
-    return [error.outcome, error.message];
+    return refusalIn(operation, error);
   }
+}
+
+/** What was refused for a job or by the budget, with its step ended; throws whatever else it is. */
+export function refusalIn<Step extends string>({ board }: Operation<Step>, error: unknown): End<'refused-busy' | 'refused-budget'> {
+  if (!(error instanceof Ended) || (error.outcome !== 'refused-busy' && error.outcome !== 'refused-budget')) {
+    throw error;
+  }
+  if (board.current !== null) {
+    board.end(board.current, 'failed', error.message);
+  }
+  return [error.outcome, error.message];
 }
 
 /** Looks at both sides, and ends the operation where the runner is busy or something is not known. */
@@ -38,7 +43,8 @@ export async function lookForMoment<Step extends string>(operation: Operation<St
 
 async function lookFreshly<Step extends string>(operation: Operation<Step>): Promise<GuestObservation> {
   const { site, request } = operation;
-  const decision = decideUpkeep(site.target, await site.freshLook(), request.force);
+  // A plan disturbs no job.
+  const decision = decideUpkeep(site.target, await site.freshLook(), request.force || request.dryRun);
   operation.evidence = decision.evidence;
   switch (decision.kind) {
     case 'impossible':

@@ -16,7 +16,7 @@ import { DEFAULT_UPKEEP_POLICY } from '../domain/policy.ts';
 import { prescribe, UPKEEP_CURES, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
-import { writeFailureMemory } from './failure-ledger.ts';
+import { settleFailures } from './failure-ledger.ts';
 import { inspectOptions, passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
 import { labels } from './search-attributes.ts';
 import { hostSilence, reasonOf } from './site.ts';
@@ -249,7 +249,7 @@ async function inspectFailures({ scope, targets, policy }: ResolvedScope): Promi
       return unknown(`GitHub's limit is reached: ${found.why}`);
     }
     if (found.settled.length > 0) {
-      await writeFailureMemory(scope, found.memory);
+      await settleFailures(scope, found.settled);
     }
     return known(found.damaged);
   } catch (error) {

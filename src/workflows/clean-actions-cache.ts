@@ -1,4 +1,4 @@
-import type { CacheWanted } from '../domain/cache.ts';
+import type { CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import type { CountedAct } from '../domain/ledger.ts';
 import { bytesText } from '../domain/room.ts';
 import {
@@ -61,12 +61,19 @@ async function remove<Outcome extends string, Step extends string>(
   }
   return refusable(operation, async () => {
     await holdingForUpkeep(operation, how.counted, async () => {
-      removal.removed = await removeFromCache(operation, how.step, how.wanted);
-      board.end(how.step, 'done', goneText(removal.removed));
+      const removed = await removeFromCache(operation, how.step, how.wanted);
+      removal.removed = removed;
+      board.end(how.step, 'done', `${goneText(removed)}${unmeasuredText(removed)}`);
       return how.outcome;
     });
     return [how.outcome, `${removedText(removal.removed)} went from the actions cache of ${runner}`];
   });
+}
+
+function unmeasuredText({ unmeasured }: Pick<CacheRemoved, 'unmeasured'>): string {
+  return unmeasured === 0
+    ? ''
+    : `; of ${unmeasured} it could not be told in time whether they are used, so they stay, and checks try again`;
 }
 
 /** `3 entries (1.2 GiB)`. */

@@ -35,6 +35,11 @@ class Drain {
     this.#given = given;
   }
 
+  get #isByPerson(): boolean {
+    const { startedBy, request } = this.#operation;
+    return startedBy !== 'check' && !isForRoom(request.reason);
+  }
+
   async run(): Promise<End<DrainOutcome>> {
     const { machine } = this.#operation.site.target;
     for (;;) {
@@ -91,7 +96,7 @@ class Drain {
   }
 
   async #look(): Promise<DrainDecision> {
-    const decision = await this.#operation.look(decideDrain);
+    const decision = await this.#operation.look((target, look) => decideDrain(target, look, { isByPerson: this.#isByPerson }));
     if (decision.kind === 'stop' || (decision.kind === 'wait' && decision.isMarked)) {
       this.#noteMark('skipped', 'marked already');
     }

@@ -1,7 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { CancellationScope, executeChild, proxyActivities, sleep } from '@temporalio/workflow';
 import type { MainActivities } from '../activities/contract.ts';
-import { rememberInspected, type Attempt, type FailureMemory } from '../domain/damaged-run.ts';
+import { rememberInspected, type Attempt, type FailureMemory, type LeftRun } from '../domain/damaged-run.ts';
 import { failureLedgerId } from '../domain/names.ts';
 import { temporalOptions } from './options.ts';
 
@@ -12,12 +12,12 @@ import { temporalOptions } from './options.ts';
 export async function failureLedger(): Promise<void> {}
 
 /** Adds what has been settled to what is remembered by then, and answers with all of it. */
-export async function settleFailures(scope: string, settled: readonly Attempt[]): Promise<FailureMemory> {
+export async function settleFailures(scope: string, settled: readonly Attempt[], left: readonly LeftRun[] = []): Promise<FailureMemory> {
   const temporal = proxyActivities<MainActivities>(temporalOptions('which failed runs were inspected?'));
   for (let triesLeft = 5; ; triesLeft -= 1) {
-    const memory = rememberInspected(await temporal.recallFailures({ scope }), settled);
+    const memory = rememberInspected(await temporal.recallFailures({ scope }), settled, left);
     try {
-      await writeFailureMemory(scope, memory);
+      await write(scope, memory);
       return memory;
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError) || triesLeft === 0) {
@@ -28,7 +28,7 @@ export async function settleFailures(scope: string, settled: readonly Attempt[])
   }
 }
 
-export async function writeFailureMemory(scope: string, memory: FailureMemory): Promise<void> {
+async function write(scope: string, memory: FailureMemory): Promise<void> {
   await CancellationScope.nonCancellable(() =>
     executeChild(failureLedger, {
       workflowId: failureLedgerId(scope),

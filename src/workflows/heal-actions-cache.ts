@@ -1,7 +1,7 @@
-import { patched, proxyActivities } from '@temporalio/workflow';
+import { proxyActivities } from '@temporalio/workflow';
 import type { MainActivities } from '../activities/contract.ts';
 import type { CacheRemoved, CacheWanted } from '../domain/cache.ts';
-import { isInspected, type Attempt, type DamagedRun, type RerunTold } from '../domain/damaged-run.ts';
+import { isInspected, type Attempt, type DamagedRun, type LeftRun, type RerunTold } from '../domain/damaged-run.ts';
 import { fewOf } from '../domain/few-of.ts';
 import type { GuestObservation, RunnerTarget } from '../domain/runner.ts';
 import { HEAL_STEPS, NOTHING_REMOVED, type CacheFigures, type HealOutcome, type HealReport, type HealStep } from '../domain/upkeep.ts';
@@ -15,9 +15,6 @@ import { waitOutLimit } from './told.ts';
 
 /** Looks at failed runs, of which a scope may have more than one look reads. */
 const MOST_LOOKS = 10;
-
-/** Healings that began before they looked at the other runners of their scope go on without them. */
-const NEIGHBOURS_PATCH = 'heal-with-neighbours';
 
 /**
  * Finds runs that failed because of a runner's own actions cache, removes what is damaged between two jobs, and re-runs what it let fail.
@@ -68,10 +65,10 @@ class Healing {
   /** Until all failed runs of the scope were looked at. */
   async #inspect(): Promise<void> {
     const { site, board } = this.#operation;
-    const { scope, runner, directory } = site.target;
+    const { scope, runner } = site.target;
     const { failures } = site.policy.upkeep;
     board.begin('inspect-failures');
-    const runners = patched(NEIGHBOURS_PATCH) ? await runnersOf(scope) : [{ runner, directory }];
+    const runners = await runnersOf(scope);
     const notes = new Set<string>();
     const known: Attempt[] = [];
     const damaged: DamagedRun[] = [];
@@ -90,7 +87,7 @@ class Healing {
       looks += 1;
       ({ left } = found);
     }
-    this.damaged = damaged.filter((each) => each.runner === runner);
+    this.damaged = damaged.filter((each) => each.runner === runner && each.left === undefined);
     board.end('inspect-failures', 'done', [`${this.damaged.length} damaged`, ...notes].join('; '));
   }
 
@@ -144,16 +141,22 @@ class Healing {
     const own: Attempt = [run, attempt, target.runner];
     if (neighbours.length === 0) {
       const told = await rerunDamaged(target.scope, damaged, policy.upkeep.failures);
-      await settleFailures(target.scope, [own]);
+      await settleFailures(target.scope, [own], leftOf(damaged, told));
       return told;
     }
     // Before the others are asked for: of two healings at once, one sees both.
     const memory = await settleFailures(target.scope, [own]);
     const waitsFor = neighbours.map(({ runner }) => runner).filter((runner) => !isInspected(memory, [run, attempt, runner]));
     const others = fewOf(waitsFor);
-    return others === null
-      ? rerunDamaged(target.scope, damaged, policy.upkeep.failures)
-      : { run, attempt, workflow, outcome: 'left', detail: `the cache of ${others} let it fail as well, and is to be healed first` };
+    if (others !== null) {
+      return { run, attempt, workflow, outcome: 'left', detail: `the cache of ${others} let it fail as well, and is to be healed first` };
+    }
+    const told = await rerunDamaged(target.scope, damaged, policy.upkeep.failures);
+    const left = leftOf(damaged, told);
+    if (left.length > 0) {
+      await settleFailures(target.scope, [], left);
+    }
+    return told;
   }
 
   #end(): End<HealOutcome> {
@@ -178,6 +181,11 @@ async function runnersOf(scope: string): Promise<readonly Pick<RunnerTarget, 'ru
   const configuration = proxyActivities<MainActivities>(configurationOptions(`look up the runners of ${scope}`));
   const { targets } = await configuration.resolveScope({ scope });
   return targets.map(({ runner, directory }) => ({ runner, directory }));
+}
+
+/** What people have to see to. */
+function leftOf({ runner, run, attempt, workflow, branch }: DamagedRun, { outcome, detail }: RerunTold): readonly LeftRun[] {
+  return outcome === 'refused' || outcome === 'given-up' ? [{ runner, run, attempt, workflow, branch, left: detail }] : [];
 }
 
 function damagedEntries({ cache }: GuestObservation): number {

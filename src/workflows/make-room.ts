@@ -1,5 +1,5 @@
 import { ActivityFailure, ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { CancellationScope, proxyActivities, startChild } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, proxyActivities, startChild } from '@temporalio/workflow';
 import type { LookActivities } from '../activities/contract.ts';
 import { fewOf } from '../domain/few-of.ts';
 import { qualifiedName } from '../domain/names.ts';
@@ -10,6 +10,7 @@ import {
   hasRoom,
   lacksRoom,
   ROOM_SOURCES,
+  SHARED_SOURCES,
   type Disk,
   type RoomMade,
   type RoomSource,
@@ -24,7 +25,7 @@ import {
   type RoomReport,
   type RoomStep,
 } from '../domain/upkeep.ts';
-import { actBetweenJobs, holdingForUpkeep, lookForMoment, refusable, watchReason } from './between-jobs.ts';
+import { actBetweenJobs, holdingForUpkeep, lookForMoment, refusable, refusalIn, watchReason } from './between-jobs.ts';
 import { drainRunner } from './drain-runner.ts';
 import { operate, type End, type Operation } from './operation.ts';
 import { ACT_FAILED, listOptions } from './options.ts';
@@ -46,9 +47,13 @@ export async function makeRoom(...given: unknown[]): Promise<RoomReport> {
   return { ...report, dryRun, freed };
 }
 
+type Refusal = End<'refused-busy' | 'refused-budget'>;
+
 class Making {
   readonly #operation: Operation<RoomStep>;
   readonly #freed: { readonly source: RoomSource; readonly bytes: number }[] = [];
+  /** As it was seen last. */
+  #disk: Disk = { usedPercent: 0, freeBytes: Infinity, inodesUsedPercent: null };
 
   constructor(operation: Operation<RoomStep>) {
     this.#operation = operation;
@@ -65,9 +70,10 @@ class Making {
   readonly run = async (): Promise<End<RoomOutcome>> => {
     const { site } = this.#operation;
     const { machine } = site.target;
+    const { room } = site.policy.upkeep;
     const guest = await this.#look();
     const before = guest.disk;
-    if (!lacksRoom(before, site.policy.upkeep.room) && floorReason(before, site.policy.upkeep.room) === null) {
+    if (!lacksRoom(before, room) && floorReason(before, room) === null) {
       await this.#takeUp(guest);
       return ['enough-room', `the disk of ${machine} has room: ${diskText(before)}`];
     }
@@ -76,12 +82,9 @@ class Making {
       const what = `${diskText(before)} on ${machine}; room would be made from ${this.#sources().join(', ')}, until it is enough`;
       return this.dryRun ? ['planned', what] : ['refused-watching', `${what}, but Runward only watches (${watches})`];
     }
-    let after = before;
-    await holdingForUpkeep(this.#operation, 'makeRoom', async ({ disk }) => {
-      after = await this.#make(disk);
-      return hasRoom(after, site.policy.upkeep.room) ? 'room-made' : 'some-room';
-    });
-    return this.#end(guest, before, after);
+    this.#disk = before;
+    const refusal = await this.#make();
+    return this.#end(guest, before, refusal);
   };
 
   /** A job that runs on a disk without room is let run; no other shall follow it. */
@@ -107,36 +110,52 @@ class Making {
     return ROOM_SOURCES.filter((source) => unusedForMs[source] !== null);
   }
 
-  /** One source after the other, until it is enough. */
-  async #make(before: Disk): Promise<Disk> {
+  /** One source after the other, until it is enough; answers what kept it from that. */
+  async #make(): Promise<Refusal | null> {
+    try {
+      await holdingForUpkeep(this.#operation, 'makeRoom', async ({ disk }) => {
+        this.#disk = disk;
+        for (const source of this.#sources()) {
+          if (!this.#isEnough()) {
+            await this.#makeFrom(source);
+          }
+        }
+        return this.#isEnough() ? 'room-made' : 'some-room';
+      });
+      return null;
+    } catch (error) {
+      return refusalIn(this.#operation, error);
+    }
+  }
+
+  #isEnough(): boolean {
+    const { room } = this.#operation.site.policy.upkeep;
+    return hasRoom(this.#disk, room) && floorReason(this.#disk, room) === null;
+  }
+
+  /** A source that can't be emptied, or not while a neighbour's job runs, is no reason to leave the others. */
+  async #makeFrom(source: RoomSource): Promise<void> {
     const { site, board } = this.#operation;
     const { room } = site.policy.upkeep;
-    let disk = before;
-    for (const source of this.#sources()) {
-      if (hasRoom(disk, room)) {
-        return disk;
-      }
-      board.begin(source);
-      const wanted = { source, unusedForMs: room.unusedForMs[source] ?? 0, journalBytes: room.journalBytes };
-      try {
-        const made = (await actBetweenJobs<RoomMade, RoomStep>(
-          this.#operation,
-          { step: source, summary: `make room on ${site.target.machine} from ${source}` },
-          (acts, input) => acts.makeRoom({ ...input, wanted }),
-        )) as RoomMade;
-        ({ disk } = made);
-        this.#tell(source, made);
-      } catch (error) {
-        if (!hasFailedInGuest(error)) {
-          throw error;
-        }
+    board.begin(source);
+    const wanted = { source, unusedForMs: room.unusedForMs[source] ?? 0, journalBytes: room.journalBytes };
+    try {
+      const made = (await actBetweenJobs<RoomMade, RoomStep>(
+        this.#operation,
+        { step: source, summary: `make room on ${site.target.machine} from ${source}` },
+        (acts, input) => acts.makeRoom({ ...input, wanted }),
+      )) as RoomMade;
+      this.#disk = made.disk;
+      this.#tell(source, made);
+    } catch (error) {
+      if (error instanceof Ended && error.outcome === 'refused-busy' && SHARED_SOURCES.has(source)) {
+        board.end(source, 'skipped', error.message);
+      } else if (hasFailedInGuest(error)) {
         board.end(source, 'failed', reasonOf(error, site.target));
+      } else {
+        throw error;
       }
     }
-    if (!hasRoom(disk, room) && room.unusedForMs.workspaces === null) {
-      await this.#tellWorkspaces();
-    }
-    return disk;
   }
 
   #tell(source: RoomSource, made: RoomMade): void {
@@ -153,40 +172,57 @@ class Making {
     );
   }
 
-  /** They belong to the jobs: what they take is told, and nothing of them removed. */
+  /** They belong to the jobs: what they take is told, and nothing of them removed. To walk over them may take long, so the machine is let go. */
   async #tellWorkspaces(): Promise<void> {
     const { site, board } = this.#operation;
     const looks = proxyActivities<LookActivities>(listOptions(site.policy, site.target.host, 'what do the workspaces take?'));
     board.begin('workspaces');
-    const workspaces = await site.answer(() => looks.listWorkspaces({ target: site.target }));
-    const largest = fewOf(
-      workspaces.map(({ name, bytes }) => `${name} ${bytesText(bytes)}`),
-      5,
-    );
-    board.end(
-      'workspaces',
-      'skipped',
-      largest === null ? 'there are none' : `they belong to the jobs and stay (\`disk.workspacesDays\`): ${largest}`,
-    );
+    try {
+      const workspaces = await site.answer(() => looks.listWorkspaces({ target: site.target }));
+      const largest = fewOf(
+        workspaces.map(({ name, bytes }) => `${name} ${bytes === null ? '(not counted in time)' : bytesText(bytes)}`),
+        5,
+      );
+      board.end(
+        'workspaces',
+        'skipped',
+        largest === null ? 'there are none' : `they belong to the jobs and stay (\`disk.workspacesDays\`): ${largest}`,
+      );
+    } catch (error) {
+      if (isCancellation(error)) {
+        throw error;
+      }
+      board.end('workspaces', 'failed', reasonOf(error, site.target));
+    }
   }
 
-  async #end(guest: GuestObservation, before: Disk, after: Disk): Promise<End<RoomOutcome>> {
+  /** The floor is kept whatever became of the sources. */
+  async #end(guest: GuestObservation, before: Disk, refusal: Refusal | null): Promise<End<RoomOutcome>> {
     const { site } = this.#operation;
     const { machine, runner } = site.target;
     const { room } = site.policy.upkeep;
+    const after = this.#disk;
     const made = `${diskText(before)} on ${machine} before, ${diskText(after)} now`;
     const floor = floorReason(after, room);
+    if (floor !== null && guest.drain === null) {
+      await this.#drain(floor);
+    } else if (floor === null) {
+      await this.#takeUp(guest);
+    }
+    if (refusal !== null) {
+      const [outcome, why] = refusal;
+      return [outcome, floor === null ? why : `${why}; with ${floor} ${runner} takes no more jobs`];
+    }
+    if (!this.#isEnough() && room.unusedForMs.workspaces === null) {
+      await this.#tellWorkspaces();
+    }
     if (floor !== null) {
-      if (guest.drain === null) {
-        await this.#drain(floor);
-      }
       return [
         'no-room',
-        `${made}: too little for a job, so ${runner} is drained; make room, then run \`runward runner resume --runner ${runner}\``,
+        `${made}: too little for a job, so ${runner} is drained; make room, then run \`runward runner resume --runner ${runner}\`, or let the next health check do it`,
       ];
     }
-    await this.#takeUp(guest);
-    return [hasRoom(after, room) ? 'room-made' : 'some-room', made];
+    return [this.#isEnough() ? 'room-made' : 'some-room', made];
   }
 
   async #drain(floor: string): Promise<void> {
@@ -230,7 +266,6 @@ class Making {
   }
 }
 
-/** One source that can't be emptied is no reason to leave the others. */
 function hasFailedInGuest(error: unknown): boolean {
   return error instanceof ActivityFailure && error.cause instanceof ApplicationFailure && error.cause.type === ACT_FAILED;
 }

@@ -70,13 +70,14 @@ let kept: { readonly server: SandboxGitHub; readonly acts: ReturnType<typeof cre
 async function inspect(
   policy: Partial<FailurePolicy> = {},
   known: FailuresInspected['settled'] = [],
+  runners = RUNNERS,
   scope = SCOPE,
 ): Promise<FailuresInspected> {
   if (kept?.server !== server) {
     kept = { server, acts: activities() };
   }
   const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
-  const input = { scope, runners: RUNNERS, known, policy: { ...POLICY, ...policy } };
+  const input = { scope, runners, known, policy: { ...POLICY, ...policy } };
   const found = (await environment.run(kept.acts.inspectFailures.bind(kept.acts), input)) as FailuresInspected | Limited;
   if (found.kind !== 'inspected') {
     throw new Error(found.why);
@@ -85,8 +86,8 @@ async function inspect(
 }
 
 /** As a pass does. */
-function remember({ memory: next }: FailuresInspected): void {
-  memory = next;
+function remember({ settled }: FailuresInspected): void {
+  memory = rememberInspected(memory, settled);
 }
 
 function failed(jobs: readonly Partial<JobOptions>[], more: Partial<RunOptions> = {}): number {
@@ -312,7 +313,18 @@ describe('each attempt is looked at once', () => {
     });
     memory = rememberInspected(memory, [[run, 1, 'r2']]);
     const found = await inspect();
-    expect(found).toMatchObject({ damaged: [], settled: [[run, 1]], memory: { inspected: [[run, 1]] } });
+    expect(found).toMatchObject({ damaged: [], settled: [[run, 1]] });
+    expect(rememberInspected(memory, found.settled)).toEqual({ inspected: [[run, 1]] });
+  });
+
+  test('and one that was left to people is told, without a question, until somebody runs it again', async () => {
+    const run = failed([damagedJob]);
+    const left = { runner: 'r1', run, attempt: 1, workflow: 'CI', branch: 'main', left: 'GitHub refused' };
+    memory = rememberInspected(memory, [[run, 1]], [left]);
+    expect(await inspect()).toMatchObject({ damaged: [{ ...left, jobs: [] }], settled: [] });
+    expect(sent()).toEqual(['GET /actions/runs']);
+    await rerun(run, 1);
+    expect((await inspect()).damaged).toEqual([]);
   });
 
   test('in parts, where there are many', async () => {
@@ -356,12 +368,12 @@ describe('a slow GitHub', () => {
     expect(first.settled.length).toBeGreaterThan(0);
     expect(first).toMatchObject({ left: 6 - first.settled.length, notes: [expect.stringMatching(/GitHub took long/)] });
     expect(first.left).toBeGreaterThan(0);
+    remember(first);
     let looks = 1;
     for (let found = first; found.left > 0; looks += 1) {
-      remember(found);
       found = await inspect({ lookMs: 250 });
       expect(found.settled.length).toBeGreaterThan(0);
-      memory = found.memory;
+      remember(found);
     }
     expect(new Set(memory.inspected.map(([run]) => run))).toEqual(new Set(runs));
     expect(looks).toBeLessThanOrEqual(6);
@@ -399,7 +411,7 @@ describe('a slow GitHub', () => {
 });
 
 test('an organisation has no list of runs, and it is said so', async () => {
-  expect(await inspect({}, [], 'octo')).toMatchObject({
+  expect(await inspect({}, [], RUNNERS, 'octo')).toMatchObject({
     damaged: [],
     left: 0,
     notes: ['octo is an organisation, and only a repository has a list of runs: name its repositories'],

@@ -7,6 +7,7 @@ import type { GitHubObservation, GuestObservation, MachineState } from '../../sr
 import { anyLook, github, guest, look, machine, target } from '../kit/observations.ts';
 
 const MARK = { since: 1_700_000_000_000, reason: 'new disk' };
+const FOR_ROOM = { ...MARK, reason: 'no room on the disk (300 MiB free, below 512 MiB)' };
 const STOPPED = { service: { unit: 'u', state: 'inactive' }, listeners: 0 } as const;
 const BUSY = { runner: { ...github().runner!, busy: true } };
 
@@ -34,6 +35,9 @@ describe('what a drain decides', () => {
       /^/,
     ],
     ['stopped by hand, not marked', seen(STOPPED), 'mark', /^/],
+    ['marked for want of room and stopped', seen({ drain: FOR_ROOM, ...STOPPED }), 'mark', /^/],
+    ['marked for want of room, a job runs', seen({ drain: FOR_ROOM, workers: 1 }, BUSY), 'mark', /^/],
+    ['marked for want of room, GitHub unknown', { ...seen({ drain: FOR_ROOM }), github: unknown('503') }, 'wait', /503/],
     ['not registered any more', seen({ drain: MARK }, { runner: null }), 'stop', /^/],
     ['GitHub unknown', { ...seen({}), github: unknown('503') }, 'wait', /GitHub could not be read: 503/],
     ['GitHub unknown, marked', { ...seen({ drain: MARK }), github: unknown('503') }, 'wait', /503/],
@@ -56,6 +60,11 @@ describe('what a drain decides', () => {
     expect(decision.kind).toBe(kind);
     expect('why' in decision ? decision.why : '').toMatch(why);
     expect(decision.evidence.length).toBeGreaterThan(0);
+  });
+
+  test('where no person asks for it, its own mark for want of room is enough', () => {
+    expect(decideDrain(target(), seen({ drain: FOR_ROOM, ...STOPPED }), { isByPerson: false }).kind).toBe('drained');
+    expect(decideDrain(target(), seen({ drain: FOR_ROOM }), { isByPerson: false }).kind).toBe('stop');
   });
 
   test('no write on what is unknown, and no stop while a job runs or unless it is marked', () => {

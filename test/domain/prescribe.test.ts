@@ -213,6 +213,25 @@ describe('a scope of many', () => {
     expect(Object.keys(left.runners)).toEqual(['acme/kernel/r4', 'acme/kernel/r36', 'acme/kernel/r100']);
   });
 
+  test('runners on a disk without room are drained one after the other, and taken up so', () => {
+    const below = { ...guest().disk, freeBytes: 100_000_000, usedPercent: 97 };
+    const isOwn = { drain: { since: NOW - HOUR, reason: 'no room on the disk (95 MiB free, below 512 MiB)' }, ...INACTIVE };
+    const cures = (disk: GuestObservation['disk'], drained: readonly boolean[]): readonly string[] =>
+      check(
+        fleet(
+          drained.map((is) => ({
+            machine: 'shared',
+            github: is ? { status: 'offline' } : {},
+            guest: { disk, ...(is ? isOwn : {}) },
+          })),
+        ),
+      ).prescriptions.map(({ runner, cure }) => `${runner} ${cure}`);
+    expect(cures(below, [false, false])).toEqual(['acme/kernel/r1 make-room']);
+    expect(cures(below, [true, false])).toEqual(['acme/kernel/r2 make-room']);
+    expect(cures(guest().disk, [true, true])).toEqual(['acme/kernel/r1 make-room']);
+    expect(cures(guest().disk, [false, true])).toEqual(['acme/kernel/r2 make-room']);
+  });
+
   test('a silent host is one finding, and nothing is said of its runners', () => {
     const seen = { ...fleet([{ github: { status: 'offline' } }, {}, {}]), hosts: { local: unknown('no worker polls') } };
     const { found, runners, unreadable } = check(seen);
@@ -467,4 +486,53 @@ describe('a day of passes', () => {
     expect(check(at(later, { status: 'offline' }, {}), missed.memory).prescriptions).toEqual([]);
     expect(check(at(NOW + EVERY, { status: 'offline' }, {}), missed.memory).prescriptions).toHaveLength(1);
   });
+});
+
+describe('a disk below the floor', () => {
+  const MIB = 1024 ** 2;
+  const diskWith = (freeBytes: number, usedPercent = 98) => ({ disk: { usedPercent, freeBytes, inodesUsedPercent: null } });
+  const drainedForRoom = { since: NOW - HOUR, reason: 'no room on the disk (300 MiB free, below 512 MiB)' };
+  const idleAndDrained: Partial<GuestObservation> = { ...INACTIVE, drain: drainedForRoom };
+  const used = (runner = 'r1') =>
+    [10, 20, 30].map((minutes) => act({ at: NOW - minutes * MINUTE, type: 'makeRoom', runner, outcome: 'some-room' }));
+  const cures = (seen: PassObservation, ledgers: Parameters<typeof check>[2] = {}) =>
+    check(seen, null, ledgers).prescriptions.map(({ runner, cure, because }) => `${runner} ${cure}: ${because}`);
+
+  test.each([
+    ['has no room for jobs', 300 * MIB, 'disk-below-floor'],
+    ['is full', 10 * MIB, 'disk-full'],
+  ])('that %s: the runner is drained, also while a job runs', (_what, freeBytes, code) => {
+    const busy = fleet([{ github: { busy: true }, guest: { ...diskWith(freeBytes), workers: 1, workersOnMachine: 1 } }]);
+    expect(cures(busy)).toEqual([`acme/kernel/r1 make-room: ${code}`]);
+  });
+
+  test('but not again while the job of a runner that is drained already ends', () => {
+    const busy = fleet([
+      { github: { busy: true }, guest: { ...diskWith(300 * MIB), workers: 1, workersOnMachine: 1, drain: drainedForRoom } },
+    ]);
+    expect(cures(busy)).toEqual([]);
+  });
+
+  test('whatever room was made before: the budget is for what is removed', () => {
+    expect(cures(fleet([{ guest: diskWith(300 * MIB) }]), { 'acme/kernel/r1': used() })).toEqual([
+      'acme/kernel/r1 make-room: disk-below-floor',
+    ]);
+    expect(cures(fleet([{ guest: diskWith(3_000 * MIB, 92) }]), { 'acme/kernel/r1': used() })).toEqual([]);
+  });
+
+  test('and a runner that was drained for it is taken up as soon as there is room for jobs, whatever its budget', () => {
+    const roomy = fleet([{ github: { status: 'offline' }, guest: { ...idleAndDrained, ...diskWith(3_000 * MIB, 92) } }]);
+    expect(cures(roomy, { 'acme/kernel/r1': used() })).toHaveLength(1);
+    const full = fleet([{ github: { status: 'offline' }, guest: { ...idleAndDrained, ...diskWith(300 * MIB) } }]);
+    expect(cures(full, { 'acme/kernel/r1': used() })).toEqual([]);
+  });
+});
+
+test('a cleaning that fails again and again is told as what it is', () => {
+  const failed = [10, 20].map((minutes) => act({ at: NOW - minutes * MINUTE, type: 'cleanActionsCache', outcome: 'failed' }));
+  const { findings, prescriptions } = check(fleet([{ guest: { cleanedAgoMs: 30 * HOUR } }]), null, { 'acme/kernel/r1': failed });
+  expect(prescriptions).toEqual([]);
+  expect(findings).toMatchObject([
+    { code: 'budget-used-up', evidence: expect.stringContaining('cleanings'), advice: expect.stringContaining('`runward cache clean') },
+  ]);
 });

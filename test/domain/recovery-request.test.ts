@@ -11,7 +11,6 @@ describe('the input of a recovery', () => {
       waitMs: 0,
       suspicion: null,
       mayStart: true,
-      mayMark: false,
       dryRun: false,
     };
     expect(readRecoveryRequest([])).toEqual(bare);
@@ -27,7 +26,6 @@ describe('the input of a recovery', () => {
       waitMs: 600_000,
       suspicion: null,
       mayStart: true,
-      mayMark: false,
       dryRun: false,
     });
     expect(readRecoveryRequest([{ runner: 'r1', wait: 90 }])).toMatchObject({ waitMs: 90_000 });
@@ -54,7 +52,7 @@ describe('the input of a recovery', () => {
     for (const type of ['drainRunner', 'resumeRunner'] as const) {
       expect(readRecoveryRequest([{ runner: 'r1', reason: 'new disk', wait: '1m' }], type)).toMatchObject({ waitMs: 60_000 });
       expect(readRecoveryRequest([{ force: true }], type)).toEqual({
-        problem: `${type} does not know force: allowed are runner, reason, wait${type === 'drainRunner' ? ', mayMark' : ''}`,
+        problem: `${type} does not know force: allowed are runner, reason, wait`,
       });
     }
   });

@@ -77,7 +77,7 @@ async function listens(): Promise<void> {
 }
 
 it('a job that runs is not touched, and the mark is there while it does', async () => {
-  const job = giveJob(6);
+  const job = giveJob(600);
   await until(async () => (await guest.exec('pgrep -x Runner.Worker')).exitCode === 0, 'the job runs');
   expect(await mark()).toEqual({ kind: 'marked' });
   expect(await freeze()).toEqual({ kind: 'refused-busy', evidence: expect.stringContaining('Runner.Worker') });
@@ -87,6 +87,7 @@ it('a job that runs is not touched, and the mark is there while it does', async 
   expect(service.state).toBe('active');
   expect(await isEnabled()).toBe('disabled');
   expect(await guest.must(`stat -c '%U %a %F' ${DIRECTORY}/.runward-drained`)).toBe('root 644 regular file');
+  await guest.must('pkill -USR1 -x Runner.Worker');
   await succeeds(job);
 });
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ShellMachine } from '../../src/machine/shell-machine.ts';
 import { startGitHub } from '../../src/sandbox/github/server.ts';
 import { startGuest } from '../kit/guest/index.ts';
-import { type MachineWorld, machineConformance } from '../machine/port-conformance.ts';
+import { type MachineWorld, machineConformance, TEMPORARY_BYTES } from '../machine/port-conformance.ts';
 import { type TransportWorld, transportConformance } from '../machine/transport-conformance.ts';
 import { registrationToken, SCOPE, targetIn, transportTo } from './shell-machine.ts';
 
@@ -52,6 +52,23 @@ machineConformance('shell over multipass', async (): Promise<MachineWorld> => {
     putProgramBack: async ({ directory }) => void (await guest.must(`mv ${directory}/bin/away ${directory}/bin/RunnerService.js`)),
     setClock: (offsetMs) => guest.setClock(offsetMs / 1_000),
     stopMachine: () => guest.stop(),
+    setCache: async ({ directory, user }, entries) => {
+      const made = entries.map(
+        ({ path, bytes }) =>
+          `mkdir -p ${path} && : >${path}.completed${bytes === 0 ? '' : ` && head -c ${bytes} /dev/zero >${path}/action.yml`}`,
+      );
+      await guest.must(
+        `cd ${directory}/_work && rm -rf _actions && mkdir _actions && cd _actions && ${made.join(' && ')} && chown -R ${user}: .`,
+      );
+    },
+    leaveTemporaryFiles: async ({ directory }) =>
+      void (await guest.must(
+        `cd ${directory}/_work && mkdir -p _temp && for name in one two; do fallocate -l ${TEMPORARY_BYTES / 2} _temp/$name; done`,
+      )),
+    setWorkspaces: async ({ directory }, workspaces) => {
+      const made = workspaces.map(({ name, bytes }) => `mkdir ${name} && head -c ${bytes} /dev/zero >${name}/file`);
+      await guest.must(`cd ${directory}/_work && rm -rf [!_]* && ${made.join(' && ')}`);
+    },
     close: async () => {
       await guest.close();
       await github.close();

@@ -45,9 +45,9 @@ export async function look(world: World): Promise<GuestObservation> {
   return guest.value;
 }
 
-/** Paths of all that the actions cache of the runner holds. */
-export async function cached(world: World): Promise<readonly string[]> {
-  return (await world.machine.listCache(world.target, { kind: 'all' }, CALL)).found.map(({ path }) => path).toSorted();
+/** Paths of all that the actions cache of a runner holds, the first unless another is named. */
+export async function cached(world: World, target = world.target): Promise<readonly string[]> {
+  return (await world.machine.listCache(target, { kind: 'all' }, CALL)).found.map(({ path }) => path).toSorted();
 }
 
 /** A job that lasts until the test ends it, once both sides know of it. */

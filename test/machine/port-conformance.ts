@@ -3,6 +3,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { CacheWanted } from '../../src/domain/cache.ts';
+import type { RoomSource, Workspace } from '../../src/domain/room.ts';
 import type { GuestObservation, RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { type Act, type CallContext, MachineError, type MachinePort } from '../../src/machine/port.ts';
@@ -26,8 +28,29 @@ export interface MachineWorld {
   /** Makes the guest's clock wrong by this much; its time servers are right. */
   setClock(offsetMs: number): Promise<void>;
   stopMachine(): Promise<void>;
+  /** The runner's actions cache holds these and nothing else; all are noted as whole, and were used a moment ago. */
+  setCache(runner: RunnerTarget, entries: readonly Cached[]): Promise<void>;
+  /** Two temporary files of the runner's, {@link TEMPORARY_BYTES} together. */
+  leaveTemporaryFiles(runner: RunnerTarget): Promise<void>;
+  /** The runner has these workspaces and no other; sizes are rounded. */
+  setWorkspaces(runner: RunnerTarget, workspaces: readonly Workspace[]): Promise<void>;
   close(): Promise<void>;
 }
+
+/** An entry of the actions cache. */
+export interface Cached {
+  readonly path: string;
+  /** Rounded; 0: it is empty. */
+  readonly bytes: number;
+}
+
+export const TEMPORARY_BYTES = 8_388_608;
+
+const CACHED: readonly Cached[] = [
+  { path: 'octo/lint/v1', bytes: 20_000 },
+  { path: 'actions/checkout/v4', bytes: 200_000 },
+  { path: 'octo/empty/v2', bytes: 0 },
+];
 
 const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
 
@@ -71,6 +94,12 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
     const restore = () => world.machine.restoreConfiguration(world.target, anAct(), CALL);
     const discard = () => world.machine.discardAside(world.target, anAct(), CALL);
     const configure = (token: Secret) => world.machine.configure(world.target, anAct(), token, CALL);
+
+    const listCache = (wanted: CacheWanted) => world.machine.listCache(world.target, wanted, CALL);
+    const removeFromCache = (wanted: CacheWanted, act = anAct(), force = false) =>
+      world.machine.removeFromCache(world.target, act, wanted, { force }, CALL);
+    const makeRoom = (source: RoomSource, runner = world.target) =>
+      world.machine.makeRoom(runner, anAct(), { source, unusedForMs: 3_600_000, journalBytes: 1_000_000_000 }, CALL);
 
     it('sees a healthy runner', async () => {
       expect(await world.machine.state(world.target.machine, CALL)).toBe('running');
@@ -152,8 +181,8 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1, drain: null });
     });
 
-    it('drains an idle runner, which keeps its first mark, and lets it take jobs again', async () => {
-      for (const reason of ['new disk', 'another reason'])
+    it('drains an idle runner, which keeps the first mark of a person, and lets it take jobs again', async () => {
+      for (const reason of ['no room on the disk (1 B free, below 2 B)', 'new disk', 'another reason', 'no room on the disk'])
         expect(await world.machine.markDrained(world.target, anAct(), reason, CALL)).toEqual({ kind: 'marked' });
       const { drain, service } = await look();
       expect(drain).toEqual({ since: expect.any(Number), reason: 'new disk' });
@@ -177,7 +206,78 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect(await look()).toMatchObject({ drain: null, service: { state: 'active' }, listeners: 1 });
     });
 
+    it('lists what the actions cache holds, and what of it is to go, the largest first', async () => {
+      await world.setCache(world.target, CACHED);
+      const all = await listCache({ kind: 'all' });
+      expect(all).toMatchObject({ entries: 3, foundEntries: 3, foundBytes: all.bytes });
+      expect(all.bytes).toBeGreaterThanOrEqual(220_000);
+      expect(all.found.map(({ path }) => path)).toEqual(['actions/checkout/v4', 'octo/lint/v1', 'octo/empty/v2']);
+      expect(all.found[0]?.bytes).toBeGreaterThanOrEqual(200_000);
+
+      const damaged = await listCache({ kind: 'damaged', paths: ['octo/lint/v1/rules', 'octo/lint/v1'] });
+      expect(damaged).toMatchObject({ entries: 3, bytes: all.bytes, foundEntries: 1, found: [{ path: 'octo/lint/v1' }] });
+      expect(damaged.foundBytes).toBe(damaged.found[0]?.bytes);
+      expect(await listCache({ kind: 'damaged', paths: ['octo/lint/v1', 'who/knows/v1'] })).toMatchObject({ foundEntries: 3 });
+      expect(await listCache({ kind: 'unused', forMs: 3_600_000 })).toMatchObject({
+        entries: 3,
+        found: [],
+        foundBytes: 0,
+        foundEntries: 0,
+      });
+      expect((await look()).cache).toMatchObject({ entries: 3, damaged: 1 });
+    });
+
+    it('removes from the actions cache what is damaged, as it looked, and all where that is not there', async () => {
+      const usual = { owner: world.target.user, mode: '755', isImmutable: false };
+      const act = anAct();
+      const paths = ['octo/empty/v2', 'octo/lint/v1/rules'];
+      const removed = await removeFromCache({ kind: 'damaged', paths }, act);
+      expect(removed).toMatchObject({ kind: 'removed', isAll: false, entries: 2, names: ['octo/lint/v1', 'octo/empty/v2'] });
+      expect(removed).toMatchObject({ damage: [{ path: paths[0], state: 'empty', ...usual }, { path: paths[1] }] });
+      expect('bytes' in removed && removed.bytes).toBeGreaterThanOrEqual(20_000);
+      expect('freeBytes' in removed && removed.freeBytes).toBeGreaterThan(0);
+      expect(await look()).toMatchObject({ cache: { entries: 1, damaged: 0 }, service: { state: 'active' }, listeners: 1 });
+      expect(await removeFromCache({ kind: 'damaged', paths }, act)).toEqual(removed);
+
+      const rest = await removeFromCache({ kind: 'damaged', paths: ['octo/lint/v1'] });
+      const damage = [{ path: 'octo/lint/v1', state: 'missing', owner: null, mode: null, isImmutable: false }];
+      expect(rest).toMatchObject({ kind: 'removed', isAll: true, entries: 1, names: ['actions/checkout/v4'], damage });
+    });
+
+    it('removes what is unused, remembers that, and finds nothing in an empty cache', async () => {
+      await world.setCache(world.target, CACHED);
+      expect(await removeFromCache({ kind: 'unused', forMs: 0 })).toMatchObject({ isAll: false, entries: 3, damage: [] });
+      expect(await look()).toMatchObject({ cache: { entries: 0, damaged: 0 }, cleanedAgoMs: expect.any(Number) });
+      expect((await look()).cleanedAgoMs).toBeLessThan(60_000);
+      expect(await listCache({ kind: 'all' })).toMatchObject({ entries: 0, found: [], foundBytes: 0 });
+      expect(await removeFromCache({ kind: 'all' })).toMatchObject({ kind: 'removed', isAll: true, entries: 0, bytes: 0, names: [] });
+    });
+
+    it('makes room from what there is, and then finds nothing', async () => {
+      await world.leaveTemporaryFiles(world.target);
+      const { freeBytes } = (await look()).disk;
+      const made = await makeRoom('temporary-files');
+      expect(made).toMatchObject({ kind: 'made', items: 2 });
+      expect('bytes' in made && made.bytes).toBeGreaterThan(TEMPORARY_BYTES * 0.9);
+      expect('disk' in made && made.disk.freeBytes - freeBytes).toBeGreaterThan(TEMPORARY_BYTES * 0.9);
+      const nothing = await makeRoom('temporary-files');
+      expect(nothing).toMatchObject({ kind: 'nothing', why: expect.stringMatching(/./) });
+      expect('disk' in nothing && nothing.disk.usedPercent).toBeGreaterThan(0);
+      expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1 });
+    });
+
+    it('lists workspaces, the largest first', async () => {
+      await world.setWorkspaces(world.target, [
+        { name: 'small', bytes: 20_000 },
+        { name: 'large', bytes: 200_000 },
+      ]);
+      const workspaces = await world.machine.listWorkspaces(world.target, CALL);
+      expect(workspaces.map(({ name }) => name)).toEqual(['large', 'small']);
+      expect(workspaces[0]?.bytes).toBeGreaterThanOrEqual(200_000);
+    });
+
     it('touches nothing while a job runs', async () => {
+      await world.setCache(world.target, CACHED);
       await world.startJob(world.target);
       const before = await look();
       expect(before).toMatchObject({ workers: 1, workersOnMachine: 1 });
@@ -188,6 +288,8 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
         await restart(),
         await setAside(),
         await world.machine.syncClock(world.target, anAct(), { force: false }, CALL),
+        await removeFromCache({ kind: 'all' }),
+        await makeRoom('temporary-files'),
       ]) {
         expect(refused).toEqual({ kind: 'refused-busy', evidence: expect.stringMatching(/./) });
       }
@@ -196,6 +298,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
         listeners: 1,
         service: { state: 'active' },
         registration: before.registration,
+        cache: { entries: 3 },
       });
       expect((await world.machine.unmarkDrained(world.target, anAct(), CALL)).kind).toBe('unmarked');
     });
@@ -203,7 +306,14 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
     it("lets a neighbour's job stop what concerns the whole machine, and nothing else", async () => {
       expect(await look(world.neighbour)).toMatchObject({ workers: 0, workersOnMachine: 1 });
       expect((await world.machine.syncClock(world.neighbour, anAct(), { force: false }, CALL)).kind).toBe('refused-busy');
+      expect((await makeRoom('journal', world.neighbour)).kind).toBe('refused-busy');
+      expect((await makeRoom('temporary-files', world.neighbour)).kind).toBe('nothing');
       expect((await restart(world.neighbour)).kind).toBe('started');
+    });
+
+    it('removes from the actions cache under a job that goes on, where it is told to', async () => {
+      expect(await removeFromCache({ kind: 'all' }, anAct(), true)).toMatchObject({ kind: 'removed', isAll: true, entries: 3 });
+      expect(await look()).toMatchObject({ workers: 1, listeners: 1, cache: { entries: 0 } });
     });
 
     it('ends a job where it is told to', async () => {
@@ -304,6 +414,8 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect(await world.machine.observe(world.target, CALL)).toMatchObject({ state: 'stopped', guest: { known: false } });
       expect(await kindOf(world.machine.takeFence(world.target.machine, 'nobody', CALL))).toBe('not-running');
       expect(await kindOf(start())).toBe('not-running');
+      expect(await kindOf(listCache({ kind: 'all' }))).toBe('not-running');
+      expect(await kindOf(world.machine.listWorkspaces(world.target, CALL))).toBe('not-running');
       expect(await world.machine.state(world.target.machine, CALL)).toBe('stopped');
     });
 

@@ -381,6 +381,130 @@ describe('acts', () => {
   });
 });
 
+describe('caches and disks', () => {
+  const records = (...texts: readonly string[]): string => base64(texts.map((text) => `${text}\0`).join(''));
+  const looked = (output: Readonly<Record<string, string | number>>): string => answered({ kind: 'done', output64: base64(lines(output)) });
+  const given = (): string => Buffer.from(transport.commands[0]?.input ?? []).toString();
+
+  const LISTED = {
+    bytes: 900,
+    entries: 4,
+    foundBytes: 800,
+    foundEntries: 3,
+    found64: records('500 60 o/a/v1', '200 - o/b/a\n b ', '100 0 -'),
+  };
+  const REMOVED = {
+    kind: 'removed',
+    isAll: 'no',
+    entries: 2,
+    bytes: 700,
+    unmeasured: 1,
+    names64: records('o/a/v1', ' o/b'),
+    damage64: records('unreadable root 700 yes o/a/v1', 'missing - - no  o/b/v 1'),
+    freeBytes: 5_000,
+    freeInodes: 70,
+  };
+  const ROOM = { kind: 'made', bytes: 300, items: 2, disk: '81% 123456 7' };
+  const list = () => machine.listCache(TARGET, { kind: 'all' }, CALL);
+  const remove = () => machine.removeFromCache(TARGET, ACT, { kind: 'all' }, { force: false }, CALL);
+  const makeRoom = () => machine.makeRoom(TARGET, ACT, { source: 'journal', unusedForMs: 1_500, journalBytes: 9_000 }, CALL);
+  const listWorkspaces = () => machine.listWorkspaces(TARGET, CALL);
+
+  it('are asked in whole seconds, and by paths that may hold anything', async () => {
+    transport.answer = () => looked(LISTED);
+    await machine.listCache(TARGET, { kind: 'damaged', paths: ['o/a/v1', 'a\n=b'] }, CALL);
+    expect(given()).toMatch(/\nkind=damaged\npaths64=[A-Za-z0-9\\+/]+\n/);
+    expect(given()).toContain(base64('o/a/v1\0a\n=b\0').replaceAll('=', '\\x3d'));
+    transport.commands.length = 0;
+    await machine.listCache(TARGET, { kind: 'unused', forMs: 1_001 }, CALL);
+    expect(given()).toContain('kind=unused\nunused_seconds=2\n');
+    transport.commands.length = 0;
+    transport.answer = () => done('success exited 0', ROOM);
+    await makeRoom();
+    expect(given()).toContain('source=journal\nunused_seconds=2\njournal_bytes=9000\n');
+  });
+
+  it('are listed by the very names, and null where nobody knows', async () => {
+    transport.answer = () => looked(LISTED);
+    expect(await list()).toEqual({
+      bytes: 900,
+      entries: 4,
+      foundBytes: 800,
+      foundEntries: 3,
+      found: [
+        { path: 'o/a/v1', bytes: 500, unusedMs: 60_000 },
+        { path: 'o/b/a\n b ', bytes: 200, unusedMs: null },
+        { path: '-', bytes: 100, unusedMs: 0 },
+      ],
+    });
+    transport.answer = () => looked({ workspaces64: records('70 wid gets', '0 x', '- -') });
+    expect(await listWorkspaces()).toEqual([
+      { name: 'wid gets', bytes: 70 },
+      { name: 'x', bytes: 0 },
+      { name: '-', bytes: null },
+    ]);
+    transport.answer = () => looked({ workspaces64: '' });
+    expect(await listWorkspaces()).toEqual([]);
+  });
+
+  it('tell what was removed, and what it looked like', async () => {
+    transport.answer = () => done('success exited 0', REMOVED);
+    expect(await remove()).toEqual({
+      kind: 'removed',
+      isAll: false,
+      entries: 2,
+      bytes: 700,
+      unmeasured: 1,
+      names: ['o/a/v1', ' o/b'],
+      damage: [
+        { path: 'o/a/v1', state: 'unreadable', owner: 'root', mode: '700', isImmutable: true },
+        { path: ' o/b/v 1', state: 'missing', owner: null, mode: null, isImmutable: false },
+      ],
+      freeBytes: 5_000,
+      freeInodes: 70,
+    });
+    transport.answer = () => done('success exited 0', { ...REMOVED, isAll: 'yes', freeInodes: '', names64: '', damage64: '' });
+    expect(await remove()).toMatchObject({ isAll: true, freeInodes: null, names: [], damage: [] });
+  });
+
+  it('tell what room was made, less than none too, or why there is none', async () => {
+    const disk = { usedPercent: 81, freeBytes: 123_456, inodesUsedPercent: 7 };
+    transport.answer = () => done('success exited 0', { ...ROOM, bytes: -300 });
+    expect(await makeRoom()).toEqual({ kind: 'made', bytes: -300, items: 2, disk });
+    transport.answer = () => done('success exited 0', { kind: 'nothing', why64: base64('no journal here'), disk: '81% 123456 ' });
+    expect(await makeRoom()).toEqual({ kind: 'nothing', why: 'no journal here', disk: { ...disk, inodesUsedPercent: null } });
+    transport.answer = () => done('success exited 75', { kind: 'refused-busy', evidence64: base64('a job') });
+    expect(await makeRoom()).toEqual({ kind: 'refused-busy', evidence: 'a job' });
+  });
+
+  it('take of a list that was cut what is whole of it', async () => {
+    transport.answer = () => looked({ ...LISTED, found64: base64('500 60 o/a/v1\u0000200 - o/b') });
+    expect(await list()).toMatchObject({ foundEntries: 3, found: [{ path: 'o/a/v1' }] });
+    transport.answer = () => done('success exited 0', { ...REMOVED, names64: base64('o/a/v1\0 o/') });
+    expect(await remove()).toMatchObject({ entries: 2, names: ['o/a/v1'] });
+  });
+
+  it.each([
+    ['of a list without its figures', list, looked({ found64: LISTED.found64 })],
+    ['of a list that was cut off at its head', list, looked({ foundEntries: 3, found64: LISTED.found64 })],
+    ['of a list with a size that is none', list, looked({ ...LISTED, found64: records('many 60 o/a/v1') })],
+    ['of a list with a record of other fields', list, looked({ ...LISTED, found64: records('o/a/v1') })],
+    ['of workspaces without their list', listWorkspaces, looked({})],
+    ['of workspaces with a negative size', listWorkspaces, looked({ workspaces64: records('-1 x') })],
+    [
+      'of damage in words of another version',
+      remove,
+      done('success exited 0', { ...REMOVED, damage64: records('melted root 700 no o/a') }),
+    ],
+    ['of a removal that does not say whether all went', remove, done('success exited 0', { ...REMOVED, isAll: '' })],
+    ['of room without the disk', makeRoom, done('success exited 0', { ...ROOM, disk: '' })],
+    ['of another act', makeRoom, done('success exited 0', REMOVED)],
+  ])('do not guess at an answer %s', async (_, call, stdout) => {
+    transport.answer = () => stdout;
+    expect((await failureOf(call())).kind).toBe('protocol');
+  });
+});
+
 describe('takeFence', () => {
   it('tells the holder in plain letters', async () => {
     transport.answer = () => answered({ kind: 'taken', fence: 4 });

@@ -1,14 +1,23 @@
-// A recovery, or a drain, is killed before, during and after every activity. Whatever is killed where: it ends in the same place.
+// A recovery, a drain, or care for a cache or a disk is killed before, during and after every activity. Whatever is killed where: it ends in the same place.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { BREAKS } from '../../src/sandbox/machine/breaks.ts';
-import { expectDrained, expectHealed, seamAt, undergo, type Aftermath, type Ordeal } from '../kit/resilience/ordeal.ts';
+import {
+  expectCared,
+  expectDrained,
+  expectHealed,
+  seamAt,
+  undergo,
+  type Aftermath,
+  type Care,
+  type Ordeal,
+} from '../kit/resilience/ordeal.ts';
 import { startTemporalProcess, type TemporalProcess } from '../kit/resilience/temporal-process.ts';
 import { Pool } from '../kit/resilience/pool.ts';
-import { DRAIN, PHASES, RECOVERY } from '../kit/resilience/seam.ts';
+import { CARE, DRAIN, PHASES, RECOVERY } from '../kit/resilience/seam.ts';
 
 /** Those that only another breakage leads to. */
 const ELSEWHERE: readonly (Omit<Ordeal, 'seam'> & { readonly seam: string })[] = [
@@ -71,6 +80,18 @@ describe.concurrent("a drain whose worker's process is killed", () => {
     const aftermath = await inSlot({ operation: 'drainRunner', how: 'healthy', seam: seamAt(seam, phase) });
     expect(aftermath.wasReached).toBe(true);
     expectDrained(aftermath);
+  });
+});
+
+describe.concurrent("care for a cache or a disk whose worker's process is killed", () => {
+  const seams = Object.entries(CARE).flatMap(([operation, names]) => names.map((seam) => ({ operation: operation as Care, seam })));
+  // Before an act nothing of it was done, as of any other.
+  const phases = PHASES.filter((phase) => phase !== 'before');
+  test.each(phases.flatMap((phase) => seams.map((each) => ({ phase, ...each }))))('$phase $seam ($operation)', async (care) => {
+    const { operation, phase, seam } = care;
+    const aftermath = await inSlot({ operation, how: 'healthy', seam: seamAt(seam, phase) });
+    expect(aftermath.wasReached).toBe(true);
+    expectCared(aftermath, operation);
   });
 });
 

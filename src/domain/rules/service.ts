@@ -1,5 +1,5 @@
 import { strangerReason } from '../recovery.ts';
-import { floorReason, lacksRoom } from '../room.ts';
+import { floorReason } from '../room.ts';
 import type { GuestObservation, ServiceState } from '../runner.ts';
 import {
   hasDrifted,
@@ -67,8 +67,7 @@ function isForRoom({ guest }: Situation): boolean {
 }
 
 function isRoomy({ guest, policy }: Situation): boolean {
-  const { room } = policy.upkeep;
-  return guest !== null && !lacksRoom(guest.disk, room) && floorReason(guest.disk, room) === null;
+  return guest !== null && floorReason(guest.disk, policy.upkeep.room) === null;
 }
 
 export const SERVICE_RULES: readonly Rule<Situation>[] = [

@@ -61,6 +61,14 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
     isRead: (seen) => seen.damaged !== null && isGuestRead(seen),
   },
   {
+    code: 'run-left',
+    severity: 'warning',
+    when: ({ leftRuns }) => fewOf((leftRuns ?? []).map(({ run, attempt, left }) => `run ${run}, attempt ${attempt}: ${left}`)) ?? null,
+    summary: ({ target }) => `jobs that failed because of the actions cache of ${target.runner} were not run again`,
+    advice: () => 'run them again on GitHub, once what the evidence says is mended',
+    isRead: ({ leftRuns }) => leftRuns !== null,
+  },
+  {
     code: 'cleaning-due',
     severity: (seen) => (isOverdue(seen) && !isDrained(seen) ? 'warning' : 'info'),
     when: (seen) => {
@@ -69,7 +77,7 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
     },
     summary: (seen) =>
       isOverdue(seen)
-        ? `the actions cache of ${seen.target.runner} could not be cleaned for lack of a moment without a job`
+        ? `the actions cache of ${seen.target.runner} is long due for cleaning: there was no moment without a job, or it fails`
         : `the actions cache of ${seen.target.runner} is to be cleaned between two jobs`,
     advice: (seen) =>
       isOverdue(seen)

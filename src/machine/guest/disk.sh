@@ -26,16 +26,20 @@ say_list() {
 
 # --- folders ---------------------------------------------------------------------------------------------------------------------------------
 
-# enter FOLDER: fails where it is not there, or a link on the way leads elsewhere.
+# enter FOLDER: fails where it is not there, or a link is on the way: each part is seen to lie in the folder that was entered before. The current
+# folder may then be any on the way.
 enter() {
-  local from=. here up=. rest=$1/
-  if [[ $1 == /* ]]; then from=/ rest=${rest#/}; fi
-  exec {here}<"$from"
+  local part rest=${1%/}/ above
+  if [[ $1 == /* ]]; then cd / && rest=${rest#/}; fi
   while [ -n "$rest" ]; do
-    up+=/..
-    rest=${rest#*/}
+    part=${rest%%/*} rest=${rest#*/}
+    exec {above}<.
+    if [ -L "./$part" ] || ! cd -P -- "./$part" 2>/dev/null || ! [ .. -ef "/dev/fd/$above" ]; then
+      exec {above}<&-
+      return 1
+    fi
+    exec {above}<&-
   done
-  cd -P -- "$1" 2>/dev/null && [ "$up" -ef "/dev/fd/$here" ]
 }
 
 # in_words PATH: as a person finds it.
@@ -128,6 +132,18 @@ add_up() {
   for path in "$@"; do total=$((total + ${bytes_of["$path"]/-/0})); done
 }
 
+# Sets `workspaces` to the folders of repositories in _work, which belong to the jobs.
+read_workspaces() {
+  local path
+  workspaces=()
+  if ! is_folder _work; then return 0; fi
+  shopt -s nullglob
+  for path in _work/*; do
+    if [[ $path != _work/_* ]] && is_folder "$path"; then workspaces+=("$path"); fi
+  done
+  shopt -u nullglob
+}
+
 # --- the actions cache -----------------------------------------------------------------------------------------------------------------------
 
 CACHE=_work/_actions
@@ -167,15 +183,17 @@ holds_notes() {
   [ -n "$(find "$1" -xdev -mindepth 1 -maxdepth 4 -type f -name '*.completed' -print -quit)" ]
 }
 
-# Sets `chosen` to the entries that are to go, and `is_all` to whether the whole cache is. They have been read and measured.
+# Sets `chosen` to the entries that are to go, `is_all` to whether the whole cache is, and `unmeasured` to how many may be unused, and were not told in
+# time. They have been read and measured.
 choose_entries() {
   local path
-  chosen=() is_all=no
+  chosen=() is_all=no unmeasured=0
   case ${given[kind]} in
     all) is_all=yes ;;
     unused)
       read_logs "${entries[@]}"
       for path in "${entries[@]}"; do
+        if [ "${used_at["$path"]}" = - ]; then unmeasured=$((unmeasured + 1)); fi
         if is_unused "$path"; then chosen+=("$path"); fi
       done
       ;;
@@ -275,7 +293,9 @@ hold() {
 }
 
 release() {
-  thaw
+  local pid
+  for pid in ${processes:-}; do kill -CONT "$pid" 2>/dev/null || true; done
+  if [ -n "${processes:-}" ]; then disarm_thaw "$processes"; fi
   trap - EXIT
 }
 

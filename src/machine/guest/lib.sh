@@ -119,13 +119,17 @@ own_by_user() {
 
 # --- what the runner is made of --------------------------------------------------------------------------------------------------------------
 
-# `USED% FREE-BYTES INODES-USED%` of the disk of the current folder, as df counts them; the last is nothing where the number is not fixed.
+# `USED% FREE-BYTES INODES-USED%` as df counts them, of the disk of the current folder, or of _work where that is another one and fuller; the last is
+# nothing where the number is not fixed.
 disk() {
-  local all free available size inodes inodes_free used inodes_used=
-  read -r all free available size inodes inodes_free < <(stat -f -c '%b %f %a %S %c %d' .)
-  used=$((all - free))
-  if [ "$inodes" -gt 0 ]; then inodes_used=$(((100 * (inodes - inodes_free) + inodes - 1) / inodes)); fi
-  printf '%s%% %s %s\n' "$(((100 * used + used + available - 1) / (used + available)))" "$((available * size))" "$inodes_used"
+  local all free available size inodes inodes_free used percent inodes_used worst=-1 told=
+  while read -r all free available size inodes inodes_free; do
+    used=$((all - free)) inodes_used=
+    percent=$(((100 * used + used + available - 1) / (used + available)))
+    if [ "$inodes" -gt 0 ]; then inodes_used=$(((100 * (inodes - inodes_free) + inodes - 1) / inodes)); fi
+    if [ "$percent" -gt "$worst" ]; then worst=$percent told="$percent% $((available * size)) $inodes_used"; fi
+  done < <(stat -f -c '%b %f %a %S %c %d' . _work 2>/dev/null || true)
+  printf '%s\n' "$told"
 }
 
 # Ends the step unless config.sh and the listener can write: some KiB of configuration, and the listener's log.
@@ -236,6 +240,13 @@ processes_named() {
   done
 }
 
+# arguments_of PROCESS: sets arguments to its command line, with a blank after each word.
+arguments_of() {
+  local words=()
+  { mapfile -d '' -t words <"/proc/$1/cmdline"; } 2>/dev/null || true
+  printf -v arguments '%s ' "${words[@]}"
+}
+
 name_of() {
   local name=
   { read -r name <"/proc/$1/comm"; } 2>/dev/null || true
@@ -282,8 +293,8 @@ workers() {
 supervisors() {
   local pid arguments
   for pid in $(processes_named runsvc.sh run.sh run-helper.sh bash sh node MainThread); do
-    if [ "$(readlink "/proc/$pid/cwd" || true)" != "$home" ]; then continue; fi
-    arguments=$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null || true)
+    if ! [ "/proc/$pid/cwd" -ef "$home" ]; then continue; fi
+    arguments_of "$pid"
     case $arguments in
       */RunnerService.js* | */runsvc.sh* | */run.sh* | */run-helper.sh*) printf '%s\n' "$pid" ;;
     esac
@@ -294,7 +305,7 @@ supervisors() {
 updates() {
   local pid arguments
   for pid in $(processes_named bash sh _update.sh); do
-    arguments=$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null || true)
+    arguments_of "$pid"
     case $arguments in *"$home/"*/_update.sh* | *"$directory/"*/_update.sh*) printf '%s\n' "$pid" ;; esac
   done
 }

@@ -19,10 +19,10 @@ say foundEntries "${#chosen[@]}"
 largest_first "${chosen[@]}"
 records=()
 for path in "${sorted[@]:0:100}"; do
-  unused=-
-  case ${used_at["$path"]} in
+  unused=- used=${used_at["$path"]} # a name inside of an arithmetic expression is run as code by bash before 5.2
+  case $used in
     - | 0) ;;
-    *) unused=$((EPOCHSECONDS - used_at["$path"])) ;;
+    *) unused=$((EPOCHSECONDS - used)) ;;
   esac
   records+=("${bytes_of["$path"]/-/0} ${unused/#-[0-9]*/0} ${path#"$CACHE"/}")
 done

@@ -1,22 +1,12 @@
 #!/bin/bash
-# Reads the sizes of the workspaces in _work. Changes nothing.
+# Reads the sizes of the workspaces in _work; `-` for one that could not be counted in time. Changes nothing.
 # shellcheck source=disk.sh
 . "${0%/*}/lib.sh"
 
 enter_directory
-folders=()
-if is_folder _work; then
-  shopt -s nullglob
-  for path in _work/*; do
-    if [[ $path != _work/_* ]] && is_folder "$path"; then folders+=("$path"); fi
-  done
-  shopt -u nullglob
-fi
-measure "${folders[@]}"
-for path in "${folders[@]}"; do
-  if [ "${bytes_of["$path"]}" = - ]; then fail "$directory/_work could not be counted in $WALK_SECONDS s"; fi
-done
-largest_first "${folders[@]}"
+read_workspaces
+measure "${workspaces[@]}"
+largest_first "${workspaces[@]}"
 records=()
 for path in "${sorted[@]:0:20}"; do records+=("${bytes_of["$path"]} ${path#_work/}"); done
 say_list workspaces 20 "${records[@]}"

@@ -6,9 +6,11 @@
 # What a command may take while the runner is held, in seconds: less than until it is thawed.
 COMMAND_SECONDS=90
 
+# free_bytes PLACE …: where the first of them is that is there.
 free_bytes() {
   local blocks size
-  read -r blocks size < <(stat -f -c '%a %S' .)
+  while ! is_there "$1"; do shift; done
+  read -r blocks size < <(stat -f -c '%a %S' -- "$1")
   printf '%s\n' "$((blocks * size))"
 }
 
@@ -19,12 +21,13 @@ nothing() {
   exit 0
 }
 
-# remove_folders TRASH-FOLDER PATH …: moved away while the runner is held, and deleted afterwards. The trash is on their file system.
+# remove_folders runner|machine TRASH-FOLDER PATH …: moved away while that is held, and deleted afterwards. The trash is on their file system.
 remove_folders() {
-  open_trash "$1"
-  shift
+  local whose=$1
+  open_trash "$2"
+  shift 2
   make_groups $#
-  hold runner
+  hold "$whose"
   take_paths "$@"
   release
   close_trash
@@ -33,8 +36,7 @@ remove_folders() {
 # --- sources: each sets `items` to how many things it has removed, or ends the step with nothing ---------------------------------------------------
 
 make_diagnostic_logs() {
-  local seconds log kind kinds=' ' logs=() folder
-  items=0
+  local seconds log kind kinds=' ' logs=()
   if ! is_folder _diag; then nothing "there is no $directory/_diag"; fi
   while read -r -d '' seconds log; do
     kind=${log%%[_-]*}
@@ -44,17 +46,22 @@ make_diagnostic_logs() {
       logs+=("./$log")
     fi
   done < <(find _diag -maxdepth 1 -type f -name '*.log' -printf '%T@ %f\0' | sort -z -rn)
+  items=$((${#logs[@]} + $(old_pages | wc -c)))
+  if [ "$items" -eq 0 ]; then nothing 'no log is so old'; fi
   hold runner
   if [ ${#logs[@]} -gt 0 ]; then (enter _diag && printf '%s\0' "${logs[@]}" | xargs -0 rm -f --); fi
-  items=${#logs[@]}
-  # Where a job's log was kept until GitHub had it.
+  old_pages -delete >/dev/null
+  release
+}
+
+# old_pages [ACTION]: what find does with what was kept of a job's log until GitHub had it; prints a letter for each.
+old_pages() {
+  local folder
   for folder in _diag/pages _diag/blocks; do
     if is_folder "$folder"; then
-      items=$((items + $(enter "$folder" && find . -mindepth 1 -maxdepth 1 -type f -mmin +1440 -delete -printf x | wc -c)))
+      (enter "$folder" && find . -mindepth 1 -maxdepth 1 -type f -mmin +1440 "$@" -printf x) || true
     fi
   done
-  release
-  if [ "$items" -eq 0 ]; then nothing 'no log is so old'; fi
 }
 
 # The runner makes the folder anew for each job.
@@ -63,7 +70,7 @@ make_temporary_files() {
   if is_folder _work/_temp; then items=$(find _work/_temp -mindepth 1 -maxdepth 1 -printf x | wc -c); fi
   if [ "$items" -eq 0 ]; then nothing 'there are no temporary files'; fi
   if is_mounted _work/_temp; then nothing '_work/_temp is a file system of its own'; fi
-  remove_folders _work _work/_temp
+  remove_folders runner _work _work/_temp
 }
 
 make_update_leftovers() {
@@ -75,18 +82,20 @@ make_update_leftovers() {
   if [ "$items" -eq 0 ]; then nothing 'no update has left anything'; fi
   # A listener loads an update down before the script starts that can be seen.
   if [ -n "$(find "${left[@]}" -mmin -60 -print -quit)" ]; then nothing 'an update may be under way'; fi
-  remove_folders _work "${left[@]}"
+  remove_folders runner _work "${left[@]}"
 }
 
 make_tool_caches() {
-  local root trash_at removed=0
+  local root trash_at whose removed=0
   while IFS= read -r root; do
-    trash_at=$root
+    trash_at=$root whose=runner
+    # One that lies elsewhere may serve neighbours as well.
+    if [[ $root == /* ]]; then whose=machine; fi
     if [ "$root" = _work/_tool ] && ! is_mounted "$root"; then trash_at=_work; fi
     read_versions "$root"
     if [ ${#old[@]} -eq 0 ]; then continue; fi
     removed=$((removed + ${#old[@]}))
-    remove_folders "$trash_at" "${old[@]/%/.complete}" "${old[@]}"
+    remove_folders "$whose" "$trash_at" "${old[@]/%/.complete}" "${old[@]}"
   done < <(tool_roots)
   items=$removed
   if [ "$items" -eq 0 ]; then nothing 'no tool was unused for so long'; fi
@@ -186,28 +195,25 @@ is_dpkg_locked() {
 }
 
 make_workspaces() {
-  local path folders=()
-  if is_folder _work; then
-    shopt -s nullglob
-    for path in _work/*; do
-      if [[ $path != _work/_* ]] && is_folder "$path"; then folders+=("$path"); fi
-    done
-    shopt -u nullglob
-  fi
-  keep_old "${folders[@]}"
+  read_workspaces
+  keep_old "${workspaces[@]}"
   items=${#old[@]}
   if [ "$items" -eq 0 ]; then nothing 'no workspace was unused for so long'; fi
-  remove_folders _work "${old[@]}"
+  remove_folders runner _work "${old[@]}"
 }
 
 enter_directory
+place=_work whose=runner
 case ${given[source]} in
-  docker | journal | apt) prove_between_jobs machine ;;
-  *) prove_between_jobs runner ;;
+  diagnostic-logs) place=_diag ;;
+  docker) place=/var/lib/docker whose=machine ;;
+  journal) place=/var/log/journal whose=machine ;;
+  apt) place=/var/cache/apt whose=machine ;;
 esac
-before=$(free_bytes)
+prove_between_jobs "$whose"
+before=$(free_bytes "$place" .)
 "make_${given[source]//-/_}"
 say kind made
-say bytes "$(($(free_bytes) - before))"
+say bytes "$(($(free_bytes "$place" .) - before))"
 say items "$items"
 say disk "$(disk)"

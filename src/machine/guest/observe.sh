@@ -150,7 +150,7 @@ say_cleaned() {
 
 # --- what cleans besides Runward -------------------------------------------------------------------------------------------------------------
 
-# Sets cleaner to the first line of root's cron, services and scripts that removes things below this runner's directory, as FILE: LINE. One process
+# Sets cleaner to the first line of cron, services and scripts that removes things below this runner's directory, as FILE: LINE. One process
 # looks for what may be one; bash then takes its time with the few lines that it has found.
 find_cleaner() {
   local place below removes file line tables files named
@@ -159,8 +159,8 @@ find_cleaner() {
   removes="(^|[^A-Za-z0-9_.-])((rm|rmdir|unlink|shred|tmpreaper|tmpwatch)[[:space:]].*$below|find[[:space:]].*$below.*(-delete|rm[[:space:]]))"
   cleaner=
   shopt -s nullglob
-  tables=(/etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/root)
-  files=(/etc/cron.{hourly,daily,weekly,monthly}/* /etc/systemd/system/*.service /etc/tmpfiles.d/* /usr/local/bin/* /usr/local/sbin/*)
+  tables=(/etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/* /etc/systemd/system/*.service)
+  files=(/etc/cron.{hourly,daily,weekly,monthly}/* /etc/tmpfiles.d/* /usr/local/bin/* /usr/local/sbin/*)
   shopt -u nullglob
   read_named "${tables[@]}"
   while IFS=: read -r file line; do
@@ -172,16 +172,19 @@ find_cleaner() {
   done < <(timeout 5 grep -sIHE -d skip "$removes|^[A-Za-z][^[:space:]]*[[:space:]]+$place" -- "${tables[@]}" "${named[@]}" "${files[@]}")
 }
 
-# read_named TABLE …: sets named to the files that lines of cron name by an absolute path, but for the system's own programs.
+# read_named TABLE …: sets named to the files that lines of cron and services name by an absolute path, but for the system's own programs.
 read_named() {
   local table line word
   named=()
   set -f
   for table in "$@"; do
+    case ${table##*/} in actions.runner.*) continue ;; esac
     if [ ! -f "$table" ]; then continue; fi
     while IFS= read -r line; do
       case $line in '#'* | '') continue ;; esac
       for word in $line; do
+        word=${word#Exec*=}
+        word=${word#[-@:+!]}
         case $word in
           /bin/* | /sbin/* | /usr/*) ;;
           /*) if [ -f "$word" ]; then named+=("$word"); fi ;;

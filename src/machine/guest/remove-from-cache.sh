@@ -93,11 +93,11 @@ take_all() {
 
 enter_directory
 prove_between_jobs runner
-read -r free block inodes all < <(stat -f -c '%a %S %d %c' .)
 if ! is_there _work; then
   mkdir _work
   own_by_user
 fi
+read -r free block inodes all < <(stat -f -c '%a %S %d %c' _work)
 trash_at=_work
 if is_folder "$CACHE" && is_mounted "$CACHE"; then trash_at=$CACHE; fi
 open_trash "$trash_at"
@@ -113,7 +113,7 @@ hold runner
 if [ "$is_all" = yes ]; then take_all; else take_chosen; fi
 release
 close_trash
-if [ "${given[kind]}" = unused ]; then
+if [ "${given[kind]}" = unused ] && [ "$unmeasured" -eq 0 ]; then
   { printf '%s\n' "$EPOCHSECONDS" >"$CLEANED"; } 2>/dev/null || true # a full disk takes none, and is cleaned once more
 fi
 
@@ -121,6 +121,7 @@ say kind removed
 say isAll "$is_all"
 say entries "${#chosen[@]}"
 say bytes "$total"
+say unmeasured "$unmeasured"
 largest_first "${chosen[@]}"
 say_list names 50 "${sorted[@]/#"$CACHE/"/}"
 say_list damage 200 "${damages[@]}"

@@ -38,7 +38,7 @@ export const cacheAndDisk = z.object({
     z.custom<RoomSource>((name) => typeof name === 'string'),
     source,
   ),
-  workspaces: z.array(z.object({ name: z.string(), bytes: z.number() })),
+  workspaces: z.array(z.object({ name: z.string(), bytes: z.number().nullable() })),
 });
 
 export type CacheAndDisk = z.infer<typeof cacheAndDisk>;
@@ -100,6 +100,7 @@ export function removeFromCache(held: CacheAndDisk, disk: Disk, wanted: CacheWan
     isAll: goesWhole(held.entries, wanted),
     entries: gone.length,
     bytes,
+    unmeasured: 0,
     names: gone.slice(0, 50).map(({ path }) => path),
     damage: wanted.kind === 'damaged' ? wanted.paths.map((path) => damageAt(held.entries, path, owner)) : [],
     freeBytes: disk.freeBytes,
@@ -171,6 +172,6 @@ function largestFirst<T extends { readonly bytes: number }>(things: readonly T[]
   return things.toSorted((one, other) => other.bytes - one.bytes);
 }
 
-function sum(things: readonly { readonly bytes: number }[]): number {
-  return things.reduce((bytes, thing) => bytes + thing.bytes, 0);
+function sum(things: readonly { readonly bytes: number | null }[]): number {
+  return things.reduce((bytes, thing) => bytes + (thing.bytes ?? 0), 0);
 }

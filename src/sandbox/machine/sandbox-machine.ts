@@ -90,6 +90,9 @@ const TWO_HOURS_MS = 2 * AN_HOUR_MS;
 /** As in src/machine/guest/lib.sh. */
 const THAW_MS = 120_000;
 
+/** As in src/machine/guest/mark-drained.sh. */
+const FOR_ROOM = 'no room on the disk';
+
 /** All make-believe machines of a host. */
 export class SandboxMachine implements MachinePort {
   readonly #options: SandboxMachineOptions;
@@ -485,7 +488,9 @@ export class SandboxMachine implements MachinePort {
   async markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal> {
     return this.#act<MarkedDrained>(target, act, call, async (clock, { machine, runner }) => {
       await this.#work('drain', clock);
-      runner.drain ??= { since: Date.now() + machine.clockOffsetMs, reason };
+      if (runner.drain === null || runner.drain.reason.startsWith(FOR_ROOM)) {
+        runner.drain = { since: Date.now() + machine.clockOffsetMs, reason };
+      }
       if (runner.unit !== null) {
         runner.unit.startsAtBoot = false;
       }
@@ -580,7 +585,7 @@ export class SandboxMachine implements MachinePort {
 
   async listWorkspaces(target: RunnerTarget, call: CallContext): Promise<readonly Workspace[]> {
     const { workspaces } = await this.#read('listWorkspaces', target, call);
-    return workspaces.toSorted((one, other) => other.bytes - one.bytes).slice(0, 20);
+    return workspaces.toSorted((one, other) => (other.bytes ?? 0) - (one.bytes ?? 0)).slice(0, 20);
   }
 
   /** What the runner's disk holds, as a look of its own that takes its time. */

@@ -28,6 +28,13 @@ export const RECOVERY = [
 /** What a drain of an idle runner does besides looking; GitHub is asked for the fourth time while it is frozen. */
 export const DRAIN = ['takeFence 1', 'markDrained 1', 'freezeRunner 1', 'observeGitHub 4', 'stopFrozenRunner 1'] as const;
 
+/** What is done between two jobs, besides what a drain does as well. */
+export const CARE = {
+  cleanActionsCache: ['removeFromCache 1'],
+  healActionsCache: ['inspectFailures 1', 'removeFromCache 1', 'rerunJobs 1', 'recallFailures 1'],
+  makeRoom: ['makeRoom 2'],
+} as const;
+
 /** The `nth` execution of an activity, counted from 1 in each process. */
 export interface Seam {
   readonly activity: string;

@@ -1,5 +1,5 @@
 import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
-import { machineConformance } from '../../machine/port-conformance.ts';
+import { machineConformance, TEMPORARY_BYTES } from '../../machine/port-conformance.ts';
 import { call, requestToken, SCOPE, settles, startFastGitHub, statusBecomes, targetAt } from './kit.ts';
 
 machineConformance('make-believe machine', async () => {
@@ -30,6 +30,15 @@ machineConformance('make-believe machine', async () => {
     putProgramBack: async (runner) => machine.setMissingProgram(runner, null),
     setClock: (offsetMs) => machine.setClock(target.machine, offsetMs),
     stopMachine: () => machine.break('vm', target),
+    setCache: async (runner, entries) => {
+      const damage = { state: 'empty', owner: runner.user, mode: '755', isImmutable: false } as const;
+      machine.setCache(
+        runner,
+        entries.map(({ path, bytes }) => ({ path, bytes, unusedMs: 0, damage: bytes === 0 ? damage : null })),
+      );
+    },
+    leaveTemporaryFiles: async (runner) => machine.setRoom(runner, 'temporary-files', { bytes: TEMPORARY_BYTES, items: 2 }),
+    setWorkspaces: async (runner, workspaces) => machine.setWorkspaces(runner, workspaces),
     async close() {
       await machine.close();
       await github.close();

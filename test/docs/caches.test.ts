@@ -45,7 +45,7 @@ test('figures are those of the policy', () => {
   expect(failures.reruns).toBe(2);
   const { usedPercent, enoughPercent, unusedForMs } = room;
   expect(document).toContain(
-    `attempts of the last ${failures.withinMs / hour} hours are looked at, ${failures.runsAtOnce} of them in a pass`,
+    `attempts of the last ${failures.withinMs / hour} hours are looked at, each once, and in a pass ${failures.runsAtOnce} of them`,
   );
   expect(document).toContain(`${failures.logBytes / mebibyte} MiB of it at most`);
   expect(document).toContain(`From ${usedPercent} % of space or inodes on, room is made until ${enoughPercent} %`);

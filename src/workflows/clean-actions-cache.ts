@@ -12,7 +12,7 @@ import {
   type ClearOutcome,
   type ClearStep,
 } from '../domain/upkeep.ts';
-import { holdingForUpkeep, listForRemoval, refusable, removeFromCache, watchReason } from './between-jobs.ts';
+import { holdingForUpkeep, listForRemoval, lookForMoment, refusable, removeFromCache, watchReason } from './between-jobs.ts';
 import { operate, type End, type Operation } from './operation.ts';
 
 /** Removes what nothing has used for long from a runner's actions cache, between two jobs. Ends with a {@link CacheReport}. */
@@ -52,14 +52,13 @@ async function remove<Outcome extends string, Step extends string>(
   const { runner } = site.target;
   const watches = watchReason(operation);
   removal.dryRun = request.dryRun;
-  if (request.dryRun || watches !== null) {
-    removal.removed = await listForRemoval(operation, how.wanted);
-    const what = removedText(removal.removed);
-    return request.dryRun
-      ? ['planned', `${what} would go from the actions cache of ${runner}`]
-      : ['refused-watching', `${what} would go from the actions cache of ${runner}, but Runward only watches (${watches})`];
-  }
-  return refusable(operation, async () => {
+  return refusable(operation, async (): Promise<End<Outcome | 'planned' | 'refused-watching'>> => {
+    if (request.dryRun || watches !== null) {
+      await lookForMoment(operation);
+      removal.removed = await listForRemoval(operation, how.wanted);
+      const what = `${removedText(removal.removed)} would go from the actions cache of ${runner}`;
+      return request.dryRun ? ['planned', what] : ['refused-watching', `${what}, but Runward only watches (${watches})`];
+    }
     await holdingForUpkeep(operation, how.counted, async () => {
       const removed = await removeFromCache(operation, how.step, how.wanted);
       removal.removed = removed;

@@ -52,6 +52,16 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
     reason: 'new disk',
   });
 
+  const cleared = await run(['--clear-cache', '--dry-run', '--json'], environment);
+  expect(cleared.exitCode).toBe(1);
+  expect(JSON.parse(cleared.stdout)).toMatchObject({
+    workflowId: expect.stringMatching(/^clear\//),
+    outcome: 'failed',
+    summary: expect.stringContaining('machine assay-bpf-runner is missing'),
+    dryRun: true,
+    removed: { entries: 0 },
+  });
+
   const begun = start(['recover', '--no-wait', '--json'], environment);
   const { workflowId } = JSON.parse((await begun.ended).stdout) as { workflowId: string };
   worker.kill('SIGTERM');

@@ -156,8 +156,9 @@ function press({ github, scope }: QueueSite): { readonly pushes: readonly number
 function expectRerun({ github }: QueueSite, pushes: readonly number[]): void {
   const shown = pushes.map((run) => github.run(run)).map(({ status, attempt, accepted }) => ({ status, attempt, ...accepted }));
   const [replaced, ...rerun] = shown;
-  expect(replaced).toEqual({ status: 'completed', attempt: 1, cancel: 1, forceCancel: 0, rerun: 0 });
-  expect(rerun).toEqual(rerun.map(() => ({ status: 'queued', attempt: 2, cancel: 1, forceCancel: 0, rerun: 1 })));
+  const asked = { cancel: 1, forceCancel: 0, rerunFailed: 0, rerunJob: 0 };
+  expect(replaced).toEqual({ status: 'completed', attempt: 1, ...asked, rerun: 0 });
+  expect(rerun).toEqual(rerun.map(() => ({ status: 'queued', attempt: 2, ...asked, rerun: 1 })));
 }
 
 function on(namespace: string): Pick<SiteOptions, 'temporal' | 'namespace' | 'workflowBundle'> {

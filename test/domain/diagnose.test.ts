@@ -22,6 +22,7 @@ import { guest, host, jobs, machine, memory, NOW, pass, queue, registered, remem
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+const FILLED = { bytes: 26_214_400, entries: 1, damaged: 0 };
 const OFFLINE: Partial<RegisteredRunner> = { status: 'offline' };
 const BUSY: Partial<RegisteredRunner> = { busy: true };
 const INACTIVE: Partial<GuestObservation> = { service: { unit: 'unit', state: 'inactive' }, listeners: 0 };
@@ -630,27 +631,28 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     },
     'failed runs that could not be looked at': { damaged: 'no answer', finds: [], verdict: 'healthy' },
     'a cache that was cleaned a day ago': {
-      guest: { cleanedAgoMs: DAY },
+      guest: { cleanedAgoMs: DAY, cache: FILLED },
       finds: ['info cleaning-due → clean-cache'],
       does: 'clean-cache',
       verdict: 'healthy',
     },
-    'a cache that was cleaned less than a day ago': { guest: { cleanedAgoMs: DAY - 1 }, finds: [], verdict: 'healthy' },
+    'a cache that was cleaned less than a day ago': { guest: { cleanedAgoMs: DAY - 1, cache: FILLED }, finds: [], verdict: 'healthy' },
+    'an empty cache that was never cleaned': { guest: { cleanedAgoMs: null }, finds: [], verdict: 'healthy' },
     'a cache that was never cleaned': {
-      guest: { cleanedAgoMs: null },
+      guest: { cleanedAgoMs: null, cache: FILLED },
       finds: ['info cleaning-due → clean-cache'],
       does: 'clean-cache',
       verdict: 'healthy',
     },
     'a cleaning that finds no moment': {
       github: BUSY,
-      guest: { cleanedAgoMs: 2 * DAY, workers: 1, workersOnMachine: 1 },
+      guest: { cleanedAgoMs: 2 * DAY, cache: FILLED, workers: 1, workersOnMachine: 1 },
       finds: ['warning cleaning-due → clean-cache'],
       does: 'cleaning-due: busy: a Runner.Worker runs in the guest; GitHub calls it busy',
       verdict: 'healthy',
     },
     'a first cleaning that finds no moment': {
-      guest: { cleanedAgoMs: null, workers: 1, workersOnMachine: 1 },
+      guest: { cleanedAgoMs: null, cache: FILLED, workers: 1, workersOnMachine: 1 },
       github: BUSY,
       before: { uncleanedSince: NOW - DAY },
       finds: ['warning cleaning-due → clean-cache'],
@@ -659,7 +661,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     },
     'a cleaning of a drained runner': {
       github: OFFLINE,
-      guest: drained({ ...INACTIVE, cleanedAgoMs: 9 * DAY }),
+      guest: drained({ ...INACTIVE, cleanedAgoMs: 9 * DAY, cache: FILLED }),
       finds: ['info cleaning-due → clean-cache', 'info drained'],
       does: 'cleaning-due: left alone: drained',
       verdict: 'down',
@@ -700,7 +702,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       verdict: 'down',
     },
     'room before all, a damaged cache before a cleaning': {
-      guest: { cleanedAgoMs: 3 * DAY, disk: { usedPercent: 91, freeBytes: 1e9, inodesUsedPercent: 10 } },
+      guest: { cleanedAgoMs: 3 * DAY, cache: FILLED, disk: { usedPercent: 91, freeBytes: 1e9, inodesUsedPercent: 10 } },
       damaged: [{}],
       finds: ['warning cache-damaged → heal-cache', 'warning cleaning-due → clean-cache', 'warning disk-low → make-room'],
       does: 'make-room',

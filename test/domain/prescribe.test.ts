@@ -530,7 +530,11 @@ describe('a disk below the floor', () => {
 
 test('a cleaning that fails again and again is told as what it is', () => {
   const failed = [10, 20].map((minutes) => act({ at: NOW - minutes * MINUTE, type: 'cleanActionsCache', outcome: 'failed' }));
-  const { findings, prescriptions } = check(fleet([{ guest: { cleanedAgoMs: 30 * HOUR } }]), null, { 'acme/kernel/r1': failed });
+  const { findings, prescriptions } = check(
+    fleet([{ guest: { cleanedAgoMs: 30 * HOUR, cache: { bytes: 9, entries: 1, damaged: 0 } } }]),
+    null,
+    { 'acme/kernel/r1': failed },
+  );
   expect(prescriptions).toEqual([]);
   expect(findings).toMatchObject([
     { code: 'budget-used-up', evidence: expect.stringContaining('cleanings'), advice: expect.stringContaining('`runward cache clean') },

@@ -7,9 +7,9 @@ import type { Rule } from './rule.ts';
 
 // The actions cache and the disk of a runner: damage, what is due between jobs, and who else cleans there.
 
-/** Since when the cleaning of its actions cache has been due, by Temporal's clock; `null` where it is not due, or not known. */
+/** Since when the cleaning of its actions cache has been due, by Temporal's clock; `null` where it is not due, such as of an empty one, or not known. */
 function cleaningDueSince({ guest, earlier, at, policy }: Situation): number | null {
-  if (guest === null) {
+  if (guest === null || guest.cache?.entries === 0) {
     return null;
   }
   if (guest.cleanedAgoMs === null) {

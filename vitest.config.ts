@@ -70,6 +70,9 @@ export default defineConfig({
           name: 'commands',
           include: COMMANDS,
           globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
+          // Each of its tests is a row of processes that keep a core busy.
+          maxWorkers: 3,
+          sequence: { groupOrder: 2 },
           testTimeout: 60_000,
         },
       },

@@ -6,6 +6,8 @@ export interface Match {
   readonly method?: string;
   /** Text that the path (without `/api/v3` and query) contains, or a pattern for it. */
   readonly path?: string | RegExp;
+  /** Text that the client's `User-Agent` contains. */
+  readonly userAgent?: string;
 }
 
 /** Requests that match are delayed, and answered by `status` or spoilt by `fault` where one is given. */
@@ -41,12 +43,12 @@ export class BadDays {
   }
 
   /** What a request meets: the earliest that matches. */
-  meet(method: string, path: string): Misbehaviour | undefined {
+  meet(request: Asked): Misbehaviour | undefined {
     const met = this.#days.find(
-      ({ hasBegun, left, what, random }) => hasBegun && left > 0 && matches(what.match, method, path) && random() < (what.chance ?? 1),
+      ({ hasBegun, left, what, random }) => hasBegun && left > 0 && matches(what.match, request) && random() < (what.chance ?? 1),
     );
     if (met) met.left -= 1;
-    for (const day of this.#days) day.hasBegun ||= matches(day.what.from, method, path);
+    for (const day of this.#days) day.hasBegun ||= matches(day.what.from, request);
     return met?.what;
   }
 }
@@ -58,8 +60,15 @@ interface BadDay {
   readonly random: () => number;
 }
 
-function matches(match: Match | undefined, method: string, path: string): boolean {
+interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly userAgent: string;
+}
+
+function matches(match: Match | undefined, { method, path, userAgent }: Asked): boolean {
   if (match?.method !== undefined && match.method !== method) return false;
+  if (match?.userAgent !== undefined && !userAgent.includes(match.userAgent)) return false;
   if (match?.path === undefined) return true;
   return typeof match.path === 'string' ? path.includes(match.path) : match.path.test(path);
 }

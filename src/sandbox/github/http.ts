@@ -97,7 +97,7 @@ async function decide(site: Site, received: Received): Promise<Answer> {
     };
   }
   if (received.token !== null) site.world.tokens.meter(received.token, received.method);
-  const badDay = site.badDays.meet(received.method, received.path);
+  const badDay = site.badDays.meet({ method: received.method, path: received.path, userAgent: headers['user-agent'] });
   if (badDay?.delayMs !== undefined) await sleep(badDay.delayMs, undefined, { signal: received.gone });
   if (badDay?.status !== undefined) return misbehaved(badDay, badDay.status);
   if (badDay?.fault === undefined) return answerAsEver(site, received);

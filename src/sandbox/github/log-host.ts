@@ -34,7 +34,11 @@ export async function answerForLog(
     return { ...told, status, bytes: 0 };
   };
 
-  const badDay = badDays.meet(request.method ?? 'GET', address.pathname);
+  const badDay = badDays.meet({
+    method: request.method ?? 'GET',
+    path: address.pathname,
+    userAgent: request.headers['user-agent'] ?? '',
+  });
   if (badDay?.delayMs !== undefined) await sleep(badDay.delayMs, undefined, { signal: gone.signal }).catch(() => {});
   if (badDay?.status !== undefined) return refuse(badDay.status, 'ServerBusy');
   if (badDay?.fault?.kind === 'page') {

@@ -85,6 +85,16 @@ export function decideResume(target: RunnerTarget, look: Look): ResumeDecision {
   return { kind: 'resume', agentId: guest.registration?.agentId ?? null, evidence };
 }
 
+/** The same for a check, which undoes Runward's own drain: a person may have drained the runner since it was seen. */
+export function decideTakeUp(target: RunnerTarget, look: Look): ResumeDecision {
+  const decision = decideResume(target, look);
+  const machine = valueOrNull(look.machine);
+  const guest = machine === null ? null : valueOrNull(machine.guest);
+  return decision.kind === 'resume' && (guest === null || !isDrainedForRoom(guest))
+    ? { kind: 'impossible', why: `${target.runner} is drained by a person by now, so it was left as it is`, evidence: decision.evidence }
+    : decision;
+}
+
 /** Why nothing can be written in the guest, for good or until a person does something; `null` where that is not so. */
 function impossibleReason(target: RunnerTarget, { machine }: Look): string | null {
   const { machine: name } = target;

@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { MainActivities } from '../activities/contract.ts';
-import { decideResume, type ResumeDecision } from '../domain/drain.ts';
+import { decideResume, decideTakeUp, type ResumeDecision } from '../domain/drain.ts';
 import { RESUME_STEPS, type ResumeOutcome, type ResumeReport, type ResumeStep } from '../domain/report.ts';
 import { type End, operate, type Operation } from './operation.ts';
 import { verifyOptions } from './options.ts';
@@ -14,17 +14,18 @@ export async function resumeRunner(...given: unknown[]): Promise<ResumeReport> {
 async function resume(operation: Operation<ResumeStep>): Promise<End<ResumeOutcome>> {
   const { resolved, site } = operation;
   const { runner, machine } = site.target;
+  const decide = operation.startedBy === 'check' ? decideTakeUp : decideResume;
   if (resolved.mode === 'watch') {
-    const decision = await operation.look(decideResume);
+    const decision = await operation.look(decide);
     return decision.kind === 'resume'
       ? ['refused-watching', `${runner} is drained, and Runward only watches (${resolved.watchReason ?? 'mode: watch'})`]
       : withoutActs(decision, runner);
   }
   let end: End<ResumeOutcome> = ['failed', ''];
   const held = await operation.holding(async () => {
-    let decision = await operation.look(decideResume);
+    let decision = await operation.look(decide);
     if (decision.kind === 'resume' && (await operation.beginActs()).waited) {
-      decision = await operation.look(decideResume);
+      decision = await operation.look(decide);
     }
     end = decision.kind === 'resume' ? await takeUp(operation, decision.agentId) : withoutActs(decision, runner);
     return end[0];

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decideDrain, decideResume, drainReason } from '../../src/domain/drain.ts';
+import { decideDrain, decideResume, decideTakeUp, drainReason } from '../../src/domain/drain.ts';
 import { known, unknown } from '../../src/domain/reading.ts';
 import type { Look } from '../../src/domain/recovery.ts';
 import type { GitHubObservation, GuestObservation, MachineState } from '../../src/domain/runner.ts';
@@ -119,4 +119,13 @@ test.each([
   ['x'.repeat(300), 'x'.repeat(200)],
 ])('the mark says of the reason %j: %j', (given, line) => {
   expect(drainReason(given)).toBe(line);
+});
+
+test('a check takes up what was drained for room, and nothing that a person has drained since', () => {
+  expect(decideTakeUp(target(), seen({ ...STOPPED, drain: FOR_ROOM })).kind).toBe('resume');
+  expect(decideTakeUp(target(), seen({ ...STOPPED, drain: MARK }))).toMatchObject({
+    kind: 'impossible',
+    why: expect.stringContaining('by a person'),
+  });
+  expect(decideTakeUp(target(), seen({})).kind).toBe('already-resumed');
 });

@@ -6,9 +6,18 @@ import type { Limit } from './answer.ts';
 /** Permissions of fine-grained tokens and Apps, by GitHub's names: `administration`, `actions`, `organization_self_hosted_runners`, … */
 export type Permissions = Readonly<Record<string, 'read' | 'write'>>;
 
+/** What the user of a token may do on every scope, whatever the token may. */
+export type Role = 'admin' | 'write' | 'read';
+
 export interface ApiToken {
   readonly token: string;
-  readonly kind: 'personal' | 'installation';
+  /** `classic` and `fine-grained` are personal access tokens. */
+  readonly kind: 'classic' | 'fine-grained' | 'installation';
+  /** Its user's; that of an installation has none. */
+  readonly login: string;
+  readonly role: Role;
+  /** Of a classic token, such as `repo` and `admin:org`. */
+  readonly oauthScopes: readonly string[];
   readonly permissions: Permissions;
   /** Names of the scopes that it sees; `null`: all. */
   readonly sees: readonly string[] | null;
@@ -49,6 +58,7 @@ export interface LimitOptions {
   readonly secondary: SecondaryLimit | null;
 }
 
+const PREFIXES = { classic: 'ghp', 'fine-grained': 'github_pat', installation: 'ghs' } as const satisfies Record<ApiToken['kind'], string>;
 const ANONYMOUS_LIMIT = 60;
 const POINTS_OF_READING = 1;
 const POINTS_OF_WRITING = 5;
@@ -67,10 +77,12 @@ export class ApiTokens {
   add({
     lifetimeMs,
     ...described
-  }: Pick<ApiToken, 'kind' | 'permissions' | 'sees' | 'limit'> & { readonly lifetimeMs: number | null }): ApiToken {
+  }: Pick<ApiToken, 'kind' | 'login' | 'role' | 'oauthScopes' | 'permissions' | 'sees' | 'limit'> & {
+    readonly lifetimeMs: number | null;
+  }): ApiToken {
     const added: ApiToken = {
       ...described,
-      token: `${described.kind === 'installation' ? 'ghs' : 'ghp'}_${randomBytes(18).toString('hex')}`,
+      token: `${PREFIXES[described.kind]}_${randomBytes(18).toString('hex')}`,
       expiresAt: lifetimeMs === null ? null : this.#now() + lifetimeMs,
       used: 0,
       resetsAt: 0,

@@ -1,6 +1,7 @@
 // What an endpoint of the REST API is, below a repository or an organisation.
 
 import type { Answer } from './answer.ts';
+import type { ApiToken } from './api-tokens.ts';
 import type { Scope } from './scope.ts';
 import type { World } from './world.ts';
 
@@ -19,6 +20,7 @@ export interface RestRequest {
 export interface Asked {
   readonly world: World;
   readonly request: RestRequest;
+  readonly token: ApiToken;
   readonly scope: Scope;
   /** The path below the scope. */
   readonly rest: string;

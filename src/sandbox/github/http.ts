@@ -182,6 +182,7 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
     'X-RateLimit-Reset': rate.reset,
     'X-RateLimit-Resource': 'core',
     ...expiryHeader(token),
+    ...(token?.kind === 'classic' ? { 'X-OAuth-Scopes': token.oauthScopes.join(', ') } : {}),
     ...(etag === undefined ? {} : { ETag: etag }),
     ...(content.type === null || unchanged ? {} : { 'Content-Type': content.type }),
     ...answer.headers,
@@ -194,7 +195,7 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
 }
 
 function expiryHeader(token: ApiToken | null): Record<string, string> {
-  if (token?.kind !== 'personal' || token.expiresAt === null) return {};
+  if (token === null || token.kind === 'installation' || token.expiresAt === null) return {};
   const time = new Date(token.expiresAt).toISOString().slice(0, 19).replace('T', ' ');
   return { 'GitHub-Authentication-Token-Expiration': `${time} UTC` };
 }

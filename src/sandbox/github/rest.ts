@@ -12,7 +12,7 @@ import { REPOSITORY_ENDPOINTS } from './repository-endpoints.ts';
 import { RUN_ENDPOINTS } from './run-endpoints.ts';
 import { RUNNER_ENDPOINTS } from './runner-endpoints.ts';
 import type { Scope } from './scope.ts';
-import { iso, rootJson } from './shapes.ts';
+import { iso, ownUserJson, rootJson } from './shapes.ts';
 import type { App, World } from './world.ts';
 
 export const API_VERSIONS = ['2022-11-28', '2026-03-10'] as const;
@@ -29,7 +29,8 @@ export function answerRest(world: World, request: RestRequest, token: ApiToken |
   if (installation && request.method === 'POST') return createInstallationToken(world, request, Number(installation[1]));
   if (request.credentials !== null && token === null) return refuse(401, 'Bad credentials');
   const { method, path } = request;
-  if (method === 'GET' && path === '/') return { status: 200, headers: oauthScopes(token), body: rootJson(request.base) };
+  if (method === 'GET' && path === '/') return { status: 200, body: rootJson(request.base) };
+  if (method === 'GET' && path === '/user') return answerUser(request, token);
   if (method === 'GET' && path === '/versions') return { status: 200, body: API_VERSIONS };
   if (method === 'GET' && path === '/rate_limit') return { status: 200, body: rateLimitJson(world, token, request.apiVersion) };
   return answerBelowScope(world, request, token);
@@ -47,7 +48,8 @@ function answerBelowScope(world: World, request: RestRequest, token: ApiToken | 
     if (!match || endpoint.method !== request.method || !endpoint.kinds.includes(scope.kind)) continue;
     const missing = missingPermission(endpoint, scope, token);
     if (missing !== null) return refusePermission(token, missing);
-    return endpoint.answer({ world, request, scope, rest, id: Number(match[1]), word: decodeURIComponent(match[1] ?? '') });
+    if (lacksRole(endpoint, token)) return refuse(403, 'Must have admin rights to Repository.');
+    return endpoint.answer({ world, request, token, scope, rest, id: Number(match[1]), word: decodeURIComponent(match[1] ?? '') });
   }
   return notFound();
 }
@@ -102,15 +104,26 @@ function missingPermission({ needs }: Endpoint, scope: Scope, token: ApiToken): 
   return held === 'write' || held === level ? null : `${permission}=${level}`;
 }
 
+/** A classic token that lacks a scope sees nothing there: https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api */
 function refusePermission(token: ApiToken, missing: string): Answer {
+  if (token.kind === 'classic') return notFound();
   const who = token.kind === 'installation' ? 'integration' : 'personal access token';
   return refuse(403, `Resource not accessible by ${who}`, {
     'X-Accepted-GitHub-Permissions': missing,
   });
 }
 
-function oauthScopes(token: ApiToken | null): Record<string, string> {
-  return token?.kind === 'personal' ? { 'X-OAuth-Scopes': 'read:org, repo' } : {};
+/** Of the user whose token it is; an installation is none. */
+function answerUser({ base }: RestRequest, token: ApiToken | null): Answer {
+  if (token === null) return refuse(401, 'Requires authentication');
+  if (token.kind === 'installation') return refuse(403, 'Resource not accessible by integration');
+  return { status: 200, body: ownUserJson(token.login, base) };
+}
+
+/** What the user may not do, no token of theirs may: captured wording. */
+function lacksRole({ needs: [permission, level] }: Endpoint, { kind, role }: ApiToken): boolean {
+  if (kind === 'installation' || role === 'admin') return false;
+  return permission === 'runners' || permission === 'administration' || (level === 'write' && role === 'read');
 }
 
 function rateLimitJson(world: World, token: ApiToken | null, apiVersion: string): object {
@@ -127,6 +140,9 @@ function createInstallationToken(world: World, request: RestRequest, installatio
   const { permissions, sees } = app;
   const added = world.tokens.add({
     kind: 'installation',
+    login: '',
+    role: 'admin',
+    oauthScopes: [],
     permissions,
     sees,
     lifetimeMs: INSTALLATION_TOKEN_LIFETIME_MS,

@@ -3,7 +3,7 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { Fault } from './answer.ts';
-import type { Permissions, SecondaryLimit } from './api-tokens.ts';
+import type { Permissions, Role, SecondaryLimit } from './api-tokens.ts';
 import { BadDays } from './bad-days.ts';
 import type { Match, Misbehaviour } from './bad-days.ts';
 import { answerHttp } from './http.ts';
@@ -39,7 +39,12 @@ export interface GitHubOptions {
 }
 
 export interface TokenOptions {
+  /** Makes it a fine-grained one, which may this and no more. */
   readonly permissions?: Permissions;
+  /** Of a classic one. Default `repo` and `admin:org`, which may everything. */
+  readonly oauthScopes?: readonly string[];
+  /** What its user may do. Default `admin`. */
+  readonly role?: Role;
   /** Scopes that it sees; all by default. */
   readonly sees?: readonly string[];
   /** Never expires by default. */
@@ -176,6 +181,15 @@ const EVERYTHING: Permissions = {
   organization_self_hosted_runners: 'write',
 };
 
+/** https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps */
+function permissionsOf(oauthScopes: readonly string[]): Permissions {
+  const { organization_self_hosted_runners: runners, ...ofRepositories } = EVERYTHING;
+  return {
+    ...(oauthScopes.includes('repo') ? ofRepositories : {}),
+    ...(oauthScopes.includes('admin:org') && runners !== undefined ? { organization_self_hosted_runners: runners } : {}),
+  };
+}
+
 /** Starts a make-believe GitHub on 127.0.0.1. */
 export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxGitHub> {
   const { port: wantedPort = 0, pollMs = 10_000, repositories = [], organizations = [] } = options;
@@ -208,10 +222,13 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
   const runnerOf = (scope: string, name: string): Runner => found(world.findRunner(scopeOf(scope), name), `runner ${name} of ${scope}`);
   const runOf = (id: number): Run => found(world.runs.find(id), `run ${id}`);
   const jobOf = (id: number): Job => found(world.runs.findJob(id), `job ${id}`);
-  const addToken = ({ permissions = EVERYTHING, sees, lifetimeMs, limit = 5000 }: TokenOptions = {}): string =>
+  const addToken = ({ permissions, oauthScopes = ['admin:org', 'repo'], role = 'admin', sees, lifetimeMs, limit = 5000 }: TokenOptions = {}): string =>
     world.tokens.add({
-      kind: 'personal',
-      permissions,
+      kind: permissions === undefined ? 'classic' : 'fine-grained',
+      login: 'octocat',
+      role,
+      oauthScopes: permissions === undefined ? oauthScopes : [],
+      permissions: permissions ?? permissionsOf(oauthScopes),
       sees: sees ?? null,
       lifetimeMs: lifetimeMs ?? null,
       limit,

@@ -231,6 +231,26 @@ export function iso(epochMs: number): string {
   return `${new Date(epochMs).toISOString().slice(0, 19)}Z`;
 }
 
+/** The user whose token asks, as a token without the scope `user` sees them. */
+export function ownUserJson(login: string, base: string): object {
+  return {
+    ...userJson(login, base),
+    name: null,
+    company: null,
+    blog: '',
+    location: null,
+    email: null,
+    hireable: null,
+    bio: null,
+    public_repos: 0,
+    public_gists: 0,
+    followers: 0,
+    following: 0,
+    created_at: iso(0),
+    updated_at: iso(0),
+  };
+}
+
 function userJson(login: string, base: string): object {
   const url = `${base}/users/${login}`;
   const web = webAddress(base);

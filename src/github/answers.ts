@@ -40,6 +40,18 @@ export const RunnerList: z.ZodType<{ readonly total: number; readonly listed: re
   .object({ total_count: z.int().min(0), runners: z.array(ListedRunner) })
   .transform(({ total_count, runners }) => ({ total: total_count, listed: runners }));
 
+/** https://docs.github.com/rest/users/users#get-the-authenticated-user */
+export const OwnUser: z.ZodType<{ readonly login: string }> = z.object({ login: z.string() });
+
+/** `permissions`: what the token's user may do there; GitHub leaves it out for some tokens. */
+export const SeenRepository: z.ZodType<{ readonly isPublic: boolean; readonly isAdmin: boolean; readonly mayPush: boolean }> = z
+  .object({ private: z.boolean(), permissions: z.object({ admin: z.boolean(), push: z.boolean() }).nullish() })
+  .transform(({ private: isPrivate, permissions }) => ({
+    isPublic: !isPrivate,
+    isAdmin: permissions?.admin ?? false,
+    mayPush: permissions?.push ?? false,
+  }));
+
 /** Organisations alone have them. */
 export const RunnerGroups: z.ZodType<{ readonly groups: readonly { readonly id: number; readonly name: string }[] }> = z
   .object({ runner_groups: z.array(z.object({ id: z.int(), name: z.string() })) })

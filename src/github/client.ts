@@ -51,6 +51,8 @@ export interface Answer<T> extends Dated<T> {
   readonly lastPage: string | null;
   /** When the token expires, epoch milliseconds; `null` where GitHub does not say it, and for a token that is renewed by itself. */
   readonly tokenExpiresAt: number | null;
+  /** Scopes of a classic token, such as `repo`; `null` for a token that has permissions instead. */
+  readonly oauthScopes: readonly string[] | null;
   /** GitHub was asked, and said that its last answer still holds. */
   readonly isUnchanged: boolean;
   /** Of GitHub's answer; of one that is unchanged, of the one that still holds. */
@@ -190,6 +192,7 @@ function tellings(headers: Refusal['headers'], renewsItself: boolean): Omit<Answ
     previousPage: pageOf(link, 'prev'),
     lastPage: pageOf(link, 'last'),
     tokenExpiresAt: renewsItself ? null : expiryOf(headers),
+    oauthScopes: oauthScopesOf(headers),
     rate: rateOf(headers, Date.now()),
   };
 }
@@ -202,6 +205,17 @@ function pageOf(link: string, relation: 'next' | 'prev' | 'last'): string | null
 function expiryOf(headers: Refusal['headers']): number | null {
   const time = Date.parse(String(headers['github-authentication-token-expiration'] ?? ''));
   return Number.isNaN(time) ? null : time;
+}
+
+/** Such as `repo, admin:org`; empty for a classic token without any. */
+function oauthScopesOf(headers: Refusal['headers']): readonly string[] | null {
+  const scopes = headers['x-oauth-scopes'];
+  return scopes === undefined
+    ? null
+    : String(scopes)
+        .split(',')
+        .map((scope) => scope.trim())
+        .filter((scope) => scope !== '');
 }
 
 /** Octokit's error for an answer of status 304, or 400 and above; its other errors come without an answer. */

@@ -8,6 +8,7 @@ import { below, isRepository, pagesOf, runnersPermission } from './endpoints.ts'
 import { createFailures } from './failures.ts';
 import { observeScope } from './observe-scope.ts';
 import type { Pace } from './pace.ts';
+import { createPermissions } from './permissions.ts';
 import { GitHubError } from './port.ts';
 import type { Dated, GitHubPort } from './port.ts';
 import { countRunsOf, createQueue } from './queue.ts';
@@ -23,6 +24,7 @@ export function createGitHub({ pace, ...options }: GitHubOptions): GitHubPort {
   return {
     ...createQueue(client, pace ?? null),
     ...createFailures(client, { fetch: options.fetch ?? globalThis.fetch, silenceMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS }),
+    ...createPermissions(client),
     findRunner: (scope, name, signal) => findRunner(client, scope, name, signal),
     getRunner: (scope, id, signal) => getRunner(client, scope, id, signal),
     async createRegistrationToken(scope, signal) {

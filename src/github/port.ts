@@ -170,8 +170,47 @@ export interface FailurePort {
   rerunJob(scope: string, job: number, signal: AbortSignal): Promise<Dated<RunWritten>>;
 }
 
+/** Whose token it is, and of what kind: a classic one has OAuth scopes, the others have permissions. */
+export interface TokenIdentity {
+  readonly kind: 'classic' | 'fine-grained' | 'installation';
+  /** Its user; `null` for a GitHub App's installation, which is none. */
+  readonly login: string | null;
+  /** Of a classic token; of others empty. */
+  readonly oauthScopes: readonly string[];
+  /** Epoch milliseconds; `null` where GitHub does not say it, and for a token that is renewed by itself. */
+  readonly expiresAt: number | null;
+}
+
+/** What Runward needs, in GitHub's notation. */
+export type Permission =
+  | 'administration=write'
+  | 'organization_self_hosted_runners=write'
+  | 'actions=write'
+  | 'actions=read'
+  | 'contents=read'
+  | 'checks=read';
+
+export interface MissingPermission {
+  readonly permission: Permission;
+  /** GitHub's refusal, or what a classic token lacks. */
+  readonly why: string;
+}
+
+/** What the token may do on a scope, of what Runward needs there. */
+export interface ScopeAccess {
+  readonly scope: string;
+  readonly missing: readonly MissingPermission[];
+}
+
+/** What a token may do: asked by requests that change nothing. */
+export interface PermissionPort {
+  identifyToken(signal: AbortSignal): Promise<TokenIdentity>;
+  /** Rejects where the scope can't be seen at all. */
+  probeAccess(scope: string, token: TokenIdentity, signal: AbortSignal): Promise<ScopeAccess>;
+}
+
 /** Every method rejects with {@link GitHubError} where GitHub could not be asked; "not there" is a value. */
-export interface GitHubPort extends QueuePort, FailurePort {
+export interface GitHubPort extends QueuePort, FailurePort, PermissionPort {
   /** The runner of exactly this name, compared without regard to case; `null` where there is none. */
   findRunner(scope: string, name: string, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>>;
   /** The runner of this id; `null` once its registration is gone. */

@@ -37,6 +37,7 @@ const PERMISSION_NAMES: Readonly<Record<string, string>> = {
   administration: 'Administration',
   actions: 'Actions',
   checks: 'Checks',
+  contents: 'Contents',
   organization_self_hosted_runners: 'Self-hosted runners (organisation)',
 };
 
@@ -127,8 +128,13 @@ function explained(permissions: string): string {
 }
 
 function explainedOne(permission: string): string {
-  const [name = '', level = ''] = permission.trim().split('=');
-  return `"${PERMISSION_NAMES[name] ?? name}: ${level === 'write' ? 'read and write' : level}"`;
+  return `"${permissionName(permission.trim())}"`;
+}
+
+/** `administration=write` as GitHub's settings page has it: `Administration: read and write`. */
+export function permissionName(permission: string): string {
+  const [name = '', level = ''] = permission.split('=');
+  return `${PERMISSION_NAMES[name] ?? name}: ${level === 'write' ? 'read and write' : level}`;
 }
 
 /** GitHub's message, short and on one line; `null` where the answer has none. */

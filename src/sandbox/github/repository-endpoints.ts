@@ -13,7 +13,10 @@ export const REPOSITORY_ENDPOINTS: readonly Endpoint[] = [
     path: /^$/,
     kinds: REPOSITORY,
     needs: ['metadata', 'read'],
-    answer: ({ scope, request, token }) => ({ status: 200, body: { ...repositoryJson(scope, request.base), permissions: rightsOf(token) } }),
+    answer: ({ scope, request, token }) => ({
+      status: 200,
+      body: { ...repositoryJson(scope, request.base), permissions: rightsOf(token) },
+    }),
   },
   {
     method: 'GET',

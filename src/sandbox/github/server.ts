@@ -222,7 +222,14 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
   const runnerOf = (scope: string, name: string): Runner => found(world.findRunner(scopeOf(scope), name), `runner ${name} of ${scope}`);
   const runOf = (id: number): Run => found(world.runs.find(id), `run ${id}`);
   const jobOf = (id: number): Job => found(world.runs.findJob(id), `job ${id}`);
-  const addToken = ({ permissions, oauthScopes = ['admin:org', 'repo'], role = 'admin', sees, lifetimeMs, limit = 5000 }: TokenOptions = {}): string =>
+  const addToken = ({
+    permissions,
+    oauthScopes = ['admin:org', 'repo'],
+    role = 'admin',
+    sees,
+    lifetimeMs,
+    limit = 5000,
+  }: TokenOptions = {}): string =>
     world.tokens.add({
       kind: permissions === undefined ? 'classic' : 'fine-grained',
       login: 'octocat',

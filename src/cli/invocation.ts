@@ -37,9 +37,20 @@ export function dataFolder(invocation: Invocation): string {
   return findHome(invocation);
 }
 
+let write: (text: string) => void = writeToTerminal;
+
 /** Progress and remarks go to standard error. */
-export function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+export function say(text: string): void {
+  write(text);
+}
+
+/** Has what is said written by `writer` from now on, as a log does. */
+export function sayBy(writer: (text: string) => void): void {
+  write = writer;
+}
+
+export function writeToTerminal(text: string): void {
+  process.stderr.write(`${text}\n`);
 }
 
 /** The answer goes to standard output. */

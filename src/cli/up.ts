@@ -1,19 +1,28 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
+import type { LogEntry } from '@temporalio/worker';
 import type { ConfigFlags } from '../config/load.ts';
 import type { Config } from '../config/config.ts';
 import { runWorkerProcess } from '../worker/run.ts';
-import { applySchedules, readSchedule } from '../worker/schedules.ts';
+import { isOwnWord, timelessLine } from '../worker/runtime.ts';
+import { applySchedules, readSchedule, schedulesOf } from '../worker/schedules.ts';
 import { connectClient, serverFile, type ServerFile, type TemporalAddress } from '../worker/temporal-address.ts';
+import { createTokenAccess, type TokenAccess } from '../worker/token-access.ts';
 import { formatDuration } from './durations.ts';
+import { EventLog } from './event-log.ts';
 import { EXIT, type ExitCode } from './exit.ts';
-import { readConfig, say, type Invocation } from './invocation.ts';
+import { lookAtAll, lookLines } from './first-look.ts';
+import { refuseHopeless } from './hopeless.ts';
+import { readConfig, say, sayBy, writeToTerminal, type Invocation } from './invocation.ts';
 import { BACK_OFF, keepServer } from './kept-server.ts';
+import { LogFile, logFileOfRunward } from './log-file.ts';
+import { createPorts, type Ports } from './look.ts';
 import { confirmLoss, lossNotice, readLoss, watchReason } from './lost-history.ts';
 import { ownFolder } from './owned-folder.ts';
 import { chosenScopes } from './runners.ts';
-import { nextChecksText, scheduleStatus, parkedText } from './schedule-text.ts';
+import { scheduleStatus, parkedText } from './schedule-text.ts';
+import { clockText, markedText, schedulesLine, tokenLines, type StartLine } from './start-text.ts';
 import { connectionFailure, messageOf } from './temporal.ts';
 import { holdPorts, logFileOf, startTemporalServer, type TemporalServer, type TemporalServerOptions } from './temporal-server.ts';
 
@@ -32,11 +41,16 @@ export interface UpFlags {
 export async function up(flags: UpFlags, invocation: Invocation): Promise<ExitCode> {
   const config = readConfig(invocation, flags.config);
   const owned = ownFolder(config.home);
+  const voice = new UpVoice(config.home);
+  sayBy(voice.say);
+  config.warnings.forEach((warning) => voice.write(`warning: ${warning}`));
   try {
     if (flags.yes && readLoss(config.home) !== null) {
       confirmLoss(config.home);
       say('Confirmed: Runward knows nothing of what it did before its database was lost, and acts again.');
     }
+    const ports = createPorts(config, invocation.env);
+    await refuseHopeless(config.github.credentials, invocation.env, ports.github, invocation.interrupted);
     say("Starting Temporal's server …");
     const options: TemporalServerOptions = {
       folder: config.home,
@@ -45,8 +59,7 @@ export async function up(flags: UpFlags, invocation: Invocation): Promise<ExitCo
       env: invocation.env,
       interrupted: invocation.interrupted,
     };
-    const server = await startTemporalServer(options);
-    await work(server, options, config, invocation);
+    await work({ config, ports, options, voice, invocation });
     say('Stopped.');
     return EXIT.done;
   } finally {
@@ -54,9 +67,45 @@ export async function up(flags: UpFlags, invocation: Invocation): Promise<ExitCo
   }
 }
 
+interface Site {
+  readonly config: Config;
+  readonly ports: Ports;
+  readonly options: TemporalServerOptions;
+  readonly voice: UpVoice;
+  readonly invocation: Invocation;
+}
+
 /** Works until interrupted, and starts the server again whenever it ends by itself. */
-async function work(server: TemporalServer, options: TemporalServerOptions, config: Config, invocation: Invocation): Promise<void> {
-  const givenUp = new AbortController();
+async function work(site: Site): Promise<void> {
+  const { config, options, invocation } = site;
+  const over = new AbortController();
+  const stop = AbortSignal.any([invocation.interrupted, over.signal]);
+  const starting = startTemporalServer(options);
+  const access = createTokenAccess({
+    github: site.ports.github,
+    scopes: chosenScopes(config, undefined),
+    onNews: (news) => tokenLines(news, config.github.credentials).forEach((line) => say(markedText(line))),
+  });
+  const looked = lookAround(site, access, stop);
+  try {
+    const server = await starting;
+    await keepWorking(site, server, { access, looked, over, stop });
+  } finally {
+    over.abort();
+  }
+}
+
+interface Working {
+  readonly access: TokenAccess;
+  /** Resolves once all is known that is waited for. */
+  readonly looked: Promise<void>;
+  /** Ends the worker. */
+  readonly over: AbortController;
+  readonly stop: AbortSignal;
+}
+
+async function keepWorking(site: Site, server: TemporalServer, { over, ...working }: Working): Promise<void> {
+  const { config, options, invocation } = site;
   const kept = keepServer(server, {
     start: (interrupted) => startTemporalServer({ ...options, port: server.port, whereTaken: 'fail', onLoss: 'fail', interrupted }),
     holdPorts: () => holdPorts(server.port),
@@ -70,11 +119,11 @@ async function work(server: TemporalServer, options: TemporalServerOptions, conf
       // A worker without its server may take half a minute to end.
       say("Temporal's server is given up. Stopping the worker …");
     }
-    givenUp.abort();
+    over.abort();
   });
   try {
     writeServerFile(config.home, { address: server.address, namespace: NAMESPACE, uiUrl: server.uiUrl, pid: process.pid });
-    await runWorker(server, config, AbortSignal.any([invocation.interrupted, givenUp.signal]));
+    await runWorker(site, server, working);
   } catch (error) {
     throw kept.failure() ?? connectionFailure(addressOf(server), error);
   } finally {
@@ -87,27 +136,56 @@ async function work(server: TemporalServer, options: TemporalServerOptions, conf
   }
 }
 
-async function runWorker(server: TemporalServer, config: Config, stop: AbortSignal): Promise<void> {
+/** A machine that hangs delays nothing. */
+const LOOK_WITHIN_MS = 5_000;
+
+/**
+ * Looks at everything while the server starts, and says what is there and what is not. Resolves once that is known, or takes too long: what
+ * the token may not do is known before the worker does it, if GitHub answers in time.
+ */
+async function lookAround({ config, ports }: Site, access: TokenAccess, stop: AbortSignal): Promise<void> {
+  const [seeing, asking] = [lookAtAll(config, ports, stop), access.begin(stop)];
+  const told = Promise.all([seeing, asking]).then(
+    ([scopes]) => {
+      if (!stop.aborted) {
+        lookLines(config, scopes, access.hindrance).forEach((line) => say(markedText(line)));
+      }
+    },
+    (error: unknown) => say(`warning: the first look failed: ${messageOf(error)}`),
+  );
+  await asking;
+  await Promise.race([told, sleep(LOOK_WITHIN_MS, undefined, { ref: false })]);
+}
+
+async function runWorker(site: Site, server: TemporalServer, { access, looked, stop }: Omit<Working, 'over'>): Promise<void> {
+  const { config, ports, voice } = site;
   const loss = readLoss(config.home);
   if (loss !== null) {
     say(lossNotice(loss));
   }
+  await looked;
   say('Starting the worker …');
-  await runWorkerProcess(
-    {
-      temporal: addressOf(server),
-      config: loss === null ? config : { ...config, mode: 'watch' },
-      ...(loss === null ? {} : { watchReason: watchReason(loss) }),
-      role: 'all',
-      logLevel: 'WARN',
-      logStyle: 'plain',
-      ownedRetentionDays: Math.max(1, Math.round(config.retentionMs / DAY_MS)),
-      onReady: () => {
-        void announce(server, config, stop);
+  const events = new EventLog(({ text }) => say(text));
+  try {
+    await runWorkerProcess(
+      {
+        temporal: addressOf(server),
+        config: loss === null ? config : { ...config, mode: 'watch' },
+        ...(loss === null ? {} : { watchReason: watchReason(loss) }),
+        main: { github: ports.github, hindrance: access.hindrance },
+        logLevel: 'WARN',
+        logTo: voice.log,
+        onEvent: events.hear,
+        ownedRetentionDays: Math.max(1, Math.round(config.retentionMs / DAY_MS)),
+        onReady: () => {
+          void announce(site, server, stop);
+        },
       },
-    },
-    stop,
-  );
+      stop,
+    );
+  } finally {
+    events.close();
+  }
 }
 
 function addressOf(server: TemporalServer): TemporalAddress {
@@ -119,25 +197,28 @@ function writeServerFile(home: string, content: ServerFile): void {
 }
 
 /** Says that all is ready, once the schedules are what they should be; where they can't be made it says so, and tries again. */
-async function announce(server: TemporalServer, config: Config, stop: AbortSignal): Promise<void> {
-  let text = readyText(server, config);
-  for (;;) {
-    const schedules = await schedulesText(server, config);
+async function announce({ config, voice }: Site, server: TemporalServer, stop: AbortSignal): Promise<void> {
+  for (let isReady = false; ;) {
+    const schedules = await makeSchedules(server, config);
     if (stop.aborted) {
       return;
     }
-    say([text, schedules.text].filter((part) => part !== '').join('\n'));
+    say(markedText(schedules.line));
+    if (!isReady) {
+      readyLines(server, config).forEach(say);
+      voice.isReady = true;
+      isReady = true;
+    }
     if (schedules.isDone) {
       return;
     }
-    text = '';
     await sleep(SCHEDULES_RETRY_MS, undefined, { signal: stop }).catch(() => {});
   }
 }
 
 const SCHEDULES_RETRY_MS = 30_000;
 
-async function schedulesText(server: TemporalServer, config: Config): Promise<{ readonly isDone: boolean; readonly text: string }> {
+async function makeSchedules(server: TemporalServer, config: Config): Promise<{ readonly isDone: boolean; readonly line: StartLine }> {
   const scopes = chosenScopes(config, undefined);
   try {
     const connection = await connectClient({ address: server.address });
@@ -145,21 +226,58 @@ async function schedulesText(server: TemporalServer, config: Config): Promise<{ 
       const client = new Client({ connection, namespace: server.namespace });
       const changes = await applySchedules(client, scopes, config.health);
       changes.flatMap(parkedText).forEach((line) => say(`warning: ${line}`));
-      const schedules = await Promise.all(scopes.map(async (scope) => ({ scope, ...scheduleStatus(await readSchedule(client, scope)) })));
-      return { isDone: true, text: nextChecksText(schedules, Date.now()) };
+      const names = scopes.flatMap(schedulesOf);
+      const schedules = await Promise.all(
+        names.map(async (name) => ({ ...name, ...scheduleStatus(await readSchedule(client, name.scope, name.care)) })),
+      );
+      // What has happened while nobody looked is not left for another five minutes.
+      const due = schedules.filter(({ care, paused }) => care === 'health' && paused !== true);
+      await Promise.all(due.map(({ scheduleId }) => client.schedule.getHandle(scheduleId).trigger('SKIP')));
+      return { isDone: true, line: schedulesLine(schedules) };
     } finally {
       await connection.close();
     }
   } catch (error) {
     const again = `It is tried again in ${formatDuration(SCHEDULES_RETRY_MS)}.`;
-    return { isDone: false, text: `warning: the schedules could not be made: ${messageOf(error)}. ${again}` };
+    return { isDone: false, line: { mark: 'broken', text: `Schedules could not be made: ${messageOf(error)}. ${again}` } };
   }
 }
 
-function readyText(server: TemporalServer, { runners, mode }: Config): string {
+function readyLines(server: TemporalServer, { runners, mode, home }: Config): readonly string[] {
   return [
-    `Runward looks after ${runners.length} runner${runners.length === 1 ? '' : 's'}. Temporal's UI: ${server.uiUrl}`,
-    ...(mode === 'watch' ? ['It only watches (mode: watch): it plans and tells, and writes nothing.'] : []),
+    markedText({ mark: 'fine', text: `Temporal's UI: ${server.uiUrl}` }),
+    ...(mode === 'watch' ? [markedText({ mark: 'limited', text: 'Watch mode: Runward plans and tells, and changes nothing' })] : []),
+    `Runward looks after ${runners.length} runner${runners.length === 1 ? '' : 's'}, and tells here and in ${logFileOfRunward(home)} what happens.`,
     'Look with `runward status`, check now with `runward check`, recover with `runward recover`. Ctrl-C stops all.',
-  ].join('\n');
+  ];
+}
+
+/** What `up` says: on the terminal, from when it is ready with the time, and in Runward's log. */
+class UpVoice {
+  /** From then on what is said has happened just now. */
+  isReady = false;
+  readonly #file: LogFile;
+
+  constructor(home: string) {
+    this.#file = new LogFile(home, (error) => writeToTerminal(`warning: ${logFileOfRunward(home)} can't be written: ${messageOf(error)}`));
+  }
+
+  readonly say = (text: string): void => {
+    writeToTerminal(this.isReady ? `${clockText(new Date())} ${text}` : text);
+    this.write(text);
+  };
+
+  /** Only into the log. */
+  write(text: string): void {
+    this.#file.write(text);
+  }
+
+  /** Of the SDK's log a person reads what Runward itself says by it; the rest Temporal tries again, and the log has it. */
+  readonly log = (entry: LogEntry): void => {
+    if (isOwnWord(entry)) {
+      this.say(timelessLine(entry));
+    } else {
+      this.write(timelessLine(entry));
+    }
+  };
 }

@@ -39,6 +39,10 @@ export interface FindingLife {
   readonly snoozedUntil: number | null;
   /** The highest severity that people were told; `null` where, for all they know, nothing is wrong. */
   readonly told: Severity | null;
+  /** An operation was at work about it when it was last proven; absent in older histories. */
+  readonly isBeingCured?: boolean;
+  /** The highest severity that Runward's log has; `null` where it has none of it, absent in older histories. */
+  readonly logged?: Severity | null;
   /** Messages so far; numbers them. */
   readonly messages: number;
   readonly pending: PendingMessage | null;
@@ -65,18 +69,19 @@ export interface FindingReport {
 /** A pass saw it. Only proof opens it, or changes its words; what is open stays so without. Word of an older pass is no news. */
 export function see(life: FindingLife | null, found: Diagnosed, at: number): FindingLife | null {
   if (life === null) {
-    return found.isProven ? opened(wordsOf(found), at) : null;
+    return found.isProven ? opened(found, at) : null;
   }
   if (at <= life.heardAt) {
     return life;
   }
   if (life.phase === 'cleared') {
     // Who has not been told that it was over has been told of it.
-    return found.isProven ? { ...life, ...opened(wordsOf(found), at), ...mailOf(life) } : life;
+    return found.isProven ? { ...life, ...opened(found, at), ...mailOf(life) } : life;
   }
   return {
     ...life,
     finding: found.isProven ? wordsOf(found) : life.finding,
+    isBeingCured: found.isProven ? found.isBeingCured === true : (life.isBeingCured ?? false),
     seenAt: at,
     heardAt: at,
     sightings: life.sightings + 1,
@@ -122,6 +127,23 @@ export function dueAlert(life: FindingLife): AlertState | null {
     return null;
   }
   return life.told === null ? 'opened' : 'worse';
+}
+
+/** What Runward's log is to have now. What an operation is at work about, that operation tells: it is one event, and not two. */
+export function dueNews(life: FindingLife): AlertState | null {
+  const { logged = null } = life;
+  if (life.phase === 'cleared') {
+    return logged === null ? null : 'cleared';
+  }
+  if (life.isBeingCured === true || !isMoreUrgent(life.finding.severity, logged)) {
+    return null;
+  }
+  return logged === null ? 'opened' : 'worse';
+}
+
+/** From now on the log has it. */
+export function loggedAs(life: FindingLife, state: AlertState): FindingLife {
+  return { ...life, logged: state === 'cleared' ? null : life.finding.severity };
 }
 
 /** Sends a message off: from now on people count as told. */
@@ -236,10 +258,12 @@ export function findingMarkdown(life: FindingLife, { subject }: FindingPlace): s
   return lines.filter((line) => line !== '').join('\n\n');
 }
 
-function opened(finding: Finding, at: number): FindingLife {
+function opened(found: Diagnosed, at: number): FindingLife {
   return {
     phase: 'open',
-    finding,
+    finding: wordsOf(found),
+    isBeingCured: found.isBeingCured === true,
+    logged: null,
     since: at,
     seenAt: at,
     heardAt: at,

@@ -25,4 +25,6 @@ export interface Diagnosed extends Finding {
   /** Sure enough to open a finding and to act: both sides agree, or two readings do. */
   readonly isProven: boolean;
   readonly cure: CureKind | null;
+  /** An operation has begun to mend it. */
+  readonly isBeingCured?: boolean;
 }

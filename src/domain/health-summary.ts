@@ -35,6 +35,7 @@ export function tellCures(
       ? finding
       : {
           ...finding,
+          isBeingCured: true,
           advice: `nothing yet: the ${CURE_NAMES[cure]} has begun by itself; if this is not over in 30 min, ${finding.advice}`,
         };
   });

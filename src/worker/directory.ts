@@ -21,12 +21,16 @@ export interface DirectorySettings {
   readonly queue: QueuePolicy;
   readonly mode: 'act' | 'watch';
   readonly watchReason?: string | undefined;
+  /** Asked anew each time: why Runward only watches this work there, although it may act; `null` where nothing is in the way. */
+  readonly hindrance?: ((scope: string, work: Work) => string | null) | undefined;
   /** GitHub's web address. */
   readonly serverUrl: string;
 }
 
-export function createDirectory({ runners, policy, health, queue, mode, watchReason, serverUrl }: DirectorySettings): RunnerDirectory {
-  const how = { mode, ...(watchReason === undefined ? {} : { watchReason }) };
+/** What needs permissions of its own: recoveries and all else on runners, or their repository's queue. */
+export type Work = 'runners' | 'queue';
+
+export function createDirectory({ runners, policy, health, queue, serverUrl, ...settings }: DirectorySettings): RunnerDirectory {
   return {
     resolveRunner(wanted) {
       if (!isNameOrNothing(wanted)) {
@@ -39,7 +43,9 @@ export function createDirectory({ runners, policy, health, queue, mode, watchRea
         };
       }
       const choice = chooseRunner(runners, wanted ?? null);
-      return choice.kind === 'chosen' ? { target: choice.target, policy, ...how } : { problem: choice.message };
+      return choice.kind === 'chosen'
+        ? { target: choice.target, policy, ...modeOf(settings, choice.target.scope, 'runners') }
+        : { problem: choice.message };
     },
     resolveScope(wanted) {
       const choice = choose(wanted, runners);
@@ -47,7 +53,13 @@ export function createDirectory({ runners, policy, health, queue, mode, watchRea
         return choice;
       }
       const { scope } = choice;
-      return { scope, targets: runners.filter((target) => target.scope === scope), policy: health, serverUrl, ...how };
+      return {
+        scope,
+        targets: runners.filter((target) => target.scope === scope),
+        policy: health,
+        serverUrl,
+        ...modeOf(settings, scope, 'runners'),
+      };
     },
     resolveQueue(wanted) {
       const repositories = runners.filter(({ scope }) => scope.includes('/'));
@@ -60,10 +72,27 @@ export function createDirectory({ runners, policy, health, queue, mode, watchRea
       }
       const { scope } = choice;
       return scope.includes('/')
-        ? { scope, configured: runners.filter((target) => target.scope === scope).map(configuredRunner), policy: queue, ...how }
+        ? {
+            scope,
+            configured: runners.filter((target) => target.scope === scope).map(configuredRunner),
+            policy: queue,
+            ...modeOf(settings, scope, 'queue'),
+          }
         : { problem: `${scope} is an organisation, and only a repository has a queue of runs; choose one of ${scopesText(repositories)}` };
     },
   };
+}
+
+function modeOf(
+  { mode, watchReason, hindrance }: Pick<DirectorySettings, 'mode' | 'watchReason' | 'hindrance'>,
+  scope: string,
+  work: Work,
+): Pick<ResolvedRunner, 'mode' | 'watchReason'> {
+  if (mode === 'watch') {
+    return { mode, ...(watchReason === undefined ? {} : { watchReason }) };
+  }
+  const reason = hindrance?.(scope, work) ?? null;
+  return reason === null ? { mode } : { mode: 'watch', watchReason: reason };
 }
 
 function configuredRunner({ runner, labels }: RunnerTarget): ResolvedQueue['configured'][number] {

@@ -1,4 +1,4 @@
-import { NativeConnection, Runtime, type LogLevel } from '@temporalio/worker';
+import { NativeConnection, type LogLevel } from '@temporalio/worker';
 import { createSealing } from '../activities/sealing.ts';
 import type { Config } from '../config/config.ts';
 import { createGitHub } from '../github/github.ts';
@@ -11,41 +11,37 @@ import { openHost } from '../machine/host.ts';
 import { ShellMachine } from '../machine/shell-machine.ts';
 import { MultipassTransport } from '../machine/transports/multipass.ts';
 import { createAlerts } from './alerts.ts';
-import { createDirectory } from './directory.ts';
+import { createDirectory, type DirectorySettings } from './directory.ts';
 import { prepareNamespace } from './namespace.ts';
 import { healthPolicy, queuePolicy, recoveryPolicy } from './policy.ts';
-import { withRuntime, type LogStyle } from './runtime.ts';
+import { logTo, withRuntime, type LogStyle, type LogTo } from './runtime.ts';
 import { sealingKey } from './sealing-key.ts';
 import { connectClient, type TemporalAddress } from './temporal-address.ts';
 import { createWorkers, runWorkers, type WorkerParts } from './workers.ts';
 
-/** What a worker process is there for: everything, or the machines of one host alone. */
-export type WorkerRole = 'all' | 'host';
-
-export interface WorkerSettings {
+export interface WorkerSettings extends Pick<PartsSettings, 'onEvent' | 'logTo'> {
   readonly temporal: TemporalAddress;
   readonly config: Config;
-  readonly role: WorkerRole;
+  /** `null` for the machines of one host alone; else GitHub, and what its token is in the way of. */
+  readonly main: (Pick<DirectorySettings, 'hindrance'> & { readonly github: GitHubPort }) | null;
   /** Why this process only watches, where that is not by configuration. */
   readonly watchReason?: string;
   /** Days that a server of Runward's own keeps histories; `null` leaves somebody else's server alone. */
   readonly ownedRetentionDays: number | null;
   /** What is printed of the SDK's log. */
   readonly logLevel: LogLevel;
-  /** JSON without it. */
-  readonly logStyle?: LogStyle;
   /** Called once all workers poll. */
   readonly onReady: (retentionDays: number | null) => void;
 }
 
 /** Runs the workers of this process until `stop` aborts. */
 export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSignal): Promise<void> {
-  const { config, temporal, role, watchReason } = settings;
+  const { config, temporal, watchReason } = settings;
   const main =
-    role === 'host'
+    settings.main === null
       ? null
       : {
-          github: createGitHubOf(config, logWarning),
+          github: settings.main.github,
           directory: createDirectory({
             runners: config.runners,
             policy: recoveryPolicy(config),
@@ -53,6 +49,7 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
             queue: queuePolicy(config),
             mode: config.mode,
             watchReason,
+            hindrance: settings.main.hindrance,
             serverUrl: config.github.serverUrl,
           }),
           alerts: createAlerts(config, temporal),
@@ -61,19 +58,24 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
   await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
 
-export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'workflowBundle'> {
+export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'workflowBundle' | 'onEvent'> {
   readonly temporal: TemporalAddress;
   readonly sealingKeyFile: string;
   readonly ownedRetentionDays: number | null;
   readonly logLevel: LogLevel;
+  /** JSON without it. */
   readonly logStyle?: LogStyle;
+  /** Where the log goes instead of standard error. */
+  readonly logTo?: LogTo;
   readonly onReady: (retentionDays: number | null) => void;
 }
 
 /** The same for ports that are there already, as the demo's are. */
 export async function runParts(settings: PartsSettings, stop: AbortSignal): Promise<void> {
   const retentionDays = await prepare(settings.temporal, settings.ownedRetentionDays);
-  await withRuntime(settings.logLevel, settings.logStyle ?? 'json', () => pollQueues(settings, retentionDays, stop));
+  await withRuntime(settings.logLevel, settings.logTo ?? logTo(settings.logStyle ?? 'json'), () =>
+    pollQueues(settings, retentionDays, stop),
+  );
 }
 
 async function pollQueues(settings: PartsSettings, retentionDays: number | null, stop: AbortSignal): Promise<void> {
@@ -86,6 +88,7 @@ async function pollQueues(settings: PartsSettings, retentionDays: number | null,
       main: settings.main,
       host: settings.host,
       sealing: createSealing(sealingKey(settings.sealingKeyFile)),
+      ...(settings.onEvent === undefined ? {} : { onEvent: settings.onEvent }),
       ...(settings.workflowBundle === undefined ? {} : { workflowBundle: settings.workflowBundle }),
     });
     const running = runWorkers(workers, stop);
@@ -126,10 +129,6 @@ export function createGitHubOf({ github: { apiUrl, credentials }, queue, home }:
   const http = { baseUrl: apiUrl, gate: createGate({ folder: home, warn }), ...(account === undefined ? {} : { account }) };
   const pace = createPace({ writesPerMinute: queue.writesPerMinute });
   return createGitHub({ ...http, token: createTokenSource(credentials, http), pace });
-}
-
-function logWarning(message: string): void {
-  Runtime.instance().logger.warn(message);
 }
 
 function definedOnly(environment: NodeJS.ProcessEnv): Record<string, string> {

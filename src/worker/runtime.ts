@@ -3,9 +3,12 @@ import { DefaultLogger, Runtime, type LogEntry, type LogLevel } from '@temporali
 /** `json` for whatever collects logs, `plain` for a person at a terminal. */
 export type LogStyle = 'json' | 'plain';
 
+/** What becomes of a line; without it standard error has it. */
+export type LogTo = (entry: LogEntry) => void;
+
 /** A runtime that is installed keeps the process alive until it is shut down, whether it was used or not. */
-export async function withRuntime<T>(level: LogLevel, style: LogStyle, use: () => Promise<T>): Promise<T> {
-  installRuntime(level, style);
+export async function withRuntime<T>(level: LogLevel, to: LogTo, use: () => Promise<T>): Promise<T> {
+  installRuntime(level, to);
   try {
     return await use();
   } finally {
@@ -18,10 +21,10 @@ export async function withRuntime<T>(level: LogLevel, style: LogStyle, use: () =
  * after the first signal, and a library that listens as well would end the process.
  * Log lines go to standard error.
  */
-export function installRuntime(level: LogLevel, style: LogStyle = 'json'): void {
+export function installRuntime(level: LogLevel, to: LogTo = logTo('json')): void {
   Runtime.install({
     shutdownSignals: [],
-    logger: new DefaultLogger(level, (entry) => print(entry, style)),
+    logger: new DefaultLogger(level, (entry) => (isNoise(entry) ? undefined : to(entry))),
     telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} } },
   });
 }
@@ -37,28 +40,51 @@ let retriedToldAt = -Infinity;
 /** The ledger's memo outgrows what the SDK warns at; the server's own limit is 2 MB. */
 const MEMO_SIZE = /Attempted to upload memo with size that exceeded the warning limit/;
 
-function print(entry: LogEntry, style: LogStyle): void {
-  const { message } = entry;
+function isNoise({ message }: LogEntry): boolean {
   if (message === EXPECTED || MEMO_SIZE.test(message) || (RETRIED.test(message) && performance.now() - retriedToldAt < RETRIED_EVERY_MS)) {
-    return;
+    return true;
   }
   if (RETRIED.test(message)) {
     retriedToldAt = performance.now();
   }
-  process.stderr.write(`${style === 'json' ? jsonLine(entry) : plainLine(entry)}\n`);
+  return false;
+}
+
+/** To standard error. */
+export function logTo(style: LogStyle): LogTo {
+  return (entry) => void process.stderr.write(`${style === 'json' ? jsonLine(entry) : plainLine(entry)}\n`);
 }
 
 function jsonLine({ level, message, timestampNanos, meta }: LogEntry): string {
-  return JSON.stringify({ time: timeOf(timestampNanos), level, message, ...meta }, plainErrors);
+  return logLine(level, message, { ...meta }, timeOf(timestampNanos));
+}
+
+/** A line of `worker`'s log. */
+export function logLine(
+  level: LogLevel,
+  message: string,
+  details: Readonly<Record<string, unknown>>,
+  time = new Date().toISOString(),
+): string {
+  return JSON.stringify({ time, level, message, ...details }, plainErrors);
+}
+
+/** Whether it is Runward's own word, from a workflow: what else the SDK warns of, Temporal tries again, and the history has it. */
+export function isOwnWord({ meta }: LogEntry): boolean {
+  return meta?.['sdkComponent'] === 'workflow';
 }
 
 /** What was said, and of what; the rest stands in Temporal's history. */
-export function plainLine({ level, message, timestampNanos, meta = {} }: LogEntry): string {
+export function plainLine(entry: LogEntry): string {
+  return `${timeOf(entry.timestampNanos)} ${timelessLine(entry)}`;
+}
+
+export function timelessLine({ level, message, meta = {} }: LogEntry): string {
   const { error, workflowId, activityType, attempt } = meta as Readonly<Record<string, unknown>>;
   const what = [activityType, workflowId, typeof attempt === 'number' && attempt > 1 ? `attempt ${attempt}` : null];
   const of = what.filter((part) => typeof part === 'string').join(', ');
   const why = error instanceof Error ? `: ${error.message}` : '';
-  return `${timeOf(timestampNanos)} ${level.toLowerCase()}: ${message}${why}${of === '' ? '' : ` (${of})`}`;
+  return `${level.toLowerCase()}: ${message}${why}${of === '' ? '' : ` (${of})`}`;
 }
 
 function timeOf(nanoseconds: bigint): string {

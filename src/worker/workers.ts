@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import { Worker, type InjectedSinks, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
 import { createActActivities, createLookActivities } from '../activities/machine.ts';
 import { createMainActivities, type MainDependencies } from '../activities/main.ts';
 import type { Sealing } from '../activities/sealing.ts';
 import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
+import type { RunwardEvent } from '../domain/event.ts';
 import { createObserveAll } from '../machine/observe-all.ts';
 import type { HostPort, MachinePort } from '../machine/port.ts';
+import type { EventSinks } from '../workflows/events.ts';
 
 /** Looks never wait for acts, so each queue has slots of its own. */
 const LOOKS_AT_ONCE = 20;
@@ -31,6 +33,8 @@ export interface WorkerParts {
   /** Name of the host whose machines this process looks after, its machines, and the computer itself; `null` for none. */
   readonly host: { readonly name: string; readonly machine: MachinePort; readonly computer: HostPort } | null;
   readonly sealing: Sealing;
+  /** Hears once of each thing that happens in the workflows of this process. */
+  readonly onEvent?: (event: RunwardEvent) => void;
   /** Workflow code of the caller's; without it the package's own, and in a checkout what its sources give. */
   readonly workflowBundle?: WorkerOptions['workflowBundle'];
   /** Around each activity, as tracing needs it. */
@@ -55,6 +59,7 @@ export async function createWorkers(parts: WorkerParts): Promise<readonly Worker
         taskQueue: MAIN_QUEUE,
         ...workflowCode(parts.workflowBundle),
         activities: { ...createMainActivities({ ...parts.main, sealing: parts.sealing }) },
+        sinks: sinksOf(parts.onEvent ?? (() => {})),
         maxCachedWorkflows: 50,
         stickyQueueScheduleToStartTimeout: MISSED_AFTER,
       }),
@@ -78,6 +83,11 @@ export async function createWorkers(parts: WorkerParts): Promise<readonly Worker
     );
   }
   return Promise.all(creations);
+}
+
+/** By which workflows tell what happens; a replay tells nothing anew. */
+export function sinksOf(onEvent: (event: RunwardEvent) => void): InjectedSinks<EventSinks> {
+  return { runward: { happened: { fn: (_info, event) => onEvent(event), callDuringReplay: false } } };
 }
 
 /** Runs until `stop` aborts or one of them fails; then all are shut down in order. */

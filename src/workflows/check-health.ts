@@ -17,6 +17,7 @@ import { prescribe, UPKEEP_CURES, type Prescribed } from '../domain/prescribe.ts
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { settleFailures } from './failure-ledger.ts';
+import { causeMemo } from './events.ts';
 import { inspectOptions, passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
 import { labels } from './search-attributes.ts';
 import { hostSilence, reasonOf } from './site.ts';
@@ -343,6 +344,7 @@ async function startCure(scope: string, prescription: Prescription, reason: stri
         parentClosePolicy: 'ABANDON',
         args: [cureInput(prescription, reason)],
         staticSummary: asSummary(`${CURE_NAMES[cure]} of ${runner}: ${reason}`),
+        memo: causeMemo({ code: because, summary: reason }),
         typedSearchAttributes: labels({ scope, runner: runner.slice(scope.length + 1), trigger: 'check' }),
       }),
     );

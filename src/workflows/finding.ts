@@ -13,14 +13,17 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { FindingInput, MainActivities, MissedByPass, SeenByPass } from '../activities/contract.ts';
-import { asSummary } from '../domain/alert.ts';
+import { asSummary, type AlertState } from '../domain/alert.ts';
+import type { FindingChanged } from '../domain/event.ts';
 import {
   acknowledge,
   delivered,
   dueAlert,
+  dueNews,
   findingMarkdown,
   givenUp,
   isOver,
+  loggedAs,
   miss,
   outcomeOf,
   readAcknowledgement,
@@ -38,6 +41,7 @@ import {
   type PendingMessage,
 } from '../domain/finding-life.ts';
 import { FINDING_QUERY, FINDING_SIGNALS } from '../domain/names.ts';
+import { happened } from './events.ts';
 import { deliveryOptions, temporalOptions } from './options.ts';
 import { label } from './search-attributes.ts';
 
@@ -58,6 +62,11 @@ export async function finding(input: FindingInput): Promise<FindingReport> {
   }
   return new OpenFinding(input).run();
 }
+
+const NEWS = { opened: 'finding-opened', worse: 'finding-worse', cleared: 'finding-over' } as const satisfies Record<
+  AlertState,
+  FindingChanged['kind']
+>;
 
 class OpenFinding {
   readonly #input: FindingInput;
@@ -131,7 +140,8 @@ class OpenFinding {
     this.#become(word === null ? this.#life : step(this.#life, word));
   }
 
-  #become(life: FindingLife | null): void {
+  #become(given: FindingLife | null): void {
+    const life = given === null ? null : this.#log(given);
     this.#life = life;
     if (life === null) {
       return;
@@ -150,6 +160,28 @@ class OpenFinding {
         finding: { subject: place.subject, code: this.#input.code, severity, summary, advice, since, acknowledged: word, snoozedUntil },
       });
     }
+  }
+
+  #log(life: FindingLife): FindingLife {
+    const news = dueNews(life);
+    if (news === null) {
+      return life;
+    }
+    const { place, code } = this.#input;
+    const { severity, summary, advice } = life.finding;
+    happened({
+      kind: NEWS[news],
+      workflowId: workflowInfo().workflowId,
+      subject: place.subject,
+      scope: place.scope,
+      runner: place.runner,
+      code,
+      severity,
+      summary,
+      advice,
+      durationMs: (life.clearedAt ?? life.heardAt) - life.since,
+    });
+    return loggedAs(life, news);
   }
 
   #isToAct(snoozedUntil: number | null): boolean {

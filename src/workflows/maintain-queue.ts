@@ -26,12 +26,14 @@ import { readQueueRequest, type QueueRequest } from '../domain/queue/request.ts'
 import { NOTHING_DONE, type Tally } from '../domain/queue/tally.ts';
 import type { PlannedAct } from '../domain/queue/verdict.ts';
 import { pack, workOf } from '../domain/queue/work.ts';
+import { changedQueue } from '../domain/event.ts';
 import { carryOutQueuePlan } from './carry-out-queue-plan.ts';
+import { durationMs, happened } from './events.ts';
 import { lockQueue, type HeldLock } from './lock.ts';
 import { queueWriteOptions, temporalOptions } from './options.ts';
 import { writeQueueMemory } from './queue-ledger.ts';
 import { lookAtQueue, planSeen, type PlannedQueue, type SeenQueue } from './queue-look.ts';
-import { label } from './search-attributes.ts';
+import { label, trigger } from './search-attributes.ts';
 import { holderText, reasonOf } from './site.ts';
 import type { Told } from './told.ts';
 import { operateOnScope } from './scope-operation.ts';
@@ -50,7 +52,16 @@ export async function maintainQueue(...given: unknown[]): Promise<QueueReport> {
     run: (resolved, request, told) => new QueueCare(resolved, request, told).run(),
   });
   upsertMemo({ queue: { ...report.queue, observedAt: report.observedAt } });
+  tellWhatHappened(report);
   return report;
+}
+
+/** A look and a plan are none; what failed is, but for what the next pass finds undone. */
+function tellWhatHappened({ outcome, scope, counts, summary, dryRun, mode }: QueueReport): void {
+  if (!dryRun && mode === 'act' && (outcome === 'failed' || changedQueue(counts))) {
+    const { workflowId } = workflowInfo();
+    happened({ kind: 'queue-maintained', workflowId, scope, trigger: trigger(), outcome, counts, summary, durationMs: durationMs() });
+  }
 }
 
 /** What Temporal remembers of the queue. */

@@ -16,6 +16,7 @@ import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { Look } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest, type RunnerOperation } from '../domain/recovery-request.ts';
 import type { OperationReport, Progress } from '../domain/report.ts';
+import { operationBegan, operationEnded } from './events.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
 import { lockMachine } from './lock.ts';
 import { configurationOptions } from './options.ts';
@@ -59,6 +60,10 @@ export async function operate<Outcome extends string, Step extends string>(
   const [outcome, summary] = await operation.ended(work);
   label({ outcome });
   board.finish(outcome, summary);
+  // A plan changes nothing.
+  if (outcome !== 'planned') {
+    operationEnded({ target, startedBy }, { outcome, summary, reason: request.reason });
+  }
   return {
     outcome,
     runner: target.runner,
@@ -108,6 +113,8 @@ export class Operation<Step extends string> {
       }
       if (ended === null) {
         label({ outcome: 'cancelled' });
+        const { reason } = this.request;
+        operationEnded({ target: this.site.target, startedBy: this.startedBy }, { outcome: 'cancelled', summary: 'cancelled', reason });
         throw error;
       }
       return [ended.outcome === 'refused-in-progress' ? ended.outcome : 'failed', ended.message];
@@ -171,6 +178,7 @@ export class Operation<Step extends string> {
     const act = { at: Date.now(), type, scope, runner, trigger: this.startedBy, workflowId, runId };
     this.#entry = { ...act, outcome: null, ...(place === 'machine' ? { concernsMachine: true } : {}) };
     await writeLedger(this.site.target, this.#before, this.#entry);
+    operationBegan({ target: this.site.target, startedBy: this.startedBy });
     return taken;
   }
 

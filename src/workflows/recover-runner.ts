@@ -18,6 +18,7 @@ import { busyReason, decideRecovery, describeOffset, planLadder, type Look, type
 import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
 import { RECOVERY_STEPS, type Progress, type RecoveryReport, type Rung, type RungReport } from '../domain/report.ts';
 import type { GitHubObservation, RunnerTarget } from '../domain/runner.ts';
+import { operationBegan, operationEnded } from './events.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
 import { lockMachine } from './lock.ts';
 import {
@@ -56,6 +57,7 @@ export async function recoverRunner(...given: unknown[]): Promise<RecoveryReport
   label({ runner: resolved.target.runner, scope: resolved.target.scope });
   const report = await new Recovery(request, resolved, startedBy, board).run();
   label({ outcome: report.outcome });
+  operationEnded({ target: resolved.target, startedBy }, report);
   return report;
 }
 
@@ -103,6 +105,11 @@ class Recovery {
       return await (this.#mode === 'watch' ? this.#onlyWatch() : this.#underLock());
     } catch (error) {
       if (isCancellation(error)) {
+        const { reason } = this.#request;
+        operationEnded(
+          { target: this.#target, startedBy: this.#trigger },
+          { outcome: 'cancelled', summary: 'the recovery was cancelled', reason },
+        );
         throw error;
       }
       return this.#report(this.#site.asEnded(error));
@@ -166,6 +173,7 @@ class Recovery {
     const act = { at: now, type: workflowType, scope, runner, trigger: this.#trigger, workflowId, runId };
     const entry: LedgerEntry = { ...act, outcome: null, ...(concernsMachine ? { concernsMachine } : {}) };
     const entries = await writeLedger(this.#target, before, entry);
+    operationBegan({ target: this.#target, startedBy: this.#trigger });
     let ended: Ended;
     try {
       const by = await this.#cure(decision);

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
+import { sinksOf } from '../../src/worker/workers.ts';
 
 const FOLDER = join(import.meta.dirname, 'histories');
 
@@ -18,10 +19,13 @@ function readHistory(name: string, change: (json: string) => string = (json) => 
   return { workflowId: history.events[0].workflowExecutionStartedEventAttributes.workflowId, history };
 }
 
+/** What was told of as if it had just happened. */
+const heard: unknown[] = [];
+
 /** What became of each, in their order: `null` where it replays. One worker replays them all. */
 async function replay(histories: readonly Saved[]): Promise<readonly (Error | null)[]> {
   const ends: (Error | null)[] = [];
-  const worker = { workflowBundle: { codePath: inject('workflowBundle') } };
+  const worker = { workflowBundle: { codePath: inject('workflowBundle') }, sinks: sinksOf((event) => heard.push(event)) };
   for await (const { error } of Worker.runReplayHistories(worker, histories)) {
     ends.push(error ?? null);
   }
@@ -79,6 +83,10 @@ describe('a saved history replays', () => {
 
   test.each(names)('%s', (name) => {
     expect(ends[names.indexOf(name)]).toBeNull();
+  });
+
+  test('and tells of nothing that happened before', () => {
+    expect(heard).toEqual([]);
   });
 });
 

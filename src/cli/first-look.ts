@@ -1,0 +1,66 @@
+import type { Config } from '../config/config.ts';
+import { diagnose } from '../domain/diagnose.ts';
+import type { PassObservation } from '../domain/pass.ts';
+import { qualifiedName } from '../domain/names.ts';
+import { unknown } from '../domain/reading.ts';
+import { healthPolicy } from '../worker/policy.ts';
+import type { TokenAccess } from '../worker/token-access.ts';
+import { lookAtScope, type Ports, type ScopeSeen } from './look.ts';
+import { chosenScopes } from './runners.ts';
+import { providerLine, runnerLine, sharedLines, type StartLine } from './start-text.ts';
+
+export interface SeenScope {
+  readonly scope: string;
+  readonly seen: ScopeSeen;
+}
+
+/** One look at everything; what can't be read is unknown. */
+export function lookAtAll(config: Config, ports: Ports, interrupted: AbortSignal): Promise<readonly SeenScope[]> {
+  return Promise.all(
+    chosenScopes(config, undefined).map(async (scope) => {
+      const targets = config.runners.filter((target) => target.scope === scope);
+      return { scope, seen: await lookAtScope(ports, scope, targets, interrupted) };
+    }),
+  );
+}
+
+/** What it has shown, by the rules of the health check: a line for the machines' provider, and one for each runner. */
+export function lookLines(config: Config, scopes: readonly SeenScope[], hindrance: TokenAccess['hindrance']): readonly StartLine[] {
+  const here = scopes.flatMap(({ seen }) => seen.runners).filter(({ target }) => target.host === config.host);
+  const provider = providerLine(here);
+  return [
+    ...(provider === null ? [] : [provider]),
+    ...scopes.flatMap((seen) => linesOf(config, seen, hindrance, provider?.mark === 'broken')),
+  ];
+}
+
+/** @param isProviderSaid what the machines' provider failed at is not said of each machine again */
+function linesOf(
+  config: Config,
+  { scope, seen }: SeenScope,
+  hindrance: TokenAccess['hindrance'],
+  isProviderSaid: boolean,
+): readonly StartLine[] {
+  const policy = healthPolicy(config);
+  const mayAct = config.mode === 'act' && hindrance(scope, 'runners') === null;
+  const own = seen.runners.filter(({ target }) => target.host === config.host);
+  const others = seen.runners.filter(({ target }) => target.host !== config.host);
+  const pass: PassObservation = {
+    at: Date.now(),
+    scope,
+    github: seen.github,
+    hosts: { [config.host]: seen.host },
+    damaged: unknown('not looked for'),
+    runners: own,
+  };
+  const { runners, findings } = diagnose(pass, null, policy);
+  const names = new Set(seen.runners.map(({ target }) => qualifiedName(target)));
+  const told = isProviderSaid ? findings.filter(({ code }) => !PROVIDER_CODES.has(code)) : findings;
+  return [
+    ...own.map((runner, index) => runnerLine(runner, runners[index]?.verdict ?? 'unknown', told, { mayAct })),
+    ...others.map((runner) => runnerLine(runner, 'unknown', [], { mayAct })),
+    ...sharedLines(told, names),
+  ];
+}
+
+const PROVIDER_CODES: ReadonlySet<string> = new Set(['machine-unknown', 'provider-silent']);

@@ -1,0 +1,171 @@
+import type { Credentials } from '../config/config.ts';
+import type { Diagnosed } from '../domain/finding.ts';
+import { qualifiedName } from '../domain/names.ts';
+import type { RunnerLook } from '../domain/pass.ts';
+import { standingOf, type Standing, type Verdict } from '../domain/status.ts';
+import type { Permission } from '../github/port.ts';
+import { permissionName } from '../github/refusals.ts';
+import type { TokenNews } from '../worker/token-access.ts';
+import { formatDuration } from './durations.ts';
+import { styled } from './invocation.ts';
+import { plain } from './queue-text.ts';
+import type { ScheduleStatus } from './schedule-text.ts';
+
+// What `up` and `worker` say of what they need: one line each.
+
+/** `fine`: it works. `limited`: it works in part, or somebody should look. `broken`: it can't work, and the line says what to do. */
+type Mark = 'fine' | 'limited' | 'broken';
+
+export interface StartLine {
+  readonly mark: Mark;
+  readonly text: string;
+}
+
+const MARKS: Readonly<Record<Mark, readonly [sign: string, style: 'green' | 'yellow' | 'red']>> = {
+  fine: ['✔', 'green'],
+  limited: ['!', 'yellow'],
+  broken: ['✗', 'red'],
+};
+
+/** Colored on a terminal. */
+export function markedText({ mark, text }: StartLine): string {
+  const [sign, style] = MARKS[mark];
+  return `${styled(style, sign, process.stderr)} ${plain(text)}`;
+}
+
+/** Whose token it is, and what it lacks, by name. */
+export function tokenLines(news: TokenNews, credentials: Credentials): readonly StartLine[] {
+  if (news.kind === 'unanswered') {
+    return [{ mark: 'broken', text: `GitHub: ${news.why}. Runward tries again, and goes on meanwhile.` }];
+  }
+  const { token, scopes } = news;
+  const who = token.login === null ? installationText(credentials) : `${token.login}, ${token.kind} token${sourceText(credentials)}`;
+  const end = token.expiresAt === null ? '' : `, expires ${new Date(token.expiresAt).toISOString().slice(0, 10)}`;
+  const lacks = scopes.flatMap(({ scope, missing }) => missing.map((lack) => ({ mark: 'limited' as const, text: lackText(scope, lack) })));
+  const may =
+    lacks.length === 0
+      ? `may do all that Runward needs at ${scopes.map(({ scope }) => scope).join(', ')}`
+      : 'may not do all that Runward needs';
+  return [{ mark: lacks.length === 0 ? 'fine' : 'limited', text: `GitHub: ${who}${end}; ${may}` }, ...lacks];
+}
+
+function installationText(credentials: Credentials): string {
+  return credentials.kind === 'app'
+    ? `GitHub App ${credentials.appId}, installation ${credentials.installationId}`
+    : `token of a GitHub App${sourceText(credentials)}`;
+}
+
+function sourceText(credentials: Credentials): string {
+  switch (credentials.kind) {
+    case 'token':
+      return ` from ${credentials.variable}`;
+    case 'token-file':
+      return ` from ${credentials.path}`;
+    case 'gh':
+      return ' from `gh auth token`';
+    case 'app':
+      return '';
+  }
+}
+
+function lackText(scope: string, { permission, why }: { readonly permission: Permission; readonly why: string }): string {
+  const cannot = CANNOT[permission](scope);
+  const classic = why.startsWith('GitHub refused') ? '' : `; ${why}`;
+  return `Token cannot ${cannot} (needs ${permissionName(permission)}${classic}). Once it has that, Runward notices within 5 min.`;
+}
+
+const CANNOT: Readonly<Record<Permission, (scope: string) => string>> = {
+  'administration=write': (scope) => `register runners of ${scope}: Runward only watches them`,
+  'organization_self_hosted_runners=write': (scope) => `register runners of ${scope}: Runward only watches them`,
+  'actions=write': (scope) => `cancel and re-run workflow runs of ${scope}: Runward only watches its queue`,
+  'actions=read': (scope) => `read workflow runs of ${scope}: Runward does not know its queue`,
+  'contents=read': (scope) => `read tags and actions of ${scope}: their runs are left alone, and damaged actions are not recognized`,
+  'checks=read': (scope) => `read why jobs of ${scope} failed: those that the actions cache let fail are not recognized`,
+};
+
+/** One line for the machines' provider: of all machines of this computer. */
+export function providerLine(machines: readonly RunnerLook[]): StartLine | null {
+  const unread = machines.flatMap(({ machine }) => (machine.known ? [] : [machine.why]));
+  if (machines.length === 0) {
+    return null;
+  }
+  if (unread.length === machines.length) {
+    return { mark: 'broken', text: `Multipass: ${unread[0]}. Each health check tries again.` };
+  }
+  const names = new Set(machines.map(({ target }) => target.machine));
+  const running = new Set(
+    machines.filter(({ machine }) => machine.known && machine.value.state === 'running').map(({ target }) => target.machine),
+  );
+  return { mark: 'fine', text: `Multipass: ${running.size} of ${names.size} machine${names.size === 1 ? '' : 's'} running` };
+}
+
+const STANDING_MARKS: Readonly<Record<Standing, Mark>> = {
+  healthy: 'fine',
+  degraded: 'limited',
+  down: 'broken',
+  unknown: 'limited',
+  drained: 'limited',
+  stopped: 'limited',
+  suspended: 'limited',
+};
+
+/** How a runner stands, in the words of `status`, and what comes next. */
+export function runnerLine(
+  { target, machine }: RunnerLook,
+  verdict: Verdict,
+  findings: readonly Diagnosed[],
+  { mayAct }: { readonly mayAct: boolean },
+): StartLine {
+  const own = findings.filter(({ subject }) => subject === qualifiedName(target));
+  const standing = standingOf(verdict, own);
+  const worst = own.find(({ severity }) => severity === 'critical') ?? own.find(({ severity }) => severity === 'warning') ?? own[0];
+  const head = `${target.runner} ${standing}`;
+  if (worst === undefined) {
+    const why = machine.known ? '' : `: ${machine.why}`;
+    return { mark: STANDING_MARKS[standing], text: standing === 'healthy' ? `${head}: online, service active` : `${head}${why}` };
+  }
+  const next = mayAct && worst.cure !== null ? 'the health check that starts now looks whether it can be repaired' : worst.advice;
+  return { mark: STANDING_MARKS[standing], text: `${head}: ${worst.summary}${worst.severity === 'info' ? '' : ` → ${next}`}` };
+}
+
+/** What concerns no runner alone. */
+export function sharedLines(findings: readonly Diagnosed[], runners: ReadonlySet<string>): readonly StartLine[] {
+  return findings
+    .filter(({ subject, severity }) => severity !== 'info' && !runners.has(subject))
+    .map(({ summary, advice }) => ({ mark: 'limited', text: `${summary} → ${advice}` }));
+}
+
+type Scheduled = ScheduleStatus & { readonly care: 'health' | 'queue' };
+
+/** Such as `Schedules: health check every 5 min, next 02:55:00; queue maintenance every 5 min, next 02:56:10`. */
+export function schedulesLine(schedules: readonly Scheduled[]): StartLine {
+  const parts = (['health', 'queue'] as const).flatMap((care) => {
+    const ofKind = schedules.filter((schedule) => schedule.care === care && schedule.exists);
+    const [first] = ofKind;
+    return first === undefined ? [] : [`${SCHEDULED[care]} ${timesText(first, ofKind)}`];
+  });
+  const isPaused = schedules.some(({ paused }) => paused === true);
+  return {
+    mark: isPaused ? 'limited' : 'fine',
+    text: `Schedules: ${parts.join('; ')}${isPaused ? '. Go on with `runward schedule resume`.' : ''}`,
+  };
+}
+
+const SCHEDULED = { health: 'health check', queue: 'queue maintenance' } as const;
+
+function timesText({ everySeconds }: Scheduled, all: readonly Scheduled[]): string {
+  const [next] = all.flatMap(({ nextPassAt }) => (nextPassAt === null ? [] : [nextPassAt])).toSorted();
+  const paused = all.filter((schedule) => schedule.paused === true);
+  const every = everySeconds === null ? '' : `every ${everySeconds === 60 ? '1 min' : formatDuration(everySeconds * 1_000)}`;
+  const note = paused.find((schedule) => schedule.note !== null)?.note;
+  const pause =
+    paused.length === 0
+      ? []
+      : [`paused${paused.length === all.length ? '' : ` at ${paused.length} of ${all.length} scopes`}${note == null ? '' : ` (${note})`}`];
+  return [every, ...(next === undefined ? [] : [`next ${clockText(new Date(next))}`]), ...pause].join(', ');
+}
+
+/** Local, such as `02:56:36`. */
+export function clockText(at: Date): string {
+  return [at.getHours(), at.getMinutes(), at.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
+}

@@ -7,6 +7,7 @@ import { healthPolicy } from '../worker/policy.ts';
 import type { TokenAccess } from '../worker/token-access.ts';
 import { lookAtScope, type Ports, type ScopeSeen } from './look.ts';
 import { chosenScopes } from './runners.ts';
+import { isProgram } from './programs.ts';
 import { providerLine, runnerLine, sharedLines, type StartLine } from './start-text.ts';
 
 export interface SeenScope {
@@ -25,9 +26,14 @@ export function lookAtAll(config: Config, ports: Ports, interrupted: AbortSignal
 }
 
 /** What it has shown, by the rules of the health check: a line for the machines' provider, and one for each runner. */
-export function lookLines(config: Config, scopes: readonly SeenScope[], hindrance: TokenAccess['hindrance']): readonly StartLine[] {
+export function lookLines(
+  config: Config,
+  environment: Readonly<Record<string, string | undefined>>,
+  scopes: readonly SeenScope[],
+  hindrance: TokenAccess['hindrance'],
+): readonly StartLine[] {
   const here = scopes.flatMap(({ seen }) => seen.runners).filter(({ target }) => target.host === config.host);
-  const provider = providerLine(here);
+  const provider = providerLine(here, { multipass: config.multipass, isInstalled: isProgram(config.multipass, environment) });
   return [
     ...(provider === null ? [] : [provider]),
     ...scopes.flatMap((seen) => linesOf(config, seen, hindrance, provider?.mark === 'broken')),

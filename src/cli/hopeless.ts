@@ -1,9 +1,8 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Credentials } from '../config/config.ts';
 import { GitHubError, type GitHubPort } from '../github/port.ts';
 import { CommandFailure, EXIT } from './exit.ts';
+import { isProgram } from './programs.ts';
 
 /** A token of the environment stays as it is for as long as this process runs, so GitHub is asked before anything starts. */
 const ANSWER_WITHIN_MS = 3_000;
@@ -17,7 +16,7 @@ export async function refuseHopeless(
   github: Pick<GitHubPort, 'identifyToken'>,
   interrupted: AbortSignal,
 ): Promise<void> {
-  if (credentials.kind === 'gh' && !isOnPath('gh', environment['PATH'])) {
+  if (credentials.kind === 'gh' && !isProgram('gh', environment)) {
     throw new CommandFailure(
       EXIT.usage,
       '✗ GitHub: no token. Set GH_TOKEN or GH_TOKEN_FILE, or install `gh` (https://cli.github.com) and log in with `gh auth login`.',
@@ -42,15 +41,4 @@ async function isRefused(github: Pick<GitHubPort, 'identifyToken'>, interrupted:
   } catch (error) {
     return error instanceof GitHubError && error.status === 401;
   }
-}
-
-function isOnPath(command: string, path = ''): boolean {
-  return path.split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, command), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }

@@ -36,7 +36,7 @@ export function markedText({ mark, text }: StartLine): string {
 /** Whose token it is, and what it lacks, by name. */
 export function tokenLines(news: TokenNews, credentials: Credentials): readonly StartLine[] {
   if (news.kind === 'unanswered') {
-    return [{ mark: 'broken', text: `GitHub: ${news.why}. Runward tries again, and goes on meanwhile.` }];
+    return [{ mark: 'broken', text: `GitHub: ${news.why}. Runward goes on, and tries again.` }];
   }
   const { token, scopes } = news;
   const who = token.login === null ? installationText(credentials) : `${token.login}, ${token.kind} token${sourceText(credentials)}`;
@@ -45,7 +45,7 @@ export function tokenLines(news: TokenNews, credentials: Credentials): readonly 
   const may =
     lacks.length === 0
       ? `may do all that Runward needs at ${scopes.map(({ scope }) => scope).join(', ')}`
-      : 'may not do all that Runward needs';
+      : 'lacks what follows. Runward asks again every 5 min.';
   return [{ mark: lacks.length === 0 ? 'fine' : 'limited', text: `GitHub: ${who}${end}; ${may}` }, ...lacks];
 }
 
@@ -69,25 +69,40 @@ function sourceText(credentials: Credentials): string {
 }
 
 function lackText(scope: string, { permission, why }: { readonly permission: Permission; readonly why: string }): string {
-  const cannot = CANNOT[permission](scope);
+  const [act, consequence] = CANNOT[permission];
   const classic = why.startsWith('GitHub refused') ? '' : `; ${why}`;
-  return `Token cannot ${cannot} (needs ${permissionName(permission)}${classic}). Once it has that, Runward notices within 5 min.`;
+  return `Token cannot ${act} of ${scope} (needs ${permissionName(permission)}${classic}); ${consequence}.`;
 }
 
-const CANNOT: Readonly<Record<Permission, (scope: string) => string>> = {
-  'administration=write': (scope) => `register runners of ${scope}: Runward only watches them`,
-  'organization_self_hosted_runners=write': (scope) => `register runners of ${scope}: Runward only watches them`,
-  'actions=write': (scope) => `cancel and re-run workflow runs of ${scope}: Runward only watches its queue`,
-  'actions=read': (scope) => `read workflow runs of ${scope}: Runward does not know its queue`,
-  'contents=read': (scope) => `read tags and actions of ${scope}: their runs are left alone, and damaged actions are not recognized`,
-  'checks=read': (scope) => `read why jobs of ${scope} failed: those that the actions cache let fail are not recognized`,
+/** What a token can't do without it, and what that means. */
+const CANNOT: Readonly<Record<Permission, readonly [act: string, consequence: string]>> = {
+  'administration=write': ['register runners', 'Runward only watches them'],
+  'organization_self_hosted_runners=write': ['register runners', 'Runward only watches them'],
+  'actions=write': ['cancel and re-run workflow runs', 'Runward only watches the queue'],
+  'actions=read': ['read workflow runs', 'Runward does not know the queue'],
+  'contents=read': ['read tags and files', 'runs of tags are skipped, and damaged actions are not recognized'],
+  'checks=read': ['read why jobs failed', 'those that failed because of the actions cache are not recognized'],
 };
 
+/** The machines' provider on this computer. */
+export interface Provider {
+  /** The client's name or path. */
+  readonly multipass: string;
+  readonly isInstalled: boolean;
+}
+
 /** One line for the machines' provider: of all machines of this computer. */
-export function providerLine(machines: readonly RunnerLook[]): StartLine | null {
+export function providerLine(machines: readonly RunnerLook[], { multipass, isInstalled }: Provider): StartLine | null {
   const unread = machines.flatMap(({ machine }) => (machine.known ? [] : [machine.why]));
   if (machines.length === 0) {
     return null;
+  }
+  if (!isInstalled) {
+    const where = multipass.includes('/') ? `${multipass} is no program` : `there is no ${multipass} on PATH`;
+    return {
+      mark: 'broken',
+      text: `Multipass: ${where}. Install it (https://multipass.run), or set MULTIPASS. Each health check tries again.`,
+    };
   }
   if (unread.length === machines.length) {
     return { mark: 'broken', text: `Multipass: ${unread[0]}. Each health check tries again.` };
@@ -118,14 +133,23 @@ export function runnerLine(
 ): StartLine {
   const own = findings.filter(({ subject }) => subject === qualifiedName(target));
   const standing = standingOf(verdict, own);
-  const worst = own.find(({ severity }) => severity === 'critical') ?? own.find(({ severity }) => severity === 'warning') ?? own[0];
+  const wanted = standing === verdict ? undefined : own.find(({ code }) => code === standing || code === `machine-${standing}`);
+  const worst =
+    wanted ?? own.find(({ severity }) => severity === 'critical') ?? own.find(({ severity }) => severity === 'warning') ?? own[0];
   const head = `${target.runner} ${standing}`;
   if (worst === undefined) {
     const why = machine.known ? '' : `: ${machine.why}`;
     return { mark: STANDING_MARKS[standing], text: standing === 'healthy' ? `${head}: online, service active` : `${head}${why}` };
   }
-  const next = mayAct && worst.cure !== null ? 'the health check that starts now looks whether it can be repaired' : worst.advice;
+  const next = nextText(standing, worst, mayAct);
   return { mark: STANDING_MARKS[standing], text: `${head}: ${worst.summary}${worst.severity === 'info' ? '' : ` → ${next}`}` };
+}
+
+function nextText(standing: Standing, { cure, advice }: Diagnosed, mayAct: boolean): string {
+  if (standing === 'unknown') {
+    return 'nothing is changed until both sides can be read';
+  }
+  return mayAct && cure !== null ? 'the health check that starts now decides on a repair' : advice;
 }
 
 /** What concerns no runner alone. */

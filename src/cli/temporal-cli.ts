@@ -1,13 +1,11 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { CommandFailure, EXIT } from './exit.ts';
+import { isProgram } from './programs.ts';
 
 /** The command of Temporal's CLI, which the launcher of a checkout brings and an npm package does not. Throws where there is none. */
 export function findTemporalCli(env: Readonly<Record<string, string | undefined>>): string {
   const given = env['RUNWARD_TEMPORAL_CLI'];
   const command = given === undefined || given === '' ? 'temporal' : given;
-  const places = command.includes('/') ? [command] : (env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, command));
-  if (places.some(isExecutable)) {
+  if (isProgram(command, env)) {
     return command;
   }
   throw new CommandFailure(
@@ -20,13 +18,4 @@ export function findTemporalCli(env: Readonly<Record<string, string | undefined>
       'or set RUNWARD_TEMPORAL_CLI to it. In a checkout, `./runward` brings the right one.',
     ].join('\n'),
   );
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

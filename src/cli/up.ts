@@ -143,12 +143,12 @@ const LOOK_WITHIN_MS = 5_000;
  * Looks at everything while the server starts, and says what is there and what is not. Resolves once that is known, or takes too long: what
  * the token may not do is known before the worker does it, if GitHub answers in time.
  */
-async function lookAround({ config, ports }: Site, access: TokenAccess, stop: AbortSignal): Promise<void> {
+async function lookAround({ config, ports, invocation }: Site, access: TokenAccess, stop: AbortSignal): Promise<void> {
   const [seeing, asking] = [lookAtAll(config, ports, stop), access.begin(stop)];
   const told = Promise.all([seeing, asking]).then(
     ([scopes]) => {
       if (!stop.aborted) {
-        lookLines(config, scopes, access.hindrance).forEach((line) => say(markedText(line)));
+        lookLines(config, invocation.env, scopes, access.hindrance).forEach((line) => say(markedText(line)));
       }
     },
     (error: unknown) => say(`warning: the first look failed: ${messageOf(error)}`),

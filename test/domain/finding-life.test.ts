@@ -5,9 +5,11 @@ import {
   acknowledge,
   delivered,
   dueAlert,
+  dueNews,
   findingMarkdown,
   givenUp,
   isOver,
+  loggedAs,
   miss,
   outcomeOf,
   readAcknowledgement,
@@ -237,5 +239,45 @@ describe('what a signal says is understood or not', () => {
     ['seen', readSeen, null, null],
   ])('%s', (_, read, given, expected) => {
     expect(read(given)).toEqual(expected);
+  });
+});
+
+describe("Runward's log", () => {
+  const logged = (life: FindingLife): FindingLife => {
+    const news = dueNews(life);
+    return news === null ? life : loggedAs(life, news);
+  };
+  const seen = (life: FindingLife, found: Parameters<typeof aFinding>[0], minutes: number): FindingLife =>
+    see(life, aFinding(found), OPENED + minutes * MINUTE) as FindingLife;
+
+  test('has a finding when it opens, gets worse and is over, each once', () => {
+    expect(dueNews(opened('warning'))).toBe('opened');
+    const known = logged(opened('warning'));
+    expect(dueNews(known)).toBeNull();
+    const worse = seen(known, { severity: 'critical' }, 5);
+    expect(dueNews(worse)).toBe('worse');
+    expect(dueNews(logged(worse))).toBeNull();
+    const over = afterPasses(logged(worse), 'good', 'good', 'good');
+    expect(dueNews(over)).toBe('cleared');
+    expect(dueNews(logged(over))).toBeNull();
+  });
+
+  test('has none that is only told, and none that an operation is at work about', () => {
+    expect(dueNews(opened('info'))).toBeNull();
+    const cured = see(null, { ...aFinding({ severity: 'critical' }), isBeingCured: true }, OPENED) as FindingLife;
+    expect(dueNews(cured)).toBeNull();
+    // A reading that proves nothing says nothing about that.
+    expect(dueNews(seen(cured, { severity: 'critical', isProven: false }, 5))).toBeNull();
+    expect(dueNews(afterPasses(cured, 'good', 'good', 'good'))).toBeNull();
+  });
+
+  test('has one that no operation is at work about any more', () => {
+    const cured = see(null, { ...aFinding({ severity: 'critical' }), isBeingCured: true }, OPENED) as FindingLife;
+    expect(dueNews(seen(cured, { severity: 'critical' }, 5))).toBe('opened');
+  });
+
+  test('has what an older Runward knew of as if it had opened now', () => {
+    const { logged: _logged, isBeingCured: _isBeingCured, ...older } = opened();
+    expect(dueNews(older)).toBe('opened');
   });
 });

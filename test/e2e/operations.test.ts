@@ -65,11 +65,28 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
   const begun = start(['recover', '--no-wait', '--json'], environment);
   const { workflowId } = JSON.parse((await begun.ended).stdout) as { workflowId: string };
   worker.kill('SIGTERM');
-  expect((await worker.ended).exitCode).toBe(0);
+  const { exitCode, stderr, stdout } = await worker.ended;
+  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' });
+  const lines = stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+  expect(lines.map(({ code }) => code)).toEqual(expect.arrayContaining(['token-answered', 'started', 'operation-ended', 'stopped']));
+  expect(lines.every(({ time, level, message }) => [time, level, message].every((word) => typeof word === 'string'))).toBe(true);
+  expect(lines.find(({ code }) => code === 'operation-ended')).toMatchObject({
+    level: 'WARN',
+    event: { type: 'recoverRunner', runner: 'assay-bpf-runner', scope: SCOPE, outcome: 'failed', durationMs: expect.any(Number) },
+  });
   const connection = await Connection.connect({ address: inject('temporalAddress') });
   const { status } = await new Client({ connection, namespace: 'test-7' }).workflow.getHandle(workflowId).describe();
   await connection.close();
   expect(['RUNNING', 'COMPLETED']).toContain(status.name);
+});
+
+test("why a worker can't work is a line of its log", async () => {
+  const wrong = await run(['worker'], { ...variables({ GH_TOKEN: 'ghp_wrong' }), TEMPORAL_ADDRESS: '127.0.0.1:9' });
+  expect(wrong).toMatchObject({ exitCode: 2, stdout: '' });
+  expect(JSON.parse(wrong.stderr)).toMatchObject({ level: 'ERROR', code: 'failed', exitCode: 2 });
 });
 
 test('a plan of a drain writes nothing, needs no Temporal, and says what stands in the way', async () => {

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
-import { folder, multipass, program, variables } from '../kit/one-runner.ts';
+import { folder, github, multipass, program, variables } from '../kit/one-runner.ts';
 import { run, start, type Started } from '../kit/product.ts';
 import { processesOf, serverProcesses } from '../kit/server-process.ts';
 
@@ -17,7 +17,13 @@ describe('up', () => {
     await once(occupant, 'listening').catch(() => {});
     const first = start(['up'], variables());
     try {
-      await first.says(/looks after 1 runner[^]*Health checks every 5 min, the next one in \d/);
+      await first.says(/✔ GitHub: octocat, classic token from GH_TOKEN; may do all that Runward needs at acme\/kernel/);
+      await first.says(/✗ assay-bpf-runner down: /);
+      await first.says(
+        /✔ Schedules: health check every 5 min, next \d\d:\d\d:\d\d; queue maintenance every 5 min, next \d[^]*✔ Temporal's UI: http:[^]*looks after 1 runner/,
+      );
+      // By the first check, which runs at once.
+      await first.says(/^\d\d:\d\d:\d\d assay-bpf-runner critical: .* is missing → .* · runward explain finding\//m);
       const second = await run(['up'], variables());
       expect(second.exitCode).toBe(1);
       expect(second.stderr).toMatch(new RegExp(`Another Runward owns ${folder}/home\\. It runs as process ${first.pid}`));
@@ -47,6 +53,7 @@ describe('up', () => {
       expect(findings).toContainEqual(expect.objectContaining({ code: 'machine-missing', subject: 'acme/kernel/assay-bpf-runner' }));
       expect((await run(['explain', workflowId], variables())).stdout).toMatch(/^unhealthy: [^]*What broke [^]*Left to you /);
       expect((await run(['explain', 'assay-bpf-runner'], variables())).stdout).toMatch(/The last health check, .* saw:\n {2}critical {2}/);
+      expect((await run(['recover', '--runner', 'nobody'], variables())).exitCode).not.toBe(0);
     } finally {
       first.kill('SIGINT');
       occupant.close();
@@ -54,18 +61,75 @@ describe('up', () => {
     const { exitCode, stderr } = await first.ended;
     expect(exitCode, stderr).toBe(0);
     expect(stderr).toMatch(/Stopped\.\n$/);
+    const log = readFileSync(join(folder, 'home', 'runward.log'), 'utf8');
+    const recovery =
+      /^(\S+) assay-bpf-runner: manual recovery → .*there is no machine named assay-bpf-runner.* · runward explain recover\/\S+$/gm;
+    expect([...stderr.matchAll(recovery)].map(([, at]) => at)).toEqual([expect.stringMatching(/^\d\d:\d\d:\d\d$/)]);
+    expect([...log.matchAll(recovery)].map(([, at]) => at)).toEqual([expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)]);
+    // What somebody mistyped is theirs, and not for whoever looks at this terminal.
+    expect(log).toMatch(/Activity failed: .*"nobody"/);
+    expect(stderr).not.toContain('Activity failed');
+    expect(log).toMatch(/Stopped\.\n$/);
     const { exitCode: later } = await run(['recover'], variables({ TEMPORAL_ADDRESS: '127.0.0.1:9' }));
     expect(later).toBe(3);
   });
 
   test('two that start at once, each in its own folder, have a server each', async () => {
     const homes = ['one', 'two'].map((name) => join(folder, name));
-    const both = homes.map((home) => start(['up'], variables({ RUNWARD_HOME: home })));
+    const both = homes.map((home) => start(['up'], variables({ RUNWARD_HOME: home, MULTIPASS: '/nowhere/multipass' })));
     await Promise.all(both.map((each) => each.says(/looks after 1 runner/)));
     const addresses = homes.map((home) => serverOf(home).address);
     expect(new Set(addresses).size).toBe(2);
+    await both[0]?.says(/✗ Multipass: \/nowhere\/multipass is no program\. Install it \(https:\/\/multipass\.run\), or set MULTIPASS\./);
     both.forEach((each) => each.kill('SIGTERM'));
     expect((await Promise.all(both.map((each) => each.ended))).map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+  });
+
+  test('does not start where it can never ask GitHub, and says what to do', async () => {
+    const { GH_TOKEN: _token, ...without } = variables({ PATH: '/nowhere', RUNWARD_HOME: join(folder, 'hopeless') });
+    const none = await run(['up'], without);
+    expect(none).toMatchObject({
+      exitCode: 2,
+      stdout: '',
+      stderr: expect.stringMatching(/^✗ GitHub: no token\. Set GH_TOKEN .*gh auth login/),
+    });
+    const wrong = await run(['up'], { ...without, GH_TOKEN: 'ghp_wrong' });
+    expect(wrong).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/^✗ GitHub refuses the token of GH_TOKEN: .*Set a valid one/),
+    });
+  });
+
+  test('only watches while its token may not write, says so, and acts once it may', async () => {
+    const home = join(folder, 'read-only');
+    const [calls, tokenFile] = [join(folder, 'calls'), join(folder, 'token')];
+    const stopped = multipass('recorded', `echo "$*" >>'${calls}'\necho '{"list":[{"name":"assay-bpf-runner","state":"Stopped"}]}'`);
+    const permissions = { administration: 'read', actions: 'read', contents: 'read', checks: 'read' } as const;
+    writeFileSync(tokenFile, github.addToken({ permissions }));
+    const { GH_TOKEN: token = '', ...rest } = variables({ RUNWARD_HOME: home, MULTIPASS: stopped, GH_TOKEN_FILE: tokenFile });
+    const up = start(['up'], rest);
+    try {
+      await up.says(/! GitHub: octocat, fine-grained token from .*token; lacks what follows/);
+      await up.says(
+        /! Token cannot register runners of acme\/kernel \(needs Administration: read and write\); Runward only watches them\./,
+      );
+      await up.says(/! Token cannot cancel and re-run workflow runs of acme\/kernel \(needs Actions: read and write\)/);
+      await up.says(/looks after 1 runner/);
+      const recovery = await run(['recover', '--json'], rest);
+      expect(JSON.parse(recovery.stdout)).toMatchObject({
+        outcome: 'refused-watching',
+        summary: expect.stringMatching(/only watches \(GitHub's token lacks "Administration: read and write" for acme\/kernel/),
+      });
+      expect(readFileSync(calls, 'utf8')).not.toContain('start');
+
+      writeFileSync(tokenFile, token);
+      await up.says(/✔ GitHub: octocat, classic token from .*; may do all that Runward needs/);
+      await run(['recover', '--no-wait'], rest);
+      await expect.poll(() => readFileSync(calls, 'utf8'), { timeout: 20_000 }).toContain('start assay-bpf-runner');
+    } finally {
+      up.kill('SIGTERM');
+    }
+    expect((await up.ended).exitCode, up.stderr).toBe(0);
   });
 
   test('takes its server with it when it is killed', async () => {

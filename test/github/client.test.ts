@@ -30,10 +30,18 @@ describe('an answer', () => {
       previousPage: 'https://api.test/x?page=1',
       lastPage: 'https://api.test/x?page=5',
       tokenExpiresAt: Date.parse('2026-12-24T10:00:00Z'),
+      oauthScopes: null,
       isUnchanged: false,
       status: 200,
       rate: null,
     });
+  });
+
+  test('to a classic token names its scopes, also where it has none', async () => {
+    const scopesOf = async (scopes: string): Promise<unknown> =>
+      (await ask(() => Response.json({ name: 'r' }, { headers: { 'x-oauth-scopes': scopes } }))).oauthScopes;
+    expect(await scopesOf('repo, admin:org')).toEqual(['repo', 'admin:org']);
+    expect(await scopesOf('')).toEqual([]);
   });
 
   test('without a Date is dated by the own clock', async () => {

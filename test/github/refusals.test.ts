@@ -81,8 +81,12 @@ describe('a refusal', () => {
     ],
     [
       'for one of several permissions',
-      { status: 403, data: resource, headers: { 'x-accepted-github-permissions': 'contents=read,actions=write; administration=read' } },
-      'the token lacks permission contents=read,actions=write; administration=read; give it "contents: read" and "Actions: read and write", or "Administration: read" for o/r',
+      {
+        status: 403,
+        data: resource,
+        headers: { 'x-accepted-github-permissions': 'pull_requests=read,actions=write; administration=read' },
+      },
+      'the token lacks permission pull_requests=read,actions=write; administration=read; give it "pull_requests: read" and "Actions: read and write", or "Administration: read" for o/r',
     ],
     [
       'for a permission that GitHub does not name',

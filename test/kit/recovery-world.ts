@@ -27,6 +27,7 @@ import {
 import { DEFAULT_QUEUE_POLICY, type QueuePolicy } from '../../src/domain/queue/policy.ts';
 import type { QueueReport } from '../../src/domain/queue/report.ts';
 import type { RecoveryReport } from '../../src/domain/report.ts';
+import type { RunwardEvent } from '../../src/domain/event.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { createGitHub } from '../../src/github/github.ts';
@@ -113,6 +114,8 @@ export interface World extends AsyncDisposable {
   readonly target: RunnerTarget;
   readonly targets: readonly RunnerTarget[];
   readonly client: Client;
+  /** What its workflows told that has happened, oldest first. */
+  readonly events: readonly RunwardEvent[];
   /** Ends the workers, of all worlds, and starts others that know nothing but what is in files and in Temporal. */
   restartWorkers(options?: { readonly afterMs: number }): Promise<void>;
   /** Starts a recovery under an id of its own. */
@@ -161,6 +164,7 @@ interface Resident {
   readonly openGitHub: () => GitHubPort;
   readonly machine: MachinePort;
   readonly tell: (alert: Alert) => Promise<void>;
+  readonly events: RunwardEvent[];
 }
 
 /** Workers of one process. */
@@ -217,7 +221,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     mode: options.mode ?? 'act',
     serverUrl: github.url,
   });
-  residents.set(scope, { targets, directory, github: openGitHub(), openGitHub, machine, tell: options.tell ?? (async () => {}) });
+  const events: RunwardEvent[] = [];
+  residents.set(scope, { targets, directory, github: openGitHub(), openGitHub, machine, tell: options.tell ?? (async () => {}), events });
 
   const world: World = {
     github,
@@ -225,6 +230,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     computer,
     target,
     targets,
+    events,
     get client() {
       return client;
     },
@@ -351,6 +357,7 @@ async function startWorkers(main: WorkerParts['main'], host: string, sealingKey:
     sealing: createSealing(sealingKey),
     main,
     host: { name: host, machine, computer },
+    onEvent: (event) => residents.get(event.scope)?.events.push(event),
   });
   const end = new AbortController();
   const running = runWorkers(workers, end.signal);

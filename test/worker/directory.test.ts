@@ -15,6 +15,29 @@ function resolveQueue(wanted: unknown, scopes: readonly string[]): unknown {
   }).resolveQueue(wanted);
 }
 
+test('what is only watched is asked anew each time, by scope and by kind of work', () => {
+  const hindrances = new Map<string, string>();
+  const directory = createDirectory({
+    runners: [target({ scope: 'acme/kernel' }), target({ scope: 'acme/tools', runner: 'r2' })],
+    policy: DEFAULT_RECOVERY_POLICY,
+    health: DEFAULT_HEALTH_POLICY,
+    queue: DEFAULT_QUEUE_POLICY,
+    mode: 'act',
+    hindrance: (scope, work) => hindrances.get(`${scope} ${work}`) ?? null,
+    serverUrl: 'https://github.com',
+  });
+  const scope = () => directory.resolveScope('acme/kernel');
+  expect(scope()).toMatchObject({ mode: 'act' });
+  hindrances.set('acme/kernel runners', 'it may not');
+  expect(scope()).toMatchObject({ mode: 'watch', watchReason: 'it may not' });
+  expect(directory.resolveRunner('acme/kernel/r1')).toMatchObject({ mode: 'watch', watchReason: 'it may not' });
+  expect(directory.resolveQueue('acme/kernel')).toMatchObject({ mode: 'act' });
+  expect(directory.resolveScope('acme/tools')).toMatchObject({ mode: 'act' });
+  hindrances.set('acme/kernel queue', 'nor that').delete('acme/kernel runners');
+  expect(directory.resolveQueue('acme/kernel')).toMatchObject({ mode: 'watch', watchReason: 'nor that' });
+  expect(scope()).toMatchObject({ mode: 'act' });
+});
+
 describe('the queue that is meant', () => {
   test('is that of the only repository, or of the one that is named, whatever its case', () => {
     expect(resolveQueue(undefined, ['acme', 'acme/kernel'])).toMatchObject({

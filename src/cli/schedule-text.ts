@@ -72,18 +72,6 @@ export function passesText(schedule: ScheduleStatus, now: number): string {
   return `${last}, ${next}`;
 }
 
-/** When checks will be, for whoever starts Runward. */
-export function nextChecksText(schedules: readonly (ScheduleStatus & { readonly scope: string })[], now: number): string {
-  const [next] = schedules.flatMap(({ nextPassAt }) => (nextPassAt === null ? [] : [nextPassAt])).toSorted();
-  const every = schedules.find(({ exists }) => exists);
-  return [
-    ...(next === undefined || every === undefined ? [] : [`Health checks every ${everyText(every)}, the next one ${inText(next, now)}.`]),
-    ...schedules
-      .filter(({ paused }) => paused)
-      .map(({ scope, note }) => `Health checks of ${scope} are ${pausedText(note)}: go on with \`runward schedule resume\`.`),
-  ].join('\n');
-}
-
 /** What `apply` did about one schedule. */
 export function changeText(change: ScheduleChange, schedule: ScheduleStatus, now: number): string {
   const { scope, care } = change;

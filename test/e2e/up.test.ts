@@ -103,7 +103,11 @@ describe('up', () => {
   test('only watches while its token may not write, says so, and acts once it may', async () => {
     const home = join(folder, 'read-only');
     const [calls, tokenFile] = [join(folder, 'calls'), join(folder, 'token')];
-    const stopped = multipass('recorded', `echo "$*" >>'${calls}'\necho '{"list":[{"name":"assay-bpf-runner","state":"Stopped"}]}'`);
+    // One that is gone once it was started: its recovery ends.
+    const stopped = multipass(
+      'recorded',
+      `echo "$*" >>'${calls}'\ngrep -q start '${calls}' && echo '{"list":[]}' || echo '{"list":[{"name":"assay-bpf-runner","state":"Stopped"}]}'`,
+    );
     const permissions = { administration: 'read', actions: 'read', contents: 'read', checks: 'read' } as const;
     writeFileSync(tokenFile, github.addToken({ permissions }));
     const { GH_TOKEN: token = '', ...rest } = variables({ RUNWARD_HOME: home, MULTIPASS: stopped, GH_TOKEN_FILE: tokenFile });
@@ -124,8 +128,8 @@ describe('up', () => {
 
       writeFileSync(tokenFile, token);
       await up.says(/✔ GitHub: octocat, classic token from .*; may do all that Runward needs/);
-      await run(['recover', '--no-wait'], rest);
-      await expect.poll(() => readFileSync(calls, 'utf8'), { timeout: 20_000 }).toContain('start assay-bpf-runner');
+      await run(['recover', '--json'], rest);
+      expect(readFileSync(calls, 'utf8')).toContain('start assay-bpf-runner');
     } finally {
       up.kill('SIGTERM');
     }

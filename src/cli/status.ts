@@ -14,14 +14,13 @@ import { print, printJson, readConfig, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtScope, lookOf, sayWhenSlow, type Ports, type ScopeSeen } from './look.ts';
 import { BELIEVED_MS, elsewhereStatus } from './elsewhere.ts';
 import { readLoss } from './lost-history.ts';
-import { chosenRunners, chosenScopes } from './runners.ts';
 import { passesText, scheduleStatus } from './schedule-text.ts';
 import { scopeLines, type StatusDocument } from './status-text.ts';
 import { readTemporalViews, type TemporalView } from './temporal-view.ts';
+import { chooseRunners, type RunnerRequest } from './terminal.ts';
 
-export interface StatusFlags {
-  readonly runner: string | undefined;
-  readonly scope: string | undefined;
+/** `all`: healthy runners one by one, too. */
+export interface StatusFlags extends RunnerRequest {
   readonly json: boolean;
   readonly watch: boolean;
   readonly config: ConfigFlags;
@@ -64,9 +63,9 @@ export async function status(flags: StatusFlags, invocation: Invocation): Promis
   }
 }
 
-function chosenTargets(config: Config, { runner, scope: wanted }: StatusFlags): readonly ScopeTargets[] {
-  const targets = chosenRunners(config, runner, { single: false });
-  const scopes = chosenScopes({ runners: targets }, wanted);
+function chosenTargets(config: Config, { names, scope: wanted }: StatusFlags): readonly ScopeTargets[] {
+  const targets = chooseRunners(config.runners, { names, scope: wanted, all: false }, 'all');
+  const scopes = [...new Set(targets.map(({ scope }) => scope))];
   return scopes.map((scope) => ({ scope, targets: targets.filter((target) => target.scope === scope) }));
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
+import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import type { NamedRunner } from '../domain/choose-runner.ts';
 import type { HealthReport } from '../domain/health-report.ts';
@@ -14,8 +15,8 @@ import { createLiveSteps } from './live-steps.ts';
 import { checkExitCode, reportLines } from './pass-text.ts';
 import { comeBackTo, startQueueCare } from './queue-care.ts';
 import { isQueueBad, queueLines } from './queue-text.ts';
-import { ownName, withTemporal } from './temporal.ts';
-import { chooseRunners, readTerminal, settleRunners, type RunnerRequest } from './terminal.ts';
+import { ownName } from './temporal.ts';
+import { chooseRunners, settleRunners, withTerminal, type RunnerRequest } from './terminal.ts';
 
 export interface CheckFlags extends RunnerRequest {
   readonly dryRun: boolean;
@@ -49,12 +50,8 @@ type CaredQueue = { readonly workflowId: string } & (
 
 /** Starts a health check of each scope and its queue maintenance, shows what they do, and answers with what came of them. */
 export async function check(flags: CheckFlags, invocation: Invocation): Promise<ExitCode> {
-  const terminal = readTerminal(invocation, flags.config);
-  if (terminal !== null) {
-    // A wrong name is refused before Temporal is asked.
-    chooseRunners(terminal.runners, flags, 'all');
-  }
-  return withTemporal(invocation, async (session) => {
+  const refuse = (configured: Config): unknown => chooseRunners(configured.runners, flags, 'all');
+  return withTerminal(invocation, { config: flags.config, refuse }, async (session, terminal) => {
     const { client } = session;
     const { runners } = await settleRunners(session, terminal, flags, { unnamed: 'all', doing: 'Checking', invocation });
     const started = await Promise.all(asksByScope(runners, flags).map((ask) => startCheck(client, ask, flags)));

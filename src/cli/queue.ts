@@ -1,8 +1,10 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
+import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
 import { readDuration } from '../domain/recovery-request.ts';
+import { isRepository } from '../github/endpoints.ts';
 import { canAsk, confirm } from './confirm.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { followUntil, type Following } from './follow.ts';
@@ -12,8 +14,7 @@ import { comeBackTo, repositoriesAmong, startQueueCare, type QueueCareInput } fr
 import { askedActs, parkedLines, parkedSummary, questionText, queueExitCode, queueLines, type AskedActs } from './queue-text.ts';
 import { readParked } from './queue-view.ts';
 import { chosenScopes } from './runners.ts';
-import { withTemporal } from './temporal.ts';
-import { readTerminal, settleScopes } from './terminal.ts';
+import { settleScopes, withTerminal } from './terminal.ts';
 
 /** What `runward queue` can do. */
 export type QueueVerb = 'plan' | 'optimize' | 'cancel-stale' | 'cancel-superseded' | 'prioritize-prs' | 'parked';
@@ -50,13 +51,11 @@ const RULES = {
 /** Plans the care for queues, cares for them once a person says yes, or tells which runs are parked. */
 export async function queue(verb: QueueVerb, flags: QueueFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(verb, flags);
-  const terminal = readTerminal(invocation, flags.config);
-  // A wrong name is refused before Temporal is asked.
-  const meant = terminal === null ? null : repositoriesAmong(chosenScopes(terminal, flags.scope));
-  return withTemporal(invocation, async (session) => {
+  const refuse = (configured: Config): unknown => repositoriesAmong(chosenScopes(configured, flags.scope));
+  return withTerminal(invocation, { config: flags.config, refuse }, async (session, terminal) => {
     const { client } = session;
-    const { scopes: settled } = await settleScopes(session, terminal, flags.scope, { doing: 'The queue of', invocation });
-    const scopes = meant ?? repositoriesAmong(settled);
+    const settled = await settleScopes(session, terminal, flags.scope, { doing: 'The queue of', invocation });
+    const scopes = terminal === null ? repositoriesAmong(settled.scopes) : settled.scopes.filter(isRepository);
     const command = new QueueCommand(verb, flags, invocation, client);
     return verb === 'parked' && !flags.release ? command.tellParked(scopes) : command.careForAll(scopes);
   });
@@ -64,9 +63,6 @@ export async function queue(verb: QueueVerb, flags: QueueFlags, invocation: Invo
 
 /** Exit code 2 before anything is asked. */
 function refuseMisuse(verb: QueueVerb, { release, yes, dryRun, json }: QueueFlags): void {
-  if (release && verb !== 'parked') {
-    throw new CommandFailure(EXIT.usage, '--release is for `runward queue parked`, whose runs it re-runs.');
-  }
   const acts = verb === 'parked' ? release : verb !== 'plan';
   if (acts && !yes && !dryRun && (json || !canAsk())) {
     const why = json ? 'With --json nobody is asked' : 'There is no terminal to ask on';

@@ -12,11 +12,11 @@ import {
   type ScheduleName,
 } from '../worker/schedules.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { print, printJson, readConfig, say, type Invocation } from './invocation.ts';
+import { print, printJson, say, type Invocation } from './invocation.ts';
 import { chosenScopes, pickScopes } from './runners.ts';
 import { changeText, deletedText, doneText, scheduleLines, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
-import { withTemporal, type TemporalSession } from './temporal.ts';
-import { readTerminal, settleScopes } from './terminal.ts';
+import type { TemporalSession } from './temporal.ts';
+import { settleScopes, unconfigured, withTerminal } from './terminal.ts';
 
 /** What `runward schedule` can do. */
 export type ScheduleVerb = 'apply' | 'list' | 'pause' | 'resume' | 'trigger' | 'delete';
@@ -32,12 +32,14 @@ export interface ScheduleFlags {
 
 /** Makes, shows and stops the Temporal Schedules of health checks and queue maintenance. */
 export async function schedule(verb: ScheduleVerb, flags: ScheduleFlags, invocation: Invocation): Promise<ExitCode> {
-  const terminal = verb === 'apply' ? readConfig(invocation, flags.config) : readTerminal(invocation, flags.config);
-  return withTemporal(invocation, async (session) => {
+  return withTerminal(invocation, { config: flags.config }, async (session, terminal) => {
     const { client } = session;
     switch (verb) {
       case 'apply':
-        return apply(session, terminal as Config, flags, invocation);
+        if (terminal === null) {
+          throw unconfigured(invocation, 'What is configured is what `schedule apply` makes.');
+        }
+        return apply(session, terminal, flags, invocation);
       case 'list':
         return list(client, await everyName(client, terminal, flags.scope), flags);
       case 'delete':

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import type { NamedRunner } from '../domain/choose-runner.ts';
 import { MAIN_QUEUE, qualifiedName } from '../domain/names.ts';
@@ -6,8 +7,8 @@ import { answerOperations, type Started } from './answer-operation.ts';
 import type { ExitCode } from './exit.ts';
 import type { Invocation } from './invocation.ts';
 import type { ToldReport } from './operation-text.ts';
-import { ownName, withTemporal } from './temporal.ts';
-import { chooseRunners, readTerminal, settleRunners, type RunnerRequest } from './terminal.ts';
+import { ownName } from './temporal.ts';
+import { chooseRunners, settleRunners, withTerminal, type RunnerRequest } from './terminal.ts';
 
 /** Flags of every verb that starts an operation on runners. */
 export interface OperationFlags extends RunnerRequest {
@@ -41,12 +42,8 @@ export interface Wanted {
 
 /** Starts an operation on each runner that is meant, shows their steps, and answers with their results. */
 export async function startOperations(wanted: Wanted, flags: OperationFlags, invocation: Invocation): Promise<ExitCode> {
-  const terminal = readTerminal(invocation, flags.config);
-  if (terminal !== null) {
-    // A wrong name is refused before Temporal is asked.
-    chooseRunners(terminal.runners, flags, 'only');
-  }
-  return withTemporal(invocation, async (session) => {
+  const refuse = (configured: Config): unknown => chooseRunners(configured.runners, flags, 'only');
+  return withTerminal(invocation, { config: flags.config, refuse }, async (session, terminal) => {
     const { client } = session;
     const { runners } = await settleRunners(session, terminal, flags, { unnamed: 'only', doing: wanted.doing, invocation });
     const started = await Promise.all(

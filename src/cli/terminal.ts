@@ -10,7 +10,7 @@ import { CommandFailure, EXIT } from './exit.ts';
 import { untakenTask } from './follow.ts';
 import { readConfig, say, type Invocation } from './invocation.ts';
 import { pickScopes } from './runners.ts';
-import type { TemporalSession } from './temporal.ts';
+import { withTemporal, type TemporalSession } from './temporal.ts';
 
 /** Which runners the words of a command name. */
 export interface RunnerRequest {
@@ -27,6 +27,44 @@ type Unnamed = 'all' | 'only';
 /** The terminal's configuration; `null` if nothing says what it looks after. Exit code 2 for a mistake in it. */
 export function readTerminal(invocation: Invocation, flags: ConfigFlags): Config | null {
   return isConfigured(invocation, flags) ? readConfig(invocation, flags) : null;
+}
+
+/**
+ * Runs `use` with a client and the terminal's configuration; `null` stands for none. Exit code 2 if there is neither configuration nor a Temporal
+ * that could say what it looks after.
+ * @param refuse throws for what the configuration does not know, before Temporal is asked
+ */
+export async function withTerminal<T>(
+  invocation: Invocation,
+  { config, refuse }: { readonly config: ConfigFlags; readonly refuse?: (terminal: Config) => unknown },
+  use: (session: TemporalSession, terminal: Config | null) => Promise<T>,
+): Promise<T> {
+  const terminal = readTerminal(invocation, config);
+  if (terminal !== null) {
+    refuse?.(terminal);
+  }
+  let hasConnected = false;
+  try {
+    return await withTemporal(invocation, (session) => {
+      hasConnected = true;
+      return use(session, terminal);
+    });
+  } catch (error) {
+    throw terminal === null && !hasConnected && error instanceof CommandFailure ? unconfigured(invocation, error.message) : error;
+  }
+}
+
+/** Why nothing can be done without configuration: the mistake itself, and why nobody could be asked instead. */
+export function unconfigured(invocation: Invocation, unanswered: string): CommandFailure {
+  try {
+    readConfig(invocation, {});
+  } catch (error) {
+    if (error instanceof CommandFailure) {
+      return new CommandFailure(EXIT.usage, `${error.message}\n${unanswered}`);
+    }
+    throw error;
+  }
+  throw new Error('a terminal without configuration has a whole one');
 }
 
 /** Scopes that a verb reads the history of: one that is named, or the configured ones; `null`: all, since nothing is configured. */
@@ -46,9 +84,6 @@ export function chooseRunners<T extends NamedRunner>(
 ): readonly T[] {
   const [inScope] = scope === undefined ? [undefined] : pickScopes(scopesOf(runners), scope);
   const candidates = inScope === undefined ? runners : runners.filter((each) => each.scope === inScope);
-  if (all && names.length > 0) {
-    throw new CommandFailure(EXIT.usage, '--all means all runners: leave out the names, or --all.');
-  }
   if (names.length === 0 && (all || unnamed === 'all')) {
     return candidates;
   }
@@ -86,7 +121,7 @@ export async function settleRunners(
     refuseOthers(session, meant, lookedAfter);
     return { runners: meant, isConfirmed: lookedAfter !== null };
   }
-  const runners = choiceWithout(session, lookedAfter, withVariable(request, invocation), { unnamed, doing });
+  const runners = choiceWithout(session, lookedAfter, withVariable(request, invocation), { unnamed, doing, invocation });
   return { runners, isConfirmed: true };
 }
 
@@ -133,17 +168,11 @@ function choiceWithout(
   session: TemporalSession,
   lookedAfter: readonly NamedRunner[] | null,
   request: RunnerRequest,
-  { unnamed, doing }: { readonly unnamed: Unnamed; readonly doing: string },
+  { unnamed, doing, invocation }: Settling & { readonly unnamed: Unnamed },
 ): readonly NamedRunner[] {
   const { address, source } = placeOf(session);
   if (lookedAfter === null) {
-    throw new CommandFailure(
-      EXIT.unreachable,
-      [
-        `No repository is configured here, and no worker at ${address} (from ${source}) says which runners it looks after: nothing was started.`,
-        'Start one with `runward up` or `runward worker`, or set REPO.',
-      ].join('\n'),
-    );
+    throw unconfigured(invocation, `No worker at ${address} (from ${source}) says which runners are meant: nothing was started.`);
   }
   const targets = chooseRunners(lookedAfter, request, unnamed);
   const why =

@@ -4,6 +4,7 @@ import type { OperationFlags } from '../start-operation.ts';
 import type { RunnerVerb } from '../runner.ts';
 import {
   configFlags,
+  exclusiveRequest,
   runnerRequest,
   waitOf,
   withAllRunners,
@@ -69,7 +70,7 @@ export function addDailyVerbs({ command: program, invocation, end }: Program): v
       end(
         await check(
           {
-            ...runnerRequest(names, flags),
+            ...exclusiveRequest(names, flags),
             dryRun: flags.dryRun === true,
             json: flags.json === true,
             wait: waitOf(flags),
@@ -114,7 +115,7 @@ function operation(command: Command, description: string): Command {
 
 function operationFlags(names: readonly string[], flags: OperationOptions): OperationFlags {
   return {
-    ...runnerRequest(names, flags),
+    ...exclusiveRequest(names, flags),
     reason: flags.reason,
     dryRun: flags.dryRun === true,
     yes: flags.yes === true,

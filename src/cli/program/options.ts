@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { ConfigFlags } from '../../config/load.ts';
 import { readDuration } from '../../domain/recovery-request.ts';
+import { CommandFailure, EXIT } from '../exit.ts';
 import type { RunnerRequest } from '../terminal.ts';
 
 // Flags that several verbs share: each is described once, and means the same everywhere.
@@ -71,8 +72,18 @@ export function configFlags(flags: { readonly config?: string; readonly host?: s
 }
 
 /** Which runners the words of a command name. */
-export function runnerRequest(names: readonly string[], { runner, scope, all }: CommonFlags): RunnerRequest {
-  return { names: runner === undefined ? names : [...names, runner], scope, all: all === true };
+export function runnerRequest(named: readonly string[], { runner, scope, all = false }: CommonFlags): RunnerRequest {
+  const names = runner === undefined ? named : [...named, runner];
+  return { names, scope, all };
+}
+
+/** The same for verbs whose `--all` stands for the names of all runners. Exit code 2 for both. */
+export function exclusiveRequest(named: readonly string[], flags: CommonFlags): RunnerRequest {
+  const request = runnerRequest(named, flags);
+  if (request.all && request.names.length > 0) {
+    throw new CommandFailure(EXIT.usage, '--all means all runners: leave out the names, or --all.');
+  }
+  return request;
 }
 
 /** `null` returns at once. */

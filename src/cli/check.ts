@@ -53,7 +53,8 @@ export async function check(flags: CheckFlags, invocation: Invocation): Promise<
   const refuse = (configured: Config): unknown => chooseRunners(configured.runners, flags, 'all');
   return withTerminal(invocation, { config: flags.config, refuse }, async (session, terminal) => {
     const { client } = session;
-    const { runners } = await settleRunners(session, terminal, flags, { unnamed: 'all', doing: 'Checking', invocation });
+    const actsOn = flags.names.length === 0 ? 'scopes' : 'runners';
+    const { runners } = await settleRunners(session, terminal, flags, { unnamed: 'all', actsOn, doing: 'Checking', invocation });
     const started = await Promise.all(asksByScope(runners, flags).map((ask) => startCheck(client, ask, flags)));
     if (flags.wait === null) {
       return answerStarted(flags, started);

@@ -54,8 +54,9 @@ export async function queue(verb: QueueVerb, flags: QueueFlags, invocation: Invo
   const refuse = (configured: Config): unknown => repositoriesAmong(chosenScopes(configured, flags.scope));
   return withTerminal(invocation, { config: flags.config, refuse }, async (session, terminal) => {
     const { client } = session;
-    const settled = await settleScopes(session, terminal, flags.scope, { doing: 'The queue of', invocation });
-    const scopes = terminal === null ? repositoriesAmong(settled.scopes) : settled.scopes.filter(isRepository);
+    const meant = terminal && { ...terminal, runners: terminal.runners.filter(({ scope }) => isRepository(scope)) };
+    const settled = await settleScopes(session, meant, flags.scope, { doing: 'The queue of', invocation });
+    const scopes = terminal === null ? repositoriesAmong(settled.scopes) : settled.scopes;
     const command = new QueueCommand(verb, flags, invocation, client);
     return verb === 'parked' && !flags.release ? command.tellParked(scopes) : command.careForAll(scopes);
   });

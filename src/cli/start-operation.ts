@@ -45,7 +45,12 @@ export async function startOperations(wanted: Wanted, flags: OperationFlags, inv
   const refuse = (configured: Config): unknown => chooseRunners(configured.runners, flags, 'only');
   return withTerminal(invocation, { config: flags.config, refuse }, async (session, terminal) => {
     const { client } = session;
-    const { runners } = await settleRunners(session, terminal, flags, { unnamed: 'only', doing: wanted.doing, invocation });
+    const { runners } = await settleRunners(session, terminal, flags, {
+      unnamed: 'only',
+      actsOn: 'runners',
+      doing: wanted.doing,
+      invocation,
+    });
     const started = await Promise.all(
       runners.map(async (target): Promise<Started> => {
         const workflowId = `${wanted.act}/${target.runner}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`;

@@ -113,12 +113,12 @@ export async function settleRunners(
   session: TemporalSession,
   terminal: Config | null,
   request: RunnerRequest,
-  { unnamed, doing, invocation }: Settling & { readonly unnamed: Unnamed },
+  { unnamed, doing, invocation, actsOn }: Settling & { readonly unnamed: Unnamed },
 ): Promise<Settled> {
   const meant = terminal === null ? null : chooseRunners(terminal.runners, request, unnamed);
   const lookedAfter = await askRunners(session, invocation);
   if (meant !== null) {
-    refuseOthers(session, meant, lookedAfter);
+    refuseOthers(session, meant, lookedAfter, actsOn);
     return { runners: meant, isConfirmed: lookedAfter !== null };
   }
   const runners = choiceWithout(session, lookedAfter, withVariable(request, invocation), { unnamed, doing, invocation });
@@ -126,6 +126,8 @@ export async function settleRunners(
 }
 
 interface Settling {
+  /** Whether each runner must be looked after, or their scopes. */
+  readonly actsOn: 'runners' | 'scopes';
   /** The first words without configuration, such as `Recovering`. */
   readonly doing: string;
   readonly invocation: Invocation;
@@ -136,26 +138,37 @@ export async function settleScopes(
   session: TemporalSession,
   terminal: Config | null,
   wanted: string | undefined,
-  settling: Settling,
+  settling: Omit<Settling, 'actsOn'>,
 ): Promise<{ readonly scopes: readonly string[]; readonly isConfirmed: boolean }> {
   const request = { names: [], scope: wanted, all: true };
-  const { runners, isConfirmed } = await settleRunners(session, terminal, request, { ...settling, unnamed: 'all' });
+  const { runners, isConfirmed } = await settleRunners(session, terminal, request, { ...settling, unnamed: 'all', actsOn: 'scopes' });
   return { scopes: scopesOf(runners), isConfirmed };
 }
 
 /** A worker that looks after something else refuses; one that does not answer is no reason: the operation names its runner, and waits for a worker. */
-function refuseOthers(session: TemporalSession, meant: readonly NamedRunner[], lookedAfter: readonly NamedRunner[] | null): void {
-  const strangers = lookedAfter === null ? [] : meant.filter((target) => !lookedAfter.some((known) => isSame(known, target)));
-  const [first] = strangers;
-  if (first === undefined || lookedAfter === null) {
+function refuseOthers(
+  session: TemporalSession,
+  meant: readonly NamedRunner[],
+  lookedAfter: readonly NamedRunner[] | null,
+  actsOn: Settling['actsOn'],
+): void {
+  if (lookedAfter === null) {
     return;
   }
+  const theirScopes = scopesOf(lookedAfter);
+  const strangeScopes = scopesOf(meant).filter((scope) => !theirScopes.some((known) => isSameName(known, scope)));
+  const strangers = actsOn === 'scopes' ? [] : meant.filter((target) => !lookedAfter.some((known) => isSame(known, target)));
+  if (strangeScopes.length > 0) {
+    throw otherTemporal(session, theirScopes, strangeScopes);
+  }
+  if (strangers.length > 0) {
+    throw otherTemporal(session, lookedAfter.map(qualifiedName), strangers.map(qualifiedName));
+  }
+}
+
+function otherTemporal(session: TemporalSession, theirs: readonly string[], ours: readonly string[]): CommandFailure {
   const { address, namespace, source } = placeOf(session);
-  const isOtherScope = !lookedAfter.some(({ scope }) => isSameName(scope, first.scope));
-  const [theirs, ours] = isOtherScope
-    ? [scopesOf(lookedAfter), scopesOf(strangers)]
-    : [lookedAfter.map(qualifiedName), strangers.map(qualifiedName)];
-  throw new CommandFailure(
+  return new CommandFailure(
     EXIT.usage,
     [
       `The Temporal at ${address}, namespace ${namespace} (from ${source}), looks after ${few(theirs)}, not ${few(ours)}: nothing was started.`,
@@ -168,7 +181,7 @@ function choiceWithout(
   session: TemporalSession,
   lookedAfter: readonly NamedRunner[] | null,
   request: RunnerRequest,
-  { unnamed, doing, invocation }: Settling & { readonly unnamed: Unnamed },
+  { unnamed, doing, invocation }: Omit<Settling, 'actsOn'> & { readonly unnamed: Unnamed },
 ): readonly NamedRunner[] {
   const { address, source } = placeOf(session);
   if (lookedAfter === null) {

@@ -15,8 +15,8 @@ import {
 import { addGroup, type Program } from './group.ts';
 
 interface QueueOptions extends CommonFlags {
-  /** `true` unless it is given: commander's default beside `--no-wait`. */
-  readonly wait: string | boolean;
+  /** `false` for `--no-wait`. */
+  readonly wait?: string | false;
   readonly dryRun?: boolean;
   readonly max?: number;
   readonly release?: boolean;
@@ -86,5 +86,5 @@ function withMax(command: Command, meaning: string): Command {
 }
 
 function waitOf({ wait }: QueueOptions): string | null | undefined {
-  return typeof wait === 'string' ? wait : wait ? undefined : null;
+  return wait === false ? null : wait;
 }

@@ -5,6 +5,7 @@ import { DEFAULT_HEALTH_POLICY, type HealthPolicy } from './policy.ts';
 import { known, unknown, valueOrNull, type Reading } from './reading.ts';
 import type { Look } from './recovery.ts';
 import type { GuestObservation, RunnerTarget } from './runner.ts';
+import { runningJobOf } from './running-job.ts';
 import { situationsOf, type Situation } from './situation.ts';
 
 export type { Verdict };
@@ -21,7 +22,16 @@ export interface RunnerStatus {
     readonly labels: readonly string[] | null;
   };
   readonly service: { readonly unit: string | null; readonly state: string | null };
-  readonly job: { readonly running: boolean | null };
+  readonly job: {
+    /** By the guest. */
+    readonly running: boolean | null;
+    /** By GitHub, as all that follows; `null` if no job runs, or it is not known which. */
+    readonly name: string | null;
+    readonly run: number | null;
+    /** ISO 8601. */
+    readonly startedAt: string | null;
+    readonly url: string | null;
+  };
   readonly clock: { readonly driftSeconds: number | null };
   readonly disk: { readonly usedPercent: number | null; readonly freeBytes: number | null; readonly inodesUsedPercent: number | null };
   readonly cache: { readonly bytes: number | null; readonly entries: number | null; readonly health: 'ok' | 'damaged' | 'unknown' };
@@ -88,7 +98,8 @@ function passOf(target: RunnerTarget, { github, machine }: Look): PassObservatio
   };
 }
 
-function readingsOf({ target, registered, standing, guest, machine, github }: Situation): Omit<RunnerStatus, 'verdict' | 'findings'> {
+function readingsOf(situation: Situation): Omit<RunnerStatus, 'verdict' | 'findings'> {
+  const { target, registered, standing, guest, machine, github } = situation;
   const versions = github.known ? valueOrNull(github.value.versions) : null;
   return {
     name: target.runner,
@@ -100,7 +111,7 @@ function readingsOf({ target, registered, standing, guest, machine, github }: Si
       labels: registered?.labels ?? null,
     },
     service: { unit: guest?.service.unit ?? null, state: guest?.service.state ?? null },
-    job: { running: guest === null ? null : guest.workers > 0 },
+    job: { running: guest === null ? null : guest.workers > 0, ...jobOf(situation) },
     clock: { driftSeconds: guest === null ? null : Math.round(guest.clockOffsetMs / 1_000) },
     disk: {
       usedPercent: guest?.disk.usedPercent ?? null,
@@ -109,6 +120,18 @@ function readingsOf({ target, registered, standing, guest, machine, github }: Si
     },
     cache: { bytes: guest?.cache?.bytes ?? null, entries: guest?.cache?.entries ?? null, health: cacheHealth(guest) },
     version: { installed: guest?.installedVersion ?? null, latest: versions?.latest ?? null },
+  };
+}
+
+/** Which job runs, by GitHub. */
+function jobOf({ target, registered, guest, github }: Situation): Pick<RunnerStatus['job'], 'name' | 'run' | 'startedAt' | 'url'> {
+  const mayWork = registered?.busy === true || (guest !== null && guest.workers > 0);
+  const job = valueOrNull(runningJobOf(github.known ? github.value.queue : github, { runner: target.runner, mayWork }));
+  return {
+    name: job?.name ?? null,
+    run: job?.run ?? null,
+    startedAt: job?.startedAt == null ? null : new Date(job.startedAt).toISOString(),
+    url: job?.url ?? null,
   };
 }
 

@@ -14,6 +14,7 @@ import { checkExitCode, reportLines } from './pass-text.ts';
 import { comeBackTo, startQueueCare } from './queue-care.ts';
 import { isQueueBad, queueLines } from './queue-text.ts';
 import { chosenScopes } from './runners.ts';
+import { wrapLine } from './table.ts';
 import { withTemporal } from './temporal.ts';
 
 export interface CheckFlags {
@@ -154,7 +155,9 @@ function queueDocument(queue: CaredQueue | null): object | null {
 const AT_WORK = "the queue's care is still at work";
 
 function checkedText({ workflowId, report, queue }: Checked): string {
-  return [...reportLines(report), `More: runward explain ${workflowId}`, ...(queue === null ? [] : queueTexts(queue))].join('\n');
+  const width = process.stdout.isTTY ? process.stdout.columns : Infinity;
+  const lines = reportLines(report).flatMap((line) => wrapLine(line, width));
+  return [...lines, `More: runward explain ${workflowId}`, ...(queue === null ? [] : queueTexts(queue))].join('\n');
 }
 
 function queueTexts(queue: CaredQueue): string[] {
@@ -172,5 +175,5 @@ function queueTexts(queue: CaredQueue): string[] {
 /** What a queue's care was refused outweighs what is not known of runners. */
 function exitCodeOf(checked: readonly Checked[]): ExitCode {
   const isBad = checked.some(({ queue }) => queue?.kind === 'failed' || (queue?.kind === 'ended' && isQueueBad(queue.report.outcome)));
-  return isBad ? EXIT.bad : checkExitCode(checked.map(({ report }) => report.outcome));
+  return isBad ? EXIT.bad : checkExitCode(checked.map(({ report }) => report));
 }

@@ -24,7 +24,7 @@ async function view(address = inject('temporalAddress')) {
     homedir: '/nowhere',
     interrupted: new AbortController().signal,
   };
-  const [seen] = await readTemporalViews(invocation, [{ scope, targets: [world.target] }], DEFAULT_RECOVERY_POLICY.budgets);
+  const [seen] = await readTemporalViews(invocation, [{ scope, targets: [world.target], runner: null }], DEFAULT_RECOVERY_POLICY.budgets);
   return seen;
 }
 
@@ -34,9 +34,10 @@ test('a scope about which nothing was ever done has no schedule, no operation an
     recentOperations: [],
     underWay: [],
     holds: [],
-    budgets: [{ runner, recoveriesLeft: 3, of: 3, withinMs: 21_600_000, refusal: null }],
+    budgets: [{ runner, recoveriesLeft: 3, of: 3, withinMs: 21_600_000, refusal: null, until: null }],
     openFindings: [],
-    lastReport: null,
+    lastPass: null,
+    ledgers: { [`${scope}/${runner}`]: [] },
     queueCare: { stale: null, parked: 0, setAside: 0, schedule: null },
   });
 });
@@ -59,6 +60,6 @@ test('an operation at work is told with its step, and whose machine it has; afte
 
 test('nothing is known where Temporal does not answer, within two seconds', async () => {
   const begun = performance.now();
-  expect(await view('127.0.0.1:9')).toMatchObject({ schedule: null, budgets: null, openFindings: null, lastReport: null, queueCare: null });
+  expect(await view('127.0.0.1:9')).toMatchObject({ schedule: null, budgets: null, openFindings: null, lastPass: null, queueCare: null });
   expect(performance.now() - begun).toBeLessThan(2_000);
 });

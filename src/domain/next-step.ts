@@ -59,10 +59,13 @@ export function nextStep(finding: Told, around: Around): NextStep {
     return { handledBy: 'operation', advice: `nothing yet: ${workText(atWork, now)}` };
   }
   // What is only worth knowing says by itself that it needs nobody.
-  return finding.cure === null || finding.severity === 'info'
+  return finding.cure === null || finding.severity === 'info' || MISSED_BY_CHECKS.has(finding.code)
     ? byPerson(finding.advice)
     : stepOfCurable({ ...finding, cure: finding.cure }, around);
 }
+
+/** Checks have tried for long, so that it is a person's turn. */
+const MISSED_BY_CHECKS: ReadonlySet<string> = new Set(['cleaning-due']);
 
 function byPerson(advice: string): NextStep {
   return { advice, handledBy: null };

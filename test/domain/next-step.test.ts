@@ -186,6 +186,13 @@ describe('what to do next', () => {
     ['nothing known of checks', told('service-failed'), { ...CHECKED, checks: { kind: 'unknown' } }, RECOVER, null],
     ['what no check can mend', told('machine-missing', null, 'make it anew'), CHECKED, 'make it anew', null],
     [
+      'a cleaning for which there was no moment',
+      { ...told('cleaning-due', 'clean-cache', 'drain it'), severity: 'warning' },
+      without('job'),
+      'drain it',
+      null,
+    ],
+    [
       'what is only worth knowing',
       { ...told('cleaning-due', 'clean-cache', 'nothing: each check tries it'), severity: 'info' },
       CHECKED,

@@ -1,8 +1,9 @@
 import type { Config } from '../config/config.ts';
-import { diagnose } from '../domain/diagnose.ts';
+import type { Finding } from '../domain/finding.ts';
 import type { PassObservation } from '../domain/pass.ts';
-import { qualifiedName } from '../domain/names.ts';
 import { unknown } from '../domain/reading.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
+import { scopeStatus, type ScopeAround } from '../domain/status.ts';
 import { healthPolicy } from '../worker/policy.ts';
 import type { TokenAccess } from '../worker/token-access.ts';
 import { lookAtScope, type Ports, type ScopeSeen } from './look.ts';
@@ -47,8 +48,6 @@ function linesOf(
   hindrance: TokenAccess['hindrance'],
   isProviderSaid: boolean,
 ): readonly StartLine[] {
-  const policy = healthPolicy(config);
-  const mayAct = config.mode === 'act' && hindrance(scope, 'runners') === null;
   const own = seen.runners.filter(({ target }) => target.host === config.host);
   const others = seen.runners.filter(({ target }) => target.host !== config.host);
   const pass: PassObservation = {
@@ -59,14 +58,26 @@ function linesOf(
     damaged: unknown('not looked for'),
     runners: own,
   };
-  const { runners, findings } = diagnose(pass, null, policy);
-  const names = new Set(seen.runners.map(({ target }) => qualifiedName(target)));
-  const told = isProviderSaid ? findings.filter(({ code }) => !PROVIDER_CODES.has(code)) : findings;
+  const around: ScopeAround = {
+    mode: hindrance(scope, 'runners') === null ? config.mode : 'watch',
+    // The first one runs as soon as its schedule is made.
+    checks: { kind: 'some-time' },
+    ledgers: {},
+    workOn: () => null,
+  };
+  const { runners, findings } = scopeStatus(pass, null, healthPolicy(config), around);
+  const untold = <T extends { readonly code: string }>(found: readonly T[]): readonly T[] =>
+    isProviderSaid ? found.filter(({ code }) => !PROVIDER_CODES.has(code)) : found;
   return [
-    ...own.map((runner, index) => runnerLine(runner, runners[index]?.verdict ?? 'unknown', told, { mayAct })),
-    ...others.map((runner) => runnerLine(runner, 'unknown', [], { mayAct })),
-    ...sharedLines(told, names),
+    ...runners.map((runner) => runnerLine({ ...runner, findings: untold(runner.findings) })),
+    ...others.map(({ target }) => runnerLine({ name: target.runner, verdict: 'unknown', findings: [elsewhere(target)] })),
+    ...sharedLines(untold(findings)),
   ];
 }
 
 const PROVIDER_CODES: ReadonlySet<string> = new Set(['machine-unknown', 'provider-silent']);
+
+function elsewhere({ machine, host }: RunnerTarget): Finding {
+  const summary = `${machine} belongs to host ${host}, whose worker looks after it`;
+  return { code: 'elsewhere', severity: 'info', summary, evidence: '', advice: '' };
+}

@@ -1,8 +1,8 @@
 import type { Credentials } from '../config/config.ts';
-import type { Diagnosed } from '../domain/finding.ts';
-import { qualifiedName } from '../domain/names.ts';
+import { bySeverity } from '../domain/alert.ts';
+import type { Finding } from '../domain/finding.ts';
 import type { RunnerLook } from '../domain/pass.ts';
-import { standingOf, type Standing, type Verdict } from '../domain/status.ts';
+import { standingOf, type RunnerStatus, type Standing } from '../domain/status.ts';
 import type { Permission } from '../github/port.ts';
 import { permissionName } from '../github/refusals.ts';
 import type { TokenNews } from '../worker/token-access.ts';
@@ -124,38 +124,23 @@ const STANDING_MARKS: Readonly<Record<Standing, Mark>> = {
   suspended: 'limited',
 };
 
-/** How a runner stands, in the words of `status`, and what comes next. */
-export function runnerLine(
-  { target, machine }: RunnerLook,
-  verdict: Verdict,
-  findings: readonly Diagnosed[],
-  { mayAct }: { readonly mayAct: boolean },
-): StartLine {
-  const own = findings.filter(({ subject }) => subject === qualifiedName(target));
-  const standing = standingOf(verdict, own);
-  const wanted = standing === verdict ? undefined : own.find(({ code }) => code === standing || code === `machine-${standing}`);
-  const worst =
-    wanted ?? own.find(({ severity }) => severity === 'critical') ?? own.find(({ severity }) => severity === 'warning') ?? own[0];
-  const head = `${target.runner} ${standing}`;
-  if (worst === undefined) {
-    const why = machine.known ? '' : `: ${machine.why}`;
-    return { mark: STANDING_MARKS[standing], text: standing === 'healthy' ? `${head}: online, service active` : `${head}${why}` };
+/** How a runner stands, and what to do next, in the words of `status`. */
+export function runnerLine({ name, verdict, findings }: Pick<RunnerStatus, 'name' | 'verdict' | 'findings'>): StartLine {
+  const standing = standingOf(verdict, findings);
+  // That a person wants it so explains more than what else is wrong then.
+  const wanted = standing === verdict ? undefined : findings.find(({ code }) => code === standing || code === `machine-${standing}`);
+  const finding = wanted ?? bySeverity(findings)[0];
+  const mark = STANDING_MARKS[standing];
+  if (finding === undefined) {
+    return { mark, text: standing === 'healthy' ? `${name} healthy: online, service active` : `${name} ${standing}` };
   }
-  const next = nextText(standing, worst, mayAct);
-  return { mark: STANDING_MARKS[standing], text: `${head}: ${worst.summary}${worst.severity === 'info' ? '' : ` → ${next}`}` };
-}
-
-function nextText(standing: Standing, { cure, advice }: Diagnosed, mayAct: boolean): string {
-  if (standing === 'unknown') {
-    return 'nothing is changed until both sides can be read';
-  }
-  return mayAct && cure !== null ? 'the health check that starts now decides on a repair' : advice;
+  return { mark, text: `${name} ${standing}: ${finding.summary}${finding.severity === 'info' ? '' : ` → ${finding.advice}`}` };
 }
 
 /** What concerns no runner alone. */
-export function sharedLines(findings: readonly Diagnosed[], runners: ReadonlySet<string>): readonly StartLine[] {
+export function sharedLines(findings: readonly Finding[]): readonly StartLine[] {
   return findings
-    .filter(({ subject, severity }) => severity !== 'info' && !runners.has(subject))
+    .filter(({ severity }) => severity !== 'info')
     .map(({ summary, advice }) => ({ mark: 'limited', text: `${summary} → ${advice}` }));
 }
 

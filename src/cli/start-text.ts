@@ -71,7 +71,7 @@ function sourceText(credentials: Credentials): string {
 function lackText(scope: string, { permission, why }: { readonly permission: Permission; readonly why: string }): string {
   const [act, consequence] = CANNOT[permission];
   const classic = why.startsWith('GitHub refused') ? '' : `; ${why}`;
-  return `Token cannot ${act} of ${scope} (needs ${permissionName(permission)}${classic}); ${consequence}.`;
+  return `Token cannot ${act} at ${scope} (needs ${permissionName(permission)}${classic}); ${consequence}.`;
 }
 
 /** What a token can't do without it, and what that means. */

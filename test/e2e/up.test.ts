@@ -115,9 +115,9 @@ describe('up', () => {
     try {
       await up.says(/! GitHub: octocat, fine-grained token from .*token; lacks what follows/);
       await up.says(
-        /! Token cannot register runners of acme\/kernel \(needs Administration: read and write\); Runward only watches them\./,
+        /! Token cannot register runners at acme\/kernel \(needs Administration: read and write\); Runward only watches them\./,
       );
-      await up.says(/! Token cannot cancel and re-run workflow runs of acme\/kernel \(needs Actions: read and write\)/);
+      await up.says(/! Token cannot cancel and re-run workflow runs at acme\/kernel \(needs Actions: read and write\)/);
       await up.says(/looks after 1 runner/);
       const recovery = await run(['recover', '--json'], rest);
       expect(JSON.parse(recovery.stdout)).toMatchObject({

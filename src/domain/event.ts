@@ -46,7 +46,8 @@ export interface FindingChanged {
   readonly severity: Severity;
   readonly summary: string;
   readonly advice: string;
-  /** Since it opened. */
+  /** When it opened, ISO 8601. */
+  readonly since: string;
   readonly durationMs: number;
 }
 

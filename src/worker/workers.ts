@@ -87,7 +87,38 @@ export async function createWorkers(parts: WorkerParts): Promise<readonly Worker
 
 /** By which workflows tell what happens; a replay tells nothing anew. */
 export function sinksOf(onEvent: (event: RunwardEvent) => void): InjectedSinks<EventSinks> {
-  return { runward: { happened: { fn: (_info, event) => onEvent(event), callDuringReplay: false } } };
+  const isNew = createMemory();
+  return {
+    runward: {
+      happened: {
+        callDuringReplay: false,
+        fn({ runId }, event) {
+          // A task that a message overtook is done once more, and later.
+          if (isNew(JSON.stringify([runId, { ...event, durationMs: 0 }]))) {
+            onEvent(event);
+          }
+        },
+      },
+    },
+  };
+}
+
+/** A task is done again within seconds. */
+const REMEMBERED = 500;
+
+/** Whether a text is not among the newest ones, of which it then is one. */
+function createMemory(): (text: string) => boolean {
+  const seen = new Set<string>();
+  return (text) => {
+    if (seen.has(text)) {
+      return false;
+    }
+    seen.add(text);
+    if (seen.size > REMEMBERED) {
+      seen.delete(seen.values().next().value ?? '');
+    }
+    return true;
+  };
 }
 
 /** Runs until `stop` aborts or one of them fails; then all are shut down in order. */

@@ -179,6 +179,7 @@ class OpenFinding {
       severity,
       summary,
       advice,
+      since: new Date(life.since).toISOString(),
       durationMs: (life.clearedAt ?? life.heardAt) - life.since,
     });
     return loggedAs(life, news);

@@ -30,6 +30,7 @@ function changed(replaced: Partial<FindingChanged> = {}): FindingChanged {
     severity: 'warning',
     summary: 'the disk of m1 is nearly full',
     advice: 'make room',
+    since: '2026-11-24T10:00:00.000Z',
     durationMs: 0,
     ...replaced,
   };

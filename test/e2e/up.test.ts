@@ -4,8 +4,9 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { Connection } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
+import { MAIN_QUEUE } from '../../src/domain/names.ts';
 import { folder, github, multipass, program, variables } from '../kit/one-runner.ts';
 import { run, start, type Started } from '../kit/product.ts';
 import { processesOf, serverProcesses } from '../kit/server-process.ts';
@@ -41,7 +42,7 @@ describe('up', () => {
       expect(explained.stdout).toMatch(/failed: there is no machine named assay-bpf-runner[^]*Evidence .*machine: missing[^]*Next steps/);
       expect((await run(['explain', 'assay-bpf-runner', '--json'], variables())).stdout).toContain('"kind": "report"');
       expect((await run(['history', '--json'], variables())).stdout).toContain('"outcome": "failed"');
-      expect((await run(['explain', 'nobody'], variables())).stderr).toMatch(/no workflow "nobody"/);
+      expect((await run(['explain', 'acme/none/nobody'], variables())).stderr).toMatch(/no workflow "acme\/none\/nobody"/);
 
       const checked = await run(['check', '--json'], variables());
       expect(checked.exitCode, checked.stderr).toBe(1);
@@ -53,7 +54,7 @@ describe('up', () => {
       expect(findings).toContainEqual(expect.objectContaining({ code: 'machine-missing', subject: 'acme/kernel/assay-bpf-runner' }));
       expect((await run(['explain', workflowId], variables())).stdout).toMatch(/^unhealthy: [^]*What broke [^]*Next steps /);
       expect((await run(['explain', 'assay-bpf-runner'], variables())).stdout).toMatch(/The last health check, .* saw:\n {2}critical {2}/);
-      expect((await run(['recover', '--runner', 'nobody'], variables())).exitCode).not.toBe(0);
+      await expect(startByHand(serverOf(join(folder, 'home')).address, 'nobody')).rejects.toThrow();
     } finally {
       first.kill('SIGINT');
       occupant.close();
@@ -292,6 +293,17 @@ async function upOnce(here: Record<string, string>, use: (up: Started) => Promis
     up.kill('SIGTERM');
   }
   expect((await up.ended).exitCode, up.stderr).toBe(0);
+}
+
+/** As somebody may by Temporal's own command. */
+async function startByHand(address: string, runner: string): Promise<unknown> {
+  const connection = await Connection.connect({ address });
+  try {
+    const operation = { workflowId: `by-hand-${runner}`, taskQueue: MAIN_QUEUE, args: [{ runner }] };
+    return await new Client({ connection }).workflow.execute('recoverRunner', operation);
+  } finally {
+    await connection.close();
+  }
 }
 
 function kill(pid: number | undefined): void {

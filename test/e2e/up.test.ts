@@ -54,7 +54,7 @@ describe('up', () => {
       expect(findings).toContainEqual(expect.objectContaining({ code: 'machine-missing', subject: 'acme/kernel/assay-bpf-runner' }));
       expect((await run(['explain', workflowId], variables())).stdout).toMatch(/^unhealthy: [^]*What broke [^]*Next steps /);
       expect((await run(['explain', 'assay-bpf-runner'], variables())).stdout).toMatch(/The last health check, .* saw:\n {2}critical {2}/);
-      await expect(startByHand(serverOf(join(folder, 'home')).address, 'nobody')).rejects.toThrow();
+      await expect(startByHand(serverOf(join(folder, 'home')).address, 'nobody')).rejects.toThrow(/failed/);
     } finally {
       first.kill('SIGINT');
       occupant.close();

@@ -83,7 +83,8 @@ function cutWidths<Row>(columns: readonly Column<Row>[], rows: readonly Row[], w
     if (most <= 0) {
       break;
     }
-    widths[excess.indexOf(most)]! -= 1;
+    const widest = excess.indexOf(most);
+    widths[widest] = (widths[widest] ?? 0) - 1;
   }
   return widths;
 }
@@ -103,7 +104,7 @@ function cut(text: string, length: number): string {
 }
 
 /** Letters of a text as a terminal shows it. */
-export function visibleLength(text: string): number {
+function visibleLength(text: string): number {
   return stripVTControlCharacters(text).length;
 }
 

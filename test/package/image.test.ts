@@ -66,7 +66,7 @@ describe('the installation', () => {
     for (const { ended } of started) {
       const { exitCode, stderr } = await ended;
       expect(exitCode, stderr).toBe(0);
-      expect(stderr).toMatch(/Stopped\.\n$/);
+      expect(stderr).toMatch(/"message":"Stopped\."[^\n]*\n$/);
     }
   });
 });

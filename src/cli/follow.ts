@@ -23,8 +23,8 @@ export interface Following {
   readonly handle: WorkflowHandle;
   readonly show: (progress: ShownProgress) => void;
   readonly interrupted: AbortSignal;
-  /** How to come back to an operation that goes on. */
-  readonly comeBack: string;
+  /** How to come back to an operation that goes on; `null` for a question, which its caller ends. */
+  readonly comeBack: string | null;
 }
 
 /** The operation's result. Fails with exit code 3 where nobody works on a queue that it needs, and 130 where the person interrupts. */
@@ -58,11 +58,12 @@ export async function followUntil<T>(
       return null;
     }
     if (interrupted.aborted) {
-      throw new CommandFailure(EXIT.interrupted, `Interrupted: the operation goes on. ${comeBack}`);
+      const what = comeBack === null ? 'nothing was changed.' : `the operation goes on. ${comeBack}`;
+      throw new CommandFailure(EXIT.interrupted, `Interrupted: ${what}`);
     }
     const untaken = untakenTask(description, Date.now());
     if (untaken !== null) {
-      throw new CommandFailure(EXIT.unreachable, `${untaken}\nThe operation waits for it. ${comeBack}`);
+      throw new CommandFailure(EXIT.unreachable, comeBack === null ? untaken : `${untaken}\nThe operation waits for it. ${comeBack}`);
     }
     // A query is answered by a worker, so none is asked before one has taken the first task.
     if (description.raw.pendingWorkflowTask?.state !== SCHEDULED) {

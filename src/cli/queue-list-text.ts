@@ -119,7 +119,7 @@ function actionText({ maintenance }: QueuedRun, list: QueueListDocument, now: nu
 }
 
 function outlookText(outlook: QueuedRun['maintenance'], list: QueueListDocument, now: number): string {
-  const { action, code, at, newer, pullRequests, detail, inMaintenance } = outlook;
+  const { code, at, newer, pullRequests, detail, inMaintenance } = outlook;
   const when = at === null ? '?' : clockText(at, now);
   const would = wouldText(outlook, list, now);
   switch (code) {
@@ -143,7 +143,7 @@ function outlookText(outlook: QueuedRun['maintenance'], list: QueueListDocument,
     case 'out-of-reach':
       return 'nothing: no runner of the repository serves it';
     case 'waits':
-      return action === 'none' ? 'nothing: waits for a runner' : would;
+      return 'nothing: waits for a runner';
     case 'unknown':
       return 'nothing: its jobs could not be read';
   }

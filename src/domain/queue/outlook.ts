@@ -2,7 +2,7 @@ import { isSetAside, type QueueMemory, type SetAside } from './memory.ts';
 import { queuedOf, type QueuePlan, type RuleModes } from './plan.ts';
 import type { QueuePolicy } from './policy.ts';
 import { asksFor } from './pull-requests-first.ts';
-import { isInReach, PULL_REQUEST_EVENTS, type Run, type RunJobs } from './run.ts';
+import { isInReach, PULL_REQUEST_EVENTS, type LabelSet, type Run, type RunJobs } from './run.ts';
 import { waitsSince } from './stale.ts';
 import { keptDespiteNewer } from './superseded.ts';
 import type { PlannedAct, QueueView } from './verdict.ts';
@@ -85,6 +85,7 @@ export class Forecast {
   /** With its place in the order of what is done. */
   readonly #acts: ReadonlyMap<number, readonly [act: PlannedAct, place: number]>;
   readonly #onlyPlanned: ReadonlyMap<number, PlannedAct>;
+  readonly #pressure: ReadonlyMap<LabelSet, number>;
   readonly #kept: ReadonlyMap<number, Kept>;
 
   constructor(ground: OutlookGround) {
@@ -94,6 +95,7 @@ export class Forecast {
     this.#zombies = new Map(plan.zombies.map(({ run, why }) => [run, why]));
     this.#acts = new Map(intended.map((act, place) => [act.run, [act, place]]));
     this.#onlyPlanned = new Map(plan.wouldBe.map((act) => [act.run, act]));
+    this.#pressure = pressureOf(ground);
     this.#kept = keptOf(ground);
   }
 
@@ -134,8 +136,13 @@ export class Forecast {
       code: rule,
       at: isoOf(isStale ? this.#staleAt(run, jobs) : view.at),
       newer,
-      pullRequests: rule === 'prioritizePullRequests' ? pressingOn(jobs, this.#ground) : null,
+      pullRequests: rule === 'prioritizePullRequests' ? this.#before(jobs) : null,
     };
+  }
+
+  /** Pull-request runs that go first. */
+  #before(jobs: RunJobs | null): number {
+    return [...this.#pressure].find(([set]) => asksFor(jobs, set))?.[1] ?? 0;
   }
 
   /** Sooner or later it is stale, unless something forbids that. */
@@ -190,12 +197,11 @@ function keptOf({ view, plan, policy, modes, homeless, intended }: OutlookGround
   ]);
 }
 
-/** How many pull-request runs wait for the runners that a push would take. */
-function pressingOn(jobs: RunJobs | null, { view, plan, intended }: OutlookGround): number {
-  const set = plan.pressed?.find((each) => asksFor(jobs, each));
+/** How many pull-request runs wait for each kind of runner that they are pressed for. */
+function pressureOf({ view, plan, intended }: OutlookGround): ReadonlyMap<LabelSet, number> {
   const taken = new Set(intended.filter(({ rule }) => rule !== 'prioritizePullRequests').map(({ run }) => run));
   const waiting = queuedOf(view.runs).filter(({ id, event }) => PULL_REQUEST_EVENTS.includes(event) && !taken.has(id));
-  return set === undefined ? 0 : waiting.filter((run) => asksFor(jobsOf(view, run), set)).length;
+  return new Map((plan.pressed ?? []).map((set) => [set, waiting.filter((run) => asksFor(jobsOf(view, run), set)).length]));
 }
 
 /** `null` if they are not known, or those of another attempt. */

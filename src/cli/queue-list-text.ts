@@ -83,7 +83,7 @@ function takersText({ takers, runners, missingLabels }: WaitingJobs): string {
       return [...runners.slice(0, RUNNERS_SHOWN).map(runnerText), ...(more > 0 ? [`${numberText(more)} more`] : [])].join(', ');
     }
     case 'nobody':
-      return `nobody: no runner has ${missingLabels.length === 0 ? 'all of them' : missingLabels.map(plain).join(', nor ')}`;
+      return `nobody (no runner has ${missingLabels.length === 0 ? 'all of them' : missingLabels.map(plain).join(', nor ')})`;
     case 'github':
       return "GitHub's own machines";
     case 'unknown':
@@ -175,9 +175,9 @@ function wouldText(
 function keptText(kept: NonNullable<QueuedRun['maintenance']['kept']>): string {
   switch (kept.code) {
     case 'protected':
-      return `protected: not superseded by run ${kept.newer}`;
+      return `protected from newer run ${kept.newer}`;
     case 'tag':
-      return `a tag: not superseded by run ${kept.newer}`;
+      return `tag: protected from newer run ${kept.newer}`;
     case 'not-parked':
       return `not deferred: ${plain(kept.detail)}`;
   }

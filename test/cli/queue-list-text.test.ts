@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { queueListDocument, type QueueListDocument } from '../../src/cli/queue-list-document.ts';
 import { queueListLines } from '../../src/cli/queue-list-text.ts';
@@ -115,7 +117,7 @@ describe('the list', () => {
         /^34000000001 +2 h +CI +main +push +\[bpf, self-hosted\]: assay-bpf-runner \(busy\) +stale at 05:02: would be cancelled$/,
       ),
       expect.stringMatching(
-        /^34000000002 +5 min +Nightly +#12 patch-1 +pull_request +2 × \[gpu, self-hosted\]: nobody: no runner has gpu; \[ubuntu-latest\]: GitHub's own machines +stale at /,
+        /^34000000002 +5 min +Nightly +#12 patch-1 +pull_request +2 × \[gpu, self-hosted\]: nobody \(no runner has gpu\); \[ubuntu-latest\]: GitHub's own machines +stale at /,
       ),
       '… and 12 more: `--max N` lists more of them',
       '',
@@ -137,16 +139,15 @@ describe('the list', () => {
     expect(lines[2]).toMatch(/^RUN +QUEUED +WORKFLOW +BRANCH +EVENT$/);
     expect(lines[3]).toMatch(/^34000000001 +\S+ \S+ +w+…w+ +#4711 b+…b+ +pull_request_target$/);
     expect(lines.slice(4, 6)).toEqual(['  [bpf, self-hosted]: assay-bpf-runner (busy)', '  stale at 05:02: would be cancelled']);
-    expect(lines[8]).toBe('  stale at 05:02: would be cancelled; protected: not superseded by run');
-    expect(lines[9]?.trim()).toBe('34000000001');
+    expect(lines[8]).toBe('  stale at 05:02: would be cancelled; protected from newer run 34000000001');
   });
 
   test('counts label sets that are too many to be shown below a run', () => {
     const jobs = ['a', 'b', 'c', 'd', 'e'].map((label) => asking([label, 'self-hosted']));
     expect(linesOf({ runs: [listed({ jobs })] }, 80).slice(4, 8)).toEqual([
-      '  [a, self-hosted]: nobody: no runner has a',
-      '  [b, self-hosted]: nobody: no runner has b',
-      '  [c, self-hosted]: nobody: no runner has c',
+      '  [a, self-hosted]: nobody (no runner has a)',
+      '  [b, self-hosted]: nobody (no runner has b)',
+      '  [c, self-hosted]: nobody (no runner has c)',
       '  and 2 more sets of labels',
     ]);
   });
@@ -186,6 +187,28 @@ describe('the list', () => {
   });
 });
 
+test('the example in the documents is what a terminal of 80 columns shows', () => {
+  const since = (minutes: number) => new Date(NOW - minutes * MINUTE).toISOString();
+  const bpf = asking(['self-hosted', 'bpf-lsm']);
+  const runs = [
+    listed({ branch: 'topic', queuedSince: since(300), outlook: { at: '2026-11-24T02:02:00Z', inMaintenance: 1 } }),
+    listed({ run: 34_000_000_002, outlook: { kept: { code: 'protected', newer: 34_000_000_003 } } }),
+    listed({ run: 34_000_000_003, queuedSince: since(90), outlook: { at: '2026-11-24T05:32:00Z' } }),
+    listed({
+      run: 34_000_000_004,
+      workflow: 'Bench',
+      event: 'pull_request',
+      branch: 'topic-2',
+      pullRequests: [12],
+      queuedSince: since(5),
+      outlook: { at: '2026-11-24T06:57:00Z' },
+    }),
+  ].map((run, index) => ({ ...run, jobs: [index < 3 ? bpf : asking(['self-hosted', 'gpu'], 2)] }));
+  const runners = [aRunner('builder', { labels: labelSetOf(['self-hosted', 'bpf-lsm']), busy: true })];
+  const document = readFileSync(join(import.meta.dirname, '../../docs/queue.md'), 'utf8');
+  expect(document).toContain(`$ runward queue list\n${linesOf({ scope: 'octo-org/widgets', runs, runners }, 80).join('\n')}\n`);
+});
+
 describe('who could take a job', () => {
   test.each<[string, Partial<QueueList>]>([
     ['assay-bpf-runner (busy)', {}],
@@ -194,8 +217,8 @@ describe('who could take a job', () => {
       { runners: [aRunner('gone', { state: 'unregistered' }), aRunner('off', { state: 'offline' }), aRunner('free')] },
     ],
     ['gone (not registered)', { runners: [aRunner('gone', { state: 'unregistered' })] }],
-    ['nobody: no runner has bpf, nor self-hosted', { runners: [] }],
-    ['nobody: no runner has all of them', { runners: [aRunner('one', { labels: ['bpf'] }), aRunner('two', { labels: ['self-hosted'] })] }],
+    ['nobody (no runner has bpf, nor self-hosted)', { runners: [] }],
+    ['nobody (no runner has all of them)', { runners: [aRunner('one', { labels: ['bpf'] }), aRunner('two', { labels: ['self-hosted'] })] }],
     ['unknown', { runners: [], areAll: false }],
   ])('is %s', (expected, replaced) => {
     expect(linesOf({ runs: [listed()], ...replaced }).join('\n')).toContain(`[bpf, self-hosted]: ${expected}  `);
@@ -226,8 +249,8 @@ describe('what would be done', () => {
     ['nothing: 1 of its 3 jobs is held', { code: 'held', detail: '1 of its 3 jobs is held' }],
     ['nothing: no runner of the repository serves it', { code: 'out-of-reach' }],
     ['nothing: waits for a runner', { code: 'waits' }],
-    ['nothing: waits for a runner; protected: not superseded by run 9', { code: 'waits', kept: { code: 'protected', newer: 9 } }],
-    ['nothing: waits for a runner; a tag: not superseded by run 9', { code: 'waits', kept: { code: 'tag', newer: 9 } }],
+    ['nothing: waits for a runner; protected from newer run 9', { code: 'waits', kept: { code: 'protected', newer: 9 } }],
+    ['nothing: waits for a runner; tag: protected from newer run 9', { code: 'waits', kept: { code: 'tag', newer: 9 } }],
     [
       'nothing: waits for a runner; not deferred: it keeps its place',
       { code: 'waits', kept: { code: 'not-parked', detail: 'it keeps its place' } },

@@ -55,16 +55,21 @@ function branchText({ branch, pullRequests }: QueuedRun): string {
 /** Label sets that are shown below a run. */
 const SETS_SHOWN = 3;
 
-function belowLines([{ jobs }, , action]: Row): string[] {
-  const more = (jobs?.length ?? 0) - SETS_SHOWN;
-  const sets = (jobs ?? []).slice(0, SETS_SHOWN).map(jobsText);
-  return [...sets, ...(more > 0 ? [`and ${more} more sets of labels`] : []), action].map((text) => `  ${text}`);
+function belowLines([run, , action]: Row): readonly string[] {
+  return [...waitsTexts(run, SETS_SHOWN), action].map((text) => `  ${text}`);
 }
 
 // Who could take its jobs
 
-function waitsText({ jobs }: QueuedRun): string {
-  return jobs === null || jobs.length === 0 ? '?' : jobs.map(jobsText).join('; ');
+function waitsText(run: QueuedRun): string {
+  return waitsTexts(run, Infinity).join('; ') || '?';
+}
+
+/** A text for each set of labels; the others are counted. */
+function waitsTexts({ jobs, moreLabelSets }: QueuedRun, most: number): readonly string[] {
+  const shown = (jobs ?? []).slice(0, most);
+  const more = (jobs?.length ?? 0) - shown.length + moreLabelSets;
+  return [...shown.map(jobsText), ...(more > 0 ? [`and ${countText(more, 'more set')} of labels`] : [])];
 }
 
 /** Such as `2 × [bpf, self-hosted]: builder-1 (busy)`. */

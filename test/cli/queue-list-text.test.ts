@@ -34,6 +34,7 @@ function listed({ outlook, ...replaced }: Told = {}): ListedRun {
     pullRequests: [],
     queuedSince: new Date(NOW - 2 * HOUR).toISOString(),
     jobs: [BPF],
+    moreLabelSets: 0,
     ...replaced,
     outlook: {
       action: 'cancel',
@@ -144,6 +145,9 @@ describe('the list', () => {
 
   test('counts label sets that are too many to be shown below a run', () => {
     const jobs = ['a', 'b', 'c', 'd', 'e'].map((label) => asking([label, 'self-hosted']));
+    expect(linesOf({ runs: [listed({ jobs, moreLabelSets: 7 })] })[3]).toContain(
+      'e, self-hosted]: nobody (no runner has e); and 7 more sets of labels ',
+    );
     expect(linesOf({ runs: [listed({ jobs })] }, 80).slice(4, 8)).toEqual([
       '  [a, self-hosted]: nobody (no runner has a)',
       '  [b, self-hosted]: nobody (no runner has b)',

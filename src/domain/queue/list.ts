@@ -22,6 +22,9 @@ export const LISTED = 100;
 /** Runs that are listed at most, so that the result stays far below Temporal's limits. */
 export const LISTED_AT_MOST = 1_000;
 
+/** Sets of labels that are listed of each run; few runs have more than two. */
+export const LABEL_SETS_LISTED = 10;
+
 /** The request, or what is wrong with it and how it should look. */
 export function readQueueListRequest(given: readonly unknown[]): QueueListRequest | { readonly problem: string } {
   const read = readFields('listQueue', given, { keys: ['scope', 'max'], example: '{"scope":"owner/name"}' });
@@ -45,8 +48,10 @@ export interface ListedRun {
   readonly pullRequests: readonly number[];
   /** Since when its attempt waits, ISO 8601. */
   readonly queuedSince: string;
-  /** Queued jobs by their labels; `null` if they could not be read. */
+  /** Queued jobs by their labels, the first {@link LABEL_SETS_LISTED} sets; `null` if they could not be read. */
   readonly jobs: readonly JobGroup[] | null;
+  /** Sets of labels that are not listed. */
+  readonly moreLabelSets: number;
   readonly outlook: Outlook;
 }
 
@@ -87,7 +92,8 @@ export function listedRun(run: Run, view: Pick<QueueView, 'at' | 'jobs' | 'memor
     branch,
     pullRequests,
     queuedSince: new Date(since).toISOString(),
-    jobs: jobs?.queued ?? null,
+    jobs: jobs?.queued.slice(0, LABEL_SETS_LISTED) ?? null,
+    moreLabelSets: Math.max(0, (jobs?.queued.length ?? 0) - LABEL_SETS_LISTED),
     outlook: forecast.of(run),
   };
 }

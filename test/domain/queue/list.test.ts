@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { inListOrder, LISTED, LISTED_AT_MOST, listedRun, readQueueListRequest } from '../../../src/domain/queue/list.ts';
+import { inListOrder, LABEL_SETS_LISTED, LISTED, LISTED_AT_MOST, listedRun, readQueueListRequest } from '../../../src/domain/queue/list.ts';
 import { Forecast } from '../../../src/domain/queue/outlook.ts';
 import { modesOf, planQueue } from '../../../src/domain/queue/plan.ts';
 import type { QueueView } from '../../../src/domain/queue/verdict.ts';
@@ -32,6 +32,13 @@ test('a run is told with its age, its labels, and what would be done', () => {
     jobs: queued,
     outlook: { action: 'cancel', code: 'stale', at: new Date(NOW + 3 * HOUR).toISOString() },
   });
+});
+
+test('a run of many sets of labels is told with the first ones, and how many more there are', () => {
+  const run = aRun();
+  const queued = Array.from({ length: LABEL_SETS_LISTED + 3 }, (_, index) => asking(['self-hosted', `unique-${index}`]));
+  const view = aView({ runs: [run], jobs: byRun(jobsOfRun(run, { queued })) });
+  expect(listedRun(run, view, forecastOf(view))).toMatchObject({ jobs: queued.slice(0, LABEL_SETS_LISTED), moreLabelSets: 3 });
 });
 
 test('a run whose jobs are not known waits since its attempt began', () => {

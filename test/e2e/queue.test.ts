@@ -110,6 +110,23 @@ test('a list tells of each queued run how long it waits, for whom, and what woul
   expect((await run(['history', '--all', '--json'], environment())).stdout).not.toContain('queue/list/');
 });
 
+test('a list that is interrupted leaves no question behind', async () => {
+  queueStale();
+  const heal = github.misbehave({ match: { path: '/actions/runs' }, status: 502 });
+  const list = start(['queue', 'list', '--json'], environment());
+  await list.says(/trying again/);
+  list.kill('SIGINT');
+  const { exitCode, stderr } = await list.ended;
+  heal();
+  expect(stderr).toContain('Interrupted: nothing was changed.');
+  expect(exitCode).toBe(130);
+  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  const { workflow } = new Client({ connection, namespace: NAMESPACE });
+  const ended = () => workflow.count(`WorkflowType = 'listQueue' AND ExecutionStatus = 'Terminated'`);
+  await expect.poll(async () => (await ended()).count, { timeout: 20_000 }).toBe(1);
+  await connection.close();
+});
+
 describe('what acts', () => {
   test('asks on a terminal, and takes no for an answer, with the exit code of gh', async () => {
     const stale = queueStale();

@@ -83,7 +83,8 @@ function cutWidths<Row>(columns: readonly Column<Row>[], rows: readonly Row[], w
     if (most <= 0) {
       break;
     }
-    widths[excess.indexOf(most)]! -= 1;
+    const widest = excess.indexOf(most);
+    widths[widest] = (widths[widest] ?? 0) - 1;
   }
   return widths;
 }

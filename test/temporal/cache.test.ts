@@ -52,7 +52,7 @@ describe.concurrent('a cleaning', () => {
     expect(planned).toMatchObject({
       outcome: 'planned',
       dryRun: true,
-      summary: expect.stringContaining('2 entries (35 MiB) would go'),
+      summary: expect.stringContaining('would remove 35 MiB (2 actions)'),
       removed: { entries: 2, bytes: 35 * MIB, found: [OLD, LEFTOVER] },
     });
     expect(await cached(world)).toHaveLength(4);

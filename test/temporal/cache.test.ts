@@ -130,7 +130,7 @@ test.concurrent('who only watches removes and re-runs nothing, and tells what wo
   world.machine.setCache(world.target, [...USED, { ...OLD, damage: DAMAGE }]);
   failedRun(world, [damagedBy(world, OLD.path)]);
   for (const type of ['cleanActionsCache', 'clearActionsCache', 'healActionsCache'] as const) {
-    expect(await run(world, type), type).toMatchObject({ outcome: 'refused-watching', summary: expect.stringContaining('would go') });
+    expect(await run(world, type), type).toMatchObject({ outcome: 'refused-watching', summary: expect.stringContaining('would remove') });
   }
   expect(await cached(world)).toHaveLength(3);
   expect([await ledgerOf(world), writesAt(world)]).toEqual([[], []]);

@@ -16,18 +16,15 @@ import { print, printJson, readConfig, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtScope, lookOf, sayWhenSlow, type Ports, type ScopeSeen } from './look.ts';
 import { BELIEVED_MS, elsewhereStatus } from './elsewhere.ts';
 import { readLoss } from './lost-history.ts';
-import { chosenRunners, chosenScopes } from './runners.ts';
 import { passesText, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import { scopeLines, type StatusDocument } from './status-text.ts';
 import { readTemporalViews, type LastPass, type ScopeAsked, type TemporalView } from './temporal-view.ts';
+import { chooseRunners, type RunnerRequest } from './terminal.ts';
 import type { PassSchedule } from '../worker/schedules.ts';
 
-export interface StatusFlags {
-  readonly runner: string | undefined;
-  readonly scope: string | undefined;
+/** `all` shows healthy runners on a terminal one by one, also if there are many. */
+export interface StatusFlags extends RunnerRequest {
   readonly json: boolean;
-  /** Shows healthy runners on a terminal one by one, also if there are many. */
-  readonly all?: boolean;
   readonly watch: boolean;
   readonly config: ConfigFlags;
 }
@@ -65,12 +62,12 @@ export async function status(flags: StatusFlags, invocation: Invocation): Promis
   }
 }
 
-function chosenTargets(config: Config, { runner, scope: wanted }: StatusFlags): readonly ScopeAsked[] {
-  const targets = chosenRunners(config, runner, { single: false });
-  const scopes = chosenScopes({ runners: targets }, wanted);
+function chosenTargets(config: Config, { names, scope: wanted }: StatusFlags): readonly ScopeAsked[] {
+  const targets = chooseRunners(config.runners, { names, scope: wanted, all: false }, 'all');
+  const scopes = [...new Set(targets.map(({ scope }) => scope))];
   return scopes.map((scope) => {
     const ofScope = targets.filter((target) => target.scope === scope);
-    return { scope, targets: ofScope, runner: runner === undefined ? null : (ofScope[0]?.runner ?? null) };
+    return { scope, targets: ofScope, runners: names.length === 0 ? null : ofScope.map(({ runner }) => runner) };
   });
 }
 

@@ -22,6 +22,8 @@ const ABSENT_AFTER_MS = 1_500;
 const READ_WITHIN_MS = 5_000;
 const RECENT_OPERATIONS = 5;
 const UNDER_WAY = 20;
+/** Of the newest checks some may be dry runs, or about named runners only. */
+const PASSES_READ = 5;
 
 /** What Temporal knows of a scope; a part that could not be read in time is `null`. */
 export interface TemporalView {
@@ -31,7 +33,7 @@ export interface TemporalView {
   readonly holds: readonly Hold[] | null;
   readonly budgets: readonly Budget[] | null;
   readonly openFindings: readonly OpenFindingSummary[] | null;
-  /** The newest health check that ended, also a manual one. */
+  /** The newest health check of the whole scope that ended, also a manual one. */
   readonly lastPass: LastPass | null;
   /** Acts on the runners' machines, by `scope/name`. */
   readonly ledgers: Readonly<Record<string, readonly LedgerEntry[]>>;
@@ -96,8 +98,8 @@ const NOTHING_KNOWN: TemporalView = {
 export interface ScopeAsked {
   readonly scope: string;
   readonly targets: readonly RunnerTarget[];
-  /** The runner that alone is asked for; `null` for the whole scope. */
-  readonly runner: string | null;
+  /** Names of the runners that alone are asked for; `null` for the whole scope. */
+  readonly runners: readonly string[] | null;
 }
 
 /** Reads what Temporal knows of each scope, in the order of the scopes. */
@@ -135,43 +137,47 @@ async function readView(client: Client, asked: ScopeAsked, budget: BudgetPolicy)
 }
 
 /** Operations, and health checks that a person asked for, which concern every runner of the scope. */
-async function readRecent(client: Client, { scope, runner }: ScopeAsked): Promise<readonly OperationSummary[]> {
+async function readRecent(client: Client, { scope, runners }: ScopeAsked): Promise<readonly OperationSummary[]> {
   const [operations, checks] = await Promise.all([
-    listOperations(client, { scope, runner: runner ?? undefined, passes: 'none', limit: RECENT_OPERATIONS }),
+    listOfEach(runners, (runner) => listOperations(client, { scope, runner, passes: 'none', limit: RECENT_OPERATIONS })),
     listPasses(client, { scope, trigger: 'manual', limit: RECENT_OPERATIONS }),
   ]);
   return [...operations, ...checks].toSorted((a, b) => b.startedAt.localeCompare(a.startedAt)).slice(0, RECENT_OPERATIONS);
 }
 
+/** Of each runner that is asked for, or of the whole scope. */
+async function listOfEach<T>(
+  runners: ScopeAsked['runners'],
+  list: (runner: string | undefined) => Promise<readonly T[]>,
+): Promise<readonly T[]> {
+  return (await Promise.all((runners ?? [undefined]).map(list))).flat();
+}
+
 /** Of one runner its own, and those of what it shares with others: its scope and its host. */
-async function readOpenFindings(client: Client, { scope, runner, targets }: ScopeAsked): Promise<readonly OpenFindingSummary[]> {
+async function readOpenFindings(client: Client, { scope, runners, targets }: ScopeAsked): Promise<readonly OpenFindingSummary[]> {
   const open = await listOpenFindings(client, scope);
   const subjects = new Set([scope, ...targets.flatMap((target) => [qualifiedName(target), `host/${target.host}`])]);
-  return runner === null ? open : open.filter(({ subject }) => subjects.has(subject));
+  return runners === null ? open : open.filter(({ subject }) => subjects.has(subject));
 }
 
 async function readLastPass(client: Client, scope: string): Promise<LastPass | null> {
-  const [pass] = await listPasses(client, { scope, limit: 1 });
-  if (pass === undefined) {
-    return null;
+  for (const { workflowId, runId, startedAt, trigger } of await listPasses(client, { scope, limit: PASSES_READ })) {
+    const report = (await client.workflow.getHandle(workflowId, runId).result()) as HealthReport;
+    if (report.isDryRun !== true && report.isPartial !== true) {
+      return { workflowId, startedAt, isManual: trigger === 'manual', report };
+    }
   }
-  const { workflowId, runId, startedAt, trigger } = pass;
-  const report = (await client.workflow.getHandle(workflowId, runId).result()) as HealthReport;
-  return { workflowId, startedAt, isManual: trigger === 'manual', report };
+  return null;
 }
 
 function orNull<T>(reading: Promise<T>): Promise<T | null> {
   return reading.catch(() => null);
 }
 
-async function readUnderWay(client: Client, { scope, runner: asked }: ScopeAsked): Promise<readonly UnderWay[]> {
-  const running = await listOperations(client, {
-    scope,
-    runner: asked ?? undefined,
-    passes: 'none',
-    runningOnly: true,
-    limit: UNDER_WAY,
-  });
+async function readUnderWay(client: Client, { scope, runners }: ScopeAsked): Promise<readonly UnderWay[]> {
+  const running = await listOfEach(runners, (runner) =>
+    listOperations(client, { scope, runner, passes: 'none', runningOnly: true, limit: UNDER_WAY }),
+  );
   return Promise.all(
     running.map(async ({ workflowId, runId, type, runner, startedAt }) => {
       const handle = client.workflow.getHandle(workflowId, runId);

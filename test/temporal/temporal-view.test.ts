@@ -17,8 +17,8 @@ afterAll(async () => {
 
 async function view({
   address = inject('temporalAddress'),
-  runner: asked = null,
-}: { readonly address?: string; readonly runner?: string | null } = {}) {
+  runners = null,
+}: { readonly address?: string; readonly runners?: readonly string[] | null } = {}) {
   const env = { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: world.client.options.namespace };
   const invocation: Invocation = {
     env,
@@ -27,7 +27,7 @@ async function view({
     homedir: '/nowhere',
     interrupted: new AbortController().signal,
   };
-  const [seen] = await readTemporalViews(invocation, [{ scope, targets: [world.target], runner: asked }], DEFAULT_RECOVERY_POLICY.budgets);
+  const [seen] = await readTemporalViews(invocation, [{ scope, targets: [world.target], runners }], DEFAULT_RECOVERY_POLICY.budgets);
   if (seen === undefined) {
     throw new Error('no scope was read');
   }
@@ -73,7 +73,17 @@ test('a check that a person asked for counts, and of another runner nothing but 
     lastPass: { workflowId: check.workflowId, isManual: true, report: { outcome: 'healthy' } },
     recentOperations: [newest, { type: 'recoverRunner' }],
   });
-  expect((await view({ runner: 'another' })).recentOperations).toMatchObject([newest]);
+  expect((await view({ runners: ['another'] })).recentOperations).toMatchObject([newest]);
+});
+
+test('what status rests on is no dry run, and no check of named runners', async () => {
+  const last = (await view()).lastPass?.workflowId;
+  for (const how of [{ dryRun: true }, { runners: [runner] }]) {
+    const check = await world.check({ scope, wait: '0s', ...how });
+    expect((await check.result()).outcome).toBe('healthy');
+    await expect.poll(async () => (await view()).recentOperations?.[0]?.workflowId, { timeout: 10_000 }).toBe(check.workflowId);
+  }
+  expect((await view()).lastPass?.workflowId).toBe(last);
 });
 
 test('nothing is known where Temporal does not answer, within two seconds', async () => {

@@ -19,7 +19,7 @@ export interface StatusDocument {
   readonly observedAt: string;
   readonly runners: readonly RunnerStatus[];
   readonly queue: {
-    /** Without those that are set aside. */
+    /** Without quarantined ones. */
     readonly queued: number | null;
     readonly inProgress: number | null;
     /** Queued for too long at the newest look of queue care within 15 minutes. */

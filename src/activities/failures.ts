@@ -21,6 +21,7 @@ const FAILURE_TYPES = {
   rejected: 'GitHubRejected',
   'tool-missing': 'ToolMissing',
   'provider-unavailable': 'MachineProviderUnavailable',
+  'provider-hangs': 'MachineProviderHangs',
   'machine-missing': 'MachineMissing',
   'not-running': 'MachineNotRunning',
   unreachable: 'GuestUnreachable',
@@ -64,12 +65,14 @@ function retryableForMs(begun: number): number {
   return scheduleToCloseTimeoutMs - (currentAttemptScheduledTimestampMs - scheduledTimestampMs) - (Date.now() - begun);
 }
 
-export async function withMachineFailures<T>(call: () => Promise<T>): Promise<T> {
+/** @param isLook it has changed nothing that waits to be ended: a provider that hangs twice in a row is not asked again */
+export async function withMachineFailures<T>(call: () => Promise<T>, { isLook }: { readonly isLook: boolean }): Promise<T> {
   try {
     return await call();
   } catch (error) {
     if (error instanceof MachineError) {
-      throw failure(error, { nonRetryable: FINAL_MACHINE_ERRORS.has(error.kind) });
+      const isHung = error.kind === 'provider-hangs' && isLook && activityInfo().attempt > 1;
+      throw failure(error, { nonRetryable: FINAL_MACHINE_ERRORS.has(error.kind) || isHung });
     }
     if (error instanceof SealingError) {
       throw ApplicationFailure.create({

@@ -7,13 +7,13 @@ import { tokenBinding, type Sealing } from './sealing.ts';
 
 export function createLookActivities(machine: MachinePort, observeAll: ObserveAll): LookActivities {
   return {
-    observeMachine: ({ target }) => answered(() => machine.observe(target, callContext())),
+    observeMachine: ({ target }) => looked(() => machine.observe(target, callContext())),
 
-    observeMachines: (wanted) => answered(() => observeAll(wanted, callContext())),
+    observeMachines: (wanted) => looked(() => observeAll(wanted, callContext())),
 
-    listCache: ({ target, wanted }) => answered(() => machine.listCache(target, wanted, callContext())),
+    listCache: ({ target, wanted }) => looked(() => machine.listCache(target, wanted, callContext())),
 
-    listWorkspaces: ({ target }) => answered(() => machine.listWorkspaces(target, callContext())),
+    listWorkspaces: ({ target }) => looked(() => machine.listWorkspaces(target, callContext())),
   };
 }
 
@@ -80,9 +80,13 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
   };
 }
 
-async function answered<T>(call: () => Promise<T>): Promise<Answered<T>> {
+function looked<T>(call: () => Promise<T>): Promise<Answered<T>> {
+  return answered(call, { isLook: true });
+}
+
+async function answered<T>(call: () => Promise<T>, kind = { isLook: false }): Promise<Answered<T>> {
   try {
-    return { attempt: activityInfo().attempt, value: await withMachineFailures(call) };
+    return { attempt: activityInfo().attempt, value: await withMachineFailures(call, kind) };
   } catch (error) {
     throw error instanceof CallGivenUp ? error.cause : error;
   }

@@ -65,14 +65,17 @@ function retryableForMs(begun: number): number {
   return scheduleToCloseTimeoutMs - (currentAttemptScheduledTimestampMs - scheduledTimestampMs) - (Date.now() - begun);
 }
 
-/** @param isLook it has changed nothing that waits to be ended: a provider that hangs twice in a row is not asked again */
-export async function withMachineFailures<T>(call: () => Promise<T>, { isLook }: { readonly isLook: boolean }): Promise<T> {
+/** @param waitsForProvider else a provider that hangs twice in a row is not asked again */
+export async function withMachineFailures<T>(
+  call: () => Promise<T>,
+  { waitsForProvider }: { readonly waitsForProvider: boolean },
+): Promise<T> {
   try {
     return await call();
   } catch (error) {
     if (error instanceof MachineError) {
-      const isHung = error.kind === 'provider-hangs' && isLook && activityInfo().attempt > 1;
-      throw failure(error, { nonRetryable: FINAL_MACHINE_ERRORS.has(error.kind) || isHung });
+      const isGivenUp = error.kind === 'provider-hangs' && !waitsForProvider && activityInfo().attempt > 1;
+      throw failure(error, { nonRetryable: FINAL_MACHINE_ERRORS.has(error.kind) || isGivenUp });
     }
     if (error instanceof SealingError) {
       throw ApplicationFailure.create({

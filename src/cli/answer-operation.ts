@@ -1,6 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { EXIT, type ExitCode } from './exit.ts';
-import { followOperation, type Following } from './follow.ts';
+import { wholeDurationMs } from './durations.ts';
+import { followToEnd, type Followed, type Following } from './follow.ts';
 import { print, printJson, say } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { headline, isGood, type ToldReport } from './operation-text.ts';
@@ -26,10 +27,10 @@ export async function answerOperation(
   say(`${title} ${handle.workflowId}`);
   const steps = createLiveSteps();
   try {
-    const report = await followOperation<ToldReport>({ ...following, show: (progress) => steps.show(progress) });
+    const ended = await followToEnd<ToldReport>({ ...following, show: (progress) => steps.show(progress) });
     steps.end();
-    answer(handle, report, { json, details });
-    return isGood(report) ? EXIT.done : EXIT.bad;
+    answer(handle, ended, { json, details });
+    return exitCodeOf(ended.result);
   } finally {
     steps.end();
   }
@@ -43,15 +44,24 @@ function answerStarted({ workflowId }: WorkflowHandle, comeBack: string, json: b
   }
 }
 
+/** Exit code of an operation that has ended. */
+export function exitCodeOf(report: ToldReport): ExitCode {
+  if (isGood(report)) {
+    return EXIT.done;
+  }
+  return report.unreachable === undefined ? EXIT.bad : EXIT.unreachable;
+}
+
 function answer(
   { workflowId }: WorkflowHandle,
-  report: ToldReport,
+  { result: report, description }: Followed<ToldReport>,
   { json, details }: Required<Pick<Answering, 'json' | 'details'>>,
 ): void {
   if (json) {
     printJson({ workflowId, ...report });
     return;
   }
-  print([headline(report), ...details(report)].join('\n'));
+  const tookMs = wholeDurationMs(description, report.steps);
+  print([headline(report, tookMs), ...details(report)].join('\n'));
   print(`More: runward explain ${workflowId}`);
 }

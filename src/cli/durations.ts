@@ -1,3 +1,15 @@
+/**
+ * From the begin of an operation to its end, the time between its steps included; `null` while it works. Of a long one the last run is
+ * described, and its steps may have begun before that.
+ */
+export function wholeDurationMs(
+  { startTime, closeTime }: { readonly startTime: Date; readonly closeTime?: Date | undefined },
+  steps: readonly { readonly startedAt: string | null }[] = [],
+): number | null {
+  const begins = steps.flatMap(({ startedAt }) => (startedAt === null ? [] : [Date.parse(startedAt)]));
+  return closeTime === undefined ? null : closeTime.getTime() - Math.min(startTime.getTime(), ...begins);
+}
+
 /** `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`. */
 export function formatDuration(ms: number): string {
   if (ms < 9_950) {

@@ -1,9 +1,10 @@
+import { withNextStep } from '../domain/provider.ts';
 import { decideRecovery, type RecoveryDecision } from '../domain/recovery.ts';
 import { RECOVERY_STEPS } from '../domain/report.ts';
 import { recoveryPolicy } from '../worker/policy.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
-import { createPorts, isBlind, lookAtRunner, sayWhenSlow } from './look.ts';
+import { createPorts, isReadable, lookAtRunner, sayWhenSlow } from './look.ts';
 import { chosenRunners } from './runners.ts';
 import { qualified, startOperation, type OperationFlags } from './start-operation.ts';
 
@@ -41,13 +42,13 @@ async function plan(flags: RecoverFlags, invocation: Invocation): Promise<ExitCo
     const look = await sayWhenSlow(lookAtRunner(ports, target, invocation.interrupted));
     const decision = decideRecovery(target, look, policy, { force: flags.force, lookedForMs: 0 });
     if (decision.kind === 'impossible' || decision.kind.startsWith('refused-')) {
-      exitCode = isBlind(look) ? EXIT.unreachable : EXIT.bad;
+      exitCode = isReadable(look) ? EXIT.bad : EXIT.unreachable;
     }
     plans.push({
       runner: target.runner,
       scope: target.scope,
       decision: decision.kind,
-      ...('why' in decision ? { why: decision.why } : {}),
+      ...('why' in decision ? { why: withNextStep(decision.why) } : {}),
       evidence: decision.evidence,
     });
   }

@@ -2,7 +2,7 @@ import { decideDrain, decideResume, type DrainDecision, type ResumeDecision } fr
 import { DRAIN_STEPS, RESUME_STEPS } from '../domain/report.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
-import { createPorts, isBlind, lookAtRunner, sayWhenSlow } from './look.ts';
+import { createPorts, isReadable, lookAtRunner, sayWhenSlow } from './look.ts';
 import { chosenRunners } from './runners.ts';
 import { qualified, startOperation, type OperationFlags, type Wanted } from './start-operation.ts';
 
@@ -28,7 +28,7 @@ async function plan(verb: Verb, flags: OperationFlags, invocation: Invocation): 
     const look = await sayWhenSlow(lookAtRunner(ports, target, invocation.interrupted));
     const decision = verb === 'drain' ? decideDrain(target, look) : decideResume(target, look);
     if (isRefused(decision)) {
-      exitCode = isBlind(look) ? EXIT.unreachable : EXIT.bad;
+      exitCode = isReadable(look) ? EXIT.bad : EXIT.unreachable;
     }
     plans.push({
       runner: target.runner,

@@ -17,3 +17,8 @@ export function isProviderHung(why: string): boolean {
 export const RESTART_PROVIDER =
   'wait for the jobs on its other instances, which the restart stops or suspends; then restart the daemon with `sudo snap restart multipass` ' +
   '(snap), `sudo launchctl kickstart -k system/com.canonical.multipassd` (macOS) or `sudo systemctl restart multipassd` (systemd)';
+
+/** What kept somebody from an answer, with what to do about it if that is known. */
+export function withNextStep(why: string): string {
+  return isProviderHung(why) ? `${why}: ${RESTART_PROVIDER}` : why;
+}

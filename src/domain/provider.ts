@@ -15,10 +15,10 @@ export function isProviderHung(why: string): boolean {
 
 /** What a person does about it: Runward restarts no daemon, since that stops machines with jobs on them. */
 export const RESTART_PROVIDER =
-  'wait for the jobs on its other instances, which the restart stops or suspends; then restart the daemon with `sudo snap restart multipass` ' +
-  '(snap), `sudo launchctl kickstart -k system/com.canonical.multipassd` (macOS) or `sudo systemctl restart multipassd` (systemd)';
+  "restart Multipass's daemon with `sudo snap restart multipass` (snap), `sudo launchctl kickstart -k system/com.canonical.multipassd` " +
+  '(macOS) or `sudo systemctl restart multipassd` (systemd), once no job runs on its other instances: the restart stops or suspends them all';
 
 /** What kept somebody from an answer, with what to do about it if that is known. */
 export function withNextStep(why: string): string {
-  return isProviderHung(why) ? `${why}: ${RESTART_PROVIDER}` : why;
+  return isProviderHung(why) ? `${why}; ${RESTART_PROVIDER}` : why;
 }

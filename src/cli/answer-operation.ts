@@ -45,7 +45,7 @@ function answerStarted({ workflowId }: WorkflowHandle, comeBack: string, json: b
 }
 
 /** Exit code of an operation that has ended. */
-export function exitCodeOf(report: ToldReport): ExitCode {
+function exitCodeOf(report: ToldReport): ExitCode {
   if (isGood(report)) {
     return EXIT.done;
   }

@@ -1,12 +1,22 @@
-import type { WorkflowHandle } from '@temporalio/client';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import { EXIT, type ExitCode } from './exit.ts';
 import { wholeDurationMs } from './durations.ts';
-import { followToEnd, type Followed, type Following } from './follow.ts';
+import { followToEnd, type Followed } from './follow.ts';
 import { print, printJson, say } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { headline, isGood, type ToldReport } from './operation-text.ts';
 
+/** An operation on one runner that a command has started. */
+export interface Started {
+  readonly runner: string;
+  readonly handle: WorkflowHandle;
+  /** How to come back to it. */
+  readonly comeBack: string;
+}
+
 export interface Answering {
+  readonly client: Client;
+  readonly interrupted: AbortSignal;
   readonly title: string;
   readonly json: boolean;
   readonly waits: boolean;
@@ -14,54 +24,62 @@ export interface Answering {
   readonly details?: (report: ToldReport) => readonly string[];
 }
 
-/** Shows the steps of an operation that was started, and answers with its result; without waiting, with its id alone. */
-export async function answerOperation(
-  following: Omit<Following, 'show'>,
-  { title, json, waits, details = () => [] }: Answering,
-): Promise<ExitCode> {
-  const { handle, comeBack } = following;
-  if (!waits) {
-    answerStarted(handle, comeBack, json);
+/** Shows the steps of the operations that were started, and answers with their results; without waiting, with their ids alone. */
+export async function answerOperations(started: readonly Started[], answering: Answering): Promise<ExitCode> {
+  if (!answering.waits) {
+    tellStarted(started, answering);
     return EXIT.done;
   }
-  say(`${title} ${handle.workflowId}`);
+  const ended = await followAll(started, answering);
+  const reports = ended.map(({ result }) => result);
+  if (answering.json) {
+    printOne(started.map(({ handle: { workflowId } }, index) => ({ workflowId, ...(reports[index] as ToldReport) })));
+  } else {
+    print(ended.map((each) => answerLines(each, answering).join('\n')).join('\n\n'));
+  }
+  return exitCodeOf(reports);
+}
+
+/** What was not reached is unknown, so one that is known to be bad says more. */
+function exitCodeOf(reports: readonly ToldReport[]): ExitCode {
+  const bad = reports.filter((report) => !isGood(report));
+  if (bad.length === 0) {
+    return EXIT.done;
+  }
+  return bad.every(({ unreachable }) => unreachable !== undefined) ? EXIT.unreachable : EXIT.bad;
+}
+
+async function followAll(started: readonly Started[], { client, interrupted, title }: Answering): Promise<readonly Followed<ToldReport>[]> {
   const steps = createLiveSteps();
   try {
-    const ended = await followToEnd<ToldReport>({ ...following, show: (progress) => steps.show(progress) });
-    steps.end();
-    answer(handle, ended, { json, details });
-    return exitCodeOf(ended.result);
+    return await Promise.all(
+      started.map(({ runner, handle, comeBack }) => {
+        say(`${title} ${handle.workflowId}`);
+        const of = started.length === 1 ? '' : runner;
+        return followToEnd<ToldReport>({ client, handle, interrupted, comeBack, show: (progress) => steps.show(progress, of) });
+      }),
+    );
   } finally {
     steps.end();
   }
 }
 
-function answerStarted({ workflowId }: WorkflowHandle, comeBack: string, json: boolean): void {
+function tellStarted(started: readonly Started[], { json }: Answering): void {
   if (json) {
-    printJson({ workflowId });
-  } else {
-    print(`Started ${workflowId}. ${comeBack}`);
-  }
-}
-
-/** Exit code of an operation that has ended. */
-function exitCodeOf(report: ToldReport): ExitCode {
-  if (isGood(report)) {
-    return EXIT.done;
-  }
-  return report.unreachable === undefined ? EXIT.bad : EXIT.unreachable;
-}
-
-function answer(
-  { workflowId }: WorkflowHandle,
-  { result: report, description }: Followed<ToldReport>,
-  { json, details }: Required<Pick<Answering, 'json' | 'details'>>,
-): void {
-  if (json) {
-    printJson({ workflowId, ...report });
+    printOne(started.map(({ handle: { workflowId } }) => ({ workflowId })));
     return;
   }
-  const tookMs = wholeDurationMs(description, report.steps);
-  print([headline(report, tookMs), ...details(report)].join('\n'));
-  print(`More: runward explain ${workflowId}`);
+  for (const { handle, comeBack } of started) {
+    print(`Started ${handle.workflowId}. ${comeBack}`);
+  }
+}
+
+/** One document, whatever the number of operations. */
+function printOne(documents: readonly object[]): void {
+  printJson(documents.length === 1 ? documents[0] : { operations: documents });
+}
+
+function answerLines({ result, description }: Followed<ToldReport>, { details = () => [] }: Answering): readonly string[] {
+  const tookMs = wholeDurationMs(description, result.steps);
+  return [headline(result, tookMs), ...details(result), `More: runward explain ${description.workflowId}`];
 }

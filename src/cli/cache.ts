@@ -4,7 +4,7 @@ import { formatDuration } from './durations.ts';
 import type { ExitCode } from './exit.ts';
 import type { Invocation } from './invocation.ts';
 import type { ToldReport } from './operation-text.ts';
-import { startOperation, type OperationFlags, type Wanted } from './start-operation.ts';
+import { startOperations, type OperationFlags, type Wanted } from './start-operation.ts';
 import { tableLines } from './table.ts';
 
 export interface CacheFlags extends OperationFlags {
@@ -14,14 +14,14 @@ export interface CacheFlags extends OperationFlags {
 export type CacheVerb = 'clean' | 'clear' | 'heal';
 
 const VERBS = {
-  clean: { type: 'cleanActionsCache', act: 'clean', title: 'Cleaning' },
-  clear: { type: 'clearActionsCache', act: 'clear', title: 'Clearing' },
-  heal: { type: 'healActionsCache', act: 'heal', title: 'Healing' },
+  clean: { type: 'cleanActionsCache', act: 'clean', title: 'Cleaning', doing: 'Cleaning the actions cache of' },
+  clear: { type: 'clearActionsCache', act: 'clear', title: 'Clearing', doing: 'Clearing the actions cache of' },
+  heal: { type: 'healActionsCache', act: 'heal', title: 'Healing', doing: 'Healing the actions cache of' },
 } as const satisfies Record<CacheVerb, Wanted>;
 
 /** Cares for a runner's actions cache between two jobs; a dry run is an operation as well, since only a worker reaches the machine. */
 export function cache(verb: CacheVerb, flags: CacheFlags, invocation: Invocation): Promise<ExitCode> {
-  return startOperation({ ...VERBS[verb], input: { force: flags.force, dryRun: flags.dryRun }, details: entryLines }, flags, invocation);
+  return startOperations({ ...VERBS[verb], input: { force: flags.force, dryRun: flags.dryRun }, details: entryLines }, flags, invocation);
 }
 
 /** What would go, the largest first. */

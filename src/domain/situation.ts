@@ -268,6 +268,11 @@ export function mayRun(state: MachineState | null): boolean {
   return state === 'running' || state === 'unknown';
 }
 
+/** Whether a side says that it works on a job. */
+export function hasJob({ guest, registered }: Situation, isStuck: boolean): boolean {
+  return (guest !== null && guest.workers > 0) || (registered?.busy === true && !isStuck);
+}
+
 /** Why a job may be running on a neighbour of its machine, or `null`. */
 export function neighbourWorkReason({ guest, busyNeighbours }: Situation): string | null {
   if (guest !== null && guest.workersOnMachine > guest.workers) {

@@ -162,8 +162,8 @@ export class MultipassTransport implements Transport {
     if (state !== 'running' && state !== 'unknown') return this.start(machine, call);
     const probe = state === 'unknown' ? SILENT : await this.#probe(machine, call);
     if (probe.kind === 'well') return;
-    const hasEnded = probe.kind === 'ill' && (await this.#endsFromInside(machine, call));
-    if (!hasEnded) await this.#cutPower(machine, call);
+    const isOff = probe.kind === 'off' || (probe.kind === 'ill' && (await this.#endsFromInside(machine, call)));
+    if (!isOff) await this.#cutPower(machine, call);
     return this.start(machine, call);
   }
 
@@ -230,6 +230,7 @@ export class MultipassTransport implements Transport {
     } catch (error) {
       if (!(error instanceof MachineError) || (error.kind !== 'unreachable' && error.kind !== 'not-running')) throw error;
       const evidence = `${error.message}\n${error.evidence}`;
+      if (error.kind === 'not-running') return { kind: 'off', evidence };
       return { kind: error instanceof CutOff && !NO_SSH.includes(error.exitCode) ? 'ill' : 'silent', evidence };
     }
   }
@@ -258,8 +259,8 @@ export class MultipassTransport implements Transport {
   }
 }
 
-/** Whether a guest answers: `ill` is one with SSH, in which commands fail. */
-type Probe = { readonly kind: 'well' } | { readonly kind: 'ill' | 'silent'; readonly evidence: string };
+/** Whether a guest answers: `ill` is one with SSH, in which commands fail; `off` is one whose machine does not run any more. */
+type Probe = { readonly kind: 'well' } | { readonly kind: 'ill' | 'silent' | 'off'; readonly evidence: string };
 const SILENT: Probe = { kind: 'silent', evidence: '' };
 
 /** A command in a guest of which the client tells another end than its own. */

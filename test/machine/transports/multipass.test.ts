@@ -240,6 +240,12 @@ describe('restart', () => {
     expect(writes()).toEqual(['stop --force t1', 'start t1']);
   });
 
+  it('only starts one that somebody stops meanwhile', async () => {
+    comesBack(2, { ...listed(['t1', 'Running']), times: 1 });
+    await transport.restart('t1', CALL);
+    expect(writes()).toEqual(['start t1']);
+  });
+
   it('only starts one that stands still', async () => {
     fake.script([{ ...listed(['t1', 'Stopped']), times: 2 }, listed(['t1', 'Running']), { args: ['start', 't1'] }, answering(0)]);
     await transport.restart('t1', CALL);

@@ -78,6 +78,7 @@ export function createDirectory({ runners, policy, health, queue, serverUrl, ...
             scope,
             configured: runners.filter((target) => target.scope === scope).map(configuredRunner),
             policy: queue,
+            serverUrl,
             ...modeOf(settings, scope, 'queue'),
           }
         : { problem: `${scope} is an organisation, and only a repository has a queue of runs; choose one of ${scopesText(repositories)}` };

@@ -57,18 +57,18 @@ export async function operate<Outcome extends string, Step extends string>(
   label({ runner: target.runner, scope: target.scope });
   board.name(target.runner);
   const operation = new Operation(request, resolved, startedBy, board);
-  const [outcome, summary] = await operation.ended(work);
+  const [outcome, message] = await operation.ended(work);
+  const conclusion = operation.site.conclusion(outcome, message);
   label({ outcome });
-  board.finish(outcome, summary);
+  board.finish(outcome, conclusion.summary);
   // A plan changes nothing.
   if (outcome !== 'planned') {
-    operationEnded({ target, startedBy }, { outcome, summary, reason: request.reason });
+    operationEnded({ target, startedBy }, { ...conclusion, reason: request.reason });
   }
   return {
-    outcome,
+    ...conclusion,
     runner: target.runner,
     scope: target.scope,
-    summary,
     evidence: operation.evidence,
     steps: board.reports(),
     reason: request.reason,

@@ -1,3 +1,4 @@
+import { isProviderHung, RESTART_PROVIDER } from '../provider.ts';
 import { describeOffset } from '../recovery.ts';
 import { hostOffsetOf, isSilentTwice, shortened, spanOf, type Situation } from '../situation.ts';
 import type { Rule } from './rule.ts';
@@ -38,7 +39,10 @@ export const HOST_RULES: readonly Rule<HostSituation>[] = [
       return isProviderSilent(runners) && !machine.known ? shortened(machine.why) : null;
     },
     summary: (runners) => `no machine of host ${hostOf(runners)} could be asked`,
-    advice: () => 'look whether `multipass list` answers there, and restart its daemon if not; nothing is changed until then',
+    advice: ([{ machine }]) =>
+      !machine.known && isProviderHung(machine.why)
+        ? RESTART_PROVIDER
+        : 'look whether `multipass list --no-ipv4` answers there, and restart its daemon if not; nothing is changed until then',
     isProven: (runners) => runners.every(isSilentTwice),
   },
   {
@@ -46,7 +50,7 @@ export const HOST_RULES: readonly Rule<HostSituation>[] = [
     severity: 'info',
     when: ([{ host, isJustWoke }]) => (isJustWoke && host.known ? `${spanOf(host.value.observedAt - (host.value.wokeAt ?? 0))} ago` : null),
     summary: (runners) => `host ${hostOf(runners)} woke a moment ago: what looks bad is not believed yet`,
-    advice: () => 'nothing: the next pass looks again',
+    advice: () => 'nothing: the next check looks again',
     // Sleep is neither an outage nor an alert.
     isProven: () => false,
   },
@@ -55,7 +59,7 @@ export const HOST_RULES: readonly Rule<HostSituation>[] = [
     severity: 'critical',
     when: ([{ host, policy }]) => (hostOffsetOf(host, policy) === null ? null : "host compared with GitHub's Date"),
     summary: ([{ host, policy, target }]) => `the clock of host ${target.host} is ${describeOffset(hostOffsetOf(host, policy) ?? 0)}`,
-    advice: () => 'set it, and switch its time synchronisation on',
+    advice: () => 'set it, and switch its time synchronization on',
     isRead: ([{ host }]) => host.known && host.value.githubOffsetMs.known,
   },
   {

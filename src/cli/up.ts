@@ -163,7 +163,6 @@ async function runWorker(site: Site, server: TemporalServer, { access, looked, s
   if (loss !== null) {
     say(lossNotice(loss));
   }
-  await looked;
   say('Starting the worker …');
   const events = new EventLog(({ text }) => say(text));
   try {
@@ -173,6 +172,7 @@ async function runWorker(site: Site, server: TemporalServer, { access, looked, s
         config: loss === null ? config : { ...config, mode: 'watch' },
         ...(loss === null ? {} : { watchReason: watchReason(loss) }),
         main: { github: ports.github, hindrance: access.hindrance },
+        before: looked,
         logLevel: 'WARN',
         logTo: voice.log,
         onEvent: events.hear,

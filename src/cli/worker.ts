@@ -47,6 +47,7 @@ async function work(configFlags: ConfigFlags, invocation: Invocation): Promise<v
         temporal,
         config,
         main,
+        before: main?.asked ?? Promise.resolve(),
         ownedRetentionDays: null,
         // At INFO the SDK tells of its bundler, and of parts that Runward does not use.
         logLevel: 'WARN',
@@ -81,7 +82,7 @@ async function beginMain(
   config: Config,
   invocation: Invocation,
   stop: AbortSignal,
-): Promise<Pick<TokenAccess, 'hindrance'> & { readonly github: ReturnType<typeof createGitHubOf> }> {
+): Promise<Pick<TokenAccess, 'hindrance'> & { readonly github: ReturnType<typeof createGitHubOf>; readonly asked: Promise<void> }> {
   const { credentials } = config.github;
   const github = createGitHubOf(config, (message) => say(`warning: ${message}`));
   await refuseHopeless(credentials, invocation.env, github, invocation.interrupted);
@@ -90,8 +91,7 @@ async function beginMain(
     scopes: chosenScopes(config, undefined),
     onNews: (news) => logToken(news, config),
   });
-  await access.begin(stop);
-  return { github, hindrance: access.hindrance };
+  return { github, hindrance: access.hindrance, asked: access.begin(stop) };
 }
 
 function logToken(news: TokenNews, { github }: Config): void {

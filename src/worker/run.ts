@@ -19,7 +19,7 @@ import { sealingKey } from './sealing-key.ts';
 import { connectClient, type TemporalAddress } from './temporal-address.ts';
 import { createWorkers, runWorkers, type WorkerParts } from './workers.ts';
 
-export interface WorkerSettings extends Pick<PartsSettings, 'onEvent' | 'logTo'> {
+export interface WorkerSettings extends Pick<PartsSettings, 'onEvent' | 'logTo' | 'before'> {
   readonly temporal: TemporalAddress;
   readonly config: Config;
   /** `null` for the machines of one host alone; else GitHub, and what its token is in the way of. */
@@ -65,6 +65,8 @@ export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'work
   readonly logLevel: LogLevel;
   /** JSON without it. */
   readonly logStyle?: LogStyle;
+  /** What is waited for before the first task is taken; the workers are made meanwhile. */
+  readonly before?: Promise<unknown>;
   /** Where the log goes instead of standard error. */
   readonly logTo?: LogTo;
   readonly onReady: (retentionDays: number | null) => void;
@@ -91,6 +93,7 @@ async function pollQueues(settings: PartsSettings, retentionDays: number | null,
       ...(settings.onEvent === undefined ? {} : { onEvent: settings.onEvent }),
       ...(settings.workflowBundle === undefined ? {} : { workflowBundle: settings.workflowBundle }),
     });
+    await settings.before;
     const running = runWorkers(workers, stop);
     settings.onReady(retentionDays);
     await running;

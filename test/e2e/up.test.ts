@@ -39,7 +39,9 @@ describe('up', () => {
         summary: expect.stringContaining('there is no machine named assay-bpf-runner'),
       });
       const explained = await run(['explain', '--last'], variables());
-      expect(explained.stdout).toMatch(/failed: there is no machine named assay-bpf-runner[^]*Evidence .*machine: missing[^]*Next steps/);
+      expect(explained.stdout).toMatch(
+        /failed in [\d.]+ s: there is no machine named assay-bpf-runner[^]*Evidence .*machine: missing[^]*Next steps/,
+      );
       expect((await run(['explain', 'assay-bpf-runner', '--json'], variables())).stdout).toContain('"kind": "report"');
       expect((await run(['history', '--json'], variables())).stdout).toContain('"outcome": "failed"');
       expect((await run(['explain', 'acme/none/nobody'], variables())).stderr).toMatch(/no workflow "acme\/none\/nobody"/);
@@ -173,7 +175,7 @@ describe('on bad days', () => {
       expect(serverOf(home).address).toBe(address);
       rmSync(hold);
       await expect.poll(async () => (await run(['history', '--json'], here)).stdout, { timeout: 20_000 }).toContain('"outcome": "failed"');
-      expect((await run(['explain', '--last'], here)).stdout).toContain('failed: there is no machine named assay-bpf-runner');
+      expect((await run(['explain', '--last'], here)).stdout).toMatch(/failed in [\d.]+ s: there is no machine named assay-bpf-runner/);
 
       const { leash = 0, server } = serverProcesses(home) ?? {};
       kill(leash);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import type { ConfigFlags } from '../config/load.ts';
 import type { HealthReport } from '../domain/health-report.ts';
-import { MAIN_QUEUE, healthScheduleId } from '../domain/names.ts';
+import { healthScheduleId } from '../domain/names.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
 import { readDuration } from '../domain/recovery-request.ts';
 import { isRepository } from '../github/endpoints.ts';
@@ -14,6 +14,7 @@ import { checkExitCode, reportLines } from './pass-text.ts';
 import { comeBackTo, startQueueCare } from './queue-care.ts';
 import { isQueueBad, queueLines } from './queue-text.ts';
 import { chosenScopes } from './runners.ts';
+import { startWorkflow } from './start-workflow.ts';
 import { withTemporal } from './temporal.ts';
 
 export interface CheckFlags {
@@ -49,27 +50,30 @@ type CaredQueue = { readonly workflowId: string } & (
 /** Starts a health check of each scope and the care for its queue, shows what they do, and answers with what came of them. */
 export async function check(flags: CheckFlags, invocation: Invocation): Promise<ExitCode> {
   const scopes = chosenScopes(readConfig(invocation, flags.config), flags.scope);
-  return withTemporal(invocation, async ({ client }) => {
-    const started = await Promise.all(scopes.map((scope) => startCheck(client, scope, flags.wait)));
-    if (flags.wait === null) {
-      return answerStarted(flags, started);
-    }
-    const checked = await followAll(client, started, { invocation, waitMs: readDuration(flags.wait) ?? 0 });
-    if (flags.json) {
-      const documents = checked.map(({ workflowId, report, queue }) => ({ workflowId, ...report, queue: queueDocument(queue) }));
-      printJson(documents.length === 1 ? documents[0] : { scopes: documents });
-    } else {
-      print(checked.map(checkedText).join('\n\n'));
-    }
-    return exitCodeOf(checked);
-  });
+  return withTemporal(
+    invocation,
+    async ({ client }) => {
+      const started = await Promise.all(scopes.map((scope) => startCheck(client, scope, flags.wait)));
+      if (flags.wait === null) {
+        return answerStarted(flags, started);
+      }
+      const checked = await followAll(client, started, { invocation, waitMs: readDuration(flags.wait) ?? 0 });
+      if (flags.json) {
+        const documents = checked.map(({ workflowId, report, queue }) => ({ workflowId, ...report, queue: queueDocument(queue) }));
+        printJson(documents.length === 1 ? documents[0] : { scopes: documents });
+      } else {
+        print(checked.map(checkedText).join('\n\n'));
+      }
+      return exitCodeOf(checked);
+    },
+    { follows: true },
+  );
 }
 
 async function startCheck(client: Client, scope: string, wait: string | null): Promise<StartedCheck> {
   const [health, queue] = await Promise.all([
-    client.workflow.start('checkHealth', {
+    startWorkflow(client, 'checkHealth', {
       workflowId: `${healthScheduleId(scope)}/by-hand/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`,
-      taskQueue: MAIN_QUEUE,
       staticSummary: `check the health of ${scope}, started by hand`,
       args: [{ scope, wait: wait ?? '0s' }],
     }),
@@ -100,26 +104,35 @@ async function followAll(
 ): Promise<readonly Checked[]> {
   const steps = createLiveSteps();
   const deadline = performance.now() + waitMs;
+  const over = new AbortController();
   const following = (handle: WorkflowHandle, of: string): Following => ({
     client,
     handle,
     show: (progress) => steps.show(progress, of),
-    interrupted: invocation.interrupted,
+    interrupted: AbortSignal.any([invocation.interrupted, over.signal]),
     comeBack: comeBackTo(handle),
   });
+  const followers: Promise<unknown>[] = [];
+  const joined = <T>(follower: Promise<T>): Promise<T> => {
+    followers.push(follower);
+    return follower;
+  };
   try {
     return await Promise.all(
       started.map(async ({ scope, health, queue }) => {
         say(`Check ${health.workflowId}`);
         const of = started.length === 1 ? '' : scope;
         const [report, cared] = await Promise.all([
-          followOperation<HealthReport>(following(health, of)),
-          queue === null ? null : followQueue(following(queue, `queue${of === '' ? '' : ` of ${of}`}`), deadline),
+          joined(followOperation<HealthReport>(following(health, of))),
+          queue === null ? null : joined(followQueue(following(queue, `queue${of === '' ? '' : ` of ${of}`}`), deadline)),
         ]);
         return { workflowId: health.workflowId, report, queue: cared };
       }),
     );
   } finally {
+    // The first one that fails ends the others, and none of them outlives the connection.
+    over.abort();
+    await Promise.allSettled(followers);
     steps.end();
   }
 }

@@ -7,13 +7,41 @@
 export const EXIT = { done: 0, bad: 1, usage: 2, declined: 2, unreachable: 3, interrupted: 130 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+/** What `--json` calls a failure, for scripts. */
+export type FailureCode =
+  | 'usage'
+  | 'configuration'
+  | 'unreachable'
+  | 'temporal-unreachable'
+  | 'no-worker'
+  | 'failed'
+  | 'declined'
+  | 'interrupted';
+
 /** Ends the command with a message for the person: what failed, on what, and what to do. */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure';
   readonly exitCode: ExitCode;
+  readonly code: FailureCode;
 
-  constructor(exitCode: ExitCode, message: string, cause?: unknown) {
+  /** @param code where the exit code alone says too little */
+  constructor(exitCode: ExitCode, message: string, cause?: unknown, code: FailureCode = codeOf(exitCode)) {
     super(message, { cause });
     this.exitCode = exitCode;
+    this.code = code;
+  }
+}
+
+function codeOf(exitCode: ExitCode): FailureCode {
+  switch (exitCode) {
+    case EXIT.usage:
+      return 'usage';
+    case EXIT.unreachable:
+      return 'unreachable';
+    case EXIT.interrupted:
+      return 'interrupted';
+    case EXIT.done:
+    case EXIT.bad:
+      return 'failed';
   }
 }

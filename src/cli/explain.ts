@@ -20,7 +20,7 @@ import { queueDetails, queueStory } from './queue-text.ts';
 import { storyLines, type Story } from './story.ts';
 import { triggerText } from './trigger-text.ts';
 import { executionLink } from '../worker/temporal-address.ts';
-import { deepestCause, messageOf, withTemporal, type TemporalSession } from './temporal.ts';
+import { deepestCause, isLost, messageOf, nullWithoutWorker, withTemporal, type TemporalSession } from './temporal.ts';
 
 export interface ExplainFlags {
   /** A workflow id, or a runner's name, also as `scope/name`. */
@@ -212,6 +212,9 @@ async function endOf(client: Client, description: WorkflowExecutionDescription):
         return { kind: 'report', report: report as ToldReport };
     }
   } catch (error) {
+    if (isLost(error)) {
+      throw error;
+    }
     const status = description.status.name.toLowerCase().replaceAll('_', ' ');
     return { kind: 'failure', failure: messageOf(deepestCause(error)), status };
   }
@@ -238,6 +241,9 @@ async function withEnd(client: Client, passId: string, cure: StartedCure): Promi
     const { outcome, summary } = (await handle.result()) as ToldReport;
     return { ...cure, outcome, summary };
   } catch (error) {
+    if (isLost(error)) {
+      throw error;
+    }
     return { ...cure, outcome: 'failed', summary: messageOf(deepestCause(error)) };
   }
 }
@@ -246,7 +252,7 @@ async function withEnd(client: Client, passId: string, cure: StartedCure): Promi
 function ask<T>(client: Client, { workflowId, runId }: WorkflowExecutionDescription, query: string): Promise<T | null> {
   return client.connection
     .withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => client.workflow.getHandle(workflowId, runId).query<T>(query))
-    .catch(() => null);
+    .catch(nullWithoutWorker);
 }
 
 // For people

@@ -7,6 +7,7 @@ import type { ParkedRun } from '../domain/queue/parked.ts';
 import { readSchedule, type PassSchedule } from '../worker/schedules.ts';
 import { BELIEVED_MS } from './elsewhere.ts';
 import { QUEUE_TYPE, quote } from './operations.ts';
+import { nullWithoutWorker } from './temporal.ts';
 
 // What Temporal knows of a repository's queue.
 
@@ -75,7 +76,7 @@ export async function readParked(
   }
   return client.connection
     .withDeadline(Date.now() + timeoutMs, () => client.workflow.getHandle(parkedId(scope)).query<readonly ParkedRun[]>(PARKED_QUERY))
-    .catch(() => null);
+    .catch(nullWithoutWorker);
 }
 
 /** Runs that are left alone at this time, by what queue care remembers. */

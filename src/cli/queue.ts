@@ -47,10 +47,15 @@ const RULES = {
 export async function queue(verb: QueueVerb, flags: QueueFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(verb, flags);
   const scopes = repositoriesAmong(chosenScopes(readConfig(invocation, flags.config), flags.scope));
-  return withTemporal(invocation, async ({ client }) => {
-    const command = new QueueCommand(verb, flags, invocation, client);
-    return verb === 'parked' && !flags.release ? command.tellParked(scopes) : command.careForAll(scopes);
-  });
+  const reads = verb === 'parked' && !flags.release;
+  return withTemporal(
+    invocation,
+    async ({ client }) => {
+      const command = new QueueCommand(verb, flags, invocation, client);
+      return reads ? command.tellParked(scopes) : command.careForAll(scopes);
+    },
+    { follows: !reads },
+  );
 }
 
 /** Exit code 2 before anything is asked. */
@@ -132,6 +137,8 @@ class QueueCommand {
       throw new CommandFailure(
         EXIT.unreachable,
         `No worker of the queue ${MAIN_QUEUE} says which runs of ${scope} are parked: start one with \`runward up\` or \`runward worker\`.`,
+        undefined,
+        'no-worker',
       );
     }
     return parked.map(parkedSummary);

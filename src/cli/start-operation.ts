@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { ConfigFlags } from '../config/load.ts';
-import { MAIN_QUEUE } from '../domain/names.ts';
 import { answerOperation } from './answer-operation.ts';
 import type { ExitCode } from './exit.ts';
 import { readConfig, type Invocation } from './invocation.ts';
 import type { ToldReport } from './operation-text.ts';
+import { startWorkflow } from './start-workflow.ts';
 import { withTemporal } from './temporal.ts';
 
 /** Flags of every verb that starts an operation on one runner. */
@@ -45,28 +45,31 @@ export async function startOperation(
     // The worker's configuration counts; a person who names a file is told its mistakes all the same.
     readConfig(invocation, flags.config);
   }
-  return withTemporal(invocation, async ({ client }) => {
-    const runner = qualified(flags.runner ?? invocation.env['RUNNER_NAME'], flags.scope);
-    const workflowId = `${act}/${runner ?? 'the-runner'}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`;
-    const handle = await client.workflow.start(type, {
-      workflowId,
-      taskQueue: MAIN_QUEUE,
-      staticSummary: `${act} ${runner ?? 'the runner'}, started by hand`,
-      args: [
-        {
-          ...(runner === undefined ? {} : { runner }),
-          ...(flags.reason === undefined ? {} : { reason: flags.reason }),
-          ...input,
-          wait: flags.wait ?? '0s',
-        },
-      ],
-    });
-    const comeBack = `Look at it with \`runward explain ${workflowId}\`.${undo === undefined ? '' : ` ${undo}`}`;
-    return answerOperation(
-      { client, handle, interrupted: invocation.interrupted, comeBack },
-      { title, json: flags.json, waits: flags.wait !== null, ...(details === undefined ? {} : { details }) },
-    );
-  });
+  return withTemporal(
+    invocation,
+    async ({ client }) => {
+      const runner = qualified(flags.runner ?? invocation.env['RUNNER_NAME'], flags.scope);
+      const workflowId = `${act}/${runner ?? 'the-runner'}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`;
+      const handle = await startWorkflow(client, type, {
+        workflowId,
+        staticSummary: `${act} ${runner ?? 'the runner'}, started by hand`,
+        args: [
+          {
+            ...(runner === undefined ? {} : { runner }),
+            ...(flags.reason === undefined ? {} : { reason: flags.reason }),
+            ...input,
+            wait: flags.wait ?? '0s',
+          },
+        ],
+      });
+      const comeBack = `Look at it with \`runward explain ${workflowId}\`.${undo === undefined ? '' : ` ${undo}`}`;
+      return answerOperation(
+        { client, handle, interrupted: invocation.interrupted, comeBack },
+        { title, json: flags.json, waits: flags.wait !== null, ...(details === undefined ? {} : { details }) },
+      );
+    },
+    { follows: true },
+  );
 }
 
 /** `scope/name`, where the same name stands in several scopes. */

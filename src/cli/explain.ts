@@ -1,8 +1,9 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { describeExecution } from '../activities/describe-execution.ts';
+import { labelOf } from '../activities/labels.ts';
 import type { FindingLife, FindingReport } from '../domain/finding-life.ts';
 import type { HealthReport, StartedCure } from '../domain/health-report.ts';
-import { FINDING_QUERY, PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { FINDING_QUERY, PROGRESS_QUERY } from '../domain/names.ts';
 import { CURE_NAMES } from '../domain/health-summary.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
 import { readBeginning } from './beginning.ts';
@@ -14,7 +15,7 @@ import { print, printJson, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
 import { operationDetails, operationStory, type Origin, type ToldReport } from './operation-text.ts';
-import { attributeOf, FINDING_TYPE, isTellable, listOperations, listPasses, PASS_TYPE, QUEUE_TYPE } from './operations.ts';
+import { FINDING_TYPE, isTellable, listOperations, listPasses, PASS_TYPE, QUEUE_TYPE } from './operations.ts';
 import { findingLines, passDetails, passStory, runnerInPass } from './pass-text.ts';
 import { queueDetails, queueStory } from './queue-text.ts';
 import { storyLines, type Story } from './story.ts';
@@ -260,7 +261,7 @@ function ask<T>(client: Client, { workflowId, runId }: WorkflowExecutionDescript
 function storyOf(description: WorkflowExecutionDescription, end: End, link: string | null, { verbose, demo }: ExplainFlags): Story {
   const command = `runward explain ${description.workflowId} --verbose${demo ? ' --demo' : ''}`;
   const more = [verbose ? null : command, link].filter((part) => part !== null).join('  ');
-  const trigger = attributeOf(description, SEARCH_ATTRIBUTES.trigger) ?? '';
+  const trigger = labelOf(description, 'trigger') ?? '';
   const told = tellEnd(end, { type: description.type, isByCheck: trigger === 'check' });
   return { ...NOTHING_TOLD, ...told, when: whenText(description, trigger, end), more };
 }
@@ -364,7 +365,7 @@ function reasonOf(trigger: string, end: End): string | null {
 
 function whenText(description: WorkflowExecutionDescription, trigger: string, end: End): string {
   const { type, startTime, closeTime, status } = description;
-  const [runner, scope] = [SEARCH_ATTRIBUTES.runner, SEARCH_ATTRIBUTES.scope].map((name) => attributeOf(description, name));
+  const [runner, scope] = (['runner', 'scope'] as const).map((name) => labelOf(description, name));
   const of = [scope, runner].filter((part) => part !== null).join('/');
   const by = triggerText(trigger, end.kind === 'queue' ? end.startedBy : null, reasonOf(trigger, end));
   const took =

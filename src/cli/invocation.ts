@@ -10,8 +10,8 @@ import { CommandFailure, EXIT } from './exit.ts';
 export interface Invocation extends Surroundings {
   /** Aborts at the first SIGINT or SIGTERM. */
   readonly interrupted: AbortSignal;
-  /** How long an operation is followed without an answer of Temporal's, where that is not as usual. */
-  readonly followingPatienceMs?: number;
+  /** How long Temporal may give no answer, where that is not as usual. */
+  readonly temporalPatienceMs?: number;
 }
 
 export function invocationOf(interrupted: AbortSignal): Invocation {

@@ -1,5 +1,7 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { labelOf, listLabelled, type LabelledQuery } from '../activities/labels.ts';
 import { SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { tellMissing } from './missing-attributes.ts';
 
 /** One past or running operation or health check, as lists show it. */
 export interface OperationSummary {
@@ -51,36 +53,36 @@ export interface OperationFilter {
   readonly passes: 'none' | 'unhealthy' | 'all';
 }
 
-/** Operations from Temporal's visibility, newest first; it lags a little and is for display only. */
-export function listOperations(client: Client, filter: OperationFilter): Promise<readonly OperationSummary[]> {
-  const types = OPERATION_TYPES.map(quote).join(', ');
-  switch (filter.passes) {
-    case 'none': {
-      const status = filter.runningOnly === true ? '' : ` AND ExecutionStatus != 'Running'`;
-      return list(client, `(WorkflowType IN (${types}) OR (${endedOtherThan(QUEUE_TYPE, ['nothing-to-do', 'planned'])}${status}))`, filter);
-    }
-    case 'all':
-      return list(client, `WorkflowType IN (${types}, ${quote(PASS_TYPE)}, ${quote(QUEUE_TYPE)})`, filter);
-    case 'unhealthy': {
-      const conditions = [
-        `WorkflowType IN (${types})`,
-        endedOtherThan(PASS_TYPE, ['healthy', 'left-alone']),
-        endedOtherThan(QUEUE_TYPE, ['nothing-to-do']),
-      ];
-      return list(client, `(${conditions.join(' OR ')})`, filter);
-    }
-  }
+/** Executions of some types, as a list wants them. */
+interface Wanted {
+  readonly types: readonly string[];
+  /** Outcomes that are left out. What runs, or was cut off, has none. */
+  readonly but?: readonly string[];
+  readonly status?: 'completed' | 'closed';
 }
 
-/** A pass that runs, or was cut off, has no outcome. */
-function endedOtherThan(type: string, outcomes: readonly string[]): string {
-  const others = outcomes.map((outcome) => `${SEARCH_ATTRIBUTES.outcome} != ${quote(outcome)}`).join(' AND ');
-  return `(WorkflowType = ${quote(type)} AND ((${others}) OR ExecutionStatus != 'Completed'))`;
+/** Operations from Temporal's visibility, newest first; it lags a little and is for display only. */
+export function listOperations(client: Client, filter: OperationFilter): Promise<readonly OperationSummary[]> {
+  const operations: Wanted = { types: OPERATION_TYPES };
+  switch (filter.passes) {
+    case 'none': {
+      const acted: Wanted = { types: [QUEUE_TYPE], but: ['nothing-to-do', 'planned'] };
+      return list(client, [operations, filter.runningOnly === true ? acted : { ...acted, status: 'closed' }], filter);
+    }
+    case 'all':
+      return list(client, [operations, { types: [PASS_TYPE, QUEUE_TYPE] }], filter);
+    case 'unhealthy':
+      return list(
+        client,
+        [operations, { types: [PASS_TYPE], but: ['healthy', 'left-alone'] }, { types: [QUEUE_TYPE], but: ['nothing-to-do'] }],
+        filter,
+      );
+  }
 }
 
 /** Health checks alone that ended by themselves, newest first. */
 export function listPasses(client: Client, filter: Pick<OperationFilter, 'scope' | 'limit'>): Promise<readonly OperationSummary[]> {
-  return list(client, `WorkflowType = ${quote(PASS_TYPE)} AND ExecutionStatus = 'Completed'`, filter);
+  return list(client, [{ types: [PASS_TYPE], status: 'completed' }], filter);
 }
 
 /** Outcomes of a queue's care that did nothing to any run. */
@@ -91,7 +93,7 @@ export function listQueueCare(
   client: Client,
   { acted, ...filter }: Pick<OperationFilter, 'scope' | 'limit'> & { readonly acted: boolean },
 ): Promise<readonly OperationSummary[]> {
-  return list(client, acted ? endedOtherThan(QUEUE_TYPE, HARMLESS) : `WorkflowType = ${quote(QUEUE_TYPE)}`, filter);
+  return list(client, [{ types: [QUEUE_TYPE], ...(acted ? { but: HARMLESS } : {}) }], filter);
 }
 
 /** Temporal lists what ended last first: so many that ended earlier may have started later. */
@@ -99,24 +101,12 @@ const OVERTAKEN = 20;
 
 async function list(
   client: Client,
-  condition: string,
-  { scope, runner, since, runningOnly = false, limit }: Omit<OperationFilter, 'passes'>,
+  wanted: readonly Wanted[],
+  filter: Omit<OperationFilter, 'passes'>,
 ): Promise<readonly OperationSummary[]> {
-  const conditions = [condition];
-  if (scope !== undefined) {
-    conditions.push(`${SEARCH_ATTRIBUTES.scope} = ${quote(scope)}`);
-  }
-  if (runner !== undefined) {
-    conditions.push(`${SEARCH_ATTRIBUTES.runner} = ${quote(runner)}`);
-  }
-  if (since !== undefined) {
-    conditions.push(`StartTime > ${quote(since.toISOString())}`);
-  }
-  if (runningOnly) {
-    conditions.push(`ExecutionStatus = 'Running'`);
-  }
+  const { limit } = filter;
   const found: OperationSummary[] = [];
-  for await (const info of client.workflow.list({ query: conditions.join(' AND ') })) {
+  for await (const info of listLabelled(client, queryOf(wanted, filter), { onMissing: (error) => tellMissing(client, error) })) {
     found.push(summaryOf(info));
     if (found.length >= limit + OVERTAKEN) {
       break;
@@ -125,25 +115,60 @@ async function list(
   return found.toSorted((a, b) => b.startedAt.localeCompare(a.startedAt)).slice(0, limit);
 }
 
+function queryOf(wanted: readonly Wanted[], { scope, runner, since, runningOnly = false }: Omit<OperationFilter, 'passes'>): LabelledQuery {
+  const always = [
+    ...(since === undefined ? [] : [`StartTime > ${quote(since.toISOString())}`]),
+    ...(runningOnly ? [`ExecutionStatus = 'Running'`] : []),
+  ];
+  const labels = [
+    ...(scope === undefined ? [] : [`${SEARCH_ATTRIBUTES.scope} = ${quote(scope)}`]),
+    ...(runner === undefined ? [] : [`${SEARCH_ATTRIBUTES.runner} = ${quote(runner)}`]),
+  ];
+  return {
+    withAttributes: [anyOf(wanted.map((each) => conditionOf(each, true))), ...labels, ...always].join(' AND '),
+    withoutAttributes: [anyOf(wanted.map((each) => conditionOf(each, false))), ...always].join(' AND '),
+    matches: (info) =>
+      wanted.some((each) => isWanted(each, info)) &&
+      (scope === undefined || labelOf(info, 'scope') === scope) &&
+      (runner === undefined || labelOf(info, 'runner') === runner),
+  };
+}
+
+function anyOf(conditions: readonly string[]): string {
+  return `(${conditions.join(' OR ')})`;
+}
+
+const STATUS = { completed: `ExecutionStatus = 'Completed'`, closed: `ExecutionStatus != 'Running'` } as const;
+
+function conditionOf({ types, but, status }: Wanted, hasAttributes: boolean): string {
+  const conditions = [`WorkflowType IN (${types.map(quote).join(', ')})`];
+  if (but !== undefined && hasAttributes) {
+    const others = but.map((outcome) => `${SEARCH_ATTRIBUTES.outcome} != ${quote(outcome)}`).join(' AND ');
+    conditions.push(`((${others}) OR ExecutionStatus != 'Completed')`);
+  }
+  if (status !== undefined) {
+    conditions.push(STATUS[status]);
+  }
+  return `(${conditions.join(' AND ')})`;
+}
+
+function isWanted({ types, but = [] }: Wanted, info: WorkflowExecutionInfo): boolean {
+  return types.includes(info.type) && !(info.status.name === 'COMPLETED' && but.includes(labelOf(info, 'outcome') ?? ''));
+}
+
 function summaryOf(info: WorkflowExecutionInfo): OperationSummary {
   return {
     workflowId: info.workflowId,
     runId: info.runId,
     type: info.type,
-    runner: attributeOf(info, SEARCH_ATTRIBUTES.runner),
-    scope: attributeOf(info, SEARCH_ATTRIBUTES.scope),
-    trigger: attributeOf(info, SEARCH_ATTRIBUTES.trigger),
-    outcome: attributeOf(info, SEARCH_ATTRIBUTES.outcome) ?? info.status.name.toLowerCase(),
+    runner: labelOf(info, 'runner'),
+    scope: labelOf(info, 'scope'),
+    trigger: labelOf(info, 'trigger'),
+    outcome: labelOf(info, 'outcome') ?? info.status.name.toLowerCase(),
     isRunning: info.status.name === 'RUNNING',
     startedAt: info.startTime.toISOString(),
     durationMs: (info.closeTime ?? new Date()).getTime() - info.startTime.getTime(),
   };
-}
-
-/** A search attribute of Runward's; `null` where it is not set. */
-export function attributeOf(info: Pick<WorkflowExecutionInfo, 'typedSearchAttributes'>, name: string): string | null {
-  const pair = info.typedSearchAttributes.getAll().find(({ key }) => key.name === name);
-  return typeof pair?.value === 'string' ? pair.value : null;
 }
 
 /** A value inside a visibility query: https://docs.temporal.io/list-filter */

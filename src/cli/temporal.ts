@@ -7,7 +7,7 @@ import {
   WorkflowNotFoundError,
   type Connection,
 } from '@temporalio/client';
-import { AddressMistake, connectClient, findTemporal, type TemporalAddress } from '../worker/temporal-address.ts';
+import { AddressMistake, connectClient, findTemporal, type ConnectSettings, type TemporalAddress } from '../worker/temporal-address.ts';
 import { isSilence } from '../worker/temporal-calls.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import { dataFolder, say, type Invocation } from './invocation.ts';
@@ -41,21 +41,16 @@ export async function withTemporal<T>(
 ): Promise<T> {
   const address = temporalAddress(invocation);
   const place = placeText(address);
-  const { followingPatienceMs = FOLLOWING_PATIENCE_MS } = invocation;
-  const connection = await connect(address, () =>
-    connectClient(address.connectionOptions, {
-      connectTimeoutMs,
-      onWait: () => say(`Waiting for Temporal at ${place} …`),
-      end: invocation.interrupted,
-      answerWithinMs: ANSWER_WITHIN_MS,
-      ...(follows
-        ? {
-            patienceMs: followingPatienceMs,
-            onSilence: () => say(`Temporal at ${place} does not answer; trying again for ${Math.ceil(followingPatienceMs / 1_000)} s …`),
-          }
-        : { patienceMs: READING_PATIENCE_MS }),
-    }),
-  );
+  const { temporalPatienceMs: patienceMs = follows ? FOLLOWING_PATIENCE_MS : READING_PATIENCE_MS } = invocation;
+  const onSilence = (): void => say(`Temporal at ${place} does not answer; trying again for ${Math.ceil(patienceMs / 1_000)} s …`);
+  const connection = await connect(address, {
+    connectTimeoutMs,
+    onWait: () => say(`Waiting for Temporal at ${place} …`),
+    end: invocation.interrupted,
+    answerWithinMs: ANSWER_WITHIN_MS,
+    patienceMs,
+    ...(follows ? { onSilence } : {}),
+  });
   try {
     return await use({ client: new Client({ connection, namespace: address.namespace, identity: ownIdentity() }), connection, address });
   } catch (error) {
@@ -86,9 +81,9 @@ export function temporalAddress(invocation: Invocation): TemporalAddress {
   }
 }
 
-async function connect(address: TemporalAddress, connecting: () => Promise<Connection>): Promise<Connection> {
+async function connect(address: TemporalAddress, settings: ConnectSettings): Promise<Connection> {
   try {
-    return await connecting();
+    return await connectClient(address.connectionOptions, settings);
   } catch (error) {
     throw connectionFailure(address, error);
   }
@@ -114,8 +109,10 @@ export function connectionFailure(address: TemporalAddress, error: unknown): unk
 
 /** A refusal needs no more words; a wrong name, or a certificate, does. */
 function reasonText(cause: unknown): string {
-  const last = isGrpcServiceError(cause) ? /Last error: (?:Error: )?(.+?)(?:\. Resolution note:.*)?$/.exec(cause.details)?.[1] : undefined;
-  return last === undefined || last.includes('ECONNREFUSED') ? '' : `, ${last}`;
+  const details = isGrpcServiceError(cause) ? cause.details : '';
+  const [, reason] =
+    /(Name resolution failed)|Last error: (?:Error: )?(.+?)(?:\. Resolution note:.*)?$/.exec(details)?.filter(Boolean) ?? [];
+  return reason === undefined || reason.includes('ECONNREFUSED') ? '' : `, ${reason.toLowerCase()}`;
 }
 
 /** What went wrong after Temporal had answered once. */

@@ -18,7 +18,7 @@ import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { settleFailures } from './failure-ledger.ts';
 import { inspectOptions, passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
-import { labels } from './search-attributes.ts';
+import { childLabels } from './search-attributes.ts';
 import { hostSilence, reasonOf } from './site.ts';
 import { type Told } from './told.ts';
 import { operateOnScope } from './scope-operation.ts';
@@ -126,10 +126,11 @@ class Pass {
   }
 
   async #start(
-    { mode, watchReason, scope }: ResolvedScope,
+    resolved: ResolvedScope,
     prescriptions: readonly Prescription[],
     findings: readonly Diagnosed[],
   ): Promise<{ readonly children: readonly StartedChild[]; readonly held: readonly Withheld[]; readonly atWork: readonly Prescription[] }> {
+    const { mode, watchReason } = resolved;
     const children: StartedChild[] = [];
     const held: Withheld[] = [];
     const atWork: Prescription[] = [];
@@ -144,7 +145,7 @@ class Pass {
         });
         continue;
       }
-      const child = await startCure(scope, prescription, summaryOf(findings, prescription));
+      const child = await startCure(resolved, prescription, summaryOf(findings, prescription));
       atWork.push(prescription);
       if (child === null) {
         held.push({ runner, because, why: `an earlier cure is still at work: ${cureId(runner)}` });
@@ -333,7 +334,11 @@ function throwIfCancelled(): void {
 }
 
 /** Starts a cure that goes on whatever becomes of the pass; `null` where one is at work on the runner already. */
-async function startCure(scope: string, prescription: Prescription, reason: string): Promise<StartedChild | null> {
+async function startCure(
+  { scope, searchAttributes }: ResolvedScope,
+  prescription: Prescription,
+  reason: string,
+): Promise<StartedChild | null> {
   const { runner, cure, because } = prescription;
   const workflowId = cureId(runner);
   try {
@@ -343,7 +348,7 @@ async function startCure(scope: string, prescription: Prescription, reason: stri
         parentClosePolicy: 'ABANDON',
         args: [cureInput(prescription, reason)],
         staticSummary: asSummary(`${CURE_NAMES[cure]} of ${runner}: ${reason}`),
-        typedSearchAttributes: labels({ scope, runner: runner.slice(scope.length + 1), trigger: 'check' }),
+        ...childLabels(searchAttributes, { scope, runner: runner.slice(scope.length + 1), trigger: 'check' }),
       }),
     );
     return {

@@ -3,12 +3,12 @@ import { isGrpcServiceError, ServiceError, WorkflowNotFoundError, type Client } 
 import type { AlertChannel } from '../alerts/port.ts';
 import { alertText, asSummary, type FindingPlace } from '../domain/alert.ts';
 import type { Diagnosed } from '../domain/finding.ts';
-import { FINDING_SIGNALS, findingId, MAIN_QUEUE, SEARCH_ATTRIBUTES, type SearchAttribute } from '../domain/names.ts';
+import { FINDING_SIGNALS, findingId, MAIN_QUEUE, type SearchAttribute } from '../domain/names.ts';
 import type { OpenFinding } from '../domain/pass.ts';
 import { DEFAULT_FINDING_POLICY, type FindingPolicy } from '../domain/policy.ts';
 import type { FindingInput, FindingsReported, MainActivities } from './contract.ts';
 import { invalidInput, withAlertFailures } from './failures.ts';
-import { labelOf, listLabelled, type LabelledQuery } from './labels.ts';
+import { labelIs, labelOf, listLabelled, type LabelledQuery } from './labels.ts';
 
 /** What people are told by, and what only a worker knows about a finding. */
 export interface Alerts {
@@ -69,10 +69,9 @@ export function createFindingActivities(
  * remember.
  */
 export async function listOpenFindings(client: Client, scope: string): Promise<readonly OpenFinding[]> {
-  const { scope: scopeKey, outcome } = SEARCH_ATTRIBUTES;
   const withoutAttributes = `WorkflowType = "finding" AND ExecutionStatus = "Running"`;
   const query: LabelledQuery = {
-    withAttributes: `${withoutAttributes} AND ${scopeKey} = "${scope}" AND ${outcome} != "cleared"`,
+    withAttributes: `${withoutAttributes} AND ${labelIs('scope', scope)}`,
     withoutAttributes,
     matches: (info) => labelOf(info, 'scope') === scope && labelOf(info, 'outcome') !== 'cleared',
   };

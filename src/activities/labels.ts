@@ -3,10 +3,11 @@ import { SEARCH_ATTRIBUTES, type SearchAttribute } from '../domain/names.ts';
 
 /** What is listed, by labels: search attributes, or what stands in the memo in their place. */
 export interface LabelledQuery {
+  /** With conditions on search attributes, which must let through what does not have them: its labels may stand in the memo. */
   readonly withAttributes: string;
-  /** The same without conditions on search attributes of Runward. */
+  /** The same without those conditions, for a namespace that lacks search attributes. */
   readonly withoutAttributes: string;
-  /** Those conditions. */
+  /** Whether the labels are as wanted. */
   readonly matches: (info: WorkflowExecutionInfo) => boolean;
 }
 
@@ -27,7 +28,11 @@ export async function* listLabelled(
 ): AsyncGenerator<WorkflowExecutionInfo> {
   const page = pageSize === undefined ? {} : { pageSize };
   try {
-    yield* client.workflow.list({ ...page, query: withAttributes });
+    for await (const info of client.workflow.list({ ...page, query: withAttributes })) {
+      if (matches(info)) {
+        yield info;
+      }
+    }
     return;
   } catch (error) {
     if (!isAboutAttributes(error)) {
@@ -45,6 +50,17 @@ export async function* listLabelled(
       return;
     }
   }
+}
+
+/** Condition of a query: https://docs.temporal.io/list-filter */
+export function labelIs(name: SearchAttribute, value: string): string {
+  const attribute = SEARCH_ATTRIBUTES[name];
+  return `(${attribute} = ${quote(value)} OR ${attribute} IS NULL)`;
+}
+
+/** A value inside a query. */
+export function quote(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`;
 }
 
 /** `null` where the execution has no such label. */

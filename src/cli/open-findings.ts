@@ -1,10 +1,9 @@
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
-import { labelOf, listLabelled, type LabelledQuery } from '../activities/labels.ts';
+import { labelIs, labelOf, listLabelled, quote, type LabelledQuery } from '../activities/labels.ts';
 import type { Severity } from '../domain/finding.ts';
-import { SEARCH_ATTRIBUTES } from '../domain/names.ts';
 import { tellMissing } from './missing-attributes.ts';
-import { FINDING_TYPE, quote } from './operations.ts';
+import { FINDING_TYPE } from './operations.ts';
 
 /** A finding that waits for a person, as its workflow's memo tells it. */
 export interface OpenFindingSummary {
@@ -38,7 +37,7 @@ const memoSchema = z.object({
 export async function listOpenFindings(client: Client, scope: string): Promise<readonly OpenFindingSummary[]> {
   const withoutAttributes = `WorkflowType = ${quote(FINDING_TYPE)} AND ExecutionStatus = 'Running'`;
   const query: LabelledQuery = {
-    withAttributes: `${withoutAttributes} AND ${SEARCH_ATTRIBUTES.scope} = ${quote(scope)}`,
+    withAttributes: `${withoutAttributes} AND ${labelIs('scope', scope)}`,
     withoutAttributes,
     matches: (info) => labelOf(info, 'scope') === scope,
   };

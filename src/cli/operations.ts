@@ -1,5 +1,5 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { labelOf, listLabelled, type LabelledQuery } from '../activities/labels.ts';
+import { labelIs, labelOf, listLabelled, quote, type LabelledQuery } from '../activities/labels.ts';
 import { SEARCH_ATTRIBUTES } from '../domain/names.ts';
 import { tellMissing } from './missing-attributes.ts';
 
@@ -120,10 +120,7 @@ function queryOf(wanted: readonly Wanted[], { scope, runner, since, runningOnly 
     ...(since === undefined ? [] : [`StartTime > ${quote(since.toISOString())}`]),
     ...(runningOnly ? [`ExecutionStatus = 'Running'`] : []),
   ];
-  const labels = [
-    ...(scope === undefined ? [] : [`${SEARCH_ATTRIBUTES.scope} = ${quote(scope)}`]),
-    ...(runner === undefined ? [] : [`${SEARCH_ATTRIBUTES.runner} = ${quote(runner)}`]),
-  ];
+  const labels = [...(scope === undefined ? [] : [labelIs('scope', scope)]), ...(runner === undefined ? [] : [labelIs('runner', runner)])];
   return {
     withAttributes: [anyOf(wanted.map((each) => conditionOf(each, true))), ...labels, ...always].join(' AND '),
     withoutAttributes: [anyOf(wanted.map((each) => conditionOf(each, false))), ...always].join(' AND '),
@@ -144,7 +141,7 @@ function conditionOf({ types, but, status }: Wanted, hasAttributes: boolean): st
   const conditions = [`WorkflowType IN (${types.map(quote).join(', ')})`];
   if (but !== undefined && hasAttributes) {
     const others = but.map((outcome) => `${SEARCH_ATTRIBUTES.outcome} != ${quote(outcome)}`).join(' AND ');
-    conditions.push(`((${others}) OR ExecutionStatus != 'Completed')`);
+    conditions.push(`((${others}) OR ${SEARCH_ATTRIBUTES.outcome} IS NULL OR ExecutionStatus != 'Completed')`);
   }
   if (status !== undefined) {
     conditions.push(STATUS[status]);
@@ -169,9 +166,4 @@ function summaryOf(info: WorkflowExecutionInfo): OperationSummary {
     startedAt: info.startTime.toISOString(),
     durationMs: (info.closeTime ?? new Date()).getTime() - info.startTime.getTime(),
   };
-}
-
-/** A value inside a visibility query: https://docs.temporal.io/list-filter */
-export function quote(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`;
 }

@@ -1,14 +1,14 @@
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { describeExecution } from '../activities/describe-execution.ts';
-import { labelOf, listLabelled, type LabelledQuery } from '../activities/labels.ts';
-import { PARKED_QUERY, parkedId, queueLedgerId, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { labelIs, labelOf, listLabelled, quote, type LabelledQuery } from '../activities/labels.ts';
+import { PARKED_QUERY, parkedId, queueLedgerId } from '../domain/names.ts';
 import type { QueueMemory } from '../domain/queue/memory.ts';
 import type { ParkedRun } from '../domain/queue/parked.ts';
 import { readSchedule, type PassSchedule } from '../worker/schedules.ts';
 import { BELIEVED_MS } from './elsewhere.ts';
 import { tellMissing } from './missing-attributes.ts';
-import { QUEUE_TYPE, quote } from './operations.ts';
+import { QUEUE_TYPE } from './operations.ts';
 import { nullWithoutWorker } from './temporal.ts';
 
 // What Temporal knows of a repository's queue.
@@ -54,7 +54,7 @@ async function readLastLook(client: Client, scope: string, now: number): Promise
     `CloseTime > ${quote(new Date(now - BELIEVED_MS).toISOString())}`,
   ].join(' AND ');
   const query: LabelledQuery = {
-    withAttributes: `${withoutAttributes} AND ${SEARCH_ATTRIBUTES.scope} = ${quote(scope)}`,
+    withAttributes: `${withoutAttributes} AND ${labelIs('scope', scope)}`,
     withoutAttributes,
     matches: (info) => labelOf(info, 'scope') === scope,
   };

@@ -1,7 +1,7 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import type { RerunDone } from '../activities/contract.ts';
+import { quote } from '../activities/labels.ts';
 import type { HealReport } from '../domain/upkeep.ts';
-import { quote } from './operations.ts';
 import type { RunSought } from './run-search.ts';
 import { unlessLost } from './temporal.ts';
 

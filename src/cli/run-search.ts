@@ -1,12 +1,13 @@
 import { WorkflowFailedError, type Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import { describeExecution } from '../activities/describe-execution.ts';
+import { quote } from '../activities/labels.ts';
 import { parkedId, queueLedgerId } from '../domain/names.ts';
 import type { QueueMemory, SetAside } from '../domain/queue/memory.ts';
 import type { SettledRun } from '../domain/queue/parked.ts';
 import type { QueueReport, ToldAct } from '../domain/queue/report.ts';
 import { readBeginning } from './beginning.ts';
-import { listQueueCare, QUEUE_ACTS_TYPE, quote, type OperationSummary } from './operations.ts';
+import { listQueueCare, QUEUE_ACTS_TYPE, type OperationSummary } from './operations.ts';
 import { isPlan, parkedSummary, type ParkedSummary } from './queue-text.ts';
 import { actInHeartbeat, actOfReport, actsOn, batchesOf, names, parkedIn, type Batch, type History, type RunAct } from './run-acts.ts';
 import { unlessLost } from './temporal.ts';

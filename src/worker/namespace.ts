@@ -3,7 +3,6 @@
 import { isGrpcServiceError, type Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { makeSearchAttributes, type KnownAttributes } from './search-attributes.ts';
-import { isSilence } from './temporal-calls.ts';
 
 /** What the namespace was found to be after the set-up. */
 export interface NamespaceState {
@@ -25,25 +24,27 @@ export async function prepareNamespace(
   const searchAttributes = await makeSearchAttributes(connection, namespace);
   const config = ownedRetentionDays === null ? null : { workflowExecutionRetentionTtl: msToTs(ownedRetentionDays * 86_400_000) };
   const isRetentionRefused =
-    config !== null && (await unlessForbidden(connection.workflowService.updateNamespace({ namespace, config }))) === null;
-  const described = await unlessForbidden(connection.workflowService.describeNamespace({ namespace }));
+    config !== null &&
+    (await unlessRefused(connection.workflowService.updateNamespace({ namespace, config }), [PERMISSION_DENIED, UNIMPLEMENTED])) === null;
+  // A worker of the SDK asks it as well, and bears no other refusal.
+  const described = await unlessRefused(connection.workflowService.describeNamespace({ namespace }), [UNIMPLEMENTED]);
   const seconds = described?.config?.workflowExecutionRetentionTtl?.seconds;
   const retentionDays = seconds === undefined || seconds === null ? null : Number(seconds) / 86_400;
   return { retentionDays, isRetentionRefused, searchAttributes };
 }
 
 /** https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
-const NOT_FOUND = 5;
-const UNAUTHENTICATED = 16;
+const PERMISSION_DENIED = 7;
+const UNIMPLEMENTED = 12;
 
-/** `null` where the server does not do it for this client; without a namespace, or a key, nothing at all would work. */
-async function unlessForbidden<T>(asked: Promise<T>): Promise<T | null> {
+/** `null` where the server does not do it, or one of these codes says that it does not for this client. */
+async function unlessRefused<T>(asked: Promise<T>, codes: readonly number[]): Promise<T | null> {
   try {
     return await asked;
   } catch (error) {
-    if (!isGrpcServiceError(error) || isSilence(error) || error.code === NOT_FOUND || error.code === UNAUTHENTICATED) {
-      throw error;
+    if (isGrpcServiceError(error) && codes.includes(error.code)) {
+      return null;
     }
-    return null;
+    throw error;
   }
 }

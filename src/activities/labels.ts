@@ -14,7 +14,7 @@ export interface LabelledQuery {
 export interface ListSettings {
   readonly pageSize?: number;
   /** Told when the namespace lacks search attributes; what it throws ends the list. */
-  readonly onMissing?: (error: unknown) => Promise<void>;
+  readonly onMissing?: () => Promise<void>;
 }
 
 /** Where labels are compared here, older executions than so many are not looked at. */
@@ -38,7 +38,7 @@ export async function* listLabelled(
     if (!isAboutAttributes(error)) {
       throw error;
     }
-    await onMissing?.(error);
+    await onMissing?.();
   }
   let compared = 0;
   for await (const info of client.workflow.list({ ...page, query: withoutAttributes })) {

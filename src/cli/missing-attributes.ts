@@ -1,25 +1,31 @@
 import type { Client, Connection } from '@temporalio/client';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import { missingText, readSearchAttributes } from '../worker/search-attributes.ts';
+import { CommandFailure, EXIT } from './exit.ts';
 import { say } from './invocation.ts';
 
 let isTold = false;
 
-/** Says once which search attributes are missing. Where no worker has ever run there is nothing to list either, and `error` is passed on. */
-export async function tellMissing(client: Client, error: unknown): Promise<void> {
+/** Says once which search attributes are missing, and how they are made. Exit code 3 where no worker has ever run, which makes them. */
+export async function tellMissing(client: Client): Promise<void> {
   if (isTold) {
     return;
   }
   isTold = true;
   const { namespace } = client.options;
+  const { address } = (client.connection as Connection).options;
   const known = await readSearchAttributes(client.connection, namespace);
   if (known.there.length === 0 && !(await hasRunHere(client))) {
-    throw error;
+    throw new CommandFailure(
+      EXIT.unreachable,
+      `No worker of Runward has ever run at ${address} in namespace "${namespace}": start \`runward up\` or \`runward worker\` first.`,
+      undefined,
+      'no-worker',
+    );
   }
-  const { address } = (client.connection as Connection).options;
   const text = missingText(known, { address, namespace });
   if (text !== null) {
-    say(`warning: ${text} Lists are made without them.`);
+    say(`warning: ${text} Until then there is less to list.`);
   }
 }
 

@@ -42,7 +42,7 @@ export async function listOpenFindings(client: Client, scope: string): Promise<r
     matches: (info) => labelOf(info, 'scope') === scope,
   };
   const open: OpenFindingSummary[] = [];
-  for await (const { workflowId, memo } of listLabelled(client, query, { onMissing: (error) => tellMissing(client, error) })) {
+  for await (const { workflowId, memo } of listLabelled(client, query, { onMissing: () => tellMissing(client) })) {
     const finding = findingOfMemo(workflowId, memo);
     if (finding !== null) {
       open.push(finding);

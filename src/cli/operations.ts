@@ -106,7 +106,7 @@ async function list(
 ): Promise<readonly OperationSummary[]> {
   const { limit } = filter;
   const found: OperationSummary[] = [];
-  for await (const info of listLabelled(client, queryOf(wanted, filter), { onMissing: (error) => tellMissing(client, error) })) {
+  for await (const info of listLabelled(client, queryOf(wanted, filter), { onMissing: () => tellMissing(client) })) {
     found.push(summaryOf(info));
     if (found.length >= limit + OVERTAKEN) {
       break;

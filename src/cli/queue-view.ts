@@ -60,7 +60,7 @@ async function readLastLook(client: Client, scope: string, now: number): Promise
   };
   const looks: z.output<typeof lookSchema>['queue'][] = [];
   let read = 0;
-  for await (const { memo } of listLabelled(client, query, { onMissing: (error) => tellMissing(client, error) })) {
+  for await (const { memo } of listLabelled(client, query, { onMissing: () => tellMissing(client) })) {
     looks.push(...[lookSchema.safeParse(memo).data?.queue].filter((look) => look !== undefined));
     read += 1;
     if (read >= LOOKS_READ) {

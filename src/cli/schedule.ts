@@ -13,6 +13,7 @@ import {
 } from '../worker/schedules.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
+import { tellMissing } from './missing-attributes.ts';
 import { chosenScopes, pickScopes } from './runners.ts';
 import type { ScheduleVerb } from './schedule-verbs.ts';
 import { changeText, deletedText, doneText, scheduleLines, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
@@ -33,6 +34,7 @@ export async function schedule(verb: ScheduleVerb, flags: ScheduleFlags, invocat
   return withTemporal(invocation, async ({ client }) => {
     switch (verb) {
       case 'apply':
+        await tellMissing(client);
         return apply(client, config, flags);
       case 'list':
         return list(client, config, flags);

@@ -120,12 +120,10 @@ function sessionFailure(address: TemporalAddress, error: unknown): unknown {
   if (error instanceof CommandFailure) {
     return error;
   }
-  const cause = deepestCause(error);
-  const { connectionOptions, namespace } = address;
   if (error instanceof WorkflowNotFoundError) {
     return new CommandFailure(
       EXIT.unreachable,
-      `Temporal at ${connectionOptions.address} does not know ${error.workflowId}: another server answers there, or its database is a new one. See \`runward status\`.`,
+      `Temporal at ${address.connectionOptions.address} does not know ${error.workflowId}: another server answers there, or its database is a new one. See \`runward status\`.`,
       error,
     );
   }
@@ -135,14 +133,6 @@ function sessionFailure(address: TemporalAddress, error: unknown): unknown {
       `Temporal at ${placeText(address)} does not answer any more: try again once it runs.`,
       error,
       'temporal-unreachable',
-    );
-  }
-  if (isGrpcServiceError(cause) && cause.code === INVALID_ARGUMENT && /search attribute:? Runward/.test(cause.details)) {
-    return new CommandFailure(
-      EXIT.unreachable,
-      `No worker of Runward has ever run at ${connectionOptions.address} in namespace "${namespace}" (from ${address.source}): start \`runward up\` or \`runward worker\` first.`,
-      error,
-      'no-worker',
     );
   }
   return namespaceFailure(address, error) ?? error;
@@ -196,7 +186,6 @@ export function nullWithoutWorker(error: unknown): null {
 }
 
 /** https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
-const INVALID_ARGUMENT = 3;
 const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
 const UNAUTHENTICATED = 16;

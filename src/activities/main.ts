@@ -1,5 +1,6 @@
 import { Context, activityInfo, cancellationSignal, sleep } from '@temporalio/activity';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { NamedRunner } from '../domain/choose-runner.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { recall } from '../domain/open-findings.ts';
 import type { SearchAttribute } from '../domain/names.ts';
@@ -22,6 +23,7 @@ export interface MainDependencies {
   readonly sealing: Sealing;
   /** Looks runners and scopes up in configuration; a problem says what is wrong and lists the choices. */
   readonly directory: {
+    readonly listRunners: () => readonly NamedRunner[];
     readonly resolveRunner: (runner: unknown) => Omit<ResolvedRunner, 'searchAttributes'> | { readonly problem: string };
     readonly resolveScope: (
       scope: unknown,
@@ -39,6 +41,10 @@ export function createMainActivities({ github, sealing, directory, alerts, searc
     ...createQueueActivities(github),
     ...createQueueMemoryActivities(searchAttributes),
     ...createFailureActivities(github),
+
+    async listRunners() {
+      return directory.listRunners();
+    },
 
     async resolveQueue({ scope }) {
       const resolved = directory.resolveQueue(scope);

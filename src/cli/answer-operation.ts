@@ -1,11 +1,21 @@
-import type { WorkflowHandle } from '@temporalio/client';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import { EXIT, type ExitCode } from './exit.ts';
-import { followOperation, type Following } from './follow.ts';
+import { followOperation, Followers } from './follow.ts';
 import { print, printJson, say } from './invocation.ts';
-import { createLiveSteps } from './live-steps.ts';
+import { createLiveSteps, type ShownProgress } from './live-steps.ts';
 import { headline, isGood, type ToldReport } from './operation-text.ts';
 
+/** An operation on one runner that a command has started. */
+export interface Started {
+  readonly runner: string;
+  readonly handle: WorkflowHandle;
+  /** How to come back to it. */
+  readonly comeBack: string;
+}
+
 export interface Answering {
+  readonly client: Client;
+  readonly interrupted: AbortSignal;
   readonly title: string;
   readonly json: boolean;
   readonly waits: boolean;
@@ -13,45 +23,55 @@ export interface Answering {
   readonly details?: (report: ToldReport) => readonly string[];
 }
 
-/** Shows the steps of an operation that was started, and answers with its result; without waiting, with its id alone. */
-export async function answerOperation(
-  following: Omit<Following, 'show'>,
-  { title, json, waits, details = () => [] }: Answering,
-): Promise<ExitCode> {
-  const { handle, comeBack } = following;
-  if (!waits) {
-    answerStarted(handle, comeBack, json);
+/** Shows the steps of the operations that were started, and answers with their results; without waiting, with their ids alone. */
+export async function answerOperations(started: readonly Started[], answering: Answering): Promise<ExitCode> {
+  if (!answering.waits) {
+    tellStarted(started, answering);
     return EXIT.done;
   }
-  say(`${title} ${handle.workflowId}`);
-  const steps = createLiveSteps();
-  try {
-    const report = await followOperation<ToldReport>({ ...following, show: (progress) => steps.show(progress) });
-    steps.end();
-    answer(handle, report, { json, details });
-    return isGood(report) ? EXIT.done : EXIT.bad;
-  } finally {
-    steps.end();
-  }
-}
-
-function answerStarted({ workflowId }: WorkflowHandle, comeBack: string, json: boolean): void {
-  if (json) {
-    printJson({ workflowId });
+  const reports = await followAll(started, answering);
+  const documents = started.map(({ handle: { workflowId } }, index) => ({ workflowId, ...(reports[index] as ToldReport) }));
+  if (answering.json) {
+    printOne(documents);
   } else {
-    print(`Started ${workflowId}. ${comeBack}`);
+    print(documents.map((document) => answerLines(document, answering).join('\n')).join('\n\n'));
+  }
+  return reports.every(isGood) ? EXIT.done : EXIT.bad;
+}
+
+async function followAll(started: readonly Started[], { client, interrupted, title }: Answering): Promise<readonly ToldReport[]> {
+  const steps = createLiveSteps();
+  const followers = new Followers(interrupted);
+  try {
+    return await Promise.all(
+      started.map(({ runner, handle, comeBack }) => {
+        say(`${title} ${handle.workflowId}`);
+        const of = started.length === 1 ? '' : runner;
+        const show = (progress: ShownProgress): void => steps.show(progress, of);
+        return followers.join((orOver) => followOperation<ToldReport>({ client, handle, interrupted: orOver, comeBack, show }));
+      }),
+    );
+  } finally {
+    await followers.end();
+    steps.end();
   }
 }
 
-function answer(
-  { workflowId }: WorkflowHandle,
-  report: ToldReport,
-  { json, details }: Required<Pick<Answering, 'json' | 'details'>>,
-): void {
+function tellStarted(started: readonly Started[], { json }: Answering): void {
   if (json) {
-    printJson({ workflowId, ...report });
+    printOne(started.map(({ handle: { workflowId } }) => ({ workflowId })));
     return;
   }
-  print([headline(report), ...details(report)].join('\n'));
-  print(`More: runward explain ${workflowId}`);
+  for (const { handle, comeBack } of started) {
+    print(`Started ${handle.workflowId}. ${comeBack}`);
+  }
+}
+
+/** One document, whatever the number of operations. */
+function printOne(documents: readonly object[]): void {
+  printJson(documents.length === 1 ? documents[0] : { operations: documents });
+}
+
+function answerLines(report: ToldReport & { readonly workflowId: string }, { details = () => [] }: Answering): readonly string[] {
+  return [headline(report), ...details(report), `More: runward explain ${report.workflowId}`];
 }

@@ -93,6 +93,7 @@ export async function explainDemo(flags: ExplainFlags, invocation: Invocation): 
       return await explainIn(
         { client: new Client({ connection, namespace: NAMESPACE }), connection, address: { ...addressOf(server), uiUrl: null } },
         flags,
+        null,
       );
     } finally {
       await connection.close();

@@ -7,7 +7,6 @@
 export const EXIT = { done: 0, bad: 1, usage: 2, declined: 2, unreachable: 3, interrupted: 130 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** What `--json` calls a failure, for scripts. */
 export type FailureCode =
   | 'usage'
   | 'configuration'
@@ -18,30 +17,22 @@ export type FailureCode =
   | 'declined'
   | 'interrupted';
 
+const CODES = { 0: 'failed', 1: 'failed', 2: 'usage', 3: 'unreachable', 130: 'interrupted' } as const satisfies Record<
+  ExitCode,
+  FailureCode
+>;
+
 /** Ends the command with a message for the person: what failed, on what, and what to do. */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure';
   readonly exitCode: ExitCode;
+  /** One word for scripts, in `--json`. */
   readonly code: FailureCode;
 
   /** @param code where the exit code alone says too little */
-  constructor(exitCode: ExitCode, message: string, cause?: unknown, code: FailureCode = codeOf(exitCode)) {
+  constructor(exitCode: ExitCode, message: string, cause?: unknown, code: FailureCode = CODES[exitCode]) {
     super(message, { cause });
     this.exitCode = exitCode;
     this.code = code;
-  }
-}
-
-function codeOf(exitCode: ExitCode): FailureCode {
-  switch (exitCode) {
-    case EXIT.usage:
-      return 'usage';
-    case EXIT.unreachable:
-      return 'unreachable';
-    case EXIT.interrupted:
-      return 'interrupted';
-    case EXIT.done:
-    case EXIT.bad:
-      return 'failed';
   }
 }

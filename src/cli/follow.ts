@@ -87,6 +87,28 @@ function loss({ comeBack }: Following, error: unknown): CommandFailure {
   return new CommandFailure(EXIT.unreachable, text, error, 'temporal-unreachable');
 }
 
+/** Those who follow operations for one command: the first one that fails ends the others, and none outlives the command's connection. */
+export class Followers {
+  readonly #over = new AbortController();
+  readonly #interrupted: AbortSignal;
+  readonly #all: Promise<unknown>[] = [];
+
+  constructor(interrupted: AbortSignal) {
+    this.#interrupted = AbortSignal.any([interrupted, this.#over.signal]);
+  }
+
+  join<T>(follow: (interrupted: AbortSignal) => Promise<T>): Promise<T> {
+    const follower = follow(this.#interrupted);
+    this.#all.push(follower);
+    return follower;
+  }
+
+  async end(): Promise<void> {
+    this.#over.abort();
+    await Promise.allSettled(this.#all);
+  }
+}
+
 async function pause(interrupted: AbortSignal): Promise<void> {
   // The interruption is seen by the caller.
   await sleep(POLL_MS, undefined, { signal: interrupted }).catch(() => {});

@@ -1,6 +1,6 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { labelIs, labelOf, listLabelled, quote, type LabelledQuery } from '../activities/labels.ts';
-import { SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { SEARCH_ATTRIBUTES, type Trigger } from '../domain/names.ts';
 import { tellMissing } from './missing-attributes.ts';
 
 /** One past or running operation or health check, as lists show it. */
@@ -59,6 +59,8 @@ interface Wanted {
   /** Outcomes that are left out. What runs, or was cut off, has none. */
   readonly but?: readonly string[];
   readonly status?: 'completed' | 'closed';
+  /** What started them. */
+  readonly trigger?: Trigger;
 }
 
 /** Operations from Temporal's visibility, newest first; it lags a little and is for display only. */
@@ -80,9 +82,12 @@ export function listOperations(client: Client, filter: OperationFilter): Promise
   }
 }
 
-/** Health checks alone that ended by themselves, newest first. */
-export function listPasses(client: Client, filter: Pick<OperationFilter, 'scope' | 'limit'>): Promise<readonly OperationSummary[]> {
-  return list(client, [{ types: [PASS_TYPE], status: 'completed' }], filter);
+/** Health checks alone that ended by themselves, newest first; `trigger`: those that this started. */
+export function listPasses(
+  client: Client,
+  { trigger, ...filter }: Pick<OperationFilter, 'scope' | 'limit'> & { readonly trigger?: Trigger },
+): Promise<readonly OperationSummary[]> {
+  return list(client, [{ types: [PASS_TYPE], status: 'completed', ...(trigger === undefined ? {} : { trigger }) }], filter);
 }
 
 /** Outcomes of a queue's care that did nothing to any run. */
@@ -137,11 +142,14 @@ function anyOf(conditions: readonly string[]): string {
 
 const STATUS = { completed: `ExecutionStatus = 'Completed'`, closed: `ExecutionStatus != 'Running'` } as const;
 
-function conditionOf({ types, but, status }: Wanted, hasAttributes: boolean): string {
+function conditionOf({ types, but, status, trigger }: Wanted, hasAttributes: boolean): string {
   const conditions = [`WorkflowType IN (${types.map(quote).join(', ')})`];
   if (but !== undefined && hasAttributes) {
     const others = but.map((outcome) => `${SEARCH_ATTRIBUTES.outcome} != ${quote(outcome)}`).join(' AND ');
     conditions.push(`((${others}) OR ${SEARCH_ATTRIBUTES.outcome} IS NULL OR ExecutionStatus != 'Completed')`);
+  }
+  if (trigger !== undefined && hasAttributes) {
+    conditions.push(labelIs('trigger', trigger));
   }
   if (status !== undefined) {
     conditions.push(STATUS[status]);
@@ -149,8 +157,12 @@ function conditionOf({ types, but, status }: Wanted, hasAttributes: boolean): st
   return `(${conditions.join(' AND ')})`;
 }
 
-function isWanted({ types, but = [] }: Wanted, info: WorkflowExecutionInfo): boolean {
-  return types.includes(info.type) && !(info.status.name === 'COMPLETED' && but.includes(labelOf(info, 'outcome') ?? ''));
+function isWanted({ types, but = [], trigger }: Wanted, info: WorkflowExecutionInfo): boolean {
+  return (
+    types.includes(info.type) &&
+    !(info.status.name === 'COMPLETED' && but.includes(labelOf(info, 'outcome') ?? '')) &&
+    (trigger === undefined || labelOf(info, 'trigger') === trigger)
+  );
 }
 
 function summaryOf(info: WorkflowExecutionInfo): OperationSummary {

@@ -5,6 +5,7 @@ import { isRepository } from '../github/endpoints.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import { say } from './invocation.ts';
 import { startWorkflow } from './start-workflow.ts';
+import { ownName } from './temporal.ts';
 
 /** Input of `maintainQueue`, as commands send it. */
 export interface QueueCareInput {
@@ -23,7 +24,8 @@ export function startQueueCare(client: Client, input: QueueCareInput): Promise<W
   const what = input.dryRun === true ? 'plan the care for' : 'care for';
   return startWorkflow(client, 'maintainQueue', {
     workflowId: `queue/by-hand/${input.scope}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`,
-    staticSummary: `${what} the queue of ${input.scope}, started by hand`,
+    staticSummary: `${what} the queue of ${input.scope}, started by ${ownName()}`,
+    memo: { actor: ownName(), ...(input.reason === undefined ? {} : { reason: input.reason }) },
     args: [input],
   });
 }

@@ -15,14 +15,14 @@ describe('what is needed and missing is said within seconds, with exit code 3', 
   });
 
   test('no worker', async () => {
-    const { exitCode, stderr } = await run(['recover', '--runner', 'r1'], {
+    const { exitCode, stderr } = await run(['recover'], {
       ...variables(),
       TEMPORAL_ADDRESS: inject('temporalAddress'),
       TEMPORAL_NAMESPACE: 'test-8',
     });
     expect(exitCode).toBe(3);
     expect(stderr).toMatch(/No worker takes tasks from the queue runward: start one with `runward up`/);
-    expect(stderr).toMatch(/Look at it with `runward explain recover\/r1\//);
+    expect(stderr).toMatch(/Look at it with `runward explain recover\/assay-bpf-runner\//);
   });
 
   test("no Temporal CLI for `up`'s server", async () => {

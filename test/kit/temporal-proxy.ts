@@ -1,7 +1,16 @@
 // Stands between a client and Temporal's real server: refuses what an authorizer would, and goes away at a chosen call.
 
 import { once } from 'node:events';
-import { connect, constants, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import {
+  connect,
+  constants,
+  createServer,
+  type ClientHttp2Session,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
 /** Where a client is cut off: before the server hears of the so-many-th call of a method, counted from 1, or once it has answered it. */
@@ -10,6 +19,8 @@ export interface Cut {
   readonly method?: string;
   readonly call: number;
   readonly when?: 'before' | 'answered';
+  /** Only calls whose request has this text count. */
+  readonly about?: string;
 }
 
 /** https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
@@ -28,7 +39,9 @@ export class TemporalProxy implements AsyncDisposable {
   #port = 0;
   #cut: Cut | null = null;
   #calls: string[] = [];
+  #met = 0;
   #isCut = false;
+  #opening: Promise<void> = Promise.resolve();
   #onCut = (): void => {};
 
   private constructor(target: string, { refused = {} }: ProxySettings) {
@@ -59,11 +72,13 @@ export class TemporalProxy implements AsyncDisposable {
   /** Lets clients through again, up to `cut`. */
   async cutAt(cut: Cut | null, onCut = (): void => {}): Promise<void> {
     if (this.#isCut) {
+      this.#isCut = false;
       this.#server = this.#open();
-      await this.#listen();
+      this.#opening = this.#listen();
     }
-    this.#isCut = false;
+    await this.#opening;
     this.#calls = [];
+    this.#met = 0;
     this.#cut = cut;
     this.#onCut = onCut;
   }
@@ -102,55 +117,72 @@ export class TemporalProxy implements AsyncDisposable {
       }
       session.on('stream', (stream, headers) => {
         stream.on('error', () => {});
-        const method = String(headers[':path']).replace(/^.*\//, '');
-        this.#calls.push(method);
-        const isMet = this.#isMet(method);
-        if (isMet && this.#cut?.when !== 'answered') {
-          this.cut();
-          return;
-        }
-        const code = this.#refused[method];
-        if (code !== undefined) {
-          refuse(stream, code);
-          return;
-        }
-        const { ':authority': _authority, ...rest } = headers;
-        const call = upstream.request(rest);
-        call.on('error', () => stream.destroy());
-        stream.on('close', () => call.close(constants.NGHTTP2_CANCEL));
-        stream.pipe(call);
-        if (isMet) {
-          call.on('response', () => this.cut());
-          return;
-        }
-        call.on('response', (answer, flags) => {
-          if (stream.destroyed) {
-            return;
-          }
-          if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) {
-            stream.respond(answer, { endStream: true });
-            return;
-          }
-          let trailers = {};
-          call.on('trailers', (given) => (trailers = given));
-          stream.respond(answer, { waitForTrailers: true });
-          stream.on('wantTrailers', () => stream.destroyed || stream.sendTrailers(trailers));
-          call.pipe(stream);
-        });
+        void readAll(stream).then(
+          (request) => this.#answer(stream, headers, request, upstream),
+          () => {},
+        );
       });
     });
     return server;
   }
 
-  #isMet(method: string): boolean {
+  #answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, request: Buffer, upstream: ClientHttp2Session): void {
+    const method = String(headers[':path']).replace(/^.*\//, '');
+    this.#calls.push(method);
+    const isMet = this.#isMet(method, request);
+    if (isMet && this.#cut?.when !== 'answered') {
+      this.cut();
+      return;
+    }
+    const code = this.#refused[method];
+    if (code !== undefined) {
+      refuse(stream, code);
+      return;
+    }
+    if (stream.destroyed || upstream.destroyed) {
+      return;
+    }
+    const { ':authority': _authority, ...rest } = headers;
+    const call = upstream.request(rest);
+    call.on('error', () => stream.destroy());
+    stream.on('close', () => call.close(constants.NGHTTP2_CANCEL));
+    call.end(request);
+    if (isMet) {
+      call.on('response', () => this.cut());
+      return;
+    }
+    call.on('response', (answer, flags) => {
+      if (stream.destroyed) {
+        return;
+      }
+      if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) {
+        stream.respond(answer, { endStream: true });
+        return;
+      }
+      let trailers = {};
+      call.on('trailers', (given) => (trailers = given));
+      stream.respond(answer, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.destroyed || stream.sendTrailers(trailers));
+      call.pipe(stream);
+    });
+  }
+
+  #isMet(method: string, request: Buffer): boolean {
     if (this.#cut === null) {
       return false;
     }
-    const { method: wanted, call } = this.#cut;
-    return (
-      (wanted === undefined || wanted === method) && this.#calls.filter((each) => wanted === undefined || each === wanted).length === call
-    );
+    const { method: wanted = method, about = '', call } = this.#cut;
+    this.#met += wanted === method && request.includes(about) ? 1 : 0;
+    return wanted === method && this.#met === call;
   }
+}
+
+async function readAll(stream: ServerHttp2Stream): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of stream) {
+    parts.push(part as Buffer);
+  }
+  return Buffer.concat(parts);
 }
 
 /** As the server's own answer without a message. */

@@ -127,7 +127,7 @@ describe.each(Object.entries(CASES))('%s', (_name, { namespace, refused, there, 
       taskQueue: MAIN_QUEUE,
       args: [{ runner: 'nobody' }],
     });
-    await expect(nobody).rejects.toThrow();
+    await expect(nobody).rejects.toThrow('Workflow execution failed');
 
     const listed = async (passes: 'none' | 'unhealthy' | 'all', filter: object = { scope }) =>
       (await listOperations(client, { passes, limit: 100, ...filter })).map(shown).toSorted();
@@ -157,11 +157,12 @@ describe.each(Object.entries(CASES))('%s', (_name, { namespace, refused, there, 
     expect(await listFindingsOfActivities(client, scope)).toMatchObject(findings);
     expect(await view(scope)).toMatchObject({
       recentOperations: [
+        { type: 'checkHealth', outcome: 'healthy' },
         { runner, outcome: 'already-healthy' },
         { runner, outcome: 'recovered' },
       ],
       openFindings: findings,
-      lastReport: { outcome: 'healthy' },
+      lastPass: { isManual: true, report: { outcome: 'healthy' } },
       schedule: { found: { isPaused: false } },
     });
     expect(said.match(/^warning: Namespace \S+ has no search attributes .+ Lists are made without them\.$/gm)?.length ?? 0).toBeLessThan(2);
@@ -172,7 +173,7 @@ describe.each(Object.entries(CASES))('%s', (_name, { namespace, refused, there, 
     const env = { TEMPORAL_ADDRESS: proxy.address, TEMPORAL_NAMESPACE: namespace };
     const interrupted = new AbortController().signal;
     const invocation: Invocation = { env, cwd: '/', platform: process.platform, homedir: tmpdir(), interrupted };
-    const [seen] = await readTemporalViews(invocation, [{ scope, targets: [] }], DEFAULT_RECOVERY_POLICY.budgets);
+    const [seen] = await readTemporalViews(invocation, [{ scope, targets: [], runners: null }], DEFAULT_RECOVERY_POLICY.budgets);
     return seen;
   }
 });

@@ -34,13 +34,23 @@ afterAll(async () => {
 });
 
 const config = {};
-const operationFlags = { runner, scope, reason: undefined, dryRun: false, json: true, wait: '1m', config };
-const explainFlags = { subject: undefined, last: false, run: undefined, verbose: true, demo: false, json: false };
-const queueFlags = { scope, dryRun: true, max: undefined, yes: true, wait: true, release: false, reason: undefined, json: true, config };
+const operationFlags = { names: [runner], scope, all: false, reason: undefined, dryRun: false, yes: true, json: true, wait: '1m', config };
+const explainFlags = { subject: undefined, last: false, run: undefined, verbose: true, demo: false, json: false, scope: undefined, config };
+const queueFlags = {
+  scope,
+  dryRun: true,
+  max: undefined,
+  yes: true,
+  wait: undefined,
+  release: false,
+  reason: undefined,
+  json: true,
+  config,
+};
 
 const READING = {
   history: (invocation) =>
-    history({ runner: undefined, scope: undefined, since: '30d', max: 100, all: true, export: undefined, json: true }, invocation),
+    history({ runners: [], scope, since: '30d', max: 100, all: true, export: undefined, json: true, config }, invocation),
   'explain --last': (invocation) => explain({ ...explainFlags, last: true }, invocation),
   'explain RUNNER': (invocation) => explain({ ...explainFlags, subject: `${scope}/${runner}` }, invocation),
   'explain --run': (invocation) => explain({ ...explainFlags, run: '12345' }, invocation),
@@ -50,9 +60,12 @@ const READING = {
 
 const FOLLOWING = {
   recover: (invocation) => recover({ ...operationFlags, force: false }, invocation),
-  check: (invocation) => check({ scope, json: true, wait: '1m', config }, invocation),
+  check: (invocation) => check({ names: [], scope, all: false, dryRun: false, json: true, wait: '1m', config }, invocation),
   'queue plan': (invocation) => queue('plan', queueFlags, invocation),
 } satisfies Record<string, (invocation: Invocation) => Promise<number>>;
+
+/** What the ids of the operations that a verb follows have in common. */
+const ABOUT: Readonly<Record<keyof typeof FOLLOWING, string>> = { recover: 'recover/', check: '/by-hand', 'queue plan': 'queue/by-hand' };
 
 interface Ended {
   readonly exitCode: number;
@@ -75,6 +88,7 @@ async function run(
   }
   const env = {
     REPO: scope,
+    RUNNER_NAME: runner,
     GH_TOKEN: world.github.token,
     GITHUB_API_URL: world.github.url,
     GITHUB_SERVER_URL: world.github.url,
@@ -119,22 +133,35 @@ describe('a verb that only reads ends with 3 and one line, whichever call gets n
   });
 });
 
-async function cutAt(moment: string): Promise<void> {
-  const { isHeld = false, ...cut } = MOMENTS[moment]!;
-  const release = isHeld ? world.github.misbehave({ status: 503 }) : () => {};
-  await proxy.cutAt(cut, release);
+interface Moment extends Cut {
+  /** The last line. */
+  readonly says: RegExp;
+  /** Whether the operation can't be over before. */
+  readonly isHeld?: true;
 }
 
-/** `isHeld`: the operation can't be over before. */
-const MOMENTS: Readonly<Record<string, Cut & { readonly isHeld?: true }>> = {
-  'before anything': { call: 1 },
-  'before the start': { method: 'StartWorkflowExecution', call: 1 },
-  'once it is started': { method: 'StartWorkflowExecution', call: 1, when: 'answered' },
-  'at the first look': { method: 'DescribeWorkflowExecution', call: 1 },
-  'at the second look': { method: 'DescribeWorkflowExecution', call: 2, isHeld: true },
-  'while it is asked what it does': { method: 'QueryWorkflow', call: 1, isHeld: true },
-  'at the result': { method: 'GetWorkflowExecutionHistory', call: 1 },
+const NOT_THERE = /^Temporal does not answer at 127\.0\.0\.1:\d+ \(from TEMPORAL_ADDRESS\): start it with `runward up`/;
+const NOT_ANY_MORE = /^Temporal at 127\.0\.0\.1:\d+ \(from TEMPORAL_ADDRESS\) does not answer any more: try again once it runs\.$/;
+const UNKNOWN = /it is not known whether \S+ has started\. Look with `runward explain \S+` once Temporal is back\.$/;
+const GOES_ON = /The operation goes on once Temporal is back\. Look at it with `runward explain \S+`\.$/;
+
+const MOMENTS: Readonly<Record<string, Moment>> = {
+  'before anything': { call: 1, about: '', says: NOT_THERE },
+  'while a worker is asked': { call: 3, about: '', says: NOT_ANY_MORE },
+  'before the start': { method: 'StartWorkflowExecution', call: 1, says: UNKNOWN },
+  'once it is started': { method: 'StartWorkflowExecution', call: 1, when: 'answered', says: UNKNOWN },
+  'at the first look': { method: 'DescribeWorkflowExecution', call: 1, says: GOES_ON },
+  'at the second look': { method: 'DescribeWorkflowExecution', call: 2, isHeld: true, says: GOES_ON },
+  'while it is asked what it does': { method: 'QueryWorkflow', call: 1, isHeld: true, says: GOES_ON },
+  'at the result': { method: 'GetWorkflowExecutionHistory', call: 1, says: GOES_ON },
 };
+
+async function cutAt(moment: string, verb: keyof typeof FOLLOWING): Promise<Moment> {
+  const cut = MOMENTS[moment]!;
+  const release = cut.isHeld ? world.github.misbehave({ status: 503 }) : () => {};
+  await proxy.cutAt({ about: ABOUT[verb], ...cut }, release);
+  return cut;
+}
 
 describe('a verb that follows an operation', () => {
   const rows = (Object.keys(FOLLOWING) as (keyof typeof FOLLOWING)[]).flatMap((verb) =>
@@ -142,24 +169,18 @@ describe('a verb that follows an operation', () => {
   );
 
   test.each(rows)('$verb: is cut off for good $moment', async ({ verb, moment }) => {
-    await cutAt(moment);
+    const { says } = await cutAt(moment, verb);
     const { exitCode, stdout, stderr } = await run(FOLLOWING[verb]);
     expect({ exitCode, stdout, isCut: proxy.isCut }).toEqual({ exitCode: 3, stdout: '', isCut: true });
-    expect(stderr.match(/trying again for 1 s …/g) ?? []).toHaveLength(moment === 'before anything' ? 0 : 1);
-    expect(lastLine(stderr)).toMatch(
-      moment === 'before anything'
-        ? /^Temporal does not answer at 127\.0\.0\.1:\d+ \(from TEMPORAL_ADDRESS\): start it with `runward up`/
-        : moment.endsWith('start') || moment.endsWith('started')
-          ? /it is not known whether \S+ has started\. Look with `runward explain \S+` once Temporal is back\.$/
-          : /The operation goes on once Temporal is back\. Look at it with `runward explain \S+`\.$/,
-    );
+    expect(stderr.match(/trying again for 1 s …/g) ?? []).toHaveLength(says === NOT_THERE ? 0 : 1);
+    expect(lastLine(stderr)).toMatch(says);
   });
 
   // What the others do at other moments is the same.
   const back = rows.filter(({ verb, moment }) => moment !== 'before anything' && (verb === 'recover' || /second|started/.test(moment)));
 
   test.each(back)('$verb: $moment, and back again', async ({ verb, moment }) => {
-    await cutAt(moment);
+    await cutAt(moment, verb);
     const { exitCode, stdout, stderr } = await run(FOLLOWING[verb], {
       patienceMs: 60_000,
       onSay: (said) => {

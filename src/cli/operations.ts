@@ -11,6 +11,8 @@ export interface OperationSummary {
   readonly runner: string | null;
   readonly scope: string | null;
   readonly trigger: string | null;
+  /** Who asked for it by the command; `null` if nobody did. */
+  readonly actor: string | null;
   /** The operation's own word; Temporal's where it ended without one, or runs. */
   readonly outcome: string;
   readonly isRunning: boolean;
@@ -173,6 +175,7 @@ function summaryOf(info: WorkflowExecutionInfo): OperationSummary {
     runner: labelOf(info, 'runner'),
     scope: labelOf(info, 'scope'),
     trigger: labelOf(info, 'trigger'),
+    actor: typeof info.memo?.['actor'] === 'string' ? info.memo['actor'] : null,
     outcome: labelOf(info, 'outcome') ?? info.status.name.toLowerCase(),
     isRunning: info.status.name === 'RUNNING',
     startedAt: info.startTime.toISOString(),

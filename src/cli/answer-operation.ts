@@ -1,9 +1,9 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { EXIT, type ExitCode } from './exit.ts';
 import { wholeDurationMs } from './durations.ts';
-import { followToEnd, type Followed } from './follow.ts';
+import { Followers, followToEnd, type Followed } from './follow.ts';
 import { print, printJson, say } from './invocation.ts';
-import { createLiveSteps } from './live-steps.ts';
+import { createLiveSteps, type ShownProgress } from './live-steps.ts';
 import { headline, isGood, type ToldReport } from './operation-text.ts';
 
 /** An operation on one runner that a command has started. */
@@ -51,15 +51,18 @@ function exitCodeOf(reports: readonly ToldReport[]): ExitCode {
 
 async function followAll(started: readonly Started[], { client, interrupted, title }: Answering): Promise<readonly Followed<ToldReport>[]> {
   const steps = createLiveSteps();
+  const followers = new Followers(interrupted);
   try {
     return await Promise.all(
       started.map(({ runner, handle, comeBack }) => {
         say(`${title} ${handle.workflowId}`);
         const of = started.length === 1 ? '' : runner;
-        return followToEnd<ToldReport>({ client, handle, interrupted, comeBack, show: (progress) => steps.show(progress, of) });
+        const show = (progress: ShownProgress): void => steps.show(progress, of);
+        return followers.join((orOver) => followToEnd<ToldReport>({ client, handle, interrupted: orOver, comeBack, show }));
       }),
     );
   } finally {
+    await followers.end();
     steps.end();
   }
 }

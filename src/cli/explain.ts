@@ -1,8 +1,9 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { describeExecution } from '../activities/describe-execution.ts';
+import { labelOf } from '../activities/labels.ts';
 import type { FindingLife, FindingReport } from '../domain/finding-life.ts';
 import type { HealthReport, StartedCure } from '../domain/health-report.ts';
-import { FINDING_QUERY, PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { FINDING_QUERY, PROGRESS_QUERY } from '../domain/names.ts';
 import { CURE_NAMES } from '../domain/health-summary.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
 import type { ConfigFlags } from '../config/load.ts';
@@ -15,22 +16,13 @@ import { print, printJson, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
 import { operationDetails, operationStory, type Origin, type ToldReport } from './operation-text.ts';
-import {
-  attributeOf,
-  FINDING_TYPE,
-  isTellable,
-  listOperations,
-  listPasses,
-  PASS_TYPE,
-  QUEUE_TYPE,
-  type OperationSummary,
-} from './operations.ts';
+import { FINDING_TYPE, isTellable, listOperations, listPasses, PASS_TYPE, QUEUE_TYPE, type OperationSummary } from './operations.ts';
 import { countOf, findingLines, passDetails, passStory, runnerInPass } from './pass-text.ts';
 import { queueDetails, queueStory } from './queue-text.ts';
 import { storyLines, type Story } from './story.ts';
 import { triggerText } from './trigger-text.ts';
 import { executionLink } from '../worker/temporal-address.ts';
-import { deepestCause, messageOf, withTemporal, type TemporalSession } from './temporal.ts';
+import { deepestCause, isLost, messageOf, nullWithoutWorker, withTemporal, type TemporalSession } from './temporal.ts';
 import { scopesToRead } from './terminal.ts';
 
 export interface ExplainFlags {
@@ -240,6 +232,9 @@ async function endOf(client: Client, description: WorkflowExecutionDescription):
         return { kind: 'report', report: report as ToldReport };
     }
   } catch (error) {
+    if (isLost(error)) {
+      throw error;
+    }
     const status = description.status.name.toLowerCase().replaceAll('_', ' ');
     return { kind: 'failure', failure: messageOf(deepestCause(error)), status };
   }
@@ -266,6 +261,9 @@ async function withEnd(client: Client, passId: string, cure: StartedCure): Promi
     const { outcome, summary } = (await handle.result()) as ToldReport;
     return { ...cure, outcome, summary };
   } catch (error) {
+    if (isLost(error)) {
+      throw error;
+    }
     return { ...cure, outcome: 'failed', summary: messageOf(deepestCause(error)) };
   }
 }
@@ -274,7 +272,7 @@ async function withEnd(client: Client, passId: string, cure: StartedCure): Promi
 function ask<T>(client: Client, { workflowId, runId }: WorkflowExecutionDescription, query: string): Promise<T | null> {
   return client.connection
     .withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => client.workflow.getHandle(workflowId, runId).query<T>(query))
-    .catch(() => null);
+    .catch(nullWithoutWorker);
 }
 
 // For people
@@ -282,7 +280,7 @@ function ask<T>(client: Client, { workflowId, runId }: WorkflowExecutionDescript
 function storyOf(description: WorkflowExecutionDescription, end: End, link: string | null, { verbose, demo }: ExplainFlags): Story {
   const command = `runward explain ${description.workflowId} --verbose${demo ? ' --demo' : ''}`;
   const more = [verbose ? null : command, link].filter((part) => part !== null).join('  ');
-  const trigger = attributeOf(description, SEARCH_ATTRIBUTES.trigger) ?? '';
+  const trigger = labelOf(description, 'trigger') ?? '';
   const tookMs = wholeDurationMs(description, end.kind === 'report' ? end.report.steps : []);
   const told = tellEnd(end, { type: description.type, isByCheck: trigger === 'check', tookMs });
   return { ...NOTHING_TOLD, ...told, when: whenText(description, trigger, end), more };
@@ -387,7 +385,7 @@ function reasonOf(trigger: string, end: End): string | null {
 
 function whenText(description: WorkflowExecutionDescription, trigger: string, end: End): string {
   const { type, startTime, closeTime, status } = description;
-  const [runner, scope] = [SEARCH_ATTRIBUTES.runner, SEARCH_ATTRIBUTES.scope].map((name) => attributeOf(description, name));
+  const [runner, scope] = (['runner', 'scope'] as const).map((name) => labelOf(description, name));
   const of = [scope, runner].filter((part) => part !== null).join('/');
   const by = triggerText(trigger, end.kind === 'queue' ? end.startedBy : null, reasonOf(trigger, end));
   const took =

@@ -4,14 +4,12 @@ import { PROGRESS_QUERY } from '../domain/names.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { isTellable, QUEUE_ACTS_TYPE } from './operations.ts';
-import { deepestCause, messageOf } from './temporal.ts';
+import { deepestCause, isLost, messageOf } from './temporal.ts';
 
 /** A task that nobody takes within this is said to wait; the list of pollers lags by 50 s and is no proof. */
 const UNTAKEN_AFTER_MS = 5_000;
 const POLL_MS = 300;
 const QUERY_TIMEOUT_MS = 2_000;
-/** Longer than `up` takes to start a server again that has died. */
-const DESCRIBE_TIMEOUT_MS = 15_000;
 /** Children whose doings are shown; a check of many runners may have more. */
 const CHILDREN_SHOWN = 3;
 
@@ -47,14 +45,20 @@ export async function followToEnd<T>(following: Following): Promise<Followed<T>>
 }
 
 /** The same, but for one that still works at `deadline` (`performance.now()`): `null`. */
-export async function followUntil<T>(
-  { client, handle, show, interrupted, comeBack }: Following,
-  deadline: number,
-): Promise<Followed<T> | null> {
+export async function followUntil<T>(following: Following, deadline: number): Promise<Followed<T> | null> {
+  try {
+    return await watchUntil(following, deadline);
+  } catch (error) {
+    // Who interrupts while Temporal is away hears of the interruption.
+    throw isLost(error) ? (following.interrupted.aborted ? interruption(following) : loss(following, error)) : error;
+  }
+}
+
+async function watchUntil<T>({ client, handle, show, interrupted, comeBack }: Following, deadline: number): Promise<Followed<T> | null> {
   for (;;) {
     await pause(interrupted);
     // Asked again and again: a request for the result would wait at the server, and be repeated after its connection is closed.
-    const description = await client.connection.withDeadline(Date.now() + DESCRIBE_TIMEOUT_MS, () => handle.describe());
+    const description = await handle.describe();
     if (description.status.name !== 'RUNNING') {
       const result = await resultOf<T>(handle);
       const last = await askProgress(client, handle);
@@ -68,17 +72,50 @@ export async function followUntil<T>(
       return null;
     }
     if (interrupted.aborted) {
-      const what = comeBack === null ? 'nothing was changed.' : `the operation goes on. ${comeBack}`;
-      throw new CommandFailure(EXIT.interrupted, `Interrupted: ${what}`);
+      throw interruption({ comeBack });
     }
     const untaken = untakenTask(description, Date.now());
     if (untaken !== null) {
-      throw new CommandFailure(EXIT.unreachable, comeBack === null ? untaken : `${untaken}\nThe operation waits for it. ${comeBack}`);
+      const text = comeBack === null ? untaken : `${untaken}\nThe operation waits for it. ${comeBack}`;
+      throw new CommandFailure(EXIT.unreachable, text, undefined, 'no-worker');
     }
     // A query is answered by a worker, so none is asked before one has taken the first task.
     if (description.raw.pendingWorkflowTask?.state !== SCHEDULED) {
       await showPicture(client, handle, description, show);
     }
+  }
+}
+
+function interruption({ comeBack }: Pick<Following, 'comeBack'>): CommandFailure {
+  const what = comeBack === null ? 'nothing was changed.' : `the operation goes on. ${comeBack}`;
+  return new CommandFailure(EXIT.interrupted, `Interrupted: ${what}`);
+}
+
+function loss({ comeBack }: Following, error: unknown): CommandFailure {
+  const what = comeBack === null ? 'Try again once it runs.' : `The operation goes on once Temporal is back. ${comeBack}`;
+  const text = `Temporal does not answer any more. ${what}`;
+  return new CommandFailure(EXIT.unreachable, text, error, 'temporal-unreachable');
+}
+
+/** Those who follow operations for one command: the first one that fails ends the others, and none outlives the command's connection. */
+export class Followers {
+  readonly #over = new AbortController();
+  readonly #interrupted: AbortSignal;
+  readonly #all: Promise<unknown>[] = [];
+
+  constructor(interrupted: AbortSignal) {
+    this.#interrupted = AbortSignal.any([interrupted, this.#over.signal]);
+  }
+
+  join<T>(follow: (interrupted: AbortSignal) => Promise<T>): Promise<T> {
+    const follower = follow(this.#interrupted);
+    this.#all.push(follower);
+    return follower;
+  }
+
+  async end(): Promise<void> {
+    this.#over.abort();
+    await Promise.allSettled(this.#all);
   }
 }
 

@@ -10,6 +10,8 @@ import { CommandFailure, EXIT } from './exit.ts';
 export interface Invocation extends Surroundings {
   /** Aborts at the first SIGINT or SIGTERM. */
   readonly interrupted: AbortSignal;
+  /** How long Temporal may give no answer, where that is not as usual. */
+  readonly temporalPatienceMs?: number;
 }
 
 export function invocationOf(interrupted: AbortSignal): Invocation {
@@ -26,7 +28,7 @@ export function readConfig(invocation: Invocation, flags: ConfigFlags): Config {
     return config;
   } catch (error) {
     if (error instanceof ConfigError) {
-      throw new CommandFailure(EXIT.usage, error.message);
+      throw new CommandFailure(EXIT.usage, error.message, error, 'configuration');
     }
     throw error;
   }

@@ -48,9 +48,10 @@ const RULES = {
 /** Plans the care for queues, cares for them once a person says yes, or tells which runs are parked. */
 export async function queue(verb: QueueVerb, flags: QueueFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(verb, flags);
-  return withRepositories(flags, invocation, async (client, { scopes }) => {
+  const reads = verb === 'parked' && !flags.release;
+  return withRepositories({ ...flags, follows: !reads }, invocation, async (client, { scopes }) => {
     const command = new QueueCommand(verb, flags, invocation, client);
-    return verb === 'parked' && !flags.release ? command.tellParked(scopes) : command.careForAll(scopes);
+    return reads ? command.tellParked(scopes) : command.careForAll(scopes);
   });
 }
 
@@ -130,6 +131,8 @@ class QueueCommand {
       throw new CommandFailure(
         EXIT.unreachable,
         `No worker of the queue ${MAIN_QUEUE} says which runs of ${scope} are parked: start one with \`runward up\` or \`runward worker\`.`,
+        undefined,
+        'no-worker',
       );
     }
     return parked.map(parkedSummary);

@@ -10,7 +10,7 @@ import { CommandFailure, EXIT } from './exit.ts';
 import { untakenTask } from './follow.ts';
 import { readConfig, say, type Invocation } from './invocation.ts';
 import { pickScopes } from './runners.ts';
-import { withTemporal, type TemporalSession } from './temporal.ts';
+import { withTemporal, type SessionSettings, type TemporalSession } from './temporal.ts';
 
 /** Which runners the words of a command name. */
 export interface RunnerRequest {
@@ -36,7 +36,7 @@ function readTerminal(invocation: Invocation, flags: ConfigFlags): Config | null
  */
 export async function withTerminal<T>(
   invocation: Invocation,
-  { config, refuse }: { readonly config: ConfigFlags; readonly refuse?: (terminal: Config) => unknown },
+  { config, refuse, ...settings }: { readonly config: ConfigFlags; readonly refuse?: (terminal: Config) => unknown } & SessionSettings,
   use: (session: TemporalSession, terminal: Config | null) => Promise<T>,
 ): Promise<T> {
   const terminal = readTerminal(invocation, config);
@@ -45,10 +45,14 @@ export async function withTerminal<T>(
   }
   let hasConnected = false;
   try {
-    return await withTemporal(invocation, (session) => {
-      hasConnected = true;
-      return use(session, terminal);
-    });
+    return await withTemporal(
+      invocation,
+      (session) => {
+        hasConnected = true;
+        return use(session, terminal);
+      },
+      settings,
+    );
   } catch (error) {
     throw terminal === null && !hasConnected && error instanceof CommandFailure ? unconfigured(invocation, error.message) : error;
   }

@@ -5,7 +5,7 @@ import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/w
 import { createActActivities, createLookActivities } from '../activities/machine.ts';
 import { createMainActivities, type MainDependencies } from '../activities/main.ts';
 import type { Sealing } from '../activities/sealing.ts';
-import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
+import { actQueue, ALL_SEARCH_ATTRIBUTES, lookQueue, MAIN_QUEUE, type SearchAttribute } from '../domain/names.ts';
 import { createObserveAll } from '../machine/observe-all.ts';
 import type { HostPort, MachinePort } from '../machine/port.ts';
 
@@ -27,7 +27,9 @@ export interface WorkerParts {
   readonly connection: NativeConnection;
   readonly namespace: string;
   /** What works on the main queue; `null` on a host that only looks after its machines. */
-  readonly main: Omit<MainDependencies, 'sealing'> | null;
+  readonly main: Omit<MainDependencies, 'sealing' | 'searchAttributes'> | null;
+  /** Which search attributes the namespace has; without it all of them. */
+  readonly searchAttributes?: readonly SearchAttribute[];
   /** Name of the host whose machines this process looks after, its machines, and the computer itself; `null` for none. */
   readonly host: { readonly name: string; readonly machine: MachinePort; readonly computer: HostPort } | null;
   readonly sealing: Sealing;
@@ -39,6 +41,7 @@ export interface WorkerParts {
 
 /** The workers of one process: on one computer all three queues, elsewhere the main one or a host's two. */
 export async function createWorkers(parts: WorkerParts): Promise<readonly Worker[]> {
+  const { searchAttributes = ALL_SEARCH_ATTRIBUTES } = parts;
   const common = {
     connection: parts.connection,
     namespace: parts.namespace,
@@ -54,7 +57,7 @@ export async function createWorkers(parts: WorkerParts): Promise<readonly Worker
         ...common,
         taskQueue: MAIN_QUEUE,
         ...workflowCode(parts.workflowBundle),
-        activities: { ...createMainActivities({ ...parts.main, sealing: parts.sealing }) },
+        activities: { ...createMainActivities({ ...parts.main, sealing: parts.sealing, searchAttributes }) },
         maxCachedWorkflows: 50,
         stickyQueueScheduleToStartTimeout: MISSED_AFTER,
       }),

@@ -71,7 +71,8 @@ test('a kernel that has panicked: online again by a recovery', async () => {
   const { outcome, summary, steps } = await recover();
   expect(outcome, summary).toBe('recovered');
   expect(steps[0]?.detail).toContain('machine restarted');
-});
+  // Two minutes are the recovery's own: so long a guest is given to answer.
+}, 420_000);
 
 async function breakService(): Promise<void> {
   await world.guest.must(`cd ${DIRECTORY} && ./svc.sh stop`);

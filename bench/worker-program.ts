@@ -48,6 +48,7 @@ await runParts(
       alerts: NO_ALERTS,
     },
     host: { name: 'bench', machine: quietMachine(), computer: new SandboxHost() },
+    home: folder,
     sealingKeyFile: join(folder, 'sealing.key'),
     ownedRetentionDays: null,
     logLevel: 'ERROR',

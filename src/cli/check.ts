@@ -8,7 +8,7 @@ import { readDuration } from '../domain/recovery-request.ts';
 import { isRepository } from '../github/endpoints.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { followOperation, followUntil, type Following } from './follow.ts';
-import { print, printJson, readConfig, say, type Invocation } from './invocation.ts';
+import { print, printJson, readConfig, say, workerStartingUntil, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { checkExitCode, reportLines } from './pass-text.ts';
 import { comeBackTo, startQueueCare } from './queue-care.ts';
@@ -106,6 +106,7 @@ async function followAll(
     show: (progress) => steps.show(progress, of),
     interrupted: invocation.interrupted,
     comeBack: comeBackTo(handle),
+    startingUntil: () => workerStartingUntil(invocation),
   });
   try {
     return await Promise.all(

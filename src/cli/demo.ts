@@ -2,31 +2,20 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
-import { NO_ALERTS } from '../activities/findings.ts';
-import { MAIN_QUEUE } from '../domain/names.ts';
-import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../domain/policy.ts';
-import { DEFAULT_QUEUE_POLICY } from '../domain/queue/policy.ts';
-import type { RecoveryReport } from '../domain/report.ts';
-import type { RunnerTarget } from '../domain/runner.ts';
-import { Secret } from '../domain/secret.ts';
-import { createGitHub } from '../github/github.ts';
-import { startGitHub, type SandboxGitHub } from '../sandbox/github/server.ts';
 import { BREAKS, type Break } from '../sandbox/machine/breaks.ts';
-import { SandboxHost } from '../sandbox/machine/sandbox-host.ts';
-import { SandboxMachine } from '../sandbox/machine/sandbox-machine.ts';
-import { createDirectory } from '../worker/directory.ts';
 import { runParts } from '../worker/run.ts';
-import { connectClient, executionLink, type TemporalAddress } from '../worker/temporal-address.ts';
-import { formatDuration } from './durations.ts';
+import { connectClient, type TemporalAddress } from '../worker/temporal-address.ts';
+import { endLeftovers } from './demo/leftovers.ts';
+import { play } from './demo/play.ts';
+import { MACHINE, setStage, type Stage } from './demo/stage.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { explainIn, refuseMisuse, type ExplainFlags } from './explain.ts';
-import { followOperation } from './follow.ts';
-import { dataFolder, print, printJson, say, type Invocation } from './invocation.ts';
-import { createLiveSteps } from './live-steps.ts';
+import { dataFolder, say, type Invocation } from './invocation.ts';
 import { confirmLoss } from './lost-history.ts';
 import { ownFolder } from './owned-folder.ts';
-import { headline, isGood } from './operation-text.ts';
-import { startTemporalServer, type TemporalServer } from './temporal-server.ts';
+import { patiently, untilSo } from './patience.ts';
+import { messageOf, type TemporalSession } from './temporal.ts';
+import { logFileOf, startTemporalServer, type TemporalServer } from './temporal-server.ts';
 
 export interface DemoFlags {
   /** One of {@link BREAKS}; at random without it. */
@@ -38,40 +27,27 @@ export interface DemoFlags {
 /** Apart from `up`'s port, so that both can run. */
 const PORT = 7333;
 const NAMESPACE = 'runward-demo';
-const SCOPE = 'make-believe/kernel';
-/** Each step of the play, such as coming online or being seen offline, is a matter of seconds. */
-const PATIENCE_MS = 30_000;
-
-/** What was done to the runner, for people. */
-const STORIES: Readonly<Record<Break, string>> = {
-  service: 'its systemd service was stopped',
-  registration: 'its registration was deleted on GitHub',
-  clock: 'the clock of its machine jumped two hours ahead',
-  vm: 'its machine was switched off',
-  config: 'its credentials file was damaged',
-  listener: 'its listener hangs while the service looks active',
-};
 
 /** Breaks a make-believe runner and shows how Temporal, the worker and the workflow of every day bring it back. */
 export async function demo(flags: DemoFlags, invocation: Invocation): Promise<ExitCode> {
   const how = chosenBreak(flags.break);
-  return withDemoServer(invocation, async (server) => {
+  return withDemoServer(invocation, async (server, session) => {
     const stage = await setStage();
-    const stop = new AbortController();
-    const worker = runWorker(server, stage, invocation, stop.signal);
+    const over = new AbortController();
+    const interrupted = AbortSignal.any([invocation.interrupted, over.signal]);
+    const worker = startWorker(server, stage, invocation, interrupted);
+    const perform = async (): Promise<ExitCode> => {
+      await untilSo('The worker is still starting', worker.polls, interrupted);
+      return play({ ...flags, how, server, client: session.client, stage, interrupted });
+    };
     try {
       // A worker that fails ends the play; one that is stopped at the end does not.
-      const exitCode = await Promise.race([play(how, flags, server, stage, invocation), worker.failed]);
-      if (flags.keep) {
-        say(`All goes on: Temporal's UI is at ${server.uiUrl}. Ctrl-C stops it.`);
-        await interruption(invocation.interrupted);
-      }
-      return exitCode;
+      const performed = Promise.race([perform(), worker.failed, endOf(server, invocation)]);
+      return flags.keep ? await keepOpen(performed, server, invocation) : await performed;
     } finally {
-      stop.abort();
+      over.abort();
       await worker.ended;
-      await stage.machine.close();
-      await stage.github.close();
+      await stage.close();
     }
   });
 }
@@ -87,20 +63,16 @@ function chosenBreak(wanted: string | undefined): Break {
 /** Tells an operation of an earlier demo, from the data that it left on disk. */
 export async function explainDemo(flags: ExplainFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(flags);
-  return withDemoServer(invocation, async (server) => {
-    const connection = await connectClient({ address: server.address });
-    try {
-      return await explainIn(
-        { client: new Client({ connection, namespace: NAMESPACE }), connection, address: { ...addressOf(server), uiUrl: null } },
-        flags,
-      );
-    } finally {
-      await connection.close();
-    }
-  });
+  return withDemoServer(invocation, async (_server, session) =>
+    explainIn({ ...session, address: { ...session.address, uiUrl: null } }, flags, Infinity),
+  );
 }
 
-async function withDemoServer(invocation: Invocation, use: (server: TemporalServer) => Promise<ExitCode>): Promise<ExitCode> {
+/** With the server of all demos on this computer, on which nothing is left under way. */
+async function withDemoServer(
+  invocation: Invocation,
+  use: (server: TemporalServer, session: TemporalSession) => Promise<ExitCode>,
+): Promise<ExitCode> {
   const folder = demoFolder(invocation);
   const owned = ownFolder(folder);
   try {
@@ -109,6 +81,7 @@ async function withDemoServer(invocation: Invocation, use: (server: TemporalServ
       folder,
       namespace: NAMESPACE,
       port: PORT,
+      startsWithinMs: Infinity,
       env: invocation.env,
       interrupted: invocation.interrupted,
     });
@@ -117,7 +90,10 @@ async function withDemoServer(invocation: Invocation, use: (server: TemporalServ
       confirmLoss(folder);
     }
     try {
-      return await use(server);
+      return await withSession(server, invocation, async (session) => {
+        await patiently(invocation.interrupted, () => endLeftovers(session.client, MACHINE));
+        return use(server, session);
+      });
     } finally {
       await server.stop();
     }
@@ -126,155 +102,75 @@ async function withDemoServer(invocation: Invocation, use: (server: TemporalServ
   }
 }
 
-function demoFolder(invocation: Invocation): string {
-  return join(dataFolder(invocation), 'demo');
-}
-
-interface Stage {
-  readonly github: SandboxGitHub;
-  readonly machine: SandboxMachine;
-  readonly target: RunnerTarget;
-}
-
-/** A make-believe GitHub and a machine with one runner that works. */
-async function setStage(): Promise<Stage> {
-  const github = await startGitHub({ repositories: [SCOPE], pollMs: 1_000, offlineAfterMs: 2_000 });
-  const machine = new SandboxMachine({ removeRegistration: (scope, runner) => github.removeRunner(scope, runner) });
-  const target: RunnerTarget = {
-    scope: SCOPE,
-    runner: 'demo-runner',
-    labels: ['bpf-lsm'],
-    group: null,
-    registrationUrl: `${github.url}/${SCOPE}`,
-    host: 'demo',
-    machine: 'demo-vm',
-    directory: '/opt/actions-runner',
-    user: 'github-runner',
-    neighbours: [],
-  };
-  await machine.install(target, github.addRunner(SCOPE, { name: target.runner, labels: target.labels }));
-  return { github, machine, target };
-}
-
-function runWorker(server: TemporalServer, { github, machine, target }: Stage, invocation: Invocation, stop: AbortSignal) {
-  const running = runParts(
-    {
-      temporal: addressOf(server),
-      main: {
-        github: createGitHub({ baseUrl: github.url, token: () => new Secret(github.token), fetch: loopbackOnly }),
-        directory: createDirectory({
-          runners: [target],
-          policy: DEFAULT_RECOVERY_POLICY,
-          queue: DEFAULT_QUEUE_POLICY,
-          health: DEFAULT_HEALTH_POLICY,
-          mode: 'act',
-          serverUrl: github.url,
-        }),
-        alerts: NO_ALERTS,
-      },
-      host: { name: target.host, machine, computer: new SandboxHost() },
-      sealingKeyFile: join(demoFolder(invocation), 'sealing.key'),
-      ownedRetentionDays: 90,
-      logLevel: 'ERROR',
-      logStyle: 'plain',
-      onReady: () => {},
-    },
-    stop,
-  );
-  const ended = running.catch(() => {});
-  const failed = running.then(() => new Promise<never>(() => {}));
-  failed.catch(() => {});
-  return { ended, failed };
-}
-
-/** The demo talks to its own make-believe GitHub and to nobody else. */
-const loopbackOnly: typeof globalThis.fetch = (input, init) => {
-  const url = new URL(input instanceof Request ? input.url : input);
-  if (url.hostname !== '127.0.0.1') {
-    throw new Error(`the demo refuses to talk to ${url.hostname}`);
-  }
-  return fetch(input, init);
-};
-
-async function play(
-  how: Break,
-  flags: DemoFlags,
+async function withSession<T>(
   server: TemporalServer,
-  { github, machine, target }: Stage,
   { interrupted }: Invocation,
-): Promise<ExitCode> {
-  say(`A make-believe GitHub and a make-believe machine with one runner, ${target.runner}.`);
-  const shown = (): string => github.runners(SCOPE).find((runner) => runner.name === target.runner)?.status ?? 'unregistered';
-  await until('the runner is online', () => shown() === 'online', interrupted);
-  say(`GitHub shows it ${shown()}. Now ${STORIES[how]} …`);
-  await machine.break(how, target);
-  await until('GitHub sees it', () => shown() !== 'online', interrupted);
-  say(`GitHub shows it ${shown()}. Runward recovers it:`);
-
-  const connection = await connectClient({ address: server.address });
-  const steps = createLiveSteps();
+  use: (session: TemporalSession) => Promise<T>,
+): Promise<T> {
+  const connection = await patiently(interrupted, () => connectClient({ address: server.address }));
   try {
-    const client = new Client({ connection, namespace: NAMESPACE });
-    const handle = await client.workflow.start('recoverRunner', {
-      workflowId: `recover/${target.runner}/${new Date().toISOString()}`,
-      taskQueue: MAIN_QUEUE,
-      staticSummary: `recover ${target.runner}: ${STORIES[how]}`,
-      args: [{ runner: target.runner, reason: `demo: ${STORIES[how]}`, wait: '1m' }],
-    });
-    const report = await followOperation<RecoveryReport>({
-      client,
-      handle,
-      show: (progress) => steps.show(progress),
-      interrupted,
-      comeBack: 'It ends with the demo.',
-    });
-    steps.end();
-    const link = executionLink(server.uiUrl, NAMESPACE, { workflowId: handle.workflowId, runId: handle.firstExecutionRunId });
-    if (flags.json) {
-      printJson({ broken: how, workflowId: handle.workflowId, ...report, ui: link });
-    } else {
-      tell(how, report, shown(), link, flags.keep);
-    }
-    return isGood(report) ? EXIT.done : EXIT.bad;
+    return await use({ client: new Client({ connection, namespace: NAMESPACE }), connection, address: addressOf(server) });
   } finally {
-    steps.end();
     await connection.close();
   }
 }
 
-function tell(how: Break, report: RecoveryReport, shown: string, link: string, keep: boolean): void {
-  print('');
-  print(headline(report));
-  print(`  What happened: ${STORIES[how]}; GitHub shows the runner ${shown} now.`);
-  for (const { name, status, durationMs, detail } of report.steps) {
-    print(`  ${name.padEnd(18)} ${status === 'skipped' ? 'skipped'.padEnd(8) : formatDuration(durationMs).padEnd(8)} ${detail}`);
-  }
-  print('');
-  print('The history, to look at:');
-  print('  runward explain --last --demo');
-  print(keep ? `  ${link}` : `  runward demo --keep, which leaves Temporal's UI open at links such as\n  ${link}`);
+function demoFolder(invocation: Invocation): string {
+  return join(dataFolder(invocation), 'demo');
 }
 
-async function until(what: string, isSo: () => boolean, interrupted: AbortSignal): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
-  while (!isSo()) {
+function startWorker(server: TemporalServer, stage: Stage, invocation: Invocation, stop: AbortSignal) {
+  const home = demoFolder(invocation);
+  let polls = false;
+  const running = patiently(stop, () =>
+    runParts(
+      {
+        temporal: addressOf(server),
+        ...stage.parts,
+        home,
+        sealingKeyFile: join(home, 'sealing.key'),
+        ownedRetentionDays: 90,
+        logLevel: 'ERROR',
+        logStyle: 'plain',
+        onReady: () => {
+          polls = true;
+        },
+      },
+      stop,
+    ),
+  );
+  const ended = running.catch(() => {});
+  const failed = running.then(() => new Promise<never>(() => {}));
+  failed.catch(() => {});
+  return { polls: () => polls, ended, failed };
+}
+
+/** Fails once the server ends by itself. */
+async function endOf(server: TemporalServer, invocation: Invocation): Promise<never> {
+  const code = await server.ended;
+  throw new CommandFailure(
+    EXIT.unreachable,
+    `Temporal's server ended by itself (exit code ${code ?? 'unknown'}): see ${logFileOf(demoFolder(invocation))}.`,
+  );
+}
+
+/** Leaves all open after the play, also if it failed, until interrupted. */
+async function keepOpen(performed: Promise<ExitCode>, server: TemporalServer, { interrupted }: Invocation): Promise<ExitCode> {
+  let exitCode: ExitCode;
+  try {
+    exitCode = await performed;
+  } catch (error) {
     if (interrupted.aborted) {
-      throw new CommandFailure(EXIT.interrupted, 'Interrupted: the demo is stopped, and nothing of it runs on.');
+      throw error;
     }
-    if (Date.now() > deadline) {
-      throw new CommandFailure(
-        EXIT.bad,
-        `The demo waited ${PATIENCE_MS / 1_000} s in vain until ${what}. Run it again; if it stays so, please report it.`,
-      );
-    }
-    await sleep(100);
+    say(messageOf(error));
+    exitCode = error instanceof CommandFailure ? error.exitCode : EXIT.bad;
   }
-}
-
-async function interruption(interrupted: AbortSignal): Promise<void> {
+  say(`All goes on: Temporal's UI is at ${server.uiUrl}. Ctrl-C stops it.`);
   while (!interrupted.aborted) {
     await sleep(60_000, undefined, { signal: interrupted }).catch(() => {});
   }
+  return exitCode;
 }
 
 function addressOf(server: TemporalServer): TemporalAddress {

@@ -9,8 +9,8 @@ import { readBeginning } from './beginning.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { explainRun, soughtRun } from './explain-run.ts';
-import { childrenTexts, failingTasks, untakenTask } from './follow.ts';
-import { print, printJson, type Invocation } from './invocation.ts';
+import { childrenTexts, failingTasks, missingWorker } from './follow.ts';
+import { print, printJson, workerStartingUntil, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
 import { operationDetails, operationStory, type Origin, type ToldReport } from './operation-text.ts';
@@ -37,16 +37,16 @@ export interface ExplainFlags {
 /** Tells an operation, a health check, a finding or a runner: what broke, why it was sure, what it did, what came of it, what is left to do. */
 export async function explain(flags: ExplainFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(flags);
-  return withTemporal(invocation, (session) => explainIn(session, flags));
+  return withTemporal(invocation, (session) => explainIn(session, flags, workerStartingUntil(invocation)));
 }
 
-/** The same on a connection that is there already. */
-export async function explainIn({ client, address }: TemporalSession, flags: ExplainFlags): Promise<ExitCode> {
+/** The same on a connection that is there already. `workerStartingUntil`: as `Following` has it. */
+export async function explainIn({ client, address }: TemporalSession, flags: ExplainFlags, workerStartingUntil: number): Promise<ExitCode> {
   if (flags.run !== undefined) {
     return explainRun(client, soughtRun(flags.run), flags);
   }
   const { description, runner } = await subjectOf(client, flags);
-  const end = description === null ? null : await endOf(client, description);
+  const end = description === null ? null : await endOf(client, description, workerStartingUntil);
   const link = description === null || address.uiUrl === null ? null : executionLink(address.uiUrl, address.namespace, description);
   if (flags.json) {
     printJson({
@@ -184,15 +184,16 @@ type End =
       readonly children: readonly string[];
     };
 
-async function endOf(client: Client, description: WorkflowExecutionDescription): Promise<End> {
+async function endOf(client: Client, description: WorkflowExecutionDescription, workerStartingUntil: number): Promise<End> {
   const { workflowId, runId, type, memo } = description;
   const isRunning = description.status.name === 'RUNNING';
   if (isRunning && type !== FINDING_TYPE) {
     const [progress, children] = await Promise.all([
       ask<ShownProgress>(client, description, PROGRESS_QUERY),
-      childrenTexts(client, description),
+      childrenTexts(client, description, workerStartingUntil),
     ]);
-    return { kind: 'running', progress, waitsFor: untakenTask(description, Date.now()), failing: failingTasks(description), children };
+    const waitsFor = missingWorker(description, workerStartingUntil);
+    return { kind: 'running', progress, waitsFor, failing: failingTasks(description), children };
   }
   try {
     const report: unknown = isRunning ? null : await client.workflow.getHandle(workflowId, runId).result();
@@ -256,7 +257,8 @@ function storyOf(description: WorkflowExecutionDescription, end: End, link: stri
   const more = [verbose ? null : command, link].filter((part) => part !== null).join('  ');
   const trigger = attributeOf(description, SEARCH_ATTRIBUTES.trigger) ?? '';
   const told = tellEnd(end, { type: description.type, isByCheck: trigger === 'check' });
-  return { ...NOTHING_TOLD, ...told, when: whenText(description, trigger, end), more };
+  const left = demo && end.kind === 'failure' ? { left: 'nothing: it was a demo; `runward demo` plays another one' } : {};
+  return { ...NOTHING_TOLD, ...told, ...left, when: whenText(description, trigger, end), more };
 }
 
 const NOTHING_TOLD = { broke: null, sure: null, did: null, cameOfIt: null, left: null } as const;

@@ -5,7 +5,7 @@ import type { QueueReport } from '../domain/queue/report.ts';
 import { canAsk, confirm } from './confirm.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { followOperation } from './follow.ts';
-import { print, printJson, readConfig, say, type Invocation } from './invocation.ts';
+import { print, printJson, readConfig, say, workerStartingUntil, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { comeBackTo, repositoriesAmong, startQueueCare, type QueueCareInput } from './queue-care.ts';
 import { askedActs, parkedLines, parkedSummary, questionText, queueExitCode, queueLines, type AskedActs } from './queue-text.ts';
@@ -223,6 +223,7 @@ class QueueCommand {
         show: (progress) => steps.show(progress),
         interrupted: this.#invocation.interrupted,
         comeBack: comeBackTo(handle),
+        startingUntil: () => workerStartingUntil(this.#invocation),
       });
     } finally {
       steps.end();

@@ -3,7 +3,7 @@ import type { ConfigFlags } from '../config/load.ts';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import { answerOperation } from './answer-operation.ts';
 import type { ExitCode } from './exit.ts';
-import { readConfig, type Invocation } from './invocation.ts';
+import { readConfig, workerStartingUntil, type Invocation } from './invocation.ts';
 import type { ToldReport } from './operation-text.ts';
 import { withTemporal } from './temporal.ts';
 
@@ -63,7 +63,13 @@ export async function startOperation(
     });
     const comeBack = `Look at it with \`runward explain ${workflowId}\`.${undo === undefined ? '' : ` ${undo}`}`;
     return answerOperation(
-      { client, handle, interrupted: invocation.interrupted, comeBack },
+      {
+        client,
+        handle,
+        interrupted: invocation.interrupted,
+        comeBack,
+        startingUntil: () => workerStartingUntil(invocation),
+      },
       { title, json: flags.json, waits: flags.wait !== null, ...(details === undefined ? {} : { details }) },
     );
   });

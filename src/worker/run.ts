@@ -16,6 +16,7 @@ import { prepareNamespace } from './namespace.ts';
 import { healthPolicy, queuePolicy, recoveryPolicy } from './policy.ts';
 import { withRuntime, type LogStyle } from './runtime.ts';
 import { sealingKey } from './sealing-key.ts';
+import { markStarting } from './starting.ts';
 import { connectClient, type TemporalAddress } from './temporal-address.ts';
 import { createWorkers, runWorkers, type WorkerParts } from './workers.ts';
 
@@ -58,11 +59,13 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
           alerts: createAlerts(config, temporal),
         };
   const host = main !== null && !ownsMachines(config) ? null : createHost(config, process.env);
-  await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
+  await runParts({ ...settings, main, host, home: config.home, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
 
 export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'workflowBundle'> {
   readonly temporal: TemporalAddress;
+  /** Data folder, in which verbs see that the worker is starting. */
+  readonly home: string;
   readonly sealingKeyFile: string;
   readonly ownedRetentionDays: number | null;
   readonly logLevel: LogLevel;
@@ -72,11 +75,20 @@ export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'work
 
 /** The same for ports that are there already, as the demo's are. */
 export async function runParts(settings: PartsSettings, stop: AbortSignal): Promise<void> {
-  const retentionDays = await prepare(settings.temporal, settings.ownedRetentionDays);
-  await withRuntime(settings.logLevel, settings.logStyle ?? 'json', () => pollQueues(settings, retentionDays, stop));
+  const endStart = markStarting(settings.home);
+  try {
+    const retentionDays = await prepare(settings.temporal, settings.ownedRetentionDays);
+    const onReady = (): void => {
+      endStart();
+      settings.onReady(retentionDays);
+    };
+    await withRuntime(settings.logLevel, settings.logStyle ?? 'json', () => pollQueues(settings, onReady, stop));
+  } finally {
+    endStart();
+  }
 }
 
-async function pollQueues(settings: PartsSettings, retentionDays: number | null, stop: AbortSignal): Promise<void> {
+async function pollQueues(settings: PartsSettings, onReady: () => void, stop: AbortSignal): Promise<void> {
   const { temporal } = settings;
   const connection = await NativeConnection.connect(temporal.connectionOptions);
   try {
@@ -89,7 +101,7 @@ async function pollQueues(settings: PartsSettings, retentionDays: number | null,
       ...(settings.workflowBundle === undefined ? {} : { workflowBundle: settings.workflowBundle }),
     });
     const running = runWorkers(workers, stop);
-    settings.onReady(retentionDays);
+    onReady();
     await running;
   } finally {
     await connection.close();

@@ -160,7 +160,7 @@ async function keepOpen(performed: Promise<ExitCode>, server: TemporalServer, { 
   try {
     exitCode = await performed;
   } catch (error) {
-    if (interrupted.aborted) {
+    if (interrupted.aborted || (await hasEnded(server))) {
       throw error;
     }
     say(messageOf(error));
@@ -171,6 +171,10 @@ async function keepOpen(performed: Promise<ExitCode>, server: TemporalServer, { 
     await sleep(60_000, undefined, { signal: interrupted }).catch(() => {});
   }
   return exitCode;
+}
+
+async function hasEnded(server: TemporalServer): Promise<boolean> {
+  return Promise.race([server.ended.then(() => true), Promise.resolve(false)]);
 }
 
 function addressOf(server: TemporalServer): TemporalAddress {

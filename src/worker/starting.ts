@@ -21,7 +21,7 @@ export function markStarting(folder: string): () => void {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     removeForgotten(folder);
     lock = new DatabaseSync(file);
-    lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch {
     lock?.close();
     lock = undefined;

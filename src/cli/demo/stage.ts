@@ -21,11 +21,11 @@ export const MACHINE = { host: 'demo', machine: 'demo-vm' } as const;
 export interface Stage {
   readonly target: RunnerTarget;
   /** What GitHub shows of the runner. */
-  shown(): string;
-  breakRunner(how: Break): Promise<void>;
+  readonly shown: () => string;
+  readonly breakRunner: (how: Break) => Promise<void>;
   /** What the demo's worker works with. */
   readonly parts: Pick<PartsSettings, 'main' | 'host'>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** A make-believe world with one runner that works. */

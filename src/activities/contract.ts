@@ -1,6 +1,7 @@
 // Effects, thin: call a port, heartbeat, map errors. This file is all that workflows see, and they see its types only.
 // May import: domain, types of ports.
 
+import type { NamedRunner } from '../domain/choose-runner.ts';
 import type { FindingPlace, Message } from '../domain/alert.ts';
 import type { CacheListed, CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import type { Attempt, DamagedRun, FailureMemory, RerunPlan } from '../domain/damaged-run.ts';
@@ -353,6 +354,8 @@ export interface FailureActivities {
 
 /** Activities of the main queue: configuration, GitHub, Temporal itself. */
 export interface MainActivities extends QueueActivities, FailureActivities {
+  /** All configured runners, in the order of the configuration. */
+  listRunners(): Promise<readonly NamedRunner[]>;
   /** Looks the runner up in configuration. Fails for good, naming the choices, where the input names none or several. */
   resolveRunner(input: { readonly runner: unknown }): Promise<ResolvedRunner>;
   observeGitHub(input: { readonly target: RunnerTarget }): Promise<Answered<({ readonly kind: 'seen' } & GitHubObservation) | Limited>>;

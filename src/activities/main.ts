@@ -1,5 +1,6 @@
 import { Context, activityInfo, cancellationSignal, sleep } from '@temporalio/activity';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { NamedRunner } from '../domain/choose-runner.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { recall } from '../domain/open-findings.ts';
 import { isOfQueue } from '../domain/queue/findings.ts';
@@ -21,6 +22,7 @@ export interface MainDependencies {
   readonly sealing: Sealing;
   /** Looks runners and scopes up in configuration; a problem says what is wrong and lists the choices. */
   readonly directory: {
+    readonly listRunners: () => readonly NamedRunner[];
     readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
     readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open' | 'setAside'> | { readonly problem: string };
     readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'open'> | { readonly problem: string };
@@ -34,6 +36,10 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
     ...createQueueActivities(github),
     ...createQueueMemoryActivities(),
     ...createFailureActivities(github),
+
+    async listRunners() {
+      return directory.listRunners();
+    },
 
     async resolveQueue({ scope }) {
       const resolved = directory.resolveQueue(scope);

@@ -1,10 +1,11 @@
 import type { CacheEntry } from '../domain/cache.ts';
 import { bytesText } from '../domain/room.ts';
+import { warnOfCacheWork, type Victims, type Warning } from './ask-first.ts';
 import { formatDuration } from './durations.ts';
 import type { ExitCode } from './exit.ts';
 import type { Invocation } from './invocation.ts';
 import type { ToldReport } from './operation-text.ts';
-import { startOperation, type OperationFlags, type Wanted } from './start-operation.ts';
+import { startOperations, type OperationFlags, type Wanted } from './start-operation.ts';
 import { tableLines } from './table.ts';
 
 export interface CacheFlags extends OperationFlags {
@@ -14,15 +15,28 @@ export interface CacheFlags extends OperationFlags {
 export type CacheVerb = 'clean' | 'clear' | 'heal';
 
 const VERBS = {
-  clean: { type: 'cleanActionsCache', act: 'clean', title: 'Cleaning' },
-  clear: { type: 'clearActionsCache', act: 'clear', title: 'Clearing' },
-  heal: { type: 'healActionsCache', act: 'heal', title: 'Healing' },
+  clean: { type: 'cleanActionsCache', act: 'clean', title: 'Cleaning', doing: 'Cleaning the actions cache of' },
+  clear: { type: 'clearActionsCache', act: 'clear', title: 'Clearing', doing: 'Clearing the actions cache of' },
+  heal: { type: 'healActionsCache', act: 'heal', title: 'Healing', doing: 'Healing the actions cache of' },
 } as const satisfies Record<CacheVerb, Wanted>;
 
-/** Cares for a runner's actions cache between two jobs; a dry run is an operation as well, since only a worker reaches the machine. */
+/**
+ * Upkeep of runners' actions caches between two jobs; a dry run is an operation as well, since only a worker reaches the machine. What clears a cache,
+ * or disturbs a job, is said and asked first.
+ */
 export function cache(verb: CacheVerb, flags: CacheFlags, invocation: Invocation): Promise<ExitCode> {
-  return startOperation({ ...VERBS[verb], input: { force: flags.force, dryRun: flags.dryRun }, details: entryLines }, flags, invocation);
+  const { force, dryRun } = flags;
+  const asks = !dryRun && (force || verb === 'clear');
+  const askFirst = (victims: Victims): Promise<Warning> => warnOfCacheWork(victims, { act: ACTS[verb], clears: verb === 'clear', force });
+  return startOperations(
+    { ...VERBS[verb], input: { force, dryRun }, details: entryLines, ...(asks ? { askFirst } : {}) },
+    flags,
+    invocation,
+  );
 }
+
+/** As a question begins. */
+const ACTS = { clean: 'Clean', clear: 'Clear', heal: 'Heal' } as const satisfies Record<CacheVerb, string>;
 
 /** What would go, the largest first. */
 function entryLines({ removed }: ToldReport): readonly string[] {

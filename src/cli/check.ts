@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
+import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
+import type { NamedRunner } from '../domain/choose-runner.ts';
 import type { HealthReport } from '../domain/health-report.ts';
 import { MAIN_QUEUE, healthScheduleId } from '../domain/names.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
@@ -8,16 +10,17 @@ import { readDuration } from '../domain/recovery-request.ts';
 import { isRepository } from '../github/endpoints.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { followOperation, followUntil, type Following } from './follow.ts';
-import { print, printJson, readConfig, say, workerStartingUntil, type Invocation } from './invocation.ts';
+import { print, printJson, say, workerStartingUntil, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { checkExitCode, reportLines } from './pass-text.ts';
 import { comeBackTo, startQueueCare } from './queue-care.ts';
 import { isQueueBad, queueLines } from './queue-text.ts';
-import { chosenScopes } from './runners.ts';
-import { withTemporal } from './temporal.ts';
+import { wrapLine } from './table.ts';
+import { ownName } from './temporal.ts';
+import { chooseRunners, settleRunners, withTerminal, type RunnerRequest } from './terminal.ts';
 
-export interface CheckFlags {
-  readonly scope: string | undefined;
+export interface CheckFlags extends RunnerRequest {
+  readonly dryRun: boolean;
   readonly json: boolean;
   /** How long a check waits for what it started, text such as `10m`; `null` starts the checks and returns. */
   readonly wait: string | null;
@@ -27,7 +30,7 @@ export interface CheckFlags {
 interface StartedCheck {
   readonly scope: string;
   readonly health: WorkflowHandle;
-  /** `null` for an organisation, which has no queue. */
+  /** `null` for an organization, which has no queue, and if single runners are meant. */
   readonly queue: WorkflowHandle | null;
 }
 
@@ -46,11 +49,14 @@ type CaredQueue = { readonly workflowId: string } & (
   | { readonly kind: 'failed'; readonly why: string }
 );
 
-/** Starts a health check of each scope and the care for its queue, shows what they do, and answers with what came of them. */
+/** Starts a health check of each scope and its queue maintenance, shows what they do, and answers with what came of them. */
 export async function check(flags: CheckFlags, invocation: Invocation): Promise<ExitCode> {
-  const scopes = chosenScopes(readConfig(invocation, flags.config), flags.scope);
-  return withTemporal(invocation, async ({ client }) => {
-    const started = await Promise.all(scopes.map((scope) => startCheck(client, scope, flags.wait)));
+  const refuse = (configured: Config): unknown => chooseRunners(configured.runners, flags, 'all');
+  return withTerminal(invocation, { config: flags.config, refuse }, async (session, terminal) => {
+    const { client } = session;
+    const actsOn = flags.names.length === 0 ? 'scopes' : 'runners';
+    const { runners } = await settleRunners(session, terminal, flags, { unnamed: 'all', actsOn, doing: 'Checking', invocation });
+    const started = await Promise.all(asksByScope(runners, flags).map((ask) => startCheck(client, ask, flags)));
     if (flags.wait === null) {
       return answerStarted(flags, started);
     }
@@ -65,15 +71,30 @@ export async function check(flags: CheckFlags, invocation: Invocation): Promise<
   });
 }
 
-async function startCheck(client: Client, scope: string, wait: string | null): Promise<StartedCheck> {
+/** What is asked about one scope; `runners` is `null` for all of them and their queue. */
+interface ScopeAsk {
+  readonly scope: string;
+  readonly runners: readonly string[] | null;
+}
+
+function asksByScope(runners: readonly NamedRunner[], { names }: CheckFlags): readonly ScopeAsk[] {
+  const scopes = [...new Set(runners.map(({ scope }) => scope))];
+  return scopes.map((scope) => ({
+    scope,
+    runners: names.length === 0 ? null : runners.filter((each) => each.scope === scope).map(({ runner }) => runner),
+  }));
+}
+
+async function startCheck(client: Client, { scope, runners }: ScopeAsk, { wait, dryRun }: CheckFlags): Promise<StartedCheck> {
   const [health, queue] = await Promise.all([
     client.workflow.start('checkHealth', {
       workflowId: `${healthScheduleId(scope)}/by-hand/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`,
       taskQueue: MAIN_QUEUE,
-      staticSummary: `check the health of ${scope}, started by hand`,
-      args: [{ scope, wait: wait ?? '0s' }],
+      staticSummary: `check the health of ${scope}, started by ${ownName()}`,
+      memo: { actor: ownName() },
+      args: [{ scope, ...(runners === null ? {} : { runners }), ...(dryRun ? { dryRun } : {}), wait: wait ?? '0s' }],
     }),
-    isRepository(scope) ? startQueueCare(client, { scope }) : null,
+    runners === null && isRepository(scope) ? startQueueCare(client, { scope, ...(dryRun ? { dryRun } : {}) }) : null,
   ]);
   return { scope, health, queue };
 }
@@ -155,7 +176,9 @@ function queueDocument(queue: CaredQueue | null): object | null {
 const AT_WORK = "the queue's care is still at work";
 
 function checkedText({ workflowId, report, queue }: Checked): string {
-  return [...reportLines(report), `More: runward explain ${workflowId}`, ...(queue === null ? [] : queueTexts(queue))].join('\n');
+  const width = process.stdout.isTTY ? process.stdout.columns : Infinity;
+  const lines = reportLines(report).flatMap((line) => wrapLine(line, width));
+  return [...lines, `More: runward explain ${workflowId}`, ...(queue === null ? [] : queueTexts(queue))].join('\n');
 }
 
 function queueTexts(queue: CaredQueue): string[] {
@@ -173,5 +196,5 @@ function queueTexts(queue: CaredQueue): string[] {
 /** What a queue's care was refused outweighs what is not known of runners. */
 function exitCodeOf(checked: readonly Checked[]): ExitCode {
   const isBad = checked.some(({ queue }) => queue?.kind === 'failed' || (queue?.kind === 'ended' && isQueueBad(queue.report.outcome)));
-  return isBad ? EXIT.bad : checkExitCode(checked.map(({ report }) => report.outcome));
+  return isBad ? EXIT.bad : checkExitCode(checked.map(({ report }) => report));
 }

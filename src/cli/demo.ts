@@ -64,7 +64,7 @@ function chosenBreak(wanted: string | undefined): Break {
 export async function explainDemo(flags: ExplainFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(flags);
   return withDemoServer(invocation, async (_server, session) =>
-    explainIn({ ...session, address: { ...session.address, uiUrl: null } }, flags, Infinity),
+    explainIn({ ...session, address: { ...session.address, uiUrl: null } }, flags, { scopes: null, startingUntil: Infinity }),
   );
 }
 

@@ -7,13 +7,18 @@
 export const EXIT = { done: 0, bad: 1, usage: 2, declined: 2, unreachable: 3, interrupted: 130 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+const CODES = { 0: 'done', 1: 'failed', 2: 'usage', 3: 'unreachable', 130: 'interrupted' } as const satisfies Record<ExitCode, string>;
+
 /** Ends the command with a message for the person: what failed, on what, and what to do. */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure';
   readonly exitCode: ExitCode;
+  /** One word for scripts, in `--json`. */
+  readonly code: string;
 
   constructor(exitCode: ExitCode, message: string, cause?: unknown) {
     super(message, { cause });
     this.exitCode = exitCode;
+    this.code = CODES[exitCode];
   }
 }

@@ -5,6 +5,7 @@ import type { HealthReport, StartedCure } from '../domain/health-report.ts';
 import { FINDING_QUERY, PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
 import { CURE_NAMES } from '../domain/health-summary.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
+import type { ConfigFlags } from '../config/load.ts';
 import { readBeginning } from './beginning.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
@@ -14,13 +15,23 @@ import { print, printJson, workerStartingUntil, type Invocation } from './invoca
 import type { ShownProgress } from './live-steps.ts';
 import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
 import { operationDetails, operationStory, type Origin, type ToldReport } from './operation-text.ts';
-import { attributeOf, FINDING_TYPE, isTellable, listOperations, listPasses, PASS_TYPE, QUEUE_TYPE } from './operations.ts';
-import { findingLines, passDetails, passStory, runnerInPass } from './pass-text.ts';
+import {
+  attributeOf,
+  FINDING_TYPE,
+  isTellable,
+  listOperations,
+  listPasses,
+  PASS_TYPE,
+  QUEUE_TYPE,
+  type OperationSummary,
+} from './operations.ts';
+import { countOf, findingLines, passDetails, passStory, runnerInPass } from './pass-text.ts';
 import { queueDetails, queueStory } from './queue-text.ts';
 import { storyLines, type Story } from './story.ts';
 import { triggerText } from './trigger-text.ts';
 import { executionLink } from '../worker/temporal-address.ts';
 import { deepestCause, messageOf, withTemporal, type TemporalSession } from './temporal.ts';
+import { scopesToRead } from './terminal.ts';
 
 export interface ExplainFlags {
   /** A workflow id, or a runner's name, also as `scope/name`. */
@@ -32,21 +43,40 @@ export interface ExplainFlags {
   /** Whether the history is the demo's. */
   readonly demo: boolean;
   readonly json: boolean;
+  readonly scope: string | undefined;
+  readonly config: ConfigFlags;
 }
+
+/** Scopes whose history is meant; `null`: all. */
+type Scopes = readonly string[] | null;
 
 /** Tells an operation, a health check, a finding or a runner: what broke, why it was sure, what it did, what came of it, what is left to do. */
 export async function explain(flags: ExplainFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(flags);
-  return withTemporal(invocation, (session) => explainIn(session, flags, workerStartingUntil(invocation)));
+  const scopes = scopesToRead(invocation, flags);
+  return withTemporal(invocation, (session) =>
+    explainIn(session, flags, { scopes, startingUntil: workerStartingUntil(invocation) }),
+  );
 }
 
-/** The same on a connection that is there already. `workerStartingUntil`: as `Following` has it. */
-export async function explainIn({ client, address }: TemporalSession, flags: ExplainFlags, workerStartingUntil: number): Promise<ExitCode> {
+/** What is known of the computer that asks. */
+export interface Asking {
+  readonly scopes: Scopes;
+  /** Until when a worker was starting that may take the tasks, epoch milliseconds. */
+  readonly startingUntil: number;
+}
+
+/** The same on a connection that is there already. */
+export async function explainIn(
+  { client, address }: TemporalSession,
+  flags: ExplainFlags,
+  { scopes, startingUntil }: Asking,
+): Promise<ExitCode> {
   if (flags.run !== undefined) {
     return explainRun(client, soughtRun(flags.run), flags);
   }
-  const { description, runner } = await subjectOf(client, flags);
-  const end = description === null ? null : await endOf(client, description, workerStartingUntil);
+  const { description, runner } = await subjectOf(client, flags, scopes);
+  const end = description === null ? null : await endOf(client, description, startingUntil);
   const link = description === null || address.uiUrl === null ? null : executionLink(address.uiUrl, address.namespace, description);
   if (flags.json) {
     printJson({
@@ -99,25 +129,36 @@ interface LastPass extends ReturnType<typeof runnerInPass> {
   readonly observedAt: string;
 }
 
-async function subjectOf(client: Client, { subject }: ExplainFlags): Promise<Subject> {
+async function subjectOf(client: Client, { subject }: ExplainFlags, scopes: Scopes): Promise<Subject> {
   if (subject !== undefined) {
     const description = await describe(client, subject);
-    return description === null ? runnerSubject(client, subject) : { description, runner: null };
+    return description === null ? runnerSubject(client, subject, scopes) : { description, runner: null };
   }
-  const [newest] = await listOperations(client, { passes: 'none', limit: 1 });
-  const [pass] = newest === undefined ? await listPasses(client, { limit: 1 }) : [];
-  const found = newest ?? pass;
+  const newest = await newestOf(scopes, (within) => listOperations(client, { ...within, passes: 'none', limit: 1 }));
+  const found = newest ?? (await newestOf(scopes, (within) => listPasses(client, { ...within, limit: 1 })));
   if (found === undefined) {
-    throw new CommandFailure(EXIT.bad, 'There is no operation yet.');
+    throw new CommandFailure(EXIT.bad, `There is no operation${scopes === null ? '' : ` of ${scopes.join(', ')}`} yet.`);
   }
   return { description: await describe(client, found.workflowId, found.runId), runner: null };
 }
 
-async function runnerSubject(client: Client, subject: string): Promise<Subject> {
+/** The newest of what the scopes have. */
+async function newestOf(
+  scopes: Scopes,
+  list: (within: { readonly scope?: string }) => Promise<readonly OperationSummary[]>,
+): Promise<OperationSummary | undefined> {
+  const listed = await Promise.all(scopes === null ? [list({})] : scopes.map((scope) => list({ scope })));
+  return listed.flat().toSorted((a, b) => b.startedAt.localeCompare(a.startedAt))[0];
+}
+
+async function runnerSubject(client: Client, subject: string, scopes: Scopes): Promise<Subject> {
   const slash = subject.lastIndexOf('/');
   const name = subject.slice(slash + 1);
-  const scope = slash < 0 ? undefined : subject.slice(0, slash);
-  const [newest] = await listOperations(client, { runner: name, scope, passes: 'none', limit: 1 });
+  const [onlyScope, ...otherScopes] = scopes ?? [];
+  const meantScope = otherScopes.length === 0 ? onlyScope : undefined;
+  const scope = slash < 0 ? meantScope : subject.slice(0, slash);
+  const within: Scopes = scope === undefined ? scopes : [scope];
+  const newest = await newestOf(within, (each) => listOperations(client, { runner: name, ...each, passes: 'none', limit: 1 }));
   const lastPass = await lastPassOf(client, name, scope ?? newest?.scope ?? undefined);
   if (newest === undefined && lastPass === null) {
     throw new CommandFailure(
@@ -184,15 +225,15 @@ type End =
       readonly children: readonly string[];
     };
 
-async function endOf(client: Client, description: WorkflowExecutionDescription, workerStartingUntil: number): Promise<End> {
+async function endOf(client: Client, description: WorkflowExecutionDescription, startingUntil: number): Promise<End> {
   const { workflowId, runId, type, memo } = description;
   const isRunning = description.status.name === 'RUNNING';
   if (isRunning && type !== FINDING_TYPE) {
     const [progress, children] = await Promise.all([
       ask<ShownProgress>(client, description, PROGRESS_QUERY),
-      childrenTexts(client, description, workerStartingUntil),
+      childrenTexts(client, description, startingUntil),
     ]);
-    const waitsFor = missingWorker(description, workerStartingUntil);
+    const waitsFor = missingWorker(description, startingUntil);
     return { kind: 'running', progress, waitsFor, failing: failingTasks(description), children };
   }
   try {
@@ -286,15 +327,15 @@ function tellEnd(end: End, origin: Origin): Pick<Story, 'headline'> & Partial<St
 
 function findingStory(finding: OpenFindingSummary | null, isOpen: boolean): Pick<Story, 'headline'> & Partial<Story> {
   if (finding === null) {
-    return { headline: isOpen ? 'open' : 'over' };
+    return { headline: isOpen ? 'open' : 'fixed' };
   }
   const { severity, summary, subject, code, advice, since, acknowledgedBy, snoozedUntil } = finding;
   return {
-    headline: `${isOpen ? `open since ${since}` : 'over'}: ${summary}`,
+    headline: `${isOpen ? `open since ${since}` : 'fixed'}: ${summary}`,
     broke: `${subject}: ${code}, ${severity}`,
     cameOfIt: [
       acknowledgedBy === null ? null : `acknowledged by ${acknowledgedBy}`,
-      snoozedUntil === null ? null : `nothing is told before ${snoozedUntil}`,
+      snoozedUntil === null ? null : `snoozed until ${snoozedUntil}`,
     ]
       .filter((part) => part !== null)
       .join('; '),
@@ -308,21 +349,21 @@ function lifeLines(life: FindingLife | null, report: FindingReport | null): stri
     return report === null
       ? ['No worker answers, so no more is known.']
       : [
-          `Open from ${report.since} to ${report.clearedAt}, seen by ${report.sightings} health checks, ${report.messages} messages`,
+          `Open from ${report.since} to ${report.clearedAt}, seen by ${countOf(report.sightings, 'health check')}, ${countOf(report.messages, 'message')}`,
           ...(report.undelivered === null ? [] : [`Not delivered: ${report.undelivered}`]),
         ];
   }
   const { sightings, seenAt, goodPasses, messages, pending, undelivered, acknowledged, snoozedUntil } = life;
   const clock = (at: number): string => new Date(at).toISOString();
   return [
-    `Seen by ${sightings} health check${sightings === 1 ? '' : 's'}, last at ${clock(seenAt)}; ${goodPasses} without it since`,
+    `Seen by ${countOf(sightings, 'health check')}, last at ${clock(seenAt)}; ${goodPasses} without it since`,
     `Messages: ${messages}`,
     ...(pending === null ? [] : [`On its way since ${clock(pending.begunAt)}: ${pending.message.text}`]),
     ...(undelivered === null ? [] : [`Not delivered (${undelivered.state}): ${undelivered.why}`]),
     ...(acknowledged === null
       ? []
       : [`Acknowledged by ${acknowledged.by} at ${clock(acknowledged.at)}${acknowledged.note === '' ? '' : `: ${acknowledged.note}`}`]),
-    ...(snoozedUntil === null ? [] : [`Nothing is told before ${clock(snoozedUntil)}`]),
+    ...(snoozedUntil === null ? [] : [`Snoozed until ${clock(snoozedUntil)}`]),
   ];
 }
 
@@ -382,12 +423,13 @@ function runnerLines({ name, lastPass }: RunnerAsked): string[] {
       ? `The last health check, ${ago} ago, found nothing wrong with ${name}.`
       : `The last health check, ${ago} ago (${workflowId}), saw:`,
     ...findings.flatMap((finding) => {
-      const why = withheld.find(({ because }) => because === finding.code)?.why;
-      return [
-        ...findingLines(finding, finding.isProven),
-        ...(why === undefined || why === finding.evidence ? [] : [`${' '.repeat(8)}  nothing was done about it: ${why}`]),
-      ].map((line) => `  ${line}`);
+      const skipped = withheld.find(({ because }) => because === finding.code);
+      // With a reason the next steps say it.
+      const isToBeSaid = skipped !== undefined && skipped.reason === undefined && skipped.why !== finding.evidence;
+      return [...findingLines(finding, finding.isProven), ...(isToBeSaid ? [`${' '.repeat(8)}  skipped: ${skipped.why}`] : [])].map(
+        (line) => `  ${line}`,
+      );
     }),
-    ...started.map((cure) => `  the ${CURE_NAMES[cure.cure]} was begun: ${cure.workflowId}`),
+    ...started.map((cure) => `  started the ${CURE_NAMES[cure.cure]}: ${cure.workflowId}`),
   ];
 }

@@ -5,6 +5,7 @@ import type { RuleName } from '../domain/queue/policy.ts';
 import { isRepository } from '../github/endpoints.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import { say } from './invocation.ts';
+import { ownName } from './temporal.ts';
 
 /** Input of `maintainQueue`, as commands send it. */
 export interface QueueCareInput {
@@ -24,7 +25,8 @@ export function startQueueCare(client: Client, input: QueueCareInput): Promise<W
   return client.workflow.start('maintainQueue', {
     workflowId: `queue/by-hand/${input.scope}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`,
     taskQueue: MAIN_QUEUE,
-    staticSummary: `${what} the queue of ${input.scope}, started by hand`,
+    staticSummary: `${what} the queue of ${input.scope}, started by ${ownName()}`,
+    memo: { actor: ownName(), ...(input.reason === undefined ? {} : { reason: input.reason }) },
     args: [input],
   });
 }

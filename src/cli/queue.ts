@@ -1,18 +1,23 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
+import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
+import { readDuration } from '../domain/recovery-request.ts';
+import { isRepository } from '../github/endpoints.ts';
 import { canAsk, confirm } from './confirm.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { followOperation } from './follow.ts';
-import { print, printJson, readConfig, say, workerStartingUntil, type Invocation } from './invocation.ts';
+import { followUntil, type Following } from './follow.ts';
+import { print, printJson, say, workerStartingUntil, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { comeBackTo, repositoriesAmong, startQueueCare, type QueueCareInput } from './queue-care.ts';
 import { askedActs, parkedLines, parkedSummary, questionText, queueExitCode, queueLines, type AskedActs } from './queue-text.ts';
-import type { QueueVerb } from './queue-verbs.ts';
 import { readParked } from './queue-view.ts';
 import { chosenScopes } from './runners.ts';
-import { withTemporal } from './temporal.ts';
+import { settleScopes, withTerminal } from './terminal.ts';
+
+/** What `runward queue` can do. */
+export type QueueVerb = 'plan' | 'optimize' | 'cancel-stale' | 'cancel-superseded' | 'prioritize-prs' | 'parked';
 
 export interface QueueFlags {
   /** Without it all repositories. */
@@ -22,8 +27,8 @@ export interface QueueFlags {
   readonly max: number | undefined;
   /** Whether nobody is asked. */
   readonly yes: boolean;
-  /** Whether the end is waited for. */
-  readonly wait: boolean;
+  /** How long the end is waited for, text such as `10m`; `undefined`: until it comes; `null` starts it and returns. */
+  readonly wait: string | null | undefined;
   /** Whether parked runs are re-run now. */
   readonly release: boolean;
   readonly reason: string | undefined;
@@ -46,8 +51,12 @@ const RULES = {
 /** Plans the care for queues, cares for them once a person says yes, or tells which runs are parked. */
 export async function queue(verb: QueueVerb, flags: QueueFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(verb, flags);
-  const scopes = repositoriesAmong(chosenScopes(readConfig(invocation, flags.config), flags.scope));
-  return withTemporal(invocation, async ({ client }) => {
+  const refuse = (configured: Config): unknown => repositoriesAmong(chosenScopes(configured, flags.scope));
+  return withTerminal(invocation, { config: flags.config, refuse }, async (session, terminal) => {
+    const { client } = session;
+    const meant = terminal && { ...terminal, runners: terminal.runners.filter(({ scope }) => isRepository(scope)) };
+    const settled = await settleScopes(session, meant, flags.scope, { doing: 'The queue of', invocation });
+    const scopes = terminal === null ? repositoriesAmong(settled.scopes) : settled.scopes;
     const command = new QueueCommand(verb, flags, invocation, client);
     return verb === 'parked' && !flags.release ? command.tellParked(scopes) : command.careForAll(scopes);
   });
@@ -55,9 +64,6 @@ export async function queue(verb: QueueVerb, flags: QueueFlags, invocation: Invo
 
 /** Exit code 2 before anything is asked. */
 function refuseMisuse(verb: QueueVerb, { release, yes, dryRun, json }: QueueFlags): void {
-  if (release && verb !== 'parked') {
-    throw new CommandFailure(EXIT.usage, '--release is for `runward queue parked`, whose runs it re-runs.');
-  }
   const acts = verb === 'parked' ? release : verb !== 'plan';
   if (acts && !yes && !dryRun && (json || !canAsk())) {
     const why = json ? 'With --json nobody is asked' : 'There is no terminal to ask on';
@@ -187,14 +193,21 @@ class QueueCommand {
   }
 
   async #tell(handle: WorkflowHandle): Promise<Answer> {
-    if (this.#flags.wait) {
-      return this.#answer(handle, await this.#follow(handle));
-    }
     const { workflowId } = handle;
-    if (!this.#flags.json) {
-      print(`Started ${workflowId}. ${comeBackTo(handle)}`);
+    if (this.#flags.wait === null) {
+      if (!this.#flags.json) {
+        print(`Started ${workflowId}. ${comeBackTo(handle)}`);
+      }
+      return { exitCode: EXIT.done, document: { workflowId } };
     }
-    return { exitCode: EXIT.done, document: { workflowId } };
+    const ended = await this.#followFor(handle, this.#flags.wait);
+    if (ended === null) {
+      if (!this.#flags.json) {
+        print(`The queue maintenance is still at work. ${comeBackTo(handle)}`);
+      }
+      return { exitCode: EXIT.done, document: { workflowId, outcome: null } };
+    }
+    return this.#answer(handle, ended);
   }
 
   #answer({ workflowId }: WorkflowHandle, report: QueueReport): Answer {
@@ -214,17 +227,28 @@ class QueueCommand {
   }
 
   async #follow(handle: WorkflowHandle): Promise<QueueReport> {
+    const ended = await this.#followFor(handle, undefined);
+    if (ended === null) {
+      throw new Error('queue maintenance is followed for ever');
+    }
+    return ended;
+  }
+
+  /** Its result; `null` if it still works after `wait`. */
+  async #followFor(handle: WorkflowHandle, wait: string | undefined): Promise<QueueReport | null> {
     say(`Queue ${handle.workflowId}`);
     const steps = createLiveSteps();
+    const deadline = wait === undefined ? Infinity : performance.now() + (readDuration(wait) ?? 0);
     try {
-      return await followOperation<QueueReport>({
+      const following: Following = {
         client: this.#client,
         handle,
         show: (progress) => steps.show(progress),
         interrupted: this.#invocation.interrupted,
         comeBack: comeBackTo(handle),
         startingUntil: () => workerStartingUntil(this.#invocation),
-      });
+      };
+      return (await followUntil<QueueReport>(following, deadline))?.result ?? null;
     } finally {
       steps.end();
     }

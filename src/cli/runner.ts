@@ -1,77 +1,47 @@
+import { decideClock, type ClockDecision } from '../domain/clock.ts';
 import { decideDrain, decideResume, type DrainDecision, type ResumeDecision } from '../domain/drain.ts';
-import { DRAIN_STEPS, RESUME_STEPS } from '../domain/report.ts';
-import { EXIT, type ExitCode } from './exit.ts';
-import { print, printJson, readConfig, type Invocation } from './invocation.ts';
-import { createPorts, isBlind, lookAtRunner, sayWhenSlow } from './look.ts';
-import { chosenRunners } from './runners.ts';
-import { qualified, startOperation, type OperationFlags, type Wanted } from './start-operation.ts';
+import { CLOCK_STEPS, DRAIN_STEPS, RESUME_STEPS } from '../domain/report.ts';
+import type { ExitCode } from './exit.ts';
+import type { Invocation } from './invocation.ts';
+import { planOperations, type Decide, type Planned } from './plan-operations.ts';
+import { startOperations, type OperationFlags, type Wanted } from './start-operation.ts';
 
-type Verb = 'drain' | 'resume';
+export type RunnerVerb = 'drain' | 'resume' | 'sync-clock';
 
 const VERBS = {
-  drain: { type: 'drainRunner', act: 'drain', title: 'Drain', undo: '`runward runner resume` undoes it.' },
-  resume: { type: 'resumeRunner', act: 'resume', title: 'Resume' },
-} as const satisfies Record<Verb, Wanted>;
+  drain: { type: 'drainRunner', act: 'drain', title: 'Drain', doing: 'Draining', undo: '`runward runner resume` undoes it.' },
+  resume: { type: 'resumeRunner', act: 'resume', title: 'Resume', doing: 'Resuming' },
+  'sync-clock': { type: 'syncClock', act: 'sync-clock', title: 'Clock', doing: 'Setting the clock of' },
+} as const satisfies Record<RunnerVerb, Wanted>;
 
-/** Lets a runner take no more jobs, or jobs again: starts the operation, shows its steps, and answers with its result. */
-export function runner(verb: Verb, flags: OperationFlags, invocation: Invocation): Promise<ExitCode> {
-  return flags.dryRun ? plan(verb, flags, invocation) : startOperation(VERBS[verb], flags, invocation);
+const PLANNERS = {
+  drain: (target, look) => planDrain(decideDrain(target, look)),
+  resume: (target, look) => planResume(decideResume(target, look)),
+  'sync-clock': (target, look, policy) => planClock(decideClock(target, look, policy)),
+} as const satisfies Record<RunnerVerb, Decide>;
+
+/** Takes runners out of service and back, or sets the clocks of their machines: starts the operations, shows their steps, answers with their results. */
+export function runner(verb: RunnerVerb, flags: OperationFlags, invocation: Invocation): Promise<ExitCode> {
+  return flags.dryRun ? planOperations(PLANNERS[verb], flags, invocation) : startOperations(VERBS[verb], flags, invocation);
 }
 
-/** Reads both sides and says what would be done; writes nothing anywhere. */
-async function plan(verb: Verb, flags: OperationFlags, invocation: Invocation): Promise<ExitCode> {
-  const config = readConfig(invocation, flags.config);
-  const ports = createPorts(config, invocation.env);
-  const plans = [];
-  let exitCode: ExitCode = EXIT.done;
-  for (const target of chosenRunners(config, qualified(flags.runner, flags.scope), { single: true })) {
-    const look = await sayWhenSlow(lookAtRunner(ports, target, invocation.interrupted));
-    const decision = verb === 'drain' ? decideDrain(target, look) : decideResume(target, look);
-    if (isRefused(decision)) {
-      exitCode = isBlind(look) ? EXIT.unreachable : EXIT.bad;
-    }
-    plans.push({
-      runner: target.runner,
-      scope: target.scope,
-      decision: decision.kind,
-      ...('why' in decision ? { why: decision.why } : {}),
-      wouldDo: stepsOf(decision),
-      evidence: decision.evidence,
-    });
-  }
-  if (flags.json) {
-    printJson({ dryRun: true, plans });
-    return exitCode;
-  }
-  for (const { runner: name, decision, why, wouldDo, evidence } of plans) {
-    print(`${name}: ${PLANS[decision]}${why === undefined ? '' : `: ${why}`}`);
-    for (const line of evidence) {
-      print(`  ${line}`);
-    }
-    if (wouldDo.length > 0) {
-      print(`  would do: ${wouldDo.join(' → ')}`);
-    }
-  }
-  return exitCode;
-}
-
-/** What would be done after the look, for people. */
-const PLANS = {
+const DRAIN_TEXTS = {
   drained: 'is drained already, so nothing would be done',
   mark: 'would be drained',
   stop: 'would be drained',
   wait: 'would be drained once it is known to be idle',
-  resume: 'would take jobs again',
-  'already-resumed': 'is not drained, so nothing would be done',
   impossible: 'nothing can be done now',
-} as const satisfies Record<(DrainDecision | ResumeDecision)['kind'], string>;
+} as const satisfies Record<DrainDecision['kind'], string>;
 
-function isRefused(decision: DrainDecision | ResumeDecision): boolean {
-  return decision.kind === 'impossible' || (decision.kind === 'wait' && !decision.isMarked);
+function planDrain(decision: DrainDecision): Planned {
+  const { kind, evidence } = decision;
+  const why = 'why' in decision ? decision.why : undefined;
+  const isRefused = kind === 'impossible' || (kind === 'wait' && !decision.isMarked);
+  return { decision: kind, text: DRAIN_TEXTS[kind], why, isRefused, wouldDo: drainSteps(decision), evidence };
 }
 
-/** The steps that a decision leads to. */
-function stepsOf(decision: DrainDecision | ResumeDecision): readonly string[] {
+/** A mark that is there already is not made again. */
+function drainSteps(decision: DrainDecision): readonly string[] {
   switch (decision.kind) {
     case 'mark':
       return DRAIN_STEPS;
@@ -79,11 +49,35 @@ function stepsOf(decision: DrainDecision | ResumeDecision): readonly string[] {
       return DRAIN_STEPS.slice(1);
     case 'wait':
       return decision.isMarked ? DRAIN_STEPS.slice(1) : [];
-    case 'resume':
-      return RESUME_STEPS;
     case 'drained':
-    case 'already-resumed':
     case 'impossible':
       return [];
+  }
+}
+
+const RESUME_TEXTS = {
+  resume: 'would take jobs again',
+  'already-resumed': 'is not drained, so nothing would be done',
+  impossible: 'nothing can be done now',
+} as const satisfies Record<ResumeDecision['kind'], string>;
+
+function planResume(decision: ResumeDecision): Planned {
+  const { kind, evidence } = decision;
+  const why = 'why' in decision ? decision.why : undefined;
+  const wouldDo = kind === 'resume' ? RESUME_STEPS : [];
+  return { decision: kind, text: RESUME_TEXTS[kind], why, isRefused: kind === 'impossible', wouldDo, evidence };
+}
+
+function planClock(decision: ClockDecision): Planned {
+  const { kind, evidence } = decision;
+  switch (decision.kind) {
+    case 'sync':
+      return { decision: kind, text: `its clock is ${decision.offset} and would be set`, isRefused: false, wouldDo: CLOCK_STEPS, evidence };
+    case 'already-right':
+      return { decision: kind, text: `its clock is ${decision.offset}, so nothing would be done`, isRefused: false, wouldDo: [], evidence };
+    case 'refused-busy':
+      return { decision: kind, text: 'its clock would be left alone', why: decision.why, isRefused: true, wouldDo: [], evidence };
+    case 'impossible':
+      return { decision: kind, text: 'nothing can be done now', why: decision.why, isRefused: true, wouldDo: [], evidence };
   }
 }

@@ -12,11 +12,14 @@ import {
   type ScheduleName,
 } from '../worker/schedules.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { print, printJson, readConfig, type Invocation } from './invocation.ts';
+import { print, printJson, say, type Invocation } from './invocation.ts';
 import { chosenScopes, pickScopes } from './runners.ts';
-import type { ScheduleVerb } from './schedule-verbs.ts';
 import { changeText, deletedText, doneText, scheduleLines, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
-import { withTemporal } from './temporal.ts';
+import type { TemporalSession } from './temporal.ts';
+import { settleScopes, unconfigured, withTerminal } from './terminal.ts';
+
+/** What `runward schedule` can do. */
+export type ScheduleVerb = 'apply' | 'list' | 'pause' | 'resume' | 'trigger' | 'delete';
 
 export interface ScheduleFlags {
   /** Without it all scopes. */
@@ -27,32 +30,37 @@ export interface ScheduleFlags {
   readonly config: ConfigFlags;
 }
 
-/** Makes, shows and stops the Temporal Schedules of the health checks and of the care for queues. */
+/** Makes, shows and stops the Temporal Schedules of health checks and queue maintenance. */
 export async function schedule(verb: ScheduleVerb, flags: ScheduleFlags, invocation: Invocation): Promise<ExitCode> {
-  const config = readConfig(invocation, flags.config);
-  return withTemporal(invocation, async ({ client }) => {
+  return withTerminal(invocation, { config: flags.config }, async (session, terminal) => {
+    const { client } = session;
     switch (verb) {
       case 'apply':
-        return apply(client, config, flags);
+        if (terminal === null) {
+          throw unconfigured(invocation, 'What is configured is what `schedule apply` makes.');
+        }
+        return apply(session, terminal, flags, invocation);
       case 'list':
-        return list(client, config, flags);
+        return list(client, await everyName(client, terminal, flags.scope), flags);
       case 'delete':
-        return remove(client, config, flags);
+        return remove(client, await meantNames(client, terminal, flags.scope), flags);
       case 'pause':
       case 'resume':
       case 'trigger':
-        return act(verb, client, config, flags);
+        return act(verb, client, await meantNames(client, terminal, flags.scope), flags);
     }
   });
 }
 
-async function apply(client: Client, config: Config, flags: ScheduleFlags): Promise<ExitCode> {
+/** Schedules of scopes that are not configured any more are removed only if a worker says that nobody looks after those. */
+async function apply(session: TemporalSession, config: Config, flags: ScheduleFlags, invocation: Invocation): Promise<ExitCode> {
+  const { client } = session;
   const { everyMs } = config.health;
-  const scopes = chosenScopes(config, flags.scope);
+  const settled = await settleScopes(session, config, flags.scope, { doing: 'Scheduling', invocation });
   const changes =
-    flags.scope === undefined
-      ? await applySchedules(client, scopes, { everyMs })
-      : await Promise.all(scopes.flatMap(schedulesOf).map(({ scope, care }) => applySchedule(client, scope, { everyMs }, care)));
+    flags.scope === undefined && settled.isConfirmed
+      ? await applySchedules(client, settled.scopes, { everyMs })
+      : await Promise.all(settled.scopes.flatMap(schedulesOf).map(({ scope, care }) => applySchedule(client, scope, { everyMs }, care)));
   const schedules = await readAll(client, changes);
   if (flags.json) {
     printJson({ schedules: changes.map((change, index) => ({ ...schedules[index], ...doneOf(change) })) });
@@ -66,8 +74,8 @@ function doneOf(change: ScheduleChange): object {
   return { done: change.kind, ...(change.kind === 'updated' ? { changed: change.changed } : {}) };
 }
 
-async function list(client: Client, config: Config, flags: ScheduleFlags): Promise<ExitCode> {
-  const found = await readAll(client, await scheduledNames(client, config, flags.scope));
+async function list(client: Client, names: readonly ScheduleName[], flags: ScheduleFlags): Promise<ExitCode> {
+  const found = await readAll(client, names);
   if (flags.json) {
     printJson({ schedules: found });
   } else {
@@ -76,8 +84,7 @@ async function list(client: Client, config: Config, flags: ScheduleFlags): Promi
   return EXIT.done;
 }
 
-async function remove(client: Client, config: Config, flags: ScheduleFlags): Promise<ExitCode> {
-  const names = await scheduledNames(client, config, flags.scope);
+async function remove(client: Client, names: readonly ScheduleName[], flags: ScheduleFlags): Promise<ExitCode> {
   const schedules = await Promise.all(
     names.map(async (name) => ({ ...name, deleted: await deleteSchedule(client, name.scope, name.care) })),
   );
@@ -90,8 +97,13 @@ async function remove(client: Client, config: Config, flags: ScheduleFlags): Pro
 }
 
 /** What needs a schedule that is there; exit code 1 names those that are not. */
-async function act(verb: 'pause' | 'resume' | 'trigger', client: Client, config: Config, flags: ScheduleFlags): Promise<ExitCode> {
-  const before = await readAll(client, await scheduledNames(client, config, flags.scope));
+async function act(
+  verb: 'pause' | 'resume' | 'trigger',
+  client: Client,
+  names: readonly ScheduleName[],
+  flags: ScheduleFlags,
+): Promise<ExitCode> {
+  const before = await readAll(client, names);
   const there = before.filter(({ exists }) => exists);
   const missing = before.filter(({ exists }) => !exists);
   if (there.length === 0) {
@@ -121,10 +133,27 @@ async function actOn(verb: 'pause' | 'resume' | 'trigger', handle: ScheduleHandl
 }
 
 /** Those of the configured scopes, and all others that there are; exit code 2 names the choices. */
-async function scheduledNames(client: Client, config: Config, wanted: string | undefined): Promise<readonly ScheduleName[]> {
-  const names = [...chosenScopes(config, undefined).flatMap(schedulesOf), ...(await listSchedules(client))];
+async function everyName(client: Client, terminal: Config | null, wanted: string | undefined): Promise<readonly ScheduleName[]> {
+  const configured = terminal === null ? [] : chosenScopes(terminal, undefined).flatMap(schedulesOf);
+  const names = [...configured, ...(await listSchedules(client))];
   const scopes = pickScopes([...new Set(names.map(({ scope }) => scope))], wanted);
   return [...new Map(names.map((name) => [name.scheduleId, name])).values()].filter(({ scope }) => scopes.includes(scope));
+}
+
+/** What a verb acts on: the configured scopes, or one that is named; without configuration all that there are, and it says which. */
+async function meantNames(client: Client, terminal: Config | null, wanted: string | undefined): Promise<readonly ScheduleName[]> {
+  const names = await everyName(client, terminal, wanted);
+  if (wanted !== undefined) {
+    return names;
+  }
+  if (terminal === null) {
+    say(
+      `Acting on all schedules of this Temporal: ${[...new Set(names.map(({ scope }) => scope))].join(', ')} (no repository is configured here).`,
+    );
+    return names;
+  }
+  const configured = chosenScopes(terminal, undefined);
+  return names.filter(({ scope }) => configured.includes(scope));
 }
 
 /** One schedule in `--json`. */

@@ -32,11 +32,16 @@ export async function withTemporal<T>(
 
 /** Who asks, for histories: in the form of Temporal's own command. */
 function ownIdentity(): string {
+  return `runward:${ownName()}`;
+}
+
+/** Who types: `user@host`. */
+export function ownName(): string {
   try {
-    return `runward:${userInfo().username}@${hostname()}`;
+    return `${userInfo().username}@${hostname()}`;
   } catch {
     // A container's user need not have a name.
-    return `runward:${process.pid}@${hostname()}`;
+    return `${process.pid}@${hostname()}`;
   }
 }
 

@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import { describeFound } from './mistake.ts';
 import type { Mistake, MistakePlace } from './mistake.ts';
 import { keysAt } from './schema.ts';
-import { suggest } from './suggest.ts';
+import { suggest } from '../domain/suggest.ts';
 
 export type KeyPath = readonly (string | number)[];
 

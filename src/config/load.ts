@@ -114,6 +114,12 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
   });
 }
 
+/** Whether flags, the environment or a file say what this computer looks after; a mistake in them counts. */
+export function isConfigured(inputs: Surroundings, { config }: ConfigFlags): boolean {
+  const isNamed = ['RUNWARD_CONFIG', 'REPO', 'GITHUB_ORG'].some((variable) => read(inputs.env, variable) !== undefined);
+  return config !== undefined || isNamed || configFileCandidates(inputs).some((file) => existsSync(file));
+}
+
 interface FileFound {
   readonly file: WrittenFile | null;
   readonly mistakes: readonly Mistake[];

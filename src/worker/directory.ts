@@ -1,5 +1,5 @@
 import type { ResolvedQueue, ResolvedRunner, ResolvedScope } from '../activities/contract.ts';
-import { chooseRunner, chooseScope } from '../domain/choose-runner.ts';
+import { chooseRunner, chooseScope, type NamedRunner } from '../domain/choose-runner.ts';
 import type { HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { QueuePolicy } from '../domain/queue/policy.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
@@ -8,6 +8,7 @@ import { ADDED_LABELS } from '../domain/situation.ts';
 
 /** Looks runners and scopes up: whatever a person typed, the answer is what was meant, or says what is allowed. */
 export interface RunnerDirectory {
+  readonly listRunners: () => readonly NamedRunner[];
   readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
   readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open' | 'setAside'> | { readonly problem: string };
   /** Repositories alone have a queue of runs. */
@@ -28,6 +29,7 @@ export interface DirectorySettings {
 export function createDirectory({ runners, policy, health, queue, mode, watchReason, serverUrl }: DirectorySettings): RunnerDirectory {
   const how = { mode, ...(watchReason === undefined ? {} : { watchReason }) };
   return {
+    listRunners: () => runners.map(({ scope, runner }) => ({ scope, runner })),
     resolveRunner(wanted) {
       if (!isNameOrNothing(wanted)) {
         return {

@@ -1,12 +1,22 @@
-import { CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { CancellationScope, condition, isCancellation, patched, proxyActivities, startChild, upsertMemo } from '@temporalio/workflow';
+import { ApplicationFailure, CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  CancellationScope,
+  condition,
+  isCancellation,
+  patched,
+  proxyActivities,
+  startChild,
+  upsertMemo,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { LookActivities, MainActivities, ResolvedScope } from '../activities/contract.ts';
 import { asSummary } from '../domain/alert.ts';
-import { readCheckRequest } from '../domain/check-request.ts';
+import { readCheckRequest, type CheckRequest } from '../domain/check-request.ts';
+import { chooseRunner } from '../domain/choose-runner.ts';
 import { diagnose, type Diagnosis } from '../domain/diagnose.ts';
 import { fewOf } from '../domain/few-of.ts';
 import type { CureKind, Diagnosed } from '../domain/finding.ts';
-import { CURE_NAMES, healthOutcome, healthSentence, listed, passFigures, tellCures, type LookCosts } from '../domain/health-summary.ts';
+import { CURE_NAMES, healthOutcome, healthSentence, listed, passFigures, withNextSteps, type LookCosts } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, qualifiedName } from '../domain/names.ts';
@@ -47,7 +57,7 @@ export async function checkHealth(...given: unknown[]): Promise<HealthReport> {
   const report = await operateOnScope(readCheckRequest(given), {
     kind: 'the scope',
     resolve: (configuration, scope) => configuration.resolveScope({ scope }),
-    run: (resolved, { waitMs }, told) => new Pass(told).run(resolved, waitMs),
+    run: (resolved, request, told) => new Pass(told).run(resolved, request),
   });
   upsertMemo({ figures: report.figures });
   return report;
@@ -62,6 +72,32 @@ function withUpkeepPolicy(scope: ResolvedScope): ResolvedScope {
 
 function withoutUpkeep(finding: Diagnosed): Diagnosed {
   return finding.cure !== null && UPKEEP_CURES.has(finding.cure) ? { ...finding, cure: null } : finding;
+}
+
+const DRY_RUN = { mode: 'watch', watchReason: 'a dry run' } as const;
+
+/** Whether a subject of findings and cures belongs to what a person asked about: the runners that were named, and what is no runner. */
+function meantBy({ scope, targets }: ResolvedScope, named: readonly string[] | null): (subject: string) => boolean {
+  if (named === null) {
+    return () => true;
+  }
+  const meant = named.map((name) => {
+    const choice = chooseRunner(targets, name);
+    if (choice.kind !== 'chosen') {
+      throw ApplicationFailure.nonRetryable(`${scope}: ${choice.message}`, 'InvalidInput');
+    }
+    return qualifiedName(choice.target);
+  });
+  const others = new Set(targets.map(qualifiedName).filter((name) => !meant.includes(name)));
+  return (subject) => !others.has(subject);
+}
+
+function narrowed(plan: Prescribed, isMeant: (subject: string) => boolean): Prescribed {
+  return {
+    ...plan,
+    prescriptions: plan.prescriptions.filter(({ runner }) => isMeant(runner)),
+    withheld: plan.withheld.filter(({ runner }) => isMeant(runner)),
+  };
 }
 
 interface Seen {
@@ -81,23 +117,28 @@ class Pass {
     this.#told = told;
   }
 
-  async run(resolved: ResolvedScope, waitMs: number): Promise<HealthReport> {
+  async run(resolved: ResolvedScope, { waitMs, runners: named, dryRun }: CheckRequest): Promise<HealthReport> {
+    const isMeant = meantBy(resolved, named);
     const isBeforeUpkeep = !patched(UPKEEP_PATCH);
-    const scope = isBeforeUpkeep ? withUpkeepPolicy(resolved) : resolved;
+    const scope = { ...(isBeforeUpkeep ? withUpkeepPolicy(resolved) : resolved), ...(dryRun ? DRY_RUN : {}) };
     const { policy, previous, mode } = scope;
     const { observation, costs } = await observe(scope, isBeforeUpkeep);
     const seen = diagnose(observation, previous, policy);
     const diagnosis = isBeforeUpkeep ? { ...seen, findings: seen.findings.map(withoutUpkeep) } : seen;
-    const plan = await this.#plan(scope, diagnosis, observation);
-    const { children, held, atWork } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
-    const findings = tellCures([...diagnosis.findings, ...plan.findings], atWork);
-    const open = advance(scope.open, { ...diagnosis, at: observation.at, findings }, policy.goodPasses);
-    await reportFindings(scope, observation.at, open);
+    const plan = narrowed(await this.#plan(scope, diagnosis, observation), isMeant);
+    const { children, held, begun } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
     const withheld = [...plan.withheld, ...held];
+    const decided = { scope: scope.scope, at: observation.at, mode, begun, withheld };
+    const findings = withNextSteps([...diagnosis.findings, ...plan.findings], decided);
+    const open = advance(scope.open, { ...diagnosis, at: observation.at, findings }, policy.goodPasses);
+    if (!dryRun) {
+      await reportFindings(scope, observation.at, open);
+    }
     const started = await this.#ends(children, waitMs);
-    const { runners } = diagnosis;
-    const outcome = healthOutcome({ observation, runners, findings, started, goodOutcomes: goodOutcomesOf });
-    const summary = healthSentence({ runners, findings, started, outcome });
+    const runners = diagnosis.runners.filter(({ runner }) => isMeant(runner));
+    const told = findings.filter(({ subject }) => isMeant(subject));
+    const outcome = healthOutcome({ observation, runners, findings: told, started, goodOutcomes: goodOutcomesOf });
+    const summary = healthSentence({ scope: scope.scope, runners, findings: told, started, outcome, goodOutcomes: goodOutcomesOf });
     this.#told.say(summary);
     return {
       outcome,
@@ -106,8 +147,8 @@ class Pass {
       observedAt: new Date(observation.at).toISOString(),
       mode,
       runners: runners.filter(({ verdict }) => verdict !== 'healthy'),
-      ...listed({ findings, started, withheld }),
-      figures: passFigures({ runners, findings, started, withheld, costs }),
+      ...listed({ findings: told, started, withheld }),
+      figures: passFigures({ runners, findings: told, started, withheld, costs }),
       memory: { ...diagnosis.memory, open: open.open },
     };
   }
@@ -129,10 +170,10 @@ class Pass {
     { mode, watchReason, scope }: ResolvedScope,
     prescriptions: readonly Prescription[],
     findings: readonly Diagnosed[],
-  ): Promise<{ readonly children: readonly StartedChild[]; readonly held: readonly Withheld[]; readonly atWork: readonly Prescription[] }> {
+  ): Promise<{ readonly children: readonly StartedChild[]; readonly held: readonly Withheld[]; readonly begun: readonly Prescription[] }> {
     const children: StartedChild[] = [];
     const held: Withheld[] = [];
-    const atWork: Prescription[] = [];
+    const begun: Prescription[] = [];
     for (const prescription of prescriptions) {
       throwIfCancelled();
       const { runner, because } = prescription;
@@ -140,19 +181,20 @@ class Pass {
         held.push({
           runner,
           because,
+          reason: 'watch',
           why: `the ${CURE_NAMES[prescription.cure]} would begin, but Runward only watches (${watchReason ?? 'mode: watch'})`,
         });
         continue;
       }
       const child = await startCure(scope, prescription, summaryOf(findings, prescription));
-      atWork.push(prescription);
+      begun.push(prescription);
       if (child === null) {
-        held.push({ runner, because, why: `an earlier cure is still at work: ${cureId(runner)}` });
+        held.push({ runner, because, reason: 'at-work', why: `an earlier cure is still at work: ${cureId(runner)}` });
       } else {
         children.push(child);
       }
     }
-    return { children, held, atWork };
+    return { children, held, begun };
   }
 
   /** What came of the cures, as far as they ended in time. */
@@ -320,7 +362,9 @@ async function reportFindings({ scope, policy }: ResolvedScope, at: number, told
   for (let first = 0; first < Math.max(told.seen.length, told.good.length); first += TOLD_AT_ONCE) {
     const seen = told.seen.slice(first, first + TOLD_AT_ONCE);
     const good = told.good.slice(first, first + TOLD_AT_ONCE);
-    const temporal = proxyActivities<MainActivities>(temporalOptions(`tell ${seen.length} findings, ${good.length} good ones`));
+    const temporal = proxyActivities<MainActivities>(
+      temporalOptions(`report ${seen.length} ${seen.length === 1 ? 'finding' : 'findings'}, ${good.length} not seen any more`),
+    );
     await temporal.reportFindings({ scope, at, seen, good, goodPasses: policy.goodPasses });
   }
 }
@@ -342,6 +386,7 @@ async function startCure(scope: string, prescription: Prescription, reason: stri
         workflowId,
         parentClosePolicy: 'ABANDON',
         args: [cureInput(prescription, reason)],
+        memo: { actor: workflowInfo().workflowId, reason },
         staticSummary: asSummary(`${CURE_NAMES[cure]} of ${runner}: ${reason}`),
         typedSearchAttributes: labels({ scope, runner: runner.slice(scope.length + 1), trigger: 'check' }),
       }),

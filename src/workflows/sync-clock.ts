@@ -1,3 +1,4 @@
+import { readClock } from '../domain/clock.ts';
 import { describeOffset, type Look } from '../domain/recovery.ts';
 import { CLOCK_STEPS, type ClockOutcome, type ClockReport, type ClockStep } from '../domain/report.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
@@ -81,19 +82,13 @@ async function lookAtClock(operation: Operation<ClockStep>, clock: Clock): Promi
   return { offsetMs };
 }
 
-/** Both sides, or the end where one can't be read. */
-function seen({ machine }: RunnerTarget, look: Look) {
-  if (!look.github.known) {
-    throw new Ended('failed', `GitHub could not be read, so nothing was touched: ${look.github.why}`);
+/** Both sides, or the end if one can't be read. */
+function seen(target: RunnerTarget, look: Look) {
+  const reading = readClock(target, look);
+  if (reading.kind === 'unread') {
+    throw new Ended('failed', reading.why);
   }
-  if (!look.machine.known) {
-    throw new Ended('failed', `machine ${machine} could not be read: ${look.machine.why}`);
-  }
-  const { guest } = look.machine.value;
-  if (!guest.known) {
-    throw new Ended('failed', `the clock of ${machine} could not be read: ${guest.why}`);
-  }
-  return { github: look.github.value, guest: guest.value };
+  return reading;
 }
 
 function isOff({ policy }: Site, offsetMs: number): boolean {

@@ -35,7 +35,7 @@ function observe(): Promise<unknown> {
   const activities = createMainActivities({
     github: createGitHub({ baseUrl: server.url, token: () => new Secret(server.token) }),
     sealing: createSealing(Buffer.alloc(SEALING_KEY_BYTES)),
-    directory: { resolveRunner: () => NOT_ASKED, resolveScope: () => NOT_ASKED, resolveQueue: () => NOT_ASKED },
+    directory: { listRunners: () => [], resolveRunner: () => NOT_ASKED, resolveScope: () => NOT_ASKED, resolveQueue: () => NOT_ASKED },
     alerts: NO_ALERTS,
   });
   const info = { scheduleToCloseTimeoutMs: 180_000, currentAttemptScheduledTimestampMs: 0, scheduledTimestampMs: 0 };

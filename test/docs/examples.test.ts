@@ -29,7 +29,7 @@ describe('every command in the documents', () => {
   const commands = new Map<string, Set<string>>();
   for (const document of documents) {
     for (const [, verb = '', rest = ''] of readFileSync(join(ROOT, document), 'utf8').matchAll(
-      /(?:\.\/|`)runward ((?:runner |cache )?[a-z]+)([^`#\n]*)/g,
+      /(?:\.\/|`)runward ((?:runner |cache |queue |schedule )?[a-z-]+)([^`#\n]*)/g,
     )) {
       const flags = commands.get(verb) ?? new Set();
       commands.set(verb, flags);

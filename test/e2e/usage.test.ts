@@ -54,23 +54,28 @@ describe('usage', () => {
   });
 
   test.each([
-    [[], /REPO: found nothing[^]*Without a verb, `check` is meant: `runward --help`/],
+    [[], /REPO: found nothing[^]*No worker at [^]* says which runners are meant: nothing was started/],
+    [['schedule', 'apply'], /REPO: found nothing/],
+    [['nonsense', '--help'], /unknown command 'nonsense'[^]*Run `runward --help` for its verbs/],
+    [['queue', 'plann'], /Did you mean plan\?[^]*Run `runward queue --help`/],
+    [['status', '--runner'], /argument missing[^]*Run `runward status --help` for its flags/],
+    [['recover', 'r1', '--all'], /--all means all runners/],
     [['--heal-cache', '--wait', 'soon'], /Use a duration such as/],
     [['cache', 'sweep'], /unknown command 'sweep'/],
     [['cache', 'clean', '--max', '3'], /unknown option '--max'/],
-    [['doctor'], /`runward doctor` is not there yet/],
-    [['queue', 'stop'], /choices are plan, optimize, cancel-stale, cancel-superseded, prioritize-prs, parked/],
+    [['doctor'], /`runward doctor` is planned but not in/],
+    [['queue', 'stop'], /unknown command 'stop'/],
     [['queue', 'optimize'], /There is no terminal to ask on: give --yes, or --dry-run/],
     [['queue', 'optimize', '--json'], /With --json nobody is asked: give --yes, or --dry-run/],
     [['queue', 'parked', '--release'], /give --yes, or --dry-run/],
-    [['queue', 'plan', '--release'], /--release is for `runward queue parked`/],
+    [['queue', 'plan', '--release'], /unknown option '--release'/],
     [['queue', 'plan', '--max', '0'], /whole number from 1/],
-    [['runner', 'upgrade', '--runner', 'r1'], /`runward runner upgrade` is not there yet/],
+    [['runner', 'upgrade', '--runner', 'r1'], /`runward runner upgrade` is planned but not in/],
     [['runner', 'drain', '--wait', 'soon'], /Use a duration such as/],
     [['recovr'], /unknown command 'recovr'/],
     [['recover', '--wait', 'soon'], /Use a duration such as/],
     [['demo', '--break', 'everything'], /--break takes one of service, registration, clock, vm, config, listener/],
-    [['schedule', 'stop'], /choices are apply, list, pause, resume, trigger, delete/],
+    [['schedule', 'stop'], /unknown command 'stop'/],
     [['explain', '--run', 'mine'], /--run takes the id of a run or its address on GitHub, not "mine"/],
     [['explain'], /needs an id of `runward history`, a runner, --last, or --run/],
     [['history', '--since', 'ever'], /--since takes a duration/],
@@ -82,6 +87,6 @@ describe('usage', () => {
 
   test('a scope that is not configured is a mistake of use that names the choices', async () => {
     const { exitCode, stderr } = await run(['check', '--scope', 'acme/nothing'], variables());
-    expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: 'no scope "acme/nothing" is configured; choose one of acme/kernel\n' });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: 'no scope "acme/nothing" is configured; the only one is acme/kernel\n' });
   });
 });

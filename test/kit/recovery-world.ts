@@ -303,6 +303,7 @@ function allResidents(): WorkerParts['main'] {
   return {
     github: routed<GitHubPort>((scope) => residents.get(scope as string)?.github),
     directory: {
+      listRunners: () => [...residents.values()].flatMap(({ targets }) => targets),
       resolveRunner: (wanted) => {
         const all = [...residents.values()].flatMap(({ targets }) => targets);
         const choice = chooseRunner(all, typeof wanted === 'string' ? wanted : null);

@@ -28,7 +28,7 @@ describe('the queue that is meant', () => {
   test.each<readonly [wanted: unknown, scopes: readonly string[], problem: string]>([
     [null, ['acme/kernel', 'acme/tools', 'acme'], 'several scopes are configured; choose one of acme/kernel, acme/tools'],
     ['acme', ['acme/kernel', 'acme'], 'acme is an organisation, and only a repository has a queue of runs; choose one of acme/kernel'],
-    ['acme/none', ['acme/kernel'], 'no scope "acme/none" is configured; choose one of acme/kernel'],
+    ['acme/none', ['acme/kernel'], 'no scope "acme/none" is configured; the only one is acme/kernel'],
     [undefined, ['acme'], 'only a repository has a queue of runs, and none is configured: organisations alone are'],
     [7, ['acme/kernel'], 'scope must be a name, but is 7: choose one of acme/kernel'],
   ])('%j of %j is no answer', (wanted, scopes, problem) => {

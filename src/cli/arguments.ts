@@ -7,30 +7,44 @@ const LEGACY_FLAGS: Readonly<Record<string, readonly string[]>> = {
   '--prioritize-prs': ['queue', 'prioritize-prs', '--yes'],
   '--optimize-queue': ['queue', 'optimize', '--yes'],
   '--clean-cache': ['cache', 'clean'],
-  '--clear-cache': ['cache', 'clear'],
+  '--clear-cache': ['cache', 'clear', '--yes'],
   '--heal-cache': ['cache', 'heal'],
   '--install-cron': ['schedule', 'apply'],
 };
+
+const BARE = 'Showing `runward status`: `runward check` checks and repairs, `runward --help` lists all verbs.';
 
 export type Translation =
   /** `say` is a sentence for standard error, or `null`. */
   | { readonly kind: 'arguments'; readonly arguments: readonly string[]; readonly say: string | null }
   | { readonly kind: 'mistake'; readonly message: string };
 
+/** Flags of the command itself. */
+const OWN_FLAGS: readonly string[] = ['-h', '--help', '-v', '--version'];
+
 /**
- * Turns the script's flags into a verb and leaves all else as it is; no argument at all is `check`, as it was for the script.
- * A flag counts only where no verb stands first, and only one: the script read the first and ignored the rest.
+ * Turns what was typed into a verb and its words. The script's flags keep their meaning, if no verb stands first, and only one counts: the
+ * script read the first and ignored the rest. Without a verb `check` is meant, as by the script; on a terminal a bare `runward` shows the status.
  * @param given what follows `runward` on the command line
  */
-export function translateLegacyFlags(given: readonly string[]): Translation {
+export function translateArguments(given: readonly string[], { isTerminal }: { readonly isTerminal: boolean }): Translation {
   const [first] = given;
   if (first === undefined) {
-    return { kind: 'arguments', arguments: ['check'], say: null };
+    return isTerminal ? { kind: 'arguments', arguments: ['status'], say: BARE } : { kind: 'arguments', arguments: ['check'], say: null };
   }
-  const flags = first.startsWith('-') ? [...new Set(given.filter((argument) => Object.hasOwn(LEGACY_FLAGS, argument)))] : [];
+  if (first === 'version') {
+    return { kind: 'arguments', arguments: ['--version', ...given.slice(1)], say: null };
+  }
+  if (first === 'help') {
+    return { kind: 'arguments', arguments: [...given.slice(1), '--help'], say: null };
+  }
+  if (!first.startsWith('-') || OWN_FLAGS.includes(first)) {
+    return { kind: 'arguments', arguments: given, say: null };
+  }
+  const flags = [...new Set(given.filter((argument) => Object.hasOwn(LEGACY_FLAGS, argument)))];
   const [flag] = flags;
   if (flag === undefined) {
-    return { kind: 'arguments', arguments: given, say: null };
+    return { kind: 'arguments', arguments: ['check', ...given], say: null };
   }
   if (flags.length > 1) {
     const commands = flags.map((each) => `runward ${verbOf(each).join(' ')}`).join('; ');

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { translateLegacyFlags } from '../../src/cli/legacy-flags.ts';
+import { translateArguments } from '../../src/cli/arguments.ts';
 
 function argumentsOf(...given: string[]): readonly string[] {
-  const translation = translateLegacyFlags(given);
+  const translation = translateArguments(given, { isTerminal: false });
   expect(translation).toMatchObject({ kind: 'arguments', say: null });
   return translation.kind === 'arguments' ? translation.arguments : [];
 }
 
-describe('translateLegacyFlags', () => {
+describe('translateArguments', () => {
   test.each([
     ['--status', 'status'],
     ['--recover', 'recover'],
@@ -16,18 +16,23 @@ describe('translateLegacyFlags', () => {
     ['--prioritize-prs', 'queue prioritize-prs --yes'],
     ['--optimize-queue', 'queue optimize --yes'],
     ['--clean-cache', 'cache clean'],
-    ['--clear-cache', 'cache clear'],
+    ['--clear-cache', 'cache clear --yes'],
     ['--heal-cache', 'cache heal'],
   ])('%s is %s', (flag, verb) => {
     expect(argumentsOf(flag)).toEqual(verb.split(' '));
   });
 
-  test('no argument at all is check', () => {
+  test('no argument at all is check for scripts, and on a terminal the status with a hint', () => {
     expect(argumentsOf()).toEqual(['check']);
+    expect(translateArguments([], { isTerminal: true })).toEqual({
+      kind: 'arguments',
+      arguments: ['status'],
+      say: expect.stringContaining('runward --help'),
+    });
   });
 
   test('--install-cron is schedule apply, and says so', () => {
-    expect(translateLegacyFlags(['--install-cron'])).toEqual({
+    expect(translateArguments(['--install-cron'], { isTerminal: false })).toEqual({
       kind: 'arguments',
       arguments: ['schedule', 'apply'],
       say: expect.stringContaining('runward schedule apply'),
@@ -50,13 +55,25 @@ describe('translateLegacyFlags', () => {
     expect(argumentsOf('history', '--status')).toEqual(['history', '--status']);
   });
 
-  test('options without a flag of the script are left alone', () => {
-    expect(argumentsOf('--help')).toEqual(['--help']);
-    expect(argumentsOf('--constructor')).toEqual(['--constructor']);
+  test.each([['--help'], ['-h'], ['--version'], ['-v', '--json']])('%s is left alone', (...given) => {
+    expect(argumentsOf(...given)).toEqual(given);
   });
 
+  test('version and help are words for the flags', () => {
+    expect(argumentsOf('version')).toEqual(['--version']);
+    expect(argumentsOf('help')).toEqual(['--help']);
+    expect(argumentsOf('help', 'queue', 'plan')).toEqual(['queue', 'plan', '--help']);
+  });
+
+  test.each([['--json'], ['--scope', 'acme/kernel'], ['--constructor']])(
+    'other options without a verb are those of check: %s',
+    (...given) => {
+      expect(argumentsOf(...given)).toEqual(['check', ...given]);
+    },
+  );
+
   test('several flags at once are a mistake that names the commands to run', () => {
-    expect(translateLegacyFlags(['--cancel-stale', '--heal-cache'])).toEqual({
+    expect(translateArguments(['--cancel-stale', '--heal-cache'], { isTerminal: false })).toEqual({
       kind: 'mistake',
       message: expect.stringContaining('runward queue cancel-stale --yes; runward cache heal'),
     });

@@ -40,14 +40,24 @@ export async function answerOperations(started: readonly Started[], answering: A
   return reports.every(isGood) ? EXIT.done : EXIT.bad;
 }
 
-async function followAll(started: readonly Started[], { title, client, interrupted, startingUntil }: Answering): Promise<readonly ToldReport[]> {
+async function followAll(
+  started: readonly Started[],
+  { title, client, interrupted, startingUntil }: Answering,
+): Promise<readonly ToldReport[]> {
   const steps = createLiveSteps();
   try {
     return await Promise.all(
       started.map(({ runner, handle, comeBack }) => {
         say(`${title} ${handle.workflowId}`);
         const of = started.length === 1 ? '' : runner;
-        return followOperation<ToldReport>({ client, handle, interrupted, comeBack, startingUntil, show: (progress) => steps.show(progress, of) });
+        return followOperation<ToldReport>({
+          client,
+          handle,
+          interrupted,
+          comeBack,
+          startingUntil,
+          show: (progress) => steps.show(progress, of),
+        });
       }),
     );
   } finally {

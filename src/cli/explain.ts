@@ -54,9 +54,7 @@ type Scopes = readonly string[] | null;
 export async function explain(flags: ExplainFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(flags);
   const scopes = scopesToRead(invocation, flags);
-  return withTemporal(invocation, (session) =>
-    explainIn(session, flags, { scopes, startingUntil: workerStartingUntil(invocation) }),
-  );
+  return withTemporal(invocation, (session) => explainIn(session, flags, { scopes, startingUntil: workerStartingUntil(invocation) }));
 }
 
 /** What is known of the computer that asks. */

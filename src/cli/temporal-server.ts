@@ -1,6 +1,17 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, createWriteStream, fstatSync, mkdirSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  createWriteStream,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,6 +45,8 @@ export interface TemporalServerOptions {
   readonly whereTaken?: 'take-next' | 'fail';
   /** How long it may take to start; a minute by default. */
   readonly startsWithinMs?: number;
+  /** Called as soon as its process runs: what takes this one's time passes best while the server starts. */
+  readonly meanwhile?: () => unknown;
   /** What becomes of a database that is no use; it is set aside by default. */
   readonly onLoss?: Preparation['onLoss'];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -124,6 +137,7 @@ async function startOnce(options: TemporalServerOptions): Promise<StartedServer>
     },
   );
   writeFileSync(pidFile, `${child.pid}\n`);
+  options.meanwhile?.();
   const ended = once(child, 'exit').then(([code]) => (typeof code === 'number' ? code : null));
   const server: StartedServer = {
     address: `127.0.0.1:${port}`,

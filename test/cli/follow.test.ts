@@ -55,6 +55,9 @@ test('it is given up once no worker is starting any more', async () => {
     until = 0;
     return answer;
   });
-  await expect(result).rejects.toMatchObject({ exitCode: EXIT.unreachable, message: expect.stringMatching(/No worker takes[^]*Come back\./) });
+  await expect(result).rejects.toMatchObject({
+    exitCode: EXIT.unreachable,
+    message: expect.stringMatching(/No worker takes[^]*Come back\./),
+  });
   expect(shown).toHaveLength(1);
 });

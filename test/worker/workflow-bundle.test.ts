@@ -42,16 +42,19 @@ test('it is built once', async () => {
 });
 
 describe('whatever goes into it makes another one', () => {
-  test.each(['src/workflows/recover.ts', 'src/workflows/new.ts', 'src/domain/rules/new.ts', 'package-lock.json', 'node_modules/.package-lock.json'])(
-    '%s',
-    async (file) => {
-      await bundle();
-      write(file, 'two');
-      const again = await bundle();
-      expect(again).toBe(file === 'src/workflows/recover.ts' ? 'two' : 'one');
-      expect(builds).toBe(2);
-    },
-  );
+  test.each([
+    'src/workflows/recover.ts',
+    'src/workflows/new.ts',
+    'src/domain/rules/new.ts',
+    'package-lock.json',
+    'node_modules/.package-lock.json',
+  ])('%s', async (file) => {
+    await bundle();
+    write(file, 'two');
+    const again = await bundle();
+    expect(again).toBe(file === 'src/workflows/recover.ts' ? 'two' : 'one');
+    expect(builds).toBe(2);
+  });
 
   test('what does not go into it does not', async () => {
     await bundle();

@@ -13,7 +13,8 @@ interface Execution {
 
 /** Ends what an earlier demo left under way: the worker of the next one would take it up, and without one it would wait for ever. */
 export async function endLeftovers(client: Client, machine: { readonly host: string; readonly machine: string }): Promise<void> {
-  for (const execution of [...(await listed(client)), ...(await lockAndHolder(client, machine))]) {
+  const leftovers = await Promise.all([listed(client), lockAndHolder(client, machine)]);
+  for (const execution of leftovers.flat()) {
     await end(client, execution);
   }
 }
@@ -27,7 +28,10 @@ async function listed(client: Client): Promise<readonly Execution[]> {
 }
 
 /** The list may lag behind a demo that was killed; the lock does not. */
-async function lockAndHolder(client: Client, { host, machine }: { readonly host: string; readonly machine: string }) {
+async function lockAndHolder(
+  client: Client,
+  { host, machine }: { readonly host: string; readonly machine: string },
+): Promise<readonly Execution[]> {
   const lock = await describeExecution(client, machineLockId(host, machine));
   if (lock?.status.name !== 'RUNNING') {
     return [];

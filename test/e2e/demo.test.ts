@@ -39,7 +39,7 @@ test.concurrent('what an earlier demo left is ended, and told so; the next one i
 
   const explained = await run(['explain', '--last', '--demo'], home('killed'));
   expect(explained.exitCode, explained.stderr).toBe(0);
-  expect(explained.stdout).toMatch(/^terminated: the demo that it belonged to has ended\n[^]*Left to you +nothing/);
+  expect(explained.stdout).toMatch(/^terminated: the demo that it belonged to has ended\n[^]*Next steps +nothing/);
   expect(explained.stdout + explained.stderr).not.toMatch(/No worker|runward up|runward status/);
 
   const next = await run(['demo', '--break', 'vm'], home('killed'));

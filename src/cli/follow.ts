@@ -173,8 +173,8 @@ export function missingWorker(description: WorkflowExecutionDescription, startin
   return isStarting(startingUntil) ? null : untakenTask(description, Date.now());
 }
 
-/** A worker that has just begun to poll has not taken what waited for it. */
-function isStarting(startingUntil: number): boolean {
+/** Whether a worker is starting, or has just begun to poll and not taken yet what waited for it. */
+export function isStarting(startingUntil: number): boolean {
   return Date.now() - startingUntil <= UNTAKEN_AFTER_MS;
 }
 

@@ -7,7 +7,7 @@ import { readDuration } from '../domain/recovery-request.ts';
 import { isRepository } from '../github/endpoints.ts';
 import { canAsk, confirm } from './confirm.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { followUntil, type Following } from './follow.ts';
+import { followUntil, isStarting, type Following } from './follow.ts';
 import { print, printJson, say, workerStartingUntil, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { comeBackTo, repositoriesAmong, startQueueCare, type QueueCareInput } from './queue-care.ts';
@@ -133,7 +133,10 @@ class QueueCommand {
   }
 
   async #parkedOf(scope: string) {
-    const parked = await readParked(this.#client, scope);
+    let parked = await readParked(this.#client, scope);
+    while (parked === null && isStarting(workerStartingUntil(this.#invocation))) {
+      parked = await readParked(this.#client, scope);
+    }
     if (parked === null) {
       throw new CommandFailure(
         EXIT.unreachable,

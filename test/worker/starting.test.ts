@@ -35,7 +35,7 @@ test('a start lasts until its worker polls, and when that was is known', () => {
 
 test('a process that was killed starts nothing any more', async () => {
   const program = `import { markStarting } from ${JSON.stringify(new URL('../../src/worker/starting.ts', import.meta.url).href)};
-    markStarting(${JSON.stringify(folder)}); console.log('marked'); setInterval(() => {}, 1_000);`;
+    globalThis.end = markStarting(${JSON.stringify(folder)}); console.log('marked'); setInterval(() => {}, 1_000);`;
   const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', program], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
   const [name = ''] = readdirSync(folder);

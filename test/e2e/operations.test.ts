@@ -62,7 +62,7 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
   const environment = { ...variables(), TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: 'test-7' };
   const worker = start(['worker'], environment);
   await worker.says(
-    /Worker of host local polls[^]*no schedule checks the health of acme\/kernel: make it with `runward schedule apply`[^]*no schedule cares for the queue of acme\/kernel: make it/,
+    /Worker of host local polls[^]*no schedule checks the health of acme\/kernel: make it with `runward schedule apply`[^]*no schedule maintains the queue of acme\/kernel: make it/,
   );
   expect((await run(['recover', '--json'], environment)).stdout).toContain('there is no machine named assay-bpf-runner');
 

@@ -3,9 +3,9 @@ import { MAIN_QUEUE } from '../../domain/names.ts';
 import type { RecoveryReport } from '../../domain/report.ts';
 import type { Break } from '../../sandbox/machine/breaks.ts';
 import { executionLink } from '../../worker/temporal-address.ts';
-import { formatDuration } from '../durations.ts';
+import { formatDuration, wholeDurationMs } from '../durations.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
-import { followOperation } from '../follow.ts';
+import { followToEnd, type Followed } from '../follow.ts';
 import { print, printJson, say } from '../invocation.ts';
 import { createLiveSteps } from '../live-steps.ts';
 import { headline, isGood } from '../operation-text.ts';
@@ -44,12 +44,12 @@ export async function play({ how, keep, json, server, client, stage, interrupted
   say(`GitHub shows it ${shown()}. Runward recovers it:`);
 
   const handle = await startRecovery(client, stage, STORIES[how], interrupted);
-  const report = await follow(client, handle, interrupted);
+  const { result: report, description } = await follow(client, handle, interrupted);
   const link = executionLink(server.uiUrl, server.namespace, { workflowId: handle.workflowId, runId: handle.firstExecutionRunId });
   if (json) {
     printJson({ broken: how, workflowId: handle.workflowId, ...report, ui: link });
   } else {
-    tell(how, report, shown(), link, keep);
+    tell(how, report, wholeDurationMs(description, report.steps), shown(), link, keep);
   }
   return isGood(report) ? EXIT.done : EXIT.bad;
 }
@@ -68,11 +68,11 @@ function startRecovery(client: Client, { target }: Stage, story: string, interru
   );
 }
 
-async function follow(client: Client, handle: WorkflowHandle, interrupted: AbortSignal): Promise<RecoveryReport> {
+async function follow(client: Client, handle: WorkflowHandle, interrupted: AbortSignal): Promise<Followed<RecoveryReport>> {
   const steps = createLiveSteps();
   try {
     return await patiently(interrupted, () =>
-      followOperation<RecoveryReport>({
+      followToEnd<RecoveryReport>({
         client,
         handle,
         show: (progress) => steps.show(progress),
@@ -89,9 +89,9 @@ async function follow(client: Client, handle: WorkflowHandle, interrupted: Abort
   }
 }
 
-function tell(how: Break, report: RecoveryReport, shown: string, link: string, keep: boolean): void {
+function tell(how: Break, report: RecoveryReport, tookMs: number | null, shown: string, link: string, keep: boolean): void {
   print('');
-  print(headline(report));
+  print(headline(report, tookMs));
   print(`  What happened: ${STORIES[how]}; GitHub shows the runner ${shown} now.`);
   for (const { name, status, durationMs, detail } of report.steps) {
     print(`  ${name.padEnd(18)} ${status === 'skipped' ? 'skipped'.padEnd(8) : formatDuration(durationMs).padEnd(8)} ${detail}`);

@@ -11,7 +11,7 @@ import { isRepository } from '../github/endpoints.ts';
 import { readSchedule } from '../worker/schedules.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { followOperation, Followers, followUntil, type Following } from './follow.ts';
-import { print, printJson, say, type Invocation } from './invocation.ts';
+import { print, printJson, say, workerStartingUntil, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { checkExitCode, reportLines } from './pass-text.ts';
 import { comeBackTo, startQueueCare } from './queue-care.ts';
@@ -131,6 +131,7 @@ async function followAll(
     show: (progress) => steps.show(progress, of),
     interrupted,
     comeBack: comeBackTo(handle),
+    startingUntil: () => workerStartingUntil(invocation),
   });
   try {
     return await Promise.all(

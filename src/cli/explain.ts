@@ -11,8 +11,8 @@ import { readBeginning } from './beginning.ts';
 import { formatDuration, wholeDurationMs } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { explainRun, soughtRun } from './explain-run.ts';
-import { childrenTexts, failingTasks, untakenTask } from './follow.ts';
-import { print, printJson, type Invocation } from './invocation.ts';
+import { childrenTexts, failingTasks, missingWorker } from './follow.ts';
+import { print, printJson, workerStartingUntil, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
 import { operationDetails, operationStory, type Origin, type ToldReport } from './operation-text.ts';
@@ -46,16 +46,27 @@ type Scopes = readonly string[] | null;
 export async function explain(flags: ExplainFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(flags);
   const scopes = scopesToRead(invocation, flags);
-  return withTemporal(invocation, (session) => explainIn(session, flags, scopes));
+  return withTemporal(invocation, (session) => explainIn(session, flags, { scopes, startingUntil: workerStartingUntil(invocation) }));
+}
+
+/** What is known of the computer that asks. */
+export interface Asking {
+  readonly scopes: Scopes;
+  /** Until when a worker was starting that may take the tasks, epoch milliseconds. */
+  readonly startingUntil: number;
 }
 
 /** The same on a connection that is there already. */
-export async function explainIn({ client, address }: TemporalSession, flags: ExplainFlags, scopes: Scopes): Promise<ExitCode> {
+export async function explainIn(
+  { client, address }: TemporalSession,
+  flags: ExplainFlags,
+  { scopes, startingUntil }: Asking,
+): Promise<ExitCode> {
   if (flags.run !== undefined) {
     return explainRun(client, soughtRun(flags.run), flags);
   }
   const { description, runner } = await subjectOf(client, flags, scopes);
-  const end = description === null ? null : await endOf(client, description);
+  const end = description === null ? null : await endOf(client, description, startingUntil);
   const link = description === null || address.uiUrl === null ? null : executionLink(address.uiUrl, address.namespace, description);
   if (flags.json) {
     printJson({
@@ -204,15 +215,16 @@ type End =
       readonly children: readonly string[];
     };
 
-async function endOf(client: Client, description: WorkflowExecutionDescription): Promise<End> {
+async function endOf(client: Client, description: WorkflowExecutionDescription, startingUntil: number): Promise<End> {
   const { workflowId, runId, type, memo } = description;
   const isRunning = description.status.name === 'RUNNING';
   if (isRunning && type !== FINDING_TYPE) {
     const [progress, children] = await Promise.all([
       ask<ShownProgress>(client, description, PROGRESS_QUERY),
-      childrenTexts(client, description),
+      childrenTexts(client, description, startingUntil),
     ]);
-    return { kind: 'running', progress, waitsFor: untakenTask(description, Date.now()), failing: failingTasks(description), children };
+    const waitsFor = missingWorker(description, startingUntil);
+    return { kind: 'running', progress, waitsFor, failing: failingTasks(description), children };
   }
   try {
     const report: unknown = isRunning ? null : await client.workflow.getHandle(workflowId, runId).result();
@@ -283,7 +295,8 @@ function storyOf(description: WorkflowExecutionDescription, end: End, link: stri
   const trigger = labelOf(description, 'trigger') ?? '';
   const tookMs = wholeDurationMs(description, end.kind === 'report' ? end.report.steps : []);
   const told = tellEnd(end, { type: description.type, isByCheck: trigger === 'check', tookMs });
-  return { ...NOTHING_TOLD, ...told, when: whenText(description, trigger, end), more };
+  const left = demo && end.kind === 'failure' ? { left: 'nothing: it was a demo; `runward demo` plays another one' } : {};
+  return { ...NOTHING_TOLD, ...told, ...left, when: whenText(description, trigger, end), more };
 }
 
 const NOTHING_TOLD = { broke: null, sure: null, did: null, cameOfIt: null, left: null } as const;

@@ -23,6 +23,8 @@ export interface Following {
   readonly interrupted: AbortSignal;
   /** How to come back to an operation that goes on; `null` for a question, which its caller ends. */
   readonly comeBack: string | null;
+  /** Until when a worker was starting that may take the tasks, epoch milliseconds; `Infinity` if nobody else is to be started. */
+  readonly startingUntil: () => number;
 }
 
 export interface Followed<T> {
@@ -54,7 +56,10 @@ export async function followUntil<T>(following: Following, deadline: number): Pr
   }
 }
 
-async function watchUntil<T>({ client, handle, show, interrupted, comeBack }: Following, deadline: number): Promise<Followed<T> | null> {
+async function watchUntil<T>(
+  { client, handle, show, interrupted, comeBack, startingUntil }: Following,
+  deadline: number,
+): Promise<Followed<T> | null> {
   for (;;) {
     await pause(interrupted);
     // Asked again and again: a request for the result would wait at the server, and be repeated after its connection is closed.
@@ -75,13 +80,15 @@ async function watchUntil<T>({ client, handle, show, interrupted, comeBack }: Fo
       throw interruption({ comeBack });
     }
     const untaken = untakenTask(description, Date.now());
-    if (untaken !== null) {
+    if (untaken !== null && isStarting(startingUntil())) {
+      show({ doing: 'waiting for the worker, which has not taken the task yet' });
+    } else if (untaken !== null) {
       const text = comeBack === null ? untaken : `${untaken}\nThe operation waits for it. ${comeBack}`;
       throw new CommandFailure(EXIT.unreachable, text, undefined, 'no-worker');
     }
     // A query is answered by a worker, so none is asked before one has taken the first task.
     if (description.raw.pendingWorkflowTask?.state !== SCHEDULED) {
-      await showPicture(client, handle, description, show);
+      await showPicture(client, handle, description, show, startingUntil());
     }
   }
 }
@@ -138,35 +145,46 @@ async function showPicture(
   handle: WorkflowHandle,
   description: WorkflowExecutionDescription,
   show: Following['show'],
+  startingUntil: number,
 ): Promise<void> {
-  const [own, ofChildren] = await Promise.all([askProgress(client, handle), childrenTexts(client, description)]);
+  const [own, ofChildren] = await Promise.all([askProgress(client, handle), childrenTexts(client, description, startingUntil)]);
   if (own !== null) {
     show({ ...own, doing: [own.doing, ...ofChildren, ...failingTasks(description)].join('; ') });
   }
 }
 
 /** What its children do at this moment, such as a check's cures, or the batches of queue care. */
-export async function childrenTexts(client: Client, { raw }: WorkflowExecutionDescription): Promise<readonly string[]> {
+export async function childrenTexts(
+  client: Client,
+  { raw }: WorkflowExecutionDescription,
+  startingUntil: number,
+): Promise<readonly string[]> {
   const children = (raw.pendingChildren ?? []).filter(
     ({ workflowTypeName }) => isTellable(workflowTypeName ?? '') || workflowTypeName === QUEUE_ACTS_TYPE,
   );
   const texts = await Promise.all(
     children
       .slice(0, CHILDREN_SHOWN)
-      .map(({ workflowId, workflowTypeName }) => childText(client, workflowId ?? '', workflowTypeName === QUEUE_ACTS_TYPE)),
+      .map(({ workflowId, workflowTypeName }) =>
+        childText(client, workflowId ?? '', { tellsByDetails: workflowTypeName === QUEUE_ACTS_TYPE, startingUntil }),
+      ),
   );
   return texts.filter((text) => text !== null);
 }
 
 /** With what keeps it waiting; `null` where nobody tells. */
-async function childText(client: Client, workflowId: string, tellsByDetails: boolean): Promise<string | null> {
+async function childText(
+  client: Client,
+  workflowId: string,
+  { tellsByDetails, startingUntil }: { readonly tellsByDetails: boolean; readonly startingUntil: number },
+): Promise<string | null> {
   try {
     const handle = client.workflow.getHandle(workflowId);
     const [description, told] = await Promise.all([
       handle.describe(),
       tellsByDetails ? askDetails(client, handle) : askProgress(client, handle).then((progress) => progress?.doing ?? null),
     ]);
-    const doing = untakenTask(description, Date.now()) ?? told;
+    const doing = missingWorker(description, startingUntil) ?? told;
     return [doing, ...failingTasks(description)].filter((part) => part !== null).join('; ') || null;
   } catch {
     // It may have ended meanwhile.
@@ -201,8 +219,18 @@ export function failingTasks({ raw }: WorkflowExecutionDescription): readonly st
   return [...new Set(words)];
 }
 
+/** Which worker is missing, or `null`: nobody is while one of this computer is starting. */
+export function missingWorker(description: WorkflowExecutionDescription, startingUntil: number): string | null {
+  return isStarting(startingUntil) ? null : untakenTask(description, Date.now());
+}
+
+/** Whether a worker is starting, or has just begun to poll and not taken yet what waited for it. */
+export function isStarting(startingUntil: number): boolean {
+  return Date.now() - startingUntil <= UNTAKEN_AFTER_MS;
+}
+
 /** What waits for a worker longer than a worker takes, or `null`. */
-export function untakenTask(description: WorkflowExecutionDescription, now: number): string | null {
+function untakenTask(description: WorkflowExecutionDescription, now: number): string | null {
   const { pendingWorkflowTask, pendingActivities } = description.raw;
   if (pendingWorkflowTask?.state === SCHEDULED && isOverdue(pendingWorkflowTask.scheduledTime, now)) {
     return `No worker takes tasks from the queue ${description.taskQueue}: start one with \`runward up\` or \`runward worker\`.`;

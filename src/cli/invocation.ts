@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { loadConfig, type ConfigFlags } from '../config/load.ts';
 import { ConfigError } from '../config/mistake.ts';
 import { findHome, type Surroundings } from '../config/paths.ts';
+import { startingUntil } from '../worker/starting.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 
 /** What every verb is given: where it runs, and how it speaks. */
@@ -37,6 +38,11 @@ export function readConfig(invocation: Invocation, flags: ConfigFlags): Config {
 /** The data folder, which also verbs that need no configuration read. */
 export function dataFolder(invocation: Invocation): string {
   return findHome(invocation);
+}
+
+/** Until when a worker of the data folder was starting, epoch milliseconds; 0 if nobody knows of any. */
+export function workerStartingUntil(invocation: Invocation): number {
+  return startingUntil(dataFolder(invocation));
 }
 
 /** Progress and remarks go to standard error. */

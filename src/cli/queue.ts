@@ -5,8 +5,8 @@ import type { QueueReport } from '../domain/queue/report.ts';
 import { readDuration } from '../domain/recovery-request.ts';
 import { canAsk, confirm } from './confirm.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { followUntil, type Following } from './follow.ts';
-import { print, printJson, say, type Invocation } from './invocation.ts';
+import { followUntil, isStarting, type Following } from './follow.ts';
+import { print, printJson, say, workerStartingUntil, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { comeBackTo, startQueueCare, type QueueCareInput } from './queue-care.ts';
 import { askedActs, parkedLines, parkedSummary, questionText, queueExitCode, queueLines, type AskedActs } from './queue-text.ts';
@@ -126,7 +126,10 @@ class QueueCommand {
   }
 
   async #parkedOf(scope: string) {
-    const parked = await readParked(this.#client, scope);
+    let parked = await readParked(this.#client, scope);
+    while (parked === null && isStarting(workerStartingUntil(this.#invocation))) {
+      parked = await readParked(this.#client, scope);
+    }
     if (parked === null) {
       throw new CommandFailure(
         EXIT.unreachable,
@@ -241,6 +244,7 @@ class QueueCommand {
         show: (progress) => steps.show(progress),
         interrupted: this.#invocation.interrupted,
         comeBack: comeBackTo(handle),
+        startingUntil: () => workerStartingUntil(this.#invocation),
       };
       return (await followUntil<QueueReport>(following, deadline))?.result ?? null;
     } finally {

@@ -6,7 +6,7 @@ import { qualifiedName } from '../domain/names.ts';
 import { answerOperations, type Started } from './answer-operation.ts';
 import { agreesTo, type Victims, type Warning } from './ask-first.ts';
 import { EXIT, type ExitCode } from './exit.ts';
-import { say, type Invocation } from './invocation.ts';
+import { say, workerStartingUntil, type Invocation } from './invocation.ts';
 import type { ToldReport } from './operation-text.ts';
 import { startWorkflow } from './start-workflow.ts';
 import { ownName } from './temporal.ts';
@@ -76,6 +76,7 @@ export async function startOperations(wanted: Wanted, flags: OperationFlags, inv
     return answerOperations(started, {
       client,
       interrupted: invocation.interrupted,
+      startingUntil: () => workerStartingUntil(invocation),
       title,
       json: flags.json,
       waits: flags.wait !== null,

@@ -17,6 +17,7 @@ import { healthPolicy, queuePolicy, recoveryPolicy } from './policy.ts';
 import { withRuntime, type LogStyle } from './runtime.ts';
 import { missingText } from './search-attributes.ts';
 import { sealingKey } from './sealing-key.ts';
+import { markStarting } from './starting.ts';
 import { connectClient, type TemporalAddress } from './temporal-address.ts';
 import { createWorkers, runWorkers, type WorkerParts } from './workers.ts';
 
@@ -59,11 +60,13 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
           alerts: createAlerts(config, temporal),
         };
   const host = main !== null && !ownsMachines(config) ? null : createHost(config, process.env);
-  await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
+  await runParts({ ...settings, main, host, home: config.home, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
 
 export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'workflowBundle'> {
   readonly temporal: TemporalAddress;
+  /** Data folder, in which verbs see that the worker is starting. */
+  readonly home: string;
   readonly sealingKeyFile: string;
   readonly ownedRetentionDays: number | null;
   readonly logLevel: LogLevel;
@@ -73,14 +76,28 @@ export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'work
 
 /** The same for ports that are there already, as the demo's are. */
 export async function runParts(settings: PartsSettings, stop: AbortSignal): Promise<void> {
-  await withRuntime(settings.logLevel, settings.logStyle ?? 'json', async () => {
-    const namespace = await prepare(settings.temporal, settings.ownedRetentionDays);
-    missingNotes(namespace, settings.temporal).forEach(logWarning);
-    await pollQueues(settings, namespace, stop);
-  });
+  const endStart = markStarting(settings.home);
+  try {
+    await withRuntime(settings.logLevel, settings.logStyle ?? 'json', async () => {
+      const namespace = await prepare(settings.temporal, settings.ownedRetentionDays);
+      missingNotes(namespace, settings.temporal).forEach(logWarning);
+      const onReady = (): void => {
+        endStart();
+        settings.onReady(namespace.retentionDays);
+      };
+      await pollQueues(settings, namespace, onReady, stop);
+    });
+  } finally {
+    endStart();
+  }
 }
 
-async function pollQueues(settings: PartsSettings, { retentionDays, searchAttributes }: NamespaceState, stop: AbortSignal): Promise<void> {
+async function pollQueues(
+  settings: PartsSettings,
+  { searchAttributes }: NamespaceState,
+  onReady: () => void,
+  stop: AbortSignal,
+): Promise<void> {
   const { temporal } = settings;
   const connection = await NativeConnection.connect(temporal.connectionOptions);
   try {
@@ -94,7 +111,7 @@ async function pollQueues(settings: PartsSettings, { retentionDays, searchAttrib
       ...(settings.workflowBundle === undefined ? {} : { workflowBundle: settings.workflowBundle }),
     });
     const running = runWorkers(workers, stop);
-    settings.onReady(retentionDays);
+    onReady();
     await running;
   } finally {
     await connection.close();

@@ -69,9 +69,16 @@ export function logLine(
   return JSON.stringify({ time, level, message, ...details }, plainErrors);
 }
 
-/** Whether it is Runward's own word, from a workflow: what else the SDK warns of, Temporal tries again, and the history has it. */
+/** What Runward itself warns of beside its workflows. */
+export function logWarning(message: string): void {
+  Runtime.instance().logger.warn(message, OWN);
+}
+
+const OWN = { component: 'runward' } as const;
+
+/** Whether it is Runward's own word: what else the SDK warns of, Temporal tries again, and the history has it. */
 export function isOwnWord({ meta }: LogEntry): boolean {
-  return meta?.['sdkComponent'] === 'workflow';
+  return meta?.['sdkComponent'] === 'workflow' || meta?.['component'] === OWN.component;
 }
 
 /** What was said, and of what; the rest stands in Temporal's history. */

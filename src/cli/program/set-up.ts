@@ -1,6 +1,7 @@
 import { Argument } from 'commander';
 import type { ScheduleVerb } from '../schedule.ts';
 import { SHELLS, type Shell } from '../completion.ts';
+import { CommandFailure, EXIT } from '../exit.ts';
 import { configFlags, withConfig, withJson, withReason, withScope, type CommonFlags } from './options.ts';
 import { addGroup, type Program } from './group.ts';
 
@@ -18,6 +19,9 @@ const SCHEDULE_VERBS = {
   trigger: 'Check and maintain the queue now, without waiting for the result',
   delete: 'Delete the schedules',
 } as const satisfies Record<ScheduleVerb, string>;
+
+/** The npm package has JavaScript, and no tests. */
+const IS_CHECKOUT = import.meta.filename.endsWith('.ts');
 
 /** Temporal, its worker and its schedules, and what helps on the command line. */
 export function addSetUpVerbs({ command: program, invocation, end }: Program): void {
@@ -95,4 +99,15 @@ Examples:
       const { completion } = await import('../completion.ts');
       end(await completion(shell));
     });
+
+  if (IS_CHECKOUT) {
+    program
+      .command('test')
+      .description("Run Runward's own tests; `./runward test --help` lists their groups")
+      .argument('[group...]')
+      .allowUnknownOption()
+      .action(() => {
+        throw new CommandFailure(EXIT.usage, "Runward's own tests are run by the checkout's `./runward test`.");
+      });
+  }
 }

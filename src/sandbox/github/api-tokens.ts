@@ -64,13 +64,18 @@ export class ApiTokens {
     this.#options = options;
   }
 
+  /** Without a text of its own it gets one by chance. */
   add({
     lifetimeMs,
+    token = null,
     ...described
-  }: Pick<ApiToken, 'kind' | 'permissions' | 'sees' | 'limit'> & { readonly lifetimeMs: number | null }): ApiToken {
+  }: Pick<ApiToken, 'kind' | 'permissions' | 'sees' | 'limit'> & {
+    readonly lifetimeMs: number | null;
+    readonly token?: string | null;
+  }): ApiToken {
     const added: ApiToken = {
       ...described,
-      token: `${described.kind === 'installation' ? 'ghs' : 'ghp'}_${randomBytes(18).toString('hex')}`,
+      token: token ?? `${described.kind === 'installation' ? 'ghs' : 'ghp'}_${randomBytes(18).toString('hex')}`,
       expiresAt: lifetimeMs === null ? null : this.#now() + lifetimeMs,
       used: 0,
       resetsAt: 0,

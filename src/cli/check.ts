@@ -15,6 +15,7 @@ import { createLiveSteps } from './live-steps.ts';
 import { checkExitCode, reportLines } from './pass-text.ts';
 import { comeBackTo, startQueueCare } from './queue-care.ts';
 import { isQueueBad, queueLines } from './queue-text.ts';
+import { wrapLine } from './table.ts';
 import { ownName } from './temporal.ts';
 import { chooseRunners, settleRunners, withTerminal, type RunnerRequest } from './terminal.ts';
 
@@ -174,7 +175,9 @@ function queueDocument(queue: CaredQueue | null): object | null {
 const AT_WORK = "the queue's care is still at work";
 
 function checkedText({ workflowId, report, queue }: Checked): string {
-  return [...reportLines(report), `More: runward explain ${workflowId}`, ...(queue === null ? [] : queueTexts(queue))].join('\n');
+  const width = process.stdout.isTTY ? process.stdout.columns : Infinity;
+  const lines = reportLines(report).flatMap((line) => wrapLine(line, width));
+  return [...lines, `More: runward explain ${workflowId}`, ...(queue === null ? [] : queueTexts(queue))].join('\n');
 }
 
 function queueTexts(queue: CaredQueue): string[] {
@@ -192,5 +195,5 @@ function queueTexts(queue: CaredQueue): string[] {
 /** What a queue's care was refused outweighs what is not known of runners. */
 function exitCodeOf(checked: readonly Checked[]): ExitCode {
   const isBad = checked.some(({ queue }) => queue?.kind === 'failed' || (queue?.kind === 'ended' && isQueueBad(queue.report.outcome)));
-  return isBad ? EXIT.bad : checkExitCode(checked.map(({ report }) => report.outcome));
+  return isBad ? EXIT.bad : checkExitCode(checked.map(({ report }) => report));
 }

@@ -25,7 +25,7 @@ import {
   QUEUE_TYPE,
   type OperationSummary,
 } from './operations.ts';
-import { findingLines, passDetails, passStory, runnerInPass } from './pass-text.ts';
+import { countOf, findingLines, passDetails, passStory, runnerInPass } from './pass-text.ts';
 import { queueDetails, queueStory } from './queue-text.ts';
 import { storyLines, type Story } from './story.ts';
 import { triggerText } from './trigger-text.ts';
@@ -312,15 +312,15 @@ function tellEnd(end: End, origin: Origin): Pick<Story, 'headline'> & Partial<St
 
 function findingStory(finding: OpenFindingSummary | null, isOpen: boolean): Pick<Story, 'headline'> & Partial<Story> {
   if (finding === null) {
-    return { headline: isOpen ? 'open' : 'over' };
+    return { headline: isOpen ? 'open' : 'fixed' };
   }
   const { severity, summary, subject, code, advice, since, acknowledgedBy, snoozedUntil } = finding;
   return {
-    headline: `${isOpen ? `open since ${since}` : 'over'}: ${summary}`,
+    headline: `${isOpen ? `open since ${since}` : 'fixed'}: ${summary}`,
     broke: `${subject}: ${code}, ${severity}`,
     cameOfIt: [
       acknowledgedBy === null ? null : `acknowledged by ${acknowledgedBy}`,
-      snoozedUntil === null ? null : `nothing is told before ${snoozedUntil}`,
+      snoozedUntil === null ? null : `snoozed until ${snoozedUntil}`,
     ]
       .filter((part) => part !== null)
       .join('; '),
@@ -334,21 +334,21 @@ function lifeLines(life: FindingLife | null, report: FindingReport | null): stri
     return report === null
       ? ['No worker answers, so no more is known.']
       : [
-          `Open from ${report.since} to ${report.clearedAt}, seen by ${report.sightings} health checks, ${report.messages} messages`,
+          `Open from ${report.since} to ${report.clearedAt}, seen by ${countOf(report.sightings, 'health check')}, ${countOf(report.messages, 'message')}`,
           ...(report.undelivered === null ? [] : [`Not delivered: ${report.undelivered}`]),
         ];
   }
   const { sightings, seenAt, goodPasses, messages, pending, undelivered, acknowledged, snoozedUntil } = life;
   const clock = (at: number): string => new Date(at).toISOString();
   return [
-    `Seen by ${sightings} health check${sightings === 1 ? '' : 's'}, last at ${clock(seenAt)}; ${goodPasses} without it since`,
+    `Seen by ${countOf(sightings, 'health check')}, last at ${clock(seenAt)}; ${goodPasses} without it since`,
     `Messages: ${messages}`,
     ...(pending === null ? [] : [`On its way since ${clock(pending.begunAt)}: ${pending.message.text}`]),
     ...(undelivered === null ? [] : [`Not delivered (${undelivered.state}): ${undelivered.why}`]),
     ...(acknowledged === null
       ? []
       : [`Acknowledged by ${acknowledged.by} at ${clock(acknowledged.at)}${acknowledged.note === '' ? '' : `: ${acknowledged.note}`}`]),
-    ...(snoozedUntil === null ? [] : [`Nothing is told before ${clock(snoozedUntil)}`]),
+    ...(snoozedUntil === null ? [] : [`Snoozed until ${clock(snoozedUntil)}`]),
   ];
 }
 
@@ -408,12 +408,13 @@ function runnerLines({ name, lastPass }: RunnerAsked): string[] {
       ? `The last health check, ${ago} ago, found nothing wrong with ${name}.`
       : `The last health check, ${ago} ago (${workflowId}), saw:`,
     ...findings.flatMap((finding) => {
-      const why = withheld.find(({ because }) => because === finding.code)?.why;
-      return [
-        ...findingLines(finding, finding.isProven),
-        ...(why === undefined || why === finding.evidence ? [] : [`${' '.repeat(8)}  nothing was done about it: ${why}`]),
-      ].map((line) => `  ${line}`);
+      const skipped = withheld.find(({ because }) => because === finding.code);
+      // With a reason the next steps say it.
+      const isToBeSaid = skipped !== undefined && skipped.reason === undefined && skipped.why !== finding.evidence;
+      return [...findingLines(finding, finding.isProven), ...(isToBeSaid ? [`${' '.repeat(8)}  skipped: ${skipped.why}`] : [])].map(
+        (line) => `  ${line}`,
+      );
     }),
-    ...started.map((cure) => `  the ${CURE_NAMES[cure.cure]} was begun: ${cure.workflowId}`),
+    ...started.map((cure) => `  started the ${CURE_NAMES[cure.cure]}: ${cure.workflowId}`),
   ];
 }

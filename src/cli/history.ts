@@ -5,6 +5,7 @@ import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, say, type Invocation } from './invocation.ts';
 import { listOperations, type OperationSummary } from './operations.ts';
+import { countOf } from './pass-text.ts';
 import { tableLines } from './table.ts';
 import { withTemporal } from './temporal.ts';
 import { scopesToRead } from './terminal.ts';
@@ -16,7 +17,7 @@ export interface HistoryFlags {
   /** Text such as `30d`. */
   readonly since: string;
   readonly max: number;
-  /** Health checks and care for queues that found nothing among them. */
+  /** Health checks and queue maintenance that found nothing among them. */
   readonly all: boolean;
   /** A JSON file to write instead of printing. */
   readonly export: string | undefined;
@@ -24,7 +25,7 @@ export interface HistoryFlags {
   readonly config: ConfigFlags;
 }
 
-/** Lists past operations, health checks and care for queues, newest first. */
+/** Lists past operations, health checks and queue maintenance, newest first. */
 export async function history(flags: HistoryFlags, invocation: Invocation): Promise<ExitCode> {
   const sinceMs = readDuration(flags.since);
   if (sinceMs === null) {
@@ -41,7 +42,7 @@ export async function history(flags: HistoryFlags, invocation: Invocation): Prom
     .slice(0, flags.max);
   if (flags.export !== undefined) {
     writeFileSync(flags.export, `${JSON.stringify({ operations }, null, 2)}\n`);
-    say(`Wrote ${operations.length} operations to ${flags.export}.`);
+    say(`Wrote ${countOf(operations.length, 'operation')} to ${flags.export}.`);
   } else if (flags.json) {
     printJson({ operations });
   } else {
@@ -65,18 +66,21 @@ function subjectsOf(
 
 function nothingText({ since, all }: HistoryFlags): string {
   return all
-    ? `No operations, no health checks and no care for queues in the last ${since}.`
+    ? `No operations, no health checks and no queue maintenance in the last ${since}.`
     : `No operations in the last ${since}, and no health check that left something to do; \`--all\` shows the others.`;
 }
 
+/** What an operation calls its runner before it knows it. */
+const UNRESOLVED = 'unknown';
+
 function historyLines(operations: readonly OperationSummary[]): string[] {
   return tableLines(
-    ['STARTED', 'WHAT', 'OF', 'BY', 'OUTCOME', 'TOOK', 'ID'],
+    ['STARTED', 'WHAT', 'OF', 'BY', 'RESULT', 'TOOK', 'ID'],
     operations.map(({ startedAt, type, runner, scope, trigger, outcome, durationMs, workflowId }) => [
       startedAt.slice(0, 19).replace('T', ' '),
       type,
-      runner ?? scope ?? '?',
-      trigger ?? '?',
+      (runner === UNRESOLVED ? null : runner) ?? scope ?? '-',
+      trigger ?? '-',
       outcome,
       formatDuration(durationMs),
       workflowId,

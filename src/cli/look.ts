@@ -2,9 +2,11 @@ import { observeGitHub } from '../activities/observe-github.ts';
 import type { Config } from '../config/config.ts';
 import type { HostLook, HostObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
 import { DEFAULT_HEALTH_POLICY } from '../domain/policy.ts';
-import { known, unknown, type Reading } from '../domain/reading.ts';
+import { known, unknown, valueOrNull, type Reading } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
+import { NO_RUN_HAS_ITS_JOB, ORGANIZATION_HAS_NO_RUNS, type RunningJob } from '../domain/running-job.ts';
+import { isRepository } from '../github/endpoints.ts';
 import type { GitHubPort } from '../github/port.ts';
 import { createObserveAll } from '../machine/observe-all.ts';
 import type { CallContext, MachinePort, ObserveAll } from '../machine/port.ts';
@@ -49,14 +51,44 @@ export function createPorts(config: Config, environment: NodeJS.ProcessEnv): Por
   };
 }
 
-/** Reads both sides in parallel; what can't be read is unknown, with the reason. */
-export async function lookAtRunner(ports: Ports, target: RunnerTarget, interrupted: AbortSignal): Promise<Look> {
+/** What the command sees of one runner. */
+export interface RunnerSeen extends Look {
+  /** The job that it works on; `null` if both sides call it idle. */
+  readonly runningJob: Reading<RunningJob | null>;
+}
+
+/** Reads both sides in parallel, and of a busy one its job; what can't be read is unknown, with the reason. */
+export async function lookAtRunner(ports: Ports, target: RunnerTarget, interrupted: AbortSignal): Promise<RunnerSeen> {
   const signal = lookSignal(interrupted);
   const [github, machine] = await Promise.all([
     reading('GitHub', () => observeGitHub(ports.github, target, signal)),
     target.host === ports.host ? reading(PROVIDER, () => ports.machine.observe(target, callOf(signal))) : elsewhere(target),
   ]);
-  return { github, machine };
+  return { github, machine, runningJob: await readRunningJob(ports, target, { github, machine }, signal) };
+}
+
+async function readRunningJob(
+  ports: Ports,
+  { scope, runner }: RunnerTarget,
+  look: Look,
+  signal: AbortSignal,
+): Promise<RunnerSeen['runningJob']> {
+  const { github, machine } = look;
+  const guest = machine.known ? valueOrNull(machine.value.guest) : null;
+  if (!github.known) {
+    return github;
+  }
+  if (github.value.runner?.busy !== true && (guest === null || guest.workers === 0)) {
+    return known(null);
+  }
+  if (!isRepository(scope)) {
+    return unknown(ORGANIZATION_HAS_NO_RUNS);
+  }
+  const found = await reading('GitHub', () => ports.github.findRunningJob(scope, runner, signal));
+  if (!found.known) {
+    return found;
+  }
+  return found.value.value === null ? unknown(NO_RUN_HAS_ITS_JOB) : known(found.value.value);
 }
 
 /** The same for all these runners of a scope, as a health check looks: GitHub's lists once, and all machines of this computer at once. */

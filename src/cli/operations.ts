@@ -1,5 +1,5 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { SEARCH_ATTRIBUTES, type Trigger } from '../domain/names.ts';
 
 /** One past or running operation or health check, as lists show it. */
 export interface OperationSummary {
@@ -78,9 +78,13 @@ function endedOtherThan(type: string, outcomes: readonly string[]): string {
   return `(WorkflowType = ${quote(type)} AND ((${others}) OR ExecutionStatus != 'Completed'))`;
 }
 
-/** Health checks alone that ended by themselves, newest first. */
-export function listPasses(client: Client, filter: Pick<OperationFilter, 'scope' | 'limit'>): Promise<readonly OperationSummary[]> {
-  return list(client, `WorkflowType = ${quote(PASS_TYPE)} AND ExecutionStatus = 'Completed'`, filter);
+/** Health checks alone that ended by themselves, newest first; `trigger`: those that this started. */
+export function listPasses(
+  client: Client,
+  { trigger, ...filter }: Pick<OperationFilter, 'scope' | 'limit'> & { readonly trigger?: Trigger },
+): Promise<readonly OperationSummary[]> {
+  const started = trigger === undefined ? '' : ` AND ${SEARCH_ATTRIBUTES.trigger} = ${quote(trigger)}`;
+  return list(client, `WorkflowType = ${quote(PASS_TYPE)} AND ExecutionStatus = 'Completed'${started}`, filter);
 }
 
 /** Outcomes of a queue's care that did nothing to any run. */

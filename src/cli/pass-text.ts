@@ -3,6 +3,7 @@ import { fewOf } from '../domain/few-of.ts';
 import type { Diagnosed, Finding } from '../domain/finding.ts';
 import type { HealthOutcome, HealthReport, StartedCure, Withheld } from '../domain/health-report.ts';
 import { CURE_NAMES } from '../domain/health-summary.ts';
+import { formatDuration } from '../domain/duration.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { styled } from './invocation.ts';
 import { section, type Story } from './story.ts';
@@ -31,26 +32,55 @@ export function reportLines(report: HealthReport): string[] {
   return [
     styled(OUTCOME_STYLES[report.outcome], report.summary),
     ...left.slice(0, FINDINGS_SHOWN).flatMap((finding) => findingLines(finding, finding.isProven)),
-    ...(more > 0 ? [`and ${more} findings more`] : []),
+    ...(more > 0 ? [`and ${more} more ${more === 1 ? 'finding' : 'findings'}`] : []),
     ...report.started.map((cure) => `started   ${startedText(report, cure)}: ${endText(cure)}`),
-    ...report.withheld.filter((withheld) => !isSaid(report, withheld)).map((withheld) => `withheld  ${withheldText(report, withheld)}`),
-    ...(report.mode === 'watch' ? ['Runward only watches: nothing was written (mode: watch)'] : []),
+    ...report.withheld.filter((withheld) => !isSaid(report, withheld)).map((withheld) => `skipped   ${withheldText(report, withheld)}`),
+    ...(report.mode === 'watch' ? ['Watch mode: no changes were made'] : []),
   ];
 }
 
-/** 0 where nothing is left to do, 3 where nothing could be seen; bad news of one scope outweigh what is not known of another. */
-export function checkExitCode(outcomes: readonly HealthOutcome[]): ExitCode {
-  const bad = outcomes.filter((outcome) => !['healthy', 'left-alone', 'cured'].includes(outcome));
-  if (bad.length === 0) {
-    return EXIT.done;
+/** 0 if nothing is left to do, 3 if a side could not be read; what is known to be bad outweighs what is not known. */
+export function checkExitCode(reports: readonly Pick<HealthReport, 'outcome' | 'findings'>[]): ExitCode {
+  if (reports.some(isKnownBad)) {
+    return EXIT.bad;
   }
-  return bad.every((outcome) => outcome === 'unknown') ? EXIT.unreachable : EXIT.bad;
+  return reports.some(isPartlyUnread) ? EXIT.unreachable : EXIT.done;
 }
+
+function isKnownBad({ outcome, findings }: Pick<HealthReport, 'outcome' | 'findings'>): boolean {
+  switch (outcome) {
+    case 'curing':
+    case 'not-cured':
+      return true;
+    case 'unhealthy':
+      return findings.some(({ severity, code }) => severity !== 'info' && !SIDE_UNREAD.has(code));
+    case 'healthy':
+    case 'left-alone':
+    case 'cured':
+    case 'unknown':
+      return false;
+  }
+}
+
+function isPartlyUnread({ outcome, findings }: Pick<HealthReport, 'outcome' | 'findings'>): boolean {
+  return outcome === 'unknown' || findings.some(({ code }) => SIDE_UNREAD.has(code));
+}
+
+/** Codes of findings by which a side could not be read. */
+const SIDE_UNREAD: ReadonlySet<string> = new Set([
+  'github-unknown',
+  'github-limited',
+  'host-silent',
+  'provider-silent',
+  'machine-unknown',
+  'machine-hangs',
+  'guest-unreachable',
+]);
 
 /** What is wrong, why that is sure, and under it what to do. */
 export function findingLines({ severity, summary, evidence, advice }: Finding, isProven = true): string[] {
   return [
-    `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${summary} (${evidence}${isProven ? '' : '; not proven yet'})`,
+    `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${summary} (${evidence}${isProven ? '' : '; seen once'})`,
     `${' '.repeat(8)}  → ${advice}`,
   ];
 }
@@ -65,11 +95,11 @@ export function passStory(report: HealthReport): Pick<Story, 'headline' | 'broke
     sure: fewOf(findings.map(({ evidence }) => evidence)),
     did:
       [
-        fewOf(report.started.map((cure) => `began the ${startedText(report, cure)}`)),
-        notDone.length === 0 ? null : `did nothing about ${fewOf(notDone)}`,
+        fewOf(report.started.map((cure) => `started the ${startedText(report, cure)}`)),
+        notDone.length === 0 ? null : `skipped ${fewOf(notDone)}`,
       ]
         .filter((part) => part !== null)
-        .join('; ') || (report.mode === 'watch' ? 'nothing: it only watches' : 'nothing'),
+        .join('; ') || (report.mode === 'watch' ? 'nothing: watch mode' : 'nothing'),
     cameOfIt: fewOf(report.started.map((cure) => `${cure.runner}: ${endText(cure)}`)),
     left: fewOf(left.map(({ advice }) => advice)) ?? (report.outcome === 'curing' ? 'nothing yet' : 'nothing'),
   };
@@ -80,23 +110,23 @@ export function passDetails(report: HealthReport): string[] {
   const { figures } = report;
   return [
     ...section(
-      'What was seen:',
+      'Findings:',
       bySeverity(report.findings).flatMap((finding) => [
-        `${finding.severity} ${finding.subject} ${finding.code}: ${finding.summary}${finding.isProven ? '' : ' (not proven yet)'}`,
+        `${finding.severity} ${finding.subject} ${finding.code}: ${finding.summary}${finding.isProven ? '' : ' (seen once)'}`,
         `  evidence: ${finding.evidence}`,
-        `  to do: ${finding.advice}`,
+        `  next steps: ${finding.advice}`,
       ]),
     ),
     ...section(
-      'What was started:',
+      'Started:',
       report.started.map((cure) => `${startedText(report, cure)}: ${endText(cure)}, ${cure.workflowId}`),
     ),
     ...section(
-      'What was withheld, and why:',
+      'Skipped, and why:',
       report.withheld.map((withheld) => withheldText(report, withheld)),
     ),
-    `Runners: ${figures.runners}, of which ${figures.healthy} healthy, ${figures.degraded} degraded, ${figures.down} down, ${figures.unknown} unknown`,
-    `The look took ${figures.lookMs} ms, ${figures.githubRequests} requests to GitHub (${figures.githubUnchanged} unchanged), ${figures.machineCalls} calls of the provider's client; mode: ${report.mode}`,
+    `Runners: ${figures.runners}: ${figures.healthy} healthy, ${figures.degraded} degraded, ${figures.down} down, ${figures.unknown} unknown`,
+    `The look took ${formatDuration(figures.lookMs)}: ${countOf(figures.githubRequests, 'request')} to GitHub (${figures.githubUnchanged} unchanged), ${countOf(figures.machineCalls, 'call')} of the provider's client; mode: ${report.mode}`,
   ];
 }
 
@@ -122,16 +152,23 @@ function startedText(report: HealthReport, { runner, cure, because }: StartedCur
 }
 
 function endText({ outcome, summary }: StartedCure): string {
-  return outcome === null ? 'at work when the check ended' : `${outcome}${summary === null ? '' : `: ${summary}`}`;
+  return outcome === null ? 'still at work when the check ended' : `${outcome}${summary === null ? '' : `: ${summary}`}`;
 }
 
 function withheldText(report: HealthReport, { runner, because, why }: Withheld): string {
   return `${runner} (${summaryOf(report, runner, because)}): ${why}`;
 }
 
-/** Whether the finding's evidence is the reason already, such as of a machine that is stopped on purpose. */
-function isSaid({ findings }: HealthReport, { runner, because, why }: Withheld): boolean {
-  return findings.some(({ subject, code, evidence }) => subject === runner && code === because && evidence === why);
+/** Whether the finding says it already: by its next steps, or as of a machine that is stopped on purpose by its evidence. */
+function isSaid({ findings }: HealthReport, { runner, because, why, reason }: Withheld): boolean {
+  return findings.some(
+    ({ subject, code, evidence }) => subject === runner && code === because && (reason !== undefined || evidence === why),
+  );
+}
+
+/** Such as `1 request`, `2 requests`. */
+export function countOf(count: number, what: string): string {
+  return `${count} ${count === 1 ? what : `${what}s`}`;
 }
 
 function summaryOf({ findings }: HealthReport, runner: string, code: string): string {

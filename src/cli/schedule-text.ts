@@ -26,12 +26,12 @@ const WORDS: Readonly<Record<Care, Words>> = {
     missing: (scopes) => `no schedule checks the health of ${scopes}`,
   },
   queue: {
-    name: 'queue care',
-    each: 'queue care',
-    paused: (scope) => `the queue of ${scope} is left alone`,
-    resumed: (scope) => `the queue of ${scope} is cared for again`,
-    triggered: (scope) => `the queue of ${scope} is cared for now, unless that is under way already`,
-    missing: (scopes) => `no schedule cares for the queue of ${scopes}`,
+    name: 'queue maintenance',
+    each: 'queue maintenance',
+    paused: (scope) => `the queue of ${scope} is not maintained`,
+    resumed: (scope) => `the queue of ${scope} is maintained again`,
+    triggered: (scope) => `the queue of ${scope} is maintained now, unless that is under way already`,
+    missing: (scopes) => `no schedule maintains the queue of ${scopes}`,
   },
 };
 
@@ -44,6 +44,8 @@ export interface ScheduleStatus {
   readonly note: string | null;
   /** ISO 8601. */
   readonly lastPassAt: string | null;
+  /** Whether a person's command started it; absent if only passes of the schedule are told. */
+  readonly lastPassIsManual?: boolean;
   readonly lastPassId: string | null;
   /** `null` while it is paused. */
   readonly nextPassAt: string | null;
@@ -63,11 +65,11 @@ export function scheduleStatus(found: PassSchedule | null): ScheduleStatus {
 
 /** When a scope was checked last, and will be next, in half a sentence. */
 export function passesText(schedule: ScheduleStatus, now: number): string {
-  const { exists, paused, note, lastPassAt, nextPassAt } = schedule;
+  const { exists, paused, note, lastPassAt, lastPassIsManual, nextPassAt } = schedule;
+  const last = lastPassAt === null ? 'none yet' : `last ${agoText(lastPassAt, now)}${lastPassIsManual === true ? ' (manual)' : ''}`;
   if (!exists) {
-    return 'no schedule: make it with `runward schedule apply`';
+    return `${lastPassAt === null ? '' : `${last}, `}no schedule: make it with \`runward schedule apply\``;
   }
-  const last = lastPassAt === null ? 'none yet' : `last ${agoText(lastPassAt, now)}`;
   const next = paused === true ? pausedText(note) : nextPassAt === null ? 'no next one' : `next ${inText(nextPassAt, now)}`;
   return `${last}, ${next}`;
 }
@@ -101,9 +103,7 @@ export function changeText(change: ScheduleChange, schedule: ScheduleStatus, now
 /** What a person has to know of the runs that nobody re-runs any more. */
 export function parkedText(change: ScheduleChange): readonly string[] {
   return change.kind === 'removed' && change.hasParked
-    ? [
-        `runs of ${change.scope} that made way for pull requests stay cancelled: configure it again, or re-run by hand what ${parkedId(change.scope)} lists in Temporal's UI`,
-      ]
+    ? [`parked runs of ${change.scope} stay cancelled: configure it again, or re-run what ${parkedId(change.scope)} lists in Temporal's UI`]
     : [];
 }
 

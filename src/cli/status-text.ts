@@ -1,16 +1,16 @@
-import { stripVTControlCharacters } from 'node:util';
 import { bySeverity } from '../domain/alert.ts';
 import type { Finding } from '../domain/finding.ts';
-import { bytesText } from '../domain/room.ts';
-import { standingOf, statusSentence, type RunnerStatus, type Verdict } from '../domain/status.ts';
-import { formatDuration } from './durations.ts';
+import { clockText, formatDuration } from '../domain/duration.ts';
+import { doingText, workText, type Handler } from '../domain/next-step.ts';
+import { bytesText, diskText } from '../domain/room.ts';
+import { standingOf, statusSentence, type RunnerStatus, type Standing } from '../domain/status.ts';
 import { styled } from './invocation.ts';
 import type { OpenFindingSummary } from './open-findings.ts';
 import type { OperationSummary } from './operations.ts';
 import { findingLines, SEVERITY_STYLES } from './pass-text.ts';
 import { agoText, passesText, spanText, type ScheduleStatus } from './schedule-text.ts';
 import { section } from './story.ts';
-import { tableLines } from './table.ts';
+import { fittingTable, wrapLine, type Column } from './table.ts';
 import type { Budget, Hold, UnderWay } from './temporal-view.ts';
 
 /** `status --json` of one scope; what can't be read is `null`. */
@@ -28,9 +28,9 @@ export interface StatusDocument {
     readonly waitingForRunner: number | null;
     /** Of those the one that waits longest; 0 where none does. */
     readonly oldestSeconds: number | null;
-    /** Runs that made way for pull requests, and wait to be re-run. */
+    /** Runs that were deferred for pull requests, and wait to be re-run. */
     readonly parked: number | null;
-    /** Runs that refuse to end. */
+    /** Quarantined runs: they refuse to end. */
     readonly setAside: number | null;
     /** Runs whose jobs were too many to be read. */
     readonly runsNotRead: number | null;
@@ -39,34 +39,54 @@ export interface StatusDocument {
   readonly mode: 'act' | 'watch';
   readonly schedule: ScheduleStatus | null;
   readonly underWay: readonly UnderWay[] | null;
-  /** Machines that an operation has. */
+  /** Machines that an operation has locked. */
   readonly holds: readonly Hold[] | null;
   readonly budgets: readonly Budget[] | null;
-  /** What waits for a person. */
+  /** Findings that are open. */
   readonly openFindings: readonly OpenFindingSummary[] | null;
   readonly drained: readonly { readonly runner: string; readonly since: string; readonly reason: string }[];
 }
 
-const VERDICT_STYLES = { healthy: 'green', degraded: 'yellow', down: 'red', unknown: 'magenta' } as const satisfies Record<Verdict, string>;
+const STANDING_STYLES = {
+  healthy: 'green',
+  degraded: 'yellow',
+  down: 'red',
+  unknown: 'magenta',
+  drained: 'dim',
+  stopped: 'dim',
+  suspended: 'dim',
+} as const satisfies Record<Standing, string>;
 
-/** One sentence, the runners, and what else there is to know; `now` is epoch milliseconds, `width` the terminal's columns. */
-export function scopeLines(status: StatusDocument, now: number, width = Infinity): string[] {
-  return [
+/** How the answer is to be drawn. */
+export interface Shape {
+  /** Columns of the terminal; `null` if there is none: then nothing is cut, folded or left out. */
+  readonly width: number | null;
+  /** Every runner in its own row. */
+  readonly all: boolean;
+}
+
+const WHOLE: Shape = { width: null, all: true };
+
+/** One sentence, the runners, and what else there is to know; `now` is epoch milliseconds. */
+export function scopeLines(status: StatusDocument, now: number, shape: Shape = WHOLE): string[] {
+  const lines = [
     sentenceOf(status),
     '',
-    ...runnerTable(status.runners, width),
-    ...spaced(sharedFindings(status).flatMap((finding) => findingLines(finding))),
+    ...runnerLines(status, now, shape),
+    ...spaced(sharedFindings(status.runners).flatMap((finding) => findingLines(finding))),
     ...spaced(careLines(status, now)),
     '',
     queueText(status),
     checksText(status, now),
-    ...operationLines(status, now),
+    ...operationLines(status, now, shape.width),
   ];
+  const { width } = shape;
+  return width === null ? lines : lines.flatMap((line) => wrapLine(line, width));
 }
 
 /** Such as "1 of 3 down, being recovered, step 4 of 6". */
 export function sentenceOf({ runners, underWay }: Pick<StatusDocument, 'runners' | 'underWay'>): string {
-  const stands = statusSentence(runners.map(({ name, verdict, findings }) => ({ name, standing: standingOf(verdict, findings) })));
+  const stands = statusSentence(runners.map((runner) => ({ name: runner.name, standing: standingOfRunner(runner) })));
   const operations = (underWay ?? []).filter(({ runner }) => runners.some(({ name }) => name === runner));
   const [only] = operations;
   if (only === undefined) {
@@ -80,19 +100,8 @@ export function sentenceOf({ runners, underWay }: Pick<StatusDocument, 'runners'
   return [stands, `${isMeant ? '' : `${only.runner} `}${doingText(only)}`, ...stepText(only)].join(', ');
 }
 
-const DOING: Readonly<Record<string, string>> = {
-  recoverRunner: 'being recovered',
-  syncClock: 'its clock being set',
-  drainRunner: 'being drained',
-  resumeRunner: 'being resumed',
-  cleanActionsCache: 'its actions cache being cleaned',
-  clearActionsCache: 'its actions cache being cleared',
-  healActionsCache: 'its actions cache being healed',
-  makeRoom: 'room being made on its disk',
-};
-
-function doingText({ type }: UnderWay): string {
-  return DOING[type] ?? `in the hands of ${type}`;
+function standingOfRunner({ verdict, findings }: RunnerStatus): Standing {
+  return standingOf(verdict, findings);
 }
 
 function stepText({ step, doing }: UnderWay): string[] {
@@ -102,99 +111,206 @@ function stepText({ step, doing }: UnderWay): string[] {
   return doing === null ? [] : [doing];
 }
 
-/** On a narrow terminal the last columns give way: what is wrong there is a finding as well. */
-function runnerTable(runners: readonly RunnerStatus[], width: number): string[] {
-  const head = ['RUNNER', 'STATE', 'GITHUB', 'SERVICE', 'JOB', 'MACHINE', 'CLOCK', 'DISK', 'VERSION', 'CACHE', 'INODES'];
-  const rows = runners.map(({ name, verdict, github, service, job, vm, clock, disk, version, cache }) => [
-    name,
-    styled(VERDICT_STYLES[verdict], verdict),
-    `${github.status ?? '?'}${github.busy === true ? ', busy' : ''}`,
-    service.state ?? '?',
-    job.running === null ? '?' : job.running ? 'running' : 'none',
-    `${vm.name} ${vm.state ?? '?'}`,
-    clock.driftSeconds === null ? '?' : `${clock.driftSeconds} s`,
-    disk.usedPercent === null ? '?' : `${disk.usedPercent} %`,
-    version.installed ?? '?',
-    cacheText(cache),
-    disk.inodesUsedPercent === null ? '?' : `${disk.inodesUsedPercent} %`,
-  ]);
-  for (let columns = head.length; ; columns -= 1) {
-    const lines = tableLines(
-      head.slice(0, columns),
-      rows.map((row) => row.slice(0, columns)),
-    );
-    if (columns <= LEAST_COLUMNS || lines.every((line) => stripVTControlCharacters(line).length <= width)) {
-      return lines;
-    }
+// The runners
+
+/** With more of them, healthy ones are counted and not listed. */
+const HEALTHY_LISTED = 10;
+
+const WORST_FIRST: readonly Standing[] = ['down', 'degraded', 'unknown', 'suspended', 'stopped', 'drained', 'healthy'];
+
+/** On a terminal a block of one runner, and a table of several; the worst come first. */
+function runnerLines({ runners }: Pick<StatusDocument, 'runners'>, now: number, { width, all }: Shape): string[] {
+  if (width === null) {
+    return fittingTable(columnsOf(runners, { isWide: true }), runners, Infinity);
   }
+  const [only] = runners;
+  if (only !== undefined && runners.length === 1) {
+    return blockLines(only, now);
+  }
+  const rank = (runner: RunnerStatus): number => WORST_FIRST.indexOf(standingOfRunner(runner));
+  const ordered = runners.toSorted((one, other) => rank(one) - rank(other));
+  const quiet = ordered.filter(isQuiet);
+  const isFolded = !all && quiet.length > 0 && (runners.length > HEALTHY_LISTED || quiet.length < runners.length);
+  const listed = isFolded ? ordered.filter((runner) => !isQuiet(runner)) : ordered;
+  return [
+    ...(listed.length === 0 ? [] : fittingTable(columnsOf(listed, { isWide: false }), listed, width)),
+    ...(isFolded ? [`${quiet.length} healthy (--all shows ${quiet.length === 1 ? 'it' : 'them'})`] : []),
+  ];
 }
 
-/** Such as `179 MiB in 7`. */
+/** Whether there is nothing to be said of it. */
+function isQuiet(runner: RunnerStatus): boolean {
+  return runner.verdict === 'healthy' && runner.findings.every(({ severity }) => severity === 'info');
+}
+
+/** @param isWide all columns, and what they hold in full */
+function columnsOf(runners: readonly RunnerStatus[], { isWide }: { readonly isWide: boolean }): readonly Column<RunnerStatus>[] {
+  const cache: Column<RunnerStatus> = { name: 'CACHE', cell: (runner) => cacheText(runner.cache), least: 7 };
+  const inodes: Column<RunnerStatus> = { name: 'INODES', cell: ({ disk }) => percentText(disk.inodesUsedPercent) };
+  const isWrong = (codes: readonly string[]): boolean =>
+    !isWide && runners.some(({ findings }) => findings.some(({ code }) => codes.includes(code)));
+  // What is wrong matters more than the version.
+  const isWrongIn = new Map([
+    [cache, isWrong(['cache-damaged'])],
+    [inodes, isWrong(['inodes-low', 'disk-below-floor'])],
+  ]);
+  return [
+    { name: 'RUNNER', cell: ({ name }) => name, least: 12 },
+    { name: 'STATE', cell: (runner) => styled(STANDING_STYLES[standingOfRunner(runner)], standingOfRunner(runner)) },
+    { name: 'GITHUB', cell: ({ github }) => (isWide ? githubText(github) : shortGithubText(github)), least: 7 },
+    { name: 'SERVICE', cell: ({ service }) => service.state ?? '?', least: 7 },
+    { name: 'JOB', cell: ({ job }) => jobText(job), least: 5 },
+    { name: 'MACHINE', cell: (runner) => machineText(runner), least: 7 },
+    { name: 'CLOCK', cell: ({ clock }) => driftText(clock.driftSeconds) },
+    { name: 'DISK', cell: ({ disk }) => percentText(disk.usedPercent) },
+    ...[...isWrongIn].flatMap(([column, isIt]) => (isIt ? [column] : [])),
+    { name: 'VERSION', cell: ({ version }) => version.installed ?? '?' },
+    ...[...isWrongIn].flatMap(([column, isIt]) => (isIt ? [] : [{ ...column, isSpare: !isWide }])),
+  ];
+}
+
+function blockLines(runner: RunnerStatus, now: number): string[] {
+  const { name, github, service, job, clock, disk, cache, version } = runner;
+  const standing = standingOfRunner(runner);
+  const rows: readonly (readonly [key: string, value: string])[] = [
+    ['Runner', name],
+    ['State', styled(STANDING_STYLES[standing], standing)],
+    ['GitHub', githubText(github)],
+    ['Service', service.state ?? '?'],
+    ['Job', jobSentence(job, now)],
+    ['Machine', machineText(runner)],
+    ['Clock', driftText(clock.driftSeconds)],
+    ['Disk', diskSentence(disk)],
+    ['Cache', cacheText(cache)],
+    [
+      'Version',
+      `${version.installed ?? '?'}${version.latest === null || version.latest === version.installed ? '' : ` (latest ${version.latest})`}`,
+    ],
+  ];
+  return rows.map(([key, value]) => `${styled('dim', key.padEnd(7))}  ${value}`);
+}
+
+function githubText({ status, busy }: RunnerStatus['github']): string {
+  return `${status ?? '?'}${busy === true ? ', busy' : ''}`;
+}
+
+/** Whoever is busy is online. */
+function shortGithubText(github: RunnerStatus['github']): string {
+  return github.status === 'online' && github.busy === true ? 'busy' : githubText(github);
+}
+
+/** The machine's own name only says something where it is another. */
+function machineText({ name, vm }: RunnerStatus): string {
+  return vm.name === name ? (vm.state ?? '?') : `${vm.name} ${vm.state ?? '?'}`;
+}
+
+/** Such as `kernel 6.6`. */
+function jobText({ running, name }: RunnerStatus['job']): string {
+  return running === null ? '?' : running ? (name ?? 'running') : 'none';
+}
+
+/** Such as `kernel 6.6 of run 34000001010, for 12 min`. */
+function jobSentence(job: RunnerStatus['job'], now: number): string {
+  const run = job.running === true && job.run !== null ? ` of run ${job.run}` : '';
+  const since = job.running === true && job.startedAt !== null ? `, for ${spanText(job.startedAt, now)}` : '';
+  return `${jobText(job)}${run}${since}`;
+}
+
+/** A drift of hours is told in hours. */
+function driftText(seconds: number | null): string {
+  if (seconds === null) {
+    return '?';
+  }
+  const span = Math.abs(seconds);
+  const sign = seconds < 0 ? '-' : '';
+  return span < 120 ? `${seconds} s` : `${sign}${span < 7_200 ? `${Math.floor(span / 60)} min` : `${Math.floor(span / 3_600)} h`}`;
+}
+
+function percentText(percent: number | null): string {
+  return percent === null ? '?' : `${percent} %`;
+}
+
+function diskSentence({ usedPercent, freeBytes, inodesUsedPercent }: RunnerStatus['disk']): string {
+  return usedPercent === null || freeBytes === null ? '?' : diskText({ usedPercent, freeBytes, inodesUsedPercent });
+}
+
+/** Such as `179 MiB (7 actions)`. */
 function cacheText({ bytes, entries, health }: RunnerStatus['cache']): string {
   if (bytes === null || entries === null) {
     return '?';
   }
-  return `${bytesText(bytes)} in ${entries}${health === 'damaged' ? ', damaged' : ''}`;
+  const size = entries === 0 ? 'empty' : `${bytesText(bytes)} (${entries} ${entries === 1 ? 'action' : 'actions'})`;
+  return `${size}${health === 'damaged' ? ', damaged' : ''}`;
 }
 
-/** Up to the machine. */
-const LEAST_COLUMNS = 6;
+// What is wrong, and who sees to it
 
-/** A finding that several runners share is told once; why GitHub could not be asked explains its queue as well. */
-function sharedFindings({ runners, underWay }: StatusDocument): readonly Finding[] {
-  const told = runners.flatMap(({ name, findings }) => (isBeingCured(underWay, name) ? findings.map(withPatience) : findings));
+/**
+ * A finding that several runners share is told once; why GitHub could not be asked explains its queue as well. What an operation at work
+ * may be the cause of is not told: the operation is.
+ */
+function sharedFindings(runners: StatusDocument['runners']): readonly Finding[] {
+  const told = runners.flatMap(({ findings }) => findings.filter(({ handledBy }) => handledBy !== 'operation'));
   const distinct = [...new Map(told.map((finding) => [JSON.stringify(finding), finding])).values()];
   const isExplained = ({ code, evidence }: Finding): boolean =>
     code === 'queue-unknown' && distinct.some((other) => other.code !== code && other.evidence === evidence);
   return bySeverity(distinct.filter((finding) => !isExplained(finding)));
 }
 
-/** A person's recovery would do the same as the one that is at work. */
-function withPatience(finding: Finding): Finding {
-  return finding.advice.includes('`runward recover')
-    ? { ...finding, advice: `nothing yet: it is being recovered; if that was not enough, ${finding.advice}` }
-    : finding;
-}
-
-function isBeingCured(underWay: StatusDocument['underWay'], runner: string): boolean {
-  return (underWay ?? []).some((operation) => operation.runner === runner && CURING.has(operation.type));
-}
-
-const CURING: ReadonlySet<string> = new Set(['recoverRunner', 'syncClock']);
-
-/** Who has a machine, whose budget is touched, and which findings are open. */
+/** Who works on what, whose budget is touched, and which findings are open. */
 function careLines({ scope, runners, holds, budgets, openFindings, underWay }: StatusDocument, now: number): string[] {
-  // What is no more than worth knowing needs nobody.
-  const open = bySeverity((openFindings ?? []).filter(({ severity }) => severity !== 'info'));
-  const seen = open.filter((finding) => isSeen(finding, scope, runners));
-  const gone = open.filter((finding) => !seen.includes(finding));
-  const isCuring = ({ subject }: OpenFindingSummary): boolean =>
-    runners.some(({ name }) => subject === `${scope}/${name}` && isBeingCured(underWay, name));
-  const [curing, waiting] = [seen.filter(isCuring), seen.filter((finding) => !isCuring(finding))];
-  const shown = runners.flatMap(({ findings }) => findings);
+  const operations = (underWay ?? []).filter(({ runner }) => runners.some(({ name }) => name === runner));
+  const shownIds = new Set(operations.map(({ workflowId }) => workflowId));
   return [
-    ...(holds ?? []).map(({ machine, holder }) =>
-      holder === null
-        ? `${machine} is held by a lock that does not say whose it is`
-        : `${machine} is in the hands of ${holder.type} ${holder.workflowId} for ${spanText(holder.since, now)}${holder.reason === null ? '' : ` (${holder.reason})`}`,
-    ),
-    ...(budgets ?? []).filter(isTouched).map(budgetText),
-    ...section('Waits for the cure under way:', openLines(curing, curing, now)),
-    ...section('Waits for a person:', openLines(waiting, shown, now)),
-    ...section(
-      'Not seen just now, and over after three health checks without it:',
-      // Nothing is to be done about what is not there.
-      openLines(gone, gone, now),
-    ),
+    ...operations.map((operation) => `${operation.runner}: ${atWorkText(operation, now)}`),
+    ...(holds ?? []).filter(({ holder }) => holder === null || !shownIds.has(holder.workflowId)).map((hold) => holdText(hold, now)),
+    ...(budgets ?? []).filter(isTouched).map((budget) => budgetText(budget, now)),
+    ...openSections({ scope, runners, openFindings }, now),
   ];
 }
 
-/** Whether the look of this moment shows it as well, or what it comes from. */
-function isSeen({ subject, code }: OpenFindingSummary, scope: string, runners: readonly RunnerStatus[]): boolean {
+function atWorkText(operation: UnderWay, now: number): string {
+  const { workflowId, type, startedAt } = operation;
+  return [workText({ workflowId, type, since: Date.parse(startedAt) }, now), ...stepText(operation)].join(', ');
+}
+
+function holdText({ machine, holder }: Hold, now: number): string {
+  return holder === null
+    ? `${machine} is locked, and its lock does not say by what`
+    : `${machine} is locked by ${holder.type} ${holder.workflowId} for ${spanText(holder.since, now)}${holder.reason === null ? '' : ` (${holder.reason})`}`;
+}
+
+/** Open findings by who sees to them; what the look does not show any more is nearly over. */
+function openSections({ scope, runners, openFindings }: Pick<StatusDocument, 'scope' | 'runners' | 'openFindings'>, now: number): string[] {
+  // What is no more than worth knowing needs nobody.
+  const open = bySeverity((openFindings ?? []).filter(({ severity }) => severity !== 'info')).map((finding) => ({
+    finding,
+    ...lookOn(finding, scope, runners),
+  }));
+  const shown = runners.flatMap(({ findings }) => findings);
+  const seenBy = (handler: Handler | null): readonly OpenFindingSummary[] =>
+    open.filter(({ isSeen, handledBy }) => isSeen && handledBy === handler).map(({ finding }) => finding);
+  const gone = open.filter(({ isSeen }) => !isSeen).map(({ finding }) => finding);
+  return [
+    ...section('Needs you:', openLines(seenBy(null), shown, now)),
+    // What is to be done about them is known, or nothing is.
+    ...section('Left to the operation at work:', openLines(seenBy('operation'), seenBy('operation'), now)),
+    ...section('Left to the next check:', openLines(seenBy('check'), shown, now)),
+    ...section('Recently fixed (closes after 3 clean checks):', openLines(gone, gone, now)),
+  ];
+}
+
+/** Whether the look of this moment shows it as well, or what it comes from, and who sees to it. */
+function lookOn(
+  { subject, code }: OpenFindingSummary,
+  scope: string,
+  runners: readonly RunnerStatus[],
+): { readonly isSeen: boolean; readonly handledBy: Handler | null } {
   const own = runners.filter(({ name }) => `${scope}/${name}` === subject);
-  return (own.length === 0 ? runners : own).some(({ findings }) =>
-    findings.some((finding) => finding.code === code || (code === 'budget-used-up' && finding.severity !== 'info')),
-  );
+  const findings = (own.length === 0 ? runners : own).flatMap((runner) => runner.findings);
+  const found =
+    findings.find((finding) => finding.code === code) ?? findings.find(({ severity }) => code === 'budget-used-up' && severity !== 'info');
+  return { isSeen: found !== undefined, handledBy: found?.handledBy ?? null };
 }
 
 /** What to do about it stands with the finding of the look, where there is one. */
@@ -203,7 +319,7 @@ function openLines(open: readonly OpenFindingSummary[], shown: readonly Pick<Fin
     const words = [
       `${summary}, for ${spanText(since, now)}`,
       acknowledgedBy === null ? null : `acknowledged by ${acknowledgedBy}`,
-      snoozedUntil === null ? null : `nothing is told before ${snoozedUntil}`,
+      snoozedUntil === null ? null : `snoozed until ${snoozedUntil}`,
     ];
     return [
       `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${words.filter((word) => word !== null).join(', ')} (${workflowId})`,
@@ -216,10 +332,13 @@ function isTouched({ recoveriesLeft, of, refusal }: Budget): boolean {
   return recoveriesLeft < of || refusal !== null;
 }
 
-function budgetText({ runner, recoveriesLeft, of, withinMs, refusal }: Budget): string {
-  return refusal === null
-    ? `${runner}: checks have ${recoveriesLeft} of ${of} recoveries in ${withinMs / 3_600_000} h left`
-    : `${runner}: checks would not recover it now: ${refusal}`;
+function budgetText({ runner, recoveriesLeft, of, withinMs, refusal, until }: Budget, now: number): string {
+  const left = `${runner}: automatic recoveries left: ${recoveriesLeft} of ${of} (per ${withinMs / 3_600_000} h)`;
+  if (refusal === null) {
+    return left;
+  }
+  const again = until === null ? '' : `; checks recover it again from ${clockText(Date.parse(until), now)} on`;
+  return `${recoveriesLeft === 0 ? left : `${left}, but ${refusal}`}${again}; now: \`runward recover --runner ${runner}\``;
 }
 
 function queueText({ scope, queue }: StatusDocument): string {
@@ -237,7 +356,7 @@ function queueText({ scope, queue }: StatusDocument): string {
     ...countTexts([
       [stale, 'stale'],
       [parked, 'parked'],
-      [setAside, 'set aside'],
+      [setAside, 'quarantined'],
     ]),
   ];
   return `Queue of ${scope}: ${counts.join(', ')}; ${waiting}`;
@@ -253,23 +372,26 @@ function checksText({ schedule, mode }: StatusDocument, now: number): string {
   return `Health checks: ${passes}; mode: ${mode}`;
 }
 
-function operationLines({ recentOperations, schedule }: StatusDocument, now: number): string[] {
+/** On a narrow terminal ids stand in `runward history` alone. */
+function operationLines({ recentOperations, schedule }: StatusDocument, now: number, width: number | null): string[] {
   if (recentOperations === null) {
     return schedule === null ? [] : ['Recent operations: unknown'];
   }
-  return section(
-    'Recent operations:',
-    tableLines(
-      ['STARTED', 'WHAT', 'OUTCOME', 'TOOK', 'ID'],
-      recentOperations.map(({ workflowId, type, outcome, startedAt, durationMs }) => [
-        agoText(startedAt, now),
-        type,
-        outcome,
-        formatDuration(durationMs),
-        workflowId,
-      ]),
-    ).slice(recentOperations.length === 0 ? 1 : 0),
-  );
+  if (recentOperations.length === 0) {
+    return [];
+  }
+  type Operation = (typeof recentOperations)[number];
+  const columns: readonly Column<Operation>[] = [
+    { name: 'STARTED', cell: ({ startedAt }) => agoText(startedAt, now) },
+    { name: 'WHAT', cell: ({ type }) => type },
+    { name: 'RESULT', cell: ({ outcome }) => outcome },
+    { name: 'TOOK', cell: ({ durationMs }) => formatDuration(durationMs) },
+    { name: 'ID', cell: ({ workflowId }) => workflowId, isSpare: true },
+  ];
+  const indent = 2;
+  const lines = fittingTable(columns, recentOperations, width === null ? Infinity : width - indent);
+  const hasIds = lines[0]?.endsWith('ID') === true;
+  return section(`Recent operations${hasIds ? '' : ' (ids: `runward history`)'}:`, lines);
 }
 
 function spaced(lines: readonly string[]): string[] {

@@ -5,8 +5,10 @@ import type { ConfigFlags } from '../config/load.ts';
 import type { Finding } from '../domain/finding.ts';
 import { unknown, valueOrNull, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
-import { runnerStatus, scopeStatus, type RunnerStatus } from '../domain/status.ts';
+import type { Checks, Work } from '../domain/next-step.ts';
+import { runnerStatus, scopeStatus, type RunnerStatus, type ScopeAround } from '../domain/status.ts';
 import type { QueueObservation } from '../domain/pass.ts';
+import type { JobOnRunner } from '../domain/running-job.ts';
 import { isRepository } from '../github/endpoints.ts';
 import { healthPolicy, recoveryPolicy } from '../worker/policy.ts';
 import { EXIT, type ExitCode } from './exit.ts';
@@ -14,12 +16,13 @@ import { print, printJson, readConfig, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtScope, lookOf, sayWhenSlow, type Ports, type ScopeSeen } from './look.ts';
 import { BELIEVED_MS, elsewhereStatus } from './elsewhere.ts';
 import { readLoss } from './lost-history.ts';
-import { passesText, scheduleStatus } from './schedule-text.ts';
+import { passesText, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import { scopeLines, type StatusDocument } from './status-text.ts';
-import { readTemporalViews, type TemporalView } from './temporal-view.ts';
+import { readTemporalViews, type LastPass, type ScopeAsked, type TemporalView } from './temporal-view.ts';
 import { chooseRunners, type RunnerRequest } from './terminal.ts';
+import type { PassSchedule } from '../worker/schedules.ts';
 
-/** `all`: healthy runners one by one, too. */
+/** `all` shows healthy runners on a terminal one by one, also if there are many. */
 export interface StatusFlags extends RunnerRequest {
   readonly json: boolean;
   readonly watch: boolean;
@@ -27,11 +30,6 @@ export interface StatusFlags extends RunnerRequest {
 }
 
 const WATCH_INTERVAL_MS = 5_000;
-
-interface ScopeTargets {
-  readonly scope: string;
-  readonly targets: readonly RunnerTarget[];
-}
 
 /** Reads both sides, and Temporal where it answers, and tells; starts nothing and changes nothing. */
 export async function status(flags: StatusFlags, invocation: Invocation): Promise<ExitCode> {
@@ -45,7 +43,8 @@ export async function status(flags: StatusFlags, invocation: Invocation): Promis
     if (invocation.interrupted.aborted) {
       return EXIT.interrupted;
     }
-    const text = (): string => statuses.map((each) => scopeLines(each, Date.now(), process.stdout.columns).join('\n')).join('\n\n');
+    const shape = { width: process.stdout.isTTY ? process.stdout.columns : null, all: flags.all === true };
+    const text = (): string => statuses.map((each) => scopeLines(each, Date.now(), shape).join('\n')).join('\n\n');
     if (flags.json) {
       printJson(statuses.length === 1 ? statuses[0] : { scopes: statuses });
     } else if (flags.watch && process.stdout.isTTY) {
@@ -63,16 +62,19 @@ export async function status(flags: StatusFlags, invocation: Invocation): Promis
   }
 }
 
-function chosenTargets(config: Config, { names, scope: wanted }: StatusFlags): readonly ScopeTargets[] {
+function chosenTargets(config: Config, { names, scope: wanted }: StatusFlags): readonly ScopeAsked[] {
   const targets = chooseRunners(config.runners, { names, scope: wanted, all: false }, 'all');
   const scopes = [...new Set(targets.map(({ scope }) => scope))];
-  return scopes.map((scope) => ({ scope, targets: targets.filter((target) => target.scope === scope) }));
+  return scopes.map((scope) => {
+    const ofScope = targets.filter((target) => target.scope === scope);
+    return { scope, targets: ofScope, runners: names.length === 0 ? null : ofScope.map(({ runner }) => runner) };
+  });
 }
 
 async function look(
   config: Config,
   ports: Ports,
-  scopes: readonly ScopeTargets[],
+  scopes: readonly ScopeAsked[],
   invocation: Invocation,
 ): Promise<{ readonly statuses: readonly StatusDocument[]; readonly seen: readonly ScopeSeen[] }> {
   const [views, seen] = await Promise.all([
@@ -88,10 +90,11 @@ function documentOf(config: Config, scope: string, seen: ScopeSeen, view: Tempor
   const loss = findLoss(config.home);
   const ofScope = [...loss, ...findQueueCare(scope, view, Date.now())];
   const { schedule, recentOperations, underWay, holds, budgets, openFindings } = view;
+  const mode = loss.length > 0 ? 'watch' : (modeOfWorker(view, Date.now()) ?? config.mode);
   return {
     scope,
     observedAt: new Date().toISOString(),
-    runners: runnersOf(config, scope, seen, view).map((told) => ({ ...told, findings: [...told.findings, ...ofScope] })),
+    runners: runnersOf(config, scope, seen, { view, mode }).map((told) => ({ ...told, findings: [...told.findings, ...ofScope] })),
     queue: queueStatus(queue, seen.github.known ? seen.github.value.observedAt : null, view.queueCare),
     recentOperations:
       recentOperations?.map(({ workflowId, type, outcome, startedAt, durationMs }) => ({
@@ -101,8 +104,8 @@ function documentOf(config: Config, scope: string, seen: ScopeSeen, view: Tempor
         startedAt,
         durationMs,
       })) ?? null,
-    mode: loss.length > 0 ? 'watch' : (modeOfWorker(view, Date.now()) ?? config.mode),
-    schedule: schedule === null ? null : scheduleStatus(schedule.found),
+    mode,
+    schedule: schedule === null ? null : checksStatus(schedule.found, view.lastPass),
     underWay,
     holds,
     budgets,
@@ -117,26 +120,80 @@ function documentOf(config: Config, scope: string, seen: ScopeSeen, view: Tempor
 }
 
 /** What the newest check, if it is of late, was told by its worker, which may have been started with `--watch-only`. */
-function modeOfWorker({ lastReport }: TemporalView, now: number): Config['mode'] | null {
-  return lastReport !== null && now - Date.parse(lastReport.observedAt) < BELIEVED_MS ? lastReport.mode : null;
+function modeOfWorker({ lastPass }: TemporalView, now: number): Config['mode'] | null {
+  return lastPass !== null && now - Date.parse(lastPass.report.observedAt) < BELIEVED_MS ? lastPass.report.mode : null;
+}
+
+/** The schedule, with the newest check that ended, whoever started it. */
+function checksStatus(found: PassSchedule | null, lastPass: LastPass | null): NonNullable<StatusDocument['schedule']> {
+  const schedule = scheduleStatus(found);
+  const { lastPassAt } = schedule;
+  return lastPass !== null && (lastPassAt === null || Date.parse(lastPass.startedAt) > Date.parse(lastPassAt))
+    ? { ...schedule, lastPassAt: lastPass.startedAt, lastPassId: lastPass.workflowId, lastPassIsManual: lastPass.isManual }
+    : { ...schedule, lastPassIsManual: false };
+}
+
+/** When the next check is, as far as it is known. */
+function checksOf({ schedule }: TemporalView): Checks {
+  if (schedule === null) {
+    return { kind: 'unknown' };
+  }
+  if (schedule.found === null) {
+    return { kind: 'missing' };
+  }
+  const { isPaused, nextPassAt } = schedule.found;
+  if (isPaused) {
+    return { kind: 'paused' };
+  }
+  return nextPassAt === null ? { kind: 'some-time' } : { kind: 'scheduled', at: Date.parse(nextPassAt) };
+}
+
+/** The operation that works on the runner, or has its machine. */
+function workOn({ runner, host, machine }: RunnerTarget, { underWay, holds }: TemporalView): Work | null {
+  const own = underWay?.find((operation) => operation.runner === runner);
+  if (own !== undefined) {
+    return { workflowId: own.workflowId, type: own.type, since: Date.parse(own.startedAt) };
+  }
+  const holder = holds?.find((hold) => hold.host === host && hold.machine === machine)?.holder ?? null;
+  return holder === null ? null : { workflowId: holder.workflowId, type: holder.type, since: Date.parse(holder.since) };
 }
 
 /** Each runner by the rules of the health check, with what concerns its whole scope; in the order of the look. */
-function runnersOf(config: Config, scope: string, seen: ScopeSeen, { lastReport }: TemporalView): readonly RunnerStatus[] {
+function runnersOf(
+  config: Config,
+  scope: string,
+  seen: ScopeSeen,
+  { view, mode }: { readonly view: TemporalView; readonly mode: Config['mode'] },
+): readonly RunnerStatus[] {
   const policy = healthPolicy(config);
+  const at = Date.now();
+  const around: ScopeAround = { mode, checks: checksOf(view), ledgers: view.ledgers, workOn: (target) => workOn(target, view) };
+  const lastReport = view.lastPass?.report ?? null;
   const here = seen.runners.filter(({ target }) => target.host === config.host);
   const told = scopeStatus(
-    { at: Date.now(), scope, github: seen.github, hosts: { [config.host]: seen.host }, damaged: unknown('not looked for'), runners: here },
+    { at, scope, github: seen.github, hosts: { [config.host]: seen.host }, damaged: unknown('not looked for'), runners: here },
     lastReport?.memory ?? null,
     policy,
+    around,
   );
   return seen.runners.map((runner) => {
     const own =
       told.runners[here.indexOf(runner)] ??
-      elsewhereStatus(runnerStatus(runner.target, lookOf(seen, runner)), runner.target, lastReport, Date.now(), policy);
+      elsewhereStatus(
+        runnerStatus(runner.target, lookOf(seen, runner), { at, around, running: runningJobs(seen) }),
+        runner.target,
+        lastReport,
+        at,
+        policy,
+      );
     const codes = new Set(own.findings.map(({ code }) => code));
     return { ...own, findings: [...own.findings, ...told.findings.filter(({ code }) => !codes.has(code))] };
   });
+}
+
+function runningJobs({ github }: ScopeSeen): readonly JobOnRunner[] {
+  const queue = github.known ? valueOrNull(github.value.queue) : null;
+  return queue?.running ?? [];
 }
 
 /** `githubTime`: GitHub's clock at the look, epoch milliseconds. */
@@ -166,7 +223,7 @@ function queueStatus(
   };
 }
 
-/** Why figures of queue care are missing, where they are. */
+/** Why figures of queue maintenance are missing. */
 function findQueueCare(scope: string, { queueCare, schedule }: TemporalView, now: number): Finding[] {
   if (!isRepository(scope) || (queueCare !== null && queueCare.stale !== null && queueCare.parked !== null)) {
     return [];
@@ -176,33 +233,41 @@ function findQueueCare(scope: string, { queueCare, schedule }: TemporalView, now
     return [
       {
         ...finding,
-        summary: `nobody says how many runs of ${scope} are stale, parked or set aside`,
+        summary: `stale and parked runs of ${scope} are unknown`,
         evidence: schedule === null ? 'Temporal does not answer' : 'Temporal did not answer in time',
         advice: schedule === null ? 'start it with `runward up`' : 'look again',
       },
     ];
   }
+  if (queueCare.stale !== null) {
+    return [
+      {
+        ...finding,
+        summary: `parked runs of ${scope} are unknown`,
+        evidence: 'no worker answers',
+        advice: 'start one with `runward up` or `runward worker`',
+      },
+    ];
+  }
   const passes = scheduleStatus(queueCare.schedule);
-  return queueCare.stale === null
-    ? [
-        {
-          ...finding,
-          summary: `no queue care of ${scope} ended in the last 15 minutes, so that nobody says how many of its runs are stale`,
-          evidence: passes.exists ? passesText(passes, now) : 'it has no schedule',
-          advice:
-            passes.paused === true
-              ? 'go on with `runward schedule resume`, or look once with `runward queue plan`'
-              : 'make its schedule with `runward schedule apply`, or look once with `runward queue plan`',
-        },
-      ]
-    : [
-        {
-          ...finding,
-          summary: `nobody says how many runs of ${scope} are parked`,
-          evidence: 'no worker answers',
-          advice: 'start one with `runward up` or `runward worker`',
-        },
-      ];
+  const ran = passes.lastPassAt === null ? 'no queue maintenance has run yet' : 'no queue maintenance ended in the last 15 minutes';
+  return [
+    {
+      ...finding,
+      summary: `stale runs of ${scope} are unknown: ${ran}`,
+      evidence: passes.exists ? passesText(passes, now) : 'it has no schedule',
+      advice: queueCareAdvice(passes),
+    },
+  ];
+}
+
+function queueCareAdvice({ exists, paused }: ScheduleStatus): string {
+  if (!exists) {
+    return 'make its schedule with `runward schedule apply`; now: `runward queue plan`';
+  }
+  return paused === true
+    ? 'go on with `runward schedule resume`; now: `runward queue plan`'
+    : 'nothing: the next one counts them; now: `runward queue plan`';
 }
 
 /** A loss that no person has confirmed: a recovery of `up` would be refused. */

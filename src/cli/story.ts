@@ -14,21 +14,21 @@ export interface Story {
 
 const LINES = [
   ['broke', 'What broke'],
-  ['sure', 'Why sure'],
-  ['did', 'What it did'],
-  ['cameOfIt', 'Came of it'],
-  ['left', 'Left to you'],
+  ['sure', 'Evidence'],
+  ['did', 'Action'],
+  ['cameOfIt', 'Result'],
+  ['left', 'Next steps'],
   ['when', 'When'],
   ['more', 'More'],
 ] as const satisfies readonly (readonly [keyof Story, string])[];
 
-/** Longest text of a line; what is left out stands behind `--verbose`. */
+/** Longest text of a line; `--verbose` shows the rest. */
 const LINE_LENGTH = 240;
 
 export function storyLines(story: Story): string[] {
   const rows = LINES.flatMap(([key, name]) => {
     const text = story[key];
-    return text === null || text === '' ? [] : [`${name.padEnd(11)}  ${key === 'more' ? text : cut(text)}`];
+    return text === null || text === '' ? [] : [`${name.padEnd(10)}  ${key === 'more' ? text : cut(text)}`];
   });
   return [story.headline, ...rows];
 }

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { LockHolder } from '../activities/contract.ts';
 import { describeExecution } from '../activities/describe-execution.ts';
 import type { HealthReport } from '../domain/health-report.ts';
-import { budgetRefusal, recoveriesLeft, type LedgerEntry } from '../domain/ledger.ts';
-import { machineLedgerId, machineLockId, PROGRESS_QUERY } from '../domain/names.ts';
+import { recoveriesLeft, refusedByBudget, type LedgerEntry } from '../domain/ledger.ts';
+import { machineLedgerId, machineLockId, PROGRESS_QUERY, qualifiedName } from '../domain/names.ts';
 import type { BudgetPolicy } from '../domain/policy.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { isRepository } from '../github/endpoints.ts';
@@ -31,10 +31,21 @@ export interface TemporalView {
   readonly holds: readonly Hold[] | null;
   readonly budgets: readonly Budget[] | null;
   readonly openFindings: readonly OpenFindingSummary[] | null;
-  /** Of the newest health check that ended. */
-  readonly lastReport: HealthReport | null;
+  /** The newest health check that ended, also a manual one. */
+  readonly lastPass: LastPass | null;
+  /** Acts on the runners' machines, by `scope/name`. */
+  readonly ledgers: Readonly<Record<string, readonly LedgerEntry[]>>;
   /** `null` for an organisation, too, which has no queue. */
   readonly queueCare: QueueCareView | null;
+}
+
+/** A health check that ended. */
+export interface LastPass {
+  readonly workflowId: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly isManual: boolean;
+  readonly report: HealthReport;
 }
 
 /** An operation that works at this moment. */
@@ -63,8 +74,10 @@ export interface Budget {
   readonly recoveriesLeft: number;
   readonly of: number;
   readonly withinMs: number;
-  /** Why a check would not recover it now; `null` where it would. */
+  /** Why a check would not recover it now; `null` if it would. */
   readonly refusal: string | null;
+  /** When checks may recover it again, ISO 8601; `null` if they may now. */
+  readonly until: string | null;
 }
 
 const NOTHING_KNOWN: TemporalView = {
@@ -74,23 +87,30 @@ const NOTHING_KNOWN: TemporalView = {
   holds: null,
   budgets: null,
   openFindings: null,
-  lastReport: null,
+  lastPass: null,
+  ledgers: {},
   queueCare: null,
 };
+
+/** A scope of which `status` tells. */
+export interface ScopeAsked {
+  readonly scope: string;
+  readonly targets: readonly RunnerTarget[];
+  /** Names of the runners that alone are asked for; `null` for the whole scope. */
+  readonly runners: readonly string[] | null;
+}
 
 /** Reads what Temporal knows of each scope, in the order of the scopes. */
 export async function readTemporalViews(
   invocation: Invocation,
-  scopes: readonly { readonly scope: string; readonly targets: readonly RunnerTarget[] }[],
+  scopes: readonly ScopeAsked[],
   budget: BudgetPolicy,
 ): Promise<readonly TemporalView[]> {
   try {
     return await withTemporal(
       invocation,
       ({ client, connection }) =>
-        connection.withDeadline(Date.now() + READ_WITHIN_MS, () =>
-          Promise.all(scopes.map(({ scope, targets }) => readView(client, scope, targets, budget))),
-        ),
+        connection.withDeadline(Date.now() + READ_WITHIN_MS, () => Promise.all(scopes.map((asked) => readView(client, asked, budget)))),
       ABSENT_AFTER_MS,
     );
   } catch {
@@ -98,31 +118,64 @@ export async function readTemporalViews(
   }
 }
 
-async function readView(client: Client, scope: string, targets: readonly RunnerTarget[], budget: BudgetPolicy): Promise<TemporalView> {
-  const [schedule, recentOperations, underWay, holds, budgets, openFindings, lastReport, queueCare] = await Promise.all([
+async function readView(client: Client, asked: ScopeAsked, budget: BudgetPolicy): Promise<TemporalView> {
+  const { scope, targets } = asked;
+  const [schedule, recentOperations, underWay, holds, ledgers, openFindings, lastPass, queueCare] = await Promise.all([
     orNull(readSchedule(client, scope).then((found) => ({ found }))),
-    orNull(listOperations(client, { scope, passes: 'none', limit: RECENT_OPERATIONS })),
-    orNull(readUnderWay(client, scope)),
+    orNull(readRecent(client, asked)),
+    orNull(readUnderWay(client, asked)),
     orNull(readHolds(client, targets)),
-    orNull(Promise.all(targets.map((target) => readBudget(client, target, budget)))),
-    orNull(listOpenFindings(client, scope)),
-    orNull(readLastReport(client, scope)),
+    orNull(readLedgers(client, targets)),
+    orNull(readOpenFindings(client, asked)),
+    orNull(readLastPass(client, scope)),
     isRepository(scope) ? orNull(readQueueCare(client, scope, Date.now(), ABSENT_AFTER_MS)) : null,
   ]);
-  return { schedule, recentOperations, underWay, holds, budgets, openFindings, lastReport, queueCare };
+  const budgets = ledgers === null ? null : targets.map((target) => budgetOf(target, ledgers[qualifiedName(target)] ?? [], budget));
+  return { schedule, recentOperations, underWay, holds, budgets, openFindings, lastPass, ledgers: ledgers ?? {}, queueCare };
 }
 
-async function readLastReport(client: Client, scope: string): Promise<HealthReport | null> {
+/** Operations, and health checks that a person asked for, which concern every runner of the scope. */
+async function readRecent(client: Client, { scope, runners }: ScopeAsked): Promise<readonly OperationSummary[]> {
+  const [operations, checks] = await Promise.all([
+    listOfEach(runners, (runner) => listOperations(client, { scope, runner, passes: 'none', limit: RECENT_OPERATIONS })),
+    listPasses(client, { scope, trigger: 'manual', limit: RECENT_OPERATIONS }),
+  ]);
+  return [...operations, ...checks].toSorted((a, b) => b.startedAt.localeCompare(a.startedAt)).slice(0, RECENT_OPERATIONS);
+}
+
+/** Of each runner that is asked for, or of the whole scope. */
+async function listOfEach<T>(
+  runners: ScopeAsked['runners'],
+  list: (runner: string | undefined) => Promise<readonly T[]>,
+): Promise<readonly T[]> {
+  return (await Promise.all((runners ?? [undefined]).map(list))).flat();
+}
+
+/** Of one runner its own, and those of what it shares with others: its scope and its host. */
+async function readOpenFindings(client: Client, { scope, runners, targets }: ScopeAsked): Promise<readonly OpenFindingSummary[]> {
+  const open = await listOpenFindings(client, scope);
+  const subjects = new Set([scope, ...targets.flatMap((target) => [qualifiedName(target), `host/${target.host}`])]);
+  return runners === null ? open : open.filter(({ subject }) => subjects.has(subject));
+}
+
+async function readLastPass(client: Client, scope: string): Promise<LastPass | null> {
   const [pass] = await listPasses(client, { scope, limit: 1 });
-  return pass === undefined ? null : ((await client.workflow.getHandle(pass.workflowId, pass.runId).result()) as HealthReport);
+  if (pass === undefined) {
+    return null;
+  }
+  const { workflowId, runId, startedAt, trigger } = pass;
+  const report = (await client.workflow.getHandle(workflowId, runId).result()) as HealthReport;
+  return { workflowId, startedAt, isManual: trigger === 'manual', report };
 }
 
 function orNull<T>(reading: Promise<T>): Promise<T | null> {
   return reading.catch(() => null);
 }
 
-async function readUnderWay(client: Client, scope: string): Promise<readonly UnderWay[]> {
-  const running = await listOperations(client, { scope, passes: 'none', runningOnly: true, limit: UNDER_WAY });
+async function readUnderWay(client: Client, { scope, runners }: ScopeAsked): Promise<readonly UnderWay[]> {
+  const running = await listOfEach(runners, (runner) =>
+    listOperations(client, { scope, runner, passes: 'none', runningOnly: true, limit: UNDER_WAY }),
+  );
   return Promise.all(
     running.map(async ({ workflowId, runId, type, runner, startedAt }) => {
       const handle = client.workflow.getHandle(workflowId, runId);
@@ -166,15 +219,25 @@ async function readHolds(client: Client, targets: readonly RunnerTarget[]): Prom
   return locks.filter((lock) => lock !== null);
 }
 
-async function readBudget(client: Client, { scope, runner, host, machine }: RunnerTarget, budget: BudgetPolicy): Promise<Budget> {
-  const ledger = await describeExecution(client, machineLedgerId(host, machine));
-  const entries = (ledger?.memo?.['entries'] ?? []) as readonly LedgerEntry[];
+async function readLedgers(client: Client, targets: readonly RunnerTarget[]): Promise<TemporalView['ledgers']> {
+  const read = await Promise.all(
+    targets.map(async (target) => {
+      const ledger = await describeExecution(client, machineLedgerId(target.host, target.machine));
+      return [qualifiedName(target), (ledger?.memo?.['entries'] ?? []) as readonly LedgerEntry[]] as const;
+    }),
+  );
+  return Object.fromEntries(read);
+}
+
+function budgetOf({ scope, runner }: RunnerTarget, entries: readonly LedgerEntry[], budget: BudgetPolicy): Budget {
   const asked = { scope, runner, now: Date.now() };
+  const refused = refusedByBudget(entries, asked, budget);
   return {
     runner,
     recoveriesLeft: recoveriesLeft(entries, asked, budget),
     of: budget.recoveries,
     withinMs: budget.withinMs,
-    refusal: budgetRefusal(entries, asked, budget),
+    refusal: refused?.why ?? null,
+    until: refused === null ? null : new Date(refused.until).toISOString(),
   };
 }

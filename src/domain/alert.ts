@@ -19,7 +19,7 @@ export interface Alert extends Finding, FindingPlace {
   /** Tells messages apart for good, so that a receiver can drop a repeated one. */
   readonly id: string;
   readonly state: AlertState;
-  /** One line that says first what to do. */
+  /** One line: what is wrong with what, and what to do next. */
   readonly text: string;
   /** When the finding opened, ISO 8601. */
   readonly since: string;
@@ -44,17 +44,18 @@ export function isMoreUrgent(severity: Severity, told: Severity | null): boolean
   return severity !== 'info' && (told === null || RANKS[severity] > RANKS[told]);
 }
 
-/** One line that says first what to do. */
+/** One line: what is wrong with what, and what to do next. */
 export function alertText(state: AlertState, subject: string, finding: Finding, lastedMs: number): string {
   const advice = oneLine(finding.advice).replace(/\.$/, '');
+  const next = `${advice.charAt(0).toUpperCase()}${advice.slice(1)}`;
   const summary = oneLine(finding.summary).replace(/\.$/, '');
   switch (state) {
     case 'opened':
-      return `${advice} — ${subject}: ${summary} (${finding.severity})`;
+      return `${subject}: ${summary} (${finding.severity}). ${next}`;
     case 'worse':
-      return `${advice} — ${subject}: ${summary} (now ${finding.severity})`;
+      return `${subject}: ${summary} (now ${finding.severity}). ${next}`;
     case 'cleared':
-      return `Nothing to do any more — ${subject}: over after ${roughly(lastedMs)}: ${summary}`;
+      return `${subject}: over after ${roughly(lastedMs)}: ${summary}. Nothing to do any more`;
   }
 }
 

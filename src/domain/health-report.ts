@@ -16,11 +16,37 @@ export interface Prescription {
   readonly suspicion: Suspicion | null;
 }
 
+/**
+ * Why nothing was done about a finding that has a cure. `meant-so`: somebody wants it so. `unknown`: a side could not be read. `sharing`:
+ * what is done for another runner serves this one as well. `job`: it
+ * works on a job. `busy`: something else goes on there, such as an update or a neighbour's job. `one-at-a-time`: another runner's turn is first.
+ */
+export type WithheldReason =
+  | 'meant-so'
+  | 'unknown'
+  | 'drained'
+  | 'job'
+  | 'busy'
+  | 'not-proven'
+  | 'just-woke'
+  | 'disk-full'
+  | 'host-clock'
+  | 'sharing'
+  | 'one-at-a-time'
+  | 'budget'
+  | 'watch'
+  | 'at-work';
+
 /** A finding that has a cure, and why nothing was done about it. */
 export interface Withheld {
   readonly runner: string;
   readonly because: string;
   readonly why: string;
+  /** Reports of earlier versions have none. */
+  readonly reason?: WithheldReason;
+  /** Of a budget: the limit that was met, and when it allows the cure again, ISO 8601. */
+  readonly limit?: string;
+  readonly until?: string;
 }
 
 /** A cure that a pass started, and with `wait` what came of it. */

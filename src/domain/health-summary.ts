@@ -1,9 +1,10 @@
 import { bySeverity } from './alert.ts';
-import { fewOf } from './few-of.ts';
+import { clockText } from './duration.ts';
 import type { CureKind, Diagnosed } from './finding.ts';
 import type { HealthOutcome, HealthReport, PassFigures, RunnerHealth, StartedCure, Withheld } from './health-report.ts';
 import type { PassObservation } from './pass.ts';
-import { standingOf, statusSentence, type Verdict } from './status.ts';
+import { nextStep } from './next-step.ts';
+import { namesText, standingOf, statusSentence, type Verdict } from './status.ts';
 
 /** What the looks of a pass cost. */
 export interface LookCosts {
@@ -16,27 +17,46 @@ export interface LookCosts {
 /** Cures by name, for people. */
 export const CURE_NAMES = {
   recover: 'recovery',
-  'sync-clock': 'setting of the clock',
-  'finish-drain': 'end of the drain',
-  'make-room': 'making of room',
-  'heal-cache': 'healing of the actions cache',
+  'sync-clock': 'clock sync',
+  'finish-drain': 'drain',
+  'make-room': 'disk upkeep',
+  'heal-cache': 'repair of the actions cache',
   'clean-cache': 'cleaning of the actions cache',
 } as const satisfies Record<CureKind, string>;
 
-/** Those that a cure is at work about leave nothing to do yet: nobody is to be woken for what mends itself. */
-export function tellCures(
-  findings: readonly Diagnosed[],
-  atWork: readonly { readonly runner: string; readonly cure: CureKind }[],
-): readonly Diagnosed[] {
-  const cures = new Map(atWork.map(({ runner, cure }) => [runner, cure]));
+/** How long people wait for a cure that has begun. */
+const PATIENCE_MS = 30 * 60_000;
+
+/** What has been decided about the findings of a pass; `at`: epoch milliseconds. */
+export interface Decided {
+  readonly scope: string;
+  readonly at: number;
+  readonly mode: 'act' | 'watch';
+  /** Cures that have begun. */
+  readonly begun: readonly { readonly runner: string; readonly cure: CureKind }[];
+  readonly withheld: readonly Withheld[];
+}
+
+/** The findings as people are to read them: what is left to do once the pass has done its part. */
+export function withNextSteps(findings: readonly Diagnosed[], { scope, at, mode, begun, withheld }: Decided): readonly Diagnosed[] {
+  const cures = new Map(begun.map(({ runner, cure }) => [runner, cure]));
   return findings.map((finding) => {
-    const cure = cures.get(finding.subject);
-    return cure === undefined || finding.cure === null || finding.severity === 'info'
-      ? finding
-      : {
-          ...finding,
-          advice: `nothing yet: the ${CURE_NAMES[cure]} has begun by itself; if this is not over in 30 min, ${finding.advice}`,
-        };
+    const { subject, code } = finding;
+    const cure = cures.get(subject);
+    if (finding.cure === null || finding.severity === 'info') {
+      return finding;
+    }
+    if (cure !== undefined) {
+      const until = clockText(at + PATIENCE_MS, at);
+      return {
+        ...finding,
+        advice: `the ${CURE_NAMES[cure]} has begun; nothing to do unless it is still so at ${until}: ${finding.advice}`,
+      };
+    }
+    const found = withheld.find(({ runner, because }) => runner === subject && because === code) ?? null;
+    const runner = subject.startsWith(`${scope}/`) ? subject.slice(scope.length + 1) : null;
+    const around = { now: at, mode, checks: { kind: 'some-time' } as const, atWork: null, job: null, withheld: found };
+    return { ...finding, advice: nextStep({ ...finding, runner }, around).advice };
   });
 }
 
@@ -75,29 +95,64 @@ export function healthOutcome({
   return runners.every(({ verdict }) => verdict === 'healthy') ? 'healthy' : 'left-alone';
 }
 
-/** How it stands, and what was started, in one sentence. */
+/** How it stands after what was done, and what that was, in one sentence. */
 export function healthSentence({
+  scope,
   runners,
   findings,
   started,
   outcome,
+  goodOutcomes,
 }: {
+  readonly scope: string;
   readonly runners: readonly RunnerHealth[];
   readonly findings: readonly Diagnosed[];
   readonly started: readonly StartedCure[];
   readonly outcome: HealthOutcome;
+  readonly goodOutcomes: (cure: StartedCure) => readonly string[];
 }): string {
   if (outcome === 'unknown') {
     return 'neither GitHub nor any machine could be read, so nothing is known and nothing was touched';
   }
   const bySubject = Map.groupBy(findings, ({ subject }) => subject);
+  const nameOf = (runner: string): string => (runner.startsWith(`${scope}/`) ? runner.slice(scope.length + 1) : runner);
+  const isGood = (cure: StartedCure): boolean => cure.outcome !== null && goodOutcomes(cure).includes(cure.outcome);
+  const isHealed = (runner: string): boolean => started.some((cure) => cure.runner === runner && HEALING.has(cure.cure) && isGood(cure));
   const stands = statusSentence(
-    runners.map(({ runner, verdict }) => ({ name: runner, standing: standingOf(verdict, bySubject.get(runner) ?? []) })),
-    { past: outcome === 'cured' },
+    runners.map(({ runner, verdict }) => ({
+      name: nameOf(runner),
+      standing: isHealed(runner) ? 'healthy' : standingOf(verdict, bySubject.get(runner) ?? []),
+    })),
+    { namesShown: NAMES_SHOWN },
   );
-  const cures = fewOf(started.map((cure) => `${CURE_NAMES[cure.cure]} of ${cure.runner}: ${cure.summary ?? 'at work'}`));
   const worst = findings.find(({ severity }) => severity === 'critical') ?? findings.find(({ severity }) => severity === 'warning');
-  return [stands, cures ?? worst?.summary].filter((part) => part !== undefined).join('; ');
+  const cures = curesTexts(started, { nameOf, isGood });
+  return [stands, ...(cures.length > 0 ? cures : [worst?.summary])].filter((part) => part !== undefined).join('; ');
+}
+
+/** Cures after which a runner is well. */
+const HEALING: ReadonlySet<CureKind> = new Set(['recover', 'sync-clock']);
+
+/** Names in a headline. */
+const NAMES_SHOWN = 2;
+
+/** What was done, each kind once: a single cure with its words, several by the names of their runners. */
+function curesTexts(
+  started: readonly StartedCure[],
+  { nameOf, isGood }: { readonly nameOf: (runner: string) => string; readonly isGood: (cure: StartedCure) => boolean },
+): string[] {
+  const stateOf = (cure: StartedCure): string => (cure.outcome === null ? 'at work' : isGood(cure) ? 'done' : (cure.outcome ?? ''));
+  return [...Map.groupBy(started, (cure) => `${CURE_NAMES[cure.cure]}\n${stateOf(cure)}`).values()].flatMap((alike) => {
+    const [first] = alike;
+    if (first === undefined) {
+      return [];
+    }
+    const of = `${CURE_NAMES[first.cure]} of ${namesText(
+      alike.map(({ runner }) => nameOf(runner)),
+      NAMES_SHOWN,
+    )}`;
+    return [`${of}: ${alike.length === 1 ? (first.summary ?? stateOf(first)) : stateOf(first)}`];
+  });
 }
 
 /** Findings, cures, and reasons why there are none, each, that a report lists: Temporal takes results of up to 2 MB. */

@@ -46,7 +46,37 @@ interface Asked {
   readonly now: number;
 }
 
-/** Why a check may not recover this runner now, or set its clock, or `null`. A person's command is never asked. */
+/** What a budget says against an act. */
+export interface BudgetRefusal {
+  readonly why: string;
+  /** The limit that was met, such as `3 per 6 h`. */
+  readonly limit: string;
+  /** When the budget allows it again, epoch milliseconds. */
+  readonly until: number;
+}
+
+/** Why a check may not do this now, and until when, or `null`. A person's command is never asked. */
+export function refusedByBudget(
+  entries: readonly LedgerEntry[],
+  asked: Asked,
+  budget: BudgetPolicy,
+  type: CountedAct = 'recoverRunner',
+): BudgetRefusal | null {
+  const why = budgetRefusal(entries, asked, budget, type);
+  if (why === null) {
+    return null;
+  }
+  const cooled = entries.map(({ at }) => at + budget.withinMs).filter((moment) => moment > asked.now);
+  const until = cooled.toSorted((a, b) => a - b).find((moment) => budgetRefusal(entries, { ...asked, now: moment }, budget, type) === null);
+  const isUsedUp = chargedTo(entries, asked, budget, type).length >= budget.recoveries;
+  return {
+    why,
+    limit: isUsedUp ? `${budget.recoveries} per ${budget.withinMs / 3_600_000} h` : `the last ${budget.failuresInARow} failed`,
+    until: until ?? asked.now + budget.withinMs,
+  };
+}
+
+/** Why a check may not recover this runner now, or set its clock, or `null`. */
 export function budgetRefusal(
   entries: readonly LedgerEntry[],
   asked: Asked,

@@ -1,5 +1,6 @@
 import type { DamagedRun } from './damaged-run.ts';
 import type { Reading } from './reading.ts';
+import type { JobOnRunner } from './running-job.ts';
 import type { MachineObservation, RegisteredRunner, RunnerTarget } from './runner.ts';
 
 // What one pass of a health check sees of a scope, and what it remembers for the next one.
@@ -22,6 +23,8 @@ export interface QueueObservation {
   readonly inProgress: number;
   /** Queued jobs, also of runs that have started, that ask for `self-hosted` or that a registered runner serves; oldest first, 20 groups at most. */
   readonly waiting: readonly WaitingJobs[];
+  /** Jobs in progress of the configured runners, as far as runs' jobs were read; older histories lack it. */
+  readonly running: readonly JobOnRunner[];
   /** Runs whose jobs were not read, since there are too many for one pass. */
   readonly runsNotRead: number;
 }

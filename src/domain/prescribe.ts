@@ -1,7 +1,7 @@
 import type { Diagnosis } from './diagnose.ts';
 import type { CureKind, Diagnosed } from './finding.ts';
-import type { Prescription, Withheld } from './health-report.ts';
-import { budgetRefusal, type CountedAct, type LedgerEntry } from './ledger.ts';
+import type { Prescription, Withheld, WithheldReason } from './health-report.ts';
+import { refusedByBudget, type BudgetRefusal, type CountedAct, type LedgerEntry } from './ledger.ts';
 import type { PassObservation } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { SUSPICIONS, type Suspicion } from './recovery-request.ts';
@@ -11,6 +11,7 @@ import { LEAST_FREE_BYTES } from './runner.ts';
 import {
   clockObstacle,
   hasDrifted,
+  hasJob,
   isDrained,
   momentOf,
   neighbourWorkReason,
@@ -48,18 +49,18 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
   for (const situation of situations.toSorted((one, other) => Number(isDrained(one)) - Number(isDrained(other)))) {
     const { name: runner, target } = situation;
     const own = bySubject.get(runner) ?? [];
-    const withhold = (because: string, why: string): void => void withheld.push({ runner, because, why });
+    const withhold = (because: string, against: Against): void => void withheld.push({ runner, because, ...against });
     for (const finding of own.filter(isMeantSo)) {
-      withhold(finding.code, finding.evidence);
+      withhold(finding.code, { reason: 'meant-so', why: finding.evidence });
     }
     const curable = own.filter(({ cure }) => cure !== null);
     const isStuck = curable.some(({ code, isProven }) => code === 'stuck-busy' && isProven);
     const allowed = curable.filter((finding) => {
-      const why = reasonAgainst(finding, situation, isStuck);
-      if (why !== null) {
-        withhold(finding.code, why);
+      const against = reasonAgainst(finding, situation, isStuck);
+      if (against !== null) {
+        withhold(finding.code, against);
       }
-      return why === null;
+      return against === null;
     });
     const machine = `${target.host}/${target.machine}`;
     for (const chosen of inOrder(allowed)) {
@@ -67,11 +68,15 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
       const helper = machines.get(`${machine} ${share}`);
       const refusal = refusalOf(chosen, situation, ledgers[runner] ?? [], policy);
       if (helper !== undefined) {
-        withhold(chosen.code, `the cure of ${helper} concerns its machine as well`);
+        withhold(chosen.code, { reason: 'sharing', why: `the cure of ${helper} concerns its machine as well` });
       } else if (chosen.code === 'deaf-listener' && deafRunner !== null) {
-        withhold(chosen.code, `one deaf listener at a time: ${deafRunner} first, to see whether the queue moves`);
+        withhold(chosen.code, {
+          reason: 'one-at-a-time',
+          why: `one deaf listener at a time: ${deafRunner} first, to see whether the queue moves`,
+        });
       } else if (refusal !== null) {
-        withhold(chosen.code, `${refusal.why}; until ${momentOf(refusal.until)}`);
+        const { why, limit, until } = refusal;
+        withhold(chosen.code, { reason: 'budget', why: `${why}; until ${momentOf(until)}`, limit, until: new Date(until).toISOString() });
         findings.push(...(isTold(chosen) ? [] : [budgetFinding(situation, chosen, refusal)]));
       } else {
         if (share !== null) {
@@ -108,42 +113,46 @@ function isMeantSo({ code, cure }: Diagnosed): boolean {
   return cure === null && (code === 'machine-stopped' || code === 'machine-suspended');
 }
 
+type Against = Omit<Withheld, 'runner' | 'because'> & { readonly reason: WithheldReason };
+
 /** Why nothing is done about the finding now, or `null`. */
-function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolean): string | null {
+function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolean): Against | null {
   const { github, registered, standing, machine, guest, state, target, isJustWoke } = situation;
   if (!github.known) {
-    return 'unknown: GitHub could not be read';
+    return { reason: 'unknown', why: 'unknown: GitHub could not be read' };
   }
   if (standing === 'unknown') {
-    return `unknown: GitHub's word is ${registered?.status}`;
+    return { reason: 'unknown', why: `unknown: GitHub's word is ${registered?.status}` };
   }
   if (!machine.known) {
-    return `unknown: machine ${target.machine} could not be asked`;
+    return { reason: 'unknown', why: `unknown: machine ${target.machine} could not be asked` };
   }
   if (finding.cure !== 'finish-drain' && isDrained(situation) && !isRoomForOwnDrain(finding, situation)) {
-    return 'left alone: drained';
+    return { reason: 'drained', why: 'skipped: it is drained' };
   }
   if (isToBeDrained(finding, situation) && guest?.runningAct === null) {
     return null;
   }
   const work = workReason(situation, isStuck) ?? (concernsMachine(finding, situation) ? neighbourWorkReason(situation) : null);
   if (work !== null) {
-    return `busy: ${work}`;
+    return { reason: hasJob(situation, isStuck) ? 'job' : 'busy', why: `busy: ${work}` };
   }
   if (!finding.isProven) {
-    if (isMachineStopped(state) && standing === 'online') {
-      return 'not proven yet: GitHub shows it online';
-    }
-    return 'not proven yet: one reading; the next scheduled check decides';
+    const isStillOnline = isMachineStopped(state) && standing === 'online';
+    return {
+      reason: 'not-proven',
+      why: isStillOnline ? 'not proven yet: GitHub shows it online' : 'seen once: the next scheduled check confirms before acting',
+    };
   }
   // The clock may be set after a sleep, since that is what a sleep spoils.
   if (isJustWoke && finding.cure === 'recover') {
-    return 'unknown: its host just woke';
+    return { reason: 'just-woke', why: 'unknown: its host just woke' };
   }
   if (guest !== null && guest.disk.freeBytes < LEAST_FREE_BYTES && finding.cure === 'recover') {
-    return `the disk of ${target.machine} is full: make room first`;
+    return { reason: 'disk-full', why: `the disk of ${target.machine} is full: free disk space first` };
   }
-  return finding.cure === 'finish-drain' ? null : clockObstacle(situation);
+  const obstacle = finding.cure === 'finish-drain' ? null : clockObstacle(situation);
+  return obstacle === null ? null : { reason: 'host-clock', why: obstacle };
 }
 
 /** A runner that takes jobs although its disk is below the floor: making room drains it, and lets the job that runs end. */
@@ -205,12 +214,6 @@ function suspicionOf(allowed: readonly Diagnosed[]): Suspicion | null {
   return SUSPICIONS.find((suspicion) => allowed.some(({ code }) => code === suspicion)) ?? null;
 }
 
-interface Refusal {
-  readonly why: string;
-  /** When the ledger would allow it again, epoch milliseconds. */
-  readonly until: number;
-}
-
 const COUNTED: Readonly<Record<CureKind, CountedAct | null>> = {
   recover: 'recoverRunner',
   'sync-clock': 'syncClock',
@@ -221,25 +224,22 @@ const COUNTED: Readonly<Record<CureKind, CountedAct | null>> = {
   'clean-cache': 'cleanActionsCache',
 };
 
-function refusalOf(finding: Curable, situation: Situation, entries: readonly LedgerEntry[], { budgets }: HealthPolicy): Refusal | null {
+function refusalOf(
+  finding: Curable,
+  situation: Situation,
+  entries: readonly LedgerEntry[],
+  { budgets }: HealthPolicy,
+): BudgetRefusal | null {
   const { target, at } = situation;
   const type = COUNTED[finding.cure];
   // What is removed has a budget, which the operation keeps; that a runner is drained, or taken up where there is room again, has none.
   if (type === null || isToBeDrained(finding, situation) || isToBeTakenUp(finding, situation)) {
     return null;
   }
-  const refusedAt = (now: number): string | null =>
-    budgetRefusal(entries, { scope: target.scope, runner: target.runner, now }, budgets, type);
-  const why = refusedAt(at);
-  if (why === null) {
-    return null;
-  }
-  const cooled = entries.map((entry) => entry.at + budgets.withinMs).filter((moment) => moment > at);
-  const until = cooled.toSorted((a, b) => a - b).find((moment) => refusedAt(moment) === null);
-  return { why, until: until ?? at + budgets.withinMs };
+  return refusedByBudget(entries, { scope: target.scope, runner: target.runner, now: at }, budgets, type);
 }
 
-function budgetFinding({ name, target }: Situation, chosen: Curable, { why, until }: Refusal): Diagnosed {
+function budgetFinding({ name, target }: Situation, chosen: Curable, { why, until }: BudgetRefusal): Diagnosed {
   return {
     code: 'budget-used-up',
     severity: 'critical',

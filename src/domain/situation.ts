@@ -263,6 +263,11 @@ export function workReason(situation: Situation, isStuck: boolean): string | nul
   return reasons.length === 0 ? null : reasons.join('; ');
 }
 
+/** Whether a side says that it works on a job. */
+export function hasJob({ guest, registered }: Situation, isStuck: boolean): boolean {
+  return (guest !== null && guest.workers > 0) || (registered?.busy === true && !isStuck);
+}
+
 /** Why a job may be running on a neighbour of its machine, or `null`. */
 export function neighbourWorkReason({ guest, busyNeighbours }: Situation): string | null {
   if (guest !== null && guest.workersOnMachine > guest.workers) {

@@ -121,6 +121,8 @@ export interface Job {
   readonly runner: string | null;
   /** Id of its check run. */
   readonly checkRun: number | null;
+  /** Its page. */
+  readonly url: string | null;
 }
 
 /** All that is asked for jobs share this one form, so that GitHub's 304 serves them all. */
@@ -140,6 +142,7 @@ export const Jobs: z.ZodType<{ readonly total: number; readonly jobs: readonly J
           name: z.string(),
           runner_name: z.string().nullish(),
           check_run_url: z.string().nullish(),
+          html_url: z.string().nullish(),
         })
         .transform((job) => ({
           id: job.id,
@@ -152,6 +155,7 @@ export const Jobs: z.ZodType<{ readonly total: number; readonly jobs: readonly J
           name: job.name,
           runner: job.runner_name === '' ? null : (job.runner_name ?? null),
           checkRun: checkRunOf(job.check_run_url ?? ''),
+          url: job.html_url ?? null,
         })),
     ),
   })

@@ -11,6 +11,7 @@ import type { Pace } from './pace.ts';
 import { GitHubError } from './port.ts';
 import type { Dated, GitHubPort } from './port.ts';
 import { countRunsOf, createQueue } from './queue.ts';
+import { findRunningJob } from './running-job.ts';
 
 export interface GitHubOptions extends ClientOptions {
   /** Of the credential's writes on runs; without it they are sent at once. */
@@ -25,6 +26,7 @@ export function createGitHub({ pace, ...options }: GitHubOptions): GitHubPort {
     ...createFailures(client, { fetch: options.fetch ?? globalThis.fetch, silenceMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS }),
     findRunner: (scope, name, signal) => findRunner(client, scope, name, signal),
     getRunner: (scope, id, signal) => getRunner(client, scope, id, signal),
+    findRunningJob: (scope, runner, signal) => findRunningJob({ client, scope, signal }, runner),
     async createRegistrationToken(scope, signal) {
       const call = below(scope, 'POST', '/actions/runners/registration-token', runnersPermission(scope, 'write'));
       const { value, githubTime } = await client.request({ ...call, answer: ExpiringToken, signal });

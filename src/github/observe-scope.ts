@@ -2,11 +2,13 @@
 
 import type { QueueObservation, Retirement, RunnerVersions, ScopeObservation, WaitingJobs } from '../domain/pass.ts';
 import { known, unknown, valueOrNull, type Reading } from '../domain/reading.ts';
+import type { JobOnRunner } from '../domain/running-job.ts';
 import { Deprecation, Jobs, NewestVersion, RunnerGroups, RunnerList, Runs } from './answers.ts';
 import type { Job, ListedRunner } from './answers.ts';
 import type { Answer, Client } from './client.ts';
 import { below, isRepository, pageAt, pagesOf, runnersPermission } from './endpoints.ts';
 import { GitHubError, type ScopeLook } from './port.ts';
+import { jobsOnRunners } from './running-job.ts';
 
 interface Asking {
   readonly client: Client;
@@ -108,7 +110,7 @@ async function listRunners({ client, scope, signal }: Asking, name?: string): Pr
 async function readQueue(
   asking: Asking,
   listed: readonly ListedRunner[],
-  { runsRead: most, setAside }: Pick<ScopeLook, 'runsRead' | 'setAside'>,
+  { runners, runsRead: most, setAside }: Pick<ScopeLook, 'runners' | 'runsRead' | 'setAside'>,
 ): Promise<QueueObservation> {
   // In this order: a run that starts in between is in both lists rather than in none.
   const queued = await oldestRuns(asking, 'queued', most + setAside.length);
@@ -117,8 +119,9 @@ async function readQueue(
   const aside = new Set(setAside);
   const real = queued.ids.filter((id) => !aside.has(id));
   const waiting = real.filter((id) => !started.has(id));
-  const { jobs, read, finished } = await readJobs(asking, alternately(waiting, inProgress.ids).slice(0, most));
+  const { jobs, running, read, finished } = await readJobs(asking, alternately(waiting, inProgress.ids).slice(0, most));
 
+  const configured = new Set(runners.map((name) => name.toLowerCase()));
   const over = (ids: readonly number[]): number => ids.filter((id) => finished.has(id)).length;
   // One that was not among the oldest is taken to be queued still, as queue care has last seen it.
   const queuedNow = Math.max(0, queued.total - setAside.length - (real.length - waiting.length) - over(waiting));
@@ -127,6 +130,7 @@ async function readQueue(
     queued: queuedNow,
     inProgress: inProgressNow,
     waiting: groupJobs(jobs, listed),
+    running: running.filter(({ runner }) => configured.has(runner.toLowerCase())),
     runsNotRead: Math.max(0, queuedNow + inProgressNow - read),
   };
 }
@@ -166,6 +170,7 @@ interface QueuedJob extends Job {
 interface JobsRead {
   /** The queued ones. */
   readonly jobs: readonly QueuedJob[];
+  readonly running: readonly JobOnRunner[];
   /** How many runs were read that have not ended. */
   readonly read: number;
   /** Runs that were listed, and have ended or are gone: lists lag. */
@@ -175,6 +180,7 @@ interface JobsRead {
 async function readJobs(asking: Asking, runIds: readonly number[]): Promise<JobsRead> {
   const begun = performance.now();
   const jobs: QueuedJob[] = [];
+  const running: JobOnRunner[] = [];
   const finished = new Set<number>();
   let [read, failures] = [0, 0];
   for (const runId of runIds) {
@@ -187,6 +193,7 @@ async function readJobs(asking: Asking, runIds: readonly number[]): Promise<Jobs
         read += 1;
       }
       jobs.push(...found.filter(({ status }) => status === 'queued').map((job) => ({ ...job, runId })));
+      running.push(...jobsOnRunners(runId, found));
     } catch (error) {
       if (!(error instanceof GitHubError) || error.kind === 'limited') throw error;
       if (error.status === 404) {
@@ -197,7 +204,7 @@ async function readJobs(asking: Asking, runIds: readonly number[]): Promise<Jobs
       if (error.status === null || failures > RUNS_THAT_MAY_FAIL) throw error;
     }
   }
-  return { jobs, read, finished };
+  return { jobs, running, read, finished };
 }
 
 async function jobsOf({ client, scope, signal }: Asking, runId: number): Promise<readonly Job[]> {

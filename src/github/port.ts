@@ -4,6 +4,7 @@ import type { ActionPart } from '../domain/cache-failure.ts';
 import type { ScopeObservation } from '../domain/pass.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
 import type { RegisteredRunner } from '../domain/runner.ts';
+import type { RunningJob } from '../domain/running-job.ts';
 import type { Secret } from '../domain/secret.ts';
 
 /** A value from GitHub together with GitHub's own clock (`Date` header, epoch milliseconds). */
@@ -176,6 +177,11 @@ export interface GitHubPort extends QueuePort, FailurePort {
   findRunner(scope: string, name: string, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>>;
   /** The runner of this id; `null` once its registration is gone. */
   getRunner(scope: string, id: number, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>>;
+  /**
+   * The job that a runner works on; `null` if no run that was read has it: the newest 50 are. A repository's alone, and worth its requests only for
+   * a runner that is busy.
+   */
+  findRunningJob(scope: string, runner: string, signal: AbortSignal): Promise<Dated<RunningJob | null>>;
   createRegistrationToken(scope: string, signal: AbortSignal): Promise<Dated<RegistrationToken>>;
   /** A scope's lists, read once for all its runners, by conditional requests; parts that GitHub refuses are unknown. */
   observeScope(scope: string, wanted: ScopeLook, signal: AbortSignal): Promise<ScopeObservation>;

@@ -16,7 +16,7 @@ import { chooseRunner } from '../domain/choose-runner.ts';
 import { diagnose, type Diagnosis } from '../domain/diagnose.ts';
 import { fewOf } from '../domain/few-of.ts';
 import type { CureKind, Diagnosed } from '../domain/finding.ts';
-import { CURE_NAMES, healthOutcome, healthSentence, listed, passFigures, tellCures, type LookCosts } from '../domain/health-summary.ts';
+import { CURE_NAMES, healthOutcome, healthSentence, listed, passFigures, withNextSteps, type LookCosts } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, qualifiedName } from '../domain/names.ts';
@@ -126,18 +126,19 @@ class Pass {
     const seen = diagnose(observation, previous, policy);
     const diagnosis = isBeforeUpkeep ? { ...seen, findings: seen.findings.map(withoutUpkeep) } : seen;
     const plan = narrowed(await this.#plan(scope, diagnosis, observation), isMeant);
-    const { children, held, atWork } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
-    const findings = tellCures([...diagnosis.findings, ...plan.findings], atWork);
+    const { children, held, begun } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
+    const withheld = [...plan.withheld, ...held];
+    const decided = { scope: scope.scope, at: observation.at, mode, begun, withheld };
+    const findings = withNextSteps([...diagnosis.findings, ...plan.findings], decided);
     const open = advance(scope.open, { ...diagnosis, at: observation.at, findings }, policy.goodPasses);
     if (!dryRun) {
       await reportFindings(scope, observation.at, open);
     }
-    const withheld = [...plan.withheld, ...held];
     const started = await this.#ends(children, waitMs);
     const runners = diagnosis.runners.filter(({ runner }) => isMeant(runner));
     const told = findings.filter(({ subject }) => isMeant(subject));
     const outcome = healthOutcome({ observation, runners, findings: told, started, goodOutcomes: goodOutcomesOf });
-    const summary = healthSentence({ runners, findings: told, started, outcome });
+    const summary = healthSentence({ scope: scope.scope, runners, findings: told, started, outcome, goodOutcomes: goodOutcomesOf });
     this.#told.say(summary);
     return {
       outcome,
@@ -169,10 +170,10 @@ class Pass {
     { mode, watchReason, scope }: ResolvedScope,
     prescriptions: readonly Prescription[],
     findings: readonly Diagnosed[],
-  ): Promise<{ readonly children: readonly StartedChild[]; readonly held: readonly Withheld[]; readonly atWork: readonly Prescription[] }> {
+  ): Promise<{ readonly children: readonly StartedChild[]; readonly held: readonly Withheld[]; readonly begun: readonly Prescription[] }> {
     const children: StartedChild[] = [];
     const held: Withheld[] = [];
-    const atWork: Prescription[] = [];
+    const begun: Prescription[] = [];
     for (const prescription of prescriptions) {
       throwIfCancelled();
       const { runner, because } = prescription;
@@ -180,19 +181,20 @@ class Pass {
         held.push({
           runner,
           because,
+          reason: 'watch',
           why: `the ${CURE_NAMES[prescription.cure]} would begin, but Runward only watches (${watchReason ?? 'mode: watch'})`,
         });
         continue;
       }
       const child = await startCure(scope, prescription, summaryOf(findings, prescription));
-      atWork.push(prescription);
+      begun.push(prescription);
       if (child === null) {
-        held.push({ runner, because, why: `an earlier cure is still at work: ${cureId(runner)}` });
+        held.push({ runner, because, reason: 'at-work', why: `an earlier cure is still at work: ${cureId(runner)}` });
       } else {
         children.push(child);
       }
     }
-    return { children, held, atWork };
+    return { children, held, begun };
   }
 
   /** What came of the cures, as far as they ended in time. */
@@ -360,7 +362,9 @@ async function reportFindings({ scope, policy }: ResolvedScope, at: number, told
   for (let first = 0; first < Math.max(told.seen.length, told.good.length); first += TOLD_AT_ONCE) {
     const seen = told.seen.slice(first, first + TOLD_AT_ONCE);
     const good = told.good.slice(first, first + TOLD_AT_ONCE);
-    const temporal = proxyActivities<MainActivities>(temporalOptions(`tell ${seen.length} findings, ${good.length} good ones`));
+    const temporal = proxyActivities<MainActivities>(
+      temporalOptions(`report ${seen.length} ${seen.length === 1 ? 'finding' : 'findings'}, ${good.length} not seen any more`),
+    );
     await temporal.reportFindings({ scope, at, seen, good, goodPasses: policy.goodPasses });
   }
 }

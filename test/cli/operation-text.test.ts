@@ -25,7 +25,7 @@ describe('an operation', () => {
     const lines = storyLines({ ...operationStory(FAILED, BY_CHECK), when: 'recoverRunner started', more: 'runward explain x --verbose' });
     expect(lines.length).toBeLessThanOrEqual(8);
     expect(lines.join('\n')).toMatch(
-      /^failed in 4\.0 s: the service[^]*What broke +the service of r1 is failed\nWhy sure +GitHub: offline, idle, id 7; machine: running; service: failed \(r1\.service\); clock: right\nWhat it did +restart-service \(failed\), start-service \(failed\)\nCame of it +restart-service failed: its listener did not show; start-service failed: exited 1\nLeft to you +mend/,
+      /^failed in 4\.0 s: the service[^]*What broke +the service of r1 is failed\nEvidence +GitHub: offline, idle, id 7; machine: running; service: failed \(r1\.service\); clock: right\nAction +restart-service \(failed\), start-service \(failed\)\nResult +restart-service failed: its listener did not show; start-service failed: exited 1\nNext steps +mend/,
     );
   });
 

@@ -44,14 +44,11 @@ describe('what `check` prints', () => {
     ]);
   });
 
-  test('tells what was withheld, and why', () => {
-    const report = healthReport({
-      outcome: 'unhealthy',
-      summary: 'r1 is down',
-      findings: [diagnosed()],
-      withheld: [{ runner: 'acme/kernel/r1', because: 'service-failed', why: 'the budget is used up' }],
-    });
-    expect(reportLines(report).at(-1)).toBe('withheld  acme/kernel/r1 (the service of r1 is failed): the budget is used up');
+  test('of an earlier version tells what was withheld, and why; its next steps say it since', () => {
+    const withheld = { runner: 'acme/kernel/r1', because: 'service-failed', why: 'the budget is used up' };
+    const report = healthReport({ outcome: 'unhealthy', summary: 'r1 is down', findings: [diagnosed()], withheld: [withheld] });
+    expect(reportLines(report).at(-1)).toBe('skipped   acme/kernel/r1 (the service of r1 is failed): the budget is used up');
+    expect(reportLines({ ...report, withheld: [{ ...withheld, reason: 'budget' }] }).at(-1)).toMatch(/^ +→ /);
   });
 
   test('does not say a second time why a machine that somebody stopped is left alone', () => {
@@ -68,7 +65,7 @@ describe('what `check` prints', () => {
   });
 
   test('says so where Runward only watches', () => {
-    expect(reportLines(healthReport({ mode: 'watch' })).at(-1)).toMatch(/only watches: nothing was written/);
+    expect(reportLines(healthReport({ mode: 'watch' })).at(-1)).toBe('Watch mode: no changes were made');
   });
 
   test('ends after twenty findings', () => {
@@ -78,19 +75,24 @@ describe('what `check` prints', () => {
 
   test('marks what is not proven yet', () => {
     const [, line] = reportLines(healthReport({ findings: [diagnosed({ isProven: false })] }));
-    expect(line).toMatch(/; not proven yet\)$/);
+    expect(line).toMatch(/; seen once\)$/);
   });
 });
 
 describe('the exit code of `check`', () => {
   test.each([
-    [['healthy', 'left-alone', 'cured'], 0],
-    [['healthy', 'unhealthy'], 1],
-    [['curing'], 1],
-    [['not-cured', 'unknown'], 1],
-    [['healthy', 'unknown'], 3],
-  ] as const)('of %j is %i', (outcomes, code) => {
-    expect(checkExitCode(outcomes)).toBe(code);
+    [['healthy', 'left-alone', 'cured'], [], 0],
+    [['healthy', 'unhealthy'], ['service-failed'], 1],
+    [['curing'], ['service-failed'], 1],
+    [['not-cured', 'unknown'], [], 1],
+    [['healthy', 'unknown'], [], 3],
+    [['unhealthy'], ['github-unknown'], 3],
+    [['unhealthy'], ['machine-unknown', 'provider-silent', 'host-silent'], 3],
+    [['unhealthy'], ['machine-unknown', 'runner-offline'], 1],
+    [['cured'], ['guest-unreachable'], 3],
+  ] as const)('of %j with %j is %i', (outcomes, codes, exitCode) => {
+    const findings = codes.map((code) => diagnosed({ code, severity: 'warning' }));
+    expect(checkExitCode(outcomes.map((outcome) => ({ outcome, findings })))).toBe(exitCode);
   });
 });
 
@@ -107,7 +109,7 @@ describe('what `explain` tells of a health check', () => {
     const lines = storyLines({ ...passStory(report), when: 'checkHealth started', more: 'runward explain x --verbose' });
     expect(lines.length).toBeLessThanOrEqual(8);
     expect(lines.join('\n')).toMatch(
-      /^unhealthy: 1 of 2 down[^]*What broke +the service of r1 is failed; machine m2 is stopped; the disk[^]*What it did +began the recovery of acme\/kernel\/r1 [^]*did nothing about acme\/kernel\/r2 \(machine m2 is stopped\): no job waits for it[^]*Came of it +acme\/kernel\/r1: recovered[^]*Left to you .*make room in m1/,
+      /^unhealthy: 1 of 2 down[^]*What broke +the service of r1 is failed; machine m2 is stopped; the disk[^]*Action +started the recovery of acme\/kernel\/r1 [^]*skipped acme\/kernel\/r2 \(machine m2 is stopped\): no job waits for it[^]*Result +acme\/kernel\/r1: recovered[^]*Next steps .*make room in m1/,
     );
   });
 

@@ -182,7 +182,7 @@ describe('what `explain` tells of it', () => {
     const lines = storyLines({ ...queueStory(DONE), when: 'maintainQueue started', more: 'runward explain x --verbose' });
     expect(lines.length).toBeLessThanOrEqual(8);
     expect(lines.join('\n')).toMatch(
-      /^partly: 40 runs queued[^]*What broke +2 runs were stale, 1 superseded, 1 in the way of pull requests, 1 parked run was due\nWhy sure +run 9: parked before: 6 wait; run 11: queued for 5 h[^]*and 2 more\nWhat it did +cancelled 2 runs, parked 1 run, re-ran 1 run\nCame of it +run 13 spared: it has started\nLeft to you +nothing/,
+      /^partly: 40 runs queued[^]*What broke +2 runs were stale, 1 superseded, 1 in the way of pull requests, 1 parked run was due\nEvidence +run 9: parked before: 6 wait; run 11: queued for 5 h[^]*and 2 more\nAction +cancelled 2 runs, parked 1 run, re-ran 1 run\nResult +run 13 spared: it has started\nNext steps +nothing/,
     );
   });
 

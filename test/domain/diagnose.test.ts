@@ -240,7 +240,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       guest: 'no answer within 45 s',
       before: SEEN_OFFLINE,
       finds: ['critical guest-unreachable? → recover'],
-      does: 'guest-unreachable: not proven yet: one reading; the next scheduled check decides',
+      does: 'guest-unreachable: seen once: the next scheduled check confirms before acting',
       verdict: 'unknown',
     },
     'running, out of reach twice, and offline twice [19]': {
@@ -351,7 +351,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       github: OFFLINE,
       guest: { ...INACTIVE, uptimeMs: 20_000 },
       finds: ['critical service-inactive? → recover'],
-      does: 'service-inactive: not proven yet: one reading; the next scheduled check decides',
+      does: 'service-inactive: seen once: the next scheduled check confirms before acting',
       verdict: 'down',
     },
     'inactive in a guest that boots after its machine was stopped for long': {
@@ -359,7 +359,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       guest: { ...INACTIVE, uptimeMs: 20_000 },
       before: { ranAt: NOW - DAY, brokenSince: NOW - DAY + 5 * MINUTE, offlineSince: NOW - DAY + 5 * MINUTE },
       finds: ['critical service-inactive? → recover'],
-      does: 'service-inactive: not proven yet: one reading; the next scheduled check decides',
+      does: 'service-inactive: seen once: the next scheduled check confirms before acting',
       verdict: 'down',
     },
     'inactive, and GitHub shows it online: late, or alive elsewhere': {
@@ -392,7 +392,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       github: OFFLINE,
       guest: { service: { unit: 'unit', state: 'activating' }, listeners: 0, uptimeMs: MINUTE },
       finds: ['critical service-activating? → recover'],
-      does: 'service-activating: not proven yet: one reading; the next scheduled check decides',
+      does: 'service-activating: seen once: the next scheduled check confirms before acting',
       verdict: 'down',
     },
     'looping [22]': {
@@ -419,7 +419,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'two listeners, seen once [6, 22]': {
       guest: { listeners: 2 },
       finds: ['critical session-conflict? → recover'],
-      does: 'session-conflict: not proven yet: one reading; the next scheduled check decides',
+      does: 'session-conflict: seen once: the next scheduled check confirms before acting',
       verdict: 'degraded',
     },
     'ended by a session conflict [6]': {
@@ -439,7 +439,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       github: OFFLINE,
       guest: sign('session-conflict'),
       finds: ['critical session-conflict? → recover'],
-      does: 'session-conflict: not proven yet: one reading; the next scheduled check decides',
+      does: 'session-conflict: seen once: the next scheduled check confirms before acting',
       verdict: 'down',
     },
     'its work folder is broken [25]': {
@@ -474,7 +474,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'offline, one reading [3]': {
       github: OFFLINE,
       finds: ['critical runner-offline? → recover'],
-      does: 'runner-offline: not proven yet: one reading; the next scheduled check decides',
+      does: 'runner-offline: seen once: the next scheduled check confirms before acting',
       verdict: 'down',
     },
     'offline, two readings': {
@@ -489,7 +489,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       guest: { uptimeMs: 20_000 },
       before: { ranAt: NOW - DAY, brokenSince: NOW - HOUR, offlineSince: NOW - HOUR },
       finds: ['critical runner-offline? → recover'],
-      does: 'runner-offline: not proven yet: one reading; the next scheduled check decides',
+      does: 'runner-offline: seen once: the next scheduled check confirms before acting',
       verdict: 'down',
     },
     'offline, two readings, a job waits': {
@@ -518,7 +518,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'unregistered, one reading': {
       github: null,
       finds: ['critical runner-unregistered? → recover'],
-      does: 'runner-unregistered: not proven yet: one reading; the next scheduled check decides',
+      does: 'runner-unregistered: seen once: the next scheduled check confirms before acting',
       verdict: 'down',
     },
     'unregistered and not configured': {
@@ -663,7 +663,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       github: OFFLINE,
       guest: drained({ ...INACTIVE, cleanedAgoMs: 9 * DAY, cache: FILLED }),
       finds: ['info cleaning-due → clean-cache', 'info drained'],
-      does: 'cleaning-due: left alone: drained',
+      does: 'cleaning-due: skipped: it is drained',
       verdict: 'down',
     },
     'somebody else cleans': {
@@ -732,7 +732,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'deaf, one reading [5]': {
       jobs: [WAITING],
       finds: ['critical deaf-listener? → recover'],
-      does: 'deaf-listener: not proven yet: one reading; the next scheduled check decides',
+      does: 'deaf-listener: seen once: the next scheduled check confirms before acting',
       verdict: 'healthy',
     },
     'a listener that came up a moment ago [5]': {
@@ -975,7 +975,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       github: OFFLINE,
       guest: drained({ ...INACTIVE, clockOffsetMs: HOUR }),
       finds: ['info drained', 'critical clock-drift → recover'],
-      does: 'clock-drift: left alone: drained',
+      does: 'clock-drift: skipped: it is drained',
       verdict: 'down',
     },
   },

@@ -144,7 +144,7 @@ describe('people are told', () => {
     expect(first.pending?.message).toEqual({
       id: `acme/kernel/r1/vm-stopped/${OPENED}/1`,
       state: 'opened',
-      text: 'Start it: multipass start m1 — acme/kernel/r1: its machine m1 is stopped, and a job waits (critical)',
+      text: 'acme/kernel/r1: its machine m1 is stopped, and a job waits (critical). Start it: multipass start m1',
       code: 'vm-stopped',
       severity: 'critical',
       summary: aFinding().summary,
@@ -157,7 +157,7 @@ describe('people are told', () => {
     const second = sendOff(cleared(told(opened())), 'cleared', PLACE, OPENED + 60 * MINUTE);
     expect(second.pending?.message.id).toBe(`acme/kernel/r1/vm-stopped/${OPENED}/2`);
     expect(second.pending?.message.text).toMatch(
-      /^Nothing to do any more — acme\/kernel\/r1: over after 15 min: its machine m1 is stopped/,
+      /^acme\/kernel\/r1: over after 15 min: its machine m1 is stopped.*\. Nothing to do any more$/,
     );
   });
 
@@ -204,7 +204,7 @@ test("Temporal's UI shows first what to do", () => {
 describe('a line', () => {
   test('is one, whatever the words', () => {
     const words = aFinding({ advice: 'Look\nat it.', summary: 'two\n\tlines.' });
-    expect(alertText('worse', 'acme/kernel', words, 0)).toBe('Look at it — acme/kernel: two lines (now critical)');
+    expect(alertText('worse', 'acme/kernel', words, 0)).toBe('acme/kernel: two lines (now critical). Look at it');
     expect(alertText('cleared', 'acme/kernel', words, 5 * 60 * MINUTE)).toContain('over after 5 h');
   });
 

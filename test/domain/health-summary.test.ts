@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { diagnose } from '../../src/domain/diagnose.ts';
 import type { StartedCure } from '../../src/domain/health-report.ts';
-import { healthOutcome, healthSentence, listed, tellCures } from '../../src/domain/health-summary.ts';
+import { healthOutcome, healthSentence, listed, withNextSteps } from '../../src/domain/health-summary.ts';
 import { advance } from '../../src/domain/open-findings.ts';
 import { DEFAULT_HEALTH_POLICY } from '../../src/domain/policy.ts';
 import { prescribe } from '../../src/domain/prescribe.ts';
@@ -12,6 +12,8 @@ import { guest, machine, pass, registered, scope, target } from '../kit/observat
 /** What Temporal refuses as an input or a result, bytes. */
 const TEMPORAL_TAKES = 2_097_152;
 const COUNT = 1_000;
+
+const goodOutcomes = () => ['recovered'];
 
 test('a pass over a thousand runners that all have many findings stays below what Temporal takes', () => {
   const targets = Array.from({ length: COUNT }, (_, index) =>
@@ -52,7 +54,9 @@ test('a pass over a thousand runners that all have many findings stays below wha
   expect(JSON.stringify(report).length).toBeLessThan(TEMPORAL_TAKES / 1.5);
   const resolved = { targets, previous: diagnosis.memory, open };
   expect(JSON.stringify(resolved).length).toBeLessThan(TEMPORAL_TAKES / 1.5);
-  expect(healthSentence({ runners, findings, started, outcome: 'cured' }).length).toBeLessThan(1_000);
+  expect(
+    healthSentence({ scope: 'acme-engineering/kernel-testing', runners, findings, started, outcome: 'cured', goodOutcomes }).length,
+  ).toBeLessThan(300);
 });
 
 const R1 = 'acme/kernel/r1';
@@ -76,7 +80,7 @@ function outcome(
     runners: [{ runner: R1, verdict }],
     findings,
     started,
-    goodOutcomes: () => ['recovered'],
+    goodOutcomes,
   });
 }
 
@@ -92,30 +96,63 @@ describe('a pass ends', () => {
 
 describe('its sentence', () => {
   const one = [{ runner: R1, verdict: 'down' }] as const;
+  const fleet = (down: number, of: number) =>
+    Array.from({ length: of }, (_, index) => ({
+      runner: `acme/kernel/b-${index}`,
+      verdict: index < down ? ('down' as const) : ('healthy' as const),
+    }));
+  const cureOf = (index: number, replaced: Partial<StartedCure> = {}): StartedCure => ({
+    ...CURE,
+    runner: `acme/kernel/b-${index}`,
+    ...replaced,
+  });
   test.each([
-    ['unhealthy', one, [diagnosed()], [], 'acme/kernel/r1 is down; the service of r1 is failed'],
-    ['left-alone', one, [DRAINED], [], 'acme/kernel/r1 is drained'],
-    ['curing', one, [diagnosed()], [{ ...CURE, summary: null }], 'acme/kernel/r1 is down; recovery of acme/kernel/r1: at work'],
-    ['cured', one, [diagnosed()], [CURE], 'acme/kernel/r1 was down; recovery of acme/kernel/r1: r1 is online again'],
+    ['unhealthy', one, [diagnosed()], [], 'r1 is down; the service of r1 is failed'],
+    ['left-alone', one, [DRAINED], [], 'r1 is drained'],
+    ['curing', one, [diagnosed()], [{ ...CURE, outcome: null, summary: null }], 'r1 is down; recovery of r1: at work'],
+    ['cured', one, [diagnosed()], [CURE], 'r1 is healthy; recovery of r1: r1 is online again'],
+    ['not-cured', one, [diagnosed()], [{ ...CURE, outcome: 'failed', summary: 'no answer' }], 'r1 is down; recovery of r1: no answer'],
     [
       'cured',
       [...one, { runner: 'acme/kernel/r2', verdict: 'healthy' }],
       [diagnosed()],
       [CURE],
-      '1 of 2 was down; recovery of acme/kernel/r1: r1 is online again',
+      'all 2 healthy; recovery of r1: r1 is online again',
+    ],
+    ['unhealthy', fleet(5, 30), [], [], '5 of 30 down: b-0, b-1 and 3 more'],
+    ['cured', fleet(5, 30), [], [0, 1, 2, 3, 4].map((index) => cureOf(index)), 'all 30 healthy; recovery of b-0, b-1 and 3 more: done'],
+    [
+      'not-cured',
+      fleet(3, 30),
+      [],
+      [cureOf(0), cureOf(1), cureOf(2, { outcome: 'failed', summary: 'no answer' })],
+      '1 of 30 down: b-2; recovery of b-0, b-1: done; recovery of b-2: no answer',
     ],
   ] as const)('%s: %5$s', (ended, runners, findings, started, sentence) => {
-    expect(healthSentence({ runners, findings, started, outcome: ended })).toBe(sentence);
+    expect(healthSentence({ scope: 'acme/kernel', runners, findings, started, outcome: ended, goodOutcomes })).toBe(sentence);
   });
 });
 
-test('nobody is told to do what a cure has begun to do', () => {
-  const [curable, disk, other] = tellCures(
-    [diagnosed(), diagnosed({ code: 'disk-low', cure: null }), diagnosed({ subject: 'acme/kernel/r2' })],
-    [{ runner: R1, cure: 'recover' }],
-  );
-  expect(curable?.advice).toBe(
-    'nothing yet: the recovery has begun by itself; if this is not over in 30 min, run `runward recover --runner r1`',
-  );
-  expect([disk?.advice, other?.advice]).toEqual([diagnosed().advice, diagnosed().advice]);
+describe('what is left to do is told', () => {
+  const decided = { scope: 'acme/kernel', at: Date.UTC(2026, 10, 24, 2, 50), mode: 'act', begun: [], withheld: [] } as const;
+
+  test('of what a cure has begun to do only if it does not last', () => {
+    const [curable, disk] = withNextSteps([diagnosed(), diagnosed({ code: 'disk-low', cure: null })], {
+      ...decided,
+      begun: [{ runner: R1, cure: 'recover' }],
+    });
+    expect(curable?.advice).toBe(
+      'the recovery has begun; nothing to do unless it is still so at 03:20 UTC: run `runward recover --runner r1`',
+    );
+    expect(disk?.advice).toBe(diagnosed().advice);
+  });
+
+  test('of what was left as it is by the reason', () => {
+    const why = 'seen once: the next scheduled check confirms before acting';
+    const [waiting] = withNextSteps([diagnosed()], {
+      ...decided,
+      withheld: [{ runner: R1, because: 'service-failed', why, reason: 'not-proven' }],
+    });
+    expect(waiting?.advice).toBe('waiting: the next check confirms before acting; now: `runward recover --runner r1`');
+  });
 });

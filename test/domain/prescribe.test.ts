@@ -307,7 +307,9 @@ describe('a scope of many', () => {
     const drifting = { guest: { clockOffsetMs: HOUR }, machine: 'm1' };
     const { prescriptions, withheld } = check(fleet([drifting, drifting]));
     expect(prescriptions.map(({ runner }) => runner)).toEqual(['acme/kernel/r1']);
-    expect(withheld).toEqual([{ runner: 'acme/kernel/r2', because: 'clock-drift', why: 'the cure of r1 concerns its machine as well' }]);
+    expect(withheld).toEqual([
+      { runner: 'acme/kernel/r2', because: 'clock-drift', reason: 'sharing', why: 'the cure of r1 concerns its machine as well' },
+    ]);
   });
 
   test('of several deaf listeners one is restarted, to see whether the queue moves', () => {
@@ -331,6 +333,9 @@ describe('budgets', () => {
         runner: 'acme/kernel/r1',
         because: 'service-inactive',
         why: '3 recoveries of r1 within 6 h: the budget is 3; until 2026-11-24 13:00 UTC',
+        reason: 'budget',
+        limit: '3 per 6 h',
+        until: '2026-11-24T13:00:00.000Z',
       },
     ]);
     expect(findings).toMatchObject([

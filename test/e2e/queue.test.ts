@@ -140,7 +140,7 @@ describe('what acts', () => {
 
     const explained = await run(['explain', workflowId], environment());
     expect(explained.stdout).toMatch(
-      /^done: 1 run queued[^]*What broke +1 run was stale\nWhy sure +run \d+: queued for 6 h[^]*What it did +cancelled 1 run\nLeft to you +nothing\nWhen .* by hand \(runward:.*: nobody needs it\)/,
+      /^done: 1 run queued[^]*What broke +1 run was stale\nEvidence +run \d+: queued for 6 h[^]*Action +cancelled 1 run\nNext steps +nothing\nWhen .* by hand \(runward:.*: nobody needs it\)/,
     );
     expect((await run(['explain', workflowId, '--verbose'], environment())).stdout).toMatch(/CAME OF IT[^]*The queue: 0 queued/);
     expect((await run(['explain', `${workflowId}/acts`], environment())).stderr).toContain(`It belongs to ${workflowId}:`);

@@ -16,19 +16,19 @@ test('schedules are made, shown, paused, resumed, triggered and deleted, those o
   const made = await run(['--install-cron'], environment);
   expect(made.stderr).toMatch(/No cron job is installed/);
   expect(made.stdout).toMatch(
-    /^acme\/kernel: made; a health check every 5 min, none yet, next in \d.*\nacme\/kernel: made; queue care every 5 min, none yet, next in \d/,
+    /^acme\/kernel: made; a health check every 5 min, none yet, next in \d.*\nacme\/kernel: made; queue maintenance every 5 min, none yet, next in \d/,
   );
   expect(await schedules('apply')).toMatchObject(both({ done: 'unchanged', everySeconds: 300, paused: false }));
   expect(await schedules('apply', '--scope', SCOPE)).toMatchObject(both({ done: 'unchanged' }));
 
   const paused = await run(['schedule', 'pause', '--reason', 'the rack is being moved'], environment);
   expect(paused.stdout).toMatch(
-    /^Paused: acme\/kernel is not checked until `runward schedule resume`\..*\nPaused: the queue of acme\/kernel is left alone until `runward schedule resume`\./,
+    /^Paused: acme\/kernel is not checked until `runward schedule resume`\..*\nPaused: the queue of acme\/kernel is not maintained until `runward schedule resume`\./,
   );
   const note = 'the rack is being moved';
   expect(await schedules('list')).toMatchObject(both({ exists: true, paused: true, note, nextPassAt: null }));
   expect((await run(['schedule', 'list'], environment)).stdout).toMatch(
-    /^SCOPE +WHAT .*\nacme\/kernel +health check +5 min +never +- +paused \(the rack is being moved\)\nacme\/kernel +queue care +5 min +never +- +paused/,
+    /^SCOPE +WHAT .*\nacme\/kernel +health check +5 min +never +- +paused \(the rack is being moved\)\nacme\/kernel +queue maintenance +5 min +never +- +paused/,
   );
   expect(await schedules('resume')).toMatchObject(both({ paused: false, nextPassAt: expect.stringMatching(/^\d{4}-/) }));
   await schedules('trigger');
@@ -37,7 +37,7 @@ test('schedules are made, shown, paused, resumed, triggered and deleted, those o
     .toEqual([expect.stringMatching(/^check-health\/acme\/kernel-/), expect.stringMatching(/^maintain-queue\/acme\/kernel-/)]);
 
   expect((await run(['schedule', 'delete'], environment)).stdout).toMatch(
-    /^Deleted the schedule of acme\/kernel's health check; .*\nDeleted the schedule of acme\/kernel's queue care; /,
+    /^Deleted the schedule of acme\/kernel's health check; .*\nDeleted the schedule of acme\/kernel's queue maintenance; /,
   );
   expect(await schedules('delete')).toEqual(both({ deleted: false }));
   const missing = await run(['schedule', 'pause'], environment);

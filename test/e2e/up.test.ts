@@ -32,7 +32,7 @@ describe('up', () => {
         summary: expect.stringContaining('there is no machine named assay-bpf-runner'),
       });
       const explained = await run(['explain', '--last'], variables());
-      expect(explained.stdout).toMatch(/failed: there is no machine named assay-bpf-runner[^]*Why sure .*machine: missing[^]*Left to you/);
+      expect(explained.stdout).toMatch(/failed: there is no machine named assay-bpf-runner[^]*Evidence .*machine: missing[^]*Next steps/);
       expect((await run(['explain', 'assay-bpf-runner', '--json'], variables())).stdout).toContain('"kind": "report"');
       expect((await run(['history', '--json'], variables())).stdout).toContain('"outcome": "failed"');
       expect((await run(['explain', 'nobody'], variables())).stderr).toMatch(/no workflow "nobody"/);
@@ -45,7 +45,7 @@ describe('up', () => {
         outcome: 'unhealthy',
       });
       expect(findings).toContainEqual(expect.objectContaining({ code: 'machine-missing', subject: 'acme/kernel/assay-bpf-runner' }));
-      expect((await run(['explain', workflowId], variables())).stdout).toMatch(/^unhealthy: [^]*What broke [^]*Left to you /);
+      expect((await run(['explain', workflowId], variables())).stdout).toMatch(/^unhealthy: [^]*What broke [^]*Next steps /);
       expect((await run(['explain', 'assay-bpf-runner'], variables())).stdout).toMatch(/The last health check, .* saw:\n {2}critical {2}/);
     } finally {
       first.kill('SIGINT');

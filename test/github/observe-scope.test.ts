@@ -103,6 +103,29 @@ describe('jobs that wait', () => {
     expect(waiting).toMatchObject([{ labels: ['self-hosted', 'bpf'], count: 1, runId: run }]);
   });
 
+  test('and those that run are told for the configured runners, without a request more', async () => {
+    server.addRunner('octo/app', { name: 'other', shown: ONLINE });
+    const run = server.queueRun('octo/app', {
+      jobs: [
+        { name: 'kernel 6.6', state: 'in_progress', runner: 'builder' },
+        { name: 'kernel 6.1', state: 'in_progress', runner: 'other' },
+        { name: 'docs', state: 'in_progress', runner: 'GitHub Actions 12' },
+        { name: 'bpf', labels: ['bpf'] },
+      ],
+    });
+    const { observedAt, queue } = await look({ runners: ['BUILDER'] });
+    const [job, ...others] = valueOf(queue).running;
+    expect(job).toMatchObject({
+      runner: 'builder',
+      name: 'kernel 6.6',
+      run,
+      url: expect.stringContaining(`/octo/app/actions/runs/${run}/job/`),
+    });
+    expect(Math.abs((job?.startedAt ?? 0) - observedAt)).toBeLessThan(MINUTE_MS);
+    expect(others).toEqual([]);
+    expect(asked(/\/jobs\?/)).toHaveLength(1);
+  });
+
   test('for labels that no runner has, such as a typo, are told as unservable; offline runners may come', async () => {
     server.addRunner('octo/app', { name: 'sleeper', labels: ['gpu'] });
     for (const label of ['bfp', 'gpu']) server.queueRun('octo/app', { jobs: [{ labels: ['self-hosted', label] }] });

@@ -22,7 +22,7 @@ export function anAlert(changes: Partial<Alert> = {}): Alert {
   return {
     id: 'acme/kernel/r1/vm-stopped/1/1',
     state: 'opened',
-    text: 'Start it: multipass start m1 — acme/kernel/r1: stopped (critical)',
+    text: 'acme/kernel/r1: stopped (critical). Start it: multipass start m1',
     ...{ code, severity, summary, evidence, advice, subject },
     scope: 'acme/kernel',
     runner: 'r1',

@@ -101,7 +101,7 @@ export function jobs(replaced: Partial<WaitingJobs> = {}): WaitingJobs {
 }
 
 export function queue(...waiting: readonly WaitingJobs[]): QueueObservation {
-  return { queued: waiting.length, inProgress: 0, waiting, runsNotRead: 0 };
+  return { queued: waiting.length, inProgress: 0, waiting, running: [], runsNotRead: 0 };
 }
 
 export function scope(replaced: Partial<ScopeObservation> = {}): ScopeObservation {

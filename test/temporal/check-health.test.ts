@@ -65,7 +65,8 @@ describe.concurrent('a pass over a broken runner', () => {
     expect(first).toMatchObject({
       outcome: 'unhealthy',
       started: [],
-      withheld: [{ because: 'runner-offline', why: expect.stringContaining('one reading') }],
+      withheld: [{ because: 'runner-offline', reason: 'not-proven', why: expect.stringContaining('seen once') }],
+      findings: [{ advice: `waiting: the next check confirms before acting; now: \`runward recover --runner ${world.target.runner}\`` }],
     });
     const second = await world.pass();
     expect(second, JSON.stringify(second)).toMatchObject({ outcome: 'curing', started: [{ because: 'runner-offline' }] });
@@ -78,7 +79,7 @@ describe.concurrent('a pass over a broken runner', () => {
     await breakRunner(world, 'service');
     const report = await check(world);
     expect(report).toMatchObject({ outcome: 'unhealthy', mode: 'watch', started: [] });
-    expect(report.withheld).toMatchObject([{ why: expect.stringContaining('only watches') }]);
+    expect(report.withheld).toMatchObject([{ reason: 'watch', why: expect.stringContaining('only watches') }]);
     expect(codesOf(report)).toContain('service-inactive');
     expect(writes(world)).toEqual([]);
     expect(world.shown()).toBe('offline');

@@ -172,7 +172,7 @@ describe.concurrent('a finding', () => {
     await at.told(1);
     expect(at.receiver.received).toHaveLength(1);
     expect(at.receiver.accepted[0]).toMatchObject({
-      text: `Start it: multipass start m1 — ${scope}/r1: its machine m1 is stopped, and a job waits (critical)`,
+      text: `${scope}/r1: its machine m1 is stopped, and a job waits (critical). Start it: multipass start m1`,
       state: 'opened',
       subject: `${scope}/r1`,
       scope,
@@ -183,7 +183,7 @@ describe.concurrent('a finding', () => {
     expect(await keywordsOf(at.handle())).toEqual([scope, 'r1', 'check', 'open']);
     const shown = await at.handle().describe();
     expect(shown.memo).toMatchObject({ finding: { code: 'vm-stopped', severity: 'critical', advice: 'Start it: multipass start m1' } });
-    expect(await shown.staticSummary()).toMatch(/^Start it: multipass start m1/);
+    expect(await shown.staticSummary()).toMatch(/\(critical\)\. Start it: multipass start m1$/);
     expect(await at.details()).toMatch(/^\*\*Start it: multipass start m1\*\*/);
   });
 

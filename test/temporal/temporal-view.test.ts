@@ -15,7 +15,10 @@ afterAll(async () => {
   await world.close();
 });
 
-async function view(address = inject('temporalAddress')) {
+async function view({
+  address = inject('temporalAddress'),
+  runners = null,
+}: { readonly address?: string; readonly runners?: readonly string[] | null } = {}) {
   const env = { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: world.client.options.namespace };
   const invocation: Invocation = {
     env,
@@ -24,7 +27,10 @@ async function view(address = inject('temporalAddress')) {
     homedir: '/nowhere',
     interrupted: new AbortController().signal,
   };
-  const [seen] = await readTemporalViews(invocation, [{ scope, targets: [world.target] }], DEFAULT_RECOVERY_POLICY.budgets);
+  const [seen] = await readTemporalViews(invocation, [{ scope, targets: [world.target], runners }], DEFAULT_RECOVERY_POLICY.budgets);
+  if (seen === undefined) {
+    throw new Error('no scope was read');
+  }
   return seen;
 }
 
@@ -34,9 +40,10 @@ test('a scope about which nothing was ever done has no schedule, no operation an
     recentOperations: [],
     underWay: [],
     holds: [],
-    budgets: [{ runner, recoveriesLeft: 3, of: 3, withinMs: 21_600_000, refusal: null }],
+    budgets: [{ runner, recoveriesLeft: 3, of: 3, withinMs: 21_600_000, refusal: null, until: null }],
     openFindings: [],
-    lastReport: null,
+    lastPass: null,
+    ledgers: { [`${scope}/${runner}`]: [] },
     queueCare: { stale: null, parked: 0, setAside: 0, schedule: null },
   });
 });
@@ -46,19 +53,37 @@ test('an operation at work is told with its step, and whose machine it has; afte
   await breakRunner(world, 'service');
   const recovery = await world.recover();
   await expect
-    .poll(async () => (await view())?.underWay, { timeout: 10_000 })
+    .poll(async () => (await view()).underWay, { timeout: 10_000 })
     .toEqual([expect.objectContaining({ workflowId: recovery.workflowId, runner, step: expect.objectContaining({ of: 6 }) })]);
   const during = await view();
-  expect(during?.holds).toMatchObject([{ machine, holder: { workflowId: recovery.workflowId, type: 'recoverRunner' } }]);
-  expect(during?.schedule?.found).toMatchObject({ everyMs: 3_600_000, isPaused: false });
+  expect(during.holds).toMatchObject([{ machine, holder: { workflowId: recovery.workflowId, type: 'recoverRunner' } }]);
+  expect(during.schedule?.found).toMatchObject({ everyMs: 3_600_000, isPaused: false });
 
   expect((await recovery.result()).outcome).toBe('recovered');
-  await expect.poll(async () => (await view())?.recentOperations?.[0]?.outcome, { timeout: 10_000 }).toBe('recovered');
+  await expect.poll(async () => (await view()).recentOperations?.[0]?.outcome, { timeout: 10_000 }).toBe('recovered');
   expect(await view()).toMatchObject({ underWay: [], holds: [], budgets: [{ recoveriesLeft: 2 }] });
+});
+
+test('a check that a person asked for counts, and of another runner nothing but that is told', async () => {
+  const check = await world.check({ scope, wait: '0s' });
+  expect((await check.result()).outcome).toBe('healthy');
+  const newest = { workflowId: check.workflowId, type: 'checkHealth', outcome: 'healthy' };
+  await expect.poll(async () => (await view()).recentOperations?.[0], { timeout: 10_000 }).toMatchObject(newest);
+  expect(await view()).toMatchObject({
+    lastPass: { workflowId: check.workflowId, isManual: true, report: { outcome: 'healthy' } },
+    recentOperations: [newest, { type: 'recoverRunner' }],
+  });
+  expect((await view({ runners: ['another'] })).recentOperations).toMatchObject([newest]);
 });
 
 test('nothing is known where Temporal does not answer, within two seconds', async () => {
   const begun = performance.now();
-  expect(await view('127.0.0.1:9')).toMatchObject({ schedule: null, budgets: null, openFindings: null, lastReport: null, queueCare: null });
+  expect(await view({ address: '127.0.0.1:9' })).toMatchObject({
+    schedule: null,
+    budgets: null,
+    openFindings: null,
+    lastPass: null,
+    queueCare: null,
+  });
   expect(performance.now() - begun).toBeLessThan(2_000);
 });

@@ -12,7 +12,8 @@ export interface ScopeSituation {
 
 const LIMITED = /rate limit/i;
 /** The ends of what the GitHub adapter says of a token, or of its lack. */
-const REFUSES_TOKEN = /token is wrong|gave no token|gets no token|lacks permission|has not the right|not authorised|may not see it/;
+const REFUSES_TOKEN =
+  /token is wrong|token is empty|token file|private key|gave no token|gets no token|lacks permission|has not the right|not authorised|may not see it/;
 const NAMES_PERMISSION = /lacks permission|has not the right|not authorised|may not see it/;
 
 function whyUnread({ seen }: ScopeSituation): string | null {
@@ -63,8 +64,8 @@ export const SCOPE_RULES: readonly Rule<ScopeSituation>[] = [
     summary: ({ seen }) => `GitHub could not be asked about ${seen.scope}`,
     advice: (scope) =>
       REFUSES_TOKEN.test(whyUnread(scope) ?? '')
-        ? 'give Runward a token that GitHub takes; nothing is changed while GitHub is unknown'
-        : 'wait, and look at githubstatus.com and at the network; nothing is changed while GitHub is unknown',
+        ? 'set GH_TOKEN to a token that GitHub accepts, or log in with `gh auth login`; nothing is changed while GitHub is unknown'
+        : 'wait, and look at githubstatus.com and the network; nothing is changed while GitHub is unknown',
   },
   {
     code: 'permission-missing',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatDuration } from '../../src/cli/durations.ts';
+import { formatDuration } from '../../src/domain/duration.ts';
 
 test.each([
   [0, '0.0 s'],

@@ -35,7 +35,7 @@ test('each command of README is run, or says why not', () => {
   expect(notRun.filter((line) => line.endsWith(': '))).toEqual([]);
 });
 
-describe.sequential.each<NodeVersion>([20, 26])('README on Node %d', (version) => {
+describe.each<NodeVersion>([20, 26])('README on Node %d', (version) => {
   let world: ReadmeWorld;
   /** Commands that set variables, in the terminal that is used now. */
   let terminal: string[] = [];

@@ -74,7 +74,7 @@ describe('usage', () => {
     [['runner', 'drain', '--wait', 'soon'], /Use a duration such as/],
     [['recovr'], /unknown command 'recovr'/],
     [['recover', '--wait', 'soon'], /Use a duration such as/],
-    [['demo', '--break', 'everything'], /--break takes one of service, registration, clock, vm, config, listener/],
+    [['demo', '--break', 'everything'], /--break <how>.* Allowed choices are service, registration, clock, vm, config, listener\./],
     [['schedule', 'stop'], /unknown command 'stop'/],
     [['explain', '--run', 'mine'], /--run takes the id of a run or its address on GitHub, not "mine"/],
     [['explain'], /needs an id of `runward history`, a runner, --last, or --run/],

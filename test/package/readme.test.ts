@@ -84,13 +84,11 @@ describe.each<NodeVersion>([20, 26])('README on Node %d', (version) => {
     }
   });
 
-  test(
-    version === 20 ? 'the launcher has passed it over, and brought in a newer Node' : 'the launcher has taken it, and fetched none',
-    () => {
-      const expected = version === 20 ? /^\.tools\/node-26.*\/bin\/node$/ : realpathSync(join(world.folder, 'bin/node'));
-      expect(world.chosenNode()).toEqual(typeof expected === 'string' ? expected : expect.stringMatching(expected));
-    },
-  );
+  test('the launcher has chosen the Node that is new enough', () => {
+    const expected =
+      version === 20 ? expect.stringMatching(/^\.tools\/node-26.*\/bin\/node$/) : realpathSync(join(world.folder, 'bin/node'));
+    expect(world.chosenNode()).toEqual(expected);
+  });
 });
 
 function reasonOf({ notRun }: ReadmeCommand): string {

@@ -3,6 +3,7 @@ import type { ScheduleVerb } from '../schedule.ts';
 import { SHELLS, type Shell } from '../completion.ts';
 import { CommandFailure, EXIT } from '../exit.ts';
 import { configFlags, withConfig, withJson, withReason, withScope, type CommonFlags } from './options.ts';
+import { addDemo } from './demo.ts';
 import { addGroup, type Program } from './group.ts';
 
 interface WorkerOptions extends CommonFlags {
@@ -36,14 +37,7 @@ export function addSetUpVerbs({ command: program, invocation, end }: Program): v
       end(await up({ yes: flags.yes === true, config: configFlags(flags) }, invocation));
     });
 
-  withJson(program.command('demo'))
-    .description('Watch Runward recover a simulated runner; touches nothing real')
-    .option('--break <how>', 'how the runner breaks: service, registration, clock, vm, config or listener; at random by default')
-    .option('--keep', 'leave everything running until Ctrl-C')
-    .action(async (flags: { break?: string; keep?: boolean; json?: boolean }) => {
-      const { demo } = await import('../demo.ts');
-      end(await demo({ break: flags.break, keep: flags.keep === true, json: flags.json === true }, invocation));
-    });
+  addDemo({ command: program, invocation, end });
 
   withConfig(program.command('worker'))
     .description('Run a worker alone, on a Temporal server of your own; logs are JSON lines')

@@ -76,14 +76,10 @@ export class ReadmeWorld {
     return world;
   }
 
-  /** Takes dependencies and the Temporal CLI over from a clone that has brought them in, and has that CLI on `PATH`. */
-  share({ clone }: ReadmeWorld): void {
-    mkdirSync(join(this.clone, '.tools'));
-    for (const path of ['node_modules', ...globSync('.tools/temporal-*', { cwd: clone })]) {
-      execFileSync('cp', ['--archive', '--link', join(clone, path), join(this.clone, path)]);
-    }
-    const [temporal = ''] = globSync('.tools/temporal-*/temporal', { cwd: this.clone });
-    symlinkSync(join(this.clone, temporal), join(this.folder, 'bin/temporal'));
+  /** Has the dependencies of this checkout, and its Temporal CLI on `PATH`. */
+  share(): void {
+    symlinkSync(join(ROOT, 'node_modules'), join(this.clone, 'node_modules'));
+    symlinkSync(process.env['RUNWARD_TEMPORAL_CLI'] ?? '', join(this.folder, 'bin/temporal'));
   }
 
   /** The Node that the launcher has chosen. */

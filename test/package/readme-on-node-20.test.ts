@@ -1,7 +1,7 @@
 // README's commands beside a Node that is too old, where all that they need is brought in.
 
 import { expect, test } from 'vitest';
-import { titleOf } from './readme-commands.ts';
+import { titleOf } from '../kit/readme-commands.ts';
 import { readmeCommands, tryReadme } from './readme-trial.ts';
 
 test('each command of README is run, or says why not', () => {

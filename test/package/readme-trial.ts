@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Started } from '../kit/product.ts';
 import { npm, ROOT } from './npm.ts';
-import { commandsOf, titleOf, type NodeVersion, type ReadmeCommand } from './readme-commands.ts';
+import { commandsOf, titleOf, type NodeVersion, type ReadmeCommand } from '../kit/readme-commands.ts';
 import { ReadmeWorld } from './readme-world.ts';
 
 /** What it says once it works, of a command that ends by Ctrl-C alone. */

@@ -1,6 +1,7 @@
 // Operations started from the command line, with and without what they need.
 
 import { writeFileSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { describe, expect, inject, test } from 'vitest';
@@ -39,7 +40,7 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
   const environment = { ...variables(), TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: 'test-7' };
   const worker = start(['worker'], environment);
   await worker.says(
-    /Worker of host local polls[^]*no schedule checks the health of acme\/kernel: make it with `runward schedule apply`[^]*no schedule cares for the queue of acme\/kernel: make it/,
+    /Worker of host local polls[^]*no schedule checks the health of acme\/kernel: make it with `runward schedule apply`[^]*no schedule maintains the queue of acme\/kernel: make it/,
   );
   expect((await run(['recover', '--json'], environment)).stdout).toContain('there is no machine named assay-bpf-runner');
 
@@ -51,6 +52,7 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
     summary: expect.stringContaining('there is no machine named assay-bpf-runner'),
     reason: 'new disk',
   });
+  const { workflowId: drain } = JSON.parse(drained.stdout) as { workflowId: string };
 
   const cleared = await run(['--clear-cache', '--dry-run', '--json'], environment);
   expect(cleared.exitCode).toBe(1);
@@ -67,9 +69,12 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
   worker.kill('SIGTERM');
   expect((await worker.ended).exitCode).toBe(0);
   const connection = await Connection.connect({ address: inject('temporalAddress') });
-  const { status } = await new Client({ connection, namespace: 'test-7' }).workflow.getHandle(workflowId).describe();
+  const { workflow } = new Client({ connection, namespace: 'test-7' });
+  const { status } = await workflow.getHandle(workflowId).describe();
+  const { memo } = await workflow.getHandle(drain).describe();
   await connection.close();
   expect(['RUNNING', 'COMPLETED']).toContain(status.name);
+  expect(memo).toEqual({ actor: `${userInfo().username}@${hostname()}`, reason: 'new disk' });
 });
 
 test('a plan of a drain writes nothing, needs no Temporal, and says what stands in the way', async () => {

@@ -1,5 +1,6 @@
 import type { CacheEntry } from '../domain/cache.ts';
 import { bytesText } from '../domain/room.ts';
+import { warnOfCacheWork, type Victims, type Warning } from './ask-first.ts';
 import { formatDuration } from './durations.ts';
 import type { ExitCode } from './exit.ts';
 import type { Invocation } from './invocation.ts';
@@ -19,10 +20,23 @@ const VERBS = {
   heal: { type: 'healActionsCache', act: 'heal', title: 'Healing', doing: 'Healing the actions cache of' },
 } as const satisfies Record<CacheVerb, Wanted>;
 
-/** Cares for a runner's actions cache between two jobs; a dry run is an operation as well, since only a worker reaches the machine. */
+/**
+ * Upkeep of runners' actions caches between two jobs; a dry run is an operation as well, since only a worker reaches the machine. What clears a cache,
+ * or disturbs a job, is said and asked first.
+ */
 export function cache(verb: CacheVerb, flags: CacheFlags, invocation: Invocation): Promise<ExitCode> {
-  return startOperations({ ...VERBS[verb], input: { force: flags.force, dryRun: flags.dryRun }, details: entryLines }, flags, invocation);
+  const { force, dryRun } = flags;
+  const asks = !dryRun && (force || verb === 'clear');
+  const askFirst = (victims: Victims): Promise<Warning> => warnOfCacheWork(victims, { act: ACTS[verb], clears: verb === 'clear', force });
+  return startOperations(
+    { ...VERBS[verb], input: { force, dryRun }, details: entryLines, ...(asks ? { askFirst } : {}) },
+    flags,
+    invocation,
+  );
 }
+
+/** As a question begins. */
+const ACTS = { clean: 'Clean', clear: 'Clear', heal: 'Heal' } as const satisfies Record<CacheVerb, string>;
 
 /** What would go, the largest first. */
 function entryLines({ removed }: ToldReport): readonly string[] {

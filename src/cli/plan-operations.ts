@@ -1,10 +1,9 @@
 import type { RecoveryPolicy } from '../domain/policy.ts';
-import type { Look } from '../domain/recovery.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { recoveryPolicy } from '../worker/policy.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
-import { createPorts, isBlind, lookAtRunner, sayWhenSlow } from './look.ts';
+import { createPorts, isBlind, lookAtRunner, sayWhenSlow, type RunnerSeen } from './look.ts';
 import type { OperationFlags } from './start-operation.ts';
 import { chooseRunners } from './terminal.ts';
 
@@ -15,6 +14,8 @@ export interface Planned {
   /** The same for people, after the runner's name. */
   readonly text: string;
   readonly why?: string | undefined;
+  /** What a person should know before it is done, on a line of its own. */
+  readonly warning?: string | null;
   readonly isRefused: boolean;
   readonly wouldDo: readonly string[];
   /** One reading a line. */
@@ -22,7 +23,7 @@ export interface Planned {
 }
 
 /** Decides about one runner after a look at both sides. */
-export type Decide = (target: RunnerTarget, look: Look, policy: RecoveryPolicy) => Planned;
+export type Decide = (target: RunnerTarget, look: RunnerSeen, policy: RecoveryPolicy) => Planned;
 
 /** Reads both sides of each runner that is meant and says what would be done; writes nothing anywhere, and needs no Temporal. */
 export async function planOperations(decide: Decide, flags: OperationFlags, invocation: Invocation): Promise<ExitCode> {
@@ -36,11 +37,12 @@ export async function planOperations(decide: Decide, flags: OperationFlags, invo
   });
   const plans = await sayWhenSlow(Promise.all(planning));
   if (flags.json) {
-    const documents = plans.map(({ target: { runner, scope }, plan: { decision, why, wouldDo, evidence } }) => ({
+    const documents = plans.map(({ target: { runner, scope }, plan: { decision, why, warning = null, wouldDo, evidence } }) => ({
       runner,
       scope,
       decision,
       ...(why === undefined ? {} : { why }),
+      ...(warning === null ? {} : { warning }),
       wouldDo,
       evidence,
     }));
@@ -52,8 +54,9 @@ export async function planOperations(decide: Decide, flags: OperationFlags, invo
   return refused.length === 0 ? EXIT.done : refused.every(({ look }) => isBlind(look)) ? EXIT.unreachable : EXIT.bad;
 }
 
-function planLines({ runner }: RunnerTarget, { text, why, wouldDo, evidence }: Planned): readonly string[] {
+function planLines({ runner }: RunnerTarget, { text, why, warning = null, wouldDo, evidence }: Planned): readonly string[] {
   return [
+    ...(warning === null ? [] : [`${runner}: ${warning}`]),
     `${runner}: ${text}${why === undefined ? '' : `: ${why}`}`,
     ...evidence.map((line) => `  ${line}`),
     ...(wouldDo.length === 0 ? [] : [`  would do: ${wouldDo.join(' → ')}`]),

@@ -2,27 +2,27 @@ import { decideRecovery, type RecoveryDecision } from '../domain/recovery.ts';
 import { RECOVERY_STEPS } from '../domain/report.ts';
 import type { ExitCode } from './exit.ts';
 import type { Invocation } from './invocation.ts';
-import { planOperations, type Planned } from './plan-operations.ts';
+import { jobLine, warnOfCutJobs } from './ask-first.ts';
+import { planOperations, type Decide, type Planned } from './plan-operations.ts';
 import { startOperations, type OperationFlags } from './start-operation.ts';
 
 export interface RecoverFlags extends OperationFlags {
   readonly force: boolean;
 }
 
-/** Starts a recovery, shows its steps, and answers with its result. */
+/** Starts recoveries, shows their steps, and answers with their results; a forced one first names what it would cut. */
 export function recover(flags: RecoverFlags, invocation: Invocation): Promise<ExitCode> {
   const { force } = flags;
-  return flags.dryRun
-    ? planOperations(
-        (target, look, policy) => planRecovery(decideRecovery(target, look, policy, { force, lookedForMs: 0 })),
-        flags,
-        invocation,
-      )
-    : startOperations(
-        { type: 'recoverRunner', act: 'recover', title: 'Recovery', doing: 'Recovering', input: { force } },
-        flags,
-        invocation,
+  if (flags.dryRun) {
+    const decide: Decide = (target, look, policy) =>
+      planRecovery(
+        decideRecovery(target, look, policy, { force, lookedForMs: 0 }),
+        force ? jobLine(target, look, 'would cut', Date.now()) : null,
       );
+    return planOperations(decide, flags, invocation);
+  }
+  const wanted = { type: 'recoverRunner', act: 'recover', title: 'Recovery', doing: 'Recovering', input: { force } };
+  return startOperations({ ...wanted, ...(force ? { askFirst: warnOfCutJobs } : {}) }, flags, invocation);
 }
 
 /** What a recovery would do after the look, for people. */
@@ -44,14 +44,17 @@ const FIRST = {
   'restart-machine': ['restart the machine'],
 } as const satisfies Partial<Record<RecoveryDecision['kind'], readonly string[]>>;
 
-function planRecovery(decision: RecoveryDecision): Planned {
+/** @param cut what a forced recovery would cut; `null` for nothing */
+function planRecovery(decision: RecoveryDecision, cut: string | null): Planned {
   const { kind, evidence } = decision;
+  const wouldAct = kind in FIRST;
   return {
     decision: kind,
     text: TEXTS[kind],
+    warning: wouldAct ? cut : null,
     why: 'why' in decision ? decision.why : undefined,
     isRefused: kind === 'impossible' || kind.startsWith('refused-'),
-    wouldDo: kind in FIRST ? [...FIRST[kind as keyof typeof FIRST], ...RECOVERY_STEPS] : [],
+    wouldDo: wouldAct ? [...FIRST[kind as keyof typeof FIRST], ...RECOVERY_STEPS] : [],
     evidence,
   };
 }

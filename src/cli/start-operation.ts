@@ -4,8 +4,9 @@ import type { ConfigFlags } from '../config/load.ts';
 import type { NamedRunner } from '../domain/choose-runner.ts';
 import { MAIN_QUEUE, qualifiedName } from '../domain/names.ts';
 import { answerOperations, type Started } from './answer-operation.ts';
-import type { ExitCode } from './exit.ts';
-import type { Invocation } from './invocation.ts';
+import { agreesTo, type Victims, type Warning } from './ask-first.ts';
+import { EXIT, type ExitCode } from './exit.ts';
+import { say, type Invocation } from './invocation.ts';
 import type { ToldReport } from './operation-text.ts';
 import { ownName } from './temporal.ts';
 import { chooseRunners, settleRunners, withTerminal, type RunnerRequest } from './terminal.ts';
@@ -34,6 +35,8 @@ export interface Wanted {
   readonly doing: string;
   /** What the workflow is given besides the runner, the reason and the wait. */
   readonly input?: object;
+  /** What is shown and asked before it is started. */
+  readonly askFirst?: (victims: Victims) => Promise<Warning>;
   /** How it is undone. */
   readonly undo?: string;
   /** What people are shown of the result besides its first line. */
@@ -51,6 +54,10 @@ export async function startOperations(wanted: Wanted, flags: OperationFlags, inv
       doing: wanted.doing,
       invocation,
     });
+    if (wanted.askFirst !== undefined && !(await agreesTo(await wanted.askFirst({ runners, terminal, invocation }), flags, invocation))) {
+      say('Nothing was changed.');
+      return EXIT.declined;
+    }
     const started = await Promise.all(
       runners.map(async (target): Promise<Started> => {
         const workflowId = `${wanted.act}/${target.runner}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`;

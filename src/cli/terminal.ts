@@ -25,7 +25,7 @@ export interface RunnerRequest {
 type Unnamed = 'all' | 'only';
 
 /** The terminal's configuration; `null` if nothing says what it looks after. Exit code 2 for a mistake in it. */
-export function readTerminal(invocation: Invocation, flags: ConfigFlags): Config | null {
+function readTerminal(invocation: Invocation, flags: ConfigFlags): Config | null {
   return isConfigured(invocation, flags) ? readConfig(invocation, flags) : null;
 }
 

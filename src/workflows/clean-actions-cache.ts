@@ -2,6 +2,7 @@ import type { CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import type { CountedAct } from '../domain/ledger.ts';
 import { bytesText } from '../domain/room.ts';
 import {
+  decideUpkeep,
   CLEAN_STEPS,
   CLEAR_STEPS,
   NOTHING_REMOVED,
@@ -57,7 +58,9 @@ async function remove<Outcome extends string, Step extends string>(
       await lookForMoment(operation);
       removal.removed = await listForRemoval(operation, how.wanted);
       const what = `${removedText(removal.removed)} would go from the actions cache of ${runner}`;
-      return request.dryRun ? ['planned', what] : ['refused-watching', `${what}, but Runward only watches (${watches})`];
+      const busy = decideUpkeep(site.target, await site.freshLook(), request.force);
+      const now = busy.kind === 'busy' ? `; refused at this moment, since it is busy (${busy.why})` : '';
+      return request.dryRun ? ['planned', `${what}${now}`] : ['refused-watching', `${what}, but Runward only watches (${watches})`];
     }
     await holdingForUpkeep(operation, how.counted, async () => {
       const removed = await removeFromCache(operation, how.step, how.wanted);

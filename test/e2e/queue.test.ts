@@ -1,21 +1,18 @@
 // The care for a repository's queue, by the command.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import type { ParkedInput } from '../../src/activities/contract.ts';
 import { MAIN_QUEUE, parkedId } from '../../src/domain/names.ts';
 import { DEFAULT_QUEUE_POLICY } from '../../src/domain/queue/policy.ts';
 import { folder, github, SCOPE, variables } from '../kit/one-runner.ts';
-import { run, start, type Ended, type Started } from '../kit/product.ts';
+import { run, start, type Started } from '../kit/product.ts';
+import { onTerminal as typeOnTerminal } from '../kit/terminal.ts';
 
 const HOUR = 3_600_000;
 const NAMESPACE = 'test-4';
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 /** Its runner waits for jobs that nobody serves. */
 const OURS = ['self-hosted', 'bpf'];
 
@@ -38,6 +35,10 @@ afterAll(async () => {
 
 beforeEach(() => github.setRuns(SCOPE, {}));
 
+function onTerminal(args: readonly string[], typed: string) {
+  return typeOnTerminal(args, typed, environment());
+}
+
 function queueStale(more: Partial<Parameters<typeof github.queueRun>[1]> = {}): number {
   return github.queueRun(SCOPE, { jobs: [{ labels: OURS }], agoMs: 6 * HOUR, branch: `stale-${Math.random()}`, ...more });
 }
@@ -48,36 +49,6 @@ function queuePressed(): number {
     github.queueRun(SCOPE, { jobs: [{ labels: OURS }], event: 'pull_request', branch: `change-${number}`, pullRequests: [number] });
   }
   return github.queueRun(SCOPE, { jobs: [{ labels: OURS }], workflow: { id: 2, name: 'Nightly' } });
-}
-
-/** On a terminal, which Python makes: what is typed comes once the question is there. */
-async function onTerminal(args: readonly string[], typed: string): Promise<Pick<Ended, 'exitCode' | 'stdout'>> {
-  const script = `import os, pty, sys
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-said = b""
-while True:
-    try:
-        part = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not part:
-        break
-    said += part
-    if b"[y/N]" in part:
-        os.write(terminal, ${JSON.stringify(typed)}.encode())
-sys.stdout.buffer.write(said)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
-  const { PATH = '' } = process.env;
-  const child = spawn('python3', ['-c', script, process.execPath, MAIN, ...args], {
-    env: { PATH, HOME: folder, NO_COLOR: '1', COLUMNS: '200', ...environment() },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let stdout = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  const [exitCode] = (await once(child, 'close')) as [number | null];
-  return { exitCode, stdout };
 }
 
 test('a plan tells what would be done and why, and writes nothing', async () => {

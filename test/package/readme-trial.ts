@@ -67,6 +67,14 @@ export function tryReadme(
       },
     );
 
+    test("what Temporal's own command has started comes to its end", { timeout: PATIENCE_MS }, async () => {
+      const history = async (): Promise<string> => (await world.type(variables, './runward history --json').ended).stdout;
+      // Such an id is Temporal's own choice.
+      await expect
+        .poll(history, { timeout: PATIENCE_MS, interval: 1_000 })
+        .toMatch(/"workflowId": "[0-9a-f]{8}-[^}]*"outcome": "already-healthy"/);
+    });
+
     test('Ctrl-C ends what is still running', { timeout: PATIENCE_MS }, async () => {
       expect(running).toHaveLength(UNTIL_INTERRUPTED.size);
       for (const each of running) {
@@ -89,6 +97,8 @@ function nodeOf(version: NodeVersion, folder: string): string {
     spawnSync(file, ['--version'], { encoding: 'utf8' }).stdout?.startsWith(`v${version}.`),
   );
   if (own !== undefined) return realpathSync(own);
-  npm(folder, 'install', `node@${version}`);
-  return join(folder, 'node_modules/node/bin/node');
+  // What npm's package `node` installs by a script.
+  const name = `node-${process.platform}-${process.arch}`;
+  npm(folder, 'install', '--prefix', folder, `${name}@${version}`);
+  return join(folder, 'node_modules', name, 'bin/node');
 }

@@ -8,6 +8,7 @@ import { MAIN_QUEUE, healthScheduleId } from '../domain/names.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
 import { readDuration } from '../domain/recovery-request.ts';
 import { isRepository } from '../github/endpoints.ts';
+import { readSchedule } from '../worker/schedules.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { followOperation, followUntil, type Following } from './follow.ts';
 import { print, printJson, say, type Invocation } from './invocation.ts';
@@ -15,6 +16,7 @@ import { createLiveSteps } from './live-steps.ts';
 import { checkExitCode, reportLines } from './pass-text.ts';
 import { comeBackTo, startQueueCare } from './queue-care.ts';
 import { isQueueBad, queueLines } from './queue-text.ts';
+import { nextPassText, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import { wrapLine } from './table.ts';
 import { ownName } from './temporal.ts';
 import { chooseRunners, settleRunners, withTerminal, type RunnerRequest } from './terminal.ts';
@@ -65,7 +67,8 @@ export async function check(flags: CheckFlags, invocation: Invocation): Promise<
       const documents = checked.map(({ workflowId, report, queue }) => ({ workflowId, ...report, queue: queueDocument(queue) }));
       printJson(documents.length === 1 ? documents[0] : { scopes: documents });
     } else {
-      print(checked.map(checkedText).join('\n\n'));
+      const schedules = await Promise.all(started.map(({ scope }) => readSchedule(client, scope).then(scheduleStatus, () => null)));
+      print(checked.map((each, index) => checkedText(each, schedules[index] ?? null)).join('\n\n'));
     }
     return exitCodeOf(checked);
   });
@@ -174,9 +177,10 @@ function queueDocument(queue: CaredQueue | null): object | null {
 
 const AT_WORK = "the queue's care is still at work";
 
-function checkedText({ workflowId, report, queue }: Checked): string {
+function checkedText({ workflowId, report, queue }: Checked, schedule: ScheduleStatus | null): string {
   const width = process.stdout.isTTY ? process.stdout.columns : Infinity;
-  const lines = reportLines(report).flatMap((line) => wrapLine(line, width));
+  const next = schedule === null ? [] : [`Health checks: ${nextPassText(schedule, Date.now())}`];
+  const lines = [...reportLines(report), ...next].flatMap((line) => wrapLine(line, width));
   return [...lines, `More: runward explain ${workflowId}`, ...(queue === null ? [] : queueTexts(queue))].join('\n');
 }
 

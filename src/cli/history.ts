@@ -76,11 +76,11 @@ const UNRESOLVED = 'unknown';
 function historyLines(operations: readonly OperationSummary[]): string[] {
   return tableLines(
     ['STARTED', 'WHAT', 'OF', 'BY', 'RESULT', 'TOOK', 'ID'],
-    operations.map(({ startedAt, type, runner, scope, trigger, outcome, durationMs, workflowId }) => [
+    operations.map(({ startedAt, type, runner, scope, trigger, actor, outcome, durationMs, workflowId }) => [
       startedAt.slice(0, 19).replace('T', ' '),
       type,
       (runner === UNRESOLVED ? null : runner) ?? scope ?? '-',
-      trigger ?? '-',
+      (trigger === 'manual' ? actor : null) ?? trigger ?? '-',
       outcome,
       formatDuration(durationMs),
       workflowId,

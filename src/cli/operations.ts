@@ -9,6 +9,8 @@ export interface OperationSummary {
   readonly runner: string | null;
   readonly scope: string | null;
   readonly trigger: string | null;
+  /** Who asked for it by the command; `null` if nobody did. */
+  readonly actor: string | null;
   /** The operation's own word; Temporal's where it ended without one, or runs. */
   readonly outcome: string;
   readonly isRunning: boolean;
@@ -137,6 +139,7 @@ function summaryOf(info: WorkflowExecutionInfo): OperationSummary {
     runner: attributeOf(info, SEARCH_ATTRIBUTES.runner),
     scope: attributeOf(info, SEARCH_ATTRIBUTES.scope),
     trigger: attributeOf(info, SEARCH_ATTRIBUTES.trigger),
+    actor: typeof info.memo?.['actor'] === 'string' ? info.memo['actor'] : null,
     outcome: attributeOf(info, SEARCH_ATTRIBUTES.outcome) ?? info.status.name.toLowerCase(),
     isRunning: info.status.name === 'RUNNING',
     startedAt: info.startTime.toISOString(),

@@ -35,7 +35,7 @@ export function reportLines(report: HealthReport): string[] {
     ...(more > 0 ? [`and ${more} more ${more === 1 ? 'finding' : 'findings'}`] : []),
     ...report.started.map((cure) => `started   ${startedText(report, cure)}: ${endText(cure)}`),
     ...report.withheld.filter((withheld) => !isSaid(report, withheld)).map((withheld) => `skipped   ${withheldText(report, withheld)}`),
-    ...(report.mode === 'watch' ? ['Watch mode: no changes were made'] : []),
+    ...(report.mode === 'watch' ? [`${report.isDryRun === true ? 'Dry run' : 'Watch mode'}: no changes were made`] : []),
   ];
 }
 
@@ -99,7 +99,7 @@ export function passStory(report: HealthReport): Pick<Story, 'headline' | 'broke
         notDone.length === 0 ? null : `skipped ${fewOf(notDone)}`,
       ]
         .filter((part) => part !== null)
-        .join('; ') || (report.mode === 'watch' ? 'nothing: watch mode' : 'nothing'),
+        .join('; ') || (report.mode === 'watch' ? `nothing: ${report.isDryRun === true ? 'a dry run' : 'watch mode'}` : 'nothing'),
     cameOfIt: fewOf(report.started.map((cure) => `${cure.runner}: ${endText(cure)}`)),
     left: fewOf(left.map(({ advice }) => advice)) ?? (report.outcome === 'curing' ? 'nothing yet' : 'nothing'),
   };

@@ -65,13 +65,20 @@ export function scheduleStatus(found: PassSchedule | null): ScheduleStatus {
 
 /** When a scope was checked last, and will be next, in half a sentence. */
 export function passesText(schedule: ScheduleStatus, now: number): string {
-  const { exists, paused, note, lastPassAt, lastPassIsManual, nextPassAt } = schedule;
+  const { exists, lastPassAt, lastPassIsManual } = schedule;
   const last = lastPassAt === null ? 'none yet' : `last ${agoText(lastPassAt, now)}${lastPassIsManual === true ? ' (manual)' : ''}`;
+  return [...(!exists && lastPassAt === null ? [] : [last]), nextPassText(schedule, now)].join(', ');
+}
+
+/** When it will be next. */
+export function nextPassText({ exists, paused, note, nextPassAt }: ScheduleStatus, now: number): string {
   if (!exists) {
-    return `${lastPassAt === null ? '' : `${last}, `}no schedule: make it with \`runward schedule apply\``;
+    return 'no schedule: make it with `runward schedule apply`';
   }
-  const next = paused === true ? pausedText(note) : nextPassAt === null ? 'no next one' : `next ${inText(nextPassAt, now)}`;
-  return `${last}, ${next}`;
+  if (paused === true) {
+    return pausedText(note);
+  }
+  return nextPassAt === null ? 'no next one' : `next ${inText(nextPassAt, now)}`;
 }
 
 /** When checks will be, for whoever starts Runward. */

@@ -19,7 +19,7 @@ export interface StatusDocument {
   readonly observedAt: string;
   readonly runners: readonly RunnerStatus[];
   readonly queue: {
-    /** Without those that are set aside. */
+    /** Without quarantined ones. */
     readonly queued: number | null;
     readonly inProgress: number | null;
     /** Queued for too long at the newest look of queue care within 15 minutes. */
@@ -73,7 +73,7 @@ export function scopeLines(status: StatusDocument, now: number, shape: Shape = W
     sentenceOf(status),
     '',
     ...runnerLines(status, now, shape),
-    ...spaced(sharedFindings(status.runners).flatMap((finding) => findingLines(finding))),
+    ...spaced(findingsLines(status.runners, shape)),
     ...spaced(careLines(status, now)),
     '',
     queueText(status),
@@ -206,13 +206,20 @@ function machineText({ name, vm }: RunnerStatus): string {
 
 /** Such as `kernel 6.6`. */
 function jobText({ running, name }: RunnerStatus['job']): string {
-  return running === null ? '?' : running ? (name ?? 'running') : 'none';
+  switch (running) {
+    case true:
+      return name ?? 'running';
+    case false:
+      return 'none';
+    case null:
+      return name ?? '?';
+  }
 }
 
 /** Such as `kernel 6.6 of run 34000001010, for 12 min`. */
 function jobSentence(job: RunnerStatus['job'], now: number): string {
-  const run = job.running === true && job.run !== null ? ` of run ${job.run}` : '';
-  const since = job.running === true && job.startedAt !== null ? `, for ${spanText(job.startedAt, now)}` : '';
+  const run = job.running !== false && job.run !== null ? ` of run ${job.run}` : '';
+  const since = job.running !== false && job.startedAt !== null ? `, for ${spanText(job.startedAt, now)}` : '';
   return `${jobText(job)}${run}${since}`;
 }
 
@@ -244,6 +251,19 @@ function cacheText({ bytes, entries, health }: RunnerStatus['cache']): string {
 }
 
 // What is wrong, and who sees to it
+
+/** On a terminal so many are told, the worst of them. */
+const FINDINGS_SHOWN = 20;
+
+function findingsLines(runners: StatusDocument['runners'], { width, all }: Shape): string[] {
+  const findings = sharedFindings(runners);
+  const shown = width === null || all ? findings : findings.slice(0, FINDINGS_SHOWN);
+  const more = findings.length - shown.length;
+  return [
+    ...shown.flatMap((finding) => findingLines(finding)),
+    ...(more > 0 ? [`and ${more} more ${more === 1 ? 'finding' : 'findings'} (--all shows them)`] : []),
+  ];
+}
 
 /**
  * A finding that several runners share is told once; why GitHub could not be asked explains its queue as well. What an operation at work

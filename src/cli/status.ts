@@ -206,7 +206,7 @@ function queueStatus(
   const ours = queue?.waiting.filter(({ isServable }) => isServable) ?? null;
   const oldestAt = ours === null ? null : Math.min(...ours.map((group) => group.oldestAt));
   return {
-    // GitHub's lists count what is set aside as queued.
+    // GitHub's lists count quarantined runs as queued.
     queued: queue == null ? null : Math.max(0, queue.queued - (care?.setAside ?? 0)),
     inProgress: queue?.inProgress ?? null,
     stale: care?.stale ?? null,

@@ -83,7 +83,8 @@ function cutWidths<Row>(columns: readonly Column<Row>[], rows: readonly Row[], w
     if (most <= 0) {
       break;
     }
-    widths[excess.indexOf(most)]! -= 1;
+    const widest = excess.indexOf(most);
+    widths[widest] = (widths[widest] ?? 0) - 1;
   }
   return widths;
 }
@@ -103,14 +104,14 @@ function cut(text: string, length: number): string {
 }
 
 /** Letters of a text as a terminal shows it. */
-export function visibleLength(text: string): number {
+function visibleLength(text: string): number {
   return stripVTControlCharacters(text).length;
 }
 
 /** Further lines of a line stand below its text: behind its indentation, and behind a first word that stands apart. */
 const MOST_INDENT = 24;
 
-/** A line that is broken between words where it is wider; a single word stays whole. */
+/** A line that is broken between words if it is wider; a word, and a command in backticks, stays whole. */
 export function wrapLine(line: string, width: number): string[] {
   if (visibleLength(line) <= width) {
     return [line];
@@ -119,7 +120,7 @@ export function wrapLine(line: string, width: number): string[] {
   const indent = start.length === 0 || start.length > MOST_INDENT ? '  ' : ' '.repeat(start.length);
   const lines: string[] = [];
   let current: string | null = null;
-  for (const word of line.split(' ')) {
+  for (const word of wordsOf(line)) {
     const longer: string = current === null ? word : `${current} ${word}`;
     const isBlank = current === null || current.trim() === '';
     if (visibleLength(longer) <= width || isBlank) {
@@ -130,4 +131,20 @@ export function wrapLine(line: string, width: number): string[] {
     }
   }
   return [...lines, current ?? ''];
+}
+
+/** The words of a line; what stands in backticks is one. */
+function wordsOf(line: string): string[] {
+  const words: string[] = [];
+  let isOpen = false;
+  for (const part of line.split(' ')) {
+    if (isOpen) {
+      words.push(`${words.pop() ?? ''} ${part}`);
+    } else {
+      words.push(part);
+    }
+    const hasOdd = (part.match(/`/g) ?? []).length % 2 === 1;
+    isOpen = hasOdd ? !isOpen : isOpen;
+  }
+  return words;
 }

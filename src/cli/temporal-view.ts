@@ -22,6 +22,8 @@ const ABSENT_AFTER_MS = 1_500;
 const READ_WITHIN_MS = 5_000;
 const RECENT_OPERATIONS = 5;
 const UNDER_WAY = 20;
+/** Of the newest checks some may be dry runs, or about named runners only. */
+const PASSES_READ = 5;
 
 /** What Temporal knows of a scope; a part that could not be read in time is `null`. */
 export interface TemporalView {
@@ -31,7 +33,7 @@ export interface TemporalView {
   readonly holds: readonly Hold[] | null;
   readonly budgets: readonly Budget[] | null;
   readonly openFindings: readonly OpenFindingSummary[] | null;
-  /** The newest health check that ended, also a manual one. */
+  /** The newest health check of the whole scope that ended, also a manual one. */
   readonly lastPass: LastPass | null;
   /** Acts on the runners' machines, by `scope/name`. */
   readonly ledgers: Readonly<Record<string, readonly LedgerEntry[]>>;
@@ -159,13 +161,13 @@ async function readOpenFindings(client: Client, { scope, runners, targets }: Sco
 }
 
 async function readLastPass(client: Client, scope: string): Promise<LastPass | null> {
-  const [pass] = await listPasses(client, { scope, limit: 1 });
-  if (pass === undefined) {
-    return null;
+  for (const { workflowId, runId, startedAt, trigger } of await listPasses(client, { scope, limit: PASSES_READ })) {
+    const report = (await client.workflow.getHandle(workflowId, runId).result()) as HealthReport;
+    if (report.isDryRun !== true && report.isPartial !== true) {
+      return { workflowId, startedAt, isManual: trigger === 'manual', report };
+    }
   }
-  const { workflowId, runId, startedAt, trigger } = pass;
-  const report = (await client.workflow.getHandle(workflowId, runId).result()) as HealthReport;
-  return { workflowId, startedAt, isManual: trigger === 'manual', report };
+  return null;
 }
 
 function orNull<T>(reading: Promise<T>): Promise<T | null> {

@@ -99,6 +99,10 @@ export interface HealthReport {
   /** ISO 8601. */
   readonly observedAt: string;
   readonly mode: 'act' | 'watch';
+  /** It only says what it would do; absent otherwise. */
+  readonly isDryRun?: true;
+  /** It is about runners that were named, and says nothing of the others; absent otherwise. */
+  readonly isPartial?: true;
   /** Those that are not healthy. */
   readonly runners: readonly RunnerHealth[];
   /** Of findings, cures and withheld ones the first 500 each, the worst findings first; the figures count all. */

@@ -3,7 +3,7 @@ import { clockText } from './duration.ts';
 import type { CureKind, Diagnosed } from './finding.ts';
 import type { HealthOutcome, HealthReport, PassFigures, RunnerHealth, StartedCure, Withheld } from './health-report.ts';
 import type { PassObservation } from './pass.ts';
-import { nextStep } from './next-step.ts';
+import { isInMotion, nextStep } from './next-step.ts';
 import { namesText, standingOf, statusSentence, type Verdict } from './status.ts';
 
 /** What the looks of a pass cost. */
@@ -22,6 +22,16 @@ export const CURE_NAMES = {
   'make-room': 'disk upkeep',
   'heal-cache': 'repair of the actions cache',
   'clean-cache': 'cleaning of the actions cache',
+} as const satisfies Record<CureKind, string>;
+
+/** Workflow type of each cure. */
+export const CURE_TYPES = {
+  recover: 'recoverRunner',
+  'sync-clock': 'syncClock',
+  'finish-drain': 'drainRunner',
+  'make-room': 'makeRoom',
+  'heal-cache': 'healActionsCache',
+  'clean-cache': 'cleanActionsCache',
 } as const satisfies Record<CureKind, string>;
 
 /** How long people wait for a cure that has begun. */
@@ -43,10 +53,10 @@ export function withNextSteps(findings: readonly Diagnosed[], { scope, at, mode,
   return findings.map((finding) => {
     const { subject, code } = finding;
     const cure = cures.get(subject);
-    if (finding.cure === null || finding.severity === 'info') {
+    if (finding.severity === 'info') {
       return finding;
     }
-    if (cure !== undefined) {
+    if (cure !== undefined && isInMotion(finding, CURE_TYPES[cure])) {
       const until = clockText(at + PATIENCE_MS, at);
       return {
         ...finding,

@@ -33,8 +33,8 @@ export function enter(entries: readonly LedgerEntry[], entry: LedgerEntry): read
 const COUNTED_ACTS = {
   recoverRunner: 'recoveries',
   syncClock: 'clock syncs',
-  makeRoom: 'makings of room',
-  healActionsCache: 'healings of the actions cache',
+  makeRoom: 'disk upkeeps',
+  healActionsCache: 'repairs of the actions cache',
   cleanActionsCache: 'cleanings of the actions cache',
 } as const;
 export type CountedAct = keyof typeof COUNTED_ACTS;

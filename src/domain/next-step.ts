@@ -55,7 +55,7 @@ export interface NextStep {
 /** What to do about a finding, as things are around it. */
 export function nextStep(finding: Told, around: Around): NextStep {
   const { atWork, now } = around;
-  if (atWork !== null && finding.runner !== null && isInMotion(finding)) {
+  if (atWork !== null && finding.runner !== null && isInMotion(finding, atWork.type)) {
     return { handledBy: 'operation', advice: `nothing yet: ${workText(atWork, now)}` };
   }
   // What is only worth knowing says by itself that it needs nobody.
@@ -186,9 +186,20 @@ const UNTOUCHED: ReadonlySet<string> = new Set([
   'budget-used-up',
 ]);
 
-/** Whether what is seen may be no more than the work of the operation. */
-function isInMotion({ code }: Finding): boolean {
-  return !UNTOUCHED.has(code);
+/** What upkeep alone mends. */
+const UPKEEP_FINDINGS: ReadonlySet<string> = new Set([
+  'disk-full',
+  'disk-below-floor',
+  'disk-low',
+  'inodes-low',
+  'cache-damaged',
+  'cleaning-due',
+]);
+const UPKEEP_TYPES: ReadonlySet<string> = new Set(['makeRoom', 'cleanActionsCache', 'clearActionsCache', 'healActionsCache']);
+
+/** Whether what is seen of a runner may be no more than the work of an operation of this type, or is what it mends. */
+export function isInMotion({ code }: Pick<Finding, 'code'>, type: string): boolean {
+  return !UNTOUCHED.has(code) && (!UPKEEP_FINDINGS.has(code) || UPKEEP_TYPES.has(type));
 }
 
 const DOING: Readonly<Record<string, string>> = {

@@ -16,7 +16,16 @@ import { chooseRunner } from '../domain/choose-runner.ts';
 import { diagnose, type Diagnosis } from '../domain/diagnose.ts';
 import { fewOf } from '../domain/few-of.ts';
 import type { CureKind, Diagnosed } from '../domain/finding.ts';
-import { CURE_NAMES, healthOutcome, healthSentence, listed, passFigures, withNextSteps, type LookCosts } from '../domain/health-summary.ts';
+import {
+  CURE_NAMES,
+  CURE_TYPES,
+  healthOutcome,
+  healthSentence,
+  listed,
+  passFigures,
+  withNextSteps,
+  type LookCosts,
+} from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, qualifiedName } from '../domain/names.ts';
@@ -39,14 +48,14 @@ const CURE_WAIT = '10m';
 /** Findings that are seen, and that are not, of one call. */
 const TOLD_AT_ONCE = 100;
 
-/** Workflow type of each cure, and the outcomes that are as good as done. */
-const CURES: Readonly<Record<CureKind, { readonly type: string; readonly good: readonly string[] }>> = {
-  recover: { type: 'recoverRunner', good: ['recovered', 'already-healthy'] },
-  'sync-clock': { type: 'syncClock', good: ['synced', 'already-right'] },
-  'finish-drain': { type: 'drainRunner', good: ['drained', 'already-drained', 'undone'] },
-  'make-room': { type: 'makeRoom', good: ['room-made', 'enough-room', 'some-room'] },
-  'heal-cache': { type: 'healActionsCache', good: ['healed', 'nothing-damaged'] },
-  'clean-cache': { type: 'cleanActionsCache', good: ['cleaned'] },
+/** Outcomes of each cure that are as good as done. */
+const GOOD_OUTCOMES: Readonly<Record<CureKind, readonly string[]>> = {
+  recover: ['recovered', 'already-healthy'],
+  'sync-clock': ['synced', 'already-right'],
+  'finish-drain': ['drained', 'already-drained', 'undone'],
+  'make-room': ['room-made', 'enough-room', 'some-room'],
+  'heal-cache': ['healed', 'nothing-damaged'],
+  'clean-cache': ['cleaned'],
 };
 
 /**
@@ -128,7 +137,8 @@ class Pass {
     const plan = narrowed(await this.#plan(scope, diagnosis, observation), isMeant);
     const { children, held, begun } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
     const withheld = [...plan.withheld, ...held];
-    const decided = { scope: scope.scope, at: observation.at, mode, begun, withheld };
+    // What a dry run finds is left to the next check.
+    const decided = { scope: scope.scope, at: observation.at, mode: resolved.mode, begun, withheld };
     const findings = withNextSteps([...diagnosis.findings, ...plan.findings], decided);
     const open = advance(scope.open, { ...diagnosis, at: observation.at, findings }, policy.goodPasses);
     if (!dryRun) {
@@ -146,6 +156,8 @@ class Pass {
       summary,
       observedAt: new Date(observation.at).toISOString(),
       mode,
+      ...(dryRun ? { isDryRun: true } : {}),
+      ...(named === null ? {} : { isPartial: true }),
       runners: runners.filter(({ verdict }) => verdict !== 'healthy'),
       ...listed({ findings: told, started, withheld }),
       figures: passFigures({ runners, findings: told, started, withheld, costs }),
@@ -382,7 +394,7 @@ async function startCure(scope: string, prescription: Prescription, reason: stri
   const workflowId = cureId(runner);
   try {
     const child = await CancellationScope.nonCancellable(() =>
-      startChild(CURES[cure].type, {
+      startChild(CURE_TYPES[cure], {
         workflowId,
         parentClosePolicy: 'ABANDON',
         args: [cureInput(prescription, reason)],
@@ -414,7 +426,7 @@ function endOf(value: unknown): Pick<StartedCure, 'outcome' | 'summary'> {
 }
 
 function goodOutcomesOf({ cure }: Pick<StartedCure, 'cure'>): readonly string[] {
-  return CURES[cure].good;
+  return GOOD_OUTCOMES[cure];
 }
 
 /** In a person's words why a cure was started. */

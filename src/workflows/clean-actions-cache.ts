@@ -57,7 +57,7 @@ async function remove<Outcome extends string, Step extends string>(
     if (request.dryRun || watches !== null) {
       await lookForMoment(operation);
       removal.removed = await listForRemoval(operation, how.wanted);
-      const what = `${removedText(removal.removed)} would go from the actions cache of ${runner}`;
+      const what = `${plannedRemovalText(removal.removed)} from the actions cache of ${runner}`;
       const busy = decideUpkeep(site.target, await site.freshLook(), request.force);
       const now = busy.kind === 'busy' ? `; refused at this moment, since it is busy (${busy.why})` : '';
       return request.dryRun ? ['planned', `${what}${now}`] : ['refused-watching', `${what}, but Runward only watches (${watches})`];
@@ -68,22 +68,32 @@ async function remove<Outcome extends string, Step extends string>(
       board.end(how.step, 'done', `${goneText(removed)}${unmeasuredText(removed)}`);
       return how.outcome;
     });
-    return [how.outcome, `${removedText(removal.removed)} went from the actions cache of ${runner}`];
+    return [how.outcome, removedFromText(removal.removed, runner)];
   });
 }
 
 function unmeasuredText({ unmeasured }: Pick<CacheRemoved, 'unmeasured'>): string {
-  return unmeasured === 0
-    ? ''
-    : `; of ${unmeasured} it could not be told in time whether they are used, so they stay, and checks try again`;
+  return unmeasured === 0 ? '' : `; ${unmeasured} could not be measured in time, so they stay, and checks try again`;
 }
 
-/** `3 entries (1.2 GiB)`. */
-export function removedText({ entries, bytes }: Pick<CacheFigures, 'entries' | 'bytes'>): string {
-  return entries === 0 ? 'nothing' : `${entries} ${entries === 1 ? 'entry' : 'entries'} (${bytesText(bytes)})`;
+/** What would go. */
+export function plannedRemovalText(planned: Pick<CacheFigures, 'entries' | 'bytes'>): string {
+  return planned.entries === 0 ? 'nothing to remove' : `would remove ${removedText(planned)}`;
+}
+
+/** What went from the cache. */
+export function removedFromText(removed: Pick<CacheFigures, 'entries' | 'bytes'>, runner: string): string {
+  return removed.entries === 0
+    ? `nothing to remove from the actions cache of ${runner}`
+    : `removed ${removedText(removed)} from the actions cache of ${runner}`;
+}
+
+/** `179 MiB (7 actions)`. */
+function removedText({ entries, bytes }: Pick<CacheFigures, 'entries' | 'bytes'>): string {
+  return `${bytesText(bytes)} (${entries} ${entries === 1 ? 'action' : 'actions'})`;
 }
 
 /** The end of the step. */
 export function goneText(removed: Pick<CacheFigures, 'entries' | 'bytes'>): string {
-  return removed.entries === 0 ? 'there was nothing to remove' : `${removedText(removed)}, and seen to be gone`;
+  return removed.entries === 0 ? 'nothing to remove' : `removed ${removedText(removed)}, and seen to be gone`;
 }

@@ -6,7 +6,7 @@ import { fewOf } from '../domain/few-of.ts';
 import type { GuestObservation, RunnerTarget } from '../domain/runner.ts';
 import { HEAL_STEPS, NOTHING_REMOVED, type CacheFigures, type HealOutcome, type HealReport, type HealStep } from '../domain/upkeep.ts';
 import { holdingForUpkeep, listForRemoval, lookForMoment, refusable, removeFromCache, watchReason } from './between-jobs.ts';
-import { goneText, removedText } from './clean-actions-cache.ts';
+import { goneText, plannedRemovalText, removedFromText } from './clean-actions-cache.ts';
 import { settleFailures } from './failure-ledger.ts';
 import { operate, type End, type Operation } from './operation.ts';
 import { configurationOptions, inspectOptions } from './options.ts';
@@ -54,7 +54,8 @@ class Healing {
     const watches = watchReason(this.#operation);
     if (this.dryRun || watches !== null) {
       this.removed = await listForRemoval(this.#operation, this.#wanted());
-      const what = `${this.#damageText(guest)}; ${removedText(this.removed)} would go, and ${this.damaged.length} runs would be re-run`;
+      const runs = `${this.damaged.length} ${this.damaged.length === 1 ? 'run' : 'runs'}`;
+      const what = `${this.#damageText(guest)}; ${plannedRemovalText(this.removed)}, and would re-run ${runs}`;
       return this.dryRun ? ['planned', what] : ['refused-watching', `${what}, but Runward only watches (${watches})`];
     }
     await this.#clear();
@@ -161,7 +162,7 @@ class Healing {
 
   #end(): End<HealOutcome> {
     const { runner } = this.#operation.site.target;
-    const gone = `${removedText(this.removed)} went from the actions cache of ${runner}`;
+    const gone = removedFromText(this.removed, runner);
     const of = (outcome: RerunTold['outcome']): readonly RerunTold[] => this.reran.filter((each) => each.outcome === outcome);
     const [refused] = of('refused');
     if (refused !== undefined) {

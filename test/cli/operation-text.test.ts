@@ -84,9 +84,9 @@ describe('the care for a cache', () => {
   const HEALED: ToldReport = {
     ...FAILED,
     outcome: 'healed',
-    summary: '1 entry (25 MiB) went from the actions cache of r1; run 7 was re-run',
+    summary: 'removed 25 MiB (1 action) from the actions cache of r1; run 7 was re-run',
     rungs: [],
-    steps: [{ ...STEP, name: 'clear-cache', status: 'done', detail: '1 entry (25 MiB), and seen to be gone' }],
+    steps: [{ ...STEP, name: 'clear-cache', status: 'done', detail: 'removed 25 MiB (1 action), and seen to be gone' }],
     damaged: [
       {
         runner: 'r1',

@@ -66,6 +66,7 @@ describe('what `check` prints', () => {
 
   test('says so where Runward only watches', () => {
     expect(reportLines(healthReport({ mode: 'watch' })).at(-1)).toBe('Watch mode: no changes were made');
+    expect(reportLines(healthReport({ mode: 'watch', isDryRun: true })).at(-1)).toBe('Dry run: no changes were made');
   });
 
   test('ends after twenty findings', () => {

@@ -326,6 +326,17 @@ describe('on a terminal', () => {
     expect(lines({ runners: ill })[2]).toMatch(/DISK +CACHE +INODES/);
   });
 
+  test('findings beyond twenty are counted', () => {
+    const ill = fleet.map((each) => ({ ...each, findings: [{ ...finding, summary: `the disk of ${each.name} is nearly full` }] }));
+    expect(lines({ runners: ill })).toContain('and 10 more findings (--all shows them)');
+    expect(lines({ runners: ill }, { all: true }).filter((line) => line.startsWith('warning'))).toHaveLength(30);
+  });
+
+  test('a job that GitHub names is told also if the guest does not answer', () => {
+    const job = { running: null, name: 'kernel 6.6', run: 42, startedAt: null, url: null };
+    expect(lines({ runners: [{ ...runner('r1', 'unknown'), job }] })).toContain('Job      kernel 6.6 of run 42');
+  });
+
   test('one runner is a block, with its job', () => {
     const job = { running: true, name: 'kernel 6.6', run: 34_000_001_010, startedAt: minutesAgo(12), url: 'https://github.com/x' };
     const block = lines({ runners: [{ ...runner('r1', 'healthy'), job }] }).slice(2, 12);

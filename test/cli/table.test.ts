@@ -39,6 +39,10 @@ describe('a line', () => {
     expect(wrapLine('Queue of acme/kernel: none', 12)).toEqual(['Queue of', '  acme/kernel:', '  none']);
   });
 
+  test('keeps a command together', () => {
+    expect(wrapLine('now: do `runward recover --runner r1` then', 30)).toEqual(['now: do', '  `runward recover --runner r1`', '  then']);
+  });
+
   test('keeps colours, which take no width, and words that are wider than all', () => {
     expect(wrapLine('\u001B[31mcritical\u001B[39m  a b', 14)).toEqual(['\u001B[31mcritical\u001B[39m  a b']);
     expect(wrapLine('see finding/octo-org/widgets now', 10)).toEqual(['see', '  finding/octo-org/widgets', '  now']);

@@ -137,14 +137,16 @@ describe('what is left to do is told', () => {
   const decided = { scope: 'acme/kernel', at: Date.UTC(2026, 10, 24, 2, 50), mode: 'act', begun: [], withheld: [] } as const;
 
   test('of what a cure has begun to do only if it does not last', () => {
-    const [curable, disk] = withNextSteps([diagnosed(), diagnosed({ code: 'disk-low', cure: null })], {
+    const found = [diagnosed(), diagnosed({ code: 'runner-elsewhere', cure: null }), diagnosed({ code: 'labels-differ', cure: null })];
+    const [curable, elsewhere, labels] = withNextSteps(found, {
       ...decided,
       begun: [{ runner: R1, cure: 'recover' }],
     });
     expect(curable?.advice).toBe(
       'the recovery has begun; nothing to do unless it is still so at 03:20 UTC: run `runward recover --runner r1`',
     );
-    expect(disk?.advice).toBe(diagnosed().advice);
+    expect(elsewhere?.advice).toBe(curable?.advice);
+    expect(labels?.advice).toBe(diagnosed().advice);
   });
 
   test('of what was left as it is by the reason', () => {

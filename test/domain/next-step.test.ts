@@ -78,6 +78,20 @@ describe('what to do next', () => {
       null,
     ],
     [
+      'a recovery at work, and a disk that it does not free',
+      told('disk-low', 'make-room', 'remove things'),
+      { ...CHECKED, atWork: RECOVERY },
+      'the next check in 32 s frees disk space; now: remove things',
+      'check',
+    ],
+    [
+      'upkeep at work',
+      told('disk-low', 'make-room', 'remove things'),
+      { ...CHECKED, atWork: { ...RECOVERY, type: 'makeRoom', since: null } },
+      'nothing yet: disk space being freed (cure/acme/kernel/r1)',
+      'operation',
+    ],
+    [
       'a recovery at work, and a finding of the whole scope',
       { ...told('github-unknown', null, 'wait'), runner: null },
       { ...CHECKED, atWork: RECOVERY },

@@ -24,7 +24,7 @@ describe('what the guest shows becomes a finding that says what to do', () => {
 
   test('a disk that is full', () => {
     expect(findings({ disk: { usedPercent: 100, freeBytes: 4096, inodesUsedPercent: null } })).toEqual([
-      expect.stringMatching(/^disk-full: the disk of m1 is full; make room/),
+      expect.stringMatching(/^disk-full: the disk of m1 is full; free disk space/),
     ]);
   });
 });

@@ -205,6 +205,7 @@ test('a health check cares for the queue as well, and tells both', async () => {
   });
   expect(github.run(stale).status).toBe('completed');
   const told = await run(['check'], environment());
+  expect(told.stdout).toMatch(/^Health checks: (?:next in|no schedule: make it)/m);
   expect(told.stdout).toMatch(/More: runward explain check-health\/\S+\n\n0 runs queued in acme\/kernel: nothing to do\n/);
   const { stdout: started } = await run(['check', '--no-wait', '--json'], environment());
   expect(JSON.parse(started)).toEqual({

@@ -1,12 +1,21 @@
 // The schedules of the health checks and of the care for queues, by the command.
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { expect, inject, test } from 'vitest';
-import { SCOPE, variables } from '../kit/one-runner.ts';
+import { folder, SCOPE, variables } from '../kit/one-runner.ts';
 import { run } from '../kit/product.ts';
 
 test('schedules are made, shown, paused, resumed, triggered and deleted, those of runners and queue alike', async () => {
-  const environment = { ...variables(), TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: 'test-3' };
+  const config = join(folder, 'hourly.yaml');
+  // So that no check comes due by itself while the test runs.
+  writeFileSync(config, 'health: { every: 1h }\n');
+  const environment = {
+    ...variables({ RUNWARD_CONFIG: config }),
+    TEMPORAL_ADDRESS: inject('temporalAddress'),
+    TEMPORAL_NAMESPACE: 'test-3',
+  };
   const schedules = async (...args: readonly string[]): Promise<readonly Record<string, unknown>[]> => {
     const { stdout, exitCode, stderr } = await run(['schedule', ...args, '--json'], environment);
     expect(exitCode, stderr).toBe(0);
@@ -16,9 +25,9 @@ test('schedules are made, shown, paused, resumed, triggered and deleted, those o
   const made = await run(['--install-cron'], environment);
   expect(made.stderr).toMatch(/No cron job is installed/);
   expect(made.stdout).toMatch(
-    /^acme\/kernel: made; a health check every 5 min, none yet, next in \d.*\nacme\/kernel: made; queue maintenance every 5 min, none yet, next in \d/,
+    /^acme\/kernel: made; a health check every 60 min, none yet, next in \d.*\nacme\/kernel: made; queue maintenance every 60 min, none yet, next in \d/,
   );
-  expect(await schedules('apply')).toMatchObject(both({ done: 'unchanged', everySeconds: 300, paused: false }));
+  expect(await schedules('apply')).toMatchObject(both({ done: 'unchanged', everySeconds: 3600, paused: false }));
   expect(await schedules('apply', '--scope', SCOPE)).toMatchObject(both({ done: 'unchanged' }));
 
   const paused = await run(['schedule', 'pause', '--reason', 'the rack is being moved'], environment);
@@ -28,7 +37,7 @@ test('schedules are made, shown, paused, resumed, triggered and deleted, those o
   const note = 'the rack is being moved';
   expect(await schedules('list')).toMatchObject(both({ exists: true, paused: true, note, nextPassAt: null }));
   expect((await run(['schedule', 'list'], environment)).stdout).toMatch(
-    /^SCOPE +WHAT .*\nacme\/kernel +health check +5 min +never +- +paused \(the rack is being moved\)\nacme\/kernel +queue maintenance +5 min +never +- +paused/,
+    /^SCOPE +WHAT .*\nacme\/kernel +health check +60 min +never +- +paused \(the rack is being moved\)\nacme\/kernel +queue maintenance +60 min +never +- +paused/,
   );
   expect(await schedules('resume')).toMatchObject(both({ paused: false, nextPassAt: expect.stringMatching(/^\d{4}-/) }));
   await schedules('trigger');

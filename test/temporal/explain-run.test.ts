@@ -22,7 +22,7 @@ test('a run is told what health checks have said of it, and that nothing was don
   write.mockRestore();
   expect(printed.join('')).toMatch(
     new RegExp(
-      `^Runward has done nothing to run ${run} of ${scope}: [^]*machine ${machine} is stopped \\(run ${run} waits for it\\); run \`runward recover`,
+      `^Runward has done nothing to run ${run} of ${scope}: [^]*machine ${machine} is stopped \\(run ${run} waits for it\\); nothing is changed in watch mode; with \`mode: act\` a check starts it`,
     ),
   );
   expect(JSON.parse(printed.at(-1) as string)).toMatchObject({

@@ -76,6 +76,16 @@ test('a check that a person asked for counts, and of another runner nothing but 
   expect((await view({ runners: ['another'] })).recentOperations).toMatchObject([newest]);
 });
 
+test('what status rests on is no dry run, and no check of named runners', async () => {
+  const last = (await view()).lastPass?.workflowId;
+  for (const how of [{ dryRun: true }, { runners: [runner] }]) {
+    const check = await world.check({ scope, wait: '0s', ...how });
+    expect((await check.result()).outcome).toBe('healthy');
+    await expect.poll(async () => (await view()).recentOperations?.[0]?.workflowId, { timeout: 10_000 }).toBe(check.workflowId);
+  }
+  expect((await view()).lastPass?.workflowId).toBe(last);
+});
+
 test('nothing is known where Temporal does not answer, within two seconds', async () => {
   const begun = performance.now();
   expect(await view({ address: '127.0.0.1:9' })).toMatchObject({

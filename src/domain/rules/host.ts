@@ -46,7 +46,7 @@ export const HOST_RULES: readonly Rule<HostSituation>[] = [
     severity: 'info',
     when: ([{ host, isJustWoke }]) => (isJustWoke && host.known ? `${spanOf(host.value.observedAt - (host.value.wokeAt ?? 0))} ago` : null),
     summary: (runners) => `host ${hostOf(runners)} woke a moment ago: what looks bad is not believed yet`,
-    advice: () => 'nothing: the next pass looks again',
+    advice: () => 'nothing: the next check looks again',
     // Sleep is neither an outage nor an alert.
     isProven: () => false,
   },
@@ -55,7 +55,7 @@ export const HOST_RULES: readonly Rule<HostSituation>[] = [
     severity: 'critical',
     when: ([{ host, policy }]) => (hostOffsetOf(host, policy) === null ? null : "host compared with GitHub's Date"),
     summary: ([{ host, policy, target }]) => `the clock of host ${target.host} is ${describeOffset(hostOffsetOf(host, policy) ?? 0)}`,
-    advice: () => 'set it, and switch its time synchronisation on',
+    advice: () => 'set it, and switch its time synchronization on',
     isRead: ([{ host }]) => host.known && host.value.githubOffsetMs.known,
   },
   {

@@ -92,8 +92,8 @@ export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
     },
     summary: ({ target }) => `${target.runner} is online, but not in ${target.machine}`,
     advice: () => 'look for another machine that uses this name, and give one of them another; if there is none, GitHub is late',
-    // GitHub shows a runner that is gone as online for a minute or more.
-    isProven: isBrokenTwice,
+    // GitHub shows a runner that is gone as online for a minute or more, and an operation at work in the guest may have stopped it.
+    isProven: (seen) => isBrokenTwice(seen) && (seen.guest === null || seen.guest.runningAct === null),
     explainedBy: ['drained'],
   },
   {

@@ -77,11 +77,11 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
     when: (seen) => (isDrained(seen) && seen.guest?.service.state !== 'active' ? drainEvidence(seen) : null),
     summary: (seen) =>
       isForRoom(seen)
-        ? `${seen.target.runner} is drained for want of room: it takes no jobs until there is some`
-        : `${seen.target.runner} is drained: it takes no jobs, and is left alone`,
+        ? `${seen.target.runner} is drained for lack of disk space: it takes no jobs until there is enough`
+        : `${seen.target.runner} is drained: it takes no jobs, and checks skip it`,
     advice: (seen) =>
       isForRoom(seen)
-        ? `make room on the disk of ${seen.target.machine}: the next check takes it up again`
+        ? `free disk space on ${seen.target.machine}: the next check resumes it`
         : `run \`runward runner resume --runner ${seen.target.runner}\` to bring it back`,
     // There may be room again by somebody else's doing.
     cure: (seen) => (isForRoom(seen) && isRoomy(seen) ? 'make-room' : null),

@@ -1,6 +1,6 @@
 import type { DamagedRun } from '../damaged-run.ts';
 import { fewOf } from '../few-of.ts';
-import { diskText, floorReason, lacksRoom } from '../room.ts';
+import { bytesText, diskText, floorReason, lacksRoom } from '../room.ts';
 import { LEAST_FREE_BYTES } from '../runner.ts';
 import { isDrained, isGuestRead, momentOf, shortened, spanOf, type Situation } from '../situation.ts';
 import type { Rule } from './rule.ts';
@@ -39,7 +39,7 @@ function damagedEntries({ guest, registered }: Situation): number {
   return guest === null || guest.workers > 0 || registered?.busy === true ? 0 : (guest.cache?.damaged ?? 0);
 }
 
-const MAKE_ROOM = 'make room in the guest, such as by `docker system prune` or `journalctl --vacuum-size=100M`';
+const MAKE_ROOM = 'free disk space in the guest, such as by `docker system prune` or `journalctl --vacuum-size=100M`';
 
 export const UPKEEP_RULES: readonly Rule<Situation>[] = [
   {
@@ -65,7 +65,7 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
     severity: 'warning',
     when: ({ leftRuns }) => fewOf((leftRuns ?? []).map(({ run, attempt, left }) => `run ${run}, attempt ${attempt}: ${left}`)) ?? null,
     summary: ({ target }) => `jobs that failed because of the actions cache of ${target.runner} were not run again`,
-    advice: () => 'run them again on GitHub, once what the evidence says is mended',
+    advice: () => 're-run them on GitHub once the cause that the evidence names is mended',
     isRead: ({ leftRuns }) => leftRuns !== null,
   },
   {
@@ -82,7 +82,7 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
     advice: (seen) =>
       isOverdue(seen)
         ? `give it such a moment: \`runward runner drain --runner ${seen.target.runner}\`, then \`runward cache clean --runner ${seen.target.runner}\` and \`runward runner resume --runner ${seen.target.runner}\``
-        : 'nothing: each pass tries it when no job runs',
+        : 'nothing: each check tries it if no job runs',
     cure: 'clean-cache',
     dueSince: cleaningDueSince,
     isRead: isGuestRead,
@@ -93,7 +93,7 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
     when: ({ guest }) => guest?.foreignCleaner ?? null,
     summary: ({ target }) => `something else removes files of ${target.runner} on ${target.machine}`,
     advice: () =>
-      'take that line away: a cleaner that does not know of jobs is the likeliest cause of damaged action caches, and Runward cleans between jobs',
+      'remove that line: a cleaner that does not know of jobs is the likeliest cause of damaged actions caches, and Runward cleans between jobs',
     isRead: isGuestRead,
   },
   {
@@ -101,7 +101,7 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
     severity: 'critical',
     when: ({ guest }) =>
       guest !== null && guest.disk.freeBytes < LEAST_FREE_BYTES
-        ? `${guest.disk.freeBytes} bytes free, ${guest.disk.usedPercent} % used`
+        ? `${bytesText(guest.disk.freeBytes)} free, ${guest.disk.usedPercent} % used`
         : null,
     summary: ({ target }) => `the disk of ${target.machine} is full`,
     advice: () => MAKE_ROOM,
@@ -113,7 +113,7 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
     severity: 'critical',
     when: ({ guest, policy }) => (guest === null ? null : floorReason(guest.disk, policy.upkeep.room)),
     summary: (seen) =>
-      `the disk of ${seen.target.machine} has no room for jobs${isDrained(seen) ? `, so ${seen.target.runner} is drained` : ''}`,
+      `the disk of ${seen.target.machine} has no space for jobs${isDrained(seen) ? `, so ${seen.target.runner} is drained` : ''}`,
     advice: (seen) =>
       `${MAKE_ROOM}${isDrained(seen) ? `; then run \`runward runner resume --runner ${seen.target.runner}\`` : '; with nothing left that may go, the runner is drained'}`,
     cure: 'make-room',

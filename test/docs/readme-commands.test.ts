@@ -12,7 +12,7 @@ test('each line of a block is a command, as it is written, and what it is called
   expect(commands.map(titleOf)).toEqual(['one --flag', 'two    words']);
 });
 
-test('a block without a language may hold commands, one of another language does not', () => {
+test('blocks of other languages, and of none, hold no commands', () => {
   expect(commandsOf(block('', 'one') + block('console', 'two') + block('yaml', 'key: value')).map(({ text }) => text)).toEqual([
     'one',
     'two',

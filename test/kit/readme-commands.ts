@@ -13,7 +13,7 @@ export interface ReadmeCommand {
 const BLOCK = /(?:<!-- not run(?: on Node (20|26))?: ([^]*?) -->\n\n)?```(\w*)\n([^]*?)```/g;
 
 /**
- * Commands of the `sh` blocks, in their order. A comment `<!-- not run: REASON -->` right before a block, or `<!-- not run on Node 20: REASON -->`,
+ * Commands of the `sh` blocks, in their order; a block without a language is what one prints. A comment `<!-- not run: REASON -->` right before a block, or `<!-- not run on Node 20: REASON -->`,
  * leaves its commands out.
  */
 export function commandsOf(markdown: string): readonly ReadmeCommand[] {
@@ -22,7 +22,7 @@ export function commandsOf(markdown: string): readonly ReadmeCommand[] {
   if (blocks.filter(({ reason }) => reason !== undefined).length !== marks) {
     throw new Error('A mark `<!-- not run: REASON -->` must be followed by an empty line and a block.');
   }
-  const shells = blocks.filter(({ language }) => /^(sh|bash|zsh|shell|console)?$/.test(language ?? ''));
+  const shells = blocks.filter(({ language }) => /^(sh|bash|zsh|shell|console)$/.test(language ?? ''));
   return shells.flatMap(({ node, reason, content }) =>
     content
       .replaceAll('\\\n', ' ')

@@ -11,7 +11,7 @@ import { commandsOf, titleOf, type NodeVersion, type ReadmeCommand } from '../ki
 import { ReadmeWorld } from './readme-world.ts';
 
 /** What it says once it works, of a command that ends by Ctrl-C alone. */
-const UNTIL_INTERRUPTED = new Map([['./runward up', /looks after 1 runner/]]);
+const UNTIL_INTERRUPTED = new Map([['./runward up', /Temporal's UI: http/]]);
 
 /** Downloads of some hundred megabytes, and whole recoveries, are among them. */
 const PATIENCE_MS = 15 * 60_000;

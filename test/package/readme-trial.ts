@@ -43,7 +43,10 @@ export function tryReadme(
     }, PATIENCE_MS);
 
     afterAll(async () => {
-      for (const each of running) each.kill('SIGKILL');
+      for (const each of running) {
+        world.signal(each, 'SIGTERM');
+        await each.ended;
+      }
       await world.close();
       rmSync(folder, { recursive: true });
     });
@@ -78,7 +81,7 @@ export function tryReadme(
     test('Ctrl-C ends what is still running', { timeout: PATIENCE_MS }, async () => {
       expect(running).toHaveLength(UNTIL_INTERRUPTED.size);
       for (const each of running) {
-        world.interrupt(each);
+        world.signal(each, 'SIGINT');
         const { exitCode, stderr } = await each.ended;
         expect(exitCode, stderr).toBe(0);
         expect(stderr).toMatch(/Stopped\.\n$/);

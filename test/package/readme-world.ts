@@ -98,9 +98,13 @@ export class ReadmeWorld {
     return startCommand(['setsid', 'bash', '-c', script], this.#environment, this.clone);
   }
 
-  /** Ctrl-C, which reaches all that runs in the terminal. */
-  interrupt({ pid }: Started): void {
-    process.kill(-pid, 'SIGINT');
+  /** Reaches all that runs in the terminal, as Ctrl-C does with SIGINT; nothing if all has ended. */
+  signal({ pid }: Started, signal: NodeJS.Signals): void {
+    try {
+      process.kill(-pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
   }
 
   async close(): Promise<void> {

@@ -16,6 +16,7 @@ import type { ParkedRun, SettledRun } from '../domain/queue/parked.ts';
 import type { ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
 import type { Refusal, ToldAct } from '../domain/queue/report.ts';
+import type { QueueRunners } from '../domain/queue/takers.ts';
 import type { Tally } from '../domain/queue/tally.ts';
 import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
@@ -117,8 +118,17 @@ export interface ResolvedQueue {
   readonly mode: 'act' | 'watch';
   /** Why it only watches, where that is not by configuration. */
   readonly watchReason?: string;
+  /** GitHub's web address; absent in histories of versions that did not link to it. */
+  readonly serverUrl?: string;
   /** Findings of the queue's care that are open. */
   readonly open: readonly OpenFinding[];
+}
+
+/** Runners of a repository, and why not all are known. */
+export interface RunnersOfQueue extends QueueRunners {
+  readonly kind: 'read';
+  /** In a sentence each. */
+  readonly notes: readonly string[];
 }
 
 export interface ConfiguredRunner {
@@ -244,6 +254,8 @@ export interface QueueActivities {
     readonly scope: string;
     readonly configured: readonly ConfiguredRunner[];
   }): Promise<QueueSurroundings | Limited>;
+  /** One by one, with what each does. */
+  readQueueRunners(input: { readonly scope: string; readonly configured: readonly ConfiguredRunner[] }): Promise<RunnersOfQueue | Limited>;
   /** `freshness`: jobs that were read so lately, in milliseconds, need no second request. */
   readJobsOfRuns(input: {
     readonly scope: string;

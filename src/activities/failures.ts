@@ -21,6 +21,7 @@ const FAILURE_TYPES = {
   rejected: 'GitHubRejected',
   'tool-missing': 'ToolMissing',
   'provider-unavailable': 'MachineProviderUnavailable',
+  'provider-hangs': 'MachineProviderHangs',
   'machine-missing': 'MachineMissing',
   'not-running': 'MachineNotRunning',
   unreachable: 'GuestUnreachable',
@@ -64,12 +65,17 @@ function retryableForMs(begun: number): number {
   return scheduleToCloseTimeoutMs - (currentAttemptScheduledTimestampMs - scheduledTimestampMs) - (Date.now() - begun);
 }
 
-export async function withMachineFailures<T>(call: () => Promise<T>): Promise<T> {
+/** @param waitsForProvider else a provider that hangs twice in a row is not asked again */
+export async function withMachineFailures<T>(
+  call: () => Promise<T>,
+  { waitsForProvider }: { readonly waitsForProvider: boolean },
+): Promise<T> {
   try {
     return await call();
   } catch (error) {
     if (error instanceof MachineError) {
-      throw failure(error, { nonRetryable: FINAL_MACHINE_ERRORS.has(error.kind) });
+      const isGivenUp = error.kind === 'provider-hangs' && !waitsForProvider && activityInfo().attempt > 1;
+      throw failure(error, { nonRetryable: FINAL_MACHINE_ERRORS.has(error.kind) || isGivenUp });
     }
     if (error instanceof SealingError) {
       throw ApplicationFailure.create({

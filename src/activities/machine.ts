@@ -7,20 +7,20 @@ import { tokenBinding, type Sealing } from './sealing.ts';
 
 export function createLookActivities(machine: MachinePort, observeAll: ObserveAll): LookActivities {
   return {
-    observeMachine: ({ target }) => answered(() => machine.observe(target, callContext())),
+    observeMachine: ({ target }) => readily(() => machine.observe(target, callContext())),
 
-    observeMachines: (wanted) => answered(() => observeAll(wanted, callContext())),
+    observeMachines: (wanted) => readily(() => observeAll(wanted, callContext())),
 
-    listCache: ({ target, wanted }) => answered(() => machine.listCache(target, wanted, callContext())),
+    listCache: ({ target, wanted }) => readily(() => machine.listCache(target, wanted, callContext())),
 
-    listWorkspaces: ({ target }) => answered(() => machine.listWorkspaces(target, callContext())),
+    listWorkspaces: ({ target }) => readily(() => machine.listWorkspaces(target, callContext())),
   };
 }
 
 export function createActActivities(machine: MachinePort, sealing: Sealing): ActActivities {
   return {
     startMachine: ({ target }) =>
-      answered(async () => {
+      readily(async () => {
         await machine.start(target.machine, callContext());
         return { kind: 'running' as const };
       }),
@@ -31,7 +31,7 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
         return { kind: 'running' as const };
       }),
 
-    takeFence: ({ target, holder }) => answered(() => machine.takeFence(target.machine, holder, callContext())),
+    takeFence: ({ target, holder }) => readily(() => machine.takeFence(target.machine, holder, callContext())),
 
     syncClock: (input) => answered(() => machine.syncClock(input.target, actOf(input), { force: input.force }, callContext())),
 
@@ -80,9 +80,14 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
   };
 }
 
-async function answered<T>(call: () => Promise<T>): Promise<Answered<T>> {
+/** A call before which nothing was changed, so that nobody has to wait for a provider that hangs. */
+function readily<T>(call: () => Promise<T>): Promise<Answered<T>> {
+  return answered(call, { waitsForProvider: false });
+}
+
+async function answered<T>(call: () => Promise<T>, patience = { waitsForProvider: true }): Promise<Answered<T>> {
   try {
-    return { attempt: activityInfo().attempt, value: await withMachineFailures(call) };
+    return { attempt: activityInfo().attempt, value: await withMachineFailures(call, patience) };
   } catch (error) {
     throw error instanceof CallGivenUp ? error.cause : error;
   }

@@ -5,6 +5,7 @@ import type { FollowPolicy, ParkingPolicy, QueuePolicy } from '../domain/queue/p
 import { withRefusal, type Refusal } from '../domain/queue/report.ts';
 import { review, type FreshLook } from '../domain/queue/review.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
+import type { QueueRunner } from '../domain/queue/takers.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
 import type { GitHubError, QueuePort, RunnersAlike, RunWritten } from '../github/port.ts';
 import type {
@@ -15,6 +16,7 @@ import type {
   FollowedBatch,
   Limited,
   QueueActivities,
+  RunnersOfQueue,
 } from './contract.ts';
 import { attempting, beating, HEARTBEAT_MS } from './attempting.ts';
 import { withGitHubFailures } from './failures.ts';
@@ -48,6 +50,8 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
     },
 
     readQueueSurroundings: ({ scope, configured }) => beating(`counting the runs of ${scope}`, () => lookAround(github, scope, configured)),
+
+    readQueueRunners: ({ scope, configured }) => beating(`reading the runners of ${scope}`, () => readRunners(github, scope, configured)),
 
     async readJobsOfRuns({ scope, runs, freshnessMs }) {
       return beating(`reading the jobs of ${runs.length} runs of ${scope}`, async () => {
@@ -125,20 +129,57 @@ async function lookAround(github: QueuePort, scope: string, configured: readonly
   if (runners.kind === 'limited') {
     return runners;
   }
-  notes.push(...(runners.kind === 'done' ? [] : [`the scope's runners are not known: ${runners.error.message}`]));
+  notes.push(...(runners.kind === 'done' ? [] : [unknownRunners(runners.error)]));
   const [inProgress = null, waiting = null, pending = null, requested = null] = counts;
   const alike = runners.kind === 'done' ? runners.value.value : [];
   return { kind: 'read', inProgress, waiting, pending, requested, ...whoServes(alike, configured), notes: [...new Set(notes)] };
 }
 
-/** A configured runner that is not registered has its labels by configuration. */
+/** What GitHub refuses of it is unknown; a limit is waited for. */
+async function readRunners(github: QueuePort, scope: string, configured: readonly ConfiguredRunner[]): Promise<RunnersOfQueue | Limited> {
+  const read = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
+  switch (read.kind) {
+    case 'limited':
+      return read;
+    case 'failed': {
+      const runners = unregistered(configured, []).map((runner) => ({ ...runner, state: 'unknown' as const }));
+      return { kind: 'read', runners, areAll: false, notes: [unknownRunners(read.error)] };
+    }
+    case 'done': {
+      const alike = read.value.value;
+      const names = new Set(configured.map(({ name }) => name.toLowerCase()));
+      const registered = alike.flatMap(({ labels, runners }) =>
+        runners.map(({ name, status, busy }) => ({ name, labels, state: stateOf(status), busy, isOurs: names.has(name.toLowerCase()) })),
+      );
+      return { kind: 'read', runners: [...registered, ...unregistered(configured, alike)], areAll: true, notes: [] };
+    }
+  }
+}
+
+function unknownRunners({ message }: GitHubError): string {
+  return `the scope's runners are not known: ${message}`;
+}
+
+function stateOf(status: string): QueueRunner['state'] {
+  return status === 'online' || status === 'offline' ? status : 'unknown';
+}
+
+/** Configured ones that are not registered: they have their labels by configuration. */
+function unregistered(configured: readonly ConfiguredRunner[], alike: readonly RunnersAlike[]): readonly QueueRunner[] {
+  const registered = new Set(alike.flatMap(({ runners }) => runners.map(({ name }) => name.toLowerCase())));
+  return configured
+    .filter(({ name }) => !registered.has(name.toLowerCase()))
+    .map(({ name, labels }) => ({ name, labels, state: 'unregistered', busy: false, isOurs: true }));
+}
+
+/** Labels of the scope's runners, and of those that Runward looks after. */
 function whoServes(alike: readonly RunnersAlike[], configured: readonly ConfiguredRunner[]): Pick<QueueSurroundings, 'offered' | 'ours'> {
   const names = new Set(configured.map(({ name }) => name.toLowerCase()));
-  const registered = new Set(alike.flatMap((each) => each.names));
-  const missing = configured.filter(({ name }) => !registered.has(name.toLowerCase())).map(({ labels }) => labels);
+  const missing = unregistered(configured, alike).map(({ labels }) => labels);
+  const isOurs = ({ runners }: RunnersAlike): boolean => runners.some(({ name }) => names.has(name.toLowerCase()));
   return {
     offered: [...alike.map(({ labels }) => labels), ...missing],
-    ours: [...alike.filter((each) => each.names.some((name) => names.has(name))).map(({ labels }) => labels), ...missing],
+    ours: [...alike.filter(isOurs).map(({ labels }) => labels), ...missing],
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { EXIT, type ExitCode } from './exit.ts';
-import { followOperation } from './follow.ts';
+import { wholeDurationMs } from './durations.ts';
+import { followToEnd, type Followed } from './follow.ts';
 import { print, printJson, say } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { headline, isGood, type ToldReport } from './operation-text.ts';
@@ -29,24 +30,33 @@ export async function answerOperations(started: readonly Started[], answering: A
     tellStarted(started, answering);
     return EXIT.done;
   }
-  const reports = await followAll(started, answering);
-  const documents = started.map(({ handle: { workflowId } }, index) => ({ workflowId, ...(reports[index] as ToldReport) }));
+  const ended = await followAll(started, answering);
+  const reports = ended.map(({ result }) => result);
   if (answering.json) {
-    printOne(documents);
+    printOne(started.map(({ handle: { workflowId } }, index) => ({ workflowId, ...(reports[index] as ToldReport) })));
   } else {
-    print(documents.map((document) => answerLines(document, answering).join('\n')).join('\n\n'));
+    print(ended.map((each) => answerLines(each, answering).join('\n')).join('\n\n'));
   }
-  return reports.every(isGood) ? EXIT.done : EXIT.bad;
+  return exitCodeOf(reports);
 }
 
-async function followAll(started: readonly Started[], { client, interrupted, title }: Answering): Promise<readonly ToldReport[]> {
+/** What was not reached is unknown, so one that is known to be bad says more. */
+function exitCodeOf(reports: readonly ToldReport[]): ExitCode {
+  const bad = reports.filter((report) => !isGood(report));
+  if (bad.length === 0) {
+    return EXIT.done;
+  }
+  return bad.every(({ unreachable }) => unreachable !== undefined) ? EXIT.unreachable : EXIT.bad;
+}
+
+async function followAll(started: readonly Started[], { client, interrupted, title }: Answering): Promise<readonly Followed<ToldReport>[]> {
   const steps = createLiveSteps();
   try {
     return await Promise.all(
       started.map(({ runner, handle, comeBack }) => {
         say(`${title} ${handle.workflowId}`);
         const of = started.length === 1 ? '' : runner;
-        return followOperation<ToldReport>({ client, handle, interrupted, comeBack, show: (progress) => steps.show(progress, of) });
+        return followToEnd<ToldReport>({ client, handle, interrupted, comeBack, show: (progress) => steps.show(progress, of) });
       }),
     );
   } finally {
@@ -69,6 +79,7 @@ function printOne(documents: readonly object[]): void {
   printJson(documents.length === 1 ? documents[0] : { operations: documents });
 }
 
-function answerLines(report: ToldReport & { readonly workflowId: string }, { details = () => [] }: Answering): readonly string[] {
-  return [headline(report), ...details(report), `More: runward explain ${report.workflowId}`];
+function answerLines({ result, description }: Followed<ToldReport>, { details = () => [] }: Answering): readonly string[] {
+  const tookMs = wholeDurationMs(description, result.steps);
+  return [headline(result, tookMs), ...details(result), `More: runward explain ${description.workflowId}`];
 }

@@ -17,10 +17,10 @@ import { SandboxMachine } from '../sandbox/machine/sandbox-machine.ts';
 import { createDirectory } from '../worker/directory.ts';
 import { runParts } from '../worker/run.ts';
 import { connectClient, executionLink, type TemporalAddress } from '../worker/temporal-address.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration, wholeDurationMs } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { explainIn, refuseMisuse, type ExplainFlags } from './explain.ts';
-import { followOperation } from './follow.ts';
+import { followToEnd } from './follow.ts';
 import { dataFolder, print, printJson, say, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { confirmLoss } from './lost-history.ts';
@@ -222,7 +222,7 @@ async function play(
       staticSummary: `recover ${target.runner}: ${STORIES[how]}`,
       args: [{ runner: target.runner, reason: `demo: ${STORIES[how]}`, wait: '1m' }],
     });
-    const report = await followOperation<RecoveryReport>({
+    const { result: report, description } = await followToEnd<RecoveryReport>({
       client,
       handle,
       show: (progress) => steps.show(progress),
@@ -234,7 +234,7 @@ async function play(
     if (flags.json) {
       printJson({ broken: how, workflowId: handle.workflowId, ...report, ui: link });
     } else {
-      tell(how, report, shown(), link, flags.keep);
+      tell(how, report, wholeDurationMs(description, report.steps), shown(), link, flags.keep);
     }
     return isGood(report) ? EXIT.done : EXIT.bad;
   } finally {
@@ -243,9 +243,9 @@ async function play(
   }
 }
 
-function tell(how: Break, report: RecoveryReport, shown: string, link: string, keep: boolean): void {
+function tell(how: Break, report: RecoveryReport, tookMs: number | null, shown: string, link: string, keep: boolean): void {
   print('');
-  print(headline(report));
+  print(headline(report, tookMs));
   print(`  What happened: ${STORIES[how]}; GitHub shows the runner ${shown} now.`);
   for (const { name, status, durationMs, detail } of report.steps) {
     print(`  ${name.padEnd(18)} ${status === 'skipped' ? 'skipped'.padEnd(8) : formatDuration(durationMs).padEnd(8)} ${detail}`);

@@ -1,1 +1,1 @@
-export { formatDuration } from '../domain/duration.ts';
+export { formatDuration, wholeDurationMs } from '../domain/duration.ts';

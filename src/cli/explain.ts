@@ -7,7 +7,7 @@ import { CURE_NAMES } from '../domain/health-summary.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import { readBeginning } from './beginning.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration, wholeDurationMs } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { explainRun, soughtRun } from './explain-run.ts';
 import { childrenTexts, failingTasks, untakenTask } from './follow.ts';
@@ -283,7 +283,8 @@ function storyOf(description: WorkflowExecutionDescription, end: End, link: stri
   const command = `runward explain ${description.workflowId} --verbose${demo ? ' --demo' : ''}`;
   const more = [verbose ? null : command, link].filter((part) => part !== null).join('  ');
   const trigger = attributeOf(description, SEARCH_ATTRIBUTES.trigger) ?? '';
-  const told = tellEnd(end, { type: description.type, isByCheck: trigger === 'check' });
+  const tookMs = wholeDurationMs(description, end.kind === 'report' ? end.report.steps : []);
+  const told = tellEnd(end, { type: description.type, isByCheck: trigger === 'check', tookMs });
   return { ...NOTHING_TOLD, ...told, when: whenText(description, trigger, end), more };
 }
 

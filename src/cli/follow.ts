@@ -23,24 +23,34 @@ export interface Following {
   readonly handle: WorkflowHandle;
   readonly show: (progress: ShownProgress) => void;
   readonly interrupted: AbortSignal;
-  /** How to come back to an operation that goes on. */
-  readonly comeBack: string;
+  /** How to come back to an operation that goes on; `null` for a question, which its caller ends. */
+  readonly comeBack: string | null;
+}
+
+export interface Followed<T> {
+  readonly result: T;
+  readonly description: WorkflowExecutionDescription;
 }
 
 /** The operation's result. Fails with exit code 3 where nobody works on a queue that it needs, and 130 where the person interrupts. */
 export async function followOperation<T>(following: Following): Promise<T> {
+  return (await followToEnd<T>(following)).result;
+}
+
+/** The same with what Temporal says of it. */
+export async function followToEnd<T>(following: Following): Promise<Followed<T>> {
   const ended = await followUntil<T>(following, Infinity);
   if (ended === null) {
     throw new Error('an operation is followed for ever');
   }
-  return ended.result;
+  return ended;
 }
 
 /** The same, but for one that still works at `deadline` (`performance.now()`): `null`. */
 export async function followUntil<T>(
   { client, handle, show, interrupted, comeBack }: Following,
   deadline: number,
-): Promise<{ readonly result: T } | null> {
+): Promise<Followed<T> | null> {
   for (;;) {
     await pause(interrupted);
     // Asked again and again: a request for the result would wait at the server, and be repeated after its connection is closed.
@@ -52,17 +62,18 @@ export async function followUntil<T>(
         // What it did last is its result, which the command tells.
         show({ ...last, doing: '' });
       }
-      return { result };
+      return { result, description };
     }
     if (performance.now() > deadline) {
       return null;
     }
     if (interrupted.aborted) {
-      throw new CommandFailure(EXIT.interrupted, `Interrupted: the operation goes on. ${comeBack}`);
+      const what = comeBack === null ? 'nothing was changed.' : `the operation goes on. ${comeBack}`;
+      throw new CommandFailure(EXIT.interrupted, `Interrupted: ${what}`);
     }
     const untaken = untakenTask(description, Date.now());
     if (untaken !== null) {
-      throw new CommandFailure(EXIT.unreachable, `${untaken}\nThe operation waits for it. ${comeBack}`);
+      throw new CommandFailure(EXIT.unreachable, comeBack === null ? untaken : `${untaken}\nThe operation waits for it. ${comeBack}`);
     }
     // A query is answered by a worker, so none is asked before one has taken the first task.
     if (description.raw.pendingWorkflowTask?.state !== SCHEDULED) {

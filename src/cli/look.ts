@@ -153,6 +153,11 @@ export function lookOf({ github }: ScopeSeen, { target, machine }: RunnerLook): 
   return { github: known({ observedAt, runner, busyNeighbours: [] }), machine };
 }
 
+/** Whether both sides could be read, as whoever acts needs it; a guest that does not answer is a reading. */
+export function isReadable({ github, machine }: Look): boolean {
+  return github.known && machine.known;
+}
+
 /** Whether neither side could be read. */
 export function isBlind({ github, machine }: Look): boolean {
   return !github.known && !machine.known;

@@ -41,10 +41,9 @@ export function isGood({ outcome }: Pick<ToldReport, 'outcome'>): boolean {
   return GOOD_OUTCOMES.includes(outcome);
 }
 
-/** The outcome in one line, coloured on a terminal. */
-export function headline({ outcome, summary, steps = [] }: Pick<ToldReport, 'outcome' | 'summary' | 'steps'>): string {
-  const took = steps.reduce((sum, step) => sum + step.durationMs, 0);
-  const time = took === 0 ? '' : ` in ${formatDuration(took)}`;
+/** The outcome in one line, coloured on a terminal. `tookMs`: the whole time, or `null` where that is not known. */
+export function headline({ outcome, summary }: Pick<ToldReport, 'outcome' | 'summary'>, tookMs: number | null): string {
+  const time = tookMs === null ? '' : ` in ${formatDuration(tookMs)}`;
   return `${styled(isGood({ outcome }) ? 'green' : 'red', outcome)}${time}: ${summary}`;
 }
 
@@ -54,6 +53,8 @@ export interface Origin {
   readonly type: string;
   /** Whether a health check started it: then its reason is what the check has found. */
   readonly isByCheck: boolean;
+  /** The whole time that it took; `null` where that is not known. */
+  readonly tookMs: number | null;
 }
 
 export function operationStory(
@@ -63,7 +64,7 @@ export function operationStory(
   const { evidence = [], steps = [], rungs = [] } = report;
   const failed = [...rungs, ...steps].filter(({ status }) => status === 'failed');
   return {
-    headline: headline(report),
+    headline: headline(report, origin.tookMs),
     broke: brokeText(report, origin),
     sure: fewOf(evidence, 10),
     did: stepsText([...rungs, ...steps]) ?? 'nothing',

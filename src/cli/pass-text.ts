@@ -73,6 +73,7 @@ const SIDE_UNREAD: ReadonlySet<string> = new Set([
   'host-silent',
   'provider-silent',
   'machine-unknown',
+  'machine-state-unknown',
   'machine-hangs',
   'guest-unreachable',
 ]);

@@ -1,9 +1,10 @@
 import type { RecoveryPolicy } from '../domain/policy.ts';
+import { withNextStep } from '../domain/provider.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { recoveryPolicy } from '../worker/policy.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, readConfig, type Invocation } from './invocation.ts';
-import { createPorts, isBlind, lookAtRunner, sayWhenSlow, type RunnerSeen } from './look.ts';
+import { createPorts, isReadable, lookAtRunner, sayWhenSlow, type RunnerSeen } from './look.ts';
 import type { OperationFlags } from './start-operation.ts';
 import { chooseRunners } from './terminal.ts';
 
@@ -41,7 +42,7 @@ export async function planOperations(decide: Decide, flags: OperationFlags, invo
       runner,
       scope,
       decision,
-      ...(why === undefined ? {} : { why }),
+      ...(why === undefined ? {} : { why: withNextStep(why) }),
       ...(warning === null ? {} : { warning }),
       wouldDo,
       evidence,
@@ -51,13 +52,13 @@ export async function planOperations(decide: Decide, flags: OperationFlags, invo
     print(plans.flatMap(({ target, plan }) => planLines(target, plan)).join('\n'));
   }
   const refused = plans.filter(({ plan }) => plan.isRefused);
-  return refused.length === 0 ? EXIT.done : refused.every(({ look }) => isBlind(look)) ? EXIT.unreachable : EXIT.bad;
+  return refused.length === 0 ? EXIT.done : refused.every(({ look }) => !isReadable(look)) ? EXIT.unreachable : EXIT.bad;
 }
 
 function planLines({ runner }: RunnerTarget, { text, why, warning = null, wouldDo, evidence }: Planned): readonly string[] {
   return [
     ...(warning === null ? [] : [`${runner}: ${warning}`]),
-    `${runner}: ${text}${why === undefined ? '' : `: ${why}`}`,
+    `${runner}: ${text}${why === undefined ? '' : `: ${withNextStep(why)}`}`,
     ...evidence.map((line) => `  ${line}`),
     ...(wouldDo.length === 0 ? [] : [`  would do: ${wouldDo.join(' → ')}`]),
   ];

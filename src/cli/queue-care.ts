@@ -2,9 +2,6 @@ import { randomBytes } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import type { RuleName } from '../domain/queue/policy.ts';
-import { isRepository } from '../github/endpoints.ts';
-import { CommandFailure, EXIT } from './exit.ts';
-import { say } from './invocation.ts';
 import { ownName } from './temporal.ts';
 
 /** Input of `maintainQueue`, as commands send it. */
@@ -34,18 +31,4 @@ export function startQueueCare(client: Client, input: QueueCareInput): Promise<W
 /** How to come back to it. */
 export function comeBackTo({ workflowId }: Pick<WorkflowHandle, 'workflowId'>): string {
   return `Look at it with \`runward explain ${workflowId}\`.`;
-}
-
-/** Repositories alone have a queue: others are left out, and told. Exit code 2 where there is none. */
-export function repositoriesAmong(scopes: readonly string[]): readonly string[] {
-  const repositories = scopes.filter(isRepository);
-  const others = scopes.filter((scope) => !isRepository(scope));
-  const words = `${others.join(' and ')} ${others.length === 1 ? 'is an organisation' : 'are organisations'}, and only a repository has a queue of runs`;
-  if (repositories.length === 0) {
-    throw new CommandFailure(EXIT.usage, `${words}: configure one (\`repo: owner/name\` below \`scopes\`).`);
-  }
-  if (others.length > 0) {
-    say(`${words}: left out.`);
-  }
-  return repositories;
 }

@@ -7,7 +7,7 @@ import { EXIT, type ExitCode } from './exit.ts';
 import { styled } from './invocation.ts';
 import { agoText } from './schedule-text.ts';
 import { section, type Story } from './story.ts';
-import { tableLines } from './table.ts';
+import { fittingTable, tableLines, type Column as TableColumn } from './table.ts';
 
 // What the care for a queue means to do, and has done, for people.
 
@@ -330,21 +330,17 @@ export function parkedLines(scope: string, parked: readonly ParkedSummary[], now
   if (parked.length === 0) {
     return [`No run of ${scope} waits to be re-run.`];
   }
-  const rows = parked.map(({ run, workflow, branch, since, times }) => [
-    String(run),
-    cutTo(plain(workflow), width === Infinity ? Infinity : 24),
-    cutTo(plain(branch ?? '?'), width === Infinity ? Infinity : 32),
-    agoText(since, now),
-    times === 1 ? 'once' : `${times} times`,
-  ]);
-  const head = ['RUN', 'WORKFLOW', 'BRANCH', 'SINCE', 'PARKED'];
-  const taken = head.reduce((sum, name, column) => sum + Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)) + 2, 0);
+  const columns: readonly TableColumn<ParkedSummary>[] = [
+    { name: 'RUN', cell: ({ run }) => String(run) },
+    { name: 'WORKFLOW', cell: ({ workflow }) => plain(workflow), least: 8 },
+    { name: 'BRANCH', cell: ({ branch }) => plain(branch ?? '?'), least: 8 },
+    { name: 'SINCE', cell: ({ since }) => agoText(since, now) },
+    { name: 'PARKED', cell: ({ times }) => (times === 1 ? 'once' : `${times} times`) },
+    { name: 'WHY', cell: ({ why }) => plain(why), least: WHY_LEAST / 2 },
+  ];
   return [
     `${countText(parked.length, 'run')} of ${scope} ${parked.length === 1 ? 'waits' : 'wait'} to be re-run:`,
-    ...tableLines(
-      [...head, 'WHY'],
-      rows.map((row, index) => [...row, cutTo(plain(parked[index]?.why ?? ''), Math.max(width - taken, WHY_LEAST / 2))]),
-    ),
+    ...fittingTable(columns, parked, width),
   ];
 }
 
@@ -355,7 +351,7 @@ export function countText(count: number, what: string): string {
   return `${numberText(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
-function numberText(count: number): string {
+export function numberText(count: number): string {
   return count.toLocaleString('en-US');
 }
 

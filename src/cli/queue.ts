@@ -1,20 +1,17 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
-import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import { MAIN_QUEUE } from '../domain/names.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
 import { readDuration } from '../domain/recovery-request.ts';
-import { isRepository } from '../github/endpoints.ts';
 import { canAsk, confirm } from './confirm.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { followUntil, type Following } from './follow.ts';
 import { print, printJson, say, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
-import { comeBackTo, repositoriesAmong, startQueueCare, type QueueCareInput } from './queue-care.ts';
+import { comeBackTo, startQueueCare, type QueueCareInput } from './queue-care.ts';
 import { askedActs, parkedLines, parkedSummary, questionText, queueExitCode, queueLines, type AskedActs } from './queue-text.ts';
 import { readParked } from './queue-view.ts';
-import { chosenScopes } from './runners.ts';
-import { settleScopes, withTerminal } from './terminal.ts';
+import { withRepositories } from './queue-scopes.ts';
 
 /** What `runward queue` can do. */
 export type QueueVerb = 'plan' | 'optimize' | 'cancel-stale' | 'cancel-superseded' | 'prioritize-prs' | 'parked';
@@ -51,12 +48,7 @@ const RULES = {
 /** Plans the care for queues, cares for them once a person says yes, or tells which runs are parked. */
 export async function queue(verb: QueueVerb, flags: QueueFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(verb, flags);
-  const refuse = (configured: Config): unknown => repositoriesAmong(chosenScopes(configured, flags.scope));
-  return withTerminal(invocation, { config: flags.config, refuse }, async (session, terminal) => {
-    const { client } = session;
-    const meant = terminal && { ...terminal, runners: terminal.runners.filter(({ scope }) => isRepository(scope)) };
-    const settled = await settleScopes(session, meant, flags.scope, { doing: 'The queue of', invocation });
-    const scopes = terminal === null ? repositoriesAmong(settled.scopes) : settled.scopes;
+  return withRepositories(flags, invocation, async (client, { scopes }) => {
     const command = new QueueCommand(verb, flags, invocation, client);
     return verb === 'parked' && !flags.release ? command.tellParked(scopes) : command.careForAll(scopes);
   });

@@ -104,7 +104,7 @@ function cut(text: string, length: number): string {
 }
 
 /** Letters of a text as a terminal shows it. */
-function visibleLength(text: string): number {
+export function visibleLength(text: string): number {
   return stripVTControlCharacters(text).length;
 }
 

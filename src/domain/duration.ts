@@ -19,6 +19,18 @@ function withRest(whole: number, unit: string, rest: number, smallerUnit: string
   return rest === 0 ? `${whole} ${unit}` : `${whole} ${unit} ${rest} ${smallerUnit}`;
 }
 
+/**
+ * From the begin of an operation to its end, the time between its steps included; `null` while it works. Of a long one the last run is
+ * described, and its steps may have begun before that.
+ */
+export function wholeDurationMs(
+  { startTime, closeTime }: { readonly startTime: Date; readonly closeTime?: Date | undefined },
+  steps: readonly { readonly startedAt: string | null }[] = [],
+): number | null {
+  const begins = steps.flatMap(({ startedAt }) => (startedAt === null ? [] : [Date.parse(startedAt)]));
+  return closeTime === undefined ? null : closeTime.getTime() - Math.min(startTime.getTime(), ...begins);
+}
+
 const DAY_MS = 24 * 3_600_000;
 
 /** `08:12 UTC`; with its date if it is a day or more from `now`. Both are epoch milliseconds. */

@@ -13,6 +13,7 @@ import {
   hasDrifted,
   hasJob,
   isDrained,
+  mayRun,
   momentOf,
   neighbourWorkReason,
   situationsOf,
@@ -107,7 +108,13 @@ export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers
 type Curable = Diagnosed & { readonly cure: CureKind };
 
 /** Causes that the cure of one runner removes for all on the machine. */
-const WHOLE_MACHINE: ReadonlySet<string> = new Set(['machine-stopped', 'machine-suspended', 'guest-unreachable', 'clock-drift']);
+const WHOLE_MACHINE: ReadonlySet<string> = new Set([
+  'machine-stopped',
+  'machine-suspended',
+  'machine-state-unknown',
+  'guest-unreachable',
+  'clock-drift',
+]);
 
 function isMeantSo({ code, cure }: Diagnosed): boolean {
   return cure === null && (code === 'machine-stopped' || code === 'machine-suspended');
@@ -176,7 +183,7 @@ function isMachineStopped(state: Situation['state']): boolean {
 
 /** Setting the clock, which a recovery does first, and restarting a machine need all its runners idle. */
 function concernsMachine({ code, cure }: Diagnosed, situation: Situation): boolean {
-  return (WHOLE_MACHINE.has(code) || (cure === 'recover' && hasDrifted(situation))) && situation.state === 'running';
+  return (WHOLE_MACHINE.has(code) || (cure === 'recover' && hasDrifted(situation))) && mayRun(situation.state);
 }
 
 /** A recovery does what the lesser cures do as well; upkeep is for runners that work, room first. */

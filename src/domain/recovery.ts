@@ -16,7 +16,7 @@ export type RecoveryDecision =
   | { readonly kind: 'recover'; readonly evidence: readonly string[] }
   /** The machine has to be started before its guest can be asked. */
   | { readonly kind: 'start-machine'; readonly evidence: readonly string[] }
-  /** The machine runs, its guest has not answered for long, and none of its runners can be at work. */
+  /** The machine runs or may run, its guest has not answered for long, and none of its runners can be at work. */
   | { readonly kind: 'restart-machine'; readonly why: string; readonly evidence: readonly string[] }
   /** The machine is on its way up, its guest does not answer yet, or GitHub may be late: look again. Ends with the time that it is given. */
   | { readonly kind: 'look-again'; readonly why: string; readonly evidence: readonly string[] }
@@ -67,21 +67,29 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
       const why = `machine ${target.machine} is ${machine.value.state}`;
       return options.lookedForMs < policy.guestAnswersWithinMs
         ? { kind: 'look-again', why, evidence }
-        : { kind: 'impossible', why: `${why} for ${Math.round(options.lookedForMs / 1_000)} s: look with \`multipass list\``, evidence };
+        : {
+            kind: 'impossible',
+            why: `${why} for ${Math.round(options.lookedForMs / 1_000)} s: look with \`multipass list --no-ipv4\``,
+            evidence,
+          };
     }
     case 'unavailable':
-    case 'unknown':
       return {
         kind: 'impossible',
-        why: `machine ${target.machine} is in state ${machine.value.state}: look with \`multipass info ${target.machine}\`, then stop and start it`,
+        why: `machine ${target.machine} is unavailable: its availability zone is disabled, enable it first`,
         evidence,
       };
+    case 'unknown': {
+      const why = `Multipass does not know the state of machine ${target.machine}, as while it boots for the first time`;
+      return decideUnanswered({ github: github.value, why, evidence }, policy, options);
+    }
     case 'running':
       break;
   }
   const guest = machine.value.guest;
   if (!guest.known) {
-    return decideUnanswered(target, { github: github.value, why: guest.why, evidence }, policy, options);
+    const why = `machine ${target.machine} runs, but its guest does not answer: ${guest.why}`;
+    return decideUnanswered({ github: github.value, why, evidence }, policy, options);
   }
   const stranger = strangerReason(target, guest.value);
   if (stranger !== null) {
@@ -122,13 +130,10 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
 
 /** A guest that is out of reach: whether jobs run in it can only be told by GitHub. */
 function decideUnanswered(
-  { machine }: RunnerTarget,
-  seen: { readonly github: GitHubObservation; readonly why: string; readonly evidence: readonly string[] },
+  { github, why, evidence }: { readonly github: GitHubObservation; readonly why: string; readonly evidence: readonly string[] },
   policy: RecoveryPolicy,
   { force, lookedForMs }: DecisionOptions,
 ): RecoveryDecision {
-  const { github, evidence } = seen;
-  const why = `machine ${machine} runs, but its guest does not answer: ${seen.why}`;
   if (lookedForMs < policy.guestAnswersWithinMs) {
     return { kind: 'look-again', why, evidence };
   }

@@ -44,7 +44,12 @@ export interface OperationReport<Outcome extends string = string, Step extends s
   readonly evidence: readonly string[];
   readonly steps: readonly StepReport<Step>[];
   readonly reason: string | null;
+  /** The side that could not be reached or read, if it failed for that. */
+  readonly unreachable?: Side;
 }
+
+/** What an operation needs to reach: `machine` is the machine's provider, or the worker of its host. */
+export type Side = 'github' | 'machine';
 
 /** Result of `recoverRunner`. */
 export interface RecoveryReport extends OperationReport<RecoveryOutcome, RecoveryStep> {

@@ -246,12 +246,12 @@ function isUpdating({ guest, earlier, at, policy }: Situation): boolean {
 }
 
 /**
- * Why a job may be running, or an act in the guest, or `null`. A machine that does not run can't run a job.
+ * Why a job may be running, or an act in the guest, or `null`. A machine that does not run can't run a job; one in state `unknown` may run.
  * @param isStuck GitHub's `busy` has been proved wrong
  */
 export function workReason(situation: Situation, isStuck: boolean): string | null {
   const { state, guest, registered } = situation;
-  if (state !== null && state !== 'running') {
+  if (state !== null && !mayRun(state)) {
     return null;
   }
   const reasons = [
@@ -261,6 +261,11 @@ export function workReason(situation: Situation, isStuck: boolean): string | nul
     ...(guest !== null && guest.runningAct !== null ? [`act ${guest.runningAct} runs in the guest`] : []),
   ];
   return reasons.length === 0 ? null : reasons.join('; ');
+}
+
+/** Whether a machine runs, or its provider does not know. */
+export function mayRun(state: MachineState | null): boolean {
+  return state === 'running' || state === 'unknown';
 }
 
 /** Whether a side says that it works on a job. */
@@ -284,7 +289,7 @@ export function busyAloneMs(situation: Situation): number | null {
 
 /** `null` where a side could not be read. */
 export function isBusyAlone({ github, registered, standing, state, guest }: Situation): boolean | null {
-  if (!github.known || state === null || (state === 'running' && guest === null)) {
+  if (!github.known || state === null || (mayRun(state) && guest === null)) {
     return null;
   }
   if (registered?.busy !== true) {

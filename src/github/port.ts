@@ -69,8 +69,7 @@ export type RunWritten =
 /** Runners with the same labels. */
 export interface RunnersAlike {
   readonly labels: LabelSet;
-  /** Lower case. */
-  readonly names: readonly string[];
+  readonly runners: readonly Pick<RegisteredRunner, 'name' | 'status' | 'busy'>[];
 }
 
 /** The turn of a write. */
@@ -87,7 +86,7 @@ export interface QueuePort {
   listRuns(scope: string, wanted: RunsWanted, signal: AbortSignal): Promise<Dated<RunsListed>>;
   /** How many runs have this status, by GitHub. */
   countRunsOf(scope: string, status: string, signal: AbortSignal): Promise<Dated<number>>;
-  /** Names of the runners that are registered at the scope, by the labels that they have. */
+  /** Runners that are registered at the scope, by the labels that they have. */
   listLabelSets(scope: string, signal: AbortSignal): Promise<Dated<readonly RunnersAlike[]>>;
   /** `null` where there is no such run any more. */
   readRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<Run | null>>;

@@ -82,9 +82,10 @@ async function listLabelSets({ client, scope, signal }: Asking): Promise<Dated<r
   for await (const { value, githubTime } of pagesOf(client, { ...call, answer: RunnerList, signal })) {
     answeredAt ??= githubTime;
     for (const { runner } of value.listed) {
+      const { name, status, busy } = runner;
       const labels = labelSetOf(runner.labels);
       const key = JSON.stringify(labels);
-      alike.set(key, { labels, names: [...(alike.get(key)?.names ?? []), runner.name.toLowerCase()] });
+      alike.set(key, { labels, runners: [...(alike.get(key)?.runners ?? []), { name, status, busy }] });
     }
   }
   return { value: [...alike.values()], githubTime: answeredAt ?? Date.now() };

@@ -100,8 +100,8 @@ export interface MachinePort {
   /** Starts or resumes; a running machine is left as it is. Resolves once the guest answers. */
   start(machine: string, call: CallContext): Promise<void>;
   /**
-   * For a machine whose guest does not answer: powers it off, the hard way where it does not listen, and starts it. One that answers by
-   * now is left as it is. Resolves once the guest answers. No fence can be asked here, so the caller must know that no job runs.
+   * For a machine whose guest does not answer: cuts its power, after an orderly end from inside if it has SSH, and starts it. One that
+   * answers by now is left as it is. Resolves once the guest answers. No fence can be asked here, so the caller must know that no job runs.
    */
   restart(machine: string, call: CallContext): Promise<void>;
   /** An operation's first call under the lock: gives it the next number of the guest's fence. `holder` is told to those that are refused later (ASCII). */
@@ -187,7 +187,8 @@ export type ObserveAll = (
 /**
  * Why a machine could not be asked.
  * - `tool-missing`: the client (`multipass`) is not installed: final
- * - `provider-unavailable`: the client runs but its daemon does not answer: try again
+ * - `provider-unavailable`: the client runs but its daemon is not there: try again
+ * - `provider-hangs`: the daemon is there and answers nobody, which it seldom mends by itself
  * - `machine-missing`: no such instance: final
  * - `not-running`: the instance is not running, and the call does not start it
  * - `unreachable`: the instance runs but its guest does not answer in time: try again
@@ -197,6 +198,7 @@ export type ObserveAll = (
 export type MachineErrorKind =
   | 'tool-missing'
   | 'provider-unavailable'
+  | 'provider-hangs'
   | 'machine-missing'
   | 'not-running'
   | 'unreachable'

@@ -28,6 +28,7 @@ import {
   type Frozen,
   type FrozenStopped,
   MachineError,
+  type MachineErrorKind,
   type MachinePort,
   type MarkedDrained,
   type Restored,
@@ -76,6 +77,9 @@ const TIMING: ShellMachineTiming = {
 
 /** Steps of one operation follow each other closely: the end of one shows that the machine ran a moment ago. */
 const TRUST_RUNNING_MS = 5_000;
+
+/** Errors that say nothing about the guest. */
+const ABOUT_THE_PROVIDER: ReadonlySet<MachineErrorKind> = new Set(['tool-missing', 'provider-unavailable', 'provider-hangs']);
 
 const KEY = /^[A-Za-z0-9._:-]{1,120}$/;
 
@@ -246,7 +250,7 @@ export class ShellMachine implements MachinePort {
       const { answer, clockOffsetMs } = await this.#drive('observe', target.machine, request, lookMs, call);
       return known({ ...parsed(OBSERVED, linesOf(decode(answer['output64'])), 'observe'), clockOffsetMs });
     } catch (error) {
-      if (error instanceof MachineError && error.kind !== 'tool-missing' && error.kind !== 'provider-unavailable') {
+      if (error instanceof MachineError && !ABOUT_THE_PROVIDER.has(error.kind)) {
         return unknown([error.message, error.evidence].filter((text) => text !== '').join(': '));
       }
       throw error;

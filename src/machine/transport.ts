@@ -31,9 +31,12 @@ export interface Transport {
   state(machine: string, call: CallContext): Promise<MachineState>;
   /** The same of all these machines by one call of the provider's client. */
   states(machines: readonly string[], call: CallContext): Promise<ReadonlyMap<string, MachineState>>;
-  /** Starts or resumes the machine and resolves once its guest answers. */
+  /** Starts or resumes the machine and resolves once its guest answers. State `unknown` is waited out, with a limit: so a first boot begins. */
   start(machine: string, call: CallContext): Promise<void>;
-  /** Powers the machine off, the hard way where it does not listen, starts it, and resolves once its guest answers; one that answers is left as it is. */
+  /**
+   * Cuts the machine's power, after an orderly end from inside if its guest can be told, starts it, and resolves once its guest answers; one
+   * that answers is left as it is. A machine in state `unknown` counts as one that does not answer.
+   */
   restart(machine: string, call: CallContext): Promise<void>;
   /** Only on a machine that is running: rejects with `not-running` otherwise, and does not start it. */
   exec(machine: string, command: RemoteCommand, call: CallContext): Promise<RemoteResult>;

@@ -62,7 +62,7 @@ export function createDirectory({ runners, policy, health, queue, mode, watchRea
       }
       const { scope } = choice;
       return scope.includes('/')
-        ? { scope, configured: runners.filter((target) => target.scope === scope).map(configuredRunner), policy: queue, ...how }
+        ? { scope, configured: runners.filter((target) => target.scope === scope).map(configuredRunner), policy: queue, serverUrl, ...how }
         : { problem: `${scope} is an organisation, and only a repository has a queue of runs; choose one of ${scopesText(repositories)}` };
     },
   };

@@ -5,6 +5,7 @@ export { drainRunner } from './drain-runner.ts';
 export { failureLedger } from './failure-ledger.ts';
 export { finding } from './finding.ts';
 export { healActionsCache } from './heal-actions-cache.ts';
+export { listQueue } from './list-queue.ts';
 export { listRunners } from './list-runners.ts';
 export { holdMachine, holdQueue } from './lock.ts';
 export { machineLedger } from './machine-ledger.ts';

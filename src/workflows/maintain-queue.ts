@@ -3,7 +3,8 @@ import { executeChild, isCancellation, log, proxyActivities, upsertMemo, workflo
 import type { BatchRerun, LockHolder, MainActivities, ResolvedQueue } from '../activities/contract.ts';
 import { advance } from '../domain/open-findings.ts';
 import { findingsOf, NO_TROUBLE, type QueueTrouble } from '../domain/queue/findings.ts';
-import { forgetOver, isSetAside, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
+import { intendedActs, type Remembered } from '../domain/queue/intended.ts';
+import { forgetOver, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
 import { dueRuns, parkedOf, unsureRuns, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
 import type { RuleName } from '../domain/queue/policy.ts';
 import { modesOf, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
@@ -51,12 +52,6 @@ export async function maintainQueue(...given: unknown[]): Promise<QueueReport> {
   });
   upsertMemo({ queue: { ...report.queue, observedAt: report.observedAt } });
   return report;
-}
-
-/** What Temporal remembers of the queue. */
-interface Remembered {
-  readonly memory: QueueMemory;
-  readonly parked: readonly ParkedRun[];
 }
 
 /** What one pass does. */
@@ -179,21 +174,17 @@ class QueueCare {
 
   #intend({ at }: SeenQueue, { plan }: PlannedQueue, remembered: Remembered): Intended {
     const { parking } = this.#resolved.policy;
-    const { memory, parked } = remembered;
-    const known = new Set(parked.map(({ run }) => run.id));
-    const asides = new Map(memory.setAside.map((entry) => [entry.run, entry]));
-    const acts = plan.acts.filter(({ run, attempt }) => !known.has(run) && !isSetAside(asides.get(run), attempt, at));
-    const room = Math.max(0, parking.most - parked.length);
-    const homeless = new Set(acts.filter(({ does }) => does === 'park').slice(room));
+    const { parked } = remembered;
+    const { acts, homeless } = intendedActs(plan, remembered, at, parking);
     return {
-      acts: acts.filter((act) => !homeless.has(act)).slice(0, this.#most),
+      acts: acts.slice(0, this.#most),
       due: this.#due(remembered, plan, at),
       unsure: unsureRuns(parked),
       notes:
-        homeless.size === 0
+        homeless.length === 0
           ? []
           : [
-              `${homeless.size} push runs stay where they are: ${parked.length} are parked already, and no more than ${parking.most} may be`,
+              `${homeless.length} push runs stay where they are: ${parked.length} are parked already, and no more than ${parking.most} may be`,
             ],
     };
   }

@@ -56,14 +56,14 @@ export async function operate<Outcome extends string, Step extends string>(
   label({ runner: target.runner, scope: target.scope });
   board.name(target.runner);
   const operation = new Operation(request, resolved, startedBy, board);
-  const [outcome, summary] = await operation.ended(work);
+  const [outcome, message] = await operation.ended(work);
+  const conclusion = operation.site.conclusion(outcome, message);
   label({ outcome });
-  board.finish(outcome, summary);
+  board.finish(outcome, conclusion.summary);
   return {
-    outcome,
+    ...conclusion,
     runner: target.runner,
     scope: target.scope,
-    summary,
     evidence: operation.evidence,
     steps: board.reports(),
     reason: request.reason,

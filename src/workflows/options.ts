@@ -65,8 +65,13 @@ export function upkeepOptions(policy: RecoveryPolicy, host: string, summary: str
 /** Type of the failure of an act that has ended in the guest otherwise than well. */
 export const ACT_FAILED = 'GuestActFailed';
 
+/** Type of the failure of a call that a guest did not answer. */
+export const GUEST_UNREACHABLE = 'GuestUnreachable';
+
+/** A guest that does not come up is not started again and again: its workflow looks what holds it. */
 export function startMachineOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
-  return onHostQueue(policy, policy.limits.startMachine, actQueue(host), summary);
+  const options = onHostQueue(policy, policy.limits.startMachine, actQueue(host), summary);
+  return { ...options, retry: { ...options.retry, nonRetryableErrorTypes: [GUEST_UNREACHABLE] } };
 }
 
 /** Cuts the power of a guest that nobody can ask, on GitHub's word that no job runs there: not begun unless that word is fresh, and once for each. */

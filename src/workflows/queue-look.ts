@@ -1,5 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { Limited, MainActivities, QueueSurroundings, ResolvedQueue } from '../activities/contract.ts';
+import type { Limited, MainActivities, QueueSurroundings, ResolvedQueue, RunnersOfQueue } from '../activities/contract.ts';
 import type { QueueMemory } from '../domain/queue/memory.ts';
 import { planQueue, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
 import type { Run, RunJobs } from '../domain/queue/run.ts';
@@ -16,10 +16,14 @@ const JOBS_FRESH_MS = 30 * 60_000;
 const TAGS_AT_ONCE = 50;
 
 /** A queue as GitHub lists it. */
-export interface SeenQueue {
+export interface ListedQueue {
   /** GitHub's clock, epoch milliseconds. */
   readonly at: number;
   readonly runs: readonly Run[];
+}
+
+/** With what is around it. */
+export interface SeenQueue extends ListedQueue {
   readonly surroundings: QueueSurroundings;
 }
 
@@ -27,14 +31,24 @@ export interface SeenQueue {
 export interface PlannedQueue {
   readonly plan: QueuePlan;
   readonly jobs: ReadonlyMap<number, RunJobs | null>;
+  /** Whether names of pushes are tags', as far as that was read. */
+  readonly tags: ReadonlyMap<string, boolean | null>;
   /** Runs that a rule asked about, and whose jobs are not known. */
   readonly unread: number;
   /** Why not all was read; none where it was. */
   readonly notes: readonly string[];
 }
 
-/** The whole queue, a part at a time; limits are waited out. */
-export async function lookAtQueue({ scope, configured, policy }: ResolvedQueue, told: Told): Promise<SeenQueue> {
+/** The queue and what is around it; limits are waited out. */
+export async function lookAtQueue(resolved: ResolvedQueue, told: Told): Promise<SeenQueue> {
+  const { scope, configured, policy } = resolved;
+  const listed = await readWholeQueue(resolved, told);
+  const { readQueueSurroundings } = proxyActivities<MainActivities>(queueListOptions(policy, `count the other runs of ${scope}`));
+  return { ...listed, surroundings: await withinLimits(told, () => readQueueSurroundings({ scope, configured })) };
+}
+
+/** To its last run, a part at a time; limits are waited out. */
+export async function readWholeQueue({ scope, policy }: ResolvedQueue, told: Told): Promise<ListedQueue> {
   const runs = new Map<number, Run>();
   let [at, from]: [number, number | null] = [0, null];
   for (let part = 1; part <= MOST_PARTS; part += 1) {
@@ -49,8 +63,13 @@ export async function lookAtQueue({ scope, configured, policy }: ResolvedQueue, 
       break;
     }
   }
-  const { readQueueSurroundings } = proxyActivities<MainActivities>(queueListOptions(policy, `count the other runs of ${scope}`));
-  return { at, runs: [...runs.values()], surroundings: await withinLimits(told, () => readQueueSurroundings({ scope, configured })) };
+  return { at, runs: [...runs.values()] };
+}
+
+/** The repository's runners, one by one. */
+export async function readRunners({ scope, configured, policy }: ResolvedQueue, told: Told): Promise<RunnersOfQueue> {
+  const { readQueueRunners } = proxyActivities<MainActivities>(queueListOptions(policy, `read the runners of ${scope}`));
+  return withinLimits(told, () => readQueueRunners({ scope, configured }));
 }
 
 async function withinLimits<T extends { readonly kind: 'read' }>(told: Told, ask: () => Promise<T | Limited>): Promise<T> {
@@ -75,7 +94,12 @@ export interface Planning {
  * Plans with what is known, and reads what the rules ask for, until they ask for nothing more or have found enough. A limit ends the reading: what
  * is not known leads to no act.
  */
-export async function planSeen(seen: SeenQueue, memory: QueueMemory, planning: Planning, told: Told): Promise<PlannedQueue> {
+export async function planSeen(
+  seen: ListedQueue & { readonly surroundings: Pick<QueueSurroundings, 'offered' | 'ours'> },
+  memory: QueueMemory,
+  planning: Planning,
+  told: Told,
+): Promise<PlannedQueue> {
   const { resolved, modes, most } = planning;
   const { at, runs, surroundings } = seen;
   const jobs = new Map<number, RunJobs | null>();
@@ -92,7 +116,7 @@ export async function planSeen(seen: SeenQueue, memory: QueueMemory, planning: P
     const wanted: readonly number[] = plan.wantsJobs.slice(0, resolved.policy.batchSize);
     if (limited !== null || (names.length === 0 && wanted.length === 0)) {
       const unread = plan.wantsJobs.length + [...jobs.values()].filter((read) => read === null).length;
-      return { plan, jobs, unread, notes: limited === null ? [] : [`not all jobs could be read: ${limited.why}`] };
+      return { plan, jobs, tags, unread, notes: limited === null ? [] : [unreadJobs(limited)] };
     }
     told.say(`${runs.length} runs are queued, jobs of ${jobs.size} of them are read: ${plan.acts.length} to act on so far`);
     const demand = new Set(plan.wantsDemand);
@@ -120,6 +144,26 @@ async function readTags(
     tags.set(name, isTag);
   }
   return null;
+}
+
+/** What is planned, with the jobs of these runs as well, of which no rule may have asked; a limit ends the reading. */
+export async function withJobsOf(shown: readonly Run[], planned: PlannedQueue, resolved: ResolvedQueue): Promise<PlannedQueue> {
+  const jobs = new Map(planned.jobs);
+  for (;;) {
+    const wanted = shown.map(({ id }) => id).filter((id) => !jobs.has(id));
+    if (wanted.length === 0) {
+      return { ...planned, jobs };
+    }
+    const batch = { runs: shown, wanted: wanted.slice(0, resolved.policy.batchSize), freshnessMs: JOBS_FRESH_MS };
+    const limited = await readJobs(resolved, batch, jobs);
+    if (limited !== null) {
+      return { ...planned, jobs, notes: [...planned.notes, unreadJobs(limited)] };
+    }
+  }
+}
+
+function unreadJobs({ why }: Limited): string {
+  return `not all jobs could be read: ${why}`;
 }
 
 async function readJobs(

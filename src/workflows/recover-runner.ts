@@ -30,7 +30,7 @@ import {
 } from './options.ts';
 import { mendClock, type MendedClock } from './mend-clock.ts';
 import { label, trigger } from './search-attributes.ts';
-import { busyText, Ended, holderText, Site } from './site.ts';
+import { busyText, Ended, holderText, isGuestUnreachable, Site } from './site.ts';
 import { StepBoard } from './step-board.ts';
 
 const progress = defineQuery<Progress>(PROGRESS_QUERY);
@@ -403,7 +403,7 @@ class Recovery {
       case 'restart-machine':
         return new Ended(
           'failed',
-          `${decision.why}. Look with \`multipass info ${this.#target.machine}\`; Multipass itself may need a restart`,
+          `${decision.why}. Look at its console, or let it boot anew with \`multipass stop --force ${this.#target.machine}\` and \`multipass start ${this.#target.machine}\``,
         );
       case 'recover':
       case 'start-machine':
@@ -479,20 +479,16 @@ class Recovery {
     }
   }
 
-  /** What went wrong where the power of a guest that nobody can ask was to be cut: only a new look says whether it may be cut again. */
+  /** What went wrong where a guest does not come up: only a new look says whether its power may be cut then, or cut again. */
   async #turnOn(verb: 'start' | 'restart'): Promise<Error | null> {
     const { host, machine } = this.#target;
-    if (verb === 'start') {
-      const acts = proxyActivities<ActActivities>(startMachineOptions(this.#policy, host, `start machine ${machine}`));
-      await this.#site.answer(() => acts.startMachine({ target: this.#target }));
-      return null;
-    }
-    const acts = proxyActivities<ActActivities>(restartMachineOptions(this.#policy, host, `restart machine ${machine}`));
+    const options = verb === 'start' ? startMachineOptions : restartMachineOptions;
+    const acts = proxyActivities<ActActivities>(options(this.#policy, host, `${verb} machine ${machine}`));
     try {
-      await this.#site.answer(() => acts.restartMachine({ target: this.#target }));
+      await this.#site.answer(() => (verb === 'start' ? acts.startMachine : acts.restartMachine)({ target: this.#target }));
       return null;
     } catch (error) {
-      if (isCancellation(error)) {
+      if (isCancellation(error) || (verb === 'start' && !isGuestUnreachable(error))) {
         throw error;
       }
       return this.#site.asEnded(error);
@@ -718,13 +714,13 @@ class Recovery {
   }
 
   #report(ended: Ended): RecoveryReport {
-    this.#board.finish(ended.outcome, ended.message);
+    const conclusion = this.#site.conclusion(ended.outcome, ended.message);
+    this.#board.finish(ended.outcome, conclusion.summary);
     const { runner, scope } = this.#target;
     return {
-      outcome: ended.outcome,
+      ...conclusion,
       runner,
       scope,
-      summary: ended.message,
       evidence: this.#evidence,
       steps: this.#board.reports(),
       rungs: this.#rungs,

@@ -1,4 +1,4 @@
-import { ActivityFailure, TimeoutFailure } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
 import { isCancellation, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import type {
   ActActivities,
@@ -11,11 +11,12 @@ import type {
   MainActivities,
 } from '../activities/contract.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
+import { withNextStep } from '../domain/provider.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
-import type { RecoveryOutcome } from '../domain/report.ts';
+import type { RecoveryOutcome, Side } from '../domain/report.ts';
 import type { GitHubObservation, MachineObservation, RunnerTarget } from '../domain/runner.ts';
-import { actOptions, githubOptions, lookOptions } from './options.ts';
+import { actOptions, githubOptions, GUEST_UNREACHABLE, lookOptions } from './options.ts';
 import { waitOutLimit } from './told.ts';
 
 /** Ends an operation with an outcome that is no surprise; everything that was opened is closed on the way out. */
@@ -49,6 +50,8 @@ export class Site {
   #fence = 0;
   #lastAttempt = 0;
   #hasChanged = false;
+  /** The side that could not be reached, or read, when it was asked last. */
+  #unreachable: Side | null = null;
 
   constructor({ target, policy }: { readonly target: RunnerTarget; readonly policy: RecoveryPolicy }, teller: Teller) {
     this.target = target;
@@ -79,7 +82,7 @@ export class Site {
 
   async look(): Promise<Look> {
     const begunAt = Date.now();
-    const [github, machine] = await Promise.all([this.#reading(this.askGitHub()), this.#reading(this.askMachine())]);
+    const [github, machine] = await Promise.all([this.#reading('github', this.askGitHub()), this.#reading('machine', this.askMachine())]);
     this.#lastLook = { begunAt, look: { github, machine } };
     return this.#lastLook.look;
   }
@@ -108,13 +111,16 @@ export class Site {
   }
 
   /** A failure to look is a value: unknown. */
-  async #reading<T>(look: Promise<T>): Promise<Reading<T>> {
+  async #reading<T>(side: Side, look: Promise<T>): Promise<Reading<T>> {
     try {
-      return known(await look);
+      const seen = known(await look);
+      this.#unreachable = this.#unreachable === side ? null : this.#unreachable;
+      return seen;
     } catch (error) {
       if (isCancellation(error)) {
         throw error;
       }
+      this.#unreachable = side;
       return unknown(reasonOf(error, this.target));
     }
   }
@@ -214,7 +220,23 @@ export class Site {
   }
 
   asEnded(error: unknown): Ended {
-    return error instanceof Ended ? error : new Ended('failed', reasonOf(error, this.target));
+    if (error instanceof Ended) {
+      return error;
+    }
+    this.#unreachable = sideOutOfReach(error) ?? this.#unreachable;
+    return new Ended('failed', reasonOf(error, this.target));
+  }
+
+  /** What a report says of the end, with the side that was out of reach and what to do if its provider hangs. */
+  conclusion<Outcome extends string>(
+    outcome: Outcome,
+    message: string,
+  ): { readonly outcome: Outcome; readonly summary: string; readonly unreachable?: Side } {
+    return {
+      outcome,
+      summary: withNextStep(message),
+      ...(outcome === 'failed' && this.#unreachable !== null ? { unreachable: this.#unreachable } : {}),
+    };
   }
 }
 
@@ -224,12 +246,58 @@ export function reasonOf(error: unknown, { host }: Pick<RunnerTarget, 'host'>): 
     const { cause } = error;
     if (cause instanceof TimeoutFailure) {
       return cause.timeoutType === 'SCHEDULE_TO_START'
-        ? `no worker of host ${host} took the task ${error.activityType}: start it with \`runward worker\``
-        : `${error.activityType} did not end in time${cause.cause === undefined ? '' : `: ${cause.cause.message}`}`;
+        ? `no worker of host ${host} takes tasks: start it with \`runward worker --host ${host}\``
+        : `${taskText(error.activityType)} did not end in time${lastWordsOf(cause)}`;
     }
     return cause?.message ?? error.message;
   }
   return error instanceof Error ? error.message : String(error);
+}
+
+/** The names of looks are not for people. */
+const LOOKS: Readonly<Record<string, string>> = {
+  observeMachine: 'the look at the machine',
+  observeMachines: 'the look at the machines',
+  observeGitHub: 'the look at GitHub',
+  observeScope: 'the look at GitHub',
+};
+
+/** `the step "start service"`. */
+function taskText(activity: string): string {
+  return LOOKS[activity] ?? `the step "${activity.replaceAll(/[A-Z]/g, (capital) => ` ${capital.toLowerCase()}`)}"`;
+}
+
+/** How the last attempt failed, or else what it was at. */
+function lastWordsOf({ cause, lastHeartbeatDetails }: TimeoutFailure): string {
+  if (cause !== undefined) {
+    return `: ${cause.message}`;
+  }
+  return typeof lastHeartbeatDetails === 'string' ? ` (${lastHeartbeatDetails})` : '';
+}
+
+/** By the types of failures that activities have. */
+const OUT_OF_REACH: Readonly<Record<string, Side>> = {
+  GitHubUnavailable: 'github',
+  MachineProviderUnavailable: 'machine',
+  MachineProviderHangs: 'machine',
+  ToolMissing: 'machine',
+};
+
+/** Which side could not be reached; `null` where it answered, or that is not known. */
+function sideOutOfReach(error: unknown): Side | null {
+  if (!(error instanceof ActivityFailure)) {
+    return null;
+  }
+  if (hostSilence(error) !== null) {
+    return 'machine';
+  }
+  const cause = error.cause instanceof TimeoutFailure ? error.cause.cause : error.cause;
+  return cause instanceof ApplicationFailure ? (OUT_OF_REACH[cause.type ?? ''] ?? null) : null;
+}
+
+/** Whether an act failed because the guest did not answer. */
+export function isGuestUnreachable(error: unknown): boolean {
+  return error instanceof ActivityFailure && error.cause instanceof ApplicationFailure && error.cause.type === GUEST_UNREACHABLE;
 }
 
 /** Whether an act failed because nobody took it; `may have begun` where an earlier attempt was under way. */

@@ -320,6 +320,39 @@ describe('what surrounds the queue', () => {
   });
 });
 
+describe('the runners of a repository', () => {
+  const labels = labelSetOf(['self-hosted', 'linux', 'x64', 'bpf']);
+  const configured = ['Builder', 'gone'].map((name) => ({ name, labels }));
+
+  test('are those that are registered, with what each does, and those that are only configured', async () => {
+    server.addRunner(SCOPE, { name: 'builder', labels: ['bpf'] });
+    server.showRunner(SCOPE, 'builder', { status: 'online', busy: true });
+    server.addRunner(SCOPE, { name: 'theirs', labels: ['bpf'] });
+    const activities = create();
+    expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured }))).toEqual({
+      kind: 'read',
+      areAll: true,
+      notes: [],
+      runners: [
+        { name: 'builder', labels, state: 'online', busy: true, isOurs: true },
+        { name: 'theirs', labels, state: 'offline', busy: false, isOurs: false },
+        { name: 'gone', labels, state: 'unregistered', busy: false, isOurs: true },
+      ],
+    });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('are only those that are configured where GitHub refuses to list them', async () => {
+    server.misbehave({ match: { path: '/actions/runners' }, status: 403 });
+    const activities = create();
+    expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured }))).toMatchObject({
+      areAll: false,
+      runners: configured.map(({ name }) => ({ name, state: 'unknown', isOurs: true })),
+      notes: [expect.stringContaining("the scope's runners are not known")],
+    });
+  });
+});
+
 test('a queue is read in parts, each from where the one before ended', async () => {
   const runs = Array.from({ length: 250 }, (_, index) => stale({ agoMs: (index + 1) * 1_000 }));
   const activities = create();

@@ -17,15 +17,15 @@ const FAILED: ToldReport = {
   ],
 };
 
-const BY_CHECK = { type: 'recoverRunner', isByCheck: true } as const;
-const BY_HAND = { type: 'recoverRunner', isByCheck: false } as const;
+const BY_CHECK = { type: 'recoverRunner', isByCheck: true, tookMs: 6_000 } as const;
+const BY_HAND = { type: 'recoverRunner', isByCheck: false, tookMs: 6_000 } as const;
 
 describe('an operation', () => {
   test('is told in eight lines at most, with what is left to do', () => {
     const lines = storyLines({ ...operationStory(FAILED, BY_CHECK), when: 'recoverRunner started', more: 'runward explain x --verbose' });
     expect(lines.length).toBeLessThanOrEqual(8);
     expect(lines.join('\n')).toMatch(
-      /^failed in 4\.0 s: the service[^]*What broke +the service of r1 is failed\nEvidence +GitHub: offline, idle, id 7; machine: running; service: failed \(r1\.service\); clock: right\nAction +restart-service \(failed\), start-service \(failed\)\nResult +restart-service failed: its listener did not show; start-service failed: exited 1\nNext steps +mend/,
+      /^failed in 6\.0 s: the service[^]*What broke +the service of r1 is failed\nEvidence +GitHub: offline, idle, id 7; machine: running; service: failed \(r1\.service\); clock: right\nAction +restart-service \(failed\), start-service \(failed\)\nResult +restart-service failed: its listener did not show; start-service failed: exited 1\nNext steps +mend/,
     );
   });
 
@@ -53,7 +53,7 @@ describe('an operation', () => {
   });
 
   test('that drains breaks nothing, and is to be run again where it failed', () => {
-    const story = operationStory({ ...FAILED, rungs: [], reason: 'new kernel' }, { type: 'drainRunner', isByCheck: false });
+    const story = operationStory({ ...FAILED, rungs: [], reason: 'new kernel' }, { type: 'drainRunner', isByCheck: false, tookMs: 6_000 });
     expect(story).toMatchObject({ broke: null, left: expect.stringContaining('`runward runner drain --runner r1`') });
   });
 
@@ -66,8 +66,8 @@ describe('an operation', () => {
 
   test('without steps and evidence, as a clock that was set, is told as well', () => {
     const report = { outcome: 'synced', runner: 'r1', scope: 'acme/kernel', summary: 'the clock of m1 was 2 h ahead', reason: null };
-    expect(operationStory(report, { type: 'syncClock', isByCheck: false })).toMatchObject({
-      headline: 'synced: the clock of m1 was 2 h ahead',
+    expect(operationStory(report, { type: 'syncClock', isByCheck: false, tookMs: 6_000 })).toMatchObject({
+      headline: 'synced in 6.0 s: the clock of m1 was 2 h ahead',
       left: 'nothing',
     });
     expect(operationDetails(report)).toEqual([]);
@@ -106,7 +106,7 @@ describe('the care for a cache', () => {
     },
     reran: [{ run: 7, attempt: 1, workflow: 'CI', outcome: 're-run', detail: 'for time 1 of 2' }],
   };
-  const of = (type: string) => ({ type, isByCheck: false });
+  const of = (type: string) => ({ type, isByCheck: false, tookMs: 6_000 });
 
   test('tells what the damage let fail, what it looked like, what has gone and what was run again', () => {
     expect(operationStory(HEALED, of('healActionsCache'))).toMatchObject({

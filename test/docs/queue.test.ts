@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { MAIN_QUEUE } from '../../src/domain/names.ts';
+import { LISTED, LISTED_AT_MOST } from '../../src/domain/queue/list.ts';
 import { DEFAULT_QUEUE_POLICY, RULES } from '../../src/domain/queue/policy.ts';
 import { ACTS_TOLD } from '../../src/domain/queue/report.ts';
 import { readQueueRequest } from '../../src/domain/queue/request.ts';
@@ -47,4 +48,5 @@ test('figures are those of the policy', () => {
   expect(following.forceAfterMs).toBe(6 * minute);
   expect(document).toContain(`maxPerPass: ${maxPerPass}`);
   expect(document).toContain(`${ACTS_TOLD} acts with rule`);
+  expect(document).toContain(`${LISTED} unless \`--max N\` says otherwise and ${LISTED_AT_MOST.toLocaleString('en-US')} at most`);
 });

@@ -14,6 +14,7 @@ import {
 } from '../../src/domain/pass.ts';
 import { DEFAULT_HEALTH_POLICY, type HealthPolicy } from '../../src/domain/policy.ts';
 import { prescribe } from '../../src/domain/prescribe.ts';
+import { providerHangsReason } from '../../src/domain/provider.ts';
 import { known, unknown } from '../../src/domain/reading.ts';
 import type { GuestObservation, MachineState, RegisteredRunner, RunnerTarget } from '../../src/domain/runner.ts';
 import type { Verdict } from '../../src/domain/finding.ts';
@@ -213,6 +214,36 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       finds: ['critical machine-unavailable'],
       verdict: 'unknown',
     },
+    'in an unknown state, as during a first boot': {
+      github: OFFLINE,
+      machine: 'unknown',
+      before: SEEN_OFFLINE,
+      finds: ['critical machine-state-unknown? → recover'],
+      does: 'machine-state-unknown: seen once: the next scheduled check confirms before acting',
+      verdict: 'unknown',
+    },
+    'in an unknown state twice, and offline twice': {
+      github: OFFLINE,
+      machine: 'unknown',
+      before: { ...SEEN_OFFLINE, ...SEEN_BROKEN },
+      finds: ['critical machine-state-unknown → recover'],
+      does: 'recover',
+      verdict: 'unknown',
+    },
+    'in an unknown state twice, where a job may run': {
+      github: { ...OFFLINE, busy: true },
+      machine: 'unknown',
+      before: { ...SEEN_OFFLINE, ...SEEN_BROKEN },
+      finds: ['critical machine-state-unknown → recover'],
+      does: 'machine-state-unknown: busy: GitHub calls it busy',
+      verdict: 'unknown',
+    },
+    'in an unknown state twice, and online': {
+      machine: 'unknown',
+      before: SEEN_BROKEN,
+      finds: ['critical machine-state-unknown?'],
+      verdict: 'unknown',
+    },
     starting: { github: OFFLINE, machine: 'starting', finds: ['warning machine-starting?'], verdict: 'unknown' },
     'starting still': {
       github: OFFLINE,
@@ -232,6 +263,11 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       before: { ...SEEN_OFFLINE, silentSince: LAST_PASS },
       finds: ['critical runner-offline? → recover', 'critical machine-unknown'],
       does: 'runner-offline: unknown: machine m1 could not be asked',
+      verdict: 'unknown',
+    },
+    'its provider hangs': {
+      machine: { why: `list instances: ${providerHangsReason(15)}` },
+      finds: ['warning machine-unknown?'],
       verdict: 'unknown',
     },
     'skipped since it hangs': { machine: { why: `${STILL_HANGS}: 6 min` }, finds: ['warning machine-hangs'], verdict: 'unknown' },
@@ -1034,4 +1070,29 @@ describe.each(Object.entries(CASES))('%s', (_about, cases) => {
         : `${cure.cure}${cure.isUrgent ? ', urgent' : ''}${cure.suspicion === null ? '' : `, ${cure.suspicion}`}`,
     ).toBe(given.does);
   });
+});
+
+test('a provider that hangs is told with its likely cause and how its daemon is restarted, for one machine and for several', () => {
+  const why = `list instances: ${providerHangsReason(15)}`;
+  const one = lookOf({ machine: { why }, finds: [], verdict: 'unknown' });
+  const [runner] = one.runners;
+  const two = { ...one, runners: [runner!, { ...runner!, target: target({ runner: 'r2', machine: 'm2' }) }] };
+  for (const [seen, code] of [
+    [one, 'machine-unknown'],
+    [two, 'provider-silent'],
+  ] as const) {
+    expect(diagnose(seen, null, DEFAULT_HEALTH_POLICY).findings[0]).toMatchObject({
+      code,
+      evidence: expect.stringContaining('most likely on a guest whose SSH is dead'),
+      advice: expect.stringMatching(/snap restart multipass.*launchctl kickstart.*systemctl restart multipassd/),
+    });
+  }
+});
+
+test('no advice names a command that hangs the daemon: a plain list, info or stop', () => {
+  const cases = Object.values(CASES).flatMap((each) => Object.values(each));
+  const advice = cases.flatMap((given) =>
+    diagnose(lookOf(given), before(given.before), DEFAULT_HEALTH_POLICY).findings.map((each) => each.advice),
+  );
+  expect(advice.filter((text) => /multipass (list(?! --no-ipv4)|info|stop(?! --force))/.test(text))).toEqual([]);
 });

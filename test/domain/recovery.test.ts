@@ -139,8 +139,15 @@ describe('what a recovery decides', () => {
       'machine in an unknown state',
       look({ machine: known(machine({ state: 'unknown', guest: unknown('not running') })) }),
       false,
+      'look-again',
+      /does not know the state of machine m1/,
+    ],
+    [
+      'machine in a zone that is disabled',
+      look({ machine: known(machine({ state: 'unavailable', guest: unknown('not running') })) }),
+      false,
       'impossible',
-      /multipass info m1/,
+      /enable it first/,
     ],
     ['guest silent', look({ machine: known(machine({ guest: unknown('time-out') })) }), true, 'look-again', /does not answer: time-out/],
   ];
@@ -153,6 +160,7 @@ describe('what a recovery decides', () => {
   });
 
   const silent = known(machine({ guest: unknown('time-out') }));
+  const stateless = known(machine({ state: 'unknown', guest: unknown('not running') }));
   const idle = { ...github().runner!, busy: false };
   const neighbour = { name: 'acme/kernel/r2', status: 'online' };
   const { guestAnswersWithinMs, jobLostAfterMs, goneShownWithinMs } = policy;
@@ -212,6 +220,30 @@ describe('what a recovery decides', () => {
       jobLostAfterMs,
       'refused-busy',
       /r2 online and busy/,
+    ],
+    [
+      'a machine in an unknown state, which may be its first boot',
+      look({ github: known(github({ runner: null })), machine: stateless }),
+      false,
+      guestAnswersWithinMs - 1,
+      'look-again',
+      /first time/,
+    ],
+    [
+      'a machine in an unknown state for long',
+      look({ github: known(github({ runner: null })), machine: stateless }),
+      false,
+      guestAnswersWithinMs,
+      'restart-machine',
+      /does not know the state of machine m1/,
+    ],
+    [
+      'a machine in an unknown state whose job goes on',
+      look({ github: known(github({ runner: { ...idle, busy: true } })), machine: stateless }),
+      false,
+      jobLostAfterMs,
+      'refused-busy',
+      /online and busy/,
     ],
     ['a silent guest, and GitHub unknown', look({ github: unknown('503'), machine: silent }), true, jobLostAfterMs, 'impossible', /503/],
     [

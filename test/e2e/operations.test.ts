@@ -85,14 +85,17 @@ test('a plan of a drain writes nothing, needs no Temporal, and says what stands 
 
 test("a host's worker looks after its machines without any credential of GitHub", async () => {
   const config = join(folder, 'two-hosts.yaml');
-  writeFileSync(config, `scopes: [{ repo: ${SCOPE}, runners: [{ name: r1, host: attic, labels: [bpf] }] }]\n`);
+  writeFileSync(config, `scopes: [{ repo: ${SCOPE}, runners: [{ name: r1, host: attic, labels: [bpf] }, { name: r2, labels: [bpf] }] }]\n`);
   const { GH_TOKEN: token = '', ...shared } = variables({ RUNWARD_CONFIG: config });
   const withoutToken = { ...shared, TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: 'test-5' };
   const environment = { ...withoutToken, GH_TOKEN: token };
   const main = start(['worker'], { ...environment, MULTIPASS: '/nowhere/multipass' });
   const host = start(['worker', '--host', 'attic'], { ...withoutToken, MULTIPASS: multipass('attic', `echo '{"list":[]}'`) });
   await Promise.all([main.says(/Worker of host local polls/), host.says(/Worker of host attic polls/)]);
-  expect((await run(['recover', '--json'], environment)).stdout).toContain('there is no machine named r1');
+  const [missing, unreached] = await Promise.all(['r1', 'r2'].map((name) => run(['recover', '--runner', name, '--json'], environment)));
+  expect(missing).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('there is no machine named r1') });
+  expect(unreached?.exitCode).toBe(3);
+  expect(JSON.parse(unreached?.stdout ?? '')).toMatchObject({ outcome: 'failed', unreachable: 'machine' });
   for (const worker of [main, host]) worker.kill('SIGTERM');
   expect((await Promise.all([main.ended, host.ended])).map(({ exitCode }) => exitCode)).toEqual([0, 0]);
 });

@@ -70,6 +70,63 @@ test('a plan tells what would be done and why, and writes nothing', async () => 
   });
 });
 
+test('a list tells of each queued run how long it waits, for whom, and what would be done; it writes nothing', async () => {
+  const stale = queueStale();
+  const [older, newer] = [3, 2].map((minutes) => queueStale({ agoMs: minutes * 60_000, branch: 'topic' }));
+  const nobodys = queueStale({ agoMs: 60_000, jobs: [{ labels: ['self-hosted', 'gpu'] }] });
+  const before = github.requests.length;
+  const { exitCode, stdout, stderr } = await run(['queue', 'list', '--json'], environment());
+  expect(exitCode, stderr).toBe(0);
+  const waiting = { takers: 'runners', runners: [{ name: 'assay-bpf-runner', state: 'offline', busy: false }], missingLabels: [] };
+  expect(JSON.parse(stdout)).toMatchObject({
+    scope: SCOPE,
+    mode: 'act',
+    schedule: { exists: false },
+    queued: 4,
+    more: 0,
+    runs: [
+      {
+        run: stale,
+        url: `${github.url}/${SCOPE}/actions/runs/${stale}`,
+        jobs: [{ labels: ['bpf', 'self-hosted'], count: 1, ...waiting }],
+        maintenance: { action: 'cancel', code: 'stale', inMaintenance: 1 },
+      },
+      { run: older, maintenance: { action: 'cancel', code: 'superseded', newer, inMaintenance: 1 } },
+      { run: newer, maintenance: { action: 'cancel', code: 'stale', inMaintenance: null } },
+      { run: nobodys, jobs: [{ takers: 'nobody', missingLabels: ['gpu'] }], maintenance: { inMaintenance: null } },
+    ],
+    parked: [],
+    notes: [],
+  });
+  const asked = github.requests.slice(before);
+  expect(asked.filter(({ method }) => method !== 'GET')).toEqual([]);
+
+  const text = await run(['queue', 'list', '--max', '1'], environment());
+  expect(text.stdout, text.stderr).toMatch(
+    new RegExp(
+      `^4 runs queued in ${SCOPE}:\n\nRUN +QUEUED .*\n${stale} +6 h +.* \\[bpf, self-hosted\\]: assay-bpf-runner \\(offline\\) +stale since .*: would be cancelled\n… and 3 more: .*\n\nQueue maintenance has no schedule`,
+    ),
+  );
+  expect((await run(['history', '--all', '--json'], environment())).stdout).not.toContain('queue/list/');
+});
+
+test('a list that is interrupted leaves no question behind', async () => {
+  queueStale();
+  const heal = github.misbehave({ match: { path: '/actions/runs' }, status: 502 });
+  const list = start(['queue', 'list', '--json'], environment());
+  await list.says(/trying again/);
+  list.kill('SIGINT');
+  const { exitCode, stderr } = await list.ended;
+  heal();
+  expect(stderr).toContain('Interrupted: nothing was changed.');
+  expect(exitCode).toBe(130);
+  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  const { workflow } = new Client({ connection, namespace: NAMESPACE });
+  const ended = () => workflow.count(`WorkflowType = 'listQueue' AND ExecutionStatus = 'Terminated'`);
+  await expect.poll(async () => (await ended()).count, { timeout: 20_000 }).toBe(1);
+  await connection.close();
+});
+
 describe('what acts', () => {
   test('asks on a terminal, and takes no for an answer, with the exit code of gh', async () => {
     const stale = queueStale();
@@ -230,6 +287,13 @@ describe.concurrent('where something is missing', () => {
     const { exitCode, stderr } = await run(['queue', 'plan'], { ...environment(), TEMPORAL_NAMESPACE: 'test-8' });
     expect(exitCode).toBe(3);
     expect(stderr).toMatch(/No worker takes tasks from the queue runward[^]*Look at it with `runward explain queue\/by-hand\//);
+  });
+
+  test('no worker lists the queue, exit code 3, and nothing is left to wait for one', async () => {
+    const { exitCode, stdout, stderr } = await run(['queue', 'list'], { ...environment(), TEMPORAL_NAMESPACE: 'test-8' });
+    expect(exitCode).toBe(3);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/No worker of the queue runward says which runs of acme\/kernel are queued: start one/);
   });
 
   test('no worker says which runs are parked', async () => {

@@ -72,6 +72,8 @@ describe('usage', () => {
     [['queue', 'parked', '--release'], /give --yes, or --dry-run/],
     [['queue', 'plan', '--release'], /unknown option '--release'/],
     [['queue', 'plan', '--max', '0'], /whole number from 1/],
+    [['queue', 'list', '--max', '0'], /whole number from 1/],
+    [['queue', 'list', '--no-wait'], /unknown option '--no-wait'/],
     [['runner', 'upgrade', '--runner', 'r1'], /`runward runner upgrade` is planned but not in/],
     [['runner', 'drain', '--wait', 'soon'], /Use a duration such as/],
     [['recovr'], /unknown command 'recovr'/],

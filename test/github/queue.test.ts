@@ -225,12 +225,14 @@ describe('countRunsOf', () => {
 });
 
 describe('listLabelSets', () => {
+  const idle = (name: string) => ({ name, status: 'offline', busy: false });
+
   test('tells each set once, with who has it, of all pages, in lower case', async () => {
     for (let number = 1; number <= 101; number += 1) server.addRunner(REPO, { name: `r-${number}`, labels: ['BPF', 'kvm'] });
     server.addRunner(REPO, { name: 'arm', labels: ['kvm'], architecture: 'ARM64' });
     expect((await github.listLabelSets(REPO, signal)).value).toEqual([
-      { labels: ['bpf', 'kvm', 'linux', 'self-hosted', 'x64'], names: Array.from({ length: 101 }, (_, index) => `r-${index + 1}`) },
-      { labels: ['arm64', 'kvm', 'linux', 'self-hosted'], names: ['arm'] },
+      { labels: ['bpf', 'kvm', 'linux', 'self-hosted', 'x64'], runners: Array.from({ length: 101 }, (_, index) => idle(`r-${index + 1}`)) },
+      { labels: ['arm64', 'kvm', 'linux', 'self-hosted'], runners: [idle('arm')] },
     ]);
   });
 

@@ -236,6 +236,41 @@ describe('the multipass-shaped command', () => {
     expect(state).toBe('Running');
   });
 
+  it('has one thread for all calls: one that waits for a guest without SSH hangs them all, until the daemon is restarted', async () => {
+    const harmless = [
+      ['list', '--no-ipv4', '--format', 'json'],
+      ['info', VM, '--no-runtime-information', '--format', 'json'],
+    ];
+    for (const harm of [
+      ['list', '--format', 'json'],
+      ['info', VM, '--format', 'json'],
+      ['stop', VM],
+    ]) {
+      await guest.sshd('frozen');
+      for (const args of harmless) expect(await guest.multipass(args)).toMatchObject({ exitCode: 0 });
+      const client = start(harm);
+      expect(await eventually(() => existsSync(`${guest.instances}/daemon-thread`))).toBe(true);
+      client.kill('SIGKILL');
+      const hung = [['version', '--format', 'json'], ...harmless, ['stop', '--force', VM]].map(start);
+      await sleep(1_000);
+      expect(hung.map(({ exitCode }) => exitCode)).toEqual(hung.map(() => null));
+      for (const each of hung) each.kill('SIGKILL');
+      await guest.sshd('answers');
+      await guest.restartDaemon();
+      expect(await guest.multipass(['list', '--format', 'json'])).toMatchObject({ exitCode: 0 });
+    }
+    expect(await guest.state()).toBe('Running');
+  });
+
+  it('answers in its open session while the listener is frozen, and opens no other', async () => {
+    await guest.sshd('listener-frozen');
+    const list = JSON.parse((await guest.multipass(['list', '--format', 'json'])).stdout) as unknown;
+    const { exitCode } = await guest.multipass(inGuest('true'));
+    await guest.sshd('answers');
+    expect(list).toMatchObject({ list: [{ ipv4: ['10.0.2.15'] }] });
+    expect(exitCode).toBe(2);
+  });
+
   it('suspends: refuses to stop, resumes at an exec, with the clock behind', async () => {
     expect(await guest.multipass(['suspend', VM])).toMatchObject({ exitCode: 0 });
     expect(await guest.multipass(['suspend', VM])).toMatchObject({ exitCode: 0 });

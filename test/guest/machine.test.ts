@@ -9,13 +9,27 @@ import { registrationToken, SCOPE, targetIn, transportTo } from './shell-machine
 transportConformance('multipass', async (): Promise<TransportWorld> => {
   const guest = await startGuest();
   return {
-    transport: transportTo(guest, { stopMs: 5_000 }),
+    transport: transportTo(guest),
+    impatient: transportTo(guest, { listMs: 1_000 }),
     machine: guest.name,
     halt: async () => {
       await guest.suspend();
       return 'suspended';
     },
-    freeze: () => guest.freeze(),
+    panic: () => guest.panic(),
+    wayIn: (is) => guest.sshd(is),
+    hangProvider: async () => {
+      await guest.sshd('frozen');
+      await guest.keepDaemonWaiting();
+    },
+    mendProvider: async () => {
+      await guest.sshd('answers');
+      await guest.restartDaemon();
+    },
+    firstBoot: async () => {
+      await guest.powerCut();
+      await guest.firstBoot();
+    },
     look: (script) => guest.must(script),
     close: () => guest.close(),
   };

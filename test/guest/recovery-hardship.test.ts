@@ -52,6 +52,22 @@ describe('in the middle of reconfigure', () => {
   });
 });
 
+test('a kernel that has panicked: told while the daemon hangs on it, and online again by a recovery once the daemon is restarted', async () => {
+  await world.guest.panic();
+  await offline();
+  await world.guest.keepDaemonWaiting();
+  const [plan, status] = await Promise.all([run(['recover', '--dry-run'], world.environment), run(['status'], world.environment)]);
+  expect(plan.exitCode, plan.stderr).toBe(3);
+  for (const { stdout } of [plan, status]) {
+    expect(stdout).toContain('guest whose SSH is dead');
+    expect(stdout).toContain('sudo snap restart multipass');
+  }
+  await world.guest.restartDaemon();
+  const { outcome, summary, steps } = await recover();
+  expect(outcome, summary).toBe('recovered');
+  expect(steps[0]?.detail).toContain('machine restarted');
+});
+
 async function breakService(): Promise<void> {
   await world.guest.must(`cd ${DIRECTORY} && ./svc.sh stop`);
   await offline();

@@ -15,6 +15,8 @@ export interface FakeRule {
   readonly exitCode?: number;
   /** Never ends by itself. */
   readonly hangs?: boolean;
+  /** The same, and no later call is answered either: the daemon has one thread. */
+  readonly hangsDaemon?: boolean;
 }
 
 export interface FakeCall {
@@ -29,10 +31,29 @@ export interface FakeMultipass {
   readonly path: string;
   /** The calls so far whose standard input has ended, in that order. */
   calls(): FakeCall[];
-  /** Replaces the rules. */
+  /** Replaces the rules, and restarts the daemon. */
   script(rules: readonly FakeRule[]): void;
   /** Removes its files. */
   close(): void;
+}
+
+/**
+ * How the real one answers for an instance whose SSH is dead: what goes over the daemon's own SSH session, which has no time limit, is never
+ * answered, and nothing after it. After so many `execs` it answers again.
+ */
+export function deadSsh(instance: string, { execs = Infinity } = {}): readonly FakeRule[] {
+  return [
+    { args: ['list', '--format'], hangsDaemon: true },
+    { args: ['info'], hangsDaemon: true },
+    { args: ['stop', instance], hangsDaemon: true },
+    { args: ['restart'], hangsDaemon: true },
+    {
+      args: ['exec'],
+      exitCode: 2,
+      stderr: "exec failed: ssh connection failed: 'Timeout connecting to 10.0.2.15'\n",
+      ...(execs < Infinity ? { times: execs } : {}),
+    },
+  ];
 }
 
 /** Between the parts of a record; none of them has it. */
@@ -46,6 +67,7 @@ export function fakeMultipass(rules: readonly FakeRule[]): FakeMultipass {
 
   let scripts = 0;
   const script = (next: readonly FakeRule[]) => {
+    rmSync(path.join(folder, 'hung'), { force: true });
     writeFileSync(executable, program(folder, (scripts += 1), next));
     chmodSync(executable, 0o755);
   };
@@ -78,6 +100,8 @@ folder=${quoted(folder)}
   printf '\\001'
 } >"$folder/calls/$$"
 
+[ ! -e "$folder/hung" ] || exec sleep 600
+
 # Each use claims a folder of its own, so that calls at the same time never share one.
 has_times_left() {
   use=0
@@ -94,7 +118,8 @@ exit 2
 `;
 }
 
-function answer({ args, times, stdout = '', stderr = '', exitCode = 0, hangs = false }: FakeRule, index: number): string {
+function answer(rule: FakeRule, index: number): string {
+  const { args, times, stdout = '', stderr = '', exitCode = 0, hangs = false, hangsDaemon = false } = rule;
   const fits = [
     ...args.map((word, place) => `[ "\${${place + 1}-}" = ${quoted(word)} ]`),
     ...(times === undefined ? [] : [`has_times_left ${index} ${times}`]),
@@ -102,7 +127,8 @@ function answer({ args, times, stdout = '', stderr = '', exitCode = 0, hangs = f
   return `if ${fits.join(' && ') || 'true'}; then
   printf '%s' ${quoted(stdout)}
   printf '%s' ${quoted(stderr)} >&2
-  ${hangs ? 'exec sleep 600' : `exit ${exitCode}`}
+  ${hangsDaemon ? ': >"$folder/hung"' : ''}
+  ${hangs || hangsDaemon ? 'exec sleep 600' : `exit ${exitCode}`}
 fi`;
 }
 

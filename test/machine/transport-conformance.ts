@@ -8,12 +8,21 @@ import type { RemoteResult, Transport } from '../../src/machine/transport.ts';
 /** One machine behind a transport, which the suite starts and stops. */
 export interface TransportWorld {
   readonly transport: Transport;
+  /** The same with so little patience for the provider that it only suits one that hangs. */
+  readonly impatient: Transport;
   /** A machine with bash and coreutils, running at first. */
   readonly machine: string;
   /** Past the transport: makes the machine stand still, in the state that is given back. */
   halt(): Promise<'stopped' | 'suspended'>;
-  /** Past the transport: the machine is called running, and neither answers nor listens. */
-  freeze(): Promise<void>;
+  /** Past the transport: the machine's kernel panics. */
+  panic(): Promise<void>;
+  /** Past the transport: the guest's way in is frozen, wholly or for new sessions alone, or goes on; the guest itself lives. */
+  wayIn(is: 'answers' | 'listener-frozen' | 'frozen'): Promise<void>;
+  /** Past the transport: the provider hangs, and is mended. */
+  hangProvider(): Promise<void>;
+  mendProvider(): Promise<void>;
+  /** Past the transport: cuts the machine's power, and begins to boot it as a new machine does. */
+  firstBoot(): Promise<void>;
   /** Past the transport: runs a script in the running machine and gives its trimmed standard output. */
   look(script: string): Promise<string>;
   close(): Promise<void>;
@@ -125,14 +134,45 @@ export function transportConformance(name: string, makeWorld: () => Promise<Tran
       expect((await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout).toBe(boot);
     });
 
-    it('restarts a machine that does not answer, and leaves one that does as it is', async () => {
-      const boot = (await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout;
+    const bootId = async (): Promise<string> => (await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout;
+
+    it.each(['listener-frozen', 'frozen'] as const)('is not hung by a machine whose way in is %s', async (is) => {
+      await world.wayIn(is);
+      expect(await kindOf(exec(['true']))).toBe('unreachable');
+      expect(await world.transport.state(world.machine, CALL)).toBe('running');
+      await world.wayIn('answers');
+      expect((await exec(['true'])).exitCode).toBe(0);
+    });
+
+    it('tells a provider that hangs from a machine that does, and goes on once it is mended', async () => {
+      await world.hangProvider();
+      const { impatient, machine } = world;
+      expect(await kindOf(impatient.state(machine, CALL))).toBe('provider-hangs');
+      expect(await kindOf(impatient.exec(machine, { step: 'try', argv: ['true'], deadlineMs: 60_000 }, CALL))).toBe('provider-hangs');
+      expect(await kindOf(impatient.restart(machine, CALL))).toBe('provider-hangs');
+      await world.mendProvider();
+      expect((await exec(['true'])).exitCode).toBe(0);
+    });
+
+    it('restarts a machine whose kernel panics during a command, and leaves one that answers as it is', async () => {
+      const boot = await bootId();
       await world.transport.restart(world.machine, CALL);
-      expect((await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout).toBe(boot);
-      await world.freeze();
+      expect(await bootId()).toBe(boot);
+      const cutOff = kindOf(world.transport.exec(world.machine, { step: 'try', argv: ['sleep', '600'], deadlineMs: 10_000 }, CALL));
+      await world.look('until pgrep -fx "sleep 600" >/dev/null; do sleep 0.1; done');
+      await world.panic();
+      expect(await cutOff).toBe('unreachable');
       expect(await world.transport.state(world.machine, CALL)).toBe('running');
       await world.transport.restart(world.machine, CALL);
-      expect((await exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout).not.toBe(boot);
+      expect(await bootId()).not.toBe(boot);
+    });
+
+    it('waits for a first boot, whose state is unknown at first', async () => {
+      await world.firstBoot();
+      expect(await world.transport.state(world.machine, CALL)).toBe('unknown');
+      expect(await kindOf(exec(['true']))).toBe('not-running');
+      await world.transport.start(world.machine, CALL);
+      expect((await exec(['true'])).exitCode).toBe(0);
     });
   });
 }

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { HealthReport } from '../../src/domain/health-report.ts';
 import { cureId } from '../../src/domain/names.ts';
+import { unknown } from '../../src/domain/reading.ts';
 import type { RecoveryReport } from '../../src/domain/report.ts';
 import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
 
@@ -76,6 +77,29 @@ describe.concurrent('passes in a row', () => {
     const report = await world.pass();
     expect(report.findings.map(({ code }) => code)).toContain('github-outage');
     expect(report.started).toEqual([]);
+  });
+
+  test('a machine whose state is unknown is restarted once two passes have missed its runner', async () => {
+    await using world = await startWorld();
+    const { machine } = world;
+    const states = machine.states.bind(machine);
+    const observe = machine.observe.bind(machine);
+    const restart = machine.restart.bind(machine);
+    machine.cutOff(world.target.machine);
+    machine.states = async (names, call) => new Map([...(await states(names, call))].map(([name]) => [name, 'unknown']));
+    machine.observe = async (target, call) => ({
+      ...(await observe(target, call)),
+      state: 'unknown',
+      guest: unknown('lost'),
+    });
+    machine.restart = async (...given) => {
+      Object.assign(machine, { states, observe });
+      await restart(...given);
+    };
+    await world.until(() => world.shown() !== 'online', 'GitHub shows it offline');
+    expect((await world.pass()).started).toEqual([]);
+    expect((await passes(world)).started).toMatchObject([{ because: 'machine-state-unknown' }]);
+    expect(await cureOf(world)).toMatchObject({ outcome: 'recovered', rungs: [{ name: 'start-machine', status: 'done' }] });
   });
 
   test('[19] a guest out of reach is restarted once two passes have missed it', async () => {

@@ -1,8 +1,9 @@
 // Queue care on a real Temporal server, against the make-believe GitHub.
 
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Alert } from '../../src/domain/alert.ts';
-import { queueLockId } from '../../src/domain/names.ts';
+import { MAIN_QUEUE, queueLockId } from '../../src/domain/names.ts';
+import type { QueueList } from '../../src/domain/queue/list.ts';
 import type { QueueReport, ToldAct } from '../../src/domain/queue/report.ts';
 import { QUICK_QUEUE, startWorld, type World } from '../kit/recovery-world.ts';
 
@@ -30,6 +31,80 @@ test.concurrent('a plan shows what would be done, and writes nothing', async () 
   expect(report).toMatchObject({ outcome: 'planned', dryRun: true, planned: 1, counts: { 'would-cancel': 1 } });
   expect(actOn(report, old)).toMatchObject({ end: 'would-cancel' });
   expect(world.github.requests.slice(before).filter(({ method, path }) => method !== 'GET' && path.includes('/actions/'))).toEqual([]);
+});
+
+describe.concurrent('a list', () => {
+  test('tells each run with what would be done, by the jobs that a plan has read, and costs nothing of the hour where nothing has changed', async () => {
+    await using world = await startWorld({ isListening: false });
+    const old = queue(world, { agoMs: 5 * HOUR, branch: 'old' });
+    const young = queue(world, { agoMs: HOUR, branch: 'young' });
+    await care(world, { dryRun: true });
+    const asked = askedSince(world);
+    const told = await list(world);
+    expect(told).toMatchObject({
+      outcome: 'listed',
+      queued: 2,
+      areAll: true,
+      runs: [
+        { run: old, outlook: { action: 'cancel', code: 'stale', inMaintenance: 1 } },
+        { run: young, jobs: [{ labels: ['gpu', 'self-hosted'], count: 1 }], outlook: { code: 'stale', inMaintenance: null } },
+      ],
+    });
+    // No rule has asked for the jobs of the young one.
+    expect(asked()).toEqual(['GET runs 304', 'GET runners 304', 'GET jobs 200']);
+    const askedAgain = askedSince(world);
+    expect(await list(world)).toMatchObject({ queued: 2 });
+    expect(askedAgain()).toEqual(['GET runs 304', 'GET runners 304']);
+    expect(world.github.run(old)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
+  });
+
+  test('reads the jobs of no more runs than it tells, the oldest first', async () => {
+    await using world = await startWorld({ isListening: false });
+    const [oldest] = [3, 2, 1].map((hours) => queue(world, { agoMs: hours * HOUR, branch: `b-${hours}` }));
+    const asked = askedSince(world);
+    expect(await list(world, { max: 1 })).toMatchObject({ queued: 3, runs: [{ run: oldest }] });
+    expect(asked().filter((line) => line.includes('jobs'))).toHaveLength(1);
+  });
+
+  test('tells what is remembered: runs that are quarantined, and runs that are parked', async () => {
+    await using world = await startWorld({ isListening: false });
+    const job = { labels: ['self-hosted', ...world.target.labels] };
+    for (let number = 1; number <= 6; number += 1) {
+      queue(world, { event: 'pull_request', branch: `p${number}`, pullRequests: [number], jobs: [job] });
+    }
+    const push = queue(world, { event: 'push', branch: 'main', jobs: [job] });
+    const refusing = queue(world, { agoMs: 9 * HOUR, zombie: 'not-queued' });
+    expect(await list(world)).toMatchObject({
+      parked: [],
+      runs: expect.arrayContaining([
+        expect.objectContaining({
+          run: push,
+          outlook: expect.objectContaining({ action: 'park', code: 'prioritizePullRequests', pullRequests: 6 }),
+        }),
+      ]),
+    });
+    await care(world);
+    const { runs, parked } = await list(world);
+    expect(parked).toMatchObject([{ run: { id: push }, isCancelled: true }]);
+    expect(runs[0]).toMatchObject({ run: refusing, outlook: { action: 'none', code: 'quarantined', at: expect.any(String) } });
+    expect(runs).toHaveLength(7);
+  });
+
+  test('knows of configured runners alone where GitHub does not list them', async () => {
+    await using world = await startWorld({ isListening: false });
+    queue(world, {});
+    world.github.misbehave({ match: { path: '/actions/runners' }, status: 403 });
+    expect(await list(world)).toMatchObject({
+      areAll: false,
+      runners: [{ name: world.target.runner, state: 'unknown', isOurs: true }],
+      notes: [expect.stringContaining("the scope's runners are not known")],
+    });
+  });
+
+  test('refuses bad input', async () => {
+    await using world = await startWorld({ isListening: false });
+    await expect(list(world, { max: 0 })).rejects.toMatchObject({ cause: { message: expect.stringContaining('max must be') } });
+  });
 });
 
 test.concurrent('the second pass has nothing to do', async () => {
@@ -240,6 +315,23 @@ function queue(world: World, options: Partial<RunOptions>): number {
 
 async function care(world: World, input: object = {}): Promise<QueueReport> {
   return (await world.maintain({ scope: world.target.scope, ...input })).result();
+}
+
+async function list(world: World, input: object = {}): Promise<QueueList> {
+  const { scope } = world.target;
+  const handle = await world.client.workflow.start('listQueue', {
+    workflowId: `list-${scope}-${Math.random()}`,
+    taskQueue: MAIN_QUEUE,
+    args: [{ scope, ...input }],
+  });
+  return (await handle.result()) as QueueList;
+}
+
+/** What GitHub is asked from now on, in short. */
+function askedSince({ github }: World): () => readonly string[] {
+  const before = github.requests.length;
+  return () =>
+    github.requests.slice(before).map(({ method, path, status }) => `${method} ${path.replace(/\?.*/, '').split('/').at(-1)} ${status}`);
 }
 
 function actOn(report: QueueReport, run: number): ToldAct | undefined {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { providerHangsReason } from '../../src/domain/provider.ts';
 import { MachineError } from '../../src/machine/port.ts';
 import { withoutTime } from '../kit/observations.ts';
 import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
@@ -47,9 +48,40 @@ describe.concurrent('what is refused leaves the runner as it was', () => {
     const before = await observe(world);
     expect(await (await world.recover()).result()).toMatchObject({
       outcome: 'failed',
+      unreachable: 'github',
       summary: expect.stringContaining('nothing was touched'),
     });
     expect(await observe(world)).toEqual(before);
+  });
+
+  test('a provider that hangs: asked twice, and told with its likely cause and how its daemon is restarted', async () => {
+    await using world = await startWorld();
+    let looks = 0;
+    world.machine.observe = async () => {
+      looks += 1;
+      throw new MachineError('provider-hangs', `list instances: ${providerHangsReason(15)}`);
+    };
+    const report = await (await world.recover({ runner: world.target.runner, force: true })).result();
+    expect(report).toMatchObject({
+      outcome: 'failed',
+      unreachable: 'machine',
+      summary: expect.stringMatching(/nothing was touched.*guest whose SSH is dead.*snap restart multipass.*kickstart.*systemctl restart/),
+    });
+    expect(report.steps.every(({ status }) => status === 'skipped')).toBe(true);
+    expect(looks).toBe(2);
+  });
+
+  test('a look that never ends', async () => {
+    await using world = await startWorld();
+    world.machine.observe = async (_target, { signal, heartbeat }) => {
+      const beat = setInterval(() => heartbeat('list instances'), 100);
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      clearInterval(beat);
+      throw signal.reason;
+    };
+    const { outcome, unreachable, summary } = await (await world.recover()).result();
+    expect({ outcome, unreachable }).toEqual({ outcome: 'failed', unreachable: 'machine' });
+    expect(summary).toContain('the look at the machine did not end in time (list instances)');
   });
 
   test('another runner in the configured directory', async () => {

@@ -2,7 +2,9 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
 import { machineLedgerId, machineLockId } from '../../src/domain/names.ts';
 import { DEFAULT_RECOVERY_POLICY } from '../../src/domain/policy.ts';
+import { unknown } from '../../src/domain/reading.ts';
 import { RECOVERY_STEPS, type Progress, type RecoveryReport } from '../../src/domain/report.ts';
+import { MachineError } from '../../src/machine/port.ts';
 import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
 
 describe.concurrent('a broken runner', () => {
@@ -49,6 +51,34 @@ describe.concurrent('a broken runner', () => {
       detail: expect.stringContaining('machine restarted; clock'),
     });
     expect(report.evidence.join()).toContain('guest: unknown');
+  });
+
+  test('(machine that starts into an unknown state) has its power cut, once no job can run there, and is online again', async () => {
+    await using world = await startWorld();
+    await breakRunner(world, 'vm');
+    const { machine } = world;
+    let isLost = false;
+    let lookedAt = 0;
+    const observe = machine.observe.bind(machine);
+    const restart = machine.restart.bind(machine);
+    machine.start = async () => {
+      isLost = true;
+      throw new MachineError('unreachable', 'start m: multipass exited 2', { evidence: 'timed out waiting for response' });
+    };
+    machine.observe = async (...given) => {
+      const seen = await observe(...given);
+      lookedAt += isLost ? 1 : 0;
+      return isLost ? { ...seen, state: 'unknown', guest: unknown('it is in state unknown') } : seen;
+    };
+    machine.restart = async (...given) => {
+      expect(lookedAt).toBeGreaterThan(1);
+      isLost = false;
+      Reflect.deleteProperty(machine, 'start');
+      return restart(...given);
+    };
+    const report = await (await world.recover()).result();
+    expect(report.outcome, report.summary).toBe('recovered');
+    expect(world.shown()).toBe('online');
   });
 
   test('leaves an audit: search attributes, ledger, lock gone', async () => {

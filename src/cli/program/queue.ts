@@ -57,6 +57,13 @@ export function addQueueVerbs({ command: program, invocation, end }: Program): v
     );
   };
 
+  withMax(withJson(withConfig(withScope(queueVerbs.command('list')))), 'list the N runs that have waited longest')
+    .description('Show queued runs one by one: age, labels, runners that could take them, and what would be done')
+    .action(async (flags: QueueOptions) => {
+      const { listQueues } = await import('../queue-list.ts');
+      const { scope, max, json = false } = flags;
+      end(await listQueues({ scope, max, json, config: configFlags(flags) }, invocation));
+    });
   withMax(common(queueVerbs.command('plan')), 'plan at most N acts')
     .description('Show what would be done, and why; changes nothing')
     .action(act('plan'));

@@ -106,7 +106,7 @@ function judge(rule: RuleName, context: RuleContext): RuleVerdict & { readonly p
 }
 
 /** Queued runs, each once and by its newest attempt: lists move while their pages are read, and name runs that wait for something else by now. */
-function queuedOf(runs: readonly Run[]): readonly Run[] {
+export function queuedOf(runs: readonly Run[]): readonly Run[] {
   const inOrder = runs.toSorted((one, other) => one.id - other.id || one.attempt - other.attempt);
   return inOrder.filter(({ id, status }, index) => inOrder[index + 1]?.id !== id && status === 'queued');
 }

@@ -64,7 +64,7 @@ export function judgeStale(
  * Since when the attempt waits for runners. Jobs of a run that a concurrency group held, or that come after others, are younger than the attempt;
  * what Runward itself re-ran is spared from then on. Never since the run was created.
  */
-function waitsSince(run: Run, jobs: RunJobs, rerunAt: number | null, now: number): number {
+export function waitsSince(run: Run, jobs: RunJobs, rerunAt: number | null, now: number): number {
   return Math.max(run.startedAt ?? jobs.oldestQueuedAt ?? now, jobs.oldestQueuedAt ?? 0, rerunAt ?? 0);
 }
 
@@ -73,7 +73,7 @@ export function mayBeStale({ startedAt, createdAt }: Run, rerunAt: number | null
   return at - Math.max(startedAt ?? createdAt, rerunAt ?? 0) > rules.stale.afterMs;
 }
 
-function oldestFirst(runs: readonly Run[]): readonly Run[] {
+export function oldestFirst(runs: readonly Run[]): readonly Run[] {
   return runs.toSorted((one, other) => (one.startedAt ?? one.createdAt) - (other.startedAt ?? other.createdAt) || one.id - other.id);
 }
 

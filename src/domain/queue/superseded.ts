@@ -6,8 +6,9 @@ import { whatIs } from './stale.ts';
 /** Runs that a newer one of the same workflow, head repository, pull request or ref, and event has replaced, before either has started. */
 export function superseded(context: RuleContext): RuleVerdict {
   const { view, runs, policy, taken } = context;
+  const isProtected = protection(policy.rules.superseded);
   const groups = groupsOf(
-    runs.filter(({ id }) => !taken.has(id)),
+    runs.filter((run) => !taken.has(run.id) && !isProtected(run)),
     policy.rules.superseded,
   ).filter((group) => group.length > 1);
   const acts: PlannedAct[] = [];
@@ -33,12 +34,33 @@ export function superseded(context: RuleContext): RuleVerdict {
   return { acts: inOrder(acts), wantsJobs, wantsTags: [...wantsTags], left: [], notes };
 }
 
-/** All of one identity, newest first. A run whose identity is not known belongs to none. */
-function groupsOf(runs: readonly Run[], { events, protect }: RulePolicies['superseded']): readonly (readonly Run[])[] {
-  const patterns = protect.map(({ pattern }) => new RegExp(`^(?:${pattern})$`));
-  const listed = runs.filter(
-    ({ event, branch }) => events.includes(event) && branch !== null && !patterns.some((pattern) => pattern.test(branch)),
+/** Runs that a newer one would replace if their branch were not protected, or a tag; as far as their jobs are known. */
+export function keptDespiteNewer(
+  context: RuleContext,
+): readonly { readonly run: number; readonly newer: number; readonly why: 'protected' | 'tag' }[] {
+  const { view, runs, policy, taken } = context;
+  const isProtected = protection(policy.rules.superseded);
+  const groups = groupsOf(
+    runs.filter(({ id }) => !taken.has(id)),
+    policy.rules.superseded,
   );
+  return groups.flatMap((group) => {
+    const [newest] = group as readonly [Run];
+    const why = isProtected(newest) ? 'protected' : tagOf(newest, view) === true ? 'tag' : null;
+    const found = why === null ? [] : replacedIn(group, context);
+    return found.flatMap(({ run, newer }) => (newer === null || why === null ? [] : [{ run, newer, why }]));
+  });
+}
+
+/** Whether a run is for a branch whose runs are never superseded. */
+function protection({ protect }: RulePolicies['superseded']): (run: Run) => boolean {
+  const patterns = protect.map(({ pattern }) => new RegExp(`^(?:${pattern})$`));
+  return ({ branch }) => branch !== null && patterns.some((pattern) => pattern.test(branch));
+}
+
+/** All of one identity, newest first. A run whose identity is not known belongs to none. */
+function groupsOf(runs: readonly Run[], { events }: RulePolicies['superseded']): readonly (readonly Run[])[] {
+  const listed = runs.filter(({ event, branch }) => events.includes(event) && branch !== null);
   const groups = Map.groupBy(listed, identityOf);
   groups.delete(null);
   return [...groups.values()].map((group) => group.toSorted((one, other) => other.createdAt - one.createdAt || other.id - one.id));

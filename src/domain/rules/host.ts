@@ -1,3 +1,4 @@
+import { isProviderHung, RESTART_PROVIDER } from '../provider.ts';
 import { describeOffset } from '../recovery.ts';
 import { hostOffsetOf, isSilentTwice, shortened, spanOf, type Situation } from '../situation.ts';
 import type { Rule } from './rule.ts';
@@ -38,7 +39,10 @@ export const HOST_RULES: readonly Rule<HostSituation>[] = [
       return isProviderSilent(runners) && !machine.known ? shortened(machine.why) : null;
     },
     summary: (runners) => `no machine of host ${hostOf(runners)} could be asked`,
-    advice: () => 'look whether `multipass list` answers there, and restart its daemon if not; nothing is changed until then',
+    advice: ([{ machine }]) =>
+      !machine.known && isProviderHung(machine.why)
+        ? RESTART_PROVIDER
+        : 'look whether `multipass list --no-ipv4` answers there, and restart its daemon if not; nothing is changed until then',
     isProven: (runners) => runners.every(isSilentTwice),
   },
   {

@@ -1,4 +1,5 @@
 import { STILL_HANGS } from '../pass.ts';
+import { isProviderHung, RESTART_PROVIDER } from '../provider.ts';
 import { valueOrNull, type Reading } from '../reading.ts';
 import type { MachineState } from '../runner.ts';
 import {
@@ -78,20 +79,19 @@ function passingRule(state: (typeof PASSING_STATES)[number]): Rule<Situation> {
     severity: 'warning',
     when: (seen) => (seen.state === state ? `so says host ${seen.target.host}` : null),
     summary: ({ target }) => `machine ${target.machine} is ${state}`,
-    advice: ({ target }) => `wait; if it stays so, look with \`multipass info ${target.machine}\``,
+    advice: () => 'wait; if it stays so, look with `multipass list --no-ipv4`',
     isProven: isBrokenTwice,
   };
 }
 
-function brokenStateRule(state: 'unavailable' | 'unknown'): Rule<Situation> {
-  return {
-    code: `machine-${state}`,
-    severity: 'critical',
-    when: (seen) => (seen.state === state ? `so says host ${seen.target.host}` : null),
-    summary: ({ target }) => `machine ${target.machine} is in state ${state}`,
-    advice: ({ target }) => `look with \`multipass info ${target.machine}\`, then stop and start it`,
-    isProven: isBrokenTwice,
-  };
+/** How a person restarts a machine whose guest is dead: a plain `stop` would hang Multipass's daemon. */
+function restartText({ target }: Situation): string {
+  return `once its runners are idle, restart the machine with \`runward recover --runner ${target.runner}\`, or by hand with \`multipass stop --force ${target.machine}\` and \`multipass start ${target.machine}\``;
+}
+
+/** Whoever is online lives in that guest: its power is not cut. */
+function restartCure({ standing, onlineNeighbours }: Situation): 'recover' | null {
+  return standing === 'online' || onlineNeighbours.length > 0 ? null : 'recover';
 }
 
 function whyOf(reading: Reading<unknown>): string | null {
@@ -113,16 +113,17 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
       return why === null ? null : shortened(why);
     },
     summary: ({ target }) => `machine ${target.machine} was skipped, since the last look at it still hangs`,
-    advice: ({ target }) =>
-      `look with \`multipass info ${target.machine}\`; restart the machine once its runners are idle, then Multipass's daemon`,
+    advice: restartText,
   },
   {
     code: 'machine-unknown',
     severity: (seen) => (isMissedByGitHub(seen) ? 'critical' : 'warning'),
     when: ({ machine }) => (machine.known ? null : shortened(machine.why)),
     summary: ({ target }) => `machine ${target.machine} could not be asked`,
-    advice: ({ target }) =>
-      `see to it that \`multipass list\` answers on host ${target.host} and shows ${target.machine}; nothing is changed while it is unknown`,
+    advice: ({ machine, target }) =>
+      !machine.known && isProviderHung(machine.why)
+        ? RESTART_PROVIDER
+        : `see to it that \`multipass list --no-ipv4\` answers on host ${target.host} and shows ${target.machine}; nothing is changed while it is unknown`,
     isProven: isSilentTwice,
     explainedBy: ['machine-hangs'],
   },
@@ -131,18 +132,31 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
   goneRule('missing'),
   goneRule('deleted'),
   ...PASSING_STATES.map(passingRule),
-  brokenStateRule('unavailable'),
-  brokenStateRule('unknown'),
+  {
+    code: 'machine-unavailable',
+    severity: 'critical',
+    when: ({ state, target }) => (state === 'unavailable' ? `so says host ${target.host}` : null),
+    summary: ({ target }) => `machine ${target.machine} is unavailable`,
+    advice: () => 'enable its availability zone',
+    isProven: isBrokenTwice,
+  },
+  {
+    code: 'machine-state-unknown',
+    severity: 'critical',
+    when: ({ state, target }) => (state === 'unknown' ? `so says host ${target.host}` : null),
+    summary: ({ target }) => `machine ${target.machine} is in state unknown`,
+    advice: (seen) => `wait if it boots for the first time; else, ${restartText(seen)}`,
+    cure: restartCure,
+    isProven: (seen) => isBrokenTwice(seen) && isOfflineTwice(seen),
+  },
   {
     code: 'guest-unreachable',
     severity: ({ standing }) => (standing === 'online' ? 'warning' : 'critical'),
     when: ({ machine }) =>
       machine.known && machine.value.state === 'running' && !machine.value.guest.known ? shortened(machine.value.guest.why) : null,
     summary: ({ target }) => `the guest of ${target.machine} does not answer`,
-    advice: ({ target }) =>
-      `restart the machine once its runners are idle, as \`runward recover --runner ${target.runner}\` does; then Multipass's daemon`,
-    // Whoever is online lives in that guest: its power is not cut.
-    cure: ({ standing, onlineNeighbours }) => (standing === 'online' || onlineNeighbours.length > 0 ? null : 'recover'),
+    advice: restartText,
+    cure: restartCure,
     isProven: (seen) => isSilentTwice(seen) && (seen.standing === 'online' || isOfflineTwice(seen)),
     explainedBy: ['machine-hangs'],
   },
@@ -169,6 +183,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
 export const MACHINE_AWAY: readonly string[] = [
   'guest-unreachable',
   'machine-hangs',
+  'machine-state-unknown',
   ...(['stopped', 'suspended', 'missing', 'deleted', 'unavailable', ...PASSING_STATES] satisfies MachineState[]).map(
     (state) => `machine-${state.replaceAll(' ', '-')}`,
   ),

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { providerHangsReason } from '../../domain/provider.ts';
 import { MACHINE_STATES, type MachineState } from '../../domain/runner.ts';
 import { CommandError, type CommandResult, runCommand } from '../command.ts';
 import { type CallContext, MachineError, type MachineErrorKind } from '../port.ts';
@@ -7,11 +8,13 @@ import { evidenceOf } from '../text.ts';
 import type { RemoteCommand, RemoteResult, Transport } from '../transport.ts';
 
 export interface MultipassTiming {
-  /** `list` asks each running instance for its addresses over SSH. */
+  /** The daemon answers from its memory: who waits for longer waits for a daemon that hangs. */
   readonly listMs: number;
   /** All of a start but its last probe. The daemon itself allows 5 minutes for SSH and 5 for initialization. */
   readonly startMs: number;
-  /** An orderly shutdown; after it the power is cut. */
+  /** All that a start may spend in state `unknown`, in which an instance is until it has an address. */
+  readonly unknownMs: number;
+  /** An orderly end, after which the power is cut; and the cut itself. */
   readonly stopMs: number;
   /** One try whether the guest answers. */
   readonly probeMs: number;
@@ -19,7 +22,14 @@ export interface MultipassTiming {
   readonly pauseMs: number;
 }
 
-const TIMING: MultipassTiming = { listMs: 30_000, startMs: 10 * 60_000, stopMs: 60_000, probeMs: 20_000, pauseMs: 1_000 };
+const TIMING: MultipassTiming = {
+  listMs: 15_000,
+  startMs: 10 * 60_000,
+  unknownMs: 4 * 60_000,
+  stopMs: 60_000,
+  probeMs: 20_000,
+  pauseMs: 1_000,
+};
 
 /** What `exec` takes from standard input before it loses the rest without a word. */
 const INPUT_LIMIT = 2 * 1024 * 1024;
@@ -30,6 +40,18 @@ const INPUT_LIMIT = 2 * 1024 * 1024;
  */
 const PRINT_EXIT_CODE = '"$@"; printf \'\\nrunward-exit %s\\n\' "$?" >&2';
 const EXIT_CODE = /\nrunward-exit (\d{1,3})\s*$/;
+
+/**
+ * A plain `list` asks each running instance for its addresses over the daemon's own SSH session, without a time limit and on the daemon's only
+ * thread: one guest whose SSH is dead hangs the daemon for all instances. The flag keeps it from that; it is hidden, and there since 1.7.0.
+ */
+const LIST = ['list', '--no-ipv4', '--format', 'json'];
+
+/** A plain `stop` uses the same session. */
+const POWER_OFF = ['stop', '--force'];
+
+/** What the client exits with when it has not reached a guest's SSH, and (255, also in place of 2) when the connection broke. */
+const NO_SSH: readonly number[] = [2, 255];
 
 const INSTANCES = z.object({ list: z.array(z.object({ name: z.string(), state: z.string() })) });
 
@@ -59,10 +81,7 @@ export class MultipassTransport implements Transport {
 
   async states(machines: readonly string[], call: CallContext): Promise<ReadonlyMap<string, MachineState>> {
     const step = 'list instances';
-    const { exitCode, stdout, stderr } = await this.#run(
-      { step, args: ['list', '--format', 'json'], deadlineMs: this.#timing.listMs },
-      call,
-    );
+    const { exitCode, stdout, stderr } = await this.#run({ step, args: LIST, deadlineMs: this.#timing.listMs }, call);
     if (exitCode !== 0) {
       throw new MachineError('provider-unavailable', `${step}: multipass exited ${exitCode}; is its daemon running?`, {
         evidence: evidenceOf(stderr),
@@ -84,6 +103,7 @@ export class MultipassTransport implements Transport {
 
   async start(machine: string, call: CallContext): Promise<void> {
     const deadline = performance.now() + this.#timing.startMs;
+    const unknownDeadline = performance.now() + this.#timing.unknownMs;
     const left = () => Math.max(1, Math.round(deadline - performance.now()));
 
     for (let evidence = ''; ; await pause(this.#timing.pauseMs, call.signal)) {
@@ -94,9 +114,20 @@ export class MultipassTransport implements Transport {
       }
       call.heartbeat(`start ${machine}`);
       switch (await this.state(machine, call)) {
-        case 'running':
-          evidence = await this.#probe(machine, call);
-          if (evidence === '') return;
+        case 'running': {
+          const probe = await this.#probe(machine, call);
+          if (probe.kind === 'well') return;
+          evidence = probe.evidence;
+          break;
+        }
+        case 'unknown':
+          // Whoever calls this decides whether the power may be cut: a job may run in there.
+          if (performance.now() >= unknownDeadline) {
+            throw new MachineError(
+              'unreachable',
+              `start ${machine}: multipass has called its state unknown for ${this.#timing.unknownMs / 1_000} s; \`multipass stop --force ${machine}\` and \`multipass start ${machine}\` bring it back`,
+            );
+          }
           break;
         case 'starting':
         case 'restarting':
@@ -105,17 +136,12 @@ export class MultipassTransport implements Transport {
         case 'missing':
           throw new MachineError(
             'machine-missing',
-            `start ${machine}: there is no such instance; \`multipass list\` shows those that there are`,
+            `start ${machine}: there is no such instance; \`multipass list --no-ipv4\` shows those that there are`,
           );
         case 'deleted':
           throw new MachineError(
             'machine-missing',
             `start ${machine}: the instance was deleted; \`multipass recover ${machine}\` brings it back`,
-          );
-        case 'unknown':
-          throw new MachineError(
-            'unreachable',
-            `start ${machine}: multipass lost touch with the instance; \`multipass stop ${machine}\` and \`multipass start ${machine}\` bring it back`,
           );
         case 'unavailable':
           throw new MachineError('provider-unavailable', `start ${machine}: the instance's availability zone is disabled; enable it first`);
@@ -133,12 +159,11 @@ export class MultipassTransport implements Transport {
 
   async restart(machine: string, call: CallContext): Promise<void> {
     const state = await this.state(machine, call);
-    if (state !== 'running') return this.start(machine, call);
-    if ((await this.#probe(machine, call)) === '') return;
-    // The client's own `restart` waits for a guest that does not listen; forced, a stop does not.
-    if (!(await this.#stops(machine, [], this.#timing.stopMs, call))) {
-      await this.#stops(machine, ['--force'], this.#timing.stopMs, call);
-    }
+    if (state !== 'running' && state !== 'unknown') return this.start(machine, call);
+    const probe = state === 'unknown' ? SILENT : await this.#probe(machine, call);
+    if (probe.kind === 'well') return;
+    const isOff = probe.kind === 'off' || (probe.kind === 'ill' && (await this.#endsFromInside(machine, call)));
+    if (!isOff) await this.#cutPower(machine, call);
     return this.start(machine, call);
   }
 
@@ -160,13 +185,7 @@ export class MultipassTransport implements Transport {
     this.#note(machine, own !== null);
     if (own === null) {
       const evidence = evidenceOf(stderr);
-      throw new MachineError(
-        'unreachable',
-        `${command.step}: ${machine} did not run the command to its end (multipass exited ${exitCode})`,
-        {
-          evidence,
-        },
-      );
+      throw new CutOff(`${command.step}: ${machine} did not run the command to its end (multipass exited ${exitCode})`, exitCode, evidence);
     }
     return { exitCode: Number(own[1]), stdout, stderr: stderr.slice(0, own.index) };
   }
@@ -181,30 +200,38 @@ export class MultipassTransport implements Transport {
     return seenAt !== undefined && performance.now() - seenAt < withinMs;
   }
 
-  /** Whether the machine was stopped. One that was not in time goes on stopping, or ignores it. */
-  async #stops(machine: string, options: readonly string[], deadlineMs: number, call: CallContext): Promise<boolean> {
-    this.#note(machine, false);
-    call.heartbeat(`stop ${machine}`);
-    try {
-      const { exitCode } = await this.#run({ step: `stop ${machine}`, args: ['stop', ...options, machine], deadlineMs }, call);
-      return exitCode === 0;
-    } catch (error) {
-      if (error instanceof MachineError && error.kind === 'unreachable') return false;
-      throw error;
+  /** Whether a guest that has SSH could be told to shut itself down, and did so in time. */
+  async #endsFromInside(machine: string, call: CallContext): Promise<boolean> {
+    const deadline = performance.now() + this.#timing.stopMs;
+    const powerOff = { step: `power ${machine} off`, argv: ['sudo', 'systemctl', 'poweroff'], deadlineMs: this.#timing.stopMs };
+    await this.exec(machine, powerOff, call).catch(whereUnreached);
+    for (;;) {
+      if ((await this.state(machine, call)) === 'stopped') return true;
+      if (performance.now() >= deadline) return false;
+      call.heartbeat(`power ${machine} off`);
+      await pause(this.#timing.pauseMs, call.signal);
     }
   }
 
-  /** What went wrong, or nothing where the guest answers. */
-  async #probe(machine: string, call: CallContext): Promise<string> {
+  /** One that was not stopped in time is told by its next state. */
+  async #cutPower(machine: string, call: CallContext): Promise<void> {
+    this.#note(machine, false);
+    call.heartbeat(`stop ${machine}`);
+    const stop = { step: `stop ${machine}`, args: [...POWER_OFF, machine], deadlineMs: this.#timing.stopMs };
+    await this.#run(stop, call).catch(whereUnreached);
+  }
+
+  /** Whether the guest answers. */
+  async #probe(machine: string, call: CallContext): Promise<Probe> {
     try {
       const probe = { step: `reach ${machine}`, argv: ['true'], deadlineMs: this.#timing.probeMs };
       const { exitCode, stderr } = await this.exec(machine, probe, call);
-      return exitCode === 0 ? '' : `true exited ${exitCode}: ${evidenceOf(stderr)}`;
+      return exitCode === 0 ? { kind: 'well' } : { kind: 'ill', evidence: `true exited ${exitCode}: ${evidenceOf(stderr)}` };
     } catch (error) {
-      if (error instanceof MachineError && (error.kind === 'unreachable' || error.kind === 'not-running')) {
-        return `${error.message}\n${error.evidence}`;
-      }
-      throw error;
+      if (!(error instanceof MachineError) || (error.kind !== 'unreachable' && error.kind !== 'not-running')) throw error;
+      const evidence = `${error.message}\n${error.evidence}`;
+      if (error.kind === 'not-running') return { kind: 'off', evidence };
+      return { kind: error instanceof CutOff && !NO_SSH.includes(error.exitCode) ? 'ill' : 'silent', evidence };
     }
   }
 
@@ -223,10 +250,32 @@ export class MultipassTransport implements Transport {
       if (error.reason === 'tool-missing') {
         throw new MachineError('tool-missing', `${error.message}; install Multipass, or say by MULTIPASS where it is`, { cause: error });
       }
+      if (args[0] === 'list' && error.reason === 'timed-out') {
+        throw new MachineError('provider-hangs', `${step}: ${providerHangsReason(deadlineMs / 1_000)}`, { cause: error });
+      }
       const kind: MachineErrorKind = ['exec', 'start', 'stop'].includes(args[0] ?? '') ? 'unreachable' : 'provider-unavailable';
       throw new MachineError(kind, error.message, { evidence: error.evidence, cause: error });
     }
   }
+}
+
+/** Whether a guest answers: `ill` is one with SSH, in which commands fail; `off` is one whose machine does not run any more. */
+type Probe = { readonly kind: 'well' } | { readonly kind: 'ill' | 'silent' | 'off'; readonly evidence: string };
+const SILENT: Probe = { kind: 'silent', evidence: '' };
+
+/** A command in a guest of which the client tells another end than its own. */
+class CutOff extends MachineError {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number, evidence: string) {
+    super('unreachable', message, { evidence });
+    this.exitCode = exitCode;
+  }
+}
+
+/** What was not heard in time is seen by the next look at the machine's state. */
+function whereUnreached(error: unknown): void {
+  if (!(error instanceof MachineError) || (error.kind !== 'unreachable' && error.kind !== 'not-running')) throw error;
 }
 
 function stateNamed(name: string): MachineState {

@@ -5,6 +5,11 @@ import path from 'node:path';
 import type { Command, Ending } from './exec-agent.ts';
 import { type Message, readMessages, writeMessage } from './messages.ts';
 
+/** The file in a folder of instances that is there while the one thread of their daemon is in use. */
+export function daemonThreadIn(instances: string): string {
+  return path.join(instances, 'daemon-thread');
+}
+
 /** Asks the instance in `folder` for one thing; rejects with the instance's own words. */
 export function ask<Answer = void>(folder: string, request: string, parameters: Message = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {

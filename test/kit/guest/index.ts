@@ -5,12 +5,13 @@
 //   await guest.close();
 
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ask, runCommand } from './control.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ask, daemonThreadIn, runCommand } from './control.ts';
 import type { Command } from './exec-agent.ts';
 import { overlayDisk, prepareImage } from './image.ts';
-import type { InstanceState } from './instance.ts';
+import type { InstanceState, Sshd } from './instance.ts';
 import { launchInstance, newInstancesFolder } from './launch.ts';
 import { HOST_ADDRESS } from './qemu.ts';
 import { relay } from './relay.ts';
@@ -72,6 +73,16 @@ export interface Guest {
   /** Still `Running` for Multipass, but nothing answers; the clock stands still until `thaw`. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
+  /** Its kernel panics: still `Running` for Multipass, and nothing answers ever again. */
+  panic(): Promise<void>;
+  /** What becomes of its SSH server, for Multipass; the guest itself, and `exec` here, go on. A start mends it. */
+  sshd(is: Sshd): Promise<void>;
+  /** Begins to boot a stopped guest as a new instance does: its state is `Unknown` until it has an address. */
+  firstBoot(): Promise<void>;
+  /** Lets Multipass's daemon wait for this guest on its one thread, as a plain `list` does; for ever if its SSH is dead. */
+  keepDaemonWaiting(): Promise<void>;
+  /** Ends and starts Multipass's daemon; instances go on. */
+  restartDaemon(): Promise<void>;
 
   /** Stops the guest's NTP client, and sets its clock to the host's time plus this. */
   setClock(offsetSeconds: number): Promise<void>;
@@ -153,6 +164,14 @@ export async function startGuest(options: GuestOptions = {}): Promise<Guest> {
     suspend: () => ask(folder, 'suspend'),
     freeze: () => ask(folder, 'freeze'),
     thaw: () => ask(folder, 'thaw'),
+    panic: () => ask(folder, 'panic'),
+    sshd: (is) => ask(folder, 'sshd', { is }),
+    firstBoot: () => ask(folder, 'first-boot'),
+    keepDaemonWaiting: async () => {
+      ask(folder, 'over-session', { limitMs: 5_000 }).catch(() => {});
+      while (!existsSync(daemonThreadIn(instances))) await sleep(20);
+    },
+    restartDaemon: () => ask(folder, 'restart-daemon'),
 
     setClock: async (offsetSeconds) =>
       void (await must(`systemctl stop systemd-timesyncd && date --set @${Date.now() / 1000 + offsetSeconds}`)),

@@ -6,10 +6,11 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { type Socket, createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { daemonThreadIn } from './control.ts';
 import { type Command, type Ending, ExecAgent } from './exec-agent.ts';
 import { type Message, readMessages, writeMessage } from './messages.ts';
 import { QEMU, execSocket, qemuArguments, qmpSocket } from './qemu.ts';
@@ -31,13 +32,18 @@ export interface InstanceSettings {
 }
 
 /** Multipass's own words for an instance's state. */
-export type InstanceState = 'Running' | 'Stopped' | 'Suspended' | 'Starting' | 'Restarting';
+export type InstanceState = 'Running' | 'Stopped' | 'Suspended' | 'Starting' | 'Restarting' | 'Unknown';
+
+/** The guest's SSH server as Multipass meets it: a frozen listener answers in the sessions that are open, and opens no other. */
+export type Sshd = 'answers' | 'listener-frozen' | 'frozen';
 
 // An emulated guest on a busy machine takes ten times as long as on a quiet one.
 const QEMU_START_LIMIT_MS = 30_000;
 const RESUME_LIMIT_MS = 60_000;
 const BOOT_LIMIT_MS = 180_000;
 const POWER_OFF_LIMIT_MS = 60_000;
+const PANIC_LIMIT_MS = 60_000;
+const SESSION_POLL_MS = 500;
 const ROOT = { user: 'root', cwd: '/', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } } as const;
 
 const settings = JSON.parse(process.argv[2] ?? '') as InstanceSettings;
@@ -49,7 +55,16 @@ interface Machine {
 }
 
 let state: InstanceState = 'Stopped';
+let sshd: Sshd = 'answers';
+/** Whether Multipass's daemon has an open SSH session, which it made when the guest was up. */
+let hasSession = false;
+/** There while the daemon's thread is in use: no call is answered meanwhile. */
+const daemonThread = daemonThreadIn(path.dirname(settings.folder));
+/** Counts the daemon's restarts. */
+let daemon = 0;
 let machine: Machine | null = null;
+/** Whether somebody was told that its state is unknown. */
+let wasSeen = false;
 /** The start or restart that is under way; others wait for it. */
 let starting: Promise<void> | null = null;
 let savedState = settings.savedState;
@@ -92,11 +107,23 @@ async function answer(client: Socket, message: Message): Promise<void> {
 async function perform(message: Message): Promise<unknown> {
   switch (message['request']) {
     case 'state':
+      wasSeen ||= state === 'Unknown';
       return state;
-    case 'answers':
-      return (await machine?.agent.answers(Number(message['limitMs']))) ?? false;
+    case 'connects':
+      return await connects(Number(message['limitMs']));
+    case 'over-session':
+      return await overSession(Number(message['limitMs']));
     case 'start':
       return await start();
+    case 'first-boot':
+      return firstBoot();
+    case 'sshd':
+      sshd = message['is'] as Sshd;
+      return;
+    case 'panic':
+      return await panic();
+    case 'restart-daemon':
+      return restartDaemon();
     case 'stop':
       return await stop();
     case 'kill':
@@ -124,7 +151,7 @@ async function start(): Promise<void> {
   if (state === 'Running') return;
   if (state === 'Suspended' && machine !== null) {
     await machine.qmp.execute('cont');
-    state = 'Running';
+    isUp();
     return;
   }
   starting ??= (savedState === null ? boot() : resume(savedState)).finally(() => (starting = null));
@@ -136,12 +163,30 @@ async function start(): Promise<void> {
   }
 }
 
-async function boot(): Promise<void> {
-  state = 'Starting';
+function isUp(): void {
+  state = 'Running';
+  sshd = 'answers';
+  hasSession = true;
+}
+
+async function boot(before: 'Starting' | 'Unknown' = 'Starting'): Promise<void> {
+  state = before;
   const { agent } = await launch([]);
   await agent.greet(BOOT_LIMIT_MS);
+  while (before === 'Unknown' && !wasSeen) await sleep(50);
+  state = 'Starting';
   await awaitSystem(agent);
-  state = 'Running';
+  isUp();
+}
+
+/** Begins to boot as a new instance does, whose state is unknown until it has an address; somebody sees it so, however fast it is. */
+function firstBoot(): void {
+  if (machine !== null || starting !== null) throw new Error('it is not stopped');
+  wasSeen = false;
+  savedState = null;
+  state = 'Unknown';
+  starting = boot('Unknown').finally(() => (starting = null));
+  starting.catch(() => {});
 }
 
 /** The saved state fits the disk only once: from then on the guest is started cold. */
@@ -153,7 +198,7 @@ async function resume(file: string): Promise<void> {
   await qmp.execute('cont');
   await agent.greet(RESUME_LIMIT_MS);
   await run(agent, ['date', '--set', `@${Date.now() / 1000}`]);
-  state = 'Running';
+  isUp();
 }
 
 async function launch(more: readonly string[]): Promise<Machine> {
@@ -177,6 +222,7 @@ async function launch(more: readonly string[]): Promise<Machine> {
     agent.lose();
     if (machine?.process === child) machine = null;
     state = 'Stopped';
+    hasSession = false;
   });
   return machine;
 }
@@ -190,7 +236,7 @@ function onEvent(event: string): void {
   starting = agent
     .greet(BOOT_LIMIT_MS)
     .then(() => awaitSystem(agent))
-    .then(() => void (state = 'Running'))
+    .then(isUp)
     .finally(() => (starting = null));
   starting.catch(() => {});
 }
@@ -234,6 +280,51 @@ async function suspend(): Promise<void> {
   if (machine === null || state !== 'Running') return;
   await machine.qmp.execute('stop');
   state = 'Suspended';
+  hasSession = false;
+}
+
+/** A kernel that has panicked only keeps a core of the host busy, so it is held. */
+async function panic(): Promise<void> {
+  if (machine === null) throw new Error('not running');
+  const { agent, qmp } = machine;
+  agent.run({ argv: ['sh', '-c', 'sync; echo c >/proc/sysrq-trigger'], ...ROOT }, { out() {}, err() {}, ended() {} });
+  const deadline = Date.now() + PANIC_LIMIT_MS;
+  while (!readFileSync(path.join(settings.folder, 'console.log'), 'latin1').includes('Kernel panic')) {
+    if (Date.now() > deadline) throw new Error('the guest did not panic');
+    await sleep(100);
+  }
+  await qmp.execute('stop');
+}
+
+// SSH, as Multipass uses it
+
+/** Whether a new session could be opened. */
+async function connects(limitMs: number): Promise<boolean> {
+  if (sshd === 'answers') return (await machine?.agent.answers(limitMs)) ?? false;
+  await sleep(limitMs);
+  return false;
+}
+
+/**
+ * Runs something over the daemon's own session, on the daemon's only thread. To open a session has a limit; in an open one the thread waits
+ * until the guest answers, whatever became of the client that asked, or until the daemon is restarted.
+ */
+async function overSession(limitMs: number): Promise<boolean> {
+  const ownDaemon = daemon;
+  while (existsSync(daemonThread)) await sleep(SESSION_POLL_MS);
+  writeFileSync(daemonThread, settings.folder);
+  hasSession ||= await connects(limitMs);
+  const isOpen = hasSession;
+  const answered = async (): Promise<boolean> => sshd !== 'frozen' && ((await machine?.agent.answers(SESSION_POLL_MS)) ?? false);
+  while (isOpen && daemon === ownDaemon && !(await answered())) await sleep(SESSION_POLL_MS);
+  if (daemon === ownDaemon) rmSync(daemonThread, { force: true });
+  return isOpen;
+}
+
+function restartDaemon(): void {
+  daemon += 1;
+  hasSession = false;
+  rmSync(daemonThread, { force: true });
 }
 
 /** Writes the running state to a file, and ends qemu. */

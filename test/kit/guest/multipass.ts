@@ -1,9 +1,10 @@
-// The client of the `multipass`-shaped command: command line, exit codes and output of Multipass 1.16.
+// The client of the `multipass`-shaped command: command line, exit codes and output of Multipass 1.16, and its daemon's one thread.
 // Instances are the sub-folders of RUNWARD_TEST_GUESTS, each with its instance's control socket.
 
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { ask, runCommand } from './control.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ask, daemonThreadIn, runCommand } from './control.ts';
 import type { InstanceState } from './instance.ts';
 import { GUEST_ADDRESS } from './qemu.ts';
 
@@ -34,6 +35,7 @@ class Failure extends Error {
 }
 
 const [command = '', ...words] = process.argv.slice(2);
+await daemonIsFree();
 try {
   process.exitCode = await perform(command);
 } catch (error) {
@@ -47,7 +49,7 @@ async function perform(name: string): Promise<number> {
     case 'version':
       return print({ multipass: VERSION, multipassd: VERSION });
     case 'list':
-      return print({ list: await Promise.all(instances().map(listed)) });
+      return print({ list: await Promise.all(instances().map((name) => listed(name))) });
     case 'info':
       return await info();
     case 'exec':
@@ -64,6 +66,16 @@ async function perform(name: string): Promise<number> {
       process.stdout.write(`Error: Unknown Command: '${name}' (try "multipass help")\n`);
       return 1;
   }
+}
+
+/** Every call is for the daemon, whose one thread may be in use, for ever as well. */
+async function daemonIsFree(): Promise<void> {
+  while (existsSync(daemonThreadIn(FOLDER))) await sleep(50);
+}
+
+/** Whether a command came through over the daemon's own session, which hangs the daemon if the guest is dead. */
+function overSession(instance: string): Promise<boolean> {
+  return ask<boolean>(folderOf(instance), 'over-session', { limitMs: SSH_LIMIT_MS });
 }
 
 function instances(): string[] {
@@ -93,7 +105,13 @@ function print(document: unknown): number {
 
 async function listed(name: string): Promise<object> {
   const state = await stateOf(name);
-  return { ipv4: addresses(state), name, release: state === 'Running' ? 'Ubuntu 24.04 LTS' : 'Not Available', state };
+  const isAsked = state === 'Running' && !words.includes('--no-ipv4');
+  return {
+    ipv4: isAsked && (await overSession(name)) ? [GUEST_ADDRESS] : [],
+    name,
+    release: state === 'Running' ? 'Ubuntu 24.04 LTS' : 'Not Available',
+    state,
+  };
 }
 
 async function info(): Promise<number> {
@@ -107,13 +125,13 @@ async function info(): Promise<number> {
 
 async function describe(name: string): Promise<object> {
   const state = await stateOf(name);
-  const isRunning = state === 'Running';
+  const isRunning = state === 'Running' && !words.includes('--no-runtime-information') && (await overSession(name));
   return {
     cpu_count: isRunning ? '2' : '',
     disks: { sda1: isRunning ? { total: '2040373248', used: '591601664' } : {} },
     image_hash: '2c0a0566c25f',
     image_release: '24.04 LTS',
-    ipv4: addresses(state),
+    ipv4: isRunning ? [GUEST_ADDRESS] : [],
     load: isRunning ? [0.41, 0.2, 0.1] : [],
     memory: isRunning ? { total: 499_003_392, used: 137_150_208 } : {},
     mounts: {},
@@ -121,10 +139,6 @@ async function describe(name: string): Promise<object> {
     snapshot_count: '0',
     state,
   };
-}
-
-function addresses(state: InstanceState): string[] {
-  return state === 'Running' ? [GUEST_ADDRESS] : [];
 }
 
 // start, stop, suspend, restart -----------------------------------------------------------------------------------------
@@ -148,7 +162,10 @@ function missingText(names: readonly string[]): string {
 }
 
 async function start(instance: string): Promise<void> {
-  if ((await stateOf(instance)) === 'Running') return;
+  const state = await stateOf(instance);
+  if (state === 'Running') return;
+  if (state === 'Unknown')
+    throw new Failure(2, `start failed: Instance '${instance}' is already running, but in an unknown state.\nTry to stop it first.`);
   const started = ask(folderOf(instance), 'start');
   const limit = optionValue('--timeout');
   if (limit === null) return withSpinner(`Starting ${instance}`, started);
@@ -161,8 +178,11 @@ async function start(instance: string): Promise<void> {
 
 async function stop(instance: string): Promise<void> {
   if (words.includes('--force')) return withSpinner(`Stopping ${instance}`, ask(folderOf(instance), 'kill'));
-  if ((await stateOf(instance)) === 'Suspended')
+  const state = await stateOf(instance);
+  if (state === 'Suspended')
     throw new Failure(2, `stop failed: Cannot shut down suspended instance ${instance}.\nUse --force to power it off.`);
+  // Those who are logged in are told first.
+  if (state === 'Running') await overSession(instance);
   return withSpinner(`Stopping ${instance}`, ask(folderOf(instance), 'stop'));
 }
 
@@ -198,8 +218,10 @@ async function exec(): Promise<number> {
     const failed = `exec failed: ${missingText([instance])}`;
     throw new Failure(2, words.slice(0, words.indexOf('--')).some(isNoMapping) ? failed : `${failed}\n${failed}`);
   }
-  if ((await stateOf(instance)) !== 'Running') await withSpinner(`Starting ${instance}`, ask(folderOf(instance), 'start'));
-  if (!(await ask<boolean>(folderOf(instance), 'answers', { limitMs: SSH_LIMIT_MS })))
+  const state = await stateOf(instance);
+  if (state === 'Unknown') throw new Failure(2, 'exec failed: Cannot retrieve credentials in unknown state');
+  if (state !== 'Running') await withSpinner(`Starting ${instance}`, ask(folderOf(instance), 'start'));
+  if (!(await ask<boolean>(folderOf(instance), 'connects', { limitMs: SSH_LIMIT_MS })))
     throw new Failure(2, `exec failed: ssh connection failed: 'Timeout connecting to ${GUEST_ADDRESS}'`);
 
   const line = commandLine(directory, remote);

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type CallContext, MachineError } from '../../../src/machine/port.ts';
 import { MultipassTransport } from '../../../src/machine/transports/multipass.ts';
-import { type FakeMultipass, type FakeRule, fakeMultipass } from '../../kit/fake-multipass.ts';
+import { deadSsh, type FakeMultipass, type FakeRule, fakeMultipass } from '../../kit/fake-multipass.ts';
 
 const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
-const TIMING = { listMs: 5_000, startMs: 5_000, stopMs: 1_000, probeMs: 2_000, pauseMs: 10 };
+const TIMING = { listMs: 5_000, startMs: 5_000, unknownMs: 1_000, stopMs: 1_000, probeMs: 2_000, pauseMs: 10 };
 const SPINNER = '\u001B[2K\u001B[0A\u001B[0EStarting t1  \b-\b\\\b|\u001B[2K\u001B[0A\u001B[0E';
 
 let fake: FakeMultipass;
@@ -73,7 +73,7 @@ describe('state', () => {
     await transport.state('t1', CALL);
     const [call, ...more] = fake.calls();
     expect(more).toEqual([]);
-    expect(call?.args).toEqual(['list', '--format', 'json']);
+    expect(call?.args).toEqual(['list', '--no-ipv4', '--format', 'json']);
     expect(call?.env['HOME']).toBe('/home/me');
     expect(call?.env['USER']).toBeUndefined();
   });
@@ -87,10 +87,22 @@ describe('state', () => {
     });
   });
 
-  it('says that the daemon does not answer', async () => {
-    fake.script([{ args: ['list'], hangs: true }]);
+  it('says that the daemon hangs, and most likely why', async () => {
+    fake.script([{ args: ['list'], hangsDaemon: true }]);
     const slow = new MultipassTransport({ multipass: fake.path, environment: { PATH: '/usr/bin:/bin' }, timing: { listMs: 700 } });
-    expect((await failure(slow.state('t1', CALL))).kind).toBe('provider-unavailable');
+    for (const call of [() => slow.state('t1', CALL), () => slow.start('t1', CALL), () => slow.restart('t1', CALL)]) {
+      expect(await failure(call())).toMatchObject({
+        kind: 'provider-hangs',
+        message: "list instances: Multipass's daemon hangs (no answer within 0.7 s), most likely on a guest whose SSH is dead",
+      });
+    }
+  });
+
+  it('hangs no daemon by a look at a guest whose SSH is dead', async () => {
+    fake.script([...deadSsh('t1'), listed(['t1', 'Running'], ['t2', 'Running'])]);
+    expect(await transport.state('t1', CALL)).toBe('running');
+    expect((await failure(exec())).kind).toBe('unreachable');
+    expect(await transport.state('t2', CALL)).toBe('running');
   });
 
   it('says that multipass is not installed, and what to do', async () => {
@@ -170,7 +182,6 @@ describe('a machine that was seen running a moment ago', () => {
 });
 
 describe('restart', () => {
-  const unanswered: FakeRule = { args: ['exec'], exitCode: 2, stderr: 'exec failed: ssh connection failed\n' };
   const acts = () =>
     fake
       .calls()
@@ -183,33 +194,56 @@ describe('restart', () => {
     expect(commands()).toEqual(['list', 'list', 'exec']);
   });
 
-  it('stops one in order that still listens, and starts it', async () => {
+  /** Is seen `Stopped` so many times after these answers, and answers after its start. */
+  const comesBack = (stopped: number, ...rules: readonly FakeRule[]) =>
     fake.script([
-      { ...listed(['t1', 'Running']), times: 2 },
-      { ...listed(['t1', 'Stopped']), times: 1 },
+      ...rules,
+      { ...listed(['t1', 'Stopped']), times: stopped },
       listed(['t1', 'Running']),
-      { ...unanswered, times: 1 },
-      { args: ['stop', 't1'] },
-      { args: ['start', 't1'] },
-      answering(0),
-    ]);
-    await transport.restart('t1', CALL);
-    expect(acts().filter((call) => !call.startsWith('exec'))).toEqual(['stop t1', 'start t1']);
-  });
-
-  it('cuts the power of one that does not', async () => {
-    fake.script([
-      { ...listed(['t1', 'Running']), times: 2 },
-      { ...listed(['t1', 'Stopped']), times: 1 },
-      listed(['t1', 'Running']),
-      { ...unanswered, times: 1 },
-      { args: ['stop', 't1'], hangs: true },
       { args: ['stop', '--force', 't1'] },
       { args: ['start', 't1'] },
       answering(0),
     ]);
+  const writes = () => acts().filter((call) => !call.startsWith('exec') || call.includes('poweroff'));
+
+  it('cuts the power of one whose SSH is dead at once, and hangs no daemon by it', async () => {
+    comesBack(1, { ...listed(['t1', 'Running']), args: ['list', '--no-ipv4'], times: 2 }, ...deadSsh('t1', { execs: 1 }));
     await transport.restart('t1', CALL);
-    expect(acts().filter((call) => !call.startsWith('exec'))).toEqual(['stop t1', 'stop --force t1', 'start t1']);
+    expect(writes()).toEqual(['stop --force t1', 'start t1']);
+  });
+
+  it.each([
+    { what: 'whose commands fail', rule: { args: ['exec'], exitCode: 0, stderr: 'fork failed\n\nrunward-exit 254\n' } },
+    { what: 'whose shell is broken', rule: { args: ['exec'], exitCode: 126, stderr: 'bash: cannot execute\n' } },
+  ])('lets one with SSH $what end itself', async ({ rule }) => {
+    comesBack(2, { ...listed(['t1', 'Running']), times: 3 }, { ...rule, times: 1 });
+    await transport.restart('t1', CALL);
+    expect(writes()).toEqual([expect.stringMatching(/^exec -n t1 -- sh -c .* sudo systemctl poweroff$/s), 'start t1']);
+  });
+
+  it('cuts the power of one that does not end itself in time', async () => {
+    const cut: FakeRule = { args: ['stop', '--force', 't1'] };
+    fake.script([
+      listed(['t1', 'Running']),
+      { args: ['exec'], exitCode: 126, times: 1 },
+      { args: ['exec'], hangs: true, times: 1 },
+      cut,
+      answering(0),
+    ]);
+    await transport.restart('t1', CALL);
+    expect(writes().at(-1)).toBe('stop --force t1');
+  });
+
+  it('cuts the power of one whose state is unknown, and starts it', async () => {
+    comesBack(1, { ...listed(['t1', 'Unknown']), times: 1 });
+    await transport.restart('t1', CALL);
+    expect(writes()).toEqual(['stop --force t1', 'start t1']);
+  });
+
+  it('only starts one that somebody stops meanwhile', async () => {
+    comesBack(2, { ...listed(['t1', 'Running']), times: 1 });
+    await transport.restart('t1', CALL);
+    expect(writes()).toEqual(['start t1']);
   });
 
   it('only starts one that stands still', async () => {
@@ -247,7 +281,6 @@ describe('start', () => {
 
   it.each([
     ['Deleted', 'machine-missing', 'multipass recover t1'],
-    ['Unknown', 'unreachable', 'multipass stop t1'],
     ['Unavailable', 'provider-unavailable', 'zone'],
   ])('says what to do about an instance that is %s, and does nothing', async (state, kind, advice) => {
     fake.script([listed(['t1', state])]);
@@ -255,6 +288,25 @@ describe('start', () => {
     expect(error.kind).toBe(kind);
     expect(error.message).toContain(advice);
     expect(commands()).toEqual(['list']);
+  });
+
+  it('waits for one whose state is unknown, as it is during a first boot', async () => {
+    fake.script([
+      { ...listed(['t1', 'Unknown']), times: 3 },
+      { ...listed(['t1', 'Starting']), times: 1 },
+      listed(['t1', 'Running']),
+      answering(0),
+    ]);
+    await transport.start('t1', CALL);
+    expect(commands().filter((command) => command !== 'list')).toEqual(['exec']);
+  });
+
+  it('waits for it with a limit, and leaves it to its caller to cut the power', async () => {
+    fake.script([listed(['t1', 'Unknown'])]);
+    const { kind, message } = await failure(transport.start('t1', CALL));
+    expect(kind).toBe('unreachable');
+    expect(message).toContain('`multipass stop --force t1` and `multipass start t1`');
+    expect(new Set(commands())).toEqual(new Set(['list']));
   });
 
   it('says that there is no such instance', async () => {

@@ -1,0 +1,29 @@
+import { isSetAside, type QueueMemory } from './memory.ts';
+import type { ParkedRun } from './parked.ts';
+import type { QueuePlan } from './plan.ts';
+import type { ParkingPolicy } from './policy.ts';
+import type { PlannedAct } from './verdict.ts';
+
+/** What Temporal remembers of a queue. */
+export interface Remembered {
+  readonly memory: QueueMemory;
+  readonly parked: readonly ParkedRun[];
+}
+
+/**
+ * Of a plan's acts those that can be done, in their order, by what is remembered at this time: a run that is parked or set aside since is left
+ * out. `homeless`: runs that would be parked if there were room.
+ */
+export function intendedActs(
+  { acts }: Pick<QueuePlan, 'acts'>,
+  { memory, parked }: Remembered,
+  at: number,
+  { most }: ParkingPolicy,
+): { readonly acts: readonly PlannedAct[]; readonly homeless: readonly PlannedAct[] } {
+  const known = new Set(parked.map(({ run }) => run.id));
+  const asides = new Map(memory.setAside.map((entry) => [entry.run, entry]));
+  const possible = acts.filter(({ run, attempt }) => !known.has(run) && !isSetAside(asides.get(run), attempt, at));
+  const homeless = possible.filter(({ does }) => does === 'park').slice(Math.max(0, most - parked.length));
+  const without = new Set(homeless);
+  return { acts: possible.filter((act) => !without.has(act)), homeless };
+}

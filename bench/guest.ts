@@ -84,6 +84,7 @@ async function byRunward({ folder, gitHub, guest, client }: Stage, runs: number)
         machine: new ShellMachine(new MultipassTransport({ multipass: client.path, environment })),
         computer: new SandboxHost(),
       },
+      home: folder,
       sealingKeyFile: join(folder, 'sealing.key'),
       ownedRetentionDays: null,
       logLevel: 'ERROR',

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Series } from './statistics.ts';
 
-const CHECKOUT = new URL('..', import.meta.url).pathname;
+export const CHECKOUT = new URL('..', import.meta.url).pathname;
 /** Each bare run fetches some hundred megabytes. */
 const BARE_RUNS_AT_MOST = 3;
 
@@ -39,7 +39,7 @@ export async function installSection(runs: number): Promise<readonly Series[]> {
 }
 
 /** Without what this process itself was given to find its tools. */
-function bareEnvironment(): NodeJS.ProcessEnv {
+export function bareEnvironment(): NodeJS.ProcessEnv {
   const { RUNWARD_TEMPORAL_CLI: _temporal, PATH = '', ...rest } = process.env;
   const own = join(process.execPath, '..');
   return {

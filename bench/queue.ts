@@ -144,6 +144,7 @@ async function atPace({ address, folder, bundle, size }: Bench): Promise<readonl
       },
       host: null,
       workflowBundle: { codePath: bundle },
+      home: folder,
       sealingKeyFile: join(folder, 'sealing.key'),
       ownedRetentionDays: null,
       logLevel: 'ERROR',

@@ -61,6 +61,7 @@ export async function recoverySection(runs: number): Promise<readonly Series[]> 
         alerts: NO_ALERTS,
       },
       host: { name: target.host, machine: timed(machine, spans), computer: new SandboxHost() },
+      home: folder,
       sealingKeyFile: join(folder, 'sealing.key'),
       ownedRetentionDays: null,
       logLevel: 'ERROR',

@@ -19,7 +19,7 @@ export interface WorkerOrder {
   /** Temporal's. */
   readonly address: string;
   readonly folder: string;
-  /** A prebuilt bundle; without one the workflows are bundled at the start. */
+  /** A prebuilt bundle; without one that which the checkout keeps. */
   readonly bundle: string | null;
   readonly gitHub: { readonly url: string; readonly token: string };
   /** Each with the id that GitHub knows it by. */
@@ -48,6 +48,7 @@ await runParts(
       alerts: NO_ALERTS,
     },
     host: { name: 'bench', machine: quietMachine(), computer: new SandboxHost() },
+    home: folder,
     sealingKeyFile: join(folder, 'sealing.key'),
     ownedRetentionDays: null,
     logLevel: 'ERROR',

@@ -1,4 +1,4 @@
-// Start and memory of the worker, with workflows bundled at its start and prebuilt.
+// Start and memory of the worker: as it bundles the workflows of a new version, as it finds the kept bundle, and with a prebuilt one.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
+import { BUNDLE_FOLDER } from '../src/worker/workflow-bundle.ts';
 import type { Series } from './statistics.ts';
 import type { WorkerOrder } from './worker-program.ts';
 
@@ -24,12 +25,16 @@ export async function workerSection(runs: number): Promise<readonly Series[]> {
   const server = await startTemporalServer({ folder, namespace: 'default', port: PORT, env: process.env, interrupted });
   const bundle = await bundleWorkflows(folder);
   const series = [];
-  for (const [name, bundled] of [
-    ['bundling at its start', null],
-    ['with a prebuilt bundle', bundle],
-  ] as const) {
+  for (const { name, bundled, isFirst } of [
+    { name: 'at the first start of its version', bundled: null, isFirst: true },
+    { name: 'with the kept bundle', bundled: null, isFirst: false },
+    { name: 'with a prebuilt bundle', bundled: bundle, isFirst: false },
+  ]) {
     const starts: Start[] = [];
     for (let run = 0; run < runs; run += 1) {
+      if (isFirst) {
+        rmSync(BUNDLE_FOLDER, { recursive: true, force: true });
+      }
       starts.push(await startOnce({ address: server.address, folder, bundle: bundled, gitHub: NO_GITHUB, runners: [] }));
     }
     series.push(

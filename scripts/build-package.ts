@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, globSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { bundleWorkflows } from '../src/worker/workflow-bundle.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const SRC = join(ROOT, 'src');
@@ -13,7 +13,7 @@ process.chdir(ROOT);
 rmSync(DIST, { recursive: true, force: true });
 emitJavaScript();
 copyScripts();
-await bundleWorkflows();
+await bundle();
 
 function emitJavaScript(): void {
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.package.json'], { stdio: 'inherit' });
@@ -28,20 +28,6 @@ function copyScripts(): void {
 }
 
 /** The SDK that runs the bundle must be the one that made it, so package.json names exact versions of it. */
-async function bundleWorkflows(): Promise<void> {
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: join(SRC, 'workflows'),
-    logger: new DefaultLogger('WARN'),
-    // Files are named by their place in the repository, so that nothing of this computer gets into the package.
-    webpackConfigHook: (config) => ({
-      ...config,
-      devtool: 'inline-nosources-source-map',
-      output: {
-        ...config.output,
-        devtoolModuleFilenameTemplate: ({ absoluteResourcePath }: { absoluteResourcePath: string }) =>
-          absoluteResourcePath.replaceAll(`${ROOT}/`, ''),
-      },
-    }),
-  });
-  writeFileSync(join(DIST, 'workflow-bundle.js'), code);
+async function bundle(): Promise<void> {
+  writeFileSync(join(DIST, 'workflow-bundle.js'), await bundleWorkflows(ROOT));
 }

@@ -8,6 +8,7 @@ import type { Attempt, DamagedRun, FailureMemory, RerunPlan } from '../domain/da
 import type { Diagnosed } from '../domain/finding.ts';
 import type { FindingLife } from '../domain/finding-life.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
+import type { SearchAttribute } from '../domain/names.ts';
 import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
 import type { FailurePolicy, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
@@ -69,6 +70,8 @@ export interface TokenGranted {
 export interface ResolvedRunner {
   readonly target: RunnerTarget;
   readonly policy: RecoveryPolicy;
+  /** Which search attributes the namespace has, as its worker knew at that time. */
+  readonly searchAttributes: readonly SearchAttribute[];
   /** `watch`: plan and tell, write nothing. */
   readonly mode: 'act' | 'watch';
   /** Why it only watches, where that is not by configuration. */
@@ -80,6 +83,8 @@ export interface ResolvedScope {
   /** Its configured runners. */
   readonly targets: readonly RunnerTarget[];
   readonly policy: HealthPolicy;
+  /** Which search attributes the namespace has, as its worker knew at that time. */
+  readonly searchAttributes: readonly SearchAttribute[];
   readonly mode: 'act' | 'watch';
   /** Why it only watches, where that is not by configuration. */
   readonly watchReason?: string;
@@ -115,6 +120,8 @@ export interface ResolvedQueue {
   /** Its configured runners, with the labels that each would have. */
   readonly configured: readonly ConfiguredRunner[];
   readonly policy: QueuePolicy;
+  /** Which search attributes the namespace has, as its worker knew at that time. */
+  readonly searchAttributes: readonly SearchAttribute[];
   readonly mode: 'act' | 'watch';
   /** Why it only watches, where that is not by configuration. */
   readonly watchReason?: string;
@@ -420,6 +427,8 @@ export interface FindingInput {
   readonly code: string;
   readonly place: FindingPlace;
   readonly policy: FindingPolicy;
+  /** Which search attributes the namespace has; without it all of them. */
+  readonly searchAttributes?: readonly SearchAttribute[];
   /** What the run before knew; `null` for a finding that the signal `seen` is to open. */
   readonly life: FindingLife | null;
 }

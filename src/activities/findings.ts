@@ -3,11 +3,12 @@ import { isGrpcServiceError, ServiceError, WorkflowNotFoundError, type Client } 
 import type { AlertChannel } from '../alerts/port.ts';
 import { alertText, asSummary, type FindingPlace } from '../domain/alert.ts';
 import type { Diagnosed } from '../domain/finding.ts';
-import { FINDING_SIGNALS, findingId, MAIN_QUEUE, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { FINDING_SIGNALS, findingId, MAIN_QUEUE, type SearchAttribute } from '../domain/names.ts';
 import type { OpenFinding } from '../domain/pass.ts';
 import { DEFAULT_FINDING_POLICY, type FindingPolicy } from '../domain/policy.ts';
 import type { FindingInput, FindingsReported, MainActivities } from './contract.ts';
 import { invalidInput, withAlertFailures } from './failures.ts';
+import { labelIs, labelOf, listLabelled, type LabelledQuery } from './labels.ts';
 
 /** What people are told by, and what only a worker knows about a finding. */
 export interface Alerts {
@@ -28,12 +29,15 @@ const LISTED = 500;
 /** Signals that are sent at the same time. */
 const AT_ONCE = 10;
 
-export function createFindingActivities(alerts: Alerts): Pick<MainActivities, 'reportFindings' | 'alertChannels' | 'deliverAlert'> {
+export function createFindingActivities(
+  alerts: Alerts,
+  searchAttributes: readonly SearchAttribute[],
+): Pick<MainActivities, 'reportFindings' | 'alertChannels' | 'deliverAlert'> {
   return {
     async reportFindings(reported) {
       const { client } = Context.current();
       const words = [
-        ...reported.seen.map((finding) => () => saySeen(client, reported, finding, alerts)),
+        ...reported.seen.map((finding) => () => saySeen(client, reported, finding, { alerts, searchAttributes })),
         ...reported.good.map((finding) => () => sayGood(client, reported, finding)),
       ];
       const opened: boolean[] = [];
@@ -65,11 +69,15 @@ export function createFindingActivities(alerts: Alerts): Pick<MainActivities, 'r
  * remember.
  */
 export async function listOpenFindings(client: Client, scope: string): Promise<readonly OpenFinding[]> {
-  const { scope: scopeKey, outcome } = SEARCH_ATTRIBUTES;
-  const query = `WorkflowType = "finding" AND ExecutionStatus = "Running" AND ${scopeKey} = "${scope}" AND ${outcome} != "cleared"`;
+  const withoutAttributes = `WorkflowType = "finding" AND ExecutionStatus = "Running"`;
+  const query: LabelledQuery = {
+    withAttributes: `${withoutAttributes} AND ${labelIs('scope', scope)}`,
+    withoutAttributes,
+    matches: (info) => labelOf(info, 'scope') === scope && labelOf(info, 'outcome') !== 'cleared',
+  };
   const listed: OpenFinding[] = [];
   try {
-    for await (const { memo } of client.workflow.list({ query, pageSize: LISTED })) {
+    for await (const { memo } of listLabelled(client, query, { pageSize: LISTED })) {
       const { subject, code, since } = (memo?.['finding'] ?? {}) as Partial<OpenFinding>;
       if (subject !== undefined && code !== undefined && since !== undefined) {
         listed.push({ subject, code, since, goodPasses: 0 });
@@ -87,7 +95,12 @@ export async function listOpenFindings(client: Client, scope: string): Promise<r
 }
 
 /** Whether that opened it. Without proof nothing is opened. */
-async function saySeen(client: Client, { scope, at, goodPasses }: FindingsReported, finding: Diagnosed, alerts: Alerts): Promise<boolean> {
+async function saySeen(
+  client: Client,
+  { scope, at, goodPasses }: FindingsReported,
+  finding: Diagnosed,
+  { alerts, searchAttributes }: { readonly alerts: Alerts; readonly searchAttributes: readonly SearchAttribute[] },
+): Promise<boolean> {
   const { subject, code } = finding;
   const workflowId = findingId(subject, code);
   const word = { finding, at };
@@ -99,6 +112,7 @@ async function saySeen(client: Client, { scope, at, goodPasses }: FindingsReport
     code,
     place: placeOf(scope, subject, alerts),
     policy: { ...alerts.policy, goodPasses },
+    searchAttributes,
     life: null,
   };
   // Two passes may open it at the same time: the second one's signal reaches the workflow that the first one started.

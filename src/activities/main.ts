@@ -3,6 +3,7 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { NamedRunner } from '../domain/choose-runner.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { recall } from '../domain/open-findings.ts';
+import type { SearchAttribute } from '../domain/names.ts';
 import { isOfQueue } from '../domain/queue/findings.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedQueue, ResolvedRunner, ResolvedScope } from './contract.ts';
@@ -23,18 +24,22 @@ export interface MainDependencies {
   /** Looks runners and scopes up in configuration; a problem says what is wrong and lists the choices. */
   readonly directory: {
     readonly listRunners: () => readonly NamedRunner[];
-    readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
-    readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open' | 'setAside'> | { readonly problem: string };
-    readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'open'> | { readonly problem: string };
+    readonly resolveRunner: (runner: unknown) => Omit<ResolvedRunner, 'searchAttributes'> | { readonly problem: string };
+    readonly resolveScope: (
+      scope: unknown,
+    ) => Omit<ResolvedScope, 'searchAttributes' | 'previous' | 'open' | 'setAside'> | { readonly problem: string };
+    readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'searchAttributes' | 'open'> | { readonly problem: string };
   };
   readonly alerts: Alerts;
+  /** Which search attributes the namespace has. */
+  readonly searchAttributes: readonly SearchAttribute[];
 }
 
-export function createMainActivities({ github, sealing, directory, alerts }: MainDependencies): MainActivities {
+export function createMainActivities({ github, sealing, directory, alerts, searchAttributes }: MainDependencies): MainActivities {
   return {
-    ...createFindingActivities(alerts),
+    ...createFindingActivities(alerts, searchAttributes),
     ...createQueueActivities(github),
-    ...createQueueMemoryActivities(),
+    ...createQueueMemoryActivities(searchAttributes),
     ...createFailureActivities(github),
 
     async listRunners() {
@@ -47,7 +52,7 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
         throw invalidInput(resolved.problem);
       }
       const open = await listOpenFindings(Context.current().client, resolved.scope);
-      return { ...resolved, open: open.filter(isOfQueue) };
+      return { ...resolved, searchAttributes, open: open.filter(isOfQueue) };
     },
 
     async resolveRunner({ runner }) {
@@ -55,7 +60,7 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
       if ('problem' in resolved) {
         throw invalidInput(resolved.problem);
       }
-      return resolved;
+      return { ...resolved, searchAttributes };
     },
 
     async resolveScope({ scope }) {
@@ -71,7 +76,13 @@ export function createMainActivities({ github, sealing, directory, alerts }: Mai
       ]);
       const previous = memory === null ? null : { at: memory.at, runners: memory.runners };
       const setAside = queue.setAside.filter(({ retryAt }) => Date.now() < retryAt).map(({ run }) => run);
-      return { ...resolved, previous, setAside, open: recall(memory?.open ?? [], listed).filter((finding) => !isOfQueue(finding)) };
+      return {
+        ...resolved,
+        searchAttributes,
+        previous,
+        setAside,
+        open: recall(memory?.open ?? [], listed).filter((finding) => !isOfQueue(finding)),
+      };
     },
 
     async observeGitHub({ target }) {

@@ -1,7 +1,15 @@
 import { activityInfo, Context } from '@temporalio/activity';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { MAIN_QUEUE, PARKED_QUERY, PARKED_SIGNALS, parkedId, queueLedgerId, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import {
+  MAIN_QUEUE,
+  PARKED_QUERY,
+  PARKED_SIGNALS,
+  parkedId,
+  queueLedgerId,
+  SEARCH_ATTRIBUTES,
+  type SearchAttribute,
+} from '../domain/names.ts';
 import { NOTHING_REMEMBERED, type QueueMemory } from '../domain/queue/memory.ts';
 import type { ParkedRun } from '../domain/queue/parked.ts';
 import type { ParkedInput, ParkSignal, QueueActivities, SettleSignal } from './contract.ts';
@@ -11,7 +19,9 @@ const SCOPE_KEY = defineSearchAttributeKey(SEARCH_ATTRIBUTES.scope, 'KEYWORD');
 
 // What Temporal remembers of a queue: the ledger's memo, and the workflow that knows the parked runs.
 
-export function createQueueMemoryActivities(): Pick<QueueActivities, 'recallQueue' | 'rememberParked' | 'settleParked'> {
+export function createQueueMemoryActivities(
+  searchAttributes: readonly SearchAttribute[],
+): Pick<QueueActivities, 'recallQueue' | 'rememberParked' | 'settleParked'> {
   return {
     async recallQueue({ scope }) {
       const { client } = Context.current();
@@ -28,7 +38,7 @@ export function createQueueMemoryActivities(): Pick<QueueActivities, 'recallQueu
         workflowId: parkedId(scope),
         taskQueue: MAIN_QUEUE,
         staticSummary: `runs of ${scope} that made way for pull requests, to be re-run`,
-        typedSearchAttributes: [{ key: SCOPE_KEY, value: scope }],
+        typedSearchAttributes: searchAttributes.includes('scope') ? [{ key: SCOPE_KEY, value: scope }] : [],
         args: [input],
         signal: PARKED_SIGNALS.park,
         signalArgs: [{ runs, by: activityInfo().workflowExecution?.workflowId ?? '' } satisfies ParkSignal],

@@ -1,9 +1,9 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { EXIT, type ExitCode } from './exit.ts';
 import { wholeDurationMs } from './durations.ts';
-import { followToEnd, type Followed } from './follow.ts';
+import { Followers, followToEnd, type Followed, type Following } from './follow.ts';
 import { print, printJson, say } from './invocation.ts';
-import { createLiveSteps } from './live-steps.ts';
+import { createLiveSteps, type ShownProgress } from './live-steps.ts';
 import { headline, isGood, type ToldReport } from './operation-text.ts';
 
 /** An operation on one runner that a command has started. */
@@ -17,6 +17,7 @@ export interface Started {
 export interface Answering {
   readonly client: Client;
   readonly interrupted: AbortSignal;
+  readonly startingUntil: Following['startingUntil'];
   readonly title: string;
   readonly json: boolean;
   readonly waits: boolean;
@@ -49,17 +50,23 @@ function exitCodeOf(reports: readonly ToldReport[]): ExitCode {
   return bad.every(({ unreachable }) => unreachable !== undefined) ? EXIT.unreachable : EXIT.bad;
 }
 
-async function followAll(started: readonly Started[], { client, interrupted, title }: Answering): Promise<readonly Followed<ToldReport>[]> {
+async function followAll(
+  started: readonly Started[],
+  { title, client, interrupted, startingUntil }: Answering,
+): Promise<readonly Followed<ToldReport>[]> {
   const steps = createLiveSteps();
+  const followers = new Followers(interrupted);
   try {
     return await Promise.all(
       started.map(({ runner, handle, comeBack }) => {
         say(`${title} ${handle.workflowId}`);
         const of = started.length === 1 ? '' : runner;
-        return followToEnd<ToldReport>({ client, handle, interrupted, comeBack, show: (progress) => steps.show(progress, of) });
+        const show = (progress: ShownProgress): void => steps.show(progress, of);
+        return followers.join((orOver) => followToEnd<ToldReport>({ client, handle, interrupted: orOver, comeBack, startingUntil, show }));
       }),
     );
   } finally {
+    await followers.end();
     steps.end();
   }
 }

@@ -4,19 +4,20 @@ import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import type { NamedRunner } from '../domain/choose-runner.ts';
 import type { HealthReport } from '../domain/health-report.ts';
-import { MAIN_QUEUE, healthScheduleId } from '../domain/names.ts';
+import { healthScheduleId } from '../domain/names.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
 import { readDuration } from '../domain/recovery-request.ts';
 import { isRepository } from '../github/endpoints.ts';
 import { readSchedule } from '../worker/schedules.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { followOperation, followUntil, type Following } from './follow.ts';
-import { print, printJson, say, type Invocation } from './invocation.ts';
+import { followOperation, Followers, followUntil, type Following } from './follow.ts';
+import { print, printJson, say, workerStartingUntil, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { checkExitCode, reportLines } from './pass-text.ts';
 import { comeBackTo, startQueueCare } from './queue-care.ts';
 import { isQueueBad, queueLines } from './queue-text.ts';
 import { nextPassText, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
+import { startWorkflow } from './start-workflow.ts';
 import { wrapLine } from './table.ts';
 import { ownName } from './temporal.ts';
 import { chooseRunners, settleRunners, withTerminal, type RunnerRequest } from './terminal.ts';
@@ -54,7 +55,7 @@ type CaredQueue = { readonly workflowId: string } & (
 /** Starts a health check of each scope and its queue maintenance, shows what they do, and answers with what came of them. */
 export async function check(flags: CheckFlags, invocation: Invocation): Promise<ExitCode> {
   const refuse = (configured: Config): unknown => chooseRunners(configured.runners, flags, 'all');
-  return withTerminal(invocation, { config: flags.config, refuse }, async (session, terminal) => {
+  return withTerminal(invocation, { config: flags.config, refuse, follows: true }, async (session, terminal) => {
     const { client } = session;
     const actsOn = flags.names.length === 0 ? 'scopes' : 'runners';
     const { runners } = await settleRunners(session, terminal, flags, { unnamed: 'all', actsOn, doing: 'Checking', invocation });
@@ -90,9 +91,8 @@ function asksByScope(runners: readonly NamedRunner[], { names }: CheckFlags): re
 
 async function startCheck(client: Client, { scope, runners }: ScopeAsk, { wait, dryRun }: CheckFlags): Promise<StartedCheck> {
   const [health, queue] = await Promise.all([
-    client.workflow.start('checkHealth', {
+    startWorkflow(client, 'checkHealth', {
       workflowId: `${healthScheduleId(scope)}/by-hand/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`,
-      taskQueue: MAIN_QUEUE,
       staticSummary: `check the health of ${scope}, started by ${ownName()}`,
       memo: { actor: ownName() },
       args: [{ scope, ...(runners === null ? {} : { runners }), ...(dryRun ? { dryRun } : {}), wait: wait ?? '0s' }],
@@ -124,26 +124,30 @@ async function followAll(
 ): Promise<readonly Checked[]> {
   const steps = createLiveSteps();
   const deadline = performance.now() + waitMs;
-  const following = (handle: WorkflowHandle, of: string): Following => ({
+  const followers = new Followers(invocation.interrupted);
+  const following = (handle: WorkflowHandle, of: string, interrupted: AbortSignal): Following => ({
     client,
     handle,
     show: (progress) => steps.show(progress, of),
-    interrupted: invocation.interrupted,
+    interrupted,
     comeBack: comeBackTo(handle),
+    startingUntil: () => workerStartingUntil(invocation),
   });
   try {
     return await Promise.all(
       started.map(async ({ scope, health, queue }) => {
         say(`Check ${health.workflowId}`);
         const of = started.length === 1 ? '' : scope;
+        const ofQueue = `queue${of === '' ? '' : ` of ${of}`}`;
         const [report, cared] = await Promise.all([
-          followOperation<HealthReport>(following(health, of)),
-          queue === null ? null : followQueue(following(queue, `queue${of === '' ? '' : ` of ${of}`}`), deadline),
+          followers.join((orOver) => followOperation<HealthReport>(following(health, of, orOver))),
+          queue === null ? null : followers.join((orOver) => followQueue(following(queue, ofQueue, orOver), deadline)),
         ]);
         return { workflowId: health.workflowId, report, queue: cared };
       }),
     );
   } finally {
+    await followers.end();
     steps.end();
   }
 }

@@ -7,18 +7,32 @@
 export const EXIT = { done: 0, bad: 1, usage: 2, declined: 2, unreachable: 3, interrupted: 130 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-const CODES = { 0: 'done', 1: 'failed', 2: 'usage', 3: 'unreachable', 130: 'interrupted' } as const satisfies Record<ExitCode, string>;
+export type FailureCode =
+  | 'usage'
+  | 'configuration'
+  | 'unreachable'
+  | 'temporal-unreachable'
+  | 'no-worker'
+  | 'failed'
+  | 'declined'
+  | 'interrupted';
+
+const CODES = { 0: 'failed', 1: 'failed', 2: 'usage', 3: 'unreachable', 130: 'interrupted' } as const satisfies Record<
+  ExitCode,
+  FailureCode
+>;
 
 /** Ends the command with a message for the person: what failed, on what, and what to do. */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure';
   readonly exitCode: ExitCode;
   /** One word for scripts, in `--json`. */
-  readonly code: string;
+  readonly code: FailureCode;
 
-  constructor(exitCode: ExitCode, message: string, cause?: unknown) {
+  /** @param code where the exit code alone says too little */
+  constructor(exitCode: ExitCode, message: string, cause?: unknown, code: FailureCode = CODES[exitCode]) {
     super(message, { cause });
     this.exitCode = exitCode;
-    this.code = CODES[exitCode];
+    this.code = code;
   }
 }

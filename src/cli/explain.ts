@@ -1,8 +1,9 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { describeExecution } from '../activities/describe-execution.ts';
+import { labelOf } from '../activities/labels.ts';
 import type { FindingLife, FindingReport } from '../domain/finding-life.ts';
 import type { HealthReport, StartedCure } from '../domain/health-report.ts';
-import { FINDING_QUERY, PROGRESS_QUERY, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { FINDING_QUERY, PROGRESS_QUERY } from '../domain/names.ts';
 import { CURE_NAMES } from '../domain/health-summary.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
 import type { ConfigFlags } from '../config/load.ts';
@@ -10,27 +11,18 @@ import { readBeginning } from './beginning.ts';
 import { formatDuration, wholeDurationMs } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { explainRun, soughtRun } from './explain-run.ts';
-import { childrenTexts, failingTasks, untakenTask } from './follow.ts';
-import { print, printJson, type Invocation } from './invocation.ts';
+import { childrenTexts, failingTasks, missingWorker } from './follow.ts';
+import { print, printJson, workerStartingUntil, type Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { findingOfMemo, type OpenFindingSummary } from './open-findings.ts';
 import { operationDetails, operationStory, type Origin, type ToldReport } from './operation-text.ts';
-import {
-  attributeOf,
-  FINDING_TYPE,
-  isTellable,
-  listOperations,
-  listPasses,
-  PASS_TYPE,
-  QUEUE_TYPE,
-  type OperationSummary,
-} from './operations.ts';
+import { FINDING_TYPE, isTellable, listOperations, listPasses, PASS_TYPE, QUEUE_TYPE, type OperationSummary } from './operations.ts';
 import { countOf, findingLines, passDetails, passStory, runnerInPass } from './pass-text.ts';
 import { queueDetails, queueStory } from './queue-text.ts';
 import { storyLines, type Story } from './story.ts';
 import { triggerText } from './trigger-text.ts';
 import { executionLink } from '../worker/temporal-address.ts';
-import { deepestCause, messageOf, withTemporal, type TemporalSession } from './temporal.ts';
+import { deepestCause, isLost, messageOf, nullWithoutWorker, withTemporal, type TemporalSession } from './temporal.ts';
 import { scopesToRead } from './terminal.ts';
 
 export interface ExplainFlags {
@@ -54,16 +46,27 @@ type Scopes = readonly string[] | null;
 export async function explain(flags: ExplainFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(flags);
   const scopes = scopesToRead(invocation, flags);
-  return withTemporal(invocation, (session) => explainIn(session, flags, scopes));
+  return withTemporal(invocation, (session) => explainIn(session, flags, { scopes, startingUntil: workerStartingUntil(invocation) }));
+}
+
+/** What is known of the computer that asks. */
+export interface Asking {
+  readonly scopes: Scopes;
+  /** Until when a worker was starting that may take the tasks, epoch milliseconds. */
+  readonly startingUntil: number;
 }
 
 /** The same on a connection that is there already. */
-export async function explainIn({ client, address }: TemporalSession, flags: ExplainFlags, scopes: Scopes): Promise<ExitCode> {
+export async function explainIn(
+  { client, address }: TemporalSession,
+  flags: ExplainFlags,
+  { scopes, startingUntil }: Asking,
+): Promise<ExitCode> {
   if (flags.run !== undefined) {
     return explainRun(client, soughtRun(flags.run), flags);
   }
   const { description, runner } = await subjectOf(client, flags, scopes);
-  const end = description === null ? null : await endOf(client, description);
+  const end = description === null ? null : await endOf(client, description, startingUntil);
   const link = description === null || address.uiUrl === null ? null : executionLink(address.uiUrl, address.namespace, description);
   if (flags.json) {
     printJson({
@@ -212,15 +215,16 @@ type End =
       readonly children: readonly string[];
     };
 
-async function endOf(client: Client, description: WorkflowExecutionDescription): Promise<End> {
+async function endOf(client: Client, description: WorkflowExecutionDescription, startingUntil: number): Promise<End> {
   const { workflowId, runId, type, memo } = description;
   const isRunning = description.status.name === 'RUNNING';
   if (isRunning && type !== FINDING_TYPE) {
     const [progress, children] = await Promise.all([
       ask<ShownProgress>(client, description, PROGRESS_QUERY),
-      childrenTexts(client, description),
+      childrenTexts(client, description, startingUntil),
     ]);
-    return { kind: 'running', progress, waitsFor: untakenTask(description, Date.now()), failing: failingTasks(description), children };
+    const waitsFor = missingWorker(description, startingUntil);
+    return { kind: 'running', progress, waitsFor, failing: failingTasks(description), children };
   }
   try {
     const report: unknown = isRunning ? null : await client.workflow.getHandle(workflowId, runId).result();
@@ -240,6 +244,9 @@ async function endOf(client: Client, description: WorkflowExecutionDescription):
         return { kind: 'report', report: report as ToldReport };
     }
   } catch (error) {
+    if (isLost(error)) {
+      throw error;
+    }
     const status = description.status.name.toLowerCase().replaceAll('_', ' ');
     return { kind: 'failure', failure: messageOf(deepestCause(error)), status };
   }
@@ -266,6 +273,9 @@ async function withEnd(client: Client, passId: string, cure: StartedCure): Promi
     const { outcome, summary } = (await handle.result()) as ToldReport;
     return { ...cure, outcome, summary };
   } catch (error) {
+    if (isLost(error)) {
+      throw error;
+    }
     return { ...cure, outcome: 'failed', summary: messageOf(deepestCause(error)) };
   }
 }
@@ -274,7 +284,7 @@ async function withEnd(client: Client, passId: string, cure: StartedCure): Promi
 function ask<T>(client: Client, { workflowId, runId }: WorkflowExecutionDescription, query: string): Promise<T | null> {
   return client.connection
     .withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => client.workflow.getHandle(workflowId, runId).query<T>(query))
-    .catch(() => null);
+    .catch(nullWithoutWorker);
 }
 
 // For people
@@ -282,10 +292,11 @@ function ask<T>(client: Client, { workflowId, runId }: WorkflowExecutionDescript
 function storyOf(description: WorkflowExecutionDescription, end: End, link: string | null, { verbose, demo }: ExplainFlags): Story {
   const command = `runward explain ${description.workflowId} --verbose${demo ? ' --demo' : ''}`;
   const more = [verbose ? null : command, link].filter((part) => part !== null).join('  ');
-  const trigger = attributeOf(description, SEARCH_ATTRIBUTES.trigger) ?? '';
+  const trigger = labelOf(description, 'trigger') ?? '';
   const tookMs = wholeDurationMs(description, end.kind === 'report' ? end.report.steps : []);
   const told = tellEnd(end, { type: description.type, isByCheck: trigger === 'check', tookMs });
-  return { ...NOTHING_TOLD, ...told, when: whenText(description, trigger, end), more };
+  const left = demo && end.kind === 'failure' ? { left: 'nothing: it was a demo; `runward demo` plays another one' } : {};
+  return { ...NOTHING_TOLD, ...told, ...left, when: whenText(description, trigger, end), more };
 }
 
 const NOTHING_TOLD = { broke: null, sure: null, did: null, cameOfIt: null, left: null } as const;
@@ -387,7 +398,7 @@ function reasonOf(trigger: string, end: End): string | null {
 
 function whenText(description: WorkflowExecutionDescription, trigger: string, end: End): string {
   const { type, startTime, closeTime, status } = description;
-  const [runner, scope] = [SEARCH_ATTRIBUTES.runner, SEARCH_ATTRIBUTES.scope].map((name) => attributeOf(description, name));
+  const [runner, scope] = (['runner', 'scope'] as const).map((name) => labelOf(description, name));
   const of = [scope, runner].filter((part) => part !== null).join('/');
   const by = triggerText(trigger, end.kind === 'queue' ? end.startedBy : null, reasonOf(trigger, end));
   const took =

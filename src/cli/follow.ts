@@ -4,14 +4,12 @@ import { PROGRESS_QUERY } from '../domain/names.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { isTellable, QUEUE_ACTS_TYPE } from './operations.ts';
-import { deepestCause, messageOf } from './temporal.ts';
+import { deepestCause, isLost, messageOf } from './temporal.ts';
 
 /** A task that nobody takes within this is said to wait; the list of pollers lags by 50 s and is no proof. */
 const UNTAKEN_AFTER_MS = 5_000;
 const POLL_MS = 300;
 const QUERY_TIMEOUT_MS = 2_000;
-/** Longer than `up` takes to start a server again that has died. */
-const DESCRIBE_TIMEOUT_MS = 15_000;
 /** Children whose doings are shown; a check of many runners may have more. */
 const CHILDREN_SHOWN = 3;
 
@@ -25,6 +23,8 @@ export interface Following {
   readonly interrupted: AbortSignal;
   /** How to come back to an operation that goes on; `null` for a question, which its caller ends. */
   readonly comeBack: string | null;
+  /** Until when a worker was starting that may take the tasks, epoch milliseconds; `Infinity` if nobody else is to be started. */
+  readonly startingUntil: () => number;
 }
 
 export interface Followed<T> {
@@ -47,14 +47,23 @@ export async function followToEnd<T>(following: Following): Promise<Followed<T>>
 }
 
 /** The same, but for one that still works at `deadline` (`performance.now()`): `null`. */
-export async function followUntil<T>(
-  { client, handle, show, interrupted, comeBack }: Following,
+export async function followUntil<T>(following: Following, deadline: number): Promise<Followed<T> | null> {
+  try {
+    return await watchUntil(following, deadline);
+  } catch (error) {
+    // Who interrupts while Temporal is away hears of the interruption.
+    throw isLost(error) ? (following.interrupted.aborted ? interruption(following) : loss(following, error)) : error;
+  }
+}
+
+async function watchUntil<T>(
+  { client, handle, show, interrupted, comeBack, startingUntil }: Following,
   deadline: number,
 ): Promise<Followed<T> | null> {
   for (;;) {
     await pause(interrupted);
     // Asked again and again: a request for the result would wait at the server, and be repeated after its connection is closed.
-    const description = await client.connection.withDeadline(Date.now() + DESCRIBE_TIMEOUT_MS, () => handle.describe());
+    const description = await handle.describe();
     if (description.status.name !== 'RUNNING') {
       const result = await resultOf<T>(handle);
       const last = await askProgress(client, handle);
@@ -68,17 +77,52 @@ export async function followUntil<T>(
       return null;
     }
     if (interrupted.aborted) {
-      const what = comeBack === null ? 'nothing was changed.' : `the operation goes on. ${comeBack}`;
-      throw new CommandFailure(EXIT.interrupted, `Interrupted: ${what}`);
+      throw interruption({ comeBack });
     }
     const untaken = untakenTask(description, Date.now());
-    if (untaken !== null) {
-      throw new CommandFailure(EXIT.unreachable, comeBack === null ? untaken : `${untaken}\nThe operation waits for it. ${comeBack}`);
+    if (untaken !== null && isStarting(startingUntil())) {
+      show({ doing: 'waiting for the worker, which has not taken the task yet' });
+    } else if (untaken !== null) {
+      const text = comeBack === null ? untaken : `${untaken}\nThe operation waits for it. ${comeBack}`;
+      throw new CommandFailure(EXIT.unreachable, text, undefined, 'no-worker');
     }
     // A query is answered by a worker, so none is asked before one has taken the first task.
     if (description.raw.pendingWorkflowTask?.state !== SCHEDULED) {
-      await showPicture(client, handle, description, show);
+      await showPicture(client, handle, description, show, startingUntil());
     }
+  }
+}
+
+function interruption({ comeBack }: Pick<Following, 'comeBack'>): CommandFailure {
+  const what = comeBack === null ? 'nothing was changed.' : `the operation goes on. ${comeBack}`;
+  return new CommandFailure(EXIT.interrupted, `Interrupted: ${what}`);
+}
+
+function loss({ comeBack }: Following, error: unknown): CommandFailure {
+  const what = comeBack === null ? 'Try again once it runs.' : `The operation goes on once Temporal is back. ${comeBack}`;
+  const text = `Temporal does not answer any more. ${what}`;
+  return new CommandFailure(EXIT.unreachable, text, error, 'temporal-unreachable');
+}
+
+/** Those who follow operations for one command: the first one that fails ends the others, and none outlives the command's connection. */
+export class Followers {
+  readonly #over = new AbortController();
+  readonly #interrupted: AbortSignal;
+  readonly #all: Promise<unknown>[] = [];
+
+  constructor(interrupted: AbortSignal) {
+    this.#interrupted = AbortSignal.any([interrupted, this.#over.signal]);
+  }
+
+  join<T>(follow: (interrupted: AbortSignal) => Promise<T>): Promise<T> {
+    const follower = follow(this.#interrupted);
+    this.#all.push(follower);
+    return follower;
+  }
+
+  async end(): Promise<void> {
+    this.#over.abort();
+    await Promise.allSettled(this.#all);
   }
 }
 
@@ -101,35 +145,46 @@ async function showPicture(
   handle: WorkflowHandle,
   description: WorkflowExecutionDescription,
   show: Following['show'],
+  startingUntil: number,
 ): Promise<void> {
-  const [own, ofChildren] = await Promise.all([askProgress(client, handle), childrenTexts(client, description)]);
+  const [own, ofChildren] = await Promise.all([askProgress(client, handle), childrenTexts(client, description, startingUntil)]);
   if (own !== null) {
     show({ ...own, doing: [own.doing, ...ofChildren, ...failingTasks(description)].join('; ') });
   }
 }
 
 /** What its children do at this moment, such as a check's cures, or the batches of queue care. */
-export async function childrenTexts(client: Client, { raw }: WorkflowExecutionDescription): Promise<readonly string[]> {
+export async function childrenTexts(
+  client: Client,
+  { raw }: WorkflowExecutionDescription,
+  startingUntil: number,
+): Promise<readonly string[]> {
   const children = (raw.pendingChildren ?? []).filter(
     ({ workflowTypeName }) => isTellable(workflowTypeName ?? '') || workflowTypeName === QUEUE_ACTS_TYPE,
   );
   const texts = await Promise.all(
     children
       .slice(0, CHILDREN_SHOWN)
-      .map(({ workflowId, workflowTypeName }) => childText(client, workflowId ?? '', workflowTypeName === QUEUE_ACTS_TYPE)),
+      .map(({ workflowId, workflowTypeName }) =>
+        childText(client, workflowId ?? '', { tellsByDetails: workflowTypeName === QUEUE_ACTS_TYPE, startingUntil }),
+      ),
   );
   return texts.filter((text) => text !== null);
 }
 
 /** With what keeps it waiting; `null` where nobody tells. */
-async function childText(client: Client, workflowId: string, tellsByDetails: boolean): Promise<string | null> {
+async function childText(
+  client: Client,
+  workflowId: string,
+  { tellsByDetails, startingUntil }: { readonly tellsByDetails: boolean; readonly startingUntil: number },
+): Promise<string | null> {
   try {
     const handle = client.workflow.getHandle(workflowId);
     const [description, told] = await Promise.all([
       handle.describe(),
       tellsByDetails ? askDetails(client, handle) : askProgress(client, handle).then((progress) => progress?.doing ?? null),
     ]);
-    const doing = untakenTask(description, Date.now()) ?? told;
+    const doing = missingWorker(description, startingUntil) ?? told;
     return [doing, ...failingTasks(description)].filter((part) => part !== null).join('; ') || null;
   } catch {
     // It may have ended meanwhile.
@@ -164,8 +219,18 @@ export function failingTasks({ raw }: WorkflowExecutionDescription): readonly st
   return [...new Set(words)];
 }
 
+/** Which worker is missing, or `null`: nobody is while one of this computer is starting. */
+export function missingWorker(description: WorkflowExecutionDescription, startingUntil: number): string | null {
+  return isStarting(startingUntil) ? null : untakenTask(description, Date.now());
+}
+
+/** Whether a worker is starting, or has just begun to poll and not taken yet what waited for it. */
+export function isStarting(startingUntil: number): boolean {
+  return Date.now() - startingUntil <= UNTAKEN_AFTER_MS;
+}
+
 /** What waits for a worker longer than a worker takes, or `null`. */
-export function untakenTask(description: WorkflowExecutionDescription, now: number): string | null {
+function untakenTask(description: WorkflowExecutionDescription, now: number): string | null {
   const { pendingWorkflowTask, pendingActivities } = description.raw;
   if (pendingWorkflowTask?.state === SCHEDULED && isOverdue(pendingWorkflowTask.scheduledTime, now)) {
     return `No worker takes tasks from the queue ${description.taskQueue}: start one with \`runward up\` or \`runward worker\`.`;

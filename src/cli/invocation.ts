@@ -4,12 +4,15 @@ import type { Config } from '../config/config.ts';
 import { loadConfig, type ConfigFlags } from '../config/load.ts';
 import { ConfigError } from '../config/mistake.ts';
 import { findHome, type Surroundings } from '../config/paths.ts';
+import { startingUntil } from '../worker/starting.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 
 /** What every verb is given: where it runs, and how it speaks. */
 export interface Invocation extends Surroundings {
   /** Aborts at the first SIGINT or SIGTERM. */
   readonly interrupted: AbortSignal;
+  /** How long Temporal may give no answer, where that is not as usual. */
+  readonly temporalPatienceMs?: number;
 }
 
 export function invocationOf(interrupted: AbortSignal): Invocation {
@@ -26,7 +29,7 @@ export function readConfig(invocation: Invocation, flags: ConfigFlags): Config {
     return config;
   } catch (error) {
     if (error instanceof ConfigError) {
-      throw new CommandFailure(EXIT.usage, error.message);
+      throw new CommandFailure(EXIT.usage, error.message, error, 'configuration');
     }
     throw error;
   }
@@ -35,6 +38,11 @@ export function readConfig(invocation: Invocation, flags: ConfigFlags): Config {
 /** The data folder, which also verbs that need no configuration read. */
 export function dataFolder(invocation: Invocation): string {
   return findHome(invocation);
+}
+
+/** Until when a worker of the data folder was starting, epoch milliseconds; 0 if nobody knows of any. */
+export function workerStartingUntil(invocation: Invocation): number {
+  return startingUntil(dataFolder(invocation));
 }
 
 /** Progress and remarks go to standard error. */

@@ -1,8 +1,9 @@
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
+import { labelIs, labelOf, listLabelled, quote, type LabelledQuery } from '../activities/labels.ts';
 import type { Severity } from '../domain/finding.ts';
-import { SEARCH_ATTRIBUTES } from '../domain/names.ts';
-import { FINDING_TYPE, quote } from './operations.ts';
+import { tellMissing } from './missing-attributes.ts';
+import { FINDING_TYPE } from './operations.ts';
 
 /** A finding that waits for a person, as its workflow's memo tells it. */
 export interface OpenFindingSummary {
@@ -34,9 +35,14 @@ const memoSchema = z.object({
 
 /** Findings of a scope that are open now, by Temporal's visibility. One that has not yet told what it is about is left out. */
 export async function listOpenFindings(client: Client, scope: string): Promise<readonly OpenFindingSummary[]> {
-  const query = `WorkflowType = ${quote(FINDING_TYPE)} AND ExecutionStatus = 'Running' AND ${SEARCH_ATTRIBUTES.scope} = ${quote(scope)}`;
+  const withoutAttributes = `WorkflowType = ${quote(FINDING_TYPE)} AND ExecutionStatus = 'Running'`;
+  const query: LabelledQuery = {
+    withAttributes: `${withoutAttributes} AND ${labelIs('scope', scope)}`,
+    withoutAttributes,
+    matches: (info) => labelOf(info, 'scope') === scope,
+  };
   const open: OpenFindingSummary[] = [];
-  for await (const { workflowId, memo } of client.workflow.list({ query })) {
+  for await (const { workflowId, memo } of listLabelled(client, query, { onMissing: () => tellMissing(client) })) {
     const finding = findingOfMemo(workflowId, memo);
     if (finding !== null) {
       open.push(finding);

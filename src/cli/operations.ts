@@ -1,5 +1,7 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { labelIs, labelOf, listLabelled, quote, type LabelledQuery } from '../activities/labels.ts';
 import { SEARCH_ATTRIBUTES, type Trigger } from '../domain/names.ts';
+import { tellMissing } from './missing-attributes.ts';
 
 /** One past or running operation or health check, as lists show it. */
 export interface OperationSummary {
@@ -53,31 +55,33 @@ export interface OperationFilter {
   readonly passes: 'none' | 'unhealthy' | 'all';
 }
 
-/** Operations from Temporal's visibility, newest first; it lags a little and is for display only. */
-export function listOperations(client: Client, filter: OperationFilter): Promise<readonly OperationSummary[]> {
-  const types = OPERATION_TYPES.map(quote).join(', ');
-  switch (filter.passes) {
-    case 'none': {
-      const status = filter.runningOnly === true ? '' : ` AND ExecutionStatus != 'Running'`;
-      return list(client, `(WorkflowType IN (${types}) OR (${endedOtherThan(QUEUE_TYPE, ['nothing-to-do', 'planned'])}${status}))`, filter);
-    }
-    case 'all':
-      return list(client, `WorkflowType IN (${types}, ${quote(PASS_TYPE)}, ${quote(QUEUE_TYPE)})`, filter);
-    case 'unhealthy': {
-      const conditions = [
-        `WorkflowType IN (${types})`,
-        endedOtherThan(PASS_TYPE, ['healthy', 'left-alone']),
-        endedOtherThan(QUEUE_TYPE, ['nothing-to-do']),
-      ];
-      return list(client, `(${conditions.join(' OR ')})`, filter);
-    }
-  }
+/** Executions of some types, as a list wants them. */
+interface Wanted {
+  readonly types: readonly string[];
+  /** Outcomes that are left out. What runs, or was cut off, has none. */
+  readonly but?: readonly string[];
+  readonly status?: 'completed' | 'closed';
+  /** What started them. */
+  readonly trigger?: Trigger;
 }
 
-/** A pass that runs, or was cut off, has no outcome. */
-function endedOtherThan(type: string, outcomes: readonly string[]): string {
-  const others = outcomes.map((outcome) => `${SEARCH_ATTRIBUTES.outcome} != ${quote(outcome)}`).join(' AND ');
-  return `(WorkflowType = ${quote(type)} AND ((${others}) OR ExecutionStatus != 'Completed'))`;
+/** Operations from Temporal's visibility, newest first; it lags a little and is for display only. */
+export function listOperations(client: Client, filter: OperationFilter): Promise<readonly OperationSummary[]> {
+  const operations: Wanted = { types: OPERATION_TYPES };
+  switch (filter.passes) {
+    case 'none': {
+      const acted: Wanted = { types: [QUEUE_TYPE], but: ['nothing-to-do', 'planned'] };
+      return list(client, [operations, filter.runningOnly === true ? acted : { ...acted, status: 'closed' }], filter);
+    }
+    case 'all':
+      return list(client, [operations, { types: [PASS_TYPE, QUEUE_TYPE] }], filter);
+    case 'unhealthy':
+      return list(
+        client,
+        [operations, { types: [PASS_TYPE], but: ['healthy', 'left-alone'] }, { types: [QUEUE_TYPE], but: ['nothing-to-do'] }],
+        filter,
+      );
+  }
 }
 
 /** Health checks alone that ended by themselves, newest first; `trigger`: those that this started. */
@@ -85,8 +89,7 @@ export function listPasses(
   client: Client,
   { trigger, ...filter }: Pick<OperationFilter, 'scope' | 'limit'> & { readonly trigger?: Trigger },
 ): Promise<readonly OperationSummary[]> {
-  const started = trigger === undefined ? '' : ` AND ${SEARCH_ATTRIBUTES.trigger} = ${quote(trigger)}`;
-  return list(client, `WorkflowType = ${quote(PASS_TYPE)} AND ExecutionStatus = 'Completed'${started}`, filter);
+  return list(client, [{ types: [PASS_TYPE], status: 'completed', ...(trigger === undefined ? {} : { trigger }) }], filter);
 }
 
 /** Outcomes of a queue's care that did nothing to any run. */
@@ -97,7 +100,7 @@ export function listQueueCare(
   client: Client,
   { acted, ...filter }: Pick<OperationFilter, 'scope' | 'limit'> & { readonly acted: boolean },
 ): Promise<readonly OperationSummary[]> {
-  return list(client, acted ? endedOtherThan(QUEUE_TYPE, HARMLESS) : `WorkflowType = ${quote(QUEUE_TYPE)}`, filter);
+  return list(client, [{ types: [QUEUE_TYPE], ...(acted ? { but: HARMLESS } : {}) }], filter);
 }
 
 /** Temporal lists what ended last first: so many that ended earlier may have started later. */
@@ -105,24 +108,12 @@ const OVERTAKEN = 20;
 
 async function list(
   client: Client,
-  condition: string,
-  { scope, runner, since, runningOnly = false, limit }: Omit<OperationFilter, 'passes'>,
+  wanted: readonly Wanted[],
+  filter: Omit<OperationFilter, 'passes'>,
 ): Promise<readonly OperationSummary[]> {
-  const conditions = [condition];
-  if (scope !== undefined) {
-    conditions.push(`${SEARCH_ATTRIBUTES.scope} = ${quote(scope)}`);
-  }
-  if (runner !== undefined) {
-    conditions.push(`${SEARCH_ATTRIBUTES.runner} = ${quote(runner)}`);
-  }
-  if (since !== undefined) {
-    conditions.push(`StartTime > ${quote(since.toISOString())}`);
-  }
-  if (runningOnly) {
-    conditions.push(`ExecutionStatus = 'Running'`);
-  }
+  const { limit } = filter;
   const found: OperationSummary[] = [];
-  for await (const info of client.workflow.list({ query: conditions.join(' AND ') })) {
+  for await (const info of listLabelled(client, queryOf(wanted, filter), { onMissing: () => tellMissing(client) })) {
     found.push(summaryOf(info));
     if (found.length >= limit + OVERTAKEN) {
       break;
@@ -131,29 +122,63 @@ async function list(
   return found.toSorted((a, b) => b.startedAt.localeCompare(a.startedAt)).slice(0, limit);
 }
 
+function queryOf(wanted: readonly Wanted[], { scope, runner, since, runningOnly = false }: Omit<OperationFilter, 'passes'>): LabelledQuery {
+  const always = [
+    ...(since === undefined ? [] : [`StartTime > ${quote(since.toISOString())}`]),
+    ...(runningOnly ? [`ExecutionStatus = 'Running'`] : []),
+  ];
+  const labels = [...(scope === undefined ? [] : [labelIs('scope', scope)]), ...(runner === undefined ? [] : [labelIs('runner', runner)])];
+  return {
+    withAttributes: [anyOf(wanted.map((each) => conditionOf(each, true))), ...labels, ...always].join(' AND '),
+    withoutAttributes: [anyOf(wanted.map((each) => conditionOf(each, false))), ...always].join(' AND '),
+    matches: (info) =>
+      wanted.some((each) => isWanted(each, info)) &&
+      (scope === undefined || labelOf(info, 'scope') === scope) &&
+      (runner === undefined || labelOf(info, 'runner') === runner),
+  };
+}
+
+function anyOf(conditions: readonly string[]): string {
+  return `(${conditions.join(' OR ')})`;
+}
+
+const STATUS = { completed: `ExecutionStatus = 'Completed'`, closed: `ExecutionStatus != 'Running'` } as const;
+
+function conditionOf({ types, but, status, trigger }: Wanted, hasAttributes: boolean): string {
+  const conditions = [`WorkflowType IN (${types.map(quote).join(', ')})`];
+  if (but !== undefined && hasAttributes) {
+    const others = but.map((outcome) => `${SEARCH_ATTRIBUTES.outcome} != ${quote(outcome)}`).join(' AND ');
+    conditions.push(`((${others}) OR ${SEARCH_ATTRIBUTES.outcome} IS NULL OR ExecutionStatus != 'Completed')`);
+  }
+  if (trigger !== undefined && hasAttributes) {
+    conditions.push(labelIs('trigger', trigger));
+  }
+  if (status !== undefined) {
+    conditions.push(STATUS[status]);
+  }
+  return `(${conditions.join(' AND ')})`;
+}
+
+function isWanted({ types, but = [], trigger }: Wanted, info: WorkflowExecutionInfo): boolean {
+  return (
+    types.includes(info.type) &&
+    !(info.status.name === 'COMPLETED' && but.includes(labelOf(info, 'outcome') ?? '')) &&
+    (trigger === undefined || labelOf(info, 'trigger') === trigger)
+  );
+}
+
 function summaryOf(info: WorkflowExecutionInfo): OperationSummary {
   return {
     workflowId: info.workflowId,
     runId: info.runId,
     type: info.type,
-    runner: attributeOf(info, SEARCH_ATTRIBUTES.runner),
-    scope: attributeOf(info, SEARCH_ATTRIBUTES.scope),
-    trigger: attributeOf(info, SEARCH_ATTRIBUTES.trigger),
+    runner: labelOf(info, 'runner'),
+    scope: labelOf(info, 'scope'),
+    trigger: labelOf(info, 'trigger'),
     actor: typeof info.memo?.['actor'] === 'string' ? info.memo['actor'] : null,
-    outcome: attributeOf(info, SEARCH_ATTRIBUTES.outcome) ?? info.status.name.toLowerCase(),
+    outcome: labelOf(info, 'outcome') ?? info.status.name.toLowerCase(),
     isRunning: info.status.name === 'RUNNING',
     startedAt: info.startTime.toISOString(),
     durationMs: (info.closeTime ?? new Date()).getTime() - info.startTime.getTime(),
   };
-}
-
-/** A search attribute of Runward's; `null` where it is not set. */
-export function attributeOf(info: Pick<WorkflowExecutionInfo, 'typedSearchAttributes'>, name: string): string | null {
-  const pair = info.typedSearchAttributes.getAll().find(({ key }) => key.name === name);
-  return typeof pair?.value === 'string' ? pair.value : null;
-}
-
-/** A value inside a visibility query: https://docs.temporal.io/list-filter */
-export function quote(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`;
 }

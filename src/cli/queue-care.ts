@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
-import { MAIN_QUEUE } from '../domain/names.ts';
 import type { RuleName } from '../domain/queue/policy.ts';
+import { startWorkflow } from './start-workflow.ts';
 import { ownName } from './temporal.ts';
 
 /** Input of `maintainQueue`, as commands send it. */
@@ -19,9 +19,8 @@ export interface QueueCareInput {
 /** Starts the care for a repository's queue, under an id that is not its lock's. */
 export function startQueueCare(client: Client, input: QueueCareInput): Promise<WorkflowHandle> {
   const what = input.dryRun === true ? 'plan the care for' : 'care for';
-  return client.workflow.start('maintainQueue', {
+  return startWorkflow(client, 'maintainQueue', {
     workflowId: `queue/by-hand/${input.scope}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`,
-    taskQueue: MAIN_QUEUE,
     staticSummary: `${what} the queue of ${input.scope}, started by ${ownName()}`,
     memo: { actor: ownName(), ...(input.reason === undefined ? {} : { reason: input.reason }) },
     args: [input],

@@ -6,7 +6,7 @@ import type { QueueList } from '../domain/queue/list.ts';
 import { readSchedule } from '../worker/schedules.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { followOperation } from './follow.ts';
-import { print, printJson, say, type Invocation } from './invocation.ts';
+import { print, printJson, say, workerStartingUntil, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { queueListDocument } from './queue-list-document.ts';
 import { queueListLines } from './queue-list-text.ts';
@@ -78,7 +78,7 @@ const ANSWER_TIMEOUT = '2h';
 async function askForList(
   client: Client,
   input: { readonly scope: string; readonly max?: number },
-  { interrupted }: Invocation,
+  invocation: Invocation,
 ): Promise<QueueList> {
   const handle = await client.workflow.start('listQueue', {
     workflowId: `queue/list/${input.scope}/${randomUUID()}`,
@@ -89,7 +89,14 @@ async function askForList(
   });
   const steps = createLiveSteps();
   try {
-    return await followOperation<QueueList>({ client, handle, interrupted, comeBack: null, show: (progress) => steps.show(progress) });
+    return await followOperation<QueueList>({
+      client,
+      handle,
+      interrupted: invocation.interrupted,
+      comeBack: null,
+      startingUntil: () => workerStartingUntil(invocation),
+      show: (progress) => steps.show(progress),
+    });
   } catch (error) {
     await handle.terminate('nobody waits for the answer').catch(() => {});
     throw error;

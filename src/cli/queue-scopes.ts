@@ -9,12 +9,12 @@ import { settleScopes, withTerminal } from './terminal.ts';
 
 /** Runs `use` with the repositories whose queues a verb is about. `isConfirmed`: a worker says that it looks after them. */
 export function withRepositories<T>(
-  { scope, config }: { readonly scope: string | undefined; readonly config: ConfigFlags },
+  { scope, config, follows = false }: { readonly scope: string | undefined; readonly config: ConfigFlags; readonly follows?: boolean },
   invocation: Invocation,
   use: (client: Client, settled: { readonly scopes: readonly string[]; readonly isConfirmed: boolean }) => Promise<T>,
 ): Promise<T> {
   const refuse = (configured: Config): unknown => repositoriesAmong(chosenScopes(configured, scope));
-  return withTerminal(invocation, { config, refuse }, async (session, terminal) => {
+  return withTerminal(invocation, { config, refuse, follows }, async (session, terminal) => {
     const meant = terminal && { ...terminal, runners: terminal.runners.filter((runner) => isRepository(runner.scope)) };
     const { scopes, isConfirmed } = await settleScopes(session, meant, scope, { doing: 'The queue of', invocation });
     return use(session.client, { scopes: terminal === null ? repositoriesAmong(scopes) : scopes, isConfirmed });

@@ -1,12 +1,15 @@
 import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import { describeExecution } from '../activities/describe-execution.ts';
-import { PARKED_QUERY, parkedId, queueLedgerId, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import { labelIs, labelOf, listLabelled, quote, type LabelledQuery } from '../activities/labels.ts';
+import { PARKED_QUERY, parkedId, queueLedgerId } from '../domain/names.ts';
 import type { QueueMemory } from '../domain/queue/memory.ts';
 import type { ParkedRun } from '../domain/queue/parked.ts';
 import { readSchedule, type PassSchedule } from '../worker/schedules.ts';
 import { BELIEVED_MS } from './elsewhere.ts';
-import { QUEUE_TYPE, quote } from './operations.ts';
+import { tellMissing } from './missing-attributes.ts';
+import { QUEUE_TYPE } from './operations.ts';
+import { nullWithoutWorker } from './temporal.ts';
 
 // What Temporal knows of a repository's queue.
 
@@ -45,15 +48,19 @@ const lookSchema = z.object({
 
 /** The figures of the newest care, by the schedule or by hand, that has seen the queue of late. */
 async function readLastLook(client: Client, scope: string, now: number): Promise<z.output<typeof lookSchema>['queue'] | null> {
-  const conditions = [
+  const withoutAttributes = [
     `WorkflowType = ${quote(QUEUE_TYPE)}`,
-    `${SEARCH_ATTRIBUTES.scope} = ${quote(scope)}`,
     `ExecutionStatus = 'Completed'`,
     `CloseTime > ${quote(new Date(now - BELIEVED_MS).toISOString())}`,
-  ];
+  ].join(' AND ');
+  const query: LabelledQuery = {
+    withAttributes: `${withoutAttributes} AND ${labelIs('scope', scope)}`,
+    withoutAttributes,
+    matches: (info) => labelOf(info, 'scope') === scope,
+  };
   const looks: z.output<typeof lookSchema>['queue'][] = [];
   let read = 0;
-  for await (const { memo } of client.workflow.list({ query: conditions.join(' AND ') })) {
+  for await (const { memo } of listLabelled(client, query, { onMissing: () => tellMissing(client) })) {
     looks.push(...[lookSchema.safeParse(memo).data?.queue].filter((look) => look !== undefined));
     read += 1;
     if (read >= LOOKS_READ) {
@@ -75,7 +82,7 @@ export async function readParked(
   }
   return client.connection
     .withDeadline(Date.now() + timeoutMs, () => client.workflow.getHandle(parkedId(scope)).query<readonly ParkedRun[]>(PARKED_QUERY))
-    .catch(() => null);
+    .catch(nullWithoutWorker);
 }
 
 /** Runs that are left alone at this time, by what queue care remembers. */

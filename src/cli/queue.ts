@@ -5,8 +5,8 @@ import type { QueueReport } from '../domain/queue/report.ts';
 import { readDuration } from '../domain/recovery-request.ts';
 import { canAsk, confirm } from './confirm.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { followUntil, type Following } from './follow.ts';
-import { print, printJson, say, type Invocation } from './invocation.ts';
+import { followUntil, isStarting, type Following } from './follow.ts';
+import { print, printJson, say, workerStartingUntil, type Invocation } from './invocation.ts';
 import { createLiveSteps } from './live-steps.ts';
 import { comeBackTo, startQueueCare, type QueueCareInput } from './queue-care.ts';
 import { askedActs, parkedLines, parkedSummary, questionText, queueExitCode, queueLines, type AskedActs } from './queue-text.ts';
@@ -48,9 +48,10 @@ const RULES = {
 /** Plans the care for queues, cares for them once a person says yes, or tells which runs are parked. */
 export async function queue(verb: QueueVerb, flags: QueueFlags, invocation: Invocation): Promise<ExitCode> {
   refuseMisuse(verb, flags);
-  return withRepositories(flags, invocation, async (client, { scopes }) => {
+  const reads = verb === 'parked' && !flags.release;
+  return withRepositories({ ...flags, follows: !reads }, invocation, async (client, { scopes }) => {
     const command = new QueueCommand(verb, flags, invocation, client);
-    return verb === 'parked' && !flags.release ? command.tellParked(scopes) : command.careForAll(scopes);
+    return reads ? command.tellParked(scopes) : command.careForAll(scopes);
   });
 }
 
@@ -125,11 +126,16 @@ class QueueCommand {
   }
 
   async #parkedOf(scope: string) {
-    const parked = await readParked(this.#client, scope);
+    let parked = await readParked(this.#client, scope);
+    while (parked === null && isStarting(workerStartingUntil(this.#invocation))) {
+      parked = await readParked(this.#client, scope);
+    }
     if (parked === null) {
       throw new CommandFailure(
         EXIT.unreachable,
         `No worker of the queue ${MAIN_QUEUE} says which runs of ${scope} are parked: start one with \`runward up\` or \`runward worker\`.`,
+        undefined,
+        'no-worker',
       );
     }
     return parked.map(parkedSummary);
@@ -238,6 +244,7 @@ class QueueCommand {
         show: (progress) => steps.show(progress),
         interrupted: this.#invocation.interrupted,
         comeBack: comeBackTo(handle),
+        startingUntil: () => workerStartingUntil(this.#invocation),
       };
       return (await followUntil<QueueReport>(following, deadline))?.result ?? null;
     } finally {

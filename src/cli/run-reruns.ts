@@ -1,8 +1,9 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import type { RerunDone } from '../activities/contract.ts';
+import { quote } from '../activities/labels.ts';
 import type { HealReport } from '../domain/upkeep.ts';
-import { quote } from './operations.ts';
 import type { RunSought } from './run-search.ts';
+import { unlessLost } from './temporal.ts';
 
 /** The re-run of failed jobs of a run which a damaged actions cache had let fail. */
 export interface HealRerun {
@@ -50,7 +51,7 @@ async function rerunOf(
       : await client.workflow
           .getHandle(workflowId, runId)
           .result()
-          .then(asDone, () => 'unknown' as const);
+          .then(asDone, unlessLost('unknown' as const));
   const why =
     parentExecution?.workflowId == null
       ? null
@@ -70,7 +71,7 @@ const asDone = (result: unknown): RerunDone => result as RerunDone;
 /** What the cache let fail, in the runner's own words; `null` where the healing has not ended, or is forgotten. */
 async function reasonIn(client: Client, workflowId: string, runId: string | undefined, run: number): Promise<string | null> {
   const handle = client.workflow.getHandle(workflowId, runId);
-  const status = await handle.describe().catch(() => null);
+  const status = await handle.describe().catch(unlessLost(null));
   if (status?.status.name !== 'COMPLETED') {
     return null;
   }

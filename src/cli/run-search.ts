@@ -1,14 +1,16 @@
 import { WorkflowFailedError, type Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import { describeExecution } from '../activities/describe-execution.ts';
+import { quote } from '../activities/labels.ts';
 import { parkedId, queueLedgerId } from '../domain/names.ts';
 import type { QueueMemory, SetAside } from '../domain/queue/memory.ts';
 import type { SettledRun } from '../domain/queue/parked.ts';
 import type { QueueReport, ToldAct } from '../domain/queue/report.ts';
 import { readBeginning } from './beginning.ts';
-import { listQueueCare, QUEUE_ACTS_TYPE, quote, type OperationSummary } from './operations.ts';
+import { listQueueCare, QUEUE_ACTS_TYPE, type OperationSummary } from './operations.ts';
 import { isPlan, parkedSummary, type ParkedSummary } from './queue-text.ts';
 import { actInHeartbeat, actOfReport, actsOn, batchesOf, names, parkedIn, type Batch, type History, type RunAct } from './run-acts.ts';
+import { unlessLost } from './temporal.ts';
 
 // Everything that Temporal knows of one run of GitHub's.
 
@@ -163,7 +165,7 @@ class RunSearch {
     }
     this.#acts += acts.length;
     const { workflowId, scope, trigger } = operation;
-    const beginning = await readBeginning(this.#client, operation).catch(() => null);
+    const beginning = await readBeginning(this.#client, operation).catch(unlessLost(null));
     const [input] = (beginning?.input ?? []) as readonly ({ readonly reason?: string } | undefined)[];
     const startedBy = { trigger, identity: beginning?.identity ?? null, reason: input?.reason ?? null };
     return acts.map((act) => ({ ...act, workflowId, scope, startedBy }));
@@ -243,10 +245,7 @@ async function findPlan(client: Client, run: number, operations: readonly Operat
       : await client.workflow
           .getHandle(workflowId, runId)
           .result()
-          .then(
-            (result) => result as QueueReport,
-            () => null,
-          );
+          .then((result) => result as QueueReport, unlessLost(null));
     const at = report?.observedAt ?? startedAt;
     const act = report?.acts.find((each) => each.run === run && isPlan(each));
     const left = report?.left.find((each) => each.run === run);

@@ -13,6 +13,7 @@ import {
 } from '../worker/schedules.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, say, type Invocation } from './invocation.ts';
+import { tellMissing } from './missing-attributes.ts';
 import { chosenScopes, pickScopes } from './runners.ts';
 import { changeText, deletedText, doneText, scheduleLines, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import type { TemporalSession } from './temporal.ts';
@@ -39,6 +40,7 @@ export async function schedule(verb: ScheduleVerb, flags: ScheduleFlags, invocat
         if (terminal === null) {
           throw unconfigured(invocation, 'What is configured is what `schedule apply` makes.');
         }
+        await tellMissing(client);
         return apply(session, terminal, flags, invocation);
       case 'list':
         return list(client, await everyName(client, terminal, flags.scope), flags);

@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import type { NamedRunner } from '../domain/choose-runner.ts';
-import { MAIN_QUEUE, qualifiedName } from '../domain/names.ts';
+import { qualifiedName } from '../domain/names.ts';
 import { answerOperations, type Started } from './answer-operation.ts';
 import { agreesTo, type Victims, type Warning } from './ask-first.ts';
 import { EXIT, type ExitCode } from './exit.ts';
-import { say, type Invocation } from './invocation.ts';
+import { say, workerStartingUntil, type Invocation } from './invocation.ts';
 import type { ToldReport } from './operation-text.ts';
+import { startWorkflow } from './start-workflow.ts';
 import { ownName } from './temporal.ts';
 import { chooseRunners, settleRunners, withTerminal, type RunnerRequest } from './terminal.ts';
 
@@ -46,7 +47,7 @@ export interface Wanted {
 /** Starts an operation on each runner that is meant, shows their steps, and answers with their results. */
 export async function startOperations(wanted: Wanted, flags: OperationFlags, invocation: Invocation): Promise<ExitCode> {
   const refuse = (configured: Config): unknown => chooseRunners(configured.runners, flags, 'only');
-  return withTerminal(invocation, { config: flags.config, refuse }, async (session, terminal) => {
+  return withTerminal(invocation, { config: flags.config, refuse, follows: true }, async (session, terminal) => {
     const { client } = session;
     const { runners } = await settleRunners(session, terminal, flags, {
       unnamed: 'only',
@@ -61,9 +62,8 @@ export async function startOperations(wanted: Wanted, flags: OperationFlags, inv
     const started = await Promise.all(
       runners.map(async (target): Promise<Started> => {
         const workflowId = `${wanted.act}/${target.runner}/${new Date().toISOString()}-${randomBytes(2).toString('hex')}`;
-        const handle = await client.workflow.start(wanted.type, {
+        const handle = await startWorkflow(client, wanted.type, {
           workflowId,
-          taskQueue: MAIN_QUEUE,
           staticSummary: `${wanted.act} ${target.runner}, started by ${ownName()}`,
           memo: { actor: ownName(), ...(flags.reason === undefined ? {} : { reason: flags.reason }) },
           args: [inputOf(target, wanted, flags)],
@@ -76,6 +76,7 @@ export async function startOperations(wanted: Wanted, flags: OperationFlags, inv
     return answerOperations(started, {
       client,
       interrupted: invocation.interrupted,
+      startingUntil: () => workerStartingUntil(invocation),
       title,
       json: flags.json,
       waits: flags.wait !== null,

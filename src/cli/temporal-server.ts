@@ -1,6 +1,17 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  createWriteStream,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +20,7 @@ import { connectClient } from '../worker/temporal-address.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import { findTemporalCli } from './temporal-cli.ts';
 import { say } from './invocation.ts';
+import { createWord } from './patience.ts';
 import type { Loss } from './lost-history.ts';
 import { databaseFile, prepareDatabase, recordOpened, type Preparation } from './temporal-database.ts';
 
@@ -31,6 +43,10 @@ export interface TemporalServerOptions {
   readonly port: number;
   /** Where somebody has the port: take the next free one, as is the default, or fail. */
   readonly whereTaken?: 'take-next' | 'fail';
+  /** How long it may take to start; a minute by default. */
+  readonly startsWithinMs?: number;
+  /** Called as soon as its process runs: what takes this one's time passes best while the server starts. */
+  readonly meanwhile?: () => unknown;
   /** What becomes of a database that is no use; it is set aside by default. */
   readonly onLoss?: Preparation['onLoss'];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -39,9 +55,11 @@ export interface TemporalServerOptions {
 
 /** A cold start with a new database took 1 to 3 s; a busy machine needs more. */
 const START_TIMEOUT_MS = 60_000;
+const CONNECT_TIMEOUT_MS = 5_000;
 const START_TRIES = 3;
-/** Temporal's server ends within seconds of SIGTERM. */
-const END_TIMEOUT_MS = 20_000;
+const READY_POLL_MS = 20;
+/** Temporal's server ends within seconds of SIGTERM; on a busy computer it needs more. */
+const END_TIMEOUT_MS = 120_000;
 /** After it, a closed pipe has ended nothing. */
 const LEASH_TIMEOUT_MS = 5_000;
 /** Temporal's UI listens this far above the server's port, as `temporal server start-dev` has it. */
@@ -124,6 +142,7 @@ async function startOnce(options: TemporalServerOptions, { port, uiPort }: Ports
     },
   );
   writeFileSync(pidFile, `${child.pid}\n`);
+  options.meanwhile?.();
   const ended = once(child, 'exit').then(([code]) => (typeof code === 'number' ? code : null));
   const server: StartedServer = {
     address: `127.0.0.1:${port}`,
@@ -172,7 +191,9 @@ function serverEnvironment(env: TemporalServerOptions['env']): Record<string, st
  */
 async function untilPreviousEnded(folder: string): Promise<void> {
   const pid = readPid(pidFileOf(folder));
+  const tellWait = createWord("Temporal's server of an earlier run is still ending");
   for (const deadline = Date.now() + END_TIMEOUT_MS; pid !== null && isServerOf(folder, pid); await sleep(100)) {
+    tellWait();
     if (Date.now() > deadline) {
       throw new CommandFailure(
         EXIT.unreachable,
@@ -208,7 +229,9 @@ interface Start {
 }
 
 async function untilReady(server: StartedServer, options: TemporalServerOptions, { logFile, logged, command }: Start): Promise<void> {
-  const deadline = Date.now() + START_TIMEOUT_MS;
+  const { startsWithinMs = START_TIMEOUT_MS } = options;
+  const deadline = Date.now() + startsWithinMs;
+  const tellWait = createWord("Temporal's server is still starting");
   let exited = false;
   void server.ended.then(() => {
     exited = true;
@@ -221,14 +244,15 @@ async function untilReady(server: StartedServer, options: TemporalServerOptions,
     if (hasStarted(logFile, logged) && (await answers(server))) {
       return;
     }
-    await sleep(100);
+    tellWait();
+    await sleep(READY_POLL_MS);
   }
   if (!exited) {
     await server.stop();
   }
   throw new CommandFailure(
     EXIT.unreachable,
-    `Temporal's server (${command}) ${exited ? 'ended at once' : `did not answer within ${START_TIMEOUT_MS / 1_000} s`}: see ${logFile}.\nIn a checkout, \`./runward\` brings the right one; elsewhere install the Temporal CLI, or set RUNWARD_TEMPORAL_CLI to it.`,
+    `Temporal's server (${command}) ${exited ? 'ended at once' : `did not answer within ${startsWithinMs / 1_000} s`}: see ${logFile}.\nIn a checkout, \`./runward\` brings the right one; elsewhere install the Temporal CLI, or set RUNWARD_TEMPORAL_CLI to it.`,
   );
 }
 
@@ -237,12 +261,19 @@ async function untilReady(server: StartedServer, options: TemporalServerOptions,
  * took the port at the same moment.
  */
 function hasStarted(logFile: string, logged: number): boolean {
-  return readFileSync(logFile).subarray(logged).includes('Temporal Server:');
+  const log = openSync(logFile, 'r');
+  try {
+    const said = Buffer.alloc(Math.max(0, fstatSync(log).size - logged));
+    readSync(log, said, 0, said.length, logged);
+    return said.includes('Temporal Server:');
+  } finally {
+    closeSync(log);
+  }
 }
 
 async function answers({ address, namespace }: StartedServer): Promise<boolean> {
   try {
-    const connection = await connectClient({ address, connectTimeout: 1_000 });
+    const connection = await connectClient({ address, connectTimeout: CONNECT_TIMEOUT_MS });
     try {
       await connection.workflowService.describeNamespace({ namespace });
       return true;

@@ -9,6 +9,7 @@ import type { BudgetPolicy } from '../domain/policy.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { isRepository } from '../github/endpoints.ts';
 import { readSchedule, type PassSchedule } from '../worker/schedules.ts';
+import { CommandFailure, EXIT } from './exit.ts';
 import type { Invocation } from './invocation.ts';
 import type { ShownProgress } from './live-steps.ts';
 import { listOpenFindings, type OpenFindingSummary } from './open-findings.ts';
@@ -113,9 +114,12 @@ export async function readTemporalViews(
       invocation,
       ({ client, connection }) =>
         connection.withDeadline(Date.now() + READ_WITHIN_MS, () => Promise.all(scopes.map((asked) => readView(client, asked, budget)))),
-      ABSENT_AFTER_MS,
+      { connectTimeoutMs: ABSENT_AFTER_MS },
     );
-  } catch {
+  } catch (error) {
+    if (error instanceof CommandFailure && error.exitCode === EXIT.usage) {
+      throw error;
+    }
     return scopes.map(() => NOTHING_KNOWN);
   }
 }

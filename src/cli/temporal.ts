@@ -1,11 +1,16 @@
 import { hostname, userInfo } from 'node:os';
-import { Client, isGrpcServiceError, NamespaceNotFoundError, WorkflowNotFoundError, type Connection } from '@temporalio/client';
-import { connectClient, findTemporal, type TemporalAddress } from '../worker/temporal-address.ts';
+import {
+  Client,
+  isGrpcDeadlineError,
+  isGrpcServiceError,
+  NamespaceNotFoundError,
+  WorkflowNotFoundError,
+  type Connection,
+} from '@temporalio/client';
+import { AddressMistake, connectClient, findTemporal, type ConnectSettings, type TemporalAddress } from '../worker/temporal-address.ts';
+import { isSilence } from '../worker/temporal-calls.ts';
 import { CommandFailure, EXIT } from './exit.ts';
-import { dataFolder, type Invocation } from './invocation.ts';
-
-/** A server on the same computer answers within milliseconds; one that is far needs a moment. */
-const CONNECT_TIMEOUT_MS = 5_000;
+import { dataFolder, say, type Invocation } from './invocation.ts';
 
 export interface TemporalSession {
   readonly client: Client;
@@ -13,14 +18,39 @@ export interface TemporalSession {
   readonly address: TemporalAddress;
 }
 
-/** Runs `use` with a client; exit code 3 where Temporal does not answer in time. */
+export interface SessionSettings {
+  /** Whether the command follows an operation, for which a server that is started again is waited for. */
+  readonly follows?: boolean;
+  /** How long a host that says nothing is waited for at the start. */
+  readonly connectTimeoutMs?: number;
+}
+
+/** A host on the same computer answers within milliseconds; one that is far needs a moment. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Longer than `up` takes to start a server again that has died. */
+const FOLLOWING_PATIENCE_MS = 30_000;
+/** What only reads can be typed again. */
+const READING_PATIENCE_MS = 400;
+const ANSWER_WITHIN_MS = 15_000;
+
+/** Runs `use` with a client; exit code 3 where Temporal does not answer, or does not any more. */
 export async function withTemporal<T>(
   invocation: Invocation,
   use: (session: TemporalSession) => Promise<T>,
-  timeoutMs: number = CONNECT_TIMEOUT_MS,
+  { follows = false, connectTimeoutMs = CONNECT_TIMEOUT_MS }: SessionSettings = {},
 ): Promise<T> {
   const address = temporalAddress(invocation);
-  const connection = await connect(address, timeoutMs);
+  const place = placeText(address);
+  const { temporalPatienceMs: patienceMs = follows ? FOLLOWING_PATIENCE_MS : READING_PATIENCE_MS } = invocation;
+  const onSilence = (): void => say(`Temporal at ${place} does not answer; trying again for ${Math.ceil(patienceMs / 1_000)} s …`);
+  const connection = await connect(address, {
+    connectTimeoutMs,
+    onWait: () => say(`Waiting for Temporal at ${place} …`),
+    end: invocation.interrupted,
+    answerWithinMs: ANSWER_WITHIN_MS,
+    patienceMs,
+    ...(follows ? { onSilence } : {}),
+  });
   try {
     return await use({ client: new Client({ connection, namespace: address.namespace, identity: ownIdentity() }), connection, address });
   } catch (error) {
@@ -45,73 +75,125 @@ export function ownName(): string {
   }
 }
 
+/** Exit code 2 where what the environment says of it can't be used. */
 export function temporalAddress(invocation: Invocation): TemporalAddress {
   try {
     return findTemporal(invocation.env, dataFolder(invocation));
   } catch (error) {
-    throw new CommandFailure(EXIT.usage, `Temporal's environment configuration can't be used: ${messageOf(error)}`, error);
+    const message =
+      error instanceof AddressMistake ? error.message : `Temporal's environment configuration can't be used: ${messageOf(error)}`;
+    throw new CommandFailure(EXIT.usage, message, error, 'configuration');
   }
 }
 
-async function connect(address: TemporalAddress, connectTimeout: number): Promise<Connection> {
+async function connect(address: TemporalAddress, settings: ConnectSettings): Promise<Connection> {
   try {
-    return await connectClient({ ...address.connectionOptions, connectTimeout });
+    return await connectClient(address.connectionOptions, settings);
   } catch (error) {
     throw connectionFailure(address, error);
   }
 }
 
+function placeText({ connectionOptions, source }: TemporalAddress): string {
+  return `${connectionOptions.address} (from ${source})`;
+}
+
 /** What a person is told where Temporal can't be reached; other errors stay what they are. */
-export function connectionFailure({ connectionOptions, source }: TemporalAddress, error: unknown): unknown {
-  const unreachable = /connect|unavailable|deadline/i.test(messageOf(error));
-  if (!unreachable || error instanceof CommandFailure) {
+export function connectionFailure(address: TemporalAddress, error: unknown): unknown {
+  if (error instanceof CommandFailure) {
     return error;
   }
-  return new CommandFailure(
-    EXIT.unreachable,
-    `Temporal does not answer at ${connectionOptions.address} (from ${source}).\nStart it with \`runward up\`, or set TEMPORAL_ADDRESS to a server that runs.`,
-    error,
-  );
+  const cause = deepestCause(error);
+  // The worker's own connection says it by its words alone.
+  if (isSilence(cause) || (!isGrpcServiceError(cause) && /connect|unavailable|deadline/i.test(messageOf(error)))) {
+    const text = `Temporal does not answer at ${placeText(address)}${reasonText(cause)}: start it with \`runward up\`, or set TEMPORAL_ADDRESS.`;
+    return new CommandFailure(EXIT.unreachable, text, error, 'temporal-unreachable');
+  }
+  return namespaceFailure(address, error) ?? error;
+}
+
+/** A refusal needs no more words; a wrong name, or a certificate, does. */
+function reasonText(cause: unknown): string {
+  const details = isGrpcServiceError(cause) ? cause.details : '';
+  const [, reason] =
+    /(Name resolution failed)|Last error: (?:Error: )?(.+?)(?:\. Resolution note:.*)?$/.exec(details)?.filter(Boolean) ?? [];
+  return reason === undefined || reason.includes('ECONNREFUSED') ? '' : `, ${reason.toLowerCase()}`;
 }
 
 /** What went wrong after Temporal had answered once. */
-function sessionFailure({ connectionOptions, namespace, source }: TemporalAddress, error: unknown): unknown {
-  const cause = deepestCause(error);
-  if (error instanceof NamespaceNotFoundError || cause instanceof NamespaceNotFoundError) {
-    return new CommandFailure(
-      EXIT.usage,
-      `Temporal at ${connectionOptions.address} has no namespace "${namespace}" (from ${source}): set TEMPORAL_NAMESPACE.`,
-      error,
-    );
+function sessionFailure(address: TemporalAddress, error: unknown): unknown {
+  if (error instanceof CommandFailure) {
+    return error;
   }
   if (error instanceof WorkflowNotFoundError) {
     return new CommandFailure(
       EXIT.unreachable,
-      `Temporal at ${connectionOptions.address} does not know ${error.workflowId}: another server answers there, or its database is a new one. See \`runward status\`.`,
+      `Temporal at ${address.connectionOptions.address} does not know ${error.workflowId}: another server answers there, or its database is a new one. See \`runward status\`.`,
       error,
     );
   }
-  if (isGrpcServiceError(cause) && (cause.code === UNAVAILABLE || cause.code === DEADLINE_EXCEEDED)) {
+  if (isLost(error)) {
     return new CommandFailure(
       EXIT.unreachable,
-      `Temporal at ${connectionOptions.address} does not answer any more. What was started goes on when it is back: see \`runward history\`.`,
+      `Temporal at ${placeText(address)} does not answer any more: try again once it runs.`,
       error,
+      'temporal-unreachable',
     );
   }
-  if (isGrpcServiceError(cause) && cause.code === INVALID_ARGUMENT && /search attribute:? Runward/.test(cause.details)) {
+  return namespaceFailure(address, error) ?? error;
+}
+
+/** What is wrong with the namespace, or with what the caller may do there. */
+function namespaceFailure({ connectionOptions, namespace, source }: TemporalAddress, error: unknown): CommandFailure | null {
+  const cause = deepestCause(error);
+  if (error instanceof NamespaceNotFoundError || cause instanceof NamespaceNotFoundError || isNoNamespace(cause)) {
     return new CommandFailure(
-      EXIT.unreachable,
-      `No worker of Runward has ever run at ${connectionOptions.address} in namespace "${namespace}" (from ${source}): start \`runward up\` or \`runward worker\` first.`,
+      EXIT.usage,
+      `Temporal at ${connectionOptions.address} has no namespace "${namespace}" (from ${source}): set TEMPORAL_NAMESPACE.`,
       error,
+      'configuration',
     );
   }
-  return error;
+  if (isGrpcServiceError(cause) && (cause.code === PERMISSION_DENIED || cause.code === UNAUTHENTICATED)) {
+    return new CommandFailure(
+      EXIT.usage,
+      `Temporal at ${connectionOptions.address} refuses it (${cause.details}): check namespace "${namespace}" and the key or certificate (from ${source}).`,
+      error,
+      'configuration',
+    );
+  }
+  return null;
+}
+
+/** The SDK gives it a class of its own only for what concerns workflows. */
+function isNoNamespace(cause: unknown): boolean {
+  return isGrpcServiceError(cause) && cause.code === NOT_FOUND && /namespace/i.test(cause.details);
+}
+
+/** Whether Temporal gave no answer, as far as can be told from an error of the SDK. */
+export function isLost(error: unknown): boolean {
+  return isSilence(deepestCause(error));
+}
+
+/** For a `catch`: what stands in place of an answer, unless Temporal itself is away. */
+export function unlessLost<T>(instead: T): (error: unknown) => T {
+  return (error) => {
+    if (isLost(error)) {
+      throw error;
+    }
+    return instead;
+  };
+}
+
+/** The same for a query: no answer in time means that no worker is there. */
+export function nullWithoutWorker(error: unknown): null {
+  return isGrpcDeadlineError(error) ? null : unlessLost(null)(error);
 }
 
 /** https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
-const INVALID_ARGUMENT = 3;
-const DEADLINE_EXCEEDED = 4;
-const UNAVAILABLE = 14;
+const NOT_FOUND = 5;
+const PERMISSION_DENIED = 7;
+const UNAUTHENTICATED = 16;
 
 /** Temporal wraps what an activity or the server said in further errors. */
 export function deepestCause(error: unknown): unknown {

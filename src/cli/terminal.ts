@@ -7,10 +7,11 @@ import { isConfigured, type ConfigFlags } from '../config/load.ts';
 import { chooseRunner, isSameName, type NamedRunner } from '../domain/choose-runner.ts';
 import { MAIN_QUEUE, qualifiedName } from '../domain/names.ts';
 import { CommandFailure, EXIT } from './exit.ts';
-import { untakenTask } from './follow.ts';
-import { readConfig, say, type Invocation } from './invocation.ts';
+import { missingWorker } from './follow.ts';
+import { readConfig, say, workerStartingUntil, type Invocation } from './invocation.ts';
+import { createWord } from './patience.ts';
 import { pickScopes } from './runners.ts';
-import { withTemporal, type TemporalSession } from './temporal.ts';
+import { withTemporal, type SessionSettings, type TemporalSession } from './temporal.ts';
 
 /** Which runners the words of a command name. */
 export interface RunnerRequest {
@@ -36,7 +37,7 @@ function readTerminal(invocation: Invocation, flags: ConfigFlags): Config | null
  */
 export async function withTerminal<T>(
   invocation: Invocation,
-  { config, refuse }: { readonly config: ConfigFlags; readonly refuse?: (terminal: Config) => unknown },
+  { config, refuse, ...settings }: { readonly config: ConfigFlags; readonly refuse?: (terminal: Config) => unknown } & SessionSettings,
   use: (session: TemporalSession, terminal: Config | null) => Promise<T>,
 ): Promise<T> {
   const terminal = readTerminal(invocation, config);
@@ -45,10 +46,14 @@ export async function withTerminal<T>(
   }
   let hasConnected = false;
   try {
-    return await withTemporal(invocation, (session) => {
-      hasConnected = true;
-      return use(session, terminal);
-    });
+    return await withTemporal(
+      invocation,
+      (session) => {
+        hasConnected = true;
+        return use(session, terminal);
+      },
+      settings,
+    );
   } catch (error) {
     throw terminal === null && !hasConnected && error instanceof CommandFailure ? unconfigured(invocation, error.message) : error;
   }
@@ -203,20 +208,21 @@ function withVariable(request: RunnerRequest, { env }: Invocation): RunnerReques
   return request.names.length === 0 && !request.all && name !== '' ? { ...request, names: [name] } : request;
 }
 
-/** A worker answers within milliseconds; what it does not take is ended by Temporal. */
-const ANSWER_TIMEOUT = '1m';
+/** A worker answers within milliseconds once it has started; what it does not take is ended by Temporal. */
+const ANSWER_TIMEOUT = '10m';
 const POLL_MS = 50;
 
 /** What the workers of this Temporal look after; `null` if none answers. */
-async function askRunners({ client }: TemporalSession, { interrupted }: Invocation): Promise<readonly NamedRunner[] | null> {
+async function askRunners({ client }: TemporalSession, invocation: Invocation): Promise<readonly NamedRunner[] | null> {
   const handle = await client.workflow.start('listRunners', {
     workflowId: `runners/${randomUUID()}`,
     taskQueue: MAIN_QUEUE,
     staticSummary: 'which runners are looked after? asked by a command',
     workflowExecutionTimeout: ANSWER_TIMEOUT,
   });
+  const tellWait = createWord('The worker has not answered yet');
   for (;;) {
-    await sleep(POLL_MS, undefined, { signal: interrupted }).catch(() => {
+    await sleep(POLL_MS, undefined, { signal: invocation.interrupted }).catch(() => {
       throw new CommandFailure(EXIT.interrupted, 'Interrupted: nothing was started.');
     });
     const description = await handle.describe();
@@ -224,10 +230,11 @@ async function askRunners({ client }: TemporalSession, { interrupted }: Invocati
       return (await handle.result()) as readonly NamedRunner[];
     }
     // A worker of an older version does not know the question, and fails its task again and again.
-    if (description.status.name !== 'RUNNING' || untakenTask(description, Date.now()) !== null) {
+    if (description.status.name !== 'RUNNING' || missingWorker(description, workerStartingUntil(invocation)) !== null) {
       await handle.terminate('nobody answered').catch(() => {});
       return null;
     }
+    tellWait();
   }
 }
 

@@ -83,13 +83,16 @@ export const FINDING_SIGNALS = { seen: 'seen', good: 'good', acknowledge: 'ackno
 /** Query of a finding. */
 export const FINDING_QUERY = 'state';
 
-/** Search attributes, all of type Keyword. */
+/** Search attributes, all of type Keyword; what a namespace lacks stands in the memo, under the same name. */
 export const SEARCH_ATTRIBUTES = {
   runner: 'RunwardRunner',
   scope: 'RunwardScope',
   outcome: 'RunwardOutcome',
   trigger: 'RunwardTrigger',
 } as const;
+
+export type SearchAttribute = keyof typeof SEARCH_ATTRIBUTES;
+export const ALL_SEARCH_ATTRIBUTES = Object.keys(SEARCH_ATTRIBUTES) as SearchAttribute[];
 
 /** Signal that ends a machine's lock. */
 export const RELEASE_SIGNAL = 'release';

@@ -9,10 +9,12 @@ import { ADDED_LABELS } from '../domain/situation.ts';
 /** Looks runners and scopes up: whatever a person typed, the answer is what was meant, or says what is allowed. */
 export interface RunnerDirectory {
   readonly listRunners: () => readonly NamedRunner[];
-  readonly resolveRunner: (runner: unknown) => ResolvedRunner | { readonly problem: string };
-  readonly resolveScope: (scope: unknown) => Omit<ResolvedScope, 'previous' | 'open' | 'setAside'> | { readonly problem: string };
+  readonly resolveRunner: (runner: unknown) => Omit<ResolvedRunner, 'searchAttributes'> | { readonly problem: string };
+  readonly resolveScope: (
+    scope: unknown,
+  ) => Omit<ResolvedScope, 'searchAttributes' | 'previous' | 'open' | 'setAside'> | { readonly problem: string };
   /** Repositories alone have a queue of runs. */
-  readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'open'> | { readonly problem: string };
+  readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'searchAttributes' | 'open'> | { readonly problem: string };
 }
 
 export interface DirectorySettings {

@@ -12,10 +12,12 @@ import { ShellMachine } from '../machine/shell-machine.ts';
 import { MultipassTransport } from '../machine/transports/multipass.ts';
 import { createAlerts } from './alerts.ts';
 import { createDirectory } from './directory.ts';
-import { prepareNamespace } from './namespace.ts';
+import { prepareNamespace, type NamespaceState } from './namespace.ts';
 import { healthPolicy, queuePolicy, recoveryPolicy } from './policy.ts';
 import { withRuntime, type LogStyle } from './runtime.ts';
+import { missingText } from './search-attributes.ts';
 import { sealingKey } from './sealing-key.ts';
+import { markStarting } from './starting.ts';
 import { connectClient, type TemporalAddress } from './temporal-address.ts';
 import { createWorkers, runWorkers, type WorkerParts } from './workers.ts';
 
@@ -58,11 +60,13 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
           alerts: createAlerts(config, temporal),
         };
   const host = main !== null && !ownsMachines(config) ? null : createHost(config, process.env);
-  await runParts({ ...settings, main, host, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
+  await runParts({ ...settings, main, host, home: config.home, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
 
 export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'workflowBundle'> {
   readonly temporal: TemporalAddress;
+  /** Data folder, in which verbs see that the worker is starting. */
+  readonly home: string;
   readonly sealingKeyFile: string;
   readonly ownedRetentionDays: number | null;
   readonly logLevel: LogLevel;
@@ -72,11 +76,28 @@ export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'work
 
 /** The same for ports that are there already, as the demo's are. */
 export async function runParts(settings: PartsSettings, stop: AbortSignal): Promise<void> {
-  const retentionDays = await prepare(settings.temporal, settings.ownedRetentionDays);
-  await withRuntime(settings.logLevel, settings.logStyle ?? 'json', () => pollQueues(settings, retentionDays, stop));
+  const endStart = markStarting(settings.home);
+  try {
+    await withRuntime(settings.logLevel, settings.logStyle ?? 'json', async () => {
+      const namespace = await prepare(settings.temporal, settings.ownedRetentionDays);
+      missingNotes(namespace, settings.temporal).forEach(logWarning);
+      const onReady = (): void => {
+        endStart();
+        settings.onReady(namespace.retentionDays);
+      };
+      await pollQueues(settings, namespace, onReady, stop);
+    });
+  } finally {
+    endStart();
+  }
 }
 
-async function pollQueues(settings: PartsSettings, retentionDays: number | null, stop: AbortSignal): Promise<void> {
+async function pollQueues(
+  settings: PartsSettings,
+  { searchAttributes }: NamespaceState,
+  onReady: () => void,
+  stop: AbortSignal,
+): Promise<void> {
   const { temporal } = settings;
   const connection = await NativeConnection.connect(temporal.connectionOptions);
   try {
@@ -85,11 +106,12 @@ async function pollQueues(settings: PartsSettings, retentionDays: number | null,
       namespace: temporal.namespace,
       main: settings.main,
       host: settings.host,
+      searchAttributes: searchAttributes.there,
       sealing: createSealing(sealingKey(settings.sealingKeyFile)),
       ...(settings.workflowBundle === undefined ? {} : { workflowBundle: settings.workflowBundle }),
     });
     const running = runWorkers(workers, stop);
-    settings.onReady(retentionDays);
+    onReady();
     await running;
   } finally {
     await connection.close();
@@ -101,13 +123,27 @@ function ownsMachines({ host, runners }: Config): boolean {
   return runners.some((target) => target.host === host);
 }
 
-async function prepare({ connectionOptions, namespace }: TemporalAddress, ownedRetentionDays: number | null): Promise<number | null> {
-  const connection = await connectClient(connectionOptions);
+async function prepare({ connectionOptions, namespace }: TemporalAddress, ownedRetentionDays: number | null): Promise<NamespaceState> {
+  const connection = await connectClient(connectionOptions, {
+    onSilence: () => logWarning(`Temporal at ${connectionOptions.address} does not answer; trying again …`),
+  });
   try {
-    return (await prepareNamespace(connection, namespace, ownedRetentionDays)).retentionDays;
+    return await prepareNamespace(connection, namespace, ownedRetentionDays);
   } finally {
     await connection.close();
   }
+}
+
+/** What this worker has to do without, and how it is made. */
+function missingNotes(
+  { searchAttributes, isRetentionRefused }: NamespaceState,
+  { connectionOptions, namespace }: TemporalAddress,
+): string[] {
+  const missing = missingText(searchAttributes, { address: connectionOptions.address, namespace });
+  return [
+    ...(missing === null ? [] : [`${missing} Then start this worker again; until then it works with less to list.`]),
+    ...(isRetentionRefused ? [`How long namespace ${namespace} keeps histories could not be set: Temporal refused it.`] : []),
+  ];
 }
 
 /** This computer with its machines, for a worker or for a command that looks by itself. */

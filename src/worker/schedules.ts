@@ -11,8 +11,17 @@ import {
 import { defineSearchAttributeKey, type Workflow } from '@temporalio/common';
 import { describeExecution } from '../activities/describe-execution.ts';
 import { listOpenFindings } from '../activities/findings.ts';
-import { findingId, healthScheduleId, MAIN_QUEUE, parkedId, queueScheduleId, SEARCH_ATTRIBUTES } from '../domain/names.ts';
+import {
+  findingId,
+  healthScheduleId,
+  MAIN_QUEUE,
+  parkedId,
+  queueScheduleId,
+  SEARCH_ATTRIBUTES,
+  type SearchAttribute,
+} from '../domain/names.ts';
 import { isRepository } from '../github/endpoints.ts';
+import { readSearchAttributes } from './search-attributes.ts';
 
 /** What a schedule of Runward sees to: the runners of a scope, or its queue of workflow runs. */
 export type Care = 'health' | 'queue';
@@ -53,9 +62,6 @@ const CARES = Object.keys(KINDS) as Care[];
 
 /** Passes that nobody could start in time are worth nothing later; Temporal's default is a year. */
 const CATCHUP_WINDOW_MS = 2 * 60_000;
-
-const SCOPE_KEY = defineSearchAttributeKey(SEARCH_ATTRIBUTES.scope, 'KEYWORD');
-const TRIGGER_KEY = defineSearchAttributeKey(SEARCH_ATTRIBUTES.trigger, 'KEYWORD');
 
 /** Which schedule. */
 export interface ScheduleName {
@@ -121,7 +127,8 @@ export async function applySchedule(
   care: Care = 'health',
 ): Promise<ScheduleChange> {
   const name = nameOf(scope, care);
-  const desired = desiredSchedule(name, settings);
+  const { there } = await readSearchAttributes(client.connection, client.options.namespace);
+  const desired = desiredSchedule(name, settings, there);
   const description = await describeSchedule(client, name);
   if (description === null) {
     try {
@@ -196,7 +203,11 @@ function nameOf(scope: string, care: Care): ScheduleName {
 type DesiredSchedule = ScheduleOptions<ScheduleOptionsStartWorkflowAction<Workflow>>;
 
 /** The schedule of a scope, as data. */
-function desiredSchedule({ scope, care, scheduleId }: ScheduleName, { everyMs }: ScheduleSettings): DesiredSchedule {
+function desiredSchedule(
+  { scope, care, scheduleId }: ScheduleName,
+  { everyMs }: ScheduleSettings,
+  there: readonly SearchAttribute[],
+): DesiredSchedule {
   const { workflowType, runTimeoutMs, summaryOf, seedOf } = KINDS[care];
   return {
     scheduleId,
@@ -210,10 +221,10 @@ function desiredSchedule({ scope, care, scheduleId }: ScheduleName, { everyMs }:
       taskQueue: MAIN_QUEUE,
       args: [{ scope }],
       workflowRunTimeout: runTimeoutMs,
-      typedSearchAttributes: [
-        { key: SCOPE_KEY, value: scope },
-        { key: TRIGGER_KEY, value: 'schedule' },
-      ],
+      // A pass that is started without them labels itself.
+      typedSearchAttributes: Object.entries({ scope, trigger: 'schedule' } as const)
+        .filter(([name]) => there.includes(name as SearchAttribute))
+        .map(([name, value]) => ({ key: defineSearchAttributeKey(SEARCH_ATTRIBUTES[name as SearchAttribute], 'KEYWORD'), value })),
       staticSummary: summaryOf(scope),
     },
   };

@@ -1,13 +1,12 @@
-import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
 import { createActActivities, createLookActivities } from '../activities/machine.ts';
 import { createMainActivities, type MainDependencies } from '../activities/main.ts';
 import type { Sealing } from '../activities/sealing.ts';
-import { actQueue, lookQueue, MAIN_QUEUE } from '../domain/names.ts';
+import { actQueue, ALL_SEARCH_ATTRIBUTES, lookQueue, MAIN_QUEUE, type SearchAttribute } from '../domain/names.ts';
 import { createObserveAll } from '../machine/observe-all.ts';
 import type { HostPort, MachinePort } from '../machine/port.ts';
+import { workflowBundle } from './workflow-bundle.ts';
 
 /** Looks never wait for acts, so each queue has slots of its own. */
 const LOOKS_AT_ONCE = 20;
@@ -15,9 +14,6 @@ const ACTS_AT_ONCE = 8;
 
 /** After a worker was killed, the server gives its workflows to the next one once this has passed; by default 10 s. */
 const MISSED_AFTER = '3s';
-
-/** Only a package has it (scripts/build-package.ts); a checkout has the workflows' sources in its place. */
-const PREBUILT_WORKFLOWS = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
 
 /** A step in the guest is mostly done within this; one that is not goes on there, and its retry waits for it. */
 const SHUTDOWN_GRACE = '20s';
@@ -27,11 +23,13 @@ export interface WorkerParts {
   readonly connection: NativeConnection;
   readonly namespace: string;
   /** What works on the main queue; `null` on a host that only looks after its machines. */
-  readonly main: Omit<MainDependencies, 'sealing'> | null;
+  readonly main: Omit<MainDependencies, 'sealing' | 'searchAttributes'> | null;
+  /** Which search attributes the namespace has; without it all of them. */
+  readonly searchAttributes?: readonly SearchAttribute[];
   /** Name of the host whose machines this process looks after, its machines, and the computer itself; `null` for none. */
   readonly host: { readonly name: string; readonly machine: MachinePort; readonly computer: HostPort } | null;
   readonly sealing: Sealing;
-  /** Workflow code of the caller's; without it the package's own, and in a checkout what its sources give. */
+  /** Workflow code of the caller's; without it that of this installation. */
   readonly workflowBundle?: WorkerOptions['workflowBundle'];
   /** Around each activity, as tracing needs it. */
   readonly activityInterceptors?: NonNullable<WorkerOptions['interceptors']>['activity'];
@@ -39,6 +37,7 @@ export interface WorkerParts {
 
 /** The workers of one process: on one computer all three queues, elsewhere the main one or a host's two. */
 export async function createWorkers(parts: WorkerParts): Promise<readonly Worker[]> {
+  const { searchAttributes = ALL_SEARCH_ATTRIBUTES } = parts;
   const common = {
     connection: parts.connection,
     namespace: parts.namespace,
@@ -53,8 +52,8 @@ export async function createWorkers(parts: WorkerParts): Promise<readonly Worker
       Worker.create({
         ...common,
         taskQueue: MAIN_QUEUE,
-        ...workflowCode(parts.workflowBundle),
-        activities: { ...createMainActivities({ ...parts.main, sealing: parts.sealing }) },
+        workflowBundle: parts.workflowBundle ?? (await workflowBundle()),
+        activities: { ...createMainActivities({ ...parts.main, sealing: parts.sealing, searchAttributes }) },
         maxCachedWorkflows: 50,
         stickyQueueScheduleToStartTimeout: MISSED_AFTER,
       }),
@@ -105,13 +104,4 @@ export async function runWorkers(workers: readonly Worker[], stop: AbortSignal):
   if (failed !== undefined) {
     throw failed.reason;
   }
-}
-
-function workflowCode(bundle: WorkerOptions['workflowBundle'] | undefined): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
-  if (bundle !== undefined) {
-    return { workflowBundle: bundle };
-  }
-  return existsSync(PREBUILT_WORKFLOWS)
-    ? { workflowBundle: { codePath: PREBUILT_WORKFLOWS } }
-    : { workflowsPath: fileURLToPath(new URL('../workflows', import.meta.url)) };
 }

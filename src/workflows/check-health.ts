@@ -37,7 +37,7 @@ import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { settleFailures } from './failure-ledger.ts';
 import { inspectOptions, passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
-import { labels } from './search-attributes.ts';
+import { childLabels } from './search-attributes.ts';
 import { hostSilence, reasonOf } from './site.ts';
 import { type Told } from './told.ts';
 import { operateOnScope } from './scope-operation.ts';
@@ -179,10 +179,11 @@ class Pass {
   }
 
   async #start(
-    { mode, watchReason, scope }: ResolvedScope,
+    resolved: ResolvedScope,
     prescriptions: readonly Prescription[],
     findings: readonly Diagnosed[],
   ): Promise<{ readonly children: readonly StartedChild[]; readonly held: readonly Withheld[]; readonly begun: readonly Prescription[] }> {
+    const { mode, watchReason } = resolved;
     const children: StartedChild[] = [];
     const held: Withheld[] = [];
     const begun: Prescription[] = [];
@@ -198,7 +199,7 @@ class Pass {
         });
         continue;
       }
-      const child = await startCure(scope, prescription, summaryOf(findings, prescription));
+      const child = await startCure(resolved, prescription, summaryOf(findings, prescription));
       begun.push(prescription);
       if (child === null) {
         held.push({ runner, because, reason: 'at-work', why: `an earlier cure is still at work: ${cureId(runner)}` });
@@ -389,18 +390,23 @@ function throwIfCancelled(): void {
 }
 
 /** Starts a cure that goes on whatever becomes of the pass; `null` where one is at work on the runner already. */
-async function startCure(scope: string, prescription: Prescription, reason: string): Promise<StartedChild | null> {
+async function startCure(
+  { scope, searchAttributes }: ResolvedScope,
+  prescription: Prescription,
+  reason: string,
+): Promise<StartedChild | null> {
   const { runner, cure, because } = prescription;
   const workflowId = cureId(runner);
+  const labels = childLabels(searchAttributes, { scope, runner: runner.slice(scope.length + 1), trigger: 'check' });
   try {
     const child = await CancellationScope.nonCancellable(() =>
       startChild(CURE_TYPES[cure], {
         workflowId,
         parentClosePolicy: 'ABANDON',
         args: [cureInput(prescription, reason)],
-        memo: { actor: workflowInfo().workflowId, reason },
         staticSummary: asSummary(`${CURE_NAMES[cure]} of ${runner}: ${reason}`),
-        typedSearchAttributes: labels({ scope, runner: runner.slice(scope.length + 1), trigger: 'check' }),
+        ...labels,
+        memo: { ...labels.memo, actor: workflowInfo().workflowId, reason },
       }),
     );
     return {

@@ -37,7 +37,7 @@ import {
   type FindingReport,
   type PendingMessage,
 } from '../domain/finding-life.ts';
-import { FINDING_QUERY, FINDING_SIGNALS } from '../domain/names.ts';
+import { ALL_SEARCH_ATTRIBUTES, FINDING_QUERY, FINDING_SIGNALS } from '../domain/names.ts';
 import { deliveryOptions, temporalOptions } from './options.ts';
 import { label } from './search-attributes.ts';
 
@@ -145,7 +145,13 @@ class OpenFinding {
     const shown = JSON.stringify([outcome, severity, since, word, snoozedUntil]);
     if (shown !== this.#shown) {
       this.#shown = shown;
-      label({ scope: place.scope, ...(place.runner === null ? {} : { runner: place.runner }), trigger: 'check', outcome });
+      const { searchAttributes = ALL_SEARCH_ATTRIBUTES } = this.#input;
+      label(searchAttributes, {
+        scope: place.scope,
+        ...(place.runner === null ? {} : { runner: place.runner }),
+        trigger: 'check',
+        outcome,
+      });
       upsertMemo({
         finding: { subject: place.subject, code: this.#input.code, severity, summary, advice, since, acknowledged: word, snoozedUntil },
       });

@@ -102,7 +102,7 @@ class QueueCare {
       return await this.#care();
     } catch (error) {
       if (isCancellation(error)) {
-        label({ outcome: 'cancelled' });
+        label(this.#resolved.searchAttributes, { outcome: 'cancelled' });
         throw error;
       }
       const summary = reasonOf(error, { host: 'local' });

@@ -30,7 +30,7 @@ import { drainRunner } from './drain-runner.ts';
 import { operate, type End, type Operation } from './operation.ts';
 import { ACT_FAILED, listOptions } from './options.ts';
 import { resumeRunner } from './resume-runner.ts';
-import { labels } from './search-attributes.ts';
+import { childLabels } from './search-attributes.ts';
 import { Ended, reasonOf } from './site.ts';
 
 /**
@@ -255,7 +255,7 @@ class Making {
           parentClosePolicy: 'ABANDON',
           args: [{ runner, ...asked, wait: '10m' }],
           staticSummary: `${what} ${target.runner}: ${asked.reason}`,
-          typedSearchAttributes: labels({ scope: target.scope, runner: target.runner, trigger: 'check' }),
+          ...childLabels(this.#operation.resolved.searchAttributes, { scope: target.scope, runner: target.runner, trigger: 'check' }),
         }),
       );
     } catch (error) {

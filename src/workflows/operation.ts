@@ -19,7 +19,7 @@ import type { OperationReport, Progress } from '../domain/report.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
 import { lockMachine } from './lock.ts';
 import { configurationOptions } from './options.ts';
-import { label, trigger } from './search-attributes.ts';
+import { label, lookUpLabelled, trigger } from './search-attributes.ts';
 import { Ended, holderText, Site } from './site.ts';
 import { StepBoard } from './step-board.ts';
 
@@ -44,21 +44,25 @@ export async function operate<Outcome extends string, Step extends string>(
   const request = readRecoveryRequest(given, type);
   const runner = 'problem' in request || typeof request.runner !== 'string' ? 'unknown' : request.runner;
   const startedBy = trigger();
-  label({ runner, trigger: startedBy });
+  const asked = { runner, trigger: startedBy };
   const board: StepBoard<Step> = new StepBoard(steps, runner, () => setCurrentDetails(board.markdown()));
   setHandler(progress, () => board.progress());
   if ('problem' in request) {
+    label([], asked);
     throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
   }
   const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${runner} in the configuration`));
-  const resolved = await configuration.resolveRunner({ runner: request.runner });
-  const { target } = resolved;
-  label({ runner: target.runner, scope: target.scope });
+  const resolved = await lookUpLabelled(
+    asked,
+    () => configuration.resolveRunner({ runner: request.runner }),
+    ({ target: { runner: name, scope } }) => ({ runner: name, scope }),
+  );
+  const { target, searchAttributes } = resolved;
   board.name(target.runner);
   const operation = new Operation(request, resolved, startedBy, board);
   const [outcome, message] = await operation.ended(work);
   const conclusion = operation.site.conclusion(outcome, message);
-  label({ outcome });
+  label(searchAttributes, { outcome });
   board.finish(outcome, conclusion.summary);
   return {
     ...conclusion,
@@ -107,7 +111,7 @@ export class Operation<Step extends string> {
         this.board.end(current, 'failed', ended?.message ?? 'cancelled');
       }
       if (ended === null) {
-        label({ outcome: 'cancelled' });
+        label(this.resolved.searchAttributes, { outcome: 'cancelled' });
         throw error;
       }
       return [ended.outcome === 'refused-in-progress' ? ended.outcome : 'failed', ended.message];

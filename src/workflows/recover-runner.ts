@@ -29,7 +29,7 @@ import {
   verifyOptions,
 } from './options.ts';
 import { mendClock, type MendedClock } from './mend-clock.ts';
-import { label, trigger } from './search-attributes.ts';
+import { label, lookUpLabelled, trigger } from './search-attributes.ts';
 import { busyText, Ended, holderText, isGuestUnreachable, Site } from './site.ts';
 import { StepBoard } from './step-board.ts';
 
@@ -45,17 +45,21 @@ const TOKEN_RESERVE_MS = 60_000;
 export async function recoverRunner(...given: unknown[]): Promise<RecoveryReport> {
   const request = readRecoveryRequest(given);
   const startedBy = trigger();
-  label({ runner: runnerText(request), trigger: startedBy });
+  const asked = { runner: runnerText(request), trigger: startedBy };
   const board: StepBoard = new StepBoard(RECOVERY_STEPS, runnerText(request), () => setCurrentDetails(board.markdown()));
   setHandler(progress, () => board.progress());
   if ('problem' in request) {
+    label([], asked);
     throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
   }
   const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${runnerText(request)} in the configuration`));
-  const resolved = await configuration.resolveRunner({ runner: request.runner });
-  label({ runner: resolved.target.runner, scope: resolved.target.scope });
+  const resolved = await lookUpLabelled(
+    asked,
+    () => configuration.resolveRunner({ runner: request.runner }),
+    ({ target: { runner, scope } }) => ({ runner, scope }),
+  );
   const report = await new Recovery(request, resolved, startedBy, board).run();
-  label({ outcome: report.outcome });
+  label(resolved.searchAttributes, { outcome: report.outcome });
   return report;
 }
 
@@ -68,6 +72,7 @@ class Recovery {
   readonly #target: RunnerTarget;
   readonly #policy: RecoveryPolicy;
   readonly #mode: ResolvedRunner['mode'];
+  readonly #searchAttributes: ResolvedRunner['searchAttributes'];
   readonly #watchReason: string;
   readonly #trigger: Trigger;
   readonly #board: StepBoard;
@@ -91,6 +96,7 @@ class Recovery {
     this.#target = resolved.target;
     this.#policy = resolved.policy;
     this.#mode = resolved.mode;
+    this.#searchAttributes = resolved.searchAttributes;
     this.#watchReason = resolved.watchReason ?? 'mode: watch';
     this.#trigger = startedBy;
     this.#board = board;
@@ -178,7 +184,7 @@ class Recovery {
       ended = await CancellationScope.nonCancellable(() => this.#leaveInOrder(ended));
       if (isCancellation(error)) {
         await this.#closeLedger(entries, { ...entry, outcome: ended.outcome });
-        label({ outcome: ended.outcome });
+        label(this.#searchAttributes, { outcome: ended.outcome });
         throw error;
       }
     }

@@ -1,10 +1,10 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { defineQuery, proxyActivities, setHandler } from '@temporalio/workflow';
 import type { MainActivities } from '../activities/contract.ts';
-import { PROGRESS_QUERY } from '../domain/names.ts';
+import { PROGRESS_QUERY, type SearchAttribute } from '../domain/names.ts';
 import type { Progress } from '../domain/report.ts';
 import { configurationOptions } from './options.ts';
-import { isLabelled, label, trigger } from './search-attributes.ts';
+import { isLabelled, label, lookUpLabelled, trigger } from './search-attributes.ts';
 import { Told } from './told.ts';
 
 const progress = defineQuery<Progress>(PROGRESS_QUERY);
@@ -15,7 +15,7 @@ const progress = defineQuery<Progress>(PROGRESS_QUERY);
  */
 export async function operateOnScope<
   Request extends { readonly scope: unknown },
-  Resolved extends { readonly scope: string },
+  Resolved extends { readonly scope: string; readonly searchAttributes: readonly SearchAttribute[] },
   Report extends { readonly outcome: string },
 >(
   request: Request | { readonly problem: string },
@@ -31,20 +31,20 @@ export async function operateOnScope<
   },
 ): Promise<Report> {
   const asked = 'problem' in request || typeof request.scope !== 'string' ? kind : request.scope;
-  if (!isLabelled()) {
-    label({ scope: asked, trigger: trigger() });
-  }
+  const labels = { scope: asked, trigger: trigger() };
   const told = new Told(asked);
   setHandler(progress, () => told.progress());
   if ('problem' in request) {
+    label([], labels);
     throw ApplicationFailure.nonRetryable(request.problem, 'InvalidInput');
   }
   const configuration = proxyActivities<MainActivities>(configurationOptions(`look up ${asked} in the configuration`));
-  const resolved = await resolve(configuration, request.scope);
-  if (resolved.scope !== asked) {
-    label({ scope: resolved.scope });
-  }
+  const resolved = await lookUpLabelled(
+    labels,
+    () => resolve(configuration, request.scope),
+    ({ scope }) => (isLabelled() && scope === asked ? null : { scope }),
+  );
   const report = await run(resolved, request, told);
-  label({ outcome: report.outcome });
+  label(resolved.searchAttributes, { outcome: report.outcome });
   return report;
 }

@@ -37,6 +37,7 @@ function observe(): Promise<unknown> {
     sealing: createSealing(Buffer.alloc(SEALING_KEY_BYTES)),
     directory: { listRunners: () => [], resolveRunner: () => NOT_ASKED, resolveScope: () => NOT_ASKED, resolveQueue: () => NOT_ASKED },
     alerts: NO_ALERTS,
+    searchAttributes: [],
   });
   const info = { scheduleToCloseTimeoutMs: 180_000, currentAttemptScheduledTimestampMs: 0, scheduledTimestampMs: 0 };
   return new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') }).run(() =>

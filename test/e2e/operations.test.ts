@@ -1,10 +1,12 @@
 // Operations started from the command line, with and without what they need.
 
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { describe, expect, inject, test } from 'vitest';
+import { startingUntil } from '../../src/worker/starting.ts';
+import { heldWorker } from '../kit/held-worker.ts';
 import { folder, multipass, SCOPE, variables } from '../kit/one-runner.ts';
 import { run, start } from '../kit/product.ts';
 
@@ -34,6 +36,27 @@ describe('what is needed and missing is said within seconds, with exit code 3', 
     expect(exitCode).toBe(3);
     expect(stderr).toMatch(/RUNWARD_TEMPORAL_CLI names no program: \/nowhere\/temporal[^]*Install it/);
   });
+});
+
+test('nobody is said to be missing while a worker of this computer is starting', async () => {
+  const hold = join(folder, 'hold-worker');
+  writeFileSync(hold, '');
+  const environment = {
+    ...variables({ RUNWARD_HOME: join(folder, 'starting') }),
+    TEMPORAL_ADDRESS: inject('temporalAddress'),
+    TEMPORAL_NAMESPACE: 'test-2',
+  };
+  const worker = start(['worker'], { ...environment, ...heldWorker(hold) });
+  await expect.poll(() => startingUntil(join(folder, 'starting')), { timeout: 20_000 }).toBeGreaterThan(0);
+  const recovery = start(['recover'], environment);
+  await recovery.says(/The worker has not answered yet \(/);
+  rmSync(hold);
+  const { exitCode, stdout, stderr } = await recovery.ended;
+  worker.kill('SIGTERM');
+  await worker.ended;
+  expect(exitCode, stderr).toBe(1);
+  expect(stdout).toContain('there is no machine named assay-bpf-runner');
+  expect(stderr).not.toContain('No worker takes');
 });
 
 test('a worker alone serves another Temporal, and ends in order', async () => {

@@ -13,7 +13,7 @@ import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.t
 import type { Alert } from '../../src/domain/alert.ts';
 import { chooseRunner } from '../../src/domain/choose-runner.ts';
 import type { HealthReport } from '../../src/domain/health-report.ts';
-import { MAIN_QUEUE } from '../../src/domain/names.ts';
+import { MAIN_QUEUE, type SearchAttribute } from '../../src/domain/names.ts';
 import {
   DEFAULT_FINDING_POLICY,
   DEFAULT_HEALTH_POLICY,
@@ -299,6 +299,16 @@ export function startRival(): Promise<Crew> {
   return startWorkers(allResidents(), 'local', randomBytes(SEALING_KEY_BYTES), namespaceOf(NAMESPACES));
 }
 
+/** The same on a Temporal that may be reached another way, and lacks search attributes. */
+export function startLimitedCrew(namespace: string, limits: Limits): Promise<Crew> {
+  return startWorkers(allResidents(), 'local', SEALING_KEY, namespace, limits);
+}
+
+interface Limits {
+  readonly address: string;
+  readonly searchAttributes?: readonly SearchAttribute[];
+}
+
 function allResidents(): WorkerParts['main'] {
   return {
     github: routed<GitHubPort>((scope) => residents.get(scope as string)?.github),
@@ -336,8 +346,13 @@ function ownNamespace(): string {
   return namespaceOf(Number(process.env['VITEST_POOL_ID'] ?? 1));
 }
 
-async function startWorkers(main: WorkerParts['main'], host: string, sealingKey: Buffer, namespace: string): Promise<Crew> {
-  const address = inject('temporalAddress');
+async function startWorkers(
+  main: WorkerParts['main'],
+  host: string,
+  sealingKey: Buffer,
+  namespace: string,
+  { address, ...limits }: Limits = { address: inject('temporalAddress') },
+): Promise<Crew> {
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });
   const machine = routed<MachinePort>((at) => {
@@ -348,6 +363,7 @@ async function startWorkers(main: WorkerParts['main'], host: string, sealingKey:
   const workers = await createWorkers({
     connection: native,
     namespace,
+    ...limits,
     workflowBundle: { codePath: inject('workflowBundle') },
     sealing: createSealing(sealingKey),
     main,

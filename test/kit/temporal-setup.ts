@@ -17,9 +17,16 @@ declare module 'vitest' {
 /** Test files run side by side, each in the namespace of its process: two workers on one queue would take each other's tasks. */
 export const NAMESPACES = 8;
 
+/** Namespaces in which nobody made Runward's search attributes, and in which some are missing. */
+export const BARE_NAMESPACE = 'bare';
+export const HALF_NAMESPACE = 'half';
+
 export function namespaceOf(process: number): string {
   return `test-${process}`;
 }
+
+/** `temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD`. */
+const KEYWORD = 2;
 
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   const path = process.env['RUNWARD_TEMPORAL_CLI'];
@@ -38,7 +45,7 @@ async function startServer(path: string): Promise<TestWorkflowEnvironment> {
     server: {
       executable: { type: 'existing-path', path },
       namespace: first,
-      extraArgs: others.flatMap((name) => ['--namespace', name]),
+      extraArgs: [...others, BARE_NAMESPACE, HALF_NAMESPACE].flatMap((name) => ['--namespace', name]),
       log: { format: 'pretty', level: 'error' },
     },
   });
@@ -46,6 +53,8 @@ async function startServer(path: string): Promise<TestWorkflowEnvironment> {
   for (const name of [first, ...others]) {
     await prepareNamespace(server.connection, name, null);
   }
+  const searchAttributes = { RunwardScope: KEYWORD, RunwardOutcome: KEYWORD };
+  await server.connection.operatorService.addSearchAttributes({ namespace: HALF_NAMESPACE, searchAttributes });
   return server;
 }
 

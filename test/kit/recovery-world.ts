@@ -272,9 +272,12 @@ async function restartCrew(afterMs: number): Promise<Crew> {
   return (crew = startCrew());
 }
 
+/** Before the test's own time-out, which would not say what was waited for. */
+const PATIENCE_MS = 50_000;
+
 /** What takes long is asked for less often. */
 async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + PATIENCE_MS;
   for (let pauseMs = 10; !(await isSo()); pauseMs = Math.min(100, 2 * pauseMs)) {
     if (Date.now() > deadline) {
       throw new Error(`waited in vain until ${what}`);

@@ -160,7 +160,7 @@ describe.concurrent('people', () => {
 
   test.each([
     [{ scope: 'no/where' }, /no scope no\/where/],
-    [{ scop: 'typo' }, /does not know scop: allowed are scope, wait/],
+    [{ scop: 'typo' }, /does not know scop: allowed are scope, runners, dryRun, wait/],
     [{ wait: 'soon' }, /wait must be a duration/],
     ['acme/kernel', /takes an object such as \{"scope":"owner\/name"\}/],
   ])('who type %j are told what is allowed', async (input, message) => {

@@ -80,7 +80,7 @@ export default defineConfig({
   },
   overrides: [
     ...Object.entries(ROOMS).flatMap(([name, room]) => importRule(name, room, ['*.ts', '*/*.ts', '*/*/*.ts'])),
-    ...importRule('cli', DEMO, ['demo.ts', 'demo/*.ts']),
+    ...importRule('cli', DEMO, ['demo.ts', 'demo/*.ts', 'program/demo.ts']),
     ...importRule('worker', WORKER_MAIN, ['main.ts']),
     { files: ['test/**/*.ts'], rules: { 'typescript/no-non-null-assertion': 'off' } },
   ],

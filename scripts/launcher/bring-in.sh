@@ -65,9 +65,9 @@ install_dependencies() {
   put_in_place "$staging/node_modules" "$root/node_modules"
 }
 
-# No dependency needs its install script, and a fetched Node is one file.
+# No dependency needs its install script, and a fetched Node is one file. An npm that runs this for `npm pack` hands its own flags down.
 npm_ci() {
-  exec npm ci --prefix "$staging" --ignore-scripts --include=optional --no-audit --no-fund --no-update-notifier --no-progress \
+  exec npm ci --prefix "$staging" --dry-run=false --global=false --json=false --ignore-scripts --include=optional --no-audit --no-fund --no-update-notifier --no-progress \
     --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 "$@"
 }
 

@@ -18,22 +18,9 @@ const SYSTEM_PACKAGES: Partial<Record<Group, string>> = {
   guest: 'test/kit/guest/packages.txt',
 };
 
-const USAGE = `Usage: ./runward test [--yes] [GROUP...]
-
-Groups, in this order, all by default:
-  check       types, lint, unused code, format, shell scripts, configuration schema
-  unit        everything that needs no server
-  temporal    workflows and replays on a real Temporal server
-  commands    the command as its users run it, process by process
-  resilience  recoveries, and care for 10,000 queued runs, during which the worker or Temporal's server is killed
-  package     what is published: the npm package, the image's scripts, docker-compose.yml (needs a system package)
-  guest       recoveries in a real Linux guest (qemu; needs system packages)
-
-  --yes     install missing system packages with apt-get without asking (also with CI=true)
-With CI=true a group that cannot run is a failure.
-`;
-
 const root = join(import.meta.dirname, '../..');
+/** Apart from the code, since `./runward test --help` prints it without Node. */
+const USAGE = readFileSync(join(import.meta.dirname, 'test-usage.txt'), 'utf8');
 const isCI = process.env['CI'] === 'true';
 process.exitCode = await main(process.argv.slice(2));
 

@@ -17,5 +17,6 @@ export async function completion(shell: Shell): Promise<ExitCode> {
 /** Adds the verb that answers the shell's script; apart, since the library takes its time to load. */
 export async function addCompleteVerb(program: Command): Promise<void> {
   const { default: tab } = await import('@bomb.sh/tab/commander');
-  tab(program);
+  // No person types it, so it is no completion itself.
+  tab(program).commands.delete(COMPLETE_VERB);
 }

@@ -106,21 +106,26 @@ export function logFileOf(folder: string): string {
 
 type StartedServer = Omit<TemporalServer, 'loss'>;
 
+interface Ports {
+  readonly port: number;
+  readonly uiPort: number;
+}
+
 async function startOnFreePort(options: TemporalServerOptions): Promise<StartedServer> {
   for (let tries = 1; ; tries += 1) {
+    const ports = await freePorts(options);
     try {
-      return await startOnce(options);
+      return await startOnce(options, ports);
     } catch (error) {
-      // Somebody may have taken the port between the look at it and the start; then the next free one is taken.
-      if (tries === START_TRIES || options.whereTaken === 'fail' || options.interrupted.aborted || (await isFree(options.port))) {
+      // Somebody may have taken a port between the look at it and the start; then the next free ones are taken.
+      if (tries === START_TRIES || options.whereTaken === 'fail' || options.interrupted.aborted || (await areFree(ports))) {
         throw error;
       }
     }
   }
 }
 
-async function startOnce(options: TemporalServerOptions): Promise<StartedServer> {
-  const { port, uiPort } = await freePorts(options);
+async function startOnce(options: TemporalServerOptions, { port, uiPort }: Ports): Promise<StartedServer> {
   const pidFile = pidFileOf(options.folder);
   const logFile = logFileOf(options.folder);
   const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
@@ -281,14 +286,19 @@ async function answers({ address, namespace }: StartedServer): Promise<boolean> 
 }
 
 /** The wanted port and its UI port, or the next pair of which both are free. */
-async function freePorts({ port: wanted, whereTaken }: TemporalServerOptions): Promise<{ port: number; uiPort: number }> {
+async function freePorts({ port: wanted, whereTaken }: TemporalServerOptions): Promise<Ports> {
   const last = whereTaken === 'fail' ? wanted : wanted + PORTS_TRIED - 1;
   for (let port = wanted; port <= last; port += 1) {
-    if ((await isFree(port)) && (await isFree(port + UI_PORT_OFFSET))) {
-      return { port, uiPort: port + UI_PORT_OFFSET };
+    const ports = { port, uiPort: port + UI_PORT_OFFSET };
+    if (await areFree(ports)) {
+      return ports;
     }
   }
   throw new CommandFailure(EXIT.unreachable, `no free port between ${wanted} and ${last} on 127.0.0.1: end what uses them`);
+}
+
+async function areFree({ port, uiPort }: Ports): Promise<boolean> {
+  return (await isFree(port)) && (await isFree(uiPort));
 }
 
 async function isFree(port: number): Promise<boolean> {

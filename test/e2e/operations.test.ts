@@ -1,6 +1,7 @@
 // Operations started from the command line, with and without what they need.
 
 import { rmSync, writeFileSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { describe, expect, inject, test } from 'vitest';
@@ -74,6 +75,7 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
     summary: expect.stringContaining('there is no machine named assay-bpf-runner'),
     reason: 'new disk',
   });
+  const { workflowId: drain } = JSON.parse(drained.stdout) as { workflowId: string };
 
   const cleared = await run(['--clear-cache', '--dry-run', '--json'], environment);
   expect(cleared.exitCode).toBe(1);
@@ -101,9 +103,12 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
     event: { type: 'recoverRunner', runner: 'assay-bpf-runner', scope: SCOPE, outcome: 'failed', durationMs: expect.any(Number) },
   });
   const connection = await Connection.connect({ address: inject('temporalAddress') });
-  const { status } = await new Client({ connection, namespace: 'test-7' }).workflow.getHandle(workflowId).describe();
+  const { workflow } = new Client({ connection, namespace: 'test-7' });
+  const { status } = await workflow.getHandle(workflowId).describe();
+  const { memo } = await workflow.getHandle(drain).describe();
   await connection.close();
   expect(['RUNNING', 'COMPLETED']).toContain(status.name);
+  expect(memo).toEqual({ actor: `${userInfo().username}@${hostname()}`, reason: 'new disk' });
 });
 
 test("why a worker can't work is a line of its log", async () => {

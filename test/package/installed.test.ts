@@ -33,6 +33,11 @@ describe('the command', () => {
     expect(npm(folder, 'exec', '--offline', '--', 'runward', '--version')).toBe(`${version}\n`);
   });
 
+  test('has no tests, and does not name any', async () => {
+    expect((await runward(['--help'])).stdout).not.toMatch(/^ {2}test\b/m);
+    expect(await runward(['test'])).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("unknown command 'test'") });
+  });
+
   test('heals a runner in the demo, and explains it', async () => {
     const demo = await runward(['demo', '--break', 'service', '--json']);
     expect(demo.exitCode, demo.stderr).toBe(0);

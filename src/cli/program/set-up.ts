@@ -1,7 +1,9 @@
 import { Argument } from 'commander';
 import type { ScheduleVerb } from '../schedule.ts';
 import { SHELLS, type Shell } from '../completion.ts';
+import { CommandFailure, EXIT } from '../exit.ts';
 import { configFlags, withConfig, withJson, withReason, withScope, type CommonFlags } from './options.ts';
+import { addDemo } from './demo.ts';
 import { addGroup, type Program } from './group.ts';
 
 interface WorkerOptions extends CommonFlags {
@@ -19,6 +21,9 @@ const SCHEDULE_VERBS = {
   delete: 'Delete the schedules',
 } as const satisfies Record<ScheduleVerb, string>;
 
+/** The npm package has JavaScript, and no tests. */
+const IS_CHECKOUT = import.meta.filename.endsWith('.ts');
+
 /** Temporal, its worker and its schedules, and what helps on the command line. */
 export function addSetUpVerbs({ command: program, invocation, end }: Program): void {
   program.commandsGroup('Run and set up:');
@@ -32,14 +37,7 @@ export function addSetUpVerbs({ command: program, invocation, end }: Program): v
       end(await up({ yes: flags.yes === true, config: configFlags(flags) }, invocation));
     });
 
-  withJson(program.command('demo'))
-    .description('Watch Runward recover a simulated runner; touches nothing real')
-    .option('--break <how>', 'how the runner breaks: service, registration, clock, vm, config or listener; at random by default')
-    .option('--keep', 'leave everything running until Ctrl-C')
-    .action(async (flags: { break?: string; keep?: boolean; json?: boolean }) => {
-      const { demo } = await import('../demo.ts');
-      end(await demo({ break: flags.break, keep: flags.keep === true, json: flags.json === true }, invocation));
-    });
+  addDemo({ command: program, invocation, end });
 
   withConfig(program.command('worker'))
     .description('Run a worker alone, on a Temporal server of your own; logs are JSON lines')
@@ -95,4 +93,15 @@ Examples:
       const { completion } = await import('../completion.ts');
       end(await completion(shell));
     });
+
+  if (IS_CHECKOUT) {
+    program
+      .command('test')
+      .description("Run Runward's own tests; `./runward test --help` lists their groups")
+      .argument('[group...]')
+      .allowUnknownOption()
+      .action(() => {
+        throw new CommandFailure(EXIT.usage, "Runward's own tests are run by the checkout's `./runward test`.");
+      });
+  }
 }

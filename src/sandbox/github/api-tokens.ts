@@ -74,15 +74,18 @@ export class ApiTokens {
     this.#options = options;
   }
 
+  /** Without a text of its own it gets one by chance. */
   add({
     lifetimeMs,
+    token = null,
     ...described
   }: Pick<ApiToken, 'kind' | 'login' | 'role' | 'oauthScopes' | 'permissions' | 'sees' | 'limit'> & {
     readonly lifetimeMs: number | null;
+    readonly token?: string | null;
   }): ApiToken {
     const added: ApiToken = {
       ...described,
-      token: `${PREFIXES[described.kind]}_${randomBytes(18).toString('hex')}`,
+      token: token ?? `${PREFIXES[described.kind]}_${randomBytes(18).toString('hex')}`,
       expiresAt: lifetimeMs === null ? null : this.#now() + lifetimeMs,
       used: 0,
       resetsAt: 0,

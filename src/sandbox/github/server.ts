@@ -24,6 +24,8 @@ export interface GitHubOptions {
   readonly port?: number;
   readonly repositories?: readonly string[];
   readonly organizations?: readonly string[];
+  /** The API token that is made at start; one by chance by default. */
+  readonly token?: string;
   /** Length of a runner's long poll. Default 10,000. */
   readonly pollMs?: number;
   /** How long a runner is still `online` after it was last heard of. Default 10,000. */
@@ -222,16 +224,13 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
   const runnerOf = (scope: string, name: string): Runner => found(world.findRunner(scopeOf(scope), name), `runner ${name} of ${scope}`);
   const runOf = (id: number): Run => found(world.runs.find(id), `run ${id}`);
   const jobOf = (id: number): Job => found(world.runs.findJob(id), `job ${id}`);
-  const addToken = ({
-    permissions,
-    oauthScopes = ['admin:org', 'repo'],
-    role = 'admin',
-    sees,
-    lifetimeMs,
-    limit = 5000,
-  }: TokenOptions = {}): string =>
+  const addToken = (
+    { permissions, oauthScopes = ['admin:org', 'repo'], role = 'admin', sees, lifetimeMs, limit = 5000 }: TokenOptions = {},
+    token: string | null = null,
+  ): string =>
     world.tokens.add({
       kind: permissions === undefined ? 'classic' : 'fine-grained',
+      token,
       login: 'octocat',
       role,
       oauthScopes: permissions === undefined ? oauthScopes : [],
@@ -244,7 +243,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
   return {
     url: `http://127.0.0.1:${port}`,
     port,
-    token: addToken(),
+    token: addToken({}, options.token ?? null),
     requests,
     logRequests,
     get clockOffsetMs() {
@@ -286,7 +285,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     addTag: (repository, name) => void scopeOf(repository).tags.push(name),
     addAction: (repository, ref, files) => world.addAction(repository, ref, files),
     renameRepository: (from, to) => world.renameScope(scopeOf(from), to),
-    addToken,
+    addToken: (token) => addToken(token),
     revokeToken: (token) => world.tokens.revoke(token),
     addApp({ permissions = EVERYTHING, sees } = {}) {
       const { appId, installationId, privateKey } = world.addApp(permissions, sees ?? null);

@@ -149,7 +149,8 @@ async function runnerSubject(client: Client, subject: string, scopes: Scopes): P
   const scope = slash < 0 ? meantScope : subject.slice(0, slash);
   const within: Scopes = scope === undefined ? scopes : [scope];
   const newest = await newestOf(within, (each) => listOperations(client, { runner: name, ...each, passes: 'none', limit: 1 }));
-  const lastPass = await lastPassOf(client, name, scope ?? newest?.scope ?? undefined);
+  const isSure = slash >= 0 || newest !== undefined;
+  const lastPass = await lastPassOf(client, name, { scope: scope ?? newest?.scope ?? undefined, isSure });
   if (newest === undefined && lastPass === null) {
     throw new CommandFailure(
       EXIT.bad,
@@ -162,15 +163,19 @@ async function runnerSubject(client: Client, subject: string, scopes: Scopes): P
   };
 }
 
-/** Without a scope only a check that mentions the runner counts. */
-async function lastPassOf(client: Client, name: string, scope: string | undefined): Promise<LastPass | null> {
+/** Unless it is sure that the scope has such a runner, only a check that mentions it counts. */
+async function lastPassOf(
+  client: Client,
+  name: string,
+  { scope, isSure }: { readonly scope: string | undefined; readonly isSure: boolean },
+): Promise<LastPass | null> {
   const passes = await listPasses(client, { scope, limit: scope === undefined ? PASSES_SEARCHED : 1 });
   const newestOfScopes = passes.filter((pass, index) => passes.findIndex((other) => other.scope === pass.scope) === index);
   for (const { workflowId, runId } of newestOfScopes) {
     const report = (await client.workflow.getHandle(workflowId, runId).result()) as HealthReport;
     const runner = `${report.scope}/${name}`;
     const seen = runnerInPass(report, runner);
-    if (scope !== undefined || seen.findings.length > 0 || report.runners.some((other) => other.runner === runner)) {
+    if ((scope !== undefined && isSure) || seen.findings.length > 0 || report.runners.some((other) => other.runner === runner)) {
       return { workflowId, observedAt: report.observedAt, ...seen };
     }
   }

@@ -45,6 +45,7 @@ describe('up', () => {
       expect((await run(['explain', 'assay-bpf-runner', '--json'], variables())).stdout).toContain('"kind": "report"');
       expect((await run(['history', '--json'], variables())).stdout).toContain('"outcome": "failed"');
       expect((await run(['explain', 'acme/none/nobody'], variables())).stderr).toMatch(/no workflow "acme\/none\/nobody"/);
+      expect((await run(['explain', 'nobody'], variables())).stderr).toMatch(/no workflow "nobody"/);
 
       const checked = await run(['check', '--json'], variables());
       expect(checked.exitCode, checked.stderr).toBe(1);

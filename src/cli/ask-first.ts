@@ -1,5 +1,6 @@
 // What a person is shown and asked before an act that can't be undone.
 
+import { plain } from '../domain/plain.ts';
 import type { Config } from '../config/config.ts';
 import type { NamedRunner } from '../domain/choose-runner.ts';
 import { formatDuration } from '../domain/duration.ts';
@@ -10,7 +11,6 @@ import type { RunnerTarget } from '../domain/runner.ts';
 import { canAsk, confirm } from './confirm.ts';
 import { say, type Invocation } from './invocation.ts';
 import { createPorts, lookAtRunner, sayWhenSlow, type RunnerSeen } from './look.ts';
-import { plain } from './queue-text.ts';
 
 /** Runners that are about to be acted on, and what can be read of them from here: nothing without configuration. */
 export interface Victims {
@@ -60,11 +60,29 @@ export async function warnOfCacheWork(
 function jobLines({ runners }: Victims, seen: Seen, effect: Effect): readonly string[] {
   return seen === null
     ? [`This ${effect} jobs that run on ${runners.map(qualifiedName).join(', ')}; they can't be named, since nothing is configured here.`]
-    : seen.flatMap(({ target, look }) => jobLine(target, look, effect, Date.now()) ?? []);
+    : seen.flatMap(({ target, look }) => workLines(target, look, effect, Date.now()));
+}
+
+/** What runs there, and on the same machine. */
+export function workLines(
+  target: Pick<RunnerTarget, 'runner' | 'machine'>,
+  look: RunnerSeen,
+  effect: Effect,
+  now: number,
+): readonly string[] {
+  const own = jobLine(target, look, effect, now);
+  const neighbours = look.github.known ? look.github.value.busyNeighbours : [];
+  return [
+    ...(own === null ? [] : [own]),
+    ...neighbours.map(
+      ({ name }) =>
+        `This could cut the job of ${name}, which lives on ${target.machine} as well: its clock may be set, or the machine restarted.`,
+    ),
+  ];
 }
 
 /** The job that runs there; `null` if none does. */
-export function jobLine(
+function jobLine(
   { runner }: Pick<RunnerTarget, 'runner'>,
   { github, machine, runningJob }: RunnerSeen,
   effect: Effect,

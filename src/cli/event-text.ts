@@ -1,8 +1,8 @@
+import { plain } from '../domain/plain.ts';
 import type { Cause, FindingChanged, OperationBegan, OperationEnded, QueueMaintained, RunwardEvent } from '../domain/event.ts';
 import { countsText } from '../domain/queue/report.ts';
 import { formatDuration } from './durations.ts';
 import { isGood } from './operation-text.ts';
-import { plain } from './queue-text.ts';
 
 /** What happened in one line, with the command that tells more. */
 export function eventText(event: RunwardEvent): string {

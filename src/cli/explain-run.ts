@@ -1,10 +1,11 @@
+import { plain } from '../domain/plain.ts';
 import type { Client } from '@temporalio/client';
 import type { Diagnosed } from '../domain/finding.ts';
 import type { HealthReport } from '../domain/health-report.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, say } from './invocation.ts';
 import { listPasses } from './operations.ts';
-import { countText, endText, plain, ruleText } from './queue-text.ts';
+import { countText, endText, ruleText } from './queue-text.ts';
 import type { RunAct } from './run-acts.ts';
 import { findReruns, type HealRerun } from './run-reruns.ts';
 import {

@@ -1,3 +1,4 @@
+import { plain } from '../domain/plain.ts';
 import { fewOf } from '../domain/few-of.ts';
 import { troubleIn } from '../domain/recovery.ts';
 import type { OperationReport, RecoveryReport } from '../domain/report.ts';
@@ -5,7 +6,6 @@ import { bytesText } from '../domain/room.ts';
 import type { HealReport, RoomReport } from '../domain/upkeep.ts';
 import { formatDuration } from './durations.ts';
 import { styled } from './invocation.ts';
-import { plain } from './queue-text.ts';
 import { section, type Story } from './story.ts';
 
 // What an operation on a runner did, for people.

@@ -1,3 +1,4 @@
+import { plain } from '../domain/plain.ts';
 import { bySeverity } from '../domain/alert.ts';
 import { fewOf } from '../domain/few-of.ts';
 import type { Diagnosed, Finding } from '../domain/finding.ts';
@@ -81,8 +82,8 @@ const SIDE_UNREAD: ReadonlySet<string> = new Set([
 /** What is wrong, why that is sure, and under it what to do. */
 export function findingLines({ severity, summary, evidence, advice }: Finding, isProven = true): string[] {
   return [
-    `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${summary} (${evidence}${isProven ? '' : '; seen once'})`,
-    `${' '.repeat(8)}  → ${advice}`,
+    `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${plain(summary)} (${plain(evidence)}${isProven ? '' : '; seen once'})`,
+    `${' '.repeat(8)}  → ${plain(advice)}`,
   ];
 }
 

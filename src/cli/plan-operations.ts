@@ -15,8 +15,8 @@ export interface Planned {
   /** The same for people, after the runner's name. */
   readonly text: string;
   readonly why?: string | undefined;
-  /** What a person should know before it is done, on a line of its own. */
-  readonly warning?: string | null;
+  /** What a person should know before it is done, each on a line of its own. */
+  readonly warnings?: readonly string[];
   readonly isRefused: boolean;
   readonly wouldDo: readonly string[];
   /** One reading a line. */
@@ -38,12 +38,12 @@ export async function planOperations(decide: Decide, flags: OperationFlags, invo
   });
   const plans = await sayWhenSlow(Promise.all(planning));
   if (flags.json) {
-    const documents = plans.map(({ target: { runner, scope }, plan: { decision, why, warning = null, wouldDo, evidence } }) => ({
+    const documents = plans.map(({ target: { runner, scope }, plan: { decision, why, warnings = [], wouldDo, evidence } }) => ({
       runner,
       scope,
       decision,
       ...(why === undefined ? {} : { why: withNextStep(why) }),
-      ...(warning === null ? {} : { warning }),
+      ...(warnings.length === 0 ? {} : { warnings }),
       wouldDo,
       evidence,
     }));
@@ -55,9 +55,9 @@ export async function planOperations(decide: Decide, flags: OperationFlags, invo
   return refused.length === 0 ? EXIT.done : refused.every(({ look }) => !isReadable(look)) ? EXIT.unreachable : EXIT.bad;
 }
 
-function planLines({ runner }: RunnerTarget, { text, why, warning = null, wouldDo, evidence }: Planned): readonly string[] {
+function planLines({ runner }: RunnerTarget, { text, why, warnings = [], wouldDo, evidence }: Planned): readonly string[] {
   return [
-    ...(warning === null ? [] : [`${runner}: ${warning}`]),
+    ...warnings.map((warning) => `${runner}: ${warning}`),
     `${runner}: ${text}${why === undefined ? '' : `: ${withNextStep(why)}`}`,
     ...evidence.map((line) => `  ${line}`),
     ...(wouldDo.length === 0 ? [] : [`  would do: ${wouldDo.join(' → ')}`]),

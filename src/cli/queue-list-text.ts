@@ -1,8 +1,9 @@
+import { plain } from '../domain/plain.ts';
 import { LISTED_AT_MOST } from '../domain/queue/list.ts';
 import { spanOf } from '../domain/situation.ts';
 import { formatDuration } from './durations.ts';
 import type { QueuedRun, QueueListDocument, WaitingJobs } from './queue-list-document.ts';
-import { countText, numberText, parkedLines, plain } from './queue-text.ts';
+import { countText, numberText, parkedLines } from './queue-text.ts';
 import { fittingTable, visibleLength, wrapLine, type Column } from './table.ts';
 
 // The queue run by run, for people. Names and reasons may be GitHub's users' or GitHub's: they are made plain.

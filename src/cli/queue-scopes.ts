@@ -16,8 +16,9 @@ export function withRepositories<T>(
   const refuse = (configured: Config): unknown => repositoriesAmong(chosenScopes(configured, scope));
   return withTerminal(invocation, { config, refuse, follows }, async (session, terminal) => {
     const meant = terminal && { ...terminal, runners: terminal.runners.filter((runner) => isRepository(runner.scope)) };
-    const { scopes, isConfirmed } = await settleScopes(session, meant, scope, { doing: 'The queue of', invocation });
-    return use(session.client, { scopes: terminal === null ? repositoriesAmong(scopes) : scopes, isConfirmed });
+    const { scopes, lookedAfter } = await settleScopes(session, meant, scope, { doing: 'The queue of', invocation });
+    const settled = { scopes: terminal === null ? repositoriesAmong(scopes) : scopes, isConfirmed: lookedAfter !== null };
+    return use(session.client, settled);
   });
 }
 

@@ -1,3 +1,4 @@
+import { plain } from '../domain/plain.ts';
 import { fewOf } from '../domain/few-of.ts';
 import type { ParkedRun } from '../domain/queue/parked.ts';
 import type { RuleMode, RuleName } from '../domain/queue/policy.ts';
@@ -353,11 +354,6 @@ export function countText(count: number, what: string): string {
 
 export function numberText(count: number): string {
   return count.toLocaleString('en-US');
-}
-
-/** Names of workflows and branches are GitHub's users': on a terminal they are text and nothing else. */
-export function plain(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Bidi_Control}]+/gu, ' ');
 }
 
 function cutTo(text: string, length: number): string {

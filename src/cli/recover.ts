@@ -2,7 +2,7 @@ import { decideRecovery, type RecoveryDecision } from '../domain/recovery.ts';
 import { RECOVERY_STEPS } from '../domain/report.ts';
 import type { ExitCode } from './exit.ts';
 import type { Invocation } from './invocation.ts';
-import { jobLine, warnOfCutJobs } from './ask-first.ts';
+import { warnOfCutJobs, workLines } from './ask-first.ts';
 import { planOperations, type Decide, type Planned } from './plan-operations.ts';
 import { startOperations, type OperationFlags } from './start-operation.ts';
 
@@ -17,7 +17,7 @@ export function recover(flags: RecoverFlags, invocation: Invocation): Promise<Ex
     const decide: Decide = (target, look, policy) =>
       planRecovery(
         decideRecovery(target, look, policy, { force, lookedForMs: 0 }),
-        force ? jobLine(target, look, 'would cut', Date.now()) : null,
+        force ? workLines(target, look, 'would cut', Date.now()) : [],
       );
     return planOperations(decide, flags, invocation);
   }
@@ -44,14 +44,14 @@ const FIRST = {
   'restart-machine': ['restart the machine'],
 } as const satisfies Partial<Record<RecoveryDecision['kind'], readonly string[]>>;
 
-/** @param cut what a forced recovery would cut; `null` for nothing */
-function planRecovery(decision: RecoveryDecision, cut: string | null): Planned {
+/** @param cut what a forced recovery would cut, a line for each */
+function planRecovery(decision: RecoveryDecision, cut: readonly string[]): Planned {
   const { kind, evidence } = decision;
   const wouldAct = kind in FIRST;
   return {
     decision: kind,
     text: TEXTS[kind],
-    warning: wouldAct ? cut : null,
+    warnings: wouldAct ? cut : [],
     why: 'why' in decision ? decision.why : undefined,
     isRefused: kind === 'impossible' || kind.startsWith('refused-'),
     wouldDo: wouldAct ? [...FIRST[kind as keyof typeof FIRST], ...RECOVERY_STEPS] : [],

@@ -1,5 +1,6 @@
 import type { Client, ScheduleHandle } from '@temporalio/client';
 import type { Config } from '../config/config.ts';
+import { isSameName } from '../domain/choose-runner.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import {
   applySchedule,
@@ -45,6 +46,9 @@ export async function schedule(verb: ScheduleVerb, flags: ScheduleFlags, invocat
       case 'list':
         return list(client, await everyName(client, terminal, flags.scope), flags);
       case 'delete':
+        if (terminal === null && flags.scope === undefined) {
+          throw unconfigured(invocation, 'Without configuration `schedule delete` needs --scope.');
+        }
         return remove(client, await meantNames(client, terminal, flags.scope), flags);
       case 'pause':
       case 'resume':
@@ -60,8 +64,8 @@ async function apply(session: TemporalSession, config: Config, flags: ScheduleFl
   const { everyMs } = config.health;
   const settled = await settleScopes(session, config, flags.scope, { doing: 'Scheduling', invocation });
   const changes =
-    flags.scope === undefined && settled.isConfirmed
-      ? await applySchedules(client, settled.scopes, { everyMs })
+    flags.scope === undefined && settled.lookedAfter !== null
+      ? await applySchedules(client, settled.scopes, { everyMs }, settled.lookedAfter)
       : await Promise.all(settled.scopes.flatMap(schedulesOf).map(({ scope, care }) => applySchedule(client, scope, { everyMs }, care)));
   const schedules = await readAll(client, changes);
   if (flags.json) {
@@ -155,7 +159,7 @@ async function meantNames(client: Client, terminal: Config | null, wanted: strin
     return names;
   }
   const configured = chosenScopes(terminal, undefined);
-  return names.filter(({ scope }) => configured.includes(scope));
+  return names.filter(({ scope }) => configured.some((each) => isSameName(each, scope)));
 }
 
 /** One schedule in `--json`. */

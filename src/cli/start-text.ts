@@ -1,3 +1,4 @@
+import { plain } from '../domain/plain.ts';
 import type { Credentials } from '../config/config.ts';
 import { bySeverity } from '../domain/alert.ts';
 import type { Finding } from '../domain/finding.ts';
@@ -8,7 +9,6 @@ import { permissionName } from '../github/refusals.ts';
 import type { TokenNews } from '../worker/token-access.ts';
 import { formatDuration } from './durations.ts';
 import { styled } from './invocation.ts';
-import { plain } from './queue-text.ts';
 import type { ScheduleStatus } from './schedule-text.ts';
 
 // What `up` and `worker` say of what they need: one line each.

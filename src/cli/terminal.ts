@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { WorkflowHandle } from '@temporalio/client';
 import type { Config } from '../config/config.ts';
 import { isConfigured, type ConfigFlags } from '../config/load.ts';
 import { chooseRunner, isSameName, type NamedRunner } from '../domain/choose-runner.ts';
@@ -106,8 +107,8 @@ function chosen<T extends NamedRunner>(candidates: readonly T[], name: string | 
 /** Runners that a verb acts on. */
 export interface Settled {
   readonly runners: readonly NamedRunner[];
-  /** Whether a worker said that it looks after them; nobody may have answered. */
-  readonly isConfirmed: boolean;
+  /** What the workers look after, those among them; `null` if none answered. */
+  readonly lookedAfter: readonly NamedRunner[] | null;
 }
 
 /**
@@ -124,10 +125,10 @@ export async function settleRunners(
   const lookedAfter = await askRunners(session, invocation);
   if (meant !== null) {
     refuseOthers(session, meant, lookedAfter, actsOn);
-    return { runners: meant, isConfirmed: lookedAfter !== null };
+    return { runners: meant.map((target) => asLookedAfter(target, lookedAfter)), lookedAfter };
   }
   const runners = choiceWithout(session, lookedAfter, withVariable(request, invocation), { unnamed, doing, invocation });
-  return { runners, isConfirmed: true };
+  return { runners, lookedAfter };
 }
 
 interface Settling {
@@ -144,10 +145,16 @@ export async function settleScopes(
   terminal: Config | null,
   wanted: string | undefined,
   settling: Omit<Settling, 'actsOn'>,
-): Promise<{ readonly scopes: readonly string[]; readonly isConfirmed: boolean }> {
+): Promise<{ readonly scopes: readonly string[]; readonly lookedAfter: readonly string[] | null }> {
   const request = { names: [], scope: wanted, all: true };
-  const { runners, isConfirmed } = await settleRunners(session, terminal, request, { ...settling, unnamed: 'all', actsOn: 'scopes' });
-  return { scopes: scopesOf(runners), isConfirmed };
+  const { runners, lookedAfter } = await settleRunners(session, terminal, request, { ...settling, unnamed: 'all', actsOn: 'scopes' });
+  return { scopes: scopesOf(runners), lookedAfter: lookedAfter && scopesOf(lookedAfter) };
+}
+
+/** Ids hang on the spelling of the scope, which GitHub does not care about. */
+function asLookedAfter(target: NamedRunner, lookedAfter: readonly NamedRunner[] | null): NamedRunner {
+  const scope = lookedAfter?.find((known) => isSameName(known.scope, target.scope))?.scope ?? target.scope;
+  return { scope, runner: target.runner };
 }
 
 /** A worker that looks after something else refuses; one that does not answer is no reason: the operation names its runner, and waits for a worker. */
@@ -220,6 +227,26 @@ async function askRunners({ client }: TemporalSession, invocation: Invocation): 
     staticSummary: 'which runners are looked after? asked by a command',
     workflowExecutionTimeout: ANSWER_TIMEOUT,
   });
+  try {
+    const isAnswered = await untilAnswered(handle, invocation);
+    if (isAnswered) {
+      return (await handle.result()) as readonly NamedRunner[];
+    }
+  } catch (error) {
+    await end(handle);
+    throw error;
+  }
+  await end(handle);
+  return null;
+}
+
+/** Nobody waits for the answer any more. */
+async function end(handle: WorkflowHandle): Promise<void> {
+  await handle.terminate('nobody waits for the answer').catch(() => {});
+}
+
+/** `false` if no worker takes the question. */
+async function untilAnswered(handle: WorkflowHandle, invocation: Invocation): Promise<boolean> {
   const tellWait = createWord('The worker has not answered yet');
   for (;;) {
     await sleep(POLL_MS, undefined, { signal: invocation.interrupted }).catch(() => {
@@ -227,12 +254,11 @@ async function askRunners({ client }: TemporalSession, invocation: Invocation): 
     });
     const description = await handle.describe();
     if (description.status.name === 'COMPLETED') {
-      return (await handle.result()) as readonly NamedRunner[];
+      return true;
     }
     // A worker of an older version does not know the question, and fails its task again and again.
     if (description.status.name !== 'RUNNING' || missingWorker(description, workerStartingUntil(invocation)) !== null) {
-      await handle.terminate('nobody answered').catch(() => {});
-      return null;
+      return false;
     }
     tellWait();
   }

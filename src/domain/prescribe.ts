@@ -25,6 +25,8 @@ export interface PrescriptionContext {
   /** Acts on its machine by `scope/name`; a runner without an entry has had none. */
   readonly ledgers: Readonly<Record<string, readonly LedgerEntry[]>>;
   readonly policy: HealthPolicy;
+  /** Whether something may be done about a runner (`scope/name`); by default about all. */
+  readonly isMeant?: (runner: string) => boolean;
 }
 
 export interface Prescribed {
@@ -36,9 +38,13 @@ export interface Prescribed {
 }
 
 /** What is to be done, and why the rest is not. */
-export function prescribe(diagnosis: Diagnosis, seen: PassObservation, { ledgers, policy }: PrescriptionContext): Prescribed {
+export function prescribe(
+  diagnosis: Diagnosis,
+  seen: PassObservation,
+  { ledgers, policy, isMeant = () => true }: PrescriptionContext,
+): Prescribed {
   // What the pass leaves says since when things are so, this pass included.
-  const situations = situationsOf(seen, diagnosis.memory, policy);
+  const situations = situationsOf(seen, diagnosis.memory, policy).filter(({ name }) => isMeant(name));
   const bySubject = Map.groupBy(diagnosis.findings, ({ subject }) => subject);
   const prescriptions: Prescription[] = [];
   const withheld: Withheld[] = [];

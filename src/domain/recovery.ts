@@ -81,7 +81,8 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
       };
     case 'unknown': {
       const why = `Multipass does not know the state of machine ${target.machine}, as while it boots for the first time`;
-      return decideUnanswered({ github: github.value, why, evidence }, policy, options);
+      const patient = { ...policy, guestAnswersWithinMs: UNKNOWN_FOR_TIMES * policy.guestAnswersWithinMs };
+      return decideUnanswered({ github: github.value, why, evidence }, patient, options);
     }
     case 'running':
       break;
@@ -127,6 +128,9 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
   }
   return { kind: 'recover', evidence };
 }
+
+/** A first boot, in which Multipass knows no state, takes longer than a guest that ran a moment ago needs to answer. */
+const UNKNOWN_FOR_TIMES = 2;
 
 /** A guest that is out of reach: whether jobs run in it can only be told by GitHub. */
 function decideUnanswered(

@@ -1,6 +1,7 @@
 // The parts of GitHub's answers that are used, checked; fields unknown here are left aside.
 
 import { z } from 'zod';
+import { plain } from '../domain/plain.ts';
 import type { Retirement } from '../domain/pass.ts';
 import type { Run } from '../domain/queue/run.ts';
 import type { RegisteredRunner } from '../domain/runner.ts';
@@ -98,7 +99,7 @@ export const WorkflowRun: z.ZodType<Run> = z
   .transform((run) => ({
     id: run.id,
     workflowId: run.workflow_id,
-    workflow: run.name ?? fileNameOf(run.path),
+    workflow: plain(run.name ?? fileNameOf(run.path)),
     event: run.event,
     status: run.status ?? 'unknown',
     conclusion: run.conclusion ?? null,
@@ -164,7 +165,7 @@ export const Jobs: z.ZodType<{ readonly total: number; readonly jobs: readonly J
           labels: job.labels,
           createdAt: job.created_at,
           startedAt: job.started_at ?? null,
-          name: job.name,
+          name: plain(job.name),
           runner: job.runner_name === '' ? null : (job.runner_name ?? null),
           checkRun: checkRunOf(job.check_run_url ?? ''),
           url: job.html_url ?? null,

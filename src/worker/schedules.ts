@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   ScheduleAlreadyRunning,
   ScheduleNotFoundError,
+  WorkflowNotFoundError,
   type Client,
   type ScheduleDescription,
   type ScheduleOptions,
@@ -11,6 +12,7 @@ import {
 import { defineSearchAttributeKey, type Workflow } from '@temporalio/common';
 import { describeExecution } from '../activities/describe-execution.ts';
 import { listOpenFindings } from '../activities/findings.ts';
+import { isSameName } from '../domain/choose-runner.ts';
 import {
   findingId,
   healthScheduleId,
@@ -102,15 +104,18 @@ export function schedulesOf(scope: string): readonly ScheduleName[] {
 }
 
 /**
- * Makes Runward's schedules what they should be for exactly these scopes, writing only what differs; an operator's pause and note stay,
- * and those of other scopes are removed.
+ * Makes Runward's schedules what they should be for these scopes, writing only what differs; an operator's pause and note stay, and those of
+ * scopes that nobody looks after are removed.
+ * @param lookedAfter scopes of whatever works at this Temporal, beside `scopes`
  */
 export async function applySchedules(
   client: Client,
   scopes: readonly string[],
   settings: ScheduleSettings,
+  lookedAfter: readonly string[] = [],
 ): Promise<readonly ScheduleChange[]> {
-  const others = (await listSchedules(client)).filter(({ scope }) => !scopes.includes(scope));
+  const kept = [...scopes, ...lookedAfter];
+  const others = (await listSchedules(client)).filter(({ scope }) => !kept.some((each) => isSameName(each, scope)));
   const changes = await Promise.all([
     ...scopes.flatMap(schedulesOf).map(({ scope, care }) => applySchedule(client, scope, settings, care)),
     ...others.map((name) => removeSchedule(client, name)),
@@ -160,7 +165,15 @@ async function removeSchedule(client: Client, name: ScheduleName): Promise<Sched
 /** No pass will ever say that they are over. */
 async function endFindings(client: Client, scope: string): Promise<void> {
   for (const { subject, code } of await listOpenFindings(client, scope)) {
-    await client.workflow.getHandle(findingId(subject, code)).terminate(`${scope} is not configured any more`);
+    // It may have ended meanwhile.
+    await client.workflow
+      .getHandle(findingId(subject, code))
+      .terminate(`${scope} is not configured any more`)
+      .catch((error: unknown) => {
+        if (!(error instanceof WorkflowNotFoundError)) {
+          throw error;
+        }
+      });
   }
 }
 

@@ -102,17 +102,17 @@ function meantBy({ scope, targets }: ResolvedScope, named: readonly string[] | n
   return (subject) => !others.has(subject);
 }
 
-function narrowed(plan: Prescribed, isMeant: (subject: string) => boolean): Prescribed {
-  return {
-    ...plan,
-    prescriptions: plan.prescriptions.filter(({ runner }) => isMeant(runner)),
-    withheld: plan.withheld.filter(({ runner }) => isMeant(runner)),
-  };
-}
-
 interface Seen {
   readonly observation: PassObservation;
   readonly costs: LookCosts;
+}
+
+/** What a plan is made of. */
+interface Planning {
+  readonly diagnosis: Diagnosis;
+  readonly observation: PassObservation;
+  /** Whether something may be done about a runner (`scope/name`). */
+  readonly isMeant: (runner: string) => boolean;
 }
 
 interface StartedChild {
@@ -132,10 +132,10 @@ class Pass {
     const isBeforeUpkeep = !patched(UPKEEP_PATCH);
     const scope = { ...(isBeforeUpkeep ? withUpkeepPolicy(resolved) : resolved), ...(dryRun ? DRY_RUN : {}) };
     const { policy, previous, mode } = scope;
-    const { observation, costs } = await observe(scope, isBeforeUpkeep);
+    const { observation, costs } = await observe(scope, { isBeforeUpkeep, dryRun });
     const seen = diagnose(observation, previous, policy);
     const diagnosis = isBeforeUpkeep ? { ...seen, findings: seen.findings.map(withoutUpkeep) } : seen;
-    const plan = narrowed(await this.#plan(scope, diagnosis, observation), isMeant);
+    const plan = await this.#plan(scope, { diagnosis, observation, isMeant });
     const { children, held, begun } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
     const withheld = [...plan.withheld, ...held];
     // What a dry run finds is left to the next check.
@@ -167,9 +167,9 @@ class Pass {
   }
 
   /** What is to be done, once every ledger was read that it hangs on: where one is used up, it may be a neighbour's turn. */
-  async #plan({ policy, targets }: ResolvedScope, diagnosis: Diagnosis, observation: PassObservation): Promise<Prescribed> {
+  async #plan({ policy, targets }: ResolvedScope, { diagnosis, observation, isMeant }: Planning): Promise<Prescribed> {
     for (let ledgers: Ledgers = {}; ;) {
-      const plan = prescribe(diagnosis, observation, { ledgers, policy });
+      const plan = prescribe(diagnosis, observation, { ledgers, policy, isMeant });
       const unread = new Set(plan.prescriptions.map(({ runner }) => runner).filter((runner) => ledgers[runner] === undefined));
       if (unread.size === 0) {
         return plan;
@@ -231,10 +231,16 @@ class Pass {
 
 // Looking
 
-async function observe(scope: ResolvedScope, isBeforeUpkeep: boolean): Promise<Seen> {
+/** How a check looks. */
+interface Looking {
+  readonly isBeforeUpkeep: boolean;
+  readonly dryRun: boolean;
+}
+
+async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
   const begunAt = Date.now();
   const [{ github, damaged }, hosts] = await Promise.all([
-    readGitHub(scope, isBeforeUpkeep),
+    readGitHub(scope, looking),
     Promise.all(groupsOf(scope).map((group) => observeGroup(scope, group))),
   ]);
   const machineOf = new Map<RunnerTarget, RunnerLook['machine']>();
@@ -268,12 +274,12 @@ async function observe(scope: ResolvedScope, isBeforeUpkeep: boolean): Promise<S
 }
 
 /** Failed runs are not asked for where GitHub has just failed to answer: a pass over a silent GitHub shall not take twice as long. */
-async function readGitHub(scope: ResolvedScope, isBeforeUpkeep: boolean): Promise<Pick<PassObservation, 'github' | 'damaged'>> {
+async function readGitHub(scope: ResolvedScope, { isBeforeUpkeep, dryRun }: Looking): Promise<Pick<PassObservation, 'github' | 'damaged'>> {
   const github = await observeGitHub(scope);
   if (!github.known) {
     return { github, damaged: github };
   }
-  return { github, damaged: isBeforeUpkeep ? unknown('not looked for') : await inspectFailures(scope) };
+  return { github, damaged: isBeforeUpkeep ? unknown('not looked for') : await inspectFailures(scope, dryRun) };
 }
 
 async function observeGitHub({ scope, targets, policy, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {
@@ -294,8 +300,8 @@ async function observeGitHub({ scope, targets, policy, setAside = [] }: Resolved
   }
 }
 
-/** Runs that failed because of a runner's cache; what failed otherwise is remembered, so that each is looked at once. */
-async function inspectFailures({ scope, targets, policy }: ResolvedScope): Promise<PassObservation['damaged']> {
+/** Runs that failed because of a runner's cache; what failed otherwise is remembered, so that each is looked at once. A dry run remembers nothing. */
+async function inspectFailures({ scope, targets, policy }: ResolvedScope, dryRun: boolean): Promise<PassObservation['damaged']> {
   const { failures } = policy.upkeep;
   const github = proxyActivities<MainActivities>(inspectOptions(failures, `did runs of ${scope} fail because of a cache?`));
   try {
@@ -304,7 +310,7 @@ async function inspectFailures({ scope, targets, policy }: ResolvedScope): Promi
     if (found.kind === 'limited') {
       return unknown(`GitHub's limit is reached: ${found.why}`);
     }
-    if (found.settled.length > 0) {
+    if (found.settled.length > 0 && !dryRun) {
       await settleFailures(scope, found.settled);
     }
     return known(found.damaged);

@@ -67,8 +67,9 @@ export function childLabels(
   return { typedSearchAttributes: new TypedSearchAttributes(pairs), memo };
 }
 
+/** A worker of an older version does not say what is there, and has made all. */
 function sorted(
-  there: readonly SearchAttribute[],
+  there: readonly SearchAttribute[] | undefined = ALL_SEARCH_ATTRIBUTES,
   values: Labels,
 ): { readonly pairs: SearchAttributePair[]; readonly memo: Record<string, string> } {
   const pairs: SearchAttributePair[] = [];

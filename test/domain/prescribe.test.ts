@@ -312,6 +312,15 @@ describe('a scope of many', () => {
     ]);
   });
 
+  test('a runner that alone is meant gives way to no neighbour that is not', () => {
+    const drifting = { guest: { clockOffsetMs: HOUR }, machine: 'm1' };
+    const seen = fleet([drifting, drifting]);
+    const isMeant = (runner: string): boolean => runner === 'acme/kernel/r2';
+    const { prescriptions, withheld } = prescribe(diagnose(seen, null, policy), seen, { ledgers: {}, policy, isMeant });
+    expect(prescriptions.map(({ runner }) => runner)).toEqual(['acme/kernel/r2']);
+    expect(withheld).toEqual([]);
+  });
+
   test('of several deaf listeners one is restarted, to see whether the queue moves', () => {
     const since = remembered({ idleDespiteDemandSince: NOW - EVERY });
     const seen = fleet([{}, {}], { queue: known(queue(jobs({ oldestAt: NOW - HOUR }))) });

@@ -1,9 +1,13 @@
 // Care for caches and disks as passes of a health check begin it by themselves.
 
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
+import { listOpenFindings } from '../../src/activities/findings.ts';
 import type { Alert } from '../../src/domain/alert.ts';
 import type { Diagnosed } from '../../src/domain/finding.ts';
 import type { HealthReport } from '../../src/domain/health-report.ts';
+import { failureLedgerId } from '../../src/domain/names.ts';
+import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { startWorld, type World } from '../kit/recovery-world.ts';
 import { beginJob, cached, DAY_MS, failedRun, failuresRead, failure, GIB, gone, look, rerunsAsked } from '../kit/upkeep.ts';
 
@@ -46,6 +50,28 @@ describe.concurrent('a pass', () => {
     await world.until(() => world.github.run(id).jobs.every(({ state }) => state === 'in_progress'), 'all of it is run again');
     expect(await check(world)).toMatchObject({ outcome: 'healthy', findings: [], started: [] });
     expect([world.github.run(id).attempt, rerunsAsked(world)]).toEqual([2, 1]);
+  });
+
+  test('that is a dry run changes nothing and remembers nothing; one of a named runner repairs that one alone', async () => {
+    await using world = await startWorld({ runners: 2 });
+    const { scope } = world.target;
+    failedRun(world, [{ log: '##[error]Process completed with exit code 1.', annotations: [] }]);
+    await Promise.all(world.targets.map((target) => world.machine.break('service', target)));
+    await world.until(() => world.targets.every((target) => world.shown(target) === 'offline'), 'GitHub shows them offline');
+    const dry = await (await world.check({ scope, dryRun: true, wait: '20s' })).result();
+    expect(dry).toMatchObject({ mode: 'watch', started: [] });
+    expect(dry.withheld.map(({ why }) => why)).toEqual([expect.stringContaining('dry run'), expect.stringContaining('dry run')]);
+    await expect(world.client.workflow.getHandle(failureLedgerId(scope)).describe()).rejects.toThrow(WorkflowNotFoundError);
+    expect(await listOpenFindings(world.client, scope)).toEqual([]);
+
+    const [, named] = world.targets as readonly RunnerTarget[];
+    const report = await (await world.check({ scope, runners: [named?.runner], wait: '20s' })).result();
+    expect(report.started.map(({ runner }) => runner)).toEqual([`${scope}/${named?.runner}`]);
+    expect(report.runners.map(({ runner }) => runner)).not.toContain(`${scope}/${world.target.runner}`);
+    expect(world.shown()).toBe('offline');
+    await expect((await world.check({ scope, runners: ['nobody'] })).result()).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('no runner "nobody" is configured') },
+    });
   });
 
   test('reads the jobs, logs and annotations of a failed run once, and tells of a foreign cleaner', async () => {

@@ -127,7 +127,7 @@ class QueueCommand {
 
   async #parkedOf(scope: string) {
     let parked = await readParked(this.#client, scope);
-    while (parked === null && isStarting(workerStartingUntil(this.#invocation))) {
+    while (parked === null && isStarting(workerStartingUntil(this.#invocation)) && !this.#invocation.interrupted.aborted) {
       parked = await readParked(this.#client, scope);
     }
     if (parked === null) {

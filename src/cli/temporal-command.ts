@@ -7,10 +7,12 @@ import { findTemporalCli } from './temporal-cli.ts';
 
 /** Runs Temporal's own command with the address and namespace that every verb uses, and ends as it does. */
 export async function temporal(words: readonly string[], invocation: Invocation): Promise<ExitCode> {
-  const { connectionOptions, namespace } = temporalAddress(invocation);
+  const { connectionOptions, namespace, uiUrl } = temporalAddress(invocation);
+  // What the environment has for another server, such as its API key, does not go to that of `up`.
+  const kept = Object.entries(invocation.env).filter(([name]) => uiUrl === null || !name.startsWith('TEMPORAL_'));
   const child = spawn(findTemporalCli(invocation.env), words, {
     stdio: 'inherit',
-    env: { ...invocation.env, TEMPORAL_ADDRESS: connectionOptions.address, TEMPORAL_NAMESPACE: namespace },
+    env: { ...Object.fromEntries(kept), TEMPORAL_ADDRESS: connectionOptions.address, TEMPORAL_NAMESPACE: namespace },
   });
   // Ctrl-C reaches the whole process group; one that was sent to this process alone is handed on.
   invocation.interrupted.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });

@@ -31,7 +31,11 @@ export function markStarting(folder: string): () => void {
       return;
     }
     const now = new Date();
-    utimesSync(file, now, now);
+    try {
+      utimesSync(file, now, now);
+    } catch {
+      // Whoever removed the data folder asks for no mark.
+    }
     lock.close();
     lock = undefined;
   };

@@ -66,6 +66,9 @@ export interface QueueMaintained {
 /** Something that happened, as codes and figures; `cli/event-text.ts` has the sentences. */
 export type RunwardEvent = OperationBegan | OperationEnded | FindingChanged | QueueMaintained;
 
+/** By which the worker's process hears what happens in workflows: it leaves no event in a history, and says nothing in a replay. */
+export type EventSinks = { readonly runward: { readonly happened: (event: RunwardEvent) => void } };
+
 /** Acts that leave everything as it was. */
 const NOTHING_DONE: readonly ActEnd[] = ['would-cancel', 'would-park', 'would-re-run', 'only-planned', 'spared', 'again'];
 

@@ -3,11 +3,10 @@ import { Worker, type InjectedSinks, type NativeConnection, type WorkerOptions }
 import { createActActivities, createLookActivities } from '../activities/machine.ts';
 import { createMainActivities, type MainDependencies } from '../activities/main.ts';
 import type { Sealing } from '../activities/sealing.ts';
-import type { RunwardEvent } from '../domain/event.ts';
+import type { EventSinks, RunwardEvent } from '../domain/event.ts';
 import { actQueue, ALL_SEARCH_ATTRIBUTES, lookQueue, MAIN_QUEUE, type SearchAttribute } from '../domain/names.ts';
 import { createObserveAll } from '../machine/observe-all.ts';
 import type { HostPort, MachinePort } from '../machine/port.ts';
-import type { EventSinks } from '../workflows/events.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** Looks never wait for acts, so each queue has slots of its own. */

@@ -1,11 +1,6 @@
-import { proxySinks, workflowInfo, type Sinks } from '@temporalio/workflow';
-import type { Cause, OperationBegan, OperationEnded, RunwardEvent } from '../domain/event.ts';
+import { proxySinks, workflowInfo } from '@temporalio/workflow';
+import type { Cause, EventSinks, OperationBegan, OperationEnded, RunwardEvent } from '../domain/event.ts';
 import type { Trigger } from '../domain/names.ts';
-
-/** By which the worker's process hears what happens: it leaves no event in a history, and says nothing in a replay. */
-export interface EventSinks extends Sinks {
-  readonly runward: { happened(event: RunwardEvent): void };
-}
 
 const { runward } = proxySinks<EventSinks>();
 

@@ -52,6 +52,11 @@ export function say(text: string): void {
   write(text);
 }
 
+/** Says at once that an interruption was heard: to end in order takes seconds. */
+export function sayWhenInterrupted({ interrupted }: Invocation): void {
+  interrupted.addEventListener('abort', () => say('Stopping …'), { once: true });
+}
+
 /** Has what is said written by `writer` from now on, as a log does. */
 export function sayBy(writer: (text: string) => void): void {
   write = writer;

@@ -34,6 +34,11 @@ export function databaseFile(folder: string): string {
   return join(folder, 'temporal.db');
 }
 
+/** Whether a server has ever begun to keep something in the folder. */
+export function hasDatabase(folder: string): boolean {
+  return existsSync(databaseFile(folder));
+}
+
 /**
  * Looks after the database before a server opens it, while none has it open: a damaged one is set aside, and one that another version
  * of the CLI worked with is copied. Answers what was lost.

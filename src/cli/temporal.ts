@@ -34,12 +34,21 @@ const READING_PATIENCE_MS = 400;
 const ANSWER_WITHIN_MS = 15_000;
 
 /** Runs `use` with a client; exit code 3 where Temporal does not answer, or does not any more. */
-export async function withTemporal<T>(
+export function withTemporal<T>(
+  invocation: Invocation,
+  use: (session: TemporalSession) => Promise<T>,
+  settings: SessionSettings = {},
+): Promise<T> {
+  return withTemporalAt(temporalAddress(invocation), invocation, use, settings);
+}
+
+/** The same at an address that is known. */
+export async function withTemporalAt<T>(
+  address: TemporalAddress,
   invocation: Invocation,
   use: (session: TemporalSession) => Promise<T>,
   { follows = false, connectTimeoutMs = CONNECT_TIMEOUT_MS }: SessionSettings = {},
 ): Promise<T> {
-  const address = temporalAddress(invocation);
   const place = placeText(address);
   const { temporalPatienceMs: patienceMs = follows ? FOLLOWING_PATIENCE_MS : READING_PATIENCE_MS } = invocation;
   const onSilence = (): void => say(`Temporal at ${place} does not answer; trying again for ${Math.ceil(patienceMs / 1_000)} s …`);

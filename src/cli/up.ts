@@ -1,4 +1,3 @@
-import { rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import type { LogEntry } from '@temporalio/worker';
@@ -7,19 +6,19 @@ import type { Config } from '../config/config.ts';
 import { runWorkerProcess } from '../worker/run.ts';
 import { isOwnWord, timelessLine } from '../worker/runtime.ts';
 import { applySchedules, readSchedule, schedulesOf } from '../worker/schedules.ts';
-import { connectClient, serverFile, type ServerFile, type TemporalAddress } from '../worker/temporal-address.ts';
+import { connectClient, type TemporalAddress } from '../worker/temporal-address.ts';
 import { createTokenAccess, type TokenAccess } from '../worker/token-access.ts';
 import { formatDuration } from './durations.ts';
 import { EventLog } from './event-log.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { lookAtAll, lookLines } from './first-look.ts';
 import { refuseHopeless } from './hopeless.ts';
-import { readConfig, say, sayBy, writeToTerminal, type Invocation } from './invocation.ts';
+import { readConfig, say, sayBy, sayWhenInterrupted, writeToTerminal, type Invocation } from './invocation.ts';
 import { BACK_OFF, keepServer } from './kept-server.ts';
 import { LogFile, logFileOfRunward } from './log-file.ts';
 import { createPorts, type Ports } from './look.ts';
 import { confirmLoss, lossNotice, readLoss, watchReason } from './lost-history.ts';
-import { ownFolder } from './owned-folder.ts';
+import { ownFolder, publishServer } from './owned-folder.ts';
 import { chosenScopes } from './runners.ts';
 import { scheduleStatus, parkedText } from './schedule-text.ts';
 import { clockText, markedText, schedulesLine, tokenLines, type StartLine } from './start-text.ts';
@@ -43,6 +42,7 @@ export async function up(flags: UpFlags, invocation: Invocation): Promise<ExitCo
   const owned = ownFolder(config.home);
   const voice = new UpVoice(config.home);
   sayBy(voice.say);
+  sayWhenInterrupted(invocation);
   config.warnings.forEach((warning) => voice.write(`warning: ${warning}`));
   try {
     if (flags.yes && readLoss(config.home) !== null) {
@@ -121,13 +121,13 @@ async function keepWorking(site: Site, server: TemporalServer, { over, ...workin
     }
     over.abort();
   });
+  const withdraw = publishServer(config.home, server);
   try {
-    writeServerFile(config.home, { address: server.address, namespace: NAMESPACE, uiUrl: server.uiUrl, pid: process.pid });
     await runWorker(site, server, working);
   } catch (error) {
     throw kept.failure() ?? connectionFailure(addressOf(server), error);
   } finally {
-    rmSync(serverFile(config.home), { force: true });
+    withdraw();
     await kept.stop();
   }
   const failure = kept.failure();
@@ -154,7 +154,7 @@ async function lookAround({ config, ports, invocation }: Site, access: TokenAcce
     (error: unknown) => say(`warning: the first look failed: ${messageOf(error)}`),
   );
   await asking;
-  await Promise.race([told, sleep(LOOK_WITHIN_MS, undefined, { ref: false })]);
+  await Promise.race([told, sleep(LOOK_WITHIN_MS, undefined, { ref: false, signal: stop }).catch(() => {})]);
 }
 
 async function runWorker(site: Site, server: TemporalServer, { access, looked, stop }: Omit<Working, 'over'>): Promise<void> {
@@ -192,14 +192,10 @@ function addressOf(server: TemporalServer): TemporalAddress {
   return { connectionOptions: { address: server.address }, namespace: server.namespace, source: 'this process', uiUrl: server.uiUrl };
 }
 
-function writeServerFile(home: string, content: ServerFile): void {
-  writeFileSync(serverFile(home), `${JSON.stringify(content)}\n`, { mode: 0o600 });
-}
-
 /** Says that all is ready, once the schedules are what they should be; where they can't be made it says so, and tries again. */
 async function announce({ config, voice }: Site, server: TemporalServer, stop: AbortSignal): Promise<void> {
   for (let isReady = false; ;) {
-    const schedules = await makeSchedules(server, config);
+    const schedules = await makeSchedules(server, config, stop);
     if (stop.aborted) {
       return;
     }
@@ -218,10 +214,14 @@ async function announce({ config, voice }: Site, server: TemporalServer, stop: A
 
 const SCHEDULES_RETRY_MS = 30_000;
 
-async function makeSchedules(server: TemporalServer, config: Config): Promise<{ readonly isDone: boolean; readonly line: StartLine }> {
+async function makeSchedules(
+  server: TemporalServer,
+  config: Config,
+  stop: AbortSignal,
+): Promise<{ readonly isDone: boolean; readonly line: StartLine }> {
   const scopes = chosenScopes(config, undefined);
   try {
-    const connection = await connectClient({ address: server.address });
+    const connection = await connectClient({ address: server.address }, { end: stop });
     try {
       const client = new Client({ connection, namespace: server.namespace });
       const changes = await applySchedules(client, scopes, config.health);

@@ -32,7 +32,7 @@ export interface WorkerSettings extends Pick<PartsSettings, 'onEvent' | 'logTo' 
   readonly ownedRetentionDays: number | null;
   /** What is printed of the SDK's log. */
   readonly logLevel: LogLevel;
-  /** Called once all workers poll. */
+  /** Called once all workers poll, unless they are to stop by then. */
   readonly onReady: (retentionDays: number | null) => void;
 }
 
@@ -115,7 +115,9 @@ async function pollQueues(
     });
     await settings.before;
     const running = runWorkers(workers, stop);
-    onReady();
+    if (!stop.aborted) {
+      onReady();
+    }
     await running;
   } finally {
     await connection.close();

@@ -18,7 +18,7 @@ export interface TemporalAddress {
   readonly uiUrl: string | null;
 }
 
-/** What `up` writes into its data folder for the other verbs. */
+/** What `up` writes into its data folder for the other verbs, and `demo` into its own. */
 export const serverFileSchema = z.object({
   address: z.string(),
   namespace: z.string(),
@@ -151,7 +151,7 @@ function refuseWrongAddress(address: string, source: string): void {
   }
 }
 
-/** The `up` that runs on this data folder; `null` where none does, or its file can't be read. */
+/** The `up` or `demo` that runs on this data folder; `null` where none does, or its file can't be read. */
 export function readServerFile(home: string): ServerFile | null {
   try {
     const parsed = serverFileSchema.safeParse(JSON.parse(readFileSync(serverFile(home), 'utf8')));

@@ -8,6 +8,7 @@ import { Client, Connection } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
 import { MAIN_QUEUE } from '../../src/domain/names.ts';
 import { folder, github, multipass, program, variables } from '../kit/one-runner.ts';
+import { heldWorker } from '../kit/held-worker.ts';
 import { run, start, type Started } from '../kit/product.ts';
 import { processesOf, serverProcesses } from '../kit/server-process.ts';
 
@@ -26,7 +27,7 @@ describe('up', () => {
       // By the first check, which runs at once.
       await first.says(/^\d\d:\d\d:\d\d assay-bpf-runner critical: .* is missing → .* · runward explain finding\//m);
       const second = await run(['up'], variables());
-      expect(second.exitCode).toBe(1);
+      expect(second.exitCode).toBe(2);
       expect(second.stderr).toMatch(new RegExp(`Another Runward owns ${folder}/home\\. It runs as process ${first.pid}`));
 
       const status = await run(['status', '--json'], variables());
@@ -64,7 +65,7 @@ describe('up', () => {
     }
     const { exitCode, stderr } = await first.ended;
     expect(exitCode, stderr).toBe(0);
-    expect(stderr).toMatch(/Stopped\.\n$/);
+    expect(stderr).toMatch(/^\d\d:\d\d:\d\d Stopping …\n[^]*Stopped\.\n$/m);
     const log = readFileSync(join(folder, 'home', 'runward.log'), 'utf8');
     const recovery =
       /^(\S+) assay-bpf-runner: manual recovery → .*there is no machine named assay-bpf-runner.* · runward explain recover\/\S+$/gm;
@@ -87,6 +88,20 @@ describe('up', () => {
     await both[0]?.says(/✗ Multipass: \/nowhere\/multipass is no program\. Install it \(https:\/\/multipass\.run\), or set MULTIPASS\./);
     both.forEach((each) => each.kill('SIGTERM'));
     expect((await Promise.all(both.map((each) => each.ended))).map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+  });
+
+  test('that is interrupted while its worker starts says so at once, and begins nothing more', async () => {
+    const hold = join(folder, 'hold the worker');
+    writeFileSync(hold, '');
+    const up = start(['up'], { ...variables({ RUNWARD_HOME: join(folder, 'cut short') }), ...heldWorker(hold) });
+    await up.says(/Starting the worker …/);
+    up.kill('SIGINT');
+    await up.says(/Stopping …/);
+    rmSync(hold);
+    const { exitCode, stderr } = await up.ended;
+    expect(exitCode, stderr).toBe(0);
+    expect(stderr).toMatch(/Stopping …\n[^]*Stopped\.\n$/);
+    expect(stderr).not.toMatch(/Schedules|looks after/);
   });
 
   test('does not start where it can never ask GitHub, and says what to do', async () => {

@@ -22,6 +22,7 @@ export async function withSession<T>(
   }
 }
 
-export function addressOf(server: TemporalServer): TemporalAddress {
+/** Of a server of this process's own, or of a demo that runs. */
+export function addressOf(server: Pick<TemporalServer, 'address' | 'namespace' | 'uiUrl'>): TemporalAddress {
   return { connectionOptions: { address: server.address }, namespace: server.namespace, source: "the demo's server", uiUrl: server.uiUrl };
 }

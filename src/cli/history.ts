@@ -8,7 +8,7 @@ import { listOperations, type OperationSummary } from './operations.ts';
 import { countOf } from './pass-text.ts';
 import { tableLines } from './table.ts';
 import { withTemporal } from './temporal.ts';
-import { scopesToRead } from './terminal.ts';
+import { otherScopes, otherScopesText, scopesToRead } from './terminal.ts';
 
 export interface HistoryFlags {
   /** Each as `NAME` or `SCOPE/NAME`; none means all. */
@@ -31,11 +31,13 @@ export async function history(flags: HistoryFlags, invocation: Invocation): Prom
   if (sinceMs === null) {
     throw new CommandFailure(EXIT.usage, `--since takes a duration such as 12h or 30d, not "${flags.since}"`);
   }
-  const subjects = subjectsOf(flags.runners, scopesToRead(invocation, flags));
+  const scopes = scopesToRead(invocation, flags);
+  const subjects = subjectsOf(flags.runners, scopes);
   const filter = { since: new Date(Date.now() - sinceMs), limit: flags.max, passes: flags.all ? 'all' : 'unhealthy' } as const;
-  const listed = await withTemporal(invocation, ({ client }) =>
-    Promise.all(subjects.map((subject) => listOperations(client, { ...filter, ...subject }))),
-  );
+  const { listed, others } = await withTemporal(invocation, async ({ client }) => ({
+    listed: await Promise.all(subjects.map((subject) => listOperations(client, { ...filter, ...subject }))),
+    others: scopes === null ? [] : await otherScopes(client, scopes),
+  }));
   const operations = listed
     .flat()
     .toSorted((a, b) => b.startedAt.localeCompare(a.startedAt))
@@ -46,7 +48,8 @@ export async function history(flags: HistoryFlags, invocation: Invocation): Prom
   } else if (flags.json) {
     printJson({ operations });
   } else {
-    print(operations.length === 0 ? nothingText(flags) : historyLines(operations).join('\n'));
+    const nothing = [nothingText(flags), otherScopesText(others, scopes ?? [])].filter((text) => text !== '').join('\n');
+    print(operations.length === 0 ? nothing : historyLines(operations).join('\n'));
   }
   return EXIT.done;
 }

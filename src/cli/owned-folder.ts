@@ -23,7 +23,7 @@ export function ownFolder(folder: string): OwnedFolder {
   }
   const first = readServerFile(folder);
   const where = first === null ? 'It is just starting or stopping.' : `It runs as process ${first.pid}, its UI is ${first.uiUrl}.`;
-  throw new CommandFailure(EXIT.usage, `Another Runward owns ${folder}. ${where}\nUse that one, or set RUNWARD_HOME to another folder.`);
+  throw new CommandFailure(EXIT.bad, `Another Runward owns ${folder}. ${where}\nUse that one, or set RUNWARD_HOME to another folder.`);
 }
 
 /** The same; `null` if another process owns the folder. */

@@ -51,7 +51,7 @@ test.concurrent('what an earlier demo left is ended, and told so; the next one i
   expect(meanwhile, meanwhile.stderr).toMatchObject({ exitCode: 0, stderr: '' });
   expect(meanwhile.stdout).toMatch(/demo: its machine was switched off[^]*http:\/\/127\.0\.0\.1:\d+\/namespaces\/runward-demo\//);
   expect(second).toMatchObject({
-    exitCode: 2,
+    exitCode: 1,
     stderr: expect.stringMatching(new RegExp(`Another Runward owns .*demo\\. It runs as process ${open.pid}, its UI is http`)),
   });
   open.kill('SIGINT');

@@ -27,7 +27,7 @@ describe('up', () => {
       // By the first check, which runs at once.
       await first.says(/^\d\d:\d\d:\d\d assay-bpf-runner critical: .* is missing → .* · runward explain finding\//m);
       const second = await run(['up'], variables());
-      expect(second.exitCode).toBe(2);
+      expect(second.exitCode).toBe(1);
       expect(second.stderr).toMatch(new RegExp(`Another Runward owns ${folder}/home\\. It runs as process ${first.pid}`));
 
       const status = await run(['status', '--json'], variables());

@@ -3,12 +3,12 @@ import type { ConfigFlags } from '../config/load.ts';
 import { readDuration } from '../domain/recovery-request.ts';
 import { formatDuration } from './durations.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { print, printJson, say, type Invocation } from './invocation.ts';
+import { print, printJson, say, styled, type Invocation } from './invocation.ts';
 import { listOperations, type OperationSummary } from './operations.ts';
 import { countOf } from './pass-text.ts';
-import { tableLines } from './table.ts';
+import { fittingTable, visibleLength, type Column } from './table.ts';
 import { withTemporal } from './temporal.ts';
-import { scopesToRead } from './terminal.ts';
+import { otherScopes, otherScopesText, scopesToRead } from './terminal.ts';
 
 export interface HistoryFlags {
   /** Each as `NAME` or `SCOPE/NAME`; none means all. */
@@ -31,11 +31,13 @@ export async function history(flags: HistoryFlags, invocation: Invocation): Prom
   if (sinceMs === null) {
     throw new CommandFailure(EXIT.usage, `--since takes a duration such as 12h or 30d, not "${flags.since}"`);
   }
-  const subjects = subjectsOf(flags.runners, scopesToRead(invocation, flags));
+  const scopes = scopesToRead(invocation, flags);
+  const subjects = subjectsOf(flags.runners, scopes);
   const filter = { since: new Date(Date.now() - sinceMs), limit: flags.max, passes: flags.all ? 'all' : 'unhealthy' } as const;
-  const listed = await withTemporal(invocation, ({ client }) =>
-    Promise.all(subjects.map((subject) => listOperations(client, { ...filter, ...subject }))),
-  );
+  const { listed, others } = await withTemporal(invocation, async ({ client }) => ({
+    listed: await Promise.all(subjects.map((subject) => listOperations(client, { ...filter, ...subject }))),
+    others: scopes === null ? [] : await otherScopes(client, scopes),
+  }));
   const operations = listed
     .flat()
     .toSorted((a, b) => b.startedAt.localeCompare(a.startedAt))
@@ -46,7 +48,8 @@ export async function history(flags: HistoryFlags, invocation: Invocation): Prom
   } else if (flags.json) {
     printJson({ operations });
   } else {
-    print(operations.length === 0 ? nothingText(flags) : historyLines(operations).join('\n'));
+    const nothing = [nothingText(flags), otherScopesText(others, scopes ?? [])].filter((text) => text !== '').join('\n');
+    print(operations.length === 0 ? nothing : historyLines(operations, process.stdout.isTTY ? process.stdout.columns : null).join('\n'));
   }
   return EXIT.done;
 }
@@ -73,17 +76,22 @@ function nothingText({ since, all }: HistoryFlags): string {
 /** What an operation calls its runner before it knows it. */
 const UNRESOLVED = 'unknown';
 
-function historyLines(operations: readonly OperationSummary[]): string[] {
-  return tableLines(
-    ['STARTED', 'WHAT', 'OF', 'BY', 'RESULT', 'TOOK', 'ID'],
-    operations.map(({ startedAt, type, runner, scope, trigger, actor, outcome, durationMs, workflowId }) => [
-      startedAt.slice(0, 19).replace('T', ' '),
-      type,
-      (runner === UNRESOLVED ? null : runner) ?? scope ?? '-',
-      (trigger === 'manual' ? actor : null) ?? trigger ?? '-',
-      outcome,
-      formatDuration(durationMs),
-      workflowId,
-    ]),
-  );
+const COLUMNS: readonly Column<OperationSummary>[] = [
+  { name: 'STARTED', cell: ({ startedAt }) => startedAt.slice(0, 16).replace('T', ' ') },
+  { name: 'WHAT', cell: ({ type }) => type, least: 10 },
+  { name: 'OF', cell: ({ runner, scope }) => (runner === UNRESOLVED ? null : runner) ?? scope ?? '-', least: 10 },
+  { name: 'BY', cell: ({ trigger, actor }) => (trigger === 'manual' ? actor : null) ?? trigger ?? '-', least: 5 },
+  { name: 'RESULT', cell: ({ outcome }) => outcome, least: 9 },
+  { name: 'TOOK', cell: ({ durationMs }) => formatDuration(durationMs) },
+];
+const ID: Column<OperationSummary> = { name: 'ID', cell: ({ workflowId }) => workflowId };
+
+/** One line each where that fits; on a narrow terminal the id, which `explain` takes, stands below. `width`: `null` without a terminal. */
+export function historyLines(operations: readonly OperationSummary[], width: number | null): string[] {
+  const whole = fittingTable([...COLUMNS, ID], operations, Infinity);
+  if (width === null || whole.every((line) => visibleLength(line) <= width)) {
+    return whole;
+  }
+  const [head = '', ...rows] = fittingTable(COLUMNS, operations, width);
+  return [head, ...rows.flatMap((row, index) => [row, `  ${styled('dim', operations[index]?.workflowId ?? '')}`])];
 }

@@ -18,7 +18,7 @@ import { tellMissing } from './missing-attributes.ts';
 import { chosenScopes, pickScopes } from './runners.ts';
 import { changeText, deletedText, doneText, scheduleLines, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import type { TemporalSession } from './temporal.ts';
-import { settleScopes, unconfigured, withTerminal } from './terminal.ts';
+import { otherScopes, otherScopesText, settleScopes, unconfigured, withTerminal } from './terminal.ts';
 
 /** What `runward schedule` can do. */
 export type ScheduleVerb = 'apply' | 'list' | 'pause' | 'resume' | 'trigger' | 'delete';
@@ -114,7 +114,10 @@ async function act(
   const missing = before.filter(({ exists }) => !exists);
   if (there.length === 0) {
     const scopes = [...new Set(missing.map(({ scope }) => scope))];
-    throw new CommandFailure(EXIT.bad, `There is no schedule of ${scopes.join(', ')}: make it with \`runward schedule apply\`.`);
+    const others = await otherScopes(client, scopes);
+    throw others.length > 0
+      ? new CommandFailure(EXIT.usage, otherScopesText(others, scopes))
+      : new CommandFailure(EXIT.bad, `There is no schedule of ${scopes.join(', ')}: make it with \`runward schedule apply\`.`);
   }
   await Promise.all(there.map(({ scheduleId }) => actOn(verb, client.schedule.getHandle(scheduleId), flags.reason)));
   const after = await readAll(client, [...there, ...missing]);

@@ -88,7 +88,7 @@ async function look(
 function documentOf(config: Config, scope: string, seen: ScopeSeen, view: TemporalView): StatusDocument {
   const queue: Reading<QueueObservation | null> = seen.github.known ? seen.github.value.queue : seen.github;
   const loss = findLoss(config.home);
-  const ofScope = [...loss, ...findQueueCare(scope, view, Date.now())];
+  const ofScope = [...loss, ...findOtherTemporal(scope, view), ...findQueueCare(scope, view, Date.now())];
   const { schedule, recentOperations, underWay, holds, budgets, openFindings } = view;
   const mode = loss.length > 0 ? 'watch' : (modeOfWorker(view, Date.now()) ?? config.mode);
   return {
@@ -224,7 +224,8 @@ function queueStatus(
 }
 
 /** Why figures of queue maintenance are missing. */
-function findQueueCare(scope: string, { queueCare, schedule }: TemporalView, now: number): Finding[] {
+function findQueueCare(scope: string, view: TemporalView, now: number): Finding[] {
+  const { queueCare, schedule } = view;
   if (!isRepository(scope) || (queueCare !== null && queueCare.stale !== null && queueCare.parked !== null)) {
     return [];
   }
@@ -249,6 +250,9 @@ function findQueueCare(scope: string, { queueCare, schedule }: TemporalView, now
       },
     ];
   }
+  if (view.otherScopes.length > 0) {
+    return [];
+  }
   const passes = scheduleStatus(queueCare.schedule);
   const ran = passes.lastPassAt === null ? 'no queue maintenance has run yet' : 'no queue maintenance ended in the last 15 minutes';
   return [
@@ -268,6 +272,21 @@ function queueCareAdvice({ exists, paused }: ScheduleStatus): string {
   return paused === true
     ? 'go on with `runward schedule resume`; now: `runward queue plan`'
     : 'nothing: the next one counts them; now: `runward queue plan`';
+}
+
+/** Without it a person would be told to make schedules that are then refused. */
+function findOtherTemporal(scope: string, { otherScopes }: TemporalView): Finding[] {
+  return otherScopes.length === 0
+    ? []
+    : [
+        {
+          code: 'other-temporal',
+          severity: 'warning',
+          summary: `nobody at this Temporal looks after ${scope}`,
+          evidence: `it has schedules of ${otherScopes.join(', ')}`,
+          advice: `start \`runward up\` for ${scope}, or set TEMPORAL_ADDRESS to the Temporal that looks after it`,
+        },
+      ];
 }
 
 /** A loss that no person has confirmed: a recovery of `up` would be refused. */

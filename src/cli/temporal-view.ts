@@ -15,7 +15,8 @@ import type { ShownProgress } from './live-steps.ts';
 import { listOpenFindings, type OpenFindingSummary } from './open-findings.ts';
 import { listOperations, listPasses, type OperationSummary } from './operations.ts';
 import { readQueueCare, type QueueCareView } from './queue-view.ts';
-import { withTemporal } from './temporal.ts';
+import { isNamespaceMissing, withTemporal } from './temporal.ts';
+import { otherScopes } from './terminal.ts';
 
 /** Temporal is an extra of `status`: one that is away, or a worker that is, must not hold up the rest. */
 const ABSENT_AFTER_MS = 1_500;
@@ -38,6 +39,8 @@ export interface TemporalView {
   readonly lastPass: LastPass | null;
   /** Acts on the runners' machines, by `scope/name`. */
   readonly ledgers: Readonly<Record<string, readonly LedgerEntry[]>>;
+  /** Scopes that Temporal has schedules of, if none is of this one: it looks after something else. */
+  readonly otherScopes: readonly string[];
   /** `null` for an organisation, too, which has no queue. */
   readonly queueCare: QueueCareView | null;
 }
@@ -93,6 +96,7 @@ const NOTHING_KNOWN: TemporalView = {
   lastPass: null,
   ledgers: {},
   queueCare: null,
+  otherScopes: [],
 };
 
 /** A scope of which `status` tells. */
@@ -126,7 +130,7 @@ export async function readTemporalViews(
 
 async function readView(client: Client, asked: ScopeAsked, budget: BudgetPolicy): Promise<TemporalView> {
   const { scope, targets } = asked;
-  const [schedule, recentOperations, underWay, holds, ledgers, openFindings, lastPass, queueCare] = await Promise.all([
+  const [schedule, recentOperations, underWay, holds, ledgers, openFindings, lastPass, queueCare, others] = await Promise.all([
     orNull(readSchedule(client, scope).then((found) => ({ found }))),
     orNull(readRecent(client, asked)),
     orNull(readUnderWay(client, asked)),
@@ -135,9 +139,21 @@ async function readView(client: Client, asked: ScopeAsked, budget: BudgetPolicy)
     orNull(readOpenFindings(client, asked)),
     orNull(readLastPass(client, scope)),
     isRepository(scope) ? orNull(readQueueCare(client, scope, Date.now(), ABSENT_AFTER_MS)) : null,
+    orNull(otherScopes(client, [scope])),
   ]);
   const budgets = ledgers === null ? null : targets.map((target) => budgetOf(target, ledgers[qualifiedName(target)] ?? [], budget));
-  return { schedule, recentOperations, underWay, holds, budgets, openFindings, lastPass, ledgers: ledgers ?? {}, queueCare };
+  return {
+    schedule,
+    recentOperations,
+    underWay,
+    holds,
+    budgets,
+    openFindings,
+    lastPass,
+    ledgers: ledgers ?? {},
+    queueCare,
+    otherScopes: others ?? [],
+  };
 }
 
 /** Operations, and health checks that a person asked for, which concern every runner of the scope. */
@@ -174,8 +190,14 @@ async function readLastPass(client: Client, scope: string): Promise<LastPass | n
   return null;
 }
 
+/** A wrong namespace is a mistake, and no silence. */
 function orNull<T>(reading: Promise<T>): Promise<T | null> {
-  return reading.catch(() => null);
+  return reading.catch((error: unknown) => {
+    if (isNamespaceMissing(error)) {
+      throw error;
+    }
+    return null;
+  });
 }
 
 async function readUnderWay(client: Client, { scope, runners }: ScopeAsked): Promise<readonly UnderWay[]> {

@@ -1,4 +1,5 @@
 import { hostname, userInfo } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Client,
   isGrpcDeadlineError,
@@ -43,14 +44,18 @@ export async function withTemporal<T>(
   const place = placeText(address);
   const { temporalPatienceMs: patienceMs = follows ? FOLLOWING_PATIENCE_MS : READING_PATIENCE_MS } = invocation;
   const onSilence = (): void => say(`Temporal at ${place} does not answer; trying again for ${Math.ceil(patienceMs / 1_000)} s …`);
-  const connection = await connect(address, {
+  const settings: ConnectSettings = {
     connectTimeoutMs,
     onWait: () => say(`Waiting for Temporal at ${place} …`),
     end: invocation.interrupted,
     answerWithinMs: ANSWER_WITHIN_MS,
     patienceMs,
     ...(follows ? { onSilence } : {}),
-  });
+  };
+  const connection =
+    follows && address.upPid !== undefined
+      ? await connectPatiently(address, settings, { patienceMs, onSilence, interrupted: invocation.interrupted })
+      : await connect(address, settings);
   try {
     return await use({ client: new Client({ connection, namespace: address.namespace, identity: ownIdentity() }), connection, address });
   } catch (error) {
@@ -94,6 +99,36 @@ async function connect(address: TemporalAddress, settings: ConnectSettings): Pro
   }
 }
 
+/** A server that `up` is just starting again is waited for. */
+async function connectPatiently(
+  address: TemporalAddress,
+  settings: ConnectSettings,
+  {
+    patienceMs,
+    onSilence,
+    interrupted,
+  }: { readonly patienceMs: number; readonly onSilence: () => void; readonly interrupted: AbortSignal },
+): Promise<Connection> {
+  const deadline = performance.now() + patienceMs;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await connect(address, settings);
+    } catch (error) {
+      if (!(error instanceof CommandFailure) || error.code !== 'temporal-unreachable' || performance.now() > deadline) {
+        throw error;
+      }
+    }
+    if (tries === 1) {
+      onSilence();
+    }
+    await sleep(CONNECT_AGAIN_MS, undefined, { signal: interrupted }).catch(() => {
+      throw new CommandFailure(EXIT.interrupted, 'Interrupted: nothing was started.');
+    });
+  }
+}
+
+const CONNECT_AGAIN_MS = 300;
+
 function placeText({ connectionOptions, source }: TemporalAddress): string {
   return `${connectionOptions.address} (from ${source})`;
 }
@@ -106,7 +141,11 @@ export function connectionFailure(address: TemporalAddress, error: unknown): unk
   const cause = deepestCause(error);
   // The worker's own connection says it by its words alone.
   if (isSilence(cause) || (!isGrpcServiceError(cause) && /connect|unavailable|deadline/i.test(messageOf(error)))) {
-    const text = `Temporal does not answer at ${placeText(address)}${reasonText(cause)}: start it with \`runward up\`, or set TEMPORAL_ADDRESS.`;
+    const next =
+      address.upPid === undefined
+        ? 'start it with `runward up`, or set TEMPORAL_ADDRESS'
+        : `\`runward up\` (process ${address.upPid}) is there, and starts it again: try in a few seconds`;
+    const text = `Temporal does not answer at ${placeText(address)}${reasonText(cause)}: ${next}.`;
     return new CommandFailure(EXIT.unreachable, text, error, 'temporal-unreachable');
   }
   return namespaceFailure(address, error) ?? error;
@@ -117,8 +156,11 @@ function reasonText(cause: unknown): string {
   const details = isGrpcServiceError(cause) ? cause.details : '';
   const [, reason] =
     /(Name resolution failed)|Last error: (?:Error: )?(.+?)(?:\. Resolution note:.*)?$/.exec(details)?.filter(Boolean) ?? [];
-  return reason === undefined || reason.includes('ECONNREFUSED') ? '' : `, ${reason.toLowerCase()}`;
+  return reason === undefined || NO_ANSWER.test(reason) ? '' : `, ${reason.charAt(0).toLowerCase()}${reason.slice(1)}`;
 }
+
+/** Words of gRPC that say no more than that nobody answered. */
+const NO_ANSWER = /ECONNREFUSED|ECONNRESET|EPIPE|Failed to connect/i;
 
 /** What went wrong after Temporal had answered once. */
 function sessionFailure(address: TemporalAddress, error: unknown): unknown {
@@ -144,12 +186,17 @@ function sessionFailure(address: TemporalAddress, error: unknown): unknown {
 }
 
 /** What is wrong with the namespace, or with what the caller may do there. */
-function namespaceFailure({ connectionOptions, namespace, source }: TemporalAddress, error: unknown): CommandFailure | null {
+function namespaceFailure(
+  { connectionOptions, namespace, source, isNamespaceGiven }: TemporalAddress,
+  error: unknown,
+): CommandFailure | null {
   const cause = deepestCause(error);
-  if (error instanceof NamespaceNotFoundError || cause instanceof NamespaceNotFoundError || isNoNamespace(cause)) {
+  if (isNamespaceMissing(error)) {
     return new CommandFailure(
       EXIT.usage,
-      `Temporal at ${connectionOptions.address} has no namespace "${namespace}" (from ${source}): set TEMPORAL_NAMESPACE.`,
+      isNamespaceGiven === true
+        ? `Temporal at ${connectionOptions.address} has no namespace "${namespace}", which TEMPORAL_NAMESPACE or Temporal's profile names: give one that it has, or none.`
+        : `Temporal at ${connectionOptions.address} has no namespace "${namespace}" (from ${source}): set TEMPORAL_NAMESPACE.`,
       error,
       'configuration',
     );
@@ -163,6 +210,12 @@ function namespaceFailure({ connectionOptions, namespace, source }: TemporalAddr
     );
   }
   return null;
+}
+
+/** Whether the server has no such namespace. */
+export function isNamespaceMissing(error: unknown): boolean {
+  const cause = deepestCause(error);
+  return error instanceof NamespaceNotFoundError || cause instanceof NamespaceNotFoundError || isNoNamespace(cause);
 }
 
 /** The SDK gives it a class of its own only for what concerns workflows. */

@@ -2,11 +2,12 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { WorkflowHandle } from '@temporalio/client';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import type { Config } from '../config/config.ts';
 import { isConfigured, type ConfigFlags } from '../config/load.ts';
 import { chooseRunner, isSameName, type NamedRunner } from '../domain/choose-runner.ts';
 import { MAIN_QUEUE, qualifiedName } from '../domain/names.ts';
+import { listSchedules } from '../worker/schedules.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import { missingWorker } from './follow.ts';
 import { readConfig, say, workerStartingUntil, type Invocation } from './invocation.ts';
@@ -80,6 +81,22 @@ export function scopesToRead(
 ): readonly string[] | null {
   const terminal = readTerminal(invocation, config);
   return scope === undefined ? terminal && scopesOf(terminal.runners) : [scope];
+}
+
+/**
+ * Scopes that this Temporal has schedules of, if none is of ours: it looks after something else, which explains why there is nothing to read. For
+ * words alone: what acts asks the workers.
+ */
+export async function otherScopes(client: Client, ours: readonly string[]): Promise<readonly string[]> {
+  const scheduled = [...new Set((await listSchedules(client)).map(({ scope }) => scope))];
+  return scheduled.some((scope) => ours.some((own) => isSameName(own, scope))) ? [] : scheduled;
+}
+
+/** What a person is told of it; nothing if it is not so. */
+export function otherScopesText(others: readonly string[], ours: readonly string[]): string {
+  return others.length === 0
+    ? ''
+    : `The Temporal that was asked looks after ${few(others)}, not ${few(ours)}: set TEMPORAL_ADDRESS to the one that does.`;
 }
 
 /** Of these runners those that are named. Exit code 2 says what was probably meant, or what there is. */

@@ -16,6 +16,10 @@ export interface TemporalAddress {
   readonly source: string;
   /** Of Temporal's web UI, where Runward started it. */
   readonly uiUrl: string | null;
+  /** The process of the `up` that keeps the server, and starts it again if it ends; not there for any other server. */
+  readonly upPid?: number;
+  /** Whether the environment or a profile names the namespace. */
+  readonly isNamespaceGiven?: boolean;
 }
 
 /** What `up` writes into its data folder for the other verbs. */
@@ -111,10 +115,17 @@ export function findTemporal(env: Readonly<Record<string, string | undefined>>, 
   const variables = Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
   const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: variables, configFileStrict: true });
   const { address } = connectionOptions;
+  const isNamespaceGiven = namespace !== undefined;
   if (address !== undefined) {
     const source = variables[ADDRESS_VARIABLE] === address ? ADDRESS_VARIABLE : "Temporal's profile";
     refuseWrongAddress(address, source);
-    return { connectionOptions: { ...connectionOptions, address }, namespace: namespace ?? 'default', source, uiUrl: null };
+    return {
+      connectionOptions: { ...connectionOptions, address },
+      namespace: namespace ?? 'default',
+      source,
+      uiUrl: null,
+      isNamespaceGiven,
+    };
   }
   const up = readServerFile(home);
   if (up !== null) {
@@ -124,6 +135,8 @@ export function findTemporal(env: Readonly<Record<string, string | undefined>>, 
       namespace: namespace ?? up.namespace,
       source: serverFile(home),
       uiUrl: up.uiUrl,
+      upPid: up.pid,
+      isNamespaceGiven,
     };
   }
   return {
@@ -131,6 +144,7 @@ export function findTemporal(env: Readonly<Record<string, string | undefined>>, 
     namespace: namespace ?? 'default',
     source: 'the default address',
     uiUrl: null,
+    isNamespaceGiven,
   };
 }
 

@@ -1,9 +1,9 @@
 // Temporal goes away at every moment of a verb: each says so and ends with 3, and one that follows an operation goes on where Temporal comes back.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, inject, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { check } from '../../src/cli/check.ts';
 import { CommandFailure } from '../../src/cli/exit.ts';
 import { explain } from '../../src/cli/explain.ts';
@@ -12,6 +12,7 @@ import type { Invocation } from '../../src/cli/invocation.ts';
 import { queue } from '../../src/cli/queue.ts';
 import { recover } from '../../src/cli/recover.ts';
 import { schedule } from '../../src/cli/schedule.ts';
+import { serverFile } from '../../src/worker/temporal-address.ts';
 import { QUICK_HEALTH, QUICK_POLICY, startWorld } from '../kit/recovery-world.ts';
 import { TemporalProxy, type Cut } from '../kit/temporal-proxy.ts';
 
@@ -76,7 +77,16 @@ interface Ended {
 /** A verb as `runward` runs it, but in this process, which an error that nobody waits for would end. */
 async function run(
   verb: (invocation: Invocation) => Promise<number>,
-  { patienceMs = 100, onSay = () => {} }: { readonly patienceMs?: number; readonly onSay?: (said: string) => void } = {},
+  {
+    patienceMs = 100,
+    onSay = () => {},
+    variables = { TEMPORAL_ADDRESS: proxy.address },
+  }: {
+    readonly patienceMs?: number;
+    readonly onSay?: (said: string) => void;
+    /** By which the server is found. */
+    readonly variables?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<Ended> {
   const said = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
@@ -93,7 +103,7 @@ async function run(
     GITHUB_API_URL: world.github.url,
     GITHUB_SERVER_URL: world.github.url,
     RUNWARD_HOME: home,
-    TEMPORAL_ADDRESS: proxy.address,
+    ...variables,
     TEMPORAL_NAMESPACE: world.client.options.namespace,
   };
   const interrupted = new AbortController().signal;
@@ -191,5 +201,37 @@ describe('a verb that follows an operation', () => {
     });
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('trying again for 60 s …') });
     expect(JSON.parse(stdout)).toMatchObject({ workflowId: expect.any(String), summary: expect.any(String) });
+  });
+});
+
+describe('a server that `up` is just starting again', () => {
+  const upHome = mkdtempSync(join(tmpdir(), 'runward-away-up-'));
+  const variables = { RUNWARD_HOME: upHome };
+
+  beforeAll(() => {
+    const file = { address: proxy.address, namespace: 'default', uiUrl: 'http://127.0.0.1:1', pid: process.pid };
+    writeFileSync(serverFile(upHome), JSON.stringify(file));
+    return () => rmSync(upHome, { recursive: true });
+  });
+
+  test('is waited for by a verb that acts', async () => {
+    await proxy.cutAt({ call: 1 });
+    const { exitCode, stderr } = await run(FOLLOWING.recover, {
+      patienceMs: 60_000,
+      variables,
+      onSay: (said) => {
+        if (said.includes('does not answer; trying again')) {
+          void proxy.cutAt(null);
+        }
+      },
+    });
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('trying again for 60 s …') });
+  });
+
+  test('is told by a verb that reads, which does not advise to start a second `up`', async () => {
+    await proxy.cutAt({ call: 1 });
+    const { exitCode, stderr } = await run(READING.history, { variables });
+    expect(exitCode).toBe(3);
+    expect(lastLine(stderr)).toMatch(/: `runward up` \(process \d+\) is there, and starts it again: try in a few seconds\.$/);
   });
 });

@@ -44,6 +44,8 @@ test('a scope about which nothing was ever done has no schedule, no operation an
     openFindings: [],
     lastPass: null,
     ledgers: { [`${scope}/${runner}`]: [] },
+    // Those of other test files, perhaps.
+    otherScopes: expect.any(Array),
     queueCare: { stale: null, parked: 0, setAside: 0, schedule: null },
   });
 });

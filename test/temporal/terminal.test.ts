@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { EXIT, CommandFailure, type ExitCode } from '../../src/cli/exit.ts';
 import { createProgram } from '../../src/cli/program/program.ts';
+import { applySchedule, deleteSchedule, listSchedules } from '../../src/worker/schedules.ts';
 import { startWorld } from '../kit/recovery-world.ts';
 
 const world = await startWorld();
@@ -187,6 +188,32 @@ describe.concurrent('a name that is not configured is refused before Temporal is
     const all = await command(['recover', '--all', '--config', file], {});
     expect(all.exitCode).toBe(2);
     expect(all.said).toMatch(new RegExp(`not ${scope}/r1, ${scope}/r2: nothing was started`));
+  });
+});
+
+describe('a Temporal that looks after something else explains why there is nothing to read', () => {
+  const terminal = { env: { REPO: STRANGE, RUNNER_NAME: runner } };
+
+  beforeAll(async () => {
+    await applySchedule(world.client, scope, { everyMs: 3_600_000 });
+    // The list of schedules lags.
+    await world.until(async () => (await listSchedules(world.client)).some((each) => each.scope === scope), 'the schedule is listed');
+    return () => deleteSchedule(world.client, scope);
+  });
+
+  test.each([
+    ['history', ['history'], 0],
+    ['schedule pause', ['schedule', 'pause'], 2],
+  ] as const)('%s', async (_verb, words, expected) => {
+    const { exitCode, said } = await command(words, terminal);
+    expect(exitCode, said).toBe(expected);
+    expect(said).toMatch(new RegExp(`looks after .*${scope}.*, not ${STRANGE}: set TEMPORAL_ADDRESS`));
+  });
+
+  test('status', async () => {
+    const { said } = await command(['status'], terminal);
+    expect(said).toMatch(new RegExp(`nobody at this Temporal looks after ${STRANGE} \\(it has schedules of .*${scope}`));
+    expect(said).not.toMatch(/now: `runward queue plan`/);
   });
 });
 

@@ -1,4 +1,5 @@
-import { decideRecovery, type RecoveryDecision } from '../domain/recovery.ts';
+import { formatDuration } from '../domain/duration.ts';
+import { decideInTheEnd, decideRecovery, type RecoveryDecision } from '../domain/recovery.ts';
 import { RECOVERY_STEPS } from '../domain/report.ts';
 import type { ExitCode } from './exit.ts';
 import type { Invocation } from './invocation.ts';
@@ -15,10 +16,10 @@ export function recover(flags: RecoverFlags, invocation: Invocation): Promise<Ex
   const { force } = flags;
   if (flags.dryRun) {
     const decide: Decide = (target, look, policy) =>
-      planRecovery(
-        decideRecovery(target, look, policy, { force, lookedForMs: 0 }),
-        force ? workLines(target, look, 'would cut', Date.now()) : [],
-      );
+      planRecovery(decideRecovery(target, look, policy, { force, lookedForMs: 0 }), decideInTheEnd(target, look, policy, { force }), {
+        force,
+        cut: force ? workLines(target, look, 'would cut', Date.now()) : [],
+      });
     return planOperations(decide, flags, invocation);
   }
   const wanted = { type: 'recoverRunner', act: 'recover', title: 'Recovery', doing: 'Recovering', input: { force } };
@@ -31,7 +32,7 @@ const TEXTS = {
   recover: 'would be recovered',
   'start-machine': 'would be recovered',
   'restart-machine': 'would be recovered',
-  'look-again': 'would be looked at again until it can be decided',
+  'look-again': 'would be looked at again',
   'refused-busy': 'would be skipped, since it is busy',
   'refused-drained': 'would be skipped',
   impossible: "can't be recovered now",
@@ -44,13 +45,29 @@ const FIRST = {
   'restart-machine': ['restart the machine'],
 } as const satisfies Partial<Record<RecoveryDecision['kind'], readonly string[]>>;
 
-/** @param cut what a forced recovery would cut, a line for each */
-function planRecovery(decision: RecoveryDecision, cut: readonly string[]): Planned {
+/** What follows the looks, if nothing has changed by then. */
+function inTheEndText({ kind, afterMs }: ReturnType<typeof decideInTheEnd>, force: boolean): string {
+  const time = formatDuration(afterMs);
+  return kind === 'restart-machine'
+    ? `and its machine restarted if its guest still does not answer after ${time}${force ? '' : ' and no job can run there'}`
+    : `and left alone if nothing has changed after ${time}`;
+}
+
+/**
+ * What a dry run tells of a decision.
+ * @param inTheEnd what comes if everything stays so
+ * @param options.cut what a forced recovery would cut, a line for each
+ */
+export function planRecovery(
+  decision: RecoveryDecision,
+  inTheEnd: ReturnType<typeof decideInTheEnd>,
+  { force, cut }: { readonly force: boolean; readonly cut: readonly string[] },
+): Planned {
   const { kind, evidence } = decision;
   const wouldAct = kind in FIRST;
   return {
     decision: kind,
-    text: TEXTS[kind],
+    text: kind === 'look-again' ? `${TEXTS[kind]}, ${inTheEndText(inTheEnd, force)}` : TEXTS[kind],
     warnings: wouldAct ? cut : [],
     why: 'why' in decision ? decision.why : undefined,
     isRefused: kind === 'impossible' || kind.startsWith('refused-'),

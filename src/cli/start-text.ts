@@ -3,6 +3,7 @@ import type { Credentials } from '../config/config.ts';
 import { bySeverity } from '../domain/alert.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { RunnerLook } from '../domain/pass.ts';
+import { withNextStep } from '../domain/provider.ts';
 import { standingOf, type RunnerStatus, type Standing } from '../domain/status.ts';
 import type { Permission } from '../github/port.ts';
 import { permissionName } from '../github/refusals.ts';
@@ -105,7 +106,7 @@ export function providerLine(machines: readonly RunnerLook[], { multipass, isIns
     };
   }
   if (unread.length === machines.length) {
-    return { mark: 'broken', text: `Multipass: ${unread[0]}. Each health check tries again.` };
+    return { mark: 'broken', text: `Multipass: ${withNextStep(unread[0] ?? '')}. Each health check tries again.` };
   }
   const names = new Set(machines.map(({ target }) => target.machine));
   const running = new Set(
@@ -124,6 +125,8 @@ const STANDING_MARKS: Readonly<Record<Standing, Mark>> = {
   suspended: 'limited',
 };
 
+const MAYBE_MEANT: ReadonlySet<string> = new Set(['machine-stopped', 'machine-suspended']);
+
 /** How a runner stands, and what to do next, in the words of `status`. */
 export function runnerLine({ name, verdict, findings }: Pick<RunnerStatus, 'name' | 'verdict' | 'findings'>): StartLine {
   const standing = standingOf(verdict, findings);
@@ -134,7 +137,9 @@ export function runnerLine({ name, verdict, findings }: Pick<RunnerStatus, 'name
   if (finding === undefined) {
     return { mark, text: standing === 'healthy' ? `${name} healthy: online, service active` : `${name} ${standing}` };
   }
-  return { mark, text: `${name} ${standing}: ${finding.summary}${finding.severity === 'info' ? '' : ` → ${finding.advice}`}` };
+  // Whether a machine is meant to stand still nobody but its reader knows.
+  const isTold = finding.severity !== 'info' || MAYBE_MEANT.has(finding.code);
+  return { mark, text: `${name} ${standing}: ${finding.summary}${isTold ? ` → ${finding.advice}` : ''}` };
 }
 
 /** What concerns no runner alone. */

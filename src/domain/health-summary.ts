@@ -3,7 +3,7 @@ import { clockText } from './duration.ts';
 import type { CureKind, Diagnosed } from './finding.ts';
 import type { HealthOutcome, HealthReport, PassFigures, RunnerHealth, StartedCure, Withheld } from './health-report.ts';
 import type { PassObservation } from './pass.ts';
-import { isInMotion, nextStep } from './next-step.ts';
+import { isInMotion, nextStep, type Work } from './next-step.ts';
 import { namesText, standingOf, statusSentence, type Verdict } from './status.ts';
 
 /** What the looks of a pass cost. */
@@ -45,10 +45,12 @@ export interface Decided {
   /** Cures that have begun. */
   readonly begun: readonly { readonly runner: string; readonly cure: CureKind }[];
   readonly withheld: readonly Withheld[];
+  /** Operations of others on runners (`scope/name`) or their machines, as far as that was asked. */
+  readonly atWork?: ReadonlyMap<string, Work>;
 }
 
 /** The findings as people are to read them: what is left to do once the pass has done its part. */
-export function withNextSteps(findings: readonly Diagnosed[], { scope, at, mode, begun, withheld }: Decided): readonly Diagnosed[] {
+export function withNextSteps(findings: readonly Diagnosed[], { scope, at, mode, begun, withheld, atWork }: Decided): readonly Diagnosed[] {
   const cures = new Map(begun.map(({ runner, cure }) => [runner, cure]));
   return findings.map((finding) => {
     const { subject, code } = finding;
@@ -66,7 +68,8 @@ export function withNextSteps(findings: readonly Diagnosed[], { scope, at, mode,
     }
     const found = withheld.find(({ runner, because }) => runner === subject && because === code) ?? null;
     const runner = subject.startsWith(`${scope}/`) ? subject.slice(scope.length + 1) : null;
-    const around = { now: at, mode, checks: { kind: 'some-time' } as const, atWork: null, job: null, withheld: found };
+    const work = atWork?.get(subject) ?? null;
+    const around = { now: at, mode, checks: { kind: 'some-time' } as const, atWork: work, job: null, withheld: found };
     return { ...finding, advice: nextStep({ ...finding, runner }, around).advice };
   });
 }

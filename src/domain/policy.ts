@@ -28,7 +28,7 @@ export interface RecoveryPolicy {
   /** A guest that boots is given this long to answer. */
   readonly guestAnswersWithinMs: number;
   readonly guestPollMs: number;
-  /** Times that a machine out of reach is restarted; each follows a look of its own. */
+  /** Times that a machine out of reach is restarted, or started; each follows a look of its own. */
   readonly bringUpRounds: number;
   /** A service that was started is given so long until its listener shows. */
   readonly serviceSettlesWithinMs: number;
@@ -248,7 +248,8 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   serviceStarts: 3,
   guestAnswersWithinMs: 2 * MINUTE,
   guestPollMs: 5_000,
-  bringUpRounds: 2,
+  // What a second and third restart do not mend, a tenth does not either: a person hears of it, and a later check tries anew.
+  bringUpRounds: 3,
   serviceSettlesWithinMs: 20_000,
   lookGapMs: 2 * MINUTE,
   jobLostAfterMs: 20 * MINUTE,

@@ -18,7 +18,15 @@ export const RESTART_PROVIDER =
   "restart Multipass's daemon with `sudo snap restart multipass` (snap), `sudo launchctl kickstart -k system/com.canonical.multipassd` " +
   '(macOS) or `sudo systemctl restart multipassd` (systemd), once no job runs on its other instances: the restart stops or suspends them all';
 
+/** What a person does about a machine that does not come up: its daemon may hang, or what it answers tells more. */
+export function bringUpByHand(machine: string, why: string): string {
+  return isProviderHung(why)
+    ? withNextStep(why)
+    : `${why}; look with \`multipass list --no-ipv4\`, and try \`multipass stop --force ${machine}\` and \`multipass start ${machine}\` by hand; ` +
+        `if they do not answer, ${RESTART_PROVIDER}`;
+}
+
 /** What kept somebody from an answer, with what to do about it if that is known. */
 export function withNextStep(why: string): string {
-  return isProviderHung(why) ? `${why}; ${RESTART_PROVIDER}` : why;
+  return isProviderHung(why) && !why.includes(RESTART_PROVIDER) ? `${why}; ${RESTART_PROVIDER}` : why;
 }

@@ -129,6 +129,21 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
   return { kind: 'recover', evidence };
 }
 
+/** What comes if everything stays as it was seen, and after how long it does. */
+export function decideInTheEnd(
+  target: RunnerTarget,
+  look: Look,
+  policy: RecoveryPolicy,
+  options: Omit<DecisionOptions, 'lookedForMs'>,
+): { readonly kind: RecoveryDecision['kind']; readonly afterMs: number } {
+  const { guestAnswersWithinMs, goneShownWithinMs, jobLostAfterMs } = policy;
+  const limits = [0, guestAnswersWithinMs, UNKNOWN_FOR_TIMES * guestAnswersWithinMs, goneShownWithinMs, jobLostAfterMs];
+  const ends = limits
+    .toSorted((one, other) => one - other)
+    .map((afterMs) => ({ kind: decideRecovery(target, look, policy, { ...options, lookedForMs: afterMs }).kind, afterMs }));
+  return ends.find(({ kind }) => kind !== 'look-again') ?? { kind: 'look-again', afterMs: 0 };
+}
+
 /** A first boot, in which Multipass knows no state, takes longer than a guest that ran a moment ago needs to answer. */
 const UNKNOWN_FOR_TIMES = 2;
 

@@ -77,7 +77,13 @@ async function askGh(hostname: string): Promise<Secret> {
     timeout: GH_TIMEOUT_MS,
   });
   if (failed) {
-    const why = code === 'ENOENT' ? 'it is not installed' : stderr ? stderr.split('\n', 1)[0] : shortMessage;
+    if (code === 'ENOENT') {
+      throw new GitHubError(
+        'rejected',
+        '`gh` is not installed, and no GH_TOKEN is set; set GH_TOKEN, or install gh and log in by `gh auth login`',
+      );
+    }
+    const why = stderr ? stderr.split('\n', 1)[0] : shortMessage;
     throw new GitHubError('rejected', `gh auth token gave no token: ${why}; log in by gh auth login, or set GH_TOKEN`);
   }
   return new Secret(stdout.trim());

@@ -28,7 +28,8 @@ import {
 } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
-import { cureId, machineLedgerId, qualifiedName } from '../domain/names.ts';
+import { cureId, machineLedgerId, machineLockId, qualifiedName } from '../domain/names.ts';
+import type { Work } from '../domain/next-step.ts';
 import { advance } from '../domain/open-findings.ts';
 import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
 import { DEFAULT_UPKEEP_POLICY } from '../domain/policy.ts';
@@ -72,6 +73,9 @@ export async function checkHealth(...given: unknown[]): Promise<HealthReport> {
   upsertMemo({ figures: report.figures });
   return report;
 }
+
+/** Passes that began before it was asked who is at work go on without. */
+const WORK_PATCH = 'work';
 
 /** Passes that began before the care for caches and disks go on without it. */
 const UPKEEP_PATCH = 'upkeep';
@@ -138,8 +142,9 @@ class Pass {
     const plan = await this.#plan(scope, { diagnosis, observation, isMeant });
     const { children, held, begun } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
     const withheld = [...plan.withheld, ...held];
+    const atWork = await readWork(scope.targets, { begun, withheld });
     // What a dry run finds is left to the next check.
-    const decided = { scope: scope.scope, at: observation.at, mode: resolved.mode, begun, withheld };
+    const decided = { scope: scope.scope, at: observation.at, mode: resolved.mode, begun, withheld, atWork };
     const findings = withNextSteps([...diagnosis.findings, ...plan.findings], decided);
     const open = advance(scope.open, { ...diagnosis, at: observation.at, findings }, policy.goodPasses);
     if (!dryRun) {
@@ -375,6 +380,36 @@ async function readLedgers(targets: readonly RunnerTarget[]): Promise<Ledgers> {
     }),
   );
   return Object.fromEntries(read);
+}
+
+/** Reasons to begin no cure that is sure and wanted: somebody else's operation may be at it. */
+const MAYBE_AT_WORK: ReadonlySet<Withheld['reason']> = new Set(['watch', 'budget']);
+
+/** The operations on the machines of such runners, by `scope/name`. */
+async function readWork(
+  targets: readonly RunnerTarget[],
+  { begun, withheld }: { readonly begun: readonly Prescription[]; readonly withheld: readonly Withheld[] },
+): Promise<ReadonlyMap<string, Work>> {
+  const held = new Set(withheld.filter(({ reason }) => MAYBE_AT_WORK.has(reason)).map(({ runner }) => runner));
+  const asked = targets.filter((target) => {
+    const name = qualifiedName(target);
+    return held.has(name) && begun.every(({ runner }) => runner !== name);
+  });
+  if (asked.length === 0 || !patched(WORK_PATCH)) {
+    return new Map();
+  }
+  const { workflowId, runId } = workflowInfo();
+  const temporal = proxyActivities<MainActivities>(temporalOptions('who is at work on the runners?'));
+  const read = await Promise.all(
+    asked.map(async ({ host, machine, scope, runner }) => {
+      const lock = await temporal.inspectLock({ lockId: machineLockId(host, machine), asking: { workflowId, runId } });
+      const holder = lock.kind === 'held' ? lock.holder : null;
+      return holder === null
+        ? []
+        : [[`${scope}/${runner}`, { workflowId: holder.workflowId, type: holder.type, since: Date.parse(holder.since) }] as const];
+    }),
+  );
+  return new Map(read.flat());
 }
 
 /** In parts, each of which an attempt has time for, and an input room. */

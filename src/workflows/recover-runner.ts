@@ -14,6 +14,7 @@ import type { ActActivities, MainActivities, ResolvedRunner, TokenGranted } from
 import { budgetRefusal, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
+import { bringUpByHand } from '../domain/provider.ts';
 import { busyReason, decideRecovery, describeOffset, planLadder, type Look, type RecoveryDecision } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
 import { RECOVERY_STEPS, type Progress, type RecoveryReport, type Rung, type RungReport } from '../domain/report.ts';
@@ -374,8 +375,11 @@ class Recovery {
     return decision;
   }
 
-  /** Looks until what is seen allows a decision: the guest answers, and GitHub has caught up. */
-  async #lookUntilAnswered(): Promise<RecoveryDecision> {
+  /**
+   * Looks until what is seen allows a decision: the guest answers, and GitHub has caught up.
+   * @param before what people are to read before what is seen
+   */
+  async #lookUntilAnswered(before = ''): Promise<RecoveryDecision> {
     let begunAt = Date.now();
     let lookedAt = begunAt;
     for (;;) {
@@ -398,7 +402,7 @@ class Recovery {
       if (decision.kind !== 'look-again') {
         return decision;
       }
-      this.#board.say(`${decision.why}; looking again`);
+      this.#board.say(`${before}${decision.why}; looking again`);
       await sleep(this.#policy.guestPollMs, { summary: 'look again' });
     }
   }
@@ -469,21 +473,28 @@ class Recovery {
   /** Starts the machine, or restarts one whose guest is out of reach, and takes its fence. */
   async #bringUp(decision: Cure): Promise<void> {
     const { machine } = this.#target;
+    const rounds = this.#policy.bringUpRounds;
     let last = decision;
+    let failed = '';
     for (let round = 1; ; round += 1) {
       const verb = last.kind === 'start-machine' ? 'start' : 'restart';
-      this.#board.say(`${verb}ing machine ${machine}`);
+      this.#board.say(failed === '' ? `${verb}ing machine ${machine}` : `${failed}; ${verb}ing it, time ${round} of ${rounds}`);
       const failure = await this.#turnOn(verb);
-      const after = await this.#lookUntilAnswered();
+      failed = failure === null ? '' : `${verb} of machine ${machine} failed: ${failure.message}`;
+      if (failed !== '') {
+        this.#evidence = [...this.#evidence, `${failed} (time ${round} of ${rounds})`];
+      }
+      const next = round < rounds ? `trying again, time ${round + 1} of ${rounds}` : `that was time ${round} of ${rounds}`;
+      const after = await this.#lookUntilAnswered(failed === '' ? '' : `${failed}; ${next}; `);
       if (after.kind === 'recover' || after.kind === 'already-healthy' || (after.kind === 'refused-busy' && this.#isAtWork)) {
         break;
       }
-      if (failure !== null && isCure(after) && round < this.#policy.bringUpRounds) {
+      if (failure !== null && isCure(after) && round < rounds) {
         last = after;
         continue;
       }
       if (failure !== null) {
-        throw failure;
+        throw new Ended('failed', bringUpByHand(machine, `${failed} (time ${round} of ${rounds})`));
       }
       const { outcome, message } = this.#refusal(after);
       throw new Ended(outcome, `machine ${machine} was ${verb}ed, and nothing else was done: ${message}`);
@@ -494,7 +505,7 @@ class Recovery {
   }
 
   /** What went wrong where a guest does not come up: only a new look says whether its power may be cut then, or cut again. */
-  async #turnOn(verb: 'start' | 'restart'): Promise<Error | null> {
+  async #turnOn(verb: 'start' | 'restart'): Promise<Ended | null> {
     const { host, machine } = this.#target;
     const options = verb === 'start' ? startMachineOptions : restartMachineOptions;
     const acts = proxyActivities<ActActivities>(options(this.#policy, host, `${verb} machine ${machine}`));

@@ -3,6 +3,7 @@ import { markedText, providerLine, runnerLine, schedulesLine, sharedLines, token
 import { Secret } from '../../src/domain/secret.ts';
 import type { MissingPermission, TokenIdentity } from '../../src/github/port.ts';
 import type { TokenNews } from '../../src/worker/token-access.ts';
+import { providerHangsReason } from '../../src/domain/provider.ts';
 import { known, unknown } from '../../src/domain/reading.ts';
 import type { RunnerLook } from '../../src/domain/pass.ts';
 import { target } from '../kit/observations.ts';
@@ -72,6 +73,13 @@ describe('Multipass', () => {
     expect(providerLine([], installed)).toBeNull();
   });
 
+  test('that hangs is told with how its daemon is restarted', () => {
+    const hangs = look(unknown(`list instances: ${providerHangsReason(15)}`));
+    expect(providerLine([hangs], installed)?.text).toMatch(
+      /^Multipass: list instances: .* hangs .*; restart .*snap restart multipass.* them all\. Each health check tries again\.$/,
+    );
+  });
+
   test('says how it is installed where it is not', () => {
     expect(providerLine([look(unknown('ENOENT'))], { multipass: 'multipass', isInstalled: false })?.text).toBe(
       'Multipass: there is no multipass on PATH. Install it (https://multipass.run), or set MULTIPASS. Each health check tries again.',
@@ -92,7 +100,11 @@ describe('a runner', () => {
     [{ name: 'r1', verdict: 'degraded', findings: [finding('a', 'warning', 'odd')] }, '! r1 degraded: odd → do it'],
     [
       { name: 'r1', verdict: 'down', findings: [finding('labels-differ', 'warning'), finding('machine-stopped', 'info', 'm1 is stopped')] },
-      '! r1 stopped: m1 is stopped',
+      '! r1 stopped: m1 is stopped → do it',
+    ],
+    [
+      { name: 'r1', verdict: 'healthy', findings: [finding('version-behind', 'info', 'an update is to come')] },
+      '✔ r1 healthy: an update is to come',
     ],
     [{ name: 'r1', verdict: 'unknown', findings: [] }, '! r1 unknown'],
   ])('%j', (status, text) => {

@@ -18,6 +18,7 @@ import { providerHangsReason } from '../../src/domain/provider.ts';
 import { known, unknown } from '../../src/domain/reading.ts';
 import type { GuestObservation, MachineState, RegisteredRunner, RunnerTarget } from '../../src/domain/runner.ts';
 import type { Verdict } from '../../src/domain/finding.ts';
+import { sortRefusal } from '../../src/github/refusals.ts';
 import { guest, host, jobs, machine, memory, NOW, pass, queue, registered, remembered, scope, target } from '../kit/observations.ts';
 
 const MINUTE = 60_000;
@@ -1087,6 +1088,26 @@ test('a provider that hangs is told with its likely cause and how its daemon is 
       advice: expect.stringMatching(/snap restart multipass.*launchctl kickstart.*systemctl restart multipassd/),
     });
   }
+});
+
+const ASKED = { what: 'GET /runners', scope: 'acme/kernel', needs: 'administration=read' };
+
+test.each([
+  [
+    'a name that GitHub does not know',
+    sortRefusal(ASKED, { status: 404, headers: {}, data: { message: 'Not Found' } }, 0).message,
+    'check the name acme/kernel',
+  ],
+  [
+    'a wrong token',
+    sortRefusal(ASKED, { status: 401, headers: {}, data: { message: 'Bad credentials' } }, 0).message,
+    'set GH_TOKEN to a token',
+  ],
+  ['no token at all', '`gh` is not installed, and no GH_TOKEN is set; set GH_TOKEN', 'set GH_TOKEN to a token'],
+  ['a silent GitHub', 'GitHub failed at GET /runners (502)', 'wait, and look at githubstatus.com'],
+])('%s is told with what helps against that', (_name, why, advice) => {
+  const [told] = diagnose(lookOf({ github: why, finds: [], verdict: 'unknown' }), null, DEFAULT_HEALTH_POLICY).findings;
+  expect(told?.advice.startsWith(advice), told?.advice).toBe(true);
 });
 
 test('no advice names a command that hangs the daemon: a plain list, info or stop', () => {

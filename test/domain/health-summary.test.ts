@@ -149,6 +149,16 @@ describe('what is left to do is told', () => {
     expect(labels?.advice).toBe(diagnosed().advice);
   });
 
+  test('of what somebody else is at work on, not at all', () => {
+    const [curable, labels] = withNextSteps([diagnosed(), diagnosed({ code: 'labels-differ', cure: null })], {
+      ...decided,
+      withheld: [{ runner: R1, because: 'service-failed', why: 'a dry run', reason: 'watch' }],
+      atWork: new Map([[R1, { workflowId: 'by-hand', type: 'recoverRunner', since: decided.at - 4_600 }]]),
+    });
+    expect(curable?.advice).toBe('nothing yet: being recovered for 4.6 s (by-hand)');
+    expect(labels?.advice).toBe(diagnosed().advice);
+  });
+
   test('of what was left as it is by the reason', () => {
     const why = 'seen once: the next scheduled check confirms before acting';
     const [waiting] = withNextSteps([diagnosed()], {

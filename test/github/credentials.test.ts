@@ -79,7 +79,7 @@ describe('the login of gh', () => {
     await rm(join(folder, 'gh'), { force: true });
     const source = createTokenSource({ kind: 'gh', hostname: 'github.com' }, NOWHERE);
     expect((await failureOf(Promise.resolve(source(KEEP)))).message).toBe(
-      'gh auth token gave no token: it is not installed; log in by gh auth login, or set GH_TOKEN',
+      '`gh` is not installed, and no GH_TOKEN is set; set GH_TOKEN, or install gh and log in by `gh auth login`',
     );
   });
 });

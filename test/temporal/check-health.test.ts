@@ -74,6 +74,32 @@ describe.concurrent('a pass over a broken runner', () => {
     expect(await world.pass()).toMatchObject({ outcome: 'healthy' });
   });
 
+  test('tells in a dry run that somebody is at work on it', async () => {
+    await using world = await startWorld();
+    await breakRunner(world, 'service');
+    const { machine, target } = world;
+    const gate = Promise.withResolvers<void>();
+    const takeFence = machine.takeFence.bind(machine);
+    let isAtWork = false;
+    machine.takeFence = async (...given) => {
+      isAtWork = true;
+      await gate.promise;
+      return takeFence(...given);
+    };
+    const recovery = await world.recover();
+    await world.until(() => isAtWork, 'a recovery has the machine');
+    const dry = await (await world.check({ scope: target.scope, dryRun: true })).result();
+    gate.resolve();
+    const told = dry.findings.filter(({ severity }) => severity !== 'info').map(({ advice }) => advice);
+    expect(told.length).toBeGreaterThan(0);
+    for (const advice of told) {
+      expect(advice).toMatch(new RegExp(`^nothing yet: being recovered for .* s \\(${recovery.workflowId}\\)$`));
+    }
+    expect((await recovery.result()).outcome).toBe('recovered');
+    const after = await (await world.check({ scope: target.scope, dryRun: true })).result();
+    expect(after.findings).toEqual([]);
+  });
+
   test('tells what it saw and starts nothing where Runward only watches', async () => {
     await using world = await startWorld({ mode: 'watch' });
     await breakRunner(world, 'service');

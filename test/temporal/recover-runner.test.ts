@@ -53,6 +53,37 @@ describe.concurrent('a broken runner', () => {
     expect(report.evidence.join()).toContain('guest: unknown');
   });
 
+  test('(machine that can not be restarted) is tried three times, each time told with why, and left to a person with what to do', async () => {
+    await using world = await startWorld();
+    const { machine, target } = world;
+    machine.cutOff(target.machine);
+    await world.until(() => world.shown() !== 'online', 'GitHub shows the runner offline');
+    const stop = `multipass stop --force ${target.machine}`;
+    const told: string[] = [];
+    const handle = await world.recover();
+    machine.restart = async () => {
+      told.push((await handle.query<Progress>('progress')).doing);
+      throw new MachineError('unreachable', `\`${stop}\` exited 2`, { evidence: 'stop failed: instance is busy' });
+    };
+    const why = `restart of machine ${target.machine} failed: \`${stop}\` exited 2: stop failed: instance is busy`;
+    let between = '';
+    await world.until(async () => {
+      between = (await handle.query<Progress>('progress')).doing;
+      return between.includes('trying again, time 2 of 3');
+    }, 'the failure shows while it is looked again');
+    expect(between.startsWith(`${why}; trying again, time 2 of 3; machine`), between).toBe(true);
+    const report = await handle.result();
+    expect(told).toEqual([
+      `restarting machine ${target.machine}`,
+      `${why}; restarting it, time 2 of 3`,
+      `${why}; restarting it, time 3 of 3`,
+    ]);
+    expect(report.outcome).toBe('failed');
+    expect(report.summary).toContain(`${why} (time 3 of 3); look with \`multipass list --no-ipv4\`, and try \`${stop}\``);
+    expect(report.summary).toContain('snap restart multipass');
+    expect(report.evidence.filter((line) => line.startsWith(why))).toEqual([1, 2, 3].map((time) => `${why} (time ${time} of 3)`));
+  });
+
   test('(machine that starts into an unknown state) has its power cut, once no job can run there, and is online again', async () => {
     await using world = await startWorld();
     await breakRunner(world, 'vm');

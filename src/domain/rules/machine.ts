@@ -45,8 +45,12 @@ function stoppedRule(state: 'stopped' | 'suspended'): Rule<Situation> {
     severity: (seen) => (startReason(seen) === null ? 'info' : 'critical'),
     when: (seen) => (seen.state === state ? (startReason(seen) ?? meantSo(seen)) : null),
     summary: ({ target }) => `machine ${target.machine} is ${state}`,
-    advice: (seen) =>
-      `${startReason(seen) === null ? 'nothing, if that is meant so; else ' : ''}run \`runward recover --runner ${seen.target.runner}\``,
+    advice: (seen) => {
+      const command = `\`runward recover --runner ${seen.target.runner}\``;
+      return startReason(seen) === null
+        ? `nothing, if that is meant so; else start it with \`multipass start ${seen.target.machine}\`, or ${command}`
+        : `run ${command}`;
+    },
     cure: (seen) => (startReason(seen) === null ? null : 'recover'),
     isProven: (seen) => startReason(seen) === null || isMissedByGitHub(seen),
   };
@@ -86,7 +90,7 @@ function passingRule(state: (typeof PASSING_STATES)[number]): Rule<Situation> {
 
 /** How a person restarts a machine whose guest is dead: a plain `stop` would hang Multipass's daemon. */
 function restartText({ target }: Situation): string {
-  return `once its runners are idle, restart the machine with \`runward recover --runner ${target.runner}\`, or by hand with \`multipass stop --force ${target.machine}\` and \`multipass start ${target.machine}\``;
+  return `run \`runward recover --runner ${target.runner}\`, which restarts the machine if no job can run there; or by hand, once its runners are idle: \`multipass stop --force ${target.machine}\` and \`multipass start ${target.machine}\``;
 }
 
 /** Whoever is online lives in that guest: its power is not cut. */
@@ -145,7 +149,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
     severity: 'critical',
     when: ({ state, target }) => (state === 'unknown' ? `so says host ${target.host}` : null),
     summary: ({ target }) => `machine ${target.machine} is in state unknown`,
-    advice: (seen) => `wait if it boots for the first time; else, ${restartText(seen)}`,
+    advice: (seen) => `wait if it boots for the first time; else ${restartText(seen)}`,
     cure: restartCure,
     isProven: (seen) => isBrokenTwice(seen) && isOfflineTwice(seen),
   },

@@ -13,11 +13,17 @@ export interface ScopeSituation {
 const LIMITED = /rate limit/i;
 /** The ends of what the GitHub adapter says of a token, or of its lack. */
 const REFUSES_TOKEN =
-  /token is wrong|token is empty|token file|private key|gave no token|gets no token|lacks permission|has not the right|not authorised|may not see it/;
+  /token is wrong|token is empty|token file|private key|gave no token|no GH_TOKEN is set|gets no token|lacks permission|has not the right|not authorised|may not see it/;
+/** GitHub's 404, which tells a wrong name from one that is hidden from the token to nobody. */
+const NOT_FOUND = /does not exist, or the token may not see it/;
 const NAMES_PERMISSION = /lacks permission|has not the right|not authorised|may not see it/;
 
 function whyUnread({ seen }: ScopeSituation): string | null {
   return seen.github.known ? null : seen.github.why;
+}
+
+function isNotFound(scope: ScopeSituation): boolean {
+  return NOT_FOUND.test(whyUnread(scope) ?? '');
 }
 
 /** Parts of the look that were refused for want of a permission. */
@@ -61,11 +67,16 @@ export const SCOPE_RULES: readonly Rule<ScopeSituation>[] = [
       const why = whyUnread(scope);
       return why === null || LIMITED.test(why) ? null : shortened(why);
     },
-    summary: ({ seen }) => `GitHub could not be asked about ${seen.scope}`,
+    summary: (scope) =>
+      isNotFound(scope)
+        ? `GitHub knows no ${scope.seen.scope}, or hides it from the token`
+        : `GitHub could not be asked about ${scope.seen.scope}`,
     advice: (scope) =>
-      REFUSES_TOKEN.test(whyUnread(scope) ?? '')
-        ? 'set GH_TOKEN to a token that GitHub accepts, or log in with `gh auth login`; nothing is changed while GitHub is unknown'
-        : 'wait, and look at githubstatus.com and the network; nothing is changed while GitHub is unknown',
+      isNotFound(scope)
+        ? `check the name ${scope.seen.scope}, and that the token may see it; nothing is changed while GitHub is unknown`
+        : REFUSES_TOKEN.test(whyUnread(scope) ?? '')
+          ? 'set GH_TOKEN to a token that GitHub accepts, or log in with `gh auth login`; nothing is changed while GitHub is unknown'
+          : 'wait, and look at githubstatus.com and the network; nothing is changed while GitHub is unknown',
   },
   {
     code: 'permission-missing',

@@ -218,7 +218,14 @@ export class MultipassTransport implements Transport {
     this.#note(machine, false);
     call.heartbeat(`stop ${machine}`);
     const stop = { step: `stop ${machine}`, args: [...POWER_OFF, machine], deadlineMs: this.#timing.stopMs };
-    await this.#run(stop, call).catch(whereUnreached);
+    const result = await this.#run(stop, call).catch(whereUnreached);
+    if (result === undefined || result.exitCode === 0) return;
+    // It may have been down already.
+    const state = await this.state(machine, call);
+    if (state === 'running' || state === 'unknown') {
+      const command = ['multipass', ...POWER_OFF, machine].join(' ');
+      throw new MachineError('unreachable', `\`${command}\` exited ${result.exitCode}`, { evidence: evidenceOf(result.stderr) });
+    }
   }
 
   /** Whether the guest answers. */

@@ -240,6 +240,28 @@ describe('restart', () => {
     expect(writes()).toEqual(['stop --force t1', 'start t1']);
   });
 
+  it('says at once that its power can not be cut, and waits for no guest then', async () => {
+    const refused: FakeRule = { args: ['stop', '--force'], exitCode: 2, stderr: 'stop failed: instance is busy\n' };
+    fake.script([listed(['t1', 'Running']), refused, ...deadSsh('t1')]);
+    expect(await failure(transport.restart('t1', CALL))).toMatchObject({
+      kind: 'unreachable',
+      message: '`multipass stop --force t1` exited 2',
+      evidence: 'stop failed: instance is busy',
+    });
+    expect(commands()).toEqual(['list', 'list', 'exec', 'stop', 'list']);
+  });
+
+  it('starts one that was down already as its power was to be cut', async () => {
+    comesBack(
+      2,
+      { args: ['stop', '--force', 't1'], exitCode: 2, stderr: 'stop failed: not running\n' },
+      { ...listed(['t1', 'Running']), times: 2 },
+      ...deadSsh('t1', { execs: 1 }).filter(({ args }) => args[0] === 'exec'),
+    );
+    await transport.restart('t1', CALL);
+    expect(writes()).toEqual(['stop --force t1', 'start t1']);
+  });
+
   it('only starts one that somebody stops meanwhile', async () => {
     comesBack(2, { ...listed(['t1', 'Running']), times: 1 });
     await transport.restart('t1', CALL);

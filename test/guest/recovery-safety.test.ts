@@ -96,7 +96,10 @@ describe('refused', () => {
     expect((await other.ended).exitCode).toBe(0);
     rmSync(weak.RUNWARD_HOME, { recursive: true });
     expect(exitCode).toBe(1);
-    expect(JSON.parse(stdout)).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('administration=write') });
+    expect(JSON.parse(stdout)).toMatchObject({
+      outcome: 'refused-watching',
+      summary: expect.stringContaining('"Administration: read and write"'),
+    });
     expect(await fingerprint()).toBe(before);
     await world.guest.must(`cd ${DIRECTORY} && ./svc.sh start`);
     await untilSo(online);

@@ -3,10 +3,10 @@ import { withNextStep } from '../domain/provider.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { recoveryPolicy } from '../worker/policy.ts';
 import { EXIT, type ExitCode } from './exit.ts';
-import { print, printJson, readConfig, type Invocation } from './invocation.ts';
+import { print, printJson, type Invocation } from './invocation.ts';
 import { createPorts, isReadable, lookAtRunner, sayWhenSlow, type RunnerSeen } from './look.ts';
 import type { OperationFlags } from './start-operation.ts';
-import { chooseRunners } from './terminal.ts';
+import { chooseRunners, readOwnConfig } from './terminal.ts';
 
 /** What an operation would do about one runner. */
 export interface Planned {
@@ -28,7 +28,7 @@ export type Decide = (target: RunnerTarget, look: RunnerSeen, policy: RecoveryPo
 
 /** Reads both sides of each runner that is meant and says what would be done; writes nothing anywhere, and needs no Temporal. */
 export async function planOperations(decide: Decide, flags: OperationFlags, invocation: Invocation): Promise<ExitCode> {
-  const config = readConfig(invocation, flags.config);
+  const config = readOwnConfig(invocation, flags.config, 'A dry run');
   const targets = chooseRunners(config.runners, flags, 'only');
   const ports = createPorts(config, invocation.env);
   const policy = recoveryPolicy(config);

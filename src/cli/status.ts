@@ -12,14 +12,14 @@ import type { JobOnRunner } from '../domain/running-job.ts';
 import { isRepository } from '../github/endpoints.ts';
 import { healthPolicy, recoveryPolicy } from '../worker/policy.ts';
 import { EXIT, type ExitCode } from './exit.ts';
-import { print, printJson, readConfig, type Invocation } from './invocation.ts';
+import { print, printJson, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtScope, lookOf, sayWhenSlow, type Ports, type ScopeSeen } from './look.ts';
 import { BELIEVED_MS, elsewhereStatus } from './elsewhere.ts';
 import { readLoss } from './lost-history.ts';
 import { passesText, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import { scopeLines, type StatusDocument } from './status-text.ts';
 import { readTemporalViews, type LastPass, type ScopeAsked, type TemporalView } from './temporal-view.ts';
-import { chooseRunners, type RunnerRequest } from './terminal.ts';
+import { chooseRunners, readOwnConfig, type RunnerRequest } from './terminal.ts';
 import type { PassSchedule } from '../worker/schedules.ts';
 
 /** `all` shows healthy runners on a terminal one by one, also if there are many. */
@@ -33,7 +33,7 @@ const WATCH_INTERVAL_MS = 5_000;
 
 /** Reads both sides, and Temporal where it answers, and tells; starts nothing and changes nothing. */
 export async function status(flags: StatusFlags, invocation: Invocation): Promise<ExitCode> {
-  const config = readConfig(invocation, flags.config);
+  const config = readOwnConfig(invocation, flags.config, '`status`');
   const scopes = chosenTargets(config, flags);
   const ports = createPorts(config, invocation.env);
   const draw = createLogUpdate(process.stdout);

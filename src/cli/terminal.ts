@@ -61,6 +61,18 @@ export async function withTerminal<T>(
   }
 }
 
+/** The configuration of a verb that looks by itself, from this computer; without one it says why it asks nobody else. */
+export function readOwnConfig(invocation: Invocation, flags: ConfigFlags, verb: string): Config {
+  const terminal = readTerminal(invocation, flags);
+  if (terminal === null) {
+    throw unconfigured(
+      invocation,
+      `${verb} looks at GitHub and Multipass from this computer, so that it needs to know which runners are meant.`,
+    );
+  }
+  return terminal;
+}
+
 /** Why nothing can be done without configuration: the mistake itself, and why nobody could be asked instead. */
 export function unconfigured(invocation: Invocation, unanswered: string): CommandFailure {
   try {

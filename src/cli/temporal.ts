@@ -35,7 +35,7 @@ const READING_PATIENCE_MS = 400;
 const ANSWER_WITHIN_MS = 15_000;
 
 /** Runs `use` with a client; exit code 3 where Temporal does not answer, or does not any more. */
-export function withTemporal<T>(
+export async function withTemporal<T>(
   invocation: Invocation,
   use: (session: TemporalSession) => Promise<T>,
   settings: SessionSettings = {},

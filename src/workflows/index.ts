@@ -11,6 +11,7 @@ export { holdMachine, holdQueue } from './lock.ts';
 export { machineLedger } from './machine-ledger.ts';
 export { maintainQueue } from './maintain-queue.ts';
 export { makeRoom } from './make-room.ts';
+export { provisionRunner, registerRunner, retireRunner, upgradeRunner } from './not-yet.ts';
 export { parkedRuns } from './parked-runs.ts';
 export { queueLedger } from './queue-ledger.ts';
 export { recoverRunner } from './recover-runner.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { MAIN_QUEUE } from '../../src/domain/names.ts';
 import { providerHangsReason } from '../../src/domain/provider.ts';
 import { MachineError } from '../../src/machine/port.ts';
 import { withoutTime } from '../kit/observations.ts';
@@ -208,3 +209,16 @@ async function observe(world: World): Promise<unknown> {
   const { guest } = await world.machine.observe(world.target, { signal: new AbortController().signal, heartbeat: () => {} });
   return withoutTime(guest);
 }
+
+test.each(['provisionRunner', 'registerRunner', 'upgradeRunner', 'retireRunner'])(
+  '%s, which is not there yet, says so at once',
+  async (type) => {
+    await using world = await startWorld();
+    const execution = world.client.workflow.execute(type, {
+      workflowId: `${type}/${world.target.runner}`,
+      taskQueue: MAIN_QUEUE,
+      args: [{ runner: world.target.runner }],
+    });
+    await expect(execution).rejects.toMatchObject({ cause: { message: `${type} is planned, but not in this version of Runward` } });
+  },
+);

@@ -2,12 +2,13 @@
 
 import { plain } from '../domain/plain.ts';
 import type { Config } from '../config/config.ts';
-import type { NamedRunner } from '../domain/choose-runner.ts';
+import { isSameName, type NamedRunner } from '../domain/choose-runner.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { qualifiedName } from '../domain/names.ts';
 import { valueOrNull } from '../domain/reading.ts';
 import { bytesText } from '../domain/room.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
+import { mayRun } from '../domain/situation.ts';
 import { canAsk, confirm } from './confirm.ts';
 import { say, type Invocation } from './invocation.ts';
 import { createPorts, lookAtRunner, sayWhenSlow, type RunnerSeen } from './look.ts';
@@ -90,6 +91,10 @@ function jobLine(
 ): string | null {
   if (runningJob.known) {
     const job = runningJob.value;
+    const unread = unreadGuest(machine);
+    if (job === null && unread !== null) {
+      return `This ${effect} a job if one runs on ${runner}, which GitHub calls idle; its machine could not be asked (${unread}).`;
+    }
     const since = job?.startedAt == null ? '' : `, ${formatDuration(Math.max(0, now - job.startedAt))} in`;
     return job === null ? null : `This ${effect} the job \`${plain(job.name)}\` of run ${job.run} on ${runner}${since}.`;
   }
@@ -98,6 +103,15 @@ function jobLine(
   return isBusy
     ? `This ${effect} the job that runs on ${runner}; its name is unknown (${runningJob.why}).`
     : `This ${effect} a job if one runs on ${runner}, which is unknown (${runningJob.why}).`;
+}
+
+/** Why a guest that may run could not be asked; `null` if it was, or nothing runs there. GitHub's word alone does not make a runner idle. */
+function unreadGuest(machine: RunnerSeen['machine']): string | null {
+  if (!machine.known) {
+    return machine.why;
+  }
+  const { guest, state } = machine.value;
+  return guest.known || !mayRun(state) ? null : guest.why;
 }
 
 function cacheText({ machine }: RunnerSeen): string {
@@ -116,7 +130,7 @@ async function lookAtAll({ runners, terminal, invocation }: Victims): Promise<Se
     return null;
   }
   const ports = createPorts(terminal, invocation.env);
-  const targets = terminal.runners.filter((target) => runners.some((runner) => qualifiedName(runner) === qualifiedName(target)));
+  const targets = terminal.runners.filter((target) => runners.some((runner) => isSameName(qualifiedName(runner), qualifiedName(target))));
   return sayWhenSlow(
     Promise.all(targets.map(async (target) => ({ target, look: await lookAtRunner(ports, target, invocation.interrupted) }))),
   );

@@ -36,6 +36,15 @@ describe('the job that a forced act cuts', () => {
     expect(line(seen({}), 'would cut', NOW)).toBeNull();
   });
 
+  test('may be there if GitHub alone calls the runner idle, and its guest does not answer', () => {
+    const silent = seen({ machine: known(machine({ guest: unknown('no SSH') })) });
+    expect(line(silent, 'would cut', NOW)).toBe(
+      'This would cut a job if one runs on builder-1, which GitHub calls idle; its machine could not be asked (no SSH).',
+    );
+    const off = seen({ machine: known(machine({ state: 'stopped', guest: unknown('it is stopped') })) });
+    expect(line(off, 'would cut', NOW)).toBeNull();
+  });
+
   test('is told without a name if none is known', () => {
     const busy = github({ runner: registered({ busy: true }) });
     expect(line(seen({ github: known(busy), runningJob: unknown('GitHub lists no runs of an organization') }), 'would cut', NOW)).toBe(

@@ -393,10 +393,11 @@ export interface MainActivities extends QueueActivities, FailureActivities {
   }): Promise<Answered<{ readonly kind: 'online' | 'offline'; readonly runner: RegisteredRunner | null } | Limited>>;
   /** Whether the lock's run still holds it; a run of an operation that `temporal workflow reset` made may find it gone. */
   isLockHeld(input: { readonly lockId: string; readonly lockRunId: string }): Promise<{ readonly held: boolean }>;
-  /** Who holds a lock; a lock whose holder is gone is ended. `asking` is the execution that asks. */
+  /** Who holds a lock; a lock whose holder is gone is ended, unless it is only asked for words. `asking` is the execution that asks. */
   inspectLock(input: {
     readonly lockId: string;
     readonly asking: { readonly workflowId: string; readonly runId: string };
+    readonly onlyReads?: boolean;
   }): Promise<LockState>;
   readLedger(input: { readonly ledgerId: string }): Promise<{ readonly entries: readonly LedgerEntry[] }>;
   /** Looks the scope up in configuration, and what its last scheduled pass left. Fails for good, naming the choices, where the input names none or several. */

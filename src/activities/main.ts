@@ -146,8 +146,8 @@ export function createMainActivities({ github, sealing, directory, alerts, searc
       return { held: lock?.status.name === 'RUNNING' };
     },
 
-    async inspectLock({ lockId, asking }) {
-      return inspectLock(Context.current().client, lockId, asking);
+    async inspectLock(asked) {
+      return inspectLock(Context.current().client, asked);
     },
 
     async readLedger({ ledgerId }) {
@@ -173,9 +173,13 @@ async function attempted<T>(call: () => Promise<T>): Promise<{ attempt: number; 
 
 /**
  * A lock outlives its holder only after `temporal workflow reset`, which ends the run that holds it. The holder is gone when its run is
- * closed and no newer run of its workflow id is open, unless that newer run is the one that asks. Such a lock is ended by its own run id.
+ * closed and no newer run of its workflow id is open, unless that newer run is the one that asks. Such a lock is ended by its own run id; who
+ * only reads calls it free.
  */
-async function inspectLock(client: Client, lockId: string, asking: { workflowId: string; runId: string }): Promise<LockState> {
+async function inspectLock(
+  client: Client,
+  { lockId, asking, onlyReads = false }: Parameters<MainActivities['inspectLock']>[0],
+): Promise<LockState> {
   const lock = await describeExecution(client, lockId);
   if (lock === null || lock.status.name !== 'RUNNING') {
     return { kind: 'free' };
@@ -186,6 +190,9 @@ async function inspectLock(client: Client, lockId: string, asking: { workflowId:
   }
   if (await works(client, holder, asking)) {
     return { kind: 'held', holder };
+  }
+  if (onlyReads) {
+    return { kind: 'free' };
   }
   try {
     await client.workflow.getHandle(lockId, lock.runId).terminate(`its holder ${holder.workflowId} has ended`);

@@ -1,6 +1,6 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { EXIT, type ExitCode } from './exit.ts';
-import { wholeDurationMs } from './durations.ts';
+import { wholeDurationMs } from '../domain/duration.ts';
 import { Followers, followToEnd, type Followed, type Following } from './follow.ts';
 import { print, printJson, say } from './invocation.ts';
 import { createLiveSteps, type ShownProgress } from './live-steps.ts';

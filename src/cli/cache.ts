@@ -1,7 +1,7 @@
 import type { CacheEntry } from '../domain/cache.ts';
 import { bytesText } from '../domain/room.ts';
 import { warnOfCacheWork, type Victims, type Warning } from './ask-first.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration } from '../domain/duration.ts';
 import type { ExitCode } from './exit.ts';
 import type { Invocation } from './invocation.ts';
 import type { ToldReport } from './operation-text.ts';

@@ -1,7 +1,7 @@
 import { plain } from '../domain/plain.ts';
 import type { Cause, FindingChanged, OperationBegan, OperationEnded, QueueMaintained, RunwardEvent } from '../domain/event.ts';
 import { countsText } from '../domain/queue/report.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration } from '../domain/duration.ts';
 import { isGood } from './operation-text.ts';
 
 /** What happened in one line, with the command that tells more. */

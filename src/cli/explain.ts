@@ -8,7 +8,7 @@ import { CURE_NAMES } from '../domain/health-summary.ts';
 import type { QueueReport } from '../domain/queue/report.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import { readBeginning } from './beginning.ts';
-import { formatDuration, wholeDurationMs } from './durations.ts';
+import { formatDuration, wholeDurationMs } from '../domain/duration.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { explainRun, soughtRun } from './explain-run.ts';
 import { childrenTexts, failingTasks, missingWorker } from './follow.ts';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { ConfigFlags } from '../config/load.ts';
 import { readDuration } from '../domain/recovery-request.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration } from '../domain/duration.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, say, styled, type Invocation } from './invocation.ts';
 import { listOperations, type OperationSummary } from './operations.ts';

@@ -11,7 +11,7 @@ import { CommandFailure, EXIT } from './exit.ts';
 export interface Invocation extends Surroundings {
   /** Aborts at the first SIGINT or SIGTERM. */
   readonly interrupted: AbortSignal;
-  /** How long Temporal may give no answer, where that is not as usual. */
+  /** How long to wait for a Temporal that does not answer, if not the usual time. */
   readonly temporalPatienceMs?: number;
 }
 

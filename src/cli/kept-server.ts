@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandFailure, EXIT } from './exit.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration } from '../domain/duration.ts';
 import type { TemporalServer } from './temporal-server.ts';
 
 export interface BackOff {

@@ -1,6 +1,6 @@
 import { createLogUpdate } from 'log-update';
 import type { ProgressStep } from '../domain/report.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration } from '../domain/duration.ts';
 import { say, styled } from './invocation.ts';
 
 /** What the `progress` query of an operation tells; one without fixed steps leaves them out. */

@@ -4,7 +4,7 @@ import { troubleIn } from '../domain/recovery.ts';
 import type { OperationReport, RecoveryReport } from '../domain/report.ts';
 import { bytesText } from '../domain/room.ts';
 import type { HealReport, RoomReport } from '../domain/upkeep.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration } from '../domain/duration.ts';
 import { styled } from './invocation.ts';
 import { section, type Story } from './story.ts';
 
@@ -41,7 +41,7 @@ export function isGood({ outcome }: Pick<ToldReport, 'outcome'>): boolean {
   return GOOD_OUTCOMES.includes(outcome);
 }
 
-/** The outcome in one line, coloured on a terminal. `tookMs`: the whole time, or `null` where that is not known. */
+/** The outcome in one line, coloured on a terminal. `tookMs`: the whole time; `null` if unknown. */
 export function headline({ outcome, summary }: Pick<ToldReport, 'outcome' | 'summary'>, tookMs: number | null): string {
   const time = tookMs === null ? '' : ` in ${formatDuration(tookMs)}`;
   return `${styled(isGood({ outcome }) ? 'green' : 'red', outcome)}${time}: ${summary}`;
@@ -53,7 +53,7 @@ export interface Origin {
   readonly type: string;
   /** Whether a health check started it: then its reason is what the check has found. */
   readonly isByCheck: boolean;
-  /** The whole time that it took; `null` where that is not known. */
+  /** The whole time that it took; `null` if unknown. */
   readonly tookMs: number | null;
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatDuration } from './durations.ts';
+import { formatDuration } from '../domain/duration.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import { say } from './invocation.ts';
 import { deepestCause, messageOf } from './temporal.ts';

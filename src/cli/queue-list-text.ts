@@ -1,7 +1,7 @@
 import { plain } from '../domain/plain.ts';
 import { LISTED_AT_MOST } from '../domain/queue/list.ts';
 import { spanOf } from '../domain/situation.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration } from '../domain/duration.ts';
 import type { QueuedRun, QueueListDocument, WaitingJobs } from './queue-list-document.ts';
 import { countText, numberText, parkedLines } from './queue-text.ts';
 import { fittingTable, visibleLength, wrapLine, type Column } from './table.ts';

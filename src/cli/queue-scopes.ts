@@ -22,7 +22,7 @@ export function withRepositories<T>(
   });
 }
 
-/** Repositories alone have a queue: others are left out, and told. Exit code 2 where there is none. */
+/** Only repositories have a queue: organizations are skipped, with a word. Exit code 2 if none is left. */
 function repositoriesAmong(scopes: readonly string[]): readonly string[] {
   const repositories = scopes.filter(isRepository);
   const others = scopes.filter((scope) => !isRepository(scope));

@@ -1,6 +1,6 @@
 import { parkedId } from '../domain/names.ts';
 import type { Care, PassSchedule, ScheduleChange, ScheduleName } from '../worker/schedules.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration } from '../domain/duration.ts';
 import { tableLines } from './table.ts';
 
 // The schedules, as JSON and for people. `now` is epoch milliseconds.

@@ -8,7 +8,7 @@ import { standingOf, type RunnerStatus, type Standing } from '../domain/status.t
 import type { Permission } from '../github/port.ts';
 import { permissionName } from '../github/refusals.ts';
 import type { TokenNews } from '../worker/token-access.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration } from '../domain/duration.ts';
 import { styled } from './invocation.ts';
 import type { ScheduleStatus } from './schedule-text.ts';
 

@@ -199,7 +199,7 @@ function shortGithubText(github: RunnerStatus['github']): string {
   return github.status === 'online' && github.busy === true ? 'busy' : githubText(github);
 }
 
-/** The machine's own name only says something where it is another. */
+/** The machine's name is shown only if it differs from the runner's. */
 function machineText({ name, vm }: RunnerStatus): string {
   return vm.name === name ? (vm.state ?? '?') : `${vm.name} ${vm.state ?? '?'}`;
 }

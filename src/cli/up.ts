@@ -8,7 +8,7 @@ import { isOwnWord, timelessLine } from '../worker/runtime.ts';
 import { applySchedules, readSchedule, schedulesOf } from '../worker/schedules.ts';
 import { connectClient, type TemporalAddress } from '../worker/temporal-address.ts';
 import { createTokenAccess, type TokenAccess } from '../worker/token-access.ts';
-import { formatDuration } from './durations.ts';
+import { formatDuration } from '../domain/duration.ts';
 import { EventLog } from './event-log.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { lookAtAll, lookLines } from './first-look.ts';

@@ -1,5 +1,6 @@
-import type { ResolvedQueue, ResolvedRunner, ResolvedScope } from '../activities/contract.ts';
-import { chooseRunner, chooseScope, type NamedRunner } from '../domain/choose-runner.ts';
+import type { ResolvedQueue, ResolvedRunner } from '../activities/contract.ts';
+import type { MainDependencies } from '../activities/main.ts';
+import { chooseRunner, chooseScope } from '../domain/choose-runner.ts';
 import type { HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { QueuePolicy } from '../domain/queue/policy.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
@@ -7,15 +8,7 @@ import type { RunnerTarget } from '../domain/runner.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
 
 /** Looks runners and scopes up: whatever a person typed, the answer is what was meant, or says what is allowed. */
-export interface RunnerDirectory {
-  readonly listRunners: () => readonly NamedRunner[];
-  readonly resolveRunner: (runner: unknown) => Omit<ResolvedRunner, 'searchAttributes'> | { readonly problem: string };
-  readonly resolveScope: (
-    scope: unknown,
-  ) => Omit<ResolvedScope, 'searchAttributes' | 'previous' | 'open' | 'setAside'> | { readonly problem: string };
-  /** Repositories alone have a queue of runs. */
-  readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'searchAttributes' | 'open'> | { readonly problem: string };
-}
+export type RunnerDirectory = MainDependencies['directory'];
 
 export interface DirectorySettings {
   readonly runners: readonly RunnerTarget[];

@@ -402,7 +402,7 @@ async function readWork(
   const temporal = proxyActivities<MainActivities>(temporalOptions('who is at work on the runners?'));
   const read = await Promise.all(
     asked.map(async ({ host, machine, scope, runner }) => {
-      const lock = await temporal.inspectLock({ lockId: machineLockId(host, machine), asking: { workflowId, runId } });
+      const lock = await temporal.inspectLock({ lockId: machineLockId(host, machine), asking: { workflowId, runId }, onlyReads: true });
       const holder = lock.kind === 'held' ? lock.holder : null;
       return holder === null
         ? []

@@ -3,9 +3,7 @@
 
 import { execFileSync } from 'node:child_process';
 import {
-  accessSync,
   chmodSync,
-  constants,
   existsSync,
   globSync,
   mkdirSync,
@@ -18,6 +16,7 @@ import {
 } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { isProgram } from '../../src/cli/programs.ts';
 import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
 import { startCommand, type Started } from '../kit/product.ts';
 import { ROOT } from './npm.ts';
@@ -118,20 +117,11 @@ function linkPrograms(folder: string): void {
   const seen = new Set(LEFT_OUT);
   for (const place of (process.env['PATH'] ?? '').split(delimiter).filter((each) => existsSync(each) && !each.includes('node_modules'))) {
     for (const name of readdirSync(place)) {
-      if (!seen.has(name) && isExecutable(join(place, name))) {
+      if (!seen.has(name) && isProgram(join(place, name), {})) {
         seen.add(name);
         symlinkSync(join(place, name), join(folder, name));
       }
     }
-  }
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }
 

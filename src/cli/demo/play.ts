@@ -3,7 +3,7 @@ import { MAIN_QUEUE } from '../../domain/names.ts';
 import type { RecoveryReport } from '../../domain/report.ts';
 import type { Break } from '../../sandbox/machine/breaks.ts';
 import { executionLink } from '../../worker/temporal-address.ts';
-import { formatDuration, wholeDurationMs } from '../durations.ts';
+import { formatDuration, wholeDurationMs } from '../../domain/duration.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { followToEnd, type Followed } from '../follow.ts';
 import { print, printJson, say } from '../invocation.ts';

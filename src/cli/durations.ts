@@ -1,1 +1,0 @@
-export { formatDuration, wholeDurationMs } from '../domain/duration.ts';

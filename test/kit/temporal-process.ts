@@ -6,6 +6,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
+import { NO_HTTP_API } from '../../src/cli/temporal-server.ts';
 import { prepareNamespace } from '../../src/worker/namespace.ts';
 
 export interface TemporalProcess {
@@ -31,6 +32,7 @@ export async function startTemporalProcess(
     ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(port), '--log-level', 'never'],
     ...(folder === null ? [] : ['--db-filename', `${folder}/temporal.db`]),
     ...all.flatMap((name) => ['--namespace', name]),
+    ...NO_HTTP_API,
   ];
   let server = launch(args);
   await untilItAnswers(address, all);

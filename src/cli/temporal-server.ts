@@ -133,7 +133,7 @@ async function startOnFreePort(options: TemporalServerOptions): Promise<StartedS
 
 async function startOnce(options: TemporalServerOptions, { port, uiPort }: Ports): Promise<StartedServer> {
   const ui = await hiddenEndpoint();
-  const proxy = await startUiProxy(uiPort, ui);
+  const proxy = await startUiProxy({ host: LOOPBACK, port: uiPort }, ui);
   try {
     return await startBehind(proxy, options, { port, uiPort, ui });
   } catch (error) {

@@ -14,13 +14,13 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** Listens on `port` of 127.0.0.1. Rejects if somebody else does. */
-export async function startUiProxy(port: number, ui: Endpoint): Promise<UiProxy> {
+/** Rejects if somebody else listens there. */
+export async function startUiProxy(own: Endpoint, ui: Endpoint): Promise<UiProxy> {
   const target = `http://${ui.host}:${ui.port}`;
   const agent = new Agent({ keepAlive: true });
   const proxy = createProxyServer({ target, agent, changeOrigin: true });
   const server = createServer((request, response) => {
-    const refusal = refusalOf(request, port);
+    const refusal = refusalOf(request, own.port);
     if (refusal !== null) {
       answer(response, 403, refusal);
       return;
@@ -29,7 +29,7 @@ export async function startUiProxy(port: number, ui: Endpoint): Promise<UiProxy>
   });
   // The UI has no use for it.
   server.on('upgrade', (_request, socket) => socket.destroy());
-  server.listen(port, '127.0.0.1');
+  server.listen(own);
   await once(server, 'listening');
   return {
     close: async () => {

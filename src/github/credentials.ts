@@ -4,6 +4,7 @@ import { createPrivateKey, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { execa } from 'execa';
+import { childEnvironment } from '../domain/child-environment.ts';
 import { Secret } from '../domain/secret.ts';
 import { ExpiringToken } from './answers.ts';
 import { createClient } from './client.ts';
@@ -72,6 +73,8 @@ function stored(logIn: () => Promise<Lease>): TokenSource {
 async function askGh(hostname: string): Promise<Secret> {
   const { stdout, stderr, failed, code, shortMessage } = await execa('gh', ['auth', 'token', '--hostname', hostname], {
     cleanup: false,
+    env: childEnvironment(process.env, 'gh'),
+    extendEnv: false,
     reject: false,
     stdin: 'ignore',
     timeout: GH_TIMEOUT_MS,

@@ -1,6 +1,7 @@
 import { NativeConnection, type LogLevel } from '@temporalio/worker';
 import { createSealing } from '../activities/sealing.ts';
 import type { Config } from '../config/config.ts';
+import { childEnvironment } from '../domain/child-environment.ts';
 import { createGitHub } from '../github/github.ts';
 import { accountOf, createTokenSource } from '../github/credentials.ts';
 import { createGate } from '../github/gate.ts';
@@ -154,12 +155,16 @@ function missingNotes(
 
 /** This computer with its machines, for a worker or for a command that looks by itself. */
 export function createHost(config: Config, environment: NodeJS.ProcessEnv): NonNullable<WorkerParts['host']> {
-  return { name: config.host, machine: createMachine(config, environment), computer: openHost({ environment: definedOnly(environment) }) };
+  return {
+    name: config.host,
+    machine: createMachine(config, environment),
+    computer: openHost({ environment: childEnvironment(environment) }),
+  };
 }
 
-/** `environment` is the Multipass client's; its certificate is found through `HOME`. */
+/** The Multipass client finds its certificate through `HOME`. */
 function createMachine(config: Config, environment: NodeJS.ProcessEnv): MachinePort {
-  return new ShellMachine(new MultipassTransport({ multipass: config.multipass, environment: definedOnly(environment) }));
+  return new ShellMachine(new MultipassTransport({ multipass: config.multipass, environment: childEnvironment(environment, 'multipass') }));
 }
 
 /** `warn` is told what is wrong with the files in which GitHub's limits are remembered. */
@@ -168,8 +173,4 @@ export function createGitHubOf({ github: { apiUrl, credentials }, queue, home }:
   const http = { baseUrl: apiUrl, gate: createGate({ folder: home, warn }), ...(account === undefined ? {} : { account }) };
   const pace = createPace({ writesPerMinute: queue.writesPerMinute });
   return createGitHub({ ...http, token: createTokenSource(credentials, http), pace });
-}
-
-function definedOnly(environment: NodeJS.ProcessEnv): Record<string, string> {
-  return Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

@@ -2,7 +2,7 @@
 // what processes were started with.
 
 import { once } from 'node:events';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { request, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -35,6 +35,9 @@ const sites = new Map<string, Site>();
 
 beforeAll(async () => {
   const home = join(folder, 'home');
+  // As an older Runward, or a person, may have made it.
+  mkdirSync(home);
+  chmodSync(home, 0o755);
   const [up, demo] = [
     await open(
       start(['up'], { ...variables({ ...SECRETS, MULTIPASS: multipass.path, PATH: withPrograms() }) }),
@@ -178,6 +181,14 @@ describe('the environment of what is started', () => {
     );
     expect(names).toContain('TEMPORAL_API_KEY');
   });
+});
+
+test('no other account can read what `up` and the demo keep', () => {
+  const home = join(folder, 'home');
+  const kept = ['', ...readdirSync(home, { recursive: true, encoding: 'utf8' })];
+  expect(kept).toContain('temporal.db');
+  expect(kept).toContain('demo/temporal.db');
+  expect(kept.filter((name) => (statSync(join(home, name)).mode & 0o077) !== 0)).toEqual([]);
 });
 
 function nameIn(line: string): string {

@@ -21,7 +21,7 @@ import type { QueueRunners } from '../domain/queue/takers.ts';
 import type { Tally } from '../domain/queue/tally.ts';
 import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
-import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
+import type { DrainedBy, GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import type {
   ActRefusal,
   ClockSynced,
@@ -509,7 +509,7 @@ export interface ActActivities {
   ): Promise<Answered<ServiceStarted | ActRefusal | { readonly kind: 'ask-again' }>>;
   restoreConfiguration(input: ActInput): Promise<Answered<Restored | ActRefusal>>;
   discardAside(input: ActInput): Promise<Answered<Discarded | ActRefusal>>;
-  markDrained(input: ActInput & { readonly reason: string }): Promise<Answered<MarkedDrained | ActRefusal>>;
+  markDrained(input: ActInput & { readonly reason: string; readonly by: DrainedBy }): Promise<Answered<MarkedDrained | ActRefusal>>;
   freezeRunner(input: ActInput): Promise<Answered<Frozen | ActRefusal>>;
   stopFrozenRunner(input: ActInput & { readonly unread: string }): Promise<Answered<FrozenStopped | ActRefusal>>;
   thawRunner(input: ActInput): Promise<Answered<Thawed | ActRefusal>>;

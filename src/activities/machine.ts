@@ -63,7 +63,8 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
 
     discardAside: (input) => answered(() => machine.discardAside(input.target, actOf(input), callContext())),
 
-    markDrained: (input) => answered(() => machine.markDrained(input.target, actOf(input), input.reason, callContext())),
+    markDrained: (input) =>
+      answered(() => machine.markDrained(input.target, actOf(input), { reason: input.reason, by: input.by }, callContext())),
 
     freezeRunner: (input) => answered(() => machine.freeze(input.target, actOf(input), callContext())),
 

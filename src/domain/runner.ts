@@ -74,10 +74,14 @@ export interface TimeSync {
   readonly isActive: boolean;
 }
 
-/** A person's word that the runner shall take no jobs; stored in the guest, so that it survives a reboot. */
+/** Whose word a drain is: a person's, or Runward's own for want of room on the disk, which Runward takes back by itself. */
+export type DrainedBy = 'person' | 'room';
+
+/** The word that the runner shall take no jobs; stored in the guest where only root can write, so that it survives a reboot and every job. */
 export interface DrainMark {
   /** Epoch milliseconds by the guest's clock. */
   readonly since: number;
+  readonly by: DrainedBy;
   readonly reason: string;
 }
 

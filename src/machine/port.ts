@@ -4,7 +4,7 @@
 import type { CacheListed, CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import type { HostLook, HostObservation } from '../domain/pass.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
-import type { MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
+import type { DrainMark, MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
 import type { Secret } from '../domain/secret.ts';
 
 /** Reason of an abort that ends the call alone: its act goes on in the guest, where a retry with the same key waits for it. */
@@ -138,7 +138,7 @@ export interface MachinePort {
    * but for one for want of room.
    * `reason`: one printable line of 200 characters at most.
    */
-  markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal>;
+  markDrained(target: RunnerTarget, act: Act, mark: Omit<DrainMark, 'since'>, call: CallContext): Promise<MarkedDrained | ActRefusal>;
   /**
    * Holds the listener of a runner that is marked as drained, so that it takes no job, and proves before and after that none runs. It is
    * thawed by the next act, or by the guest itself after two minutes.

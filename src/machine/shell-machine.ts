@@ -7,13 +7,13 @@ import { readServiceLog } from '../domain/log-signs.ts';
 import { type Reading, known, unknown } from '../domain/reading.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
 import {
+  type DrainMark,
   type GuestObservation,
   LEAST_FREE_BYTES,
   type MachineObservation,
   type MachineState,
   type RunnerTarget,
 } from '../domain/runner.ts';
-import { DRAINED_FOR_ROOM } from '../domain/upkeep.ts';
 import type { Secret } from '../domain/secret.ts';
 import * as guest from './guest-scripts.ts';
 import {
@@ -148,8 +148,8 @@ export class ShellMachine implements MachinePort {
   }
 
   async configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext): Promise<Configured | ActRefusal> {
-    const { registrationUrl: url, runner: name, labels, group } = target;
-    const ended = await this.#act('configure', target, act, { url, name, labels: labels.join(','), group: group ?? '' }, call, token);
+    const { labels, group } = target;
+    const ended = await this.#act('configure', target, act, { labels: labels.join(','), group: group ?? '' }, call, token);
     return ended.kind === 'ended' ? parsed(CONFIGURED, ended.output, 'configure') : ended;
   }
 
@@ -178,8 +178,13 @@ export class ShellMachine implements MachinePort {
     return ended.kind === 'ended' ? parsed(DISCARDED, ended.output, 'discard') : ended;
   }
 
-  async markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal> {
-    const ended = await this.#act('mark-drained', target, act, { reason }, call);
+  async markDrained(
+    target: RunnerTarget,
+    act: Act,
+    { by, reason }: Omit<DrainMark, 'since'>,
+    call: CallContext,
+  ): Promise<MarkedDrained | ActRefusal> {
+    const ended = await this.#act('mark-drained', target, act, { by, reason }, call);
     return ended.kind === 'ended' ? parsed(MARKED_DRAINED, ended.output, 'mark-drained') : ended;
   }
 
@@ -237,14 +242,14 @@ export class ShellMachine implements MachinePort {
   /** A look that walks over what a runner holds; it rejects where that can't be read. */
   async #read(step: guest.Step, target: RunnerTarget, parameters: guest.Parameters, call: CallContext): Promise<Lines> {
     const { walkMs, walkSeconds } = this.#timing;
-    const request = guest.look(step, walkSeconds, { directory: target.directory, user: target.user, ...parameters });
+    const request = guest.look(step, walkSeconds, { ...ownParameters(target), ...parameters });
     const { answer } = await this.#drive(step, target.machine, request, walkMs, call);
     return linesOf(decode(answer['output64']));
   }
 
   async #look(target: RunnerTarget, call: CallContext): Promise<Reading<GuestObservation>> {
     const { lookMs, lookSeconds, cacheSeconds } = this.#timing;
-    const parameters = { directory: target.directory, cache_seconds: String(cacheSeconds) };
+    const parameters = { ...ownParameters(target), cache_seconds: String(cacheSeconds) };
     try {
       const request = guest.look('observe', lookSeconds, parameters);
       const { answer, clockOffsetMs } = await this.#drive('observe', target.machine, request, lookMs, call);
@@ -269,7 +274,7 @@ export class ShellMachine implements MachinePort {
     if (!KEY.test(act.key)) throw new MachineError('protocol', `${step}: ${JSON.stringify(act.key)} is no key of an act`);
     const seconds = Math.max(1, Math.ceil(act.deadlineMs / 1_000));
     const attempt = randomUUID();
-    const own = { directory: target.directory, user: target.user, least_bytes: String(LEAST_FREE_BYTES), ...parameters };
+    const own = { ...ownParameters(target), least_bytes: String(LEAST_FREE_BYTES), ...parameters };
     const request = guest.act(step, { key: act.key, fence: act.fence, seconds, attempt }, own, secret?.reveal() ?? '');
 
     const { answer, clockOffsetMs } = await this.#drive(step, target.machine, request, act.deadlineMs + this.#timing.slackMs, call).catch(
@@ -318,6 +323,11 @@ export class ShellMachine implements MachinePort {
   }
 }
 
+/** What every step knows of its runner: where and whose its files are, and what its unit is called by. */
+function ownParameters({ directory, user, registrationUrl: url, runner: name }: RunnerTarget): guest.Parameters {
+  return { directory, user, url, name };
+}
+
 /**
  * Guest's clock minus host's clock. The guest read its clock at a moment between two of the host's; only what lies outside of them
  * is certainly the clock's fault and not the way's.
@@ -332,24 +342,24 @@ const OBSERVATION_LENGTH = 1_020;
 
 /**
  * The guest's own words get the room that all the rest leaves: why the runner is drained, then what cleans besides Runward, then the journal,
- * the newest line first. Of a drain's reason so much always stays that Runward's own is known by it.
+ * the newest line first.
  */
 function withinLength(seen: MachineObservation): MachineObservation {
   if (!seen.guest.known) return seen;
   const { value } = seen.guest;
   const { foreignCleaner, drain, log } = value;
-  const inWords = (shorten: (words: string, least?: number) => string): MachineObservation => ({
+  const inWords = (shorten: (words: string) => string): MachineObservation => ({
     ...seen,
     guest: known({
       ...value,
-      drain: drain === null ? null : { ...drain, reason: shorten(drain.reason, DRAINED_FOR_ROOM.length) },
+      drain: drain === null ? null : { ...drain, reason: shorten(drain.reason) },
       ...(foreignCleaner === undefined ? {} : { foreignCleaner: shorten(foreignCleaner) }),
       log: { ...log, signs: log.signs.map(({ code, line }) => ({ code, line: shorten(line) })) },
     }),
   });
   let room = OBSERVATION_LENGTH - JSON.stringify(inWords(() => '')).length;
-  return inWords((words, least = 0) => {
-    const fitting = fittingInto(Math.max(room, least), words);
+  return inWords((words) => {
+    const fitting = fittingInto(room, words);
     room -= lengthInJson(fitting);
     return fitting;
   });
@@ -514,10 +524,10 @@ const disk = z
 const WORDS_LENGTH = 50;
 const inFewWords = (text: string): string => redacted(text).slice(0, WORDS_LENGTH);
 
-/** Epoch seconds and the reason, a line each. A mark that is damaged is a mark. */
-const drainMark = text64.transform((text) => {
-  const [seconds = '', reason = ''] = text.split('\n');
-  return { since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0, reason: inFewWords(reason) };
+/** Epoch seconds, whose word it is, and the reason, a line each. A mark that is damaged is a mark, and a person's. */
+const drainMark = text64.transform((text): DrainMark => {
+  const [seconds = '', by = '', reason = ''] = text.split('\n');
+  return { since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0, by: by === 'room' ? by : 'person', reason: inFewWords(reason) };
 });
 
 /** How much is told of what removes things besides Runward, as the port promises. */

@@ -64,7 +64,7 @@ function versions(latest: string | null, runsUntil: number | null = null, regist
 }
 
 function drained(replaced: Partial<GuestObservation> = {}): Partial<GuestObservation> {
-  return { drain: { since: NOW - HOUR, reason: 'by hand' }, ...replaced };
+  return { drain: { since: NOW - HOUR, by: 'person', reason: 'by hand' }, ...replaced };
 }
 
 const DAMAGED: DamagedRun = {
@@ -731,7 +731,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       github: OFFLINE,
       guest: {
         ...INACTIVE,
-        drain: { since: NOW - HOUR, reason: 'no room on the disk (95 MiB free' },
+        drain: { since: NOW - HOUR, by: 'room', reason: 'no room on the disk (95 MiB free' },
         disk: { usedPercent: 98, freeBytes: 1e8, inodesUsedPercent: 10 },
       },
       finds: ['critical disk-below-floor → make-room', 'info drained'],

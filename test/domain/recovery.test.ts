@@ -91,7 +91,7 @@ describe('what a recovery decides', () => {
       'drained, forced',
       look({
         github: known(github({ runner: offline })),
-        machine: known(machine({ guest: known(guest({ drain: { since: 0, reason: 'new disk' }, listeners: 0 })) })),
+        machine: known(machine({ guest: known(guest({ drain: { since: 0, by: 'person', reason: 'new disk' }, listeners: 0 })) })),
       }),
       true,
       'refused-drained',
@@ -335,7 +335,9 @@ describe('what a recovery decides', () => {
           isHealthy(seen.github.value, seen.machine.value.guest.value, policy);
         return (kind === 'already-healthy') === healthy;
       }),
-      { examples: [[look({ machine: known(machine({ guest: known(guest({ drain: { since: 0, reason: 'by hand' } })) })) })]] },
+      {
+        examples: [[look({ machine: known(machine({ guest: known(guest({ drain: { since: 0, by: 'person', reason: 'by hand' } })) })) })]],
+      },
     );
   });
 });

@@ -43,7 +43,7 @@ async function takeFence(): Promise<void> {
 }
 
 const anAct = (): Act => ({ key: `drain:${(acts += 1)}`, fence, deadlineMs: 120_000 });
-const mark = () => machine.markDrained(target, anAct(), 'the disk is to be changed (ä)', CALL);
+const mark = () => machine.markDrained(target, anAct(), { by: 'person', reason: 'the disk is to be changed (ä)' }, CALL);
 const unmark = () => machine.unmarkDrained(target, anAct(), CALL);
 const freeze = () => machine.freeze(target, anAct(), CALL);
 const stop = (unread = '') => machine.stopFrozen(target, anAct(), unread, CALL);

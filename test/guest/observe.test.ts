@@ -111,7 +111,7 @@ it("a drain is root's mark alone", async () => {
   await guest.must(`printf '1764021600\\nthe office moves\\n' >${mark} && chown github-runner ${mark}`);
   expect((await look()).drain).toBeNull();
   await guest.must(`chown root ${mark}`);
-  expect((await look()).drain).toEqual({ since: 1_764_021_600_000, reason: 'the office moves' });
+  expect((await look()).drain).toEqual({ since: 1_764_021_600_000, by: 'person', reason: 'the office moves' });
   await guest.must(`rm ${mark}`);
 });
 

@@ -171,10 +171,10 @@ describe('observe', () => {
   });
 
   it.each([
-    ['1764021600\nwe move the office', { since: 1_764_021_600_000, reason: 'we move the office' }],
-    [`1764021600\n${'long '.repeat(100)}`, { since: 1_764_021_600_000, reason: 'long '.repeat(10) }],
-    ['1764021600', { since: 1_764_021_600_000, reason: '' }],
-    ['half a mark', { since: 0, reason: '' }],
+    ['1764021600\nwe move the office', { since: 1_764_021_600_000, by: 'person', reason: 'we move the office' }],
+    [`1764021600\n${'long '.repeat(100)}`, { since: 1_764_021_600_000, by: 'person', reason: 'long '.repeat(10) }],
+    ['1764021600', { since: 1_764_021_600_000, by: 'person', reason: '' }],
+    ['half a mark', { since: 0, by: 'person', reason: '' }],
   ])('takes every mark of root for a drain: %j', async (mark, drain) => {
     transport.answer = () => seen({ drain64: base64(mark) });
     expect(await guestOf()).toMatchObject({ value: { drain } });

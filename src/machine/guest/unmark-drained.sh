@@ -7,6 +7,6 @@ enter_directory
 thaw
 read_unit
 if is_loaded; then systemctl -q enable -- "$unit"; fi
-rm -rf "$DRAIN_MARK" "$DRAIN_MARK.new"
-sync .
+rm -f -- "$STATE/drained"
+if [ -d "$STATE" ]; then sync "$STATE"; fi
 say kind unmarked

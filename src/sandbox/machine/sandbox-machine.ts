@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CacheListed, CacheRemoved, CacheWanted } from '../../domain/cache.ts';
 import type { RoomMade, RoomSource, RoomWanted, Workspace } from '../../domain/room.ts';
-import type { GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
+import type { DrainMark, GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
 import type { Secret } from '../../domain/secret.ts';
 import {
   type Act,
@@ -89,9 +89,6 @@ const TWO_HOURS_MS = 2 * AN_HOUR_MS;
 
 /** As in src/machine/guest/lib.sh. */
 const THAW_MS = 120_000;
-
-/** As in src/machine/guest/mark-drained.sh. */
-const FOR_ROOM = 'no room on the disk';
 
 /** All make-believe machines of a host. */
 export class SandboxMachine implements MachinePort {
@@ -485,11 +482,16 @@ export class SandboxMachine implements MachinePort {
     });
   }
 
-  async markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal> {
+  async markDrained(
+    target: RunnerTarget,
+    act: Act,
+    mark: Omit<DrainMark, 'since'>,
+    call: CallContext,
+  ): Promise<MarkedDrained | ActRefusal> {
     return this.#act<MarkedDrained>(target, act, call, async (clock, { machine, runner }) => {
       await this.#work('drain', clock);
-      if (runner.drain === null || runner.drain.reason.startsWith(FOR_ROOM)) {
-        runner.drain = { since: Date.now() + machine.clockOffsetMs, reason };
+      if (runner.drain === null || runner.drain.by === 'room') {
+        runner.drain = { since: Date.now() + machine.clockOffsetMs, ...mark };
       }
       if (runner.unit !== null) {
         runner.unit.startsAtBoot = false;

@@ -92,9 +92,11 @@ export interface GuestObservation {
   /** Guest's clock minus host's clock at the same moment; positive: the guest is ahead. */
   readonly clockOffsetMs: number;
   readonly service: {
-    /** The unit's name from the runner's own `.service` file; `null` without one. */
+    /** The name of the unit that works in the runner's directory, else what the runner's own files call it; `null` without one. */
     readonly unit: string | null;
     readonly state: ServiceState;
+    /** How the unit is not as it should be (another user or program, or a file that others than root can change); absent where it is. */
+    readonly altered?: string;
   };
   readonly log: ServiceLog;
   readonly timeSync: TimeSync;

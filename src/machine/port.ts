@@ -109,8 +109,9 @@ export interface MachinePort {
   /** Whole machine: proves that no job runs on any of its runners. `force` overrides busy only. */
   syncClock(target: RunnerTarget, act: Act, options: { readonly force: boolean }, call: CallContext): Promise<ClockSynced | ActRefusal>;
   /**
-   * Proves that no job runs and that the runner can be set up anew (its programs run, or could be mended, and the disk has room), stops and
-   * uninstalls the runner's own service, and moves its configuration files aside. `force` overrides busy only.
+   * Proves that no job runs and that the runner can be set up anew (its programs run, or could be mended, the disk has room, and programs that
+   * no job has touched can register it), stops and disables the runner's own service, and moves its configuration files aside. `force`
+   * overrides busy only.
    */
   setConfigurationAside(
     target: RunnerTarget,
@@ -118,9 +119,12 @@ export interface MachinePort {
     options: { readonly force: boolean },
     call: CallContext,
   ): Promise<SetAside | ActRefusal>;
-  /** Runs `config.sh`; one that is configured already under this name, with nothing left to set aside, is left as it is. */
+  /**
+   * Registers the runner by a pristine package, out of the reach of its jobs, and gives the configuration to its user. What an earlier
+   * attempt of the same recovery has registered is given once more.
+   */
   configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext): Promise<Configured | ActRefusal>;
-  /** Installs the unit where it is missing, starts it where it is not active, and sees it stay active. */
+  /** Writes the unit if it is missing or not as it should be, starts it if it is not active, and sees it stay active. */
   startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal>;
   /** Proves that no job runs, then stops the service, sees its listener gone, and starts it. */
   restartService(

@@ -341,17 +341,18 @@ function offset(guestMs: number, earliest: number, latest: number): number {
 const OBSERVATION_LENGTH = 1_020;
 
 /**
- * The guest's own words get the room that all the rest leaves: why the runner is drained, then what cleans besides Runward, then the journal,
+ * The guest's own words get the room that all the rest leaves: how its unit was altered, why the runner is drained, then what cleans besides Runward, then the journal,
  * the newest line first.
  */
 function withinLength(seen: MachineObservation): MachineObservation {
   if (!seen.guest.known) return seen;
   const { value } = seen.guest;
-  const { foreignCleaner, drain, log } = value;
+  const { foreignCleaner, drain, log, service } = value;
   const inWords = (shorten: (words: string) => string): MachineObservation => ({
     ...seen,
     guest: known({
       ...value,
+      service: service.altered === undefined ? service : { ...service, altered: shorten(service.altered) },
       drain: drain === null ? null : { ...drain, reason: shorten(drain.reason) },
       ...(foreignCleaner === undefined ? {} : { foreignCleaner: shorten(foreignCleaner) }),
       log: { ...log, signs: log.signs.map(({ code, line }) => ({ code, line: shorten(line) })) },
@@ -530,7 +531,7 @@ const drainMark = text64.transform((text): DrainMark => {
   return { since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0, by: by === 'room' ? by : 'person', reason: inFewWords(reason) };
 });
 
-/** How much is told of what removes things besides Runward, as the port promises. */
+/** How much is told of what removes things besides Runward, and of how a unit was altered. */
 const CLEANER_LENGTH = 160;
 
 const OBSERVED = z
@@ -540,6 +541,7 @@ const OBSERVED = z
     unit: z.string(),
     serviceState: z.enum(SERVICE_STATES),
     startedAgo: z.union([z.literal(''), count]).optional(),
+    altered64: text64.transform((text) => redacted(text).slice(0, CLEANER_LENGTH)).optional(),
     journal64: text64.optional(),
     timeSync: z.enum(['timesyncd', 'chrony', '']),
     timeSyncState: z.string(),
@@ -560,7 +562,7 @@ const OBSERVED = z
   .transform((seen) => ({
     bootId: seen.bootId,
     uptimeMs: seen.uptimeMs,
-    service: { unit: orNull(seen.unit), state: seen.serviceState },
+    service: { unit: orNull(seen.unit), state: seen.serviceState, ...(seen.altered64 === undefined ? {} : { altered: seen.altered64 }) },
     log: readServiceLog(redacted(seen.journal64 ?? '').split('\n'), typeof seen.startedAgo === 'number' ? seen.startedAgo * 1_000 : null),
     timeSync: { service: seen.timeSync === '' ? null : seen.timeSync, isActive: seen.timeSyncState === 'active' },
     drain: seen.drain64 ?? null,

@@ -485,6 +485,18 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       finds: ['critical work-folder-broken'],
       verdict: 'down',
     },
+    'a unit that was altered': {
+      guest: { service: { unit: 'u', state: 'active', altered: 'u runs as root and not as runner' } },
+      finds: ['critical unit-altered → recover'],
+      does: 'recover',
+      verdict: 'degraded',
+    },
+    'a unit that was altered while a job runs': {
+      guest: { service: { unit: 'u', state: 'active', altered: 'u runs as root and not as runner' }, workers: 1 },
+      finds: ['critical unit-altered → recover'],
+      does: 'unit-altered: busy: 1 Runner.Worker process in the guest',
+      verdict: 'degraded',
+    },
     'half an update [8]': {
       github: OFFLINE,
       guest: { missingProgram: 'bin is missing', listeners: 0, ...sign('program-missing', { relaunches: 30 }) },

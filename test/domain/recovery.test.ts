@@ -405,6 +405,13 @@ describe('the ladder', () => {
     expect(planLadder({ github: github(), machine: machine({ guest: unknown('time-out') }) }, policy)).toEqual(['re-register']);
   });
 
+  test('has one rung for a unit that was altered, since a restart puts it right', () => {
+    const altered = 'u runs as root and not as runner';
+    expect(rungsFor({ service: { unit: 'u', state: 'active', altered } })).toEqual(['restart-service']);
+    expect(rungsFor({ service: { unit: 'u', state: 'inactive', altered } })).toEqual(['start-service', 'restart-service', 're-register']);
+    expect(isHealthy(github(), guest({ service: { unit: 'u', state: 'active', altered } }), policy)).toBe(false);
+  });
+
   test('has one rung for a deaf listener', () => {
     expect(planLadder({ github: github(), machine: machine() }, policy, 'deaf-listener')).toEqual(['restart-service']);
     expect(planLadder({ github: github(), machine: machine() }, policy, 'stuck-busy')).toEqual(['restart-service', 're-register']);

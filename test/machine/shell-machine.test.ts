@@ -171,8 +171,8 @@ describe('observe', () => {
   });
 
   it.each([
-    ['1764021600\nwe move the office', { since: 1_764_021_600_000, by: 'person', reason: 'we move the office' }],
-    [`1764021600\n${'long '.repeat(100)}`, { since: 1_764_021_600_000, by: 'person', reason: 'long '.repeat(10) }],
+    ['1764021600\nperson\nwe move the office', { since: 1_764_021_600_000, by: 'person', reason: 'we move the office' }],
+    [`1764021600\nroom\n${'long '.repeat(100)}`, { since: 1_764_021_600_000, by: 'room', reason: 'long '.repeat(10) }],
     ['1764021600', { since: 1_764_021_600_000, by: 'person', reason: '' }],
     ['half a mark', { since: 0, by: 'person', reason: '' }],
   ])('takes every mark of root for a drain: %j', async (mark, drain) => {
@@ -211,7 +211,7 @@ describe('observe', () => {
         cache: '123456789012 1234 12',
         journal64: base64(journal.join('\n')),
         cleaner64: base64(`/etc/cron.daily/clean: ${'rm -rf /opt/actions-runner/_work/_actions; '.repeat(9)}`),
-        drain64: base64(`1764021600\n${'maintenance '.repeat(20)}`),
+        drain64: base64(`1764021600\nperson\n${'maintenance '.repeat(20)}`),
       });
     const observed = await machine.observe(TARGET, CALL);
     expect(observed).toMatchObject({

@@ -255,6 +255,8 @@ if is_loaded || [ -n "$said" ]; then say unit "$unit"; else say unit ''; fi
 if is_loaded; then
   say serviceState "$active"
   say startedAgo "$started_ago"
+  altered=$(unit_alteration)
+  if [ -n "$altered" ]; then say_encoded altered "$altered"; fi
   if printed=$(journal) && [ -n "$printed" ]; then say_encoded journal "$printed"; fi
 else
   say serviceState missing

@@ -494,7 +494,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     'a unit that was altered while a job runs': {
       guest: { service: { unit: 'u', state: 'active', altered: 'u runs as root and not as runner' }, workers: 1 },
       finds: ['critical unit-altered → recover'],
-      does: 'unit-altered: busy: 1 Runner.Worker process in the guest',
+      does: 'unit-altered: busy: a Runner.Worker runs in the guest',
       verdict: 'degraded',
     },
     'half an update [8]': {

@@ -106,13 +106,14 @@ it('names the service that keeps the clock, and whether it runs', async () => {
   expect((await look()).timeSync).toEqual({ service: 'timesyncd', isActive: true });
 });
 
-it("a drain is root's mark alone", async () => {
-  const mark = `${DIRECTORY}/.runward-drained`;
-  await guest.must(`printf '1764021600\\nthe office moves\\n' >${mark} && chown github-runner ${mark}`);
+it('a drain is what root has noted where nobody else can write', async () => {
+  const folder = `/var/lib/runward/runner.${DIRECTORY.replaceAll('/', '%2F')}`;
+  const mark = (at: string): string => `printf '1764021600\\nperson\\nthe office moves\\n' >${at}`;
+  await guest.must(`${mark(`${DIRECTORY}/drained`)} && ${mark(`${DIRECTORY}/.runward-drained`)}`);
   expect((await look()).drain).toBeNull();
-  await guest.must(`chown root ${mark}`);
+  await guest.must(`mkdir -p -m 700 '${folder}' && ${mark(`'${folder}/drained'`)}`);
   expect((await look()).drain).toEqual({ since: 1_764_021_600_000, by: 'person', reason: 'the office moves' });
-  await guest.must(`rm ${mark}`);
+  await guest.must(`rm '${folder}/drained' ${DIRECTORY}/drained ${DIRECTORY}/.runward-drained`);
 });
 
 it("what a job writes to syslog is not the runner's word", async () => {

@@ -78,7 +78,7 @@ note_unit() {
   name=$(sed -n 's/^SVC_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' "$REGISTERED/svc.sh" | head -n 1 | tr ' ' _)
   read_unit
   if ! is_loaded && [[ $name =~ ^actions\.runner\.[A-Za-z0-9:_.@-]+\.service$ ]]; then printf '%s\n' "$name" | keep "$STATE/unit"; fi
-  ask_user 'umask 022; if [ ! -e svc.sh ]; then base64 -d >svc.sh.runward && chmod 755 svc.sh.runward && mv -T svc.sh.runward svc.sh; fi' \
+  ask_user 'if [ ! -e svc.sh ]; then base64 -d >svc.sh.runward && chmod 755 svc.sh.runward && mv -T svc.sh.runward svc.sh; fi' \
     < <(base64 -w 0 "$REGISTERED/svc.sh") || true # people use it; Runward does not
 }
 
@@ -89,8 +89,8 @@ is_token_refused() {
 
 enter_directory
 id "$user" >/dev/null || fail "no user $user in the guest"
-own_state
 prove_room
+own_state
 prove_writable
 if [ ! -e "$REGISTERED" ]; then # else by an earlier attempt: the set-aside removed an older one
   choose_arguments

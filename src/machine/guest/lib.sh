@@ -6,6 +6,7 @@
 #   75  it looked, did not reach the goal, and its lines say why; a retry runs it again
 #   *   it failed; its standard error says why
 set -euo pipefail
+umask 077
 export LC_ALL=C
 export SYSTEMD_PAGER='' SYSTEMD_COLORS=0
 
@@ -154,7 +155,7 @@ home_of_user() {
 # inherits nothing that is root's; the reader has a limit of its own, since a process of the user's may keep the pipe open.
 ask_user() {
   timeout -k 2 "$USER_SECONDS" runuser -u "$user" -- env -i "HOME=$(home_of_user)" "PATH=$SYSTEM_PATH" LC_ALL=C \
-    bash -c "set -eu; shopt -s nullglob; cd -- \"\$1\"; shift; $1" runward "$directory" "${@:2}" {nothing}>&- 2>/dev/null \
+    bash -c "set -eu; umask 022; shopt -s nullglob; cd -- \"\$1\"; shift; $1" runward "$directory" "${@:2}" {nothing}>&- 2>/dev/null \
     | timeout "$((USER_SECONDS + 5))" head -c "$USER_BYTES" || return "${PIPESTATUS[0]}"
 }
 
@@ -261,7 +262,7 @@ disk() {
 # Ends the step unless config.sh and the listener can write: some KiB of configuration, kept once more by root, and the listener's log.
 prove_room() {
   local bytes block inodes all folder
-  for folder in "$directory" "$ROOTS"; do
+  for folder in "$directory" "${ROOTS%/*}"; do
     read -r bytes block inodes all < <(stat -f -c '%a %S %d %c' -- "$folder")
     bytes=$((bytes * block))
     # Some file systems have no fixed number of inodes, and say 0.
@@ -680,7 +681,7 @@ ensure_unit() {
 
 # What the unit starts, and what people and the runner's own scripts look for.
 give_start_files() {
-  ask_user 'umask 022
+  ask_user '
     give() { cat >"$1.runward" && mv -fT -- "$1.runward" "$1"; }
     if [ -f bin/runsvc.sh ] && ! cmp -s bin/runsvc.sh runsvc.sh; then cp bin/runsvc.sh runsvc.sh.runward && chmod 755 runsvc.sh.runward && mv -fT runsvc.sh.runward runsvc.sh; fi
     if [ ! -s .service ] || [ "$(head -c 300 .service)" != "$1" ]; then printf "%s\n" "$1" | give .service; fi

@@ -6,8 +6,8 @@
 enter_directory
 prove_idle runner
 id "$user" >/dev/null || otherwise refused-unfit "there is no user $user in the guest: check RUNNER_USER or the file's \`user\`"
-own_state
 prove_room
+own_state
 prove_installed
 prove_registration
 stop_service

@@ -109,7 +109,12 @@ it('names the service that keeps the clock, and whether it runs', async () => {
 it('a drain is what root has noted where nobody else can write', async () => {
   const folder = `/var/lib/runward/runner.${DIRECTORY.replaceAll('/', '%2F')}`;
   const mark = (at: string): string => `printf '1764021600\\nperson\\nthe office moves\\n' >${at}`;
-  await guest.must(`${mark(`${DIRECTORY}/drained`)} && ${mark(`${DIRECTORY}/.runward-drained`)}`);
+  await guest.must(`cd ${DIRECTORY} && ${mark('drained')} && ${mark('.runward-drained')} && chown github-runner: drained .runward-drained`);
+  expect((await look()).drain).toBeNull();
+  // Where an earlier version had it, root's own counts until root keeps something elsewhere.
+  await guest.must(`printf '1764021600\\nthe office moves\\n' >${DIRECTORY}/.runward-drained && chown root ${DIRECTORY}/.runward-drained`);
+  expect((await look()).drain).toEqual({ since: 1_764_021_600_000, by: 'person', reason: 'the office moves' });
+  await guest.must(`mkdir -p -m 700 '${folder}'`);
   expect((await look()).drain).toBeNull();
   await guest.must(`mkdir -p -m 700 '${folder}' && ${mark(`'${folder}/drained'`)}`);
   expect((await look()).drain).toEqual({ since: 1_764_021_600_000, by: 'person', reason: 'the office moves' });

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Registers the runner, by programs and as a user that no job can reach, and gives the new configuration to the runner's user. The registration token
 # comes by standard input.
+# shellcheck disable=SC2016 # what the throw-away user and the runner's user run is expanded by their own shells
 token=$(cat) && : >"$1/secret" # emptied and not removed: systemd opens it once more for the record
 exec </dev/null
 # shellcheck source=lib.sh

@@ -5,6 +5,7 @@
 #   0   its goal holds now
 #   75  it looked, did not reach the goal, and its lines say why; a retry runs it again
 #   *   it failed; its standard error says why
+# shellcheck disable=SC2016 # what runs as the user is expanded by the user's own shell
 set -euo pipefail
 umask 077
 export LC_ALL=C
@@ -119,6 +120,7 @@ key=${key//\//%2F}
 # Of this runner: `aside` and `aside.new`, `registered` and `registered.new`, `drained`, and `unit`, the name of its unit.
 STATE=$ROOTS/runner.$key
 # When this runner's actions cache was last cleaned of what is unused, epoch seconds.
+# shellcheck disable=SC2034 # for observe.sh and remove-from-cache.sh
 CLEANED=$ROOTS/cleaned.$key
 
 # own_folder FOLDER: makes it, or proves that it is a folder that nobody but root can read or change.
@@ -131,7 +133,17 @@ own_folder() {
 
 own_state() {
   own_folder "$ROOTS"
+  if [ ! -e "$STATE" ]; then take_over_drain; fi
   own_folder "$STATE"
+}
+
+# An earlier version kept the mark of a drain in the runner's directory. Root's own is believed until there is a STATE, and stays a drain then.
+take_over_drain() {
+  local mark
+  mark=$(drain_mark)
+  own_folder "$STATE.new"
+  if [ -n "$mark" ]; then printf '%s\n' "$mark" | keep "$STATE.new/drained"; fi
+  mv -T -- "$STATE.new" "$STATE"
 }
 
 # keep FILE: stores standard input as a file of root's that is there whole or not at all.
@@ -210,11 +222,10 @@ drop_configuration() {
 
 # give_configuration FOLDER: puts the configuration files of a folder of root's into the runner's directory, .runner last.
 give_configuration() {
-  local file files=()
+  local file
   for file in "$1"/.credential* "$1"/.runner_* "$1"/.runner; do
-    if [ -f "$file" ]; then files+=("$file"); fi
-  done
-  for file in "${files[@]}"; do printf '%s %s\n' "${file##*/}" "$(base64 -w 0 -- "$file")"; done | ask_user '
+    if [ -f "$file" ]; then printf '%s %s\n' "${file##*/}" "$(base64 -w 0 -- "$file")"; fi
+  done | ask_user '
     umask 077
     while read -r name text; do
       printf "%s" "$text" | base64 -d >"./$name.new"
@@ -588,7 +599,7 @@ prove_own_unit() {
 # How the loaded unit is not as it should be, in one line: whoever can change it decides what root starts, and as whom.
 unit_alteration() {
   local owner group mode file
-  if [ "$runs_as" != "$user" ]; then
+  if [ "${runs_as:-root}" != "$user" ]; then
     printf '%s runs as %s and not as %s\n' "$unit" "${runs_as:-root}" "$user"
     return 0
   fi
@@ -659,7 +670,7 @@ ensure_unit() {
     changed=yes
   fi
   if [ ! -f "$drop_in" ] || [ "$(<"$drop_in")" != "$(drop_in_text)" ]; then
-    mkdir -p -m 755 -- "$file.d"
+    if [ ! -d "$file.d" ]; then mkdir -m 755 -- "$file.d"; fi
     drop_in_text | keep "$drop_in"
     chmod 644 -- "$drop_in"
     changed=yes
@@ -769,11 +780,16 @@ start_service() {
 # The mark that the runner shall take no jobs: epoch seconds, whose word it is (`person`, or `room`: Runward's own, for want of it), the reason.
 # All three lines; nothing where there is none.
 drain_mark() {
-  if [ -f "$STATE/drained" ]; then head -c 1024 -- "$STATE/drained"; fi
+  local old=$directory/.runward-drained
+  if [ -f "$STATE/drained" ]; then
+    head -c 1024 -- "$STATE/drained"
+  elif [ ! -e "$STATE" ] && [ -f "$old" ] && [ ! -L "$old" ] && [ -O "$old" ]; then
+    head -c 1024 -- "$old" | awk 'NR == 2 { print ($0 ~ /^no room on the disk/ ? "room" : "person") } { print }'
+  fi
 }
 
 is_drained() {
-  [ -e "$STATE/drained" ]
+  [ -n "$(drain_mark)" ]
 }
 
 # A frozen runner takes no job: its listener, and what would start another one, are held by SIGSTOP. Its worker is never frozen.

@@ -7,6 +7,7 @@ enter_directory
 thaw
 read_unit
 if is_loaded; then systemctl -q enable -- "$unit"; fi
+own_state
 rm -f -- "$STATE/drained"
-if [ -d "$STATE" ]; then sync "$STATE"; fi
+sync "$STATE"
 say kind unmarked

@@ -47,6 +47,7 @@ await runParts(
       }),
       alerts: NO_ALERTS,
     },
+    runners: () => runners.map(({ target }) => target),
     host: { name: 'bench', machine: quietMachine(), computer: new SandboxHost() },
     home: folder,
     sealingKeyFile: join(folder, 'sealing.key'),

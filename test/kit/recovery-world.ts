@@ -377,6 +377,7 @@ async function startWorkers(
     sealing: createSealing(sealingKey),
     main,
     host: { name: host, machine, computer },
+    runners: () => [...residents.values()].flatMap(({ targets }) => targets),
     onEvent: (event) => residents.get(event.scope)?.events.push(event),
   });
   const end = new AbortController();

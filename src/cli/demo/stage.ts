@@ -24,7 +24,7 @@ export interface Stage {
   readonly shown: () => string;
   readonly breakRunner: (how: Break) => Promise<void>;
   /** What the demo's worker works with. */
-  readonly parts: Pick<PartsSettings, 'main' | 'host'>;
+  readonly parts: Pick<PartsSettings, 'main' | 'host' | 'runners'>;
   readonly close: () => Promise<void>;
 }
 
@@ -48,7 +48,11 @@ export async function setStage(): Promise<Stage> {
     target,
     shown: () => github.runners(SCOPE).find((runner) => runner.name === target.runner)?.status ?? 'unregistered',
     breakRunner: (how) => machine.break(how, target),
-    parts: { main: mainParts(github, target), host: { name: target.host, machine, computer: new SandboxHost() } },
+    parts: {
+      main: mainParts(github, target),
+      host: { name: target.host, machine, computer: new SandboxHost() },
+      runners: () => [target],
+    },
     close: async () => {
       await machine.close();
       await github.close();

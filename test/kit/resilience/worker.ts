@@ -43,6 +43,7 @@ const workers = await createWorkers({
     alerts: NO_ALERTS,
   },
   host: machine === null ? null : { name: order.target.host, machine, computer: new SandboxHost() },
+  runners: () => [order.target],
   activityInterceptors: [interceptor(order)],
 });
 const stop = new AbortController();

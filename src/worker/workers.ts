@@ -6,7 +6,7 @@ import type { Sealing } from '../activities/sealing.ts';
 import type { EventSinks, RunwardEvent } from '../domain/event.ts';
 import { actQueue, ALL_SEARCH_ATTRIBUTES, lookQueue, MAIN_QUEUE, type SearchAttribute } from '../domain/names.ts';
 import { createObserveAll } from '../machine/observe-all.ts';
-import type { HostPort, MachinePort } from '../machine/port.ts';
+import type { HostPort, MachinePort, PackagePort } from '../machine/port.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** Looks never wait for acts, so each queue has slots of its own. */
@@ -27,8 +27,13 @@ export interface WorkerParts {
   readonly main: Omit<MainDependencies, 'sealing' | 'searchAttributes'> | null;
   /** Which search attributes the namespace has; without it all of them. */
   readonly searchAttributes?: readonly SearchAttribute[];
-  /** Name of the host whose machines this process looks after, its machines, and the computer itself; `null` for none. */
-  readonly host: { readonly name: string; readonly machine: MachinePort; readonly computer: HostPort } | null;
+  /** Name of the host whose machines this process looks after, its machines, the computer itself, and its packages; `null` for none. */
+  readonly host: {
+    readonly name: string;
+    readonly machine: MachinePort;
+    readonly computer: HostPort;
+    readonly packages: PackagePort;
+  } | null;
   readonly sealing: Sealing;
   /** Hears once of each thing that happens in the workflows of this process. */
   readonly onEvent?: (event: RunwardEvent) => void;
@@ -64,7 +69,7 @@ export async function createWorkers(parts: WorkerParts): Promise<readonly Worker
     );
   }
   if (parts.host !== null) {
-    const { name, machine, computer } = parts.host;
+    const { name, machine, computer, packages } = parts.host;
     creations.push(
       Worker.create({
         ...common,
@@ -75,7 +80,7 @@ export async function createWorkers(parts: WorkerParts): Promise<readonly Worker
       Worker.create({
         ...common,
         taskQueue: actQueue(name),
-        activities: { ...createActActivities(machine, parts.sealing) },
+        activities: { ...createActActivities(machine, parts.sealing, packages) },
         maxConcurrentActivityTaskExecutions: ACTS_AT_ONCE,
       }),
     );

@@ -112,6 +112,13 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
   if (isHealthy(github.value, guest.value, policy) && !options.force && !isSuspect(suspicion, github.value)) {
     return { kind: 'already-healthy', evidence };
   }
+  if (github.value.runner?.isEphemeral === true) {
+    return {
+      kind: 'impossible',
+      why: `${target.runner} is ephemeral: it goes after one job, by design, and whatever made it makes the next one; nothing was touched`,
+      evidence,
+    };
+  }
   const elsewhere = elsewhereReason(target, github.value, guest.value);
   if (elsewhere !== null) {
     return options.lookedForMs < policy.goneShownWithinMs

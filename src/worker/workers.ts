@@ -8,7 +8,7 @@ import type { Sealing } from '../activities/sealing.ts';
 import type { EventSinks, RunwardEvent } from '../domain/event.ts';
 import { actQueue, ALL_SEARCH_ATTRIBUTES, lookQueue, MAIN_QUEUE, type SearchAttribute } from '../domain/names.ts';
 import { createObserveAll } from '../machine/observe-all.ts';
-import type { HostPort, MachinePort } from '../machine/port.ts';
+import type { HostPort, MachinePort, PackagePort } from '../machine/port.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** Looks never wait for acts, so each queue has slots of its own. */
@@ -31,8 +31,13 @@ export interface WorkerParts {
   readonly searchAttributes?: readonly SearchAttribute[];
   /** What activities work on; whatever else they are asked for is refused. */
   readonly runners: ConfiguredRunners;
-  /** Name of the host whose machines this process looks after, its machines, and the computer itself; `null` for none. */
-  readonly host: { readonly name: string; readonly machine: MachinePort; readonly computer: HostPort } | null;
+  /** Name of the host whose machines this process looks after, its machines, the computer itself, and its packages; `null` for none. */
+  readonly host: {
+    readonly name: string;
+    readonly machine: MachinePort;
+    readonly computer: HostPort;
+    readonly packages: PackagePort;
+  } | null;
   readonly sealing: Sealing;
   /** Hears once of each thing that happens in the workflows of this process. */
   readonly onEvent?: (event: RunwardEvent) => void;
@@ -107,14 +112,14 @@ export function activitiesOf({
 }
 
 function hostActivities(
-  { name, machine, computer }: NonNullable<WorkerParts['host']>,
+  { name, machine, computer, packages }: NonNullable<WorkerParts['host']>,
   sealing: Sealing,
   runners: ConfiguredRunners,
 ): Activities['host'] {
   return {
     name,
     looks: onlyConfigured(createLookActivities(machine, createObserveAll(machine, computer)), runners),
-    acts: onlyConfigured(createActActivities(machine, sealing), runners),
+    acts: onlyConfigured(createActActivities(machine, sealing, packages), runners),
   };
 }
 

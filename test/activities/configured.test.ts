@@ -39,6 +39,7 @@ function inputs(at: RunnerTarget): Inputs {
   const configured = [{ name: runner, labels: ['self-hosted'] }];
   const reported = { scope, at: 0, seen: [], good: [], goodPasses: 3 };
   const cacheWanted = { kind: 'all' } as const;
+  const packageWanted = { version: '2.337.0', filename: 'f', address: null, sha256: '', leastFreeBytes: 0 };
   return {
     observeGitHub: { target: at },
     requestRegistrationToken: { target: at },
@@ -95,12 +96,15 @@ function inputs(at: RunnerTarget): Inputs {
     restartService: { ...act, ...busy },
     restoreConfiguration: act,
     discardAside: act,
-    markDrained: { ...act, reason: 'r' },
+    markDrained: { ...act, reason: 'r', by: 'person' },
     freezeRunner: act,
     stopFrozenRunner: { ...act, unread: '' },
     thawRunner: act,
     unmarkDrained: act,
     removeFromCache: { ...act, wanted: cacheWanted, force: true },
+    findPackage: { target: at, architecture: 'x86_64' },
+    fetchPackage: { ...act, wanted: packageWanted },
+    passPackage: { ...act, wanted: packageWanted },
     makeRoom: { ...act, wanted: { source: 'apt', unusedForMs: 0, journalBytes: 0 } },
   };
 }
@@ -125,7 +129,7 @@ const activities = activitiesOf({
       linkTo: () => null,
     },
   },
-  host: { name: OURS.host, machine, computer: recording('computer') },
+  host: { name: OURS.host, machine, computer: recording('computer'), packages: recording('packages') },
   sealing: { seal: () => ({ keyId: '', nonce: '', sealed: '' }), open: () => asked.push('sealing') as never },
   runners: () => [OURS, target({ scope: 'acme', runner: 'r2', machine: 'm2', directory: '/opt/r2' })],
 });
@@ -217,6 +221,7 @@ test('a target is the one of the configuration, whatever labels, group and neigh
       name: OURS.host,
       machine: { startService: async (...given: unknown[]) => void seen.push(given[0]) } as never,
       computer: recording('computer'),
+      packages: recording('packages'),
     },
     sealing: createSealing(Buffer.alloc(32)),
     runners: () => [OURS],

@@ -300,7 +300,15 @@ describe('acts', () => {
     [done('success exited 75', { kind: 'refused-busy', evidence64: base64('a job') }), { kind: 'refused-busy', evidence: 'a job' }],
     [
       done('success exited 75', { exitCode: 1, kind: 'not-configured', evidence64: base64('NotFound') }),
-      { kind: 'not-configured', exitCode: 1, evidence: 'NotFound' },
+      { kind: 'not-configured', exitCode: 1, evidence: 'NotFound', reason: 'other' },
+    ],
+    [
+      done('success exited 75', { exitCode: 1, kind: 'not-configured', evidence64: base64('NotFound'), reason: 'token-refused' }),
+      { kind: 'not-configured', exitCode: 1, evidence: 'NotFound', reason: 'token-refused' },
+    ],
+    [
+      done('success exited 75', { kind: 'refused-no-package', evidence64: base64('there is none') }),
+      { kind: 'refused-no-package', evidence: 'there is none' },
     ],
   ])('give refusals as values', async (stdout, value) => {
     transport.answer = () => stdout;

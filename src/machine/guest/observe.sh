@@ -94,6 +94,19 @@ read_version() {
   done <"$newest"
 }
 
+# Sets package to the version of the newest whole package of the runner that is kept for a registration.
+read_package() {
+  local folder parts newest=
+  package=
+  for folder in /var/lib/runward/packages/*; do
+    folder=${folder##*/}
+    if ! [[ $folder =~ ^[0-9]{1,6}(\.[0-9]{1,6})+$ ]]; then continue; fi
+    # shellcheck disable=SC2086 # its numbers, one by one
+    printf -v parts '%06d' ${folder//./ }
+    if [[ $parts > $newest ]]; then newest=$parts package=$folder; fi
+  done
+}
+
 # Sizes of _work and of the actions cache in it, by one walk on this disk alone. Where that does not end in time the cache is walked by
 # itself. What is not counted in time is not said; a tree that was is small enough for bash to list.
 say_work() {
@@ -236,6 +249,9 @@ say bootId "$boot"
 say uptimeMs "$((10#${awake/./} * 10))"
 read_units
 say runningAct "$act"
+say architecture "$HOSTTYPE"
+read_package
+say packageVersion "$package"
 say timeSync "$clock"
 say timeSyncState "$clock_state"
 running=$(workers machine)

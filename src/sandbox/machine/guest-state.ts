@@ -37,6 +37,9 @@ const installedRunner = z.object({
 export const HEALTHY_TIME_SYNC = { service: 'timesyncd' as const, isActive: true };
 export const HEALTHY_DISK = { usedPercent: 41, freeBytes: 23_622_320_128, inodesUsedPercent: 12 };
 
+/** As new as the newest that the make-believe GitHub names. */
+export const KEPT_PACKAGE = '2.337.0';
+
 const machine = z.object({
   state: z.enum(['running', 'stopped', 'suspended', 'starting']),
   bootId: z.string(),
@@ -48,6 +51,10 @@ const machine = z.object({
   clockOffsetMs: z.number(),
   timeSync: z.object({ service: z.enum(['timesyncd', 'chrony']).nullable(), isActive: z.boolean() }).default(HEALTHY_TIME_SYNC),
   disk: z.object({ usedPercent: z.number(), freeBytes: z.number(), inodesUsedPercent: z.number().nullable() }).default(HEALTHY_DISK),
+  /** Version of the runner's package that it keeps; `null` for none. */
+  packageVersion: z.string().nullable().default(KEPT_PACKAGE),
+  /** Whether it has a way to where packages are. */
+  hasWayOut: z.boolean().default(true),
   fence: z.object({ number: z.int(), holder: z.string() }),
   /** Results of acts that succeeded, by key. */
   records: z.record(z.string(), z.looseObject({ kind: z.string() })),

@@ -18,7 +18,7 @@ export interface RunnerPackage {
 }
 
 /** Version that the stand-ins call theirs. */
-export const STAND_IN_VERSION = /^VERSION=(.+)$/m.exec(readFileSync(path.join(STAND_INS, 'Runner.Listener.sh'), 'utf8'))?.[1] ?? '';
+const STAND_IN_VERSION = /^VERSION=(.+)$/m.exec(readFileSync(path.join(STAND_INS, 'Runner.Listener.sh'), 'utf8'))?.[1] ?? '';
 
 /**
  * Its files belong to the user 1001, as those of a real one do, who in a guest may be anybody: in the test guest it is the runner's user.

@@ -213,6 +213,7 @@ describe('the steps', () => {
       kind: 'not-configured',
       exitCode: 1,
       evidence: expect.stringContaining('Http response code: 404'),
+      reason: 'token-refused',
     });
     expect(await look(machine)).toMatchObject({ registration: null });
   });

@@ -80,6 +80,7 @@ async function byRunward({ folder, gitHub, guest, client }: Stage, runs: number)
         }),
         alerts: NO_ALERTS,
       },
+      runners: () => [target],
       host: {
         name: target.host,
         machine: new ShellMachine(new MultipassTransport({ multipass: client.path, environment })),

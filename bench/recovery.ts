@@ -61,6 +61,7 @@ export async function recoverySection(runs: number): Promise<readonly Series[]> 
         }),
         alerts: NO_ALERTS,
       },
+      runners: () => [target],
       host: {
         name: target.host,
         machine: timed(machine, spans),

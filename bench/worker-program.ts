@@ -48,6 +48,7 @@ await runParts(
       }),
       alerts: NO_ALERTS,
     },
+    runners: () => runners.map(({ target }) => target),
     host: {
       name: 'bench',
       machine: quietMachine(),

@@ -22,7 +22,7 @@ import type { Tally } from '../domain/queue/tally.ts';
 import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
 import type { PackageFound, PackageStored, PackageWanted } from '../domain/package.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
-import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
+import type { DrainedBy, GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import type {
   ActRefusal,
   ClockSynced,
@@ -500,9 +500,9 @@ export interface ActActivities {
       readonly token: SealedToken;
     },
   ): Promise<Answered<SetAside | ActRefusal | { readonly kind: 'ask-again' }>>;
-  /** `labels`: custom ones, by default those that are configured. */
+  /** `shownLabels`: those that GitHub showed, which it has if none are configured. */
   configureRunner(
-    input: ActInput & { readonly token: SealedToken; readonly labels?: readonly string[] },
+    input: ActInput & { readonly token: SealedToken; readonly shownLabels: readonly string[] },
   ): Promise<Answered<Configured | ActRefusal>>;
   startService(input: ActInput): Promise<Answered<ServiceStarted | ActRefusal>>;
   restartService(
@@ -515,7 +515,7 @@ export interface ActActivities {
   ): Promise<Answered<ServiceStarted | ActRefusal | { readonly kind: 'ask-again' }>>;
   restoreConfiguration(input: ActInput): Promise<Answered<Restored | ActRefusal>>;
   discardAside(input: ActInput): Promise<Answered<Discarded | ActRefusal>>;
-  markDrained(input: ActInput & { readonly reason: string }): Promise<Answered<MarkedDrained | ActRefusal>>;
+  markDrained(input: ActInput & { readonly reason: string; readonly by: DrainedBy }): Promise<Answered<MarkedDrained | ActRefusal>>;
   freezeRunner(input: ActInput): Promise<Answered<Frozen | ActRefusal>>;
   stopFrozenRunner(input: ActInput & { readonly unread: string }): Promise<Answered<FrozenStopped | ActRefusal>>;
   thawRunner(input: ActInput): Promise<Answered<Thawed | ActRefusal>>;

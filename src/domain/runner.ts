@@ -77,10 +77,14 @@ export interface TimeSync {
   readonly isActive: boolean;
 }
 
-/** A person's word that the runner shall take no jobs; stored in the guest, so that it survives a reboot. */
+/** Whose word a drain is: a person's, or Runward's own for want of room on the disk, which Runward takes back by itself. */
+export type DrainedBy = 'person' | 'room';
+
+/** The word that the runner shall take no jobs; stored in the guest where only root can write, so that it survives a reboot and every job. */
 export interface DrainMark {
   /** Epoch milliseconds by the guest's clock. */
   readonly since: number;
+  readonly by: DrainedBy;
   readonly reason: string;
 }
 
@@ -91,9 +95,11 @@ export interface GuestObservation {
   /** Guest's clock minus host's clock at the same moment; positive: the guest is ahead. */
   readonly clockOffsetMs: number;
   readonly service: {
-    /** The unit's name from the runner's own `.service` file; `null` without one. */
+    /** The name of the unit that works in the runner's directory, else what the runner's own files call it; `null` without one. */
     readonly unit: string | null;
     readonly state: ServiceState;
+    /** How the unit is not as it should be (another user or program, or a file that others than root can change); absent where it is. */
+    readonly altered?: string;
   };
   readonly log: ServiceLog;
   readonly timeSync: TimeSync;

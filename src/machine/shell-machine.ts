@@ -9,13 +9,13 @@ import type { PackageStored, PackageWanted } from '../domain/package.ts';
 import { type Reading, known, unknown } from '../domain/reading.ts';
 import { bytesText, type RoomMade, type RoomWanted, type Workspace } from '../domain/room.ts';
 import {
+  type DrainMark,
   type GuestObservation,
   LEAST_FREE_BYTES,
   type MachineObservation,
   type MachineState,
   type RunnerTarget,
 } from '../domain/runner.ts';
-import { DRAINED_FOR_ROOM } from '../domain/upkeep.ts';
 import type { Secret } from '../domain/secret.ts';
 import * as guest from './guest-scripts.ts';
 import {
@@ -157,8 +157,7 @@ export class ShellMachine implements MachinePort {
     call: CallContext,
     labels: readonly string[] = target.labels,
   ): Promise<Configured | ActRefusal> {
-    const { registrationUrl: url, runner: name, group, registration = 'pristine' } = target;
-    const parameters = { url, name, labels: labels.join(','), group: group ?? '', registration };
+    const parameters = { labels: labels.join(','), group: target.group ?? '' };
     const ended = await this.#act('configure', target, act, parameters, call, token.reveal());
     return ended.kind === 'ended' ? parsed(CONFIGURED, ended.output, 'configure') : ended;
   }
@@ -188,8 +187,13 @@ export class ShellMachine implements MachinePort {
     return ended.kind === 'ended' ? parsed(DISCARDED, ended.output, 'discard') : ended;
   }
 
-  async markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal> {
-    const ended = await this.#act('mark-drained', target, act, { reason }, call);
+  async markDrained(
+    target: RunnerTarget,
+    act: Act,
+    { by, reason }: Omit<DrainMark, 'since'>,
+    call: CallContext,
+  ): Promise<MarkedDrained | ActRefusal> {
+    const ended = await this.#act('mark-drained', target, act, { by, reason }, call);
     return ended.kind === 'ended' ? parsed(MARKED_DRAINED, ended.output, 'mark-drained') : ended;
   }
 
@@ -293,14 +297,14 @@ export class ShellMachine implements MachinePort {
   /** A look that walks over what a runner holds; it rejects where that can't be read. */
   async #read(step: guest.Step, target: RunnerTarget, parameters: guest.Parameters, call: CallContext): Promise<Lines> {
     const { walkMs, walkSeconds } = this.#timing;
-    const request = guest.look(step, walkSeconds, { directory: target.directory, user: target.user, ...parameters });
+    const request = guest.look(step, walkSeconds, { ...ownParameters(target), ...parameters });
     const { answer } = await this.#drive(step, target.machine, request, walkMs, call);
     return linesOf(decode(answer['output64']));
   }
 
   async #look(target: RunnerTarget, call: CallContext): Promise<Reading<GuestObservation>> {
     const { lookMs, lookSeconds, cacheSeconds } = this.#timing;
-    const parameters = { directory: target.directory, cache_seconds: String(cacheSeconds) };
+    const parameters = { ...ownParameters(target), cache_seconds: String(cacheSeconds) };
     try {
       const request = guest.look('observe', lookSeconds, parameters);
       const { answer, clockOffsetMs } = await this.#drive('observe', target.machine, request, lookMs, call);
@@ -325,7 +329,7 @@ export class ShellMachine implements MachinePort {
     if (!KEY.test(act.key)) throw new MachineError('protocol', `${step}: ${JSON.stringify(act.key)} is no key of an act`);
     const seconds = Math.max(1, Math.ceil(act.deadlineMs / 1_000));
     const attempt = randomUUID();
-    const own = { directory: target.directory, user: target.user, least_bytes: String(LEAST_FREE_BYTES), ...parameters };
+    const own = { ...ownParameters(target), least_bytes: String(LEAST_FREE_BYTES), ...parameters };
     const request = guest.act(step, { key: act.key, fence: act.fence, seconds, attempt }, own, input);
 
     const { answer, clockOffsetMs } = await this.#drive(step, target.machine, request, act.deadlineMs + this.#timing.slackMs, call).catch(
@@ -374,6 +378,11 @@ export class ShellMachine implements MachinePort {
   }
 }
 
+/** What every step knows of its runner: where and whose its files are, and what its unit is called by. */
+function ownParameters({ directory, user, registrationUrl: url, runner: name, registration = 'pristine' }: RunnerTarget): guest.Parameters {
+  return { directory, user, url, name, registration };
+}
+
 /**
  * Guest's clock minus host's clock. The guest read its clock at a moment between two of the host's; only what lies outside of them
  * is certainly the clock's fault and not the way's.
@@ -387,25 +396,26 @@ function offset(guestMs: number, earliest: number, latest: number): number {
 const OBSERVATION_LENGTH = 1_020;
 
 /**
- * The guest's own words get the room that all the rest leaves: why the runner is drained, then what cleans besides Runward, then the journal,
- * the newest line first. Of a drain's reason so much always stays that Runward's own is known by it.
+ * The guest's own words get the room that all the rest leaves: how its unit was altered, why the runner is drained, then what cleans besides Runward, then the journal,
+ * the newest line first.
  */
 function withinLength(seen: MachineObservation): MachineObservation {
   if (!seen.guest.known) return seen;
   const { value } = seen.guest;
-  const { foreignCleaner, drain, log } = value;
-  const inWords = (shorten: (words: string, least?: number) => string): MachineObservation => ({
+  const { foreignCleaner, drain, log, service } = value;
+  const inWords = (shorten: (words: string) => string): MachineObservation => ({
     ...seen,
     guest: known({
       ...value,
-      drain: drain === null ? null : { ...drain, reason: shorten(drain.reason, DRAINED_FOR_ROOM.length) },
+      service: service.altered === undefined ? service : { ...service, altered: shorten(service.altered) },
+      drain: drain === null ? null : { ...drain, reason: shorten(drain.reason) },
       ...(foreignCleaner === undefined ? {} : { foreignCleaner: shorten(foreignCleaner) }),
       log: { ...log, signs: log.signs.map(({ code, line }) => ({ code, line: shorten(line) })) },
     }),
   });
   let room = OBSERVATION_LENGTH - JSON.stringify(inWords(() => '')).length;
-  return inWords((words, least = 0) => {
-    const fitting = fittingInto(Math.max(room, least), words);
+  return inWords((words) => {
+    const fitting = fittingInto(room, words);
     room -= lengthInJson(fitting);
     return fitting;
   });
@@ -487,9 +497,10 @@ const REFUSED_IN_PROGRESS = z
   .object({ kind: z.literal('refused-in-progress'), holder64: text64 })
   .transform(({ kind, holder64 }) => ({ kind, holder: holder64 }));
 
+/** A guest without a package of the runner is one that can't be registered anew. */
 const UNFIT = z
-  .object({ kind: z.literal('refused-unfit'), evidence64: text64 })
-  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) }));
+  .object({ kind: z.enum(['refused-unfit', 'refused-no-package']), evidence64: text64 })
+  .transform(({ evidence64 }) => ({ kind: 'refused-unfit' as const, evidence: evidenceOf(evidence64) }));
 
 const FENCE_TAKEN = z.union([z.object({ kind: z.literal('taken'), fence: count }), UNFIT, REFUSED_IN_PROGRESS]);
 
@@ -522,9 +533,6 @@ const CONFIGURED = z.union([
       reason: z.enum(['token-refused', 'other']).default('other'),
     })
     .transform(({ evidence64, ...rest }) => ({ ...rest, evidence: evidenceOf(evidence64) })),
-  z
-    .object({ kind: z.literal('refused-no-package'), evidence64: text64 })
-    .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) })),
 ]);
 
 const PACKAGE_STORED = z.union([
@@ -601,13 +609,13 @@ const disk = z
 const WORDS_LENGTH = 50;
 const inFewWords = (text: string): string => redacted(text).slice(0, WORDS_LENGTH);
 
-/** Epoch seconds and the reason, a line each. A mark that is damaged is a mark. */
-const drainMark = text64.transform((text) => {
-  const [seconds = '', reason = ''] = text.split('\n');
-  return { since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0, reason: inFewWords(reason) };
+/** Epoch seconds, whose word it is, and the reason, a line each. A mark that is damaged is a mark, and a person's. */
+const drainMark = text64.transform((text): DrainMark => {
+  const [seconds = '', by = '', reason = ''] = text.split('\n');
+  return { since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0, by: by === 'room' ? by : 'person', reason: inFewWords(reason) };
 });
 
-/** How much is told of what removes things besides Runward, as the port promises. */
+/** How much is told of what removes things besides Runward, and of how a unit was altered. */
 const CLEANER_LENGTH = 160;
 
 const OBSERVED = z
@@ -617,6 +625,7 @@ const OBSERVED = z
     unit: z.string(),
     serviceState: z.enum(SERVICE_STATES),
     startedAgo: z.union([z.literal(''), count]).optional(),
+    altered64: text64.transform((text) => redacted(text).slice(0, CLEANER_LENGTH)).optional(),
     journal64: text64.optional(),
     timeSync: z.enum(['timesyncd', 'chrony', '']),
     timeSyncState: z.string(),
@@ -639,7 +648,7 @@ const OBSERVED = z
   .transform((seen) => ({
     bootId: seen.bootId,
     uptimeMs: seen.uptimeMs,
-    service: { unit: orNull(seen.unit), state: seen.serviceState },
+    service: { unit: orNull(seen.unit), state: seen.serviceState, ...(seen.altered64 === undefined ? {} : { altered: seen.altered64 }) },
     log: readServiceLog(redacted(seen.journal64 ?? '').split('\n'), typeof seen.startedAgo === 'number' ? seen.startedAgo * 1_000 : null),
     timeSync: { service: seen.timeSync === '' ? null : seen.timeSync, isActive: seen.timeSyncState === 'active' },
     drain: seen.drain64 ?? null,

@@ -60,10 +60,11 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
           packageSource: config.package,
         };
   const host = main !== null && !ownsMachines(config) ? null : createHost(config, process.env);
-  await runParts({ ...settings, main, host, home: config.home, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
+  const runners = (): Config['runners'] => config.runners;
+  await runParts({ ...settings, main, host, runners, home: config.home, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
 
-export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'workflowBundle' | 'onEvent'> {
+export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'runners' | 'workflowBundle' | 'onEvent'> {
   readonly temporal: TemporalAddress;
   /** Data folder, in which verbs see that the worker is starting. */
   readonly home: string;
@@ -111,6 +112,7 @@ async function pollQueues(
       namespace: temporal.namespace,
       main: settings.main,
       host: settings.host,
+      runners: settings.runners,
       searchAttributes: searchAttributes.there,
       sealing: createSealing(sealingKey(settings.sealingKeyFile)),
       ...(settings.onEvent === undefined ? {} : { onEvent: settings.onEvent }),

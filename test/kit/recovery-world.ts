@@ -394,6 +394,7 @@ async function startWorkers(
     sealing: createSealing(sealingKey),
     main,
     host: { name: host, machine, computer, packages: openHostPackages({ folder: join(tmpdir(), `runward-packages-${process.pid}`) }) },
+    runners: () => [...residents.values()].flatMap(({ targets }) => targets),
     onEvent: (event) => residents.get(event.scope)?.events.push(event),
   });
   const end = new AbortController();

@@ -26,7 +26,7 @@ export interface Stage {
   readonly shown: () => string;
   readonly breakRunner: (how: Break) => Promise<void>;
   /** What the demo's worker works with. */
-  readonly parts: Pick<PartsSettings, 'main' | 'host'>;
+  readonly parts: Pick<PartsSettings, 'main' | 'host' | 'runners'>;
   readonly close: () => Promise<void>;
 }
 
@@ -53,6 +53,7 @@ export async function setStage(folder: string): Promise<Stage> {
     parts: {
       main: mainParts(github, target),
       host: { name: target.host, machine, computer: new SandboxHost(), packages: openHostPackages({ folder: join(folder, 'packages') }) },
+      runners: () => [target],
     },
     close: async () => {
       await machine.close();

@@ -25,13 +25,14 @@ say_count() {
 # Asks once for all units: the runner's own, the act that runs, and the services that keep the clock.
 read_units() {
   local clocks=(systemd-timesyncd.service chrony.service chronyd.service)
-  unit=
-  if [ -n "$found" ]; then unit=$(unit_name); fi
+  names=() said=
+  if [ -n "$found" ]; then said=$(ask_user "$UNIT_SAID" || true); fi
+  if [ -n "$found" ]; then unit_names "$said"; fi
   {
-    if [ -n "$unit" ]; then take_unit; else take_unit </dev/null; fi
+    take_units
     take_act
     take_clocks
-  } < <(systemctl show -p "Id,Description,$UNIT_PROPERTIES" -- ${unit:+"$unit"} runward-act.service "${clocks[@]}" || true)
+  } < <(systemctl show -p "Id,Description,$UNIT_PROPERTIES" -- "${names[@]}" runward-act.service "${clocks[@]}" || true)
 }
 
 # Sets act to the key of the act that runs.
@@ -266,10 +267,12 @@ if [ -z "$found" ]; then
   exit 0
 fi
 
-say unit "$unit"
+if is_loaded || [ -n "$said" ]; then say unit "$unit"; else say unit ''; fi
 if is_loaded; then
   say serviceState "$active"
   say startedAgo "$started_ago"
+  altered=$(unit_alteration)
+  if [ -n "$altered" ]; then say_encoded altered "$altered"; fi
   if printed=$(journal) && [ -n "$printed" ]; then say_encoded journal "$printed"; fi
 else
   say serviceState missing

@@ -22,7 +22,10 @@ const installedRunner = z.object({
   /** The unit that svc.sh installed; `null` without one. */
   unit: z.object({ name: z.string(), state: z.enum(['active', 'inactive', 'failed']), startsAtBoot: z.boolean().default(true) }).nullable(),
   /** The mark of a drained runner; `since` in epoch milliseconds by the guest's clock. */
-  drain: z.object({ since: z.number(), reason: z.string() }).nullable().default(null),
+  drain: z
+    .object({ since: z.number(), by: z.enum(['person', 'room']), reason: z.string() })
+    .nullable()
+    .default(null),
   /** What the runner's programs lack to run; `null` where they are whole. */
   missingProgram: z.string().nullable().default(null),
   log: serviceLog.default({ startedAt: null, exitCode: null, relaunches: 0, signs: [] }),

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CacheListed, CacheRemoved, CacheWanted } from '../../domain/cache.ts';
 import type { PackageStored, PackageWanted } from '../../domain/package.ts';
 import type { RoomMade, RoomSource, RoomWanted, Workspace } from '../../domain/room.ts';
-import type { GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
+import type { DrainMark, GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
 import type { Secret } from '../../domain/secret.ts';
 import {
   type Act,
@@ -94,9 +94,6 @@ const TWO_HOURS_MS = 2 * AN_HOUR_MS;
 
 /** As in src/machine/guest/lib.sh. */
 const THAW_MS = 120_000;
-
-/** As in src/machine/guest/mark-drained.sh. */
-const FOR_ROOM = 'no room on the disk';
 
 /** All make-believe machines of a host. */
 export class SandboxMachine implements MachinePort {
@@ -439,7 +436,7 @@ export class SandboxMachine implements MachinePort {
         return { kind: 'configured', agentId: runner.configuration.agentId };
       }
       if (machine.packageVersion === null && target.registration !== 'from-runner-directory') {
-        return { kind: 'refused-no-package', evidence: 'no package of the runner is kept in the guest' };
+        return { kind: 'refused-unfit', evidence: 'no package of the runner is kept in the guest' };
       }
       await this.#work('configure', clock);
       if (runner.configuration !== null) {
@@ -513,11 +510,16 @@ export class SandboxMachine implements MachinePort {
     });
   }
 
-  async markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal> {
+  async markDrained(
+    target: RunnerTarget,
+    act: Act,
+    mark: Omit<DrainMark, 'since'>,
+    call: CallContext,
+  ): Promise<MarkedDrained | ActRefusal> {
     return this.#act<MarkedDrained>(target, act, call, async (clock, { machine, runner }) => {
       await this.#work('drain', clock);
-      if (runner.drain === null || runner.drain.reason.startsWith(FOR_ROOM)) {
-        runner.drain = { since: Date.now() + machine.clockOffsetMs, reason };
+      if (runner.drain === null || runner.drain.by === 'room') {
+        runner.drain = { since: Date.now() + machine.clockOffsetMs, ...mark };
       }
       if (runner.unit !== null) {
         runner.unit.startsAtBoot = false;

@@ -53,6 +53,7 @@ const workers = await createWorkers({
           computer: new SandboxHost(),
           packages: openHostPackages({ folder: join(order.home, 'packages') }),
         },
+  runners: () => [order.target],
   activityInterceptors: [interceptor(order)],
 });
 const stop = new AbortController();

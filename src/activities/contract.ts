@@ -500,9 +500,9 @@ export interface ActActivities {
       readonly token: SealedToken;
     },
   ): Promise<Answered<SetAside | ActRefusal | { readonly kind: 'ask-again' }>>;
-  /** `labels`: custom ones, by default those that are configured. */
+  /** `shownLabels`: those that GitHub showed, which it has if none are configured. */
   configureRunner(
-    input: ActInput & { readonly token: SealedToken; readonly labels?: readonly string[] },
+    input: ActInput & { readonly token: SealedToken; readonly shownLabels: readonly string[] },
   ): Promise<Answered<Configured | ActRefusal>>;
   startService(input: ActInput): Promise<Answered<ServiceStarted | ActRefusal>>;
   restartService(

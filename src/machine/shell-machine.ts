@@ -157,8 +157,7 @@ export class ShellMachine implements MachinePort {
     call: CallContext,
     labels: readonly string[] = target.labels,
   ): Promise<Configured | ActRefusal> {
-    const { group, registration = 'pristine' } = target;
-    const parameters = { labels: labels.join(','), group: group ?? '', registration };
+    const parameters = { labels: labels.join(','), group: target.group ?? '' };
     const ended = await this.#act('configure', target, act, parameters, call, token.reveal());
     return ended.kind === 'ended' ? parsed(CONFIGURED, ended.output, 'configure') : ended;
   }
@@ -380,8 +379,8 @@ export class ShellMachine implements MachinePort {
 }
 
 /** What every step knows of its runner: where and whose its files are, and what its unit is called by. */
-function ownParameters({ directory, user, registrationUrl: url, runner: name }: RunnerTarget): guest.Parameters {
-  return { directory, user, url, name };
+function ownParameters({ directory, user, registrationUrl: url, runner: name, registration = 'pristine' }: RunnerTarget): guest.Parameters {
+  return { directory, user, url, name, registration };
 }
 
 /**
@@ -498,9 +497,10 @@ const REFUSED_IN_PROGRESS = z
   .object({ kind: z.literal('refused-in-progress'), holder64: text64 })
   .transform(({ kind, holder64 }) => ({ kind, holder: holder64 }));
 
+/** A guest without a package of the runner is one that can't be registered anew. */
 const UNFIT = z
-  .object({ kind: z.literal('refused-unfit'), evidence64: text64 })
-  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) }));
+  .object({ kind: z.enum(['refused-unfit', 'refused-no-package']), evidence64: text64 })
+  .transform(({ evidence64 }) => ({ kind: 'refused-unfit' as const, evidence: evidenceOf(evidence64) }));
 
 const FENCE_TAKEN = z.union([z.object({ kind: z.literal('taken'), fence: count }), UNFIT, REFUSED_IN_PROGRESS]);
 
@@ -533,9 +533,6 @@ const CONFIGURED = z.union([
       reason: z.enum(['token-refused', 'other']).default('other'),
     })
     .transform(({ evidence64, ...rest }) => ({ ...rest, evidence: evidenceOf(evidence64) })),
-  z
-    .object({ kind: z.literal('refused-no-package'), evidence64: text64 })
-    .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) })),
 ]);
 
 const PACKAGE_STORED = z.union([

@@ -93,8 +93,8 @@ class Recovery {
   #isConfiguring = false;
   /** Whether the last look saw a job of the runner in its guest: what GitHub calls busy may be a job that was lost. */
   #isAtWork = false;
-  /** Labels that GitHub showed before the first act; `null` where it knew no such runner. */
-  #shownLabels: readonly string[] | null = null;
+  /** Custom labels that GitHub showed before the first act. */
+  #shownLabels: readonly string[] = [];
 
   constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard) {
     this.#request = request;
@@ -529,7 +529,7 @@ class Recovery {
   async #provePackage(): Promise<void> {
     const { runner, machine, registration } = this.#target;
     const { guest, github } = this.#seen(await this.#site.freshLook());
-    this.#shownLabels = github.runner?.labels ?? null;
+    this.#shownLabels = (github.runner?.labels ?? []).filter((name) => !ADDED_LABELS.includes(name.toLowerCase()));
     if (registration === 'from-runner-directory' || typeof guest.packageVersion === 'string') {
       return;
     }
@@ -596,33 +596,22 @@ class Recovery {
       const { token } = await this.#registrationToken();
       act = await this.#configure(token, 2);
     }
-    switch (act.kind) {
-      case 'configured':
-        this.#agentId = act.agentId;
-        this.#board.end('reconfigure', 'done', `registered at ${registrationUrl} as id ${act.agentId}`);
-        return;
-      case 'not-configured':
-        throw new Ended('failed', `${runner}: config.sh exited ${act.exitCode}: ${act.evidence}`);
-      case 'refused-no-package':
-        throw new Ended('failed', `${runner}: ${act.evidence}`);
+    if (act.kind === 'not-configured') {
+      throw new Ended('failed', `${runner}: config.sh exited ${act.exitCode}: ${act.evidence}`);
     }
+    this.#agentId = act.agentId;
+    this.#board.end('reconfigure', 'done', `registered at ${registrationUrl} as id ${act.agentId}`);
   }
 
   #configure({ token }: TokenGranted, round: 1 | 2) {
     const { runner, registrationUrl } = this.#target;
-    const labels = this.#labels();
+    const shownLabels = this.#shownLabels;
     return this.#site.act(
       `reconfigure-${round}`,
       `register ${runner} at ${registrationUrl}`,
       this.#policy.deadlines.configureMs,
-      (acts, input) => acts.configureRunner({ ...input, token, labels }),
+      (acts, input) => acts.configureRunner({ ...input, token, shownLabels }),
     );
-  }
-
-  /** As configured, or else as GitHub showed them: what stands in the runner's directory may be a job's word. */
-  #labels(): readonly string[] {
-    const { labels } = this.#target;
-    return labels.length > 0 ? labels : (this.#shownLabels ?? []).filter((name) => !ADDED_LABELS.includes(name.toLowerCase()));
   }
 
   async #startService(): Promise<void> {

@@ -308,7 +308,7 @@ describe('acts', () => {
     ],
     [
       done('success exited 75', { kind: 'refused-no-package', evidence64: base64('there is none') }),
-      { kind: 'refused-no-package', evidence: 'there is none' },
+      { kind: 'refused-unfit', evidence: 'there is none' },
     ],
   ])('give refusals as values', async (stdout, value) => {
     transport.answer = () => stdout;

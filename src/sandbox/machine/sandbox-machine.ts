@@ -438,7 +438,7 @@ export class SandboxMachine implements MachinePort {
         return { kind: 'configured', agentId: runner.configuration.agentId };
       }
       if (machine.packageVersion === null && target.registration !== 'from-runner-directory') {
-        return { kind: 'refused-no-package', evidence: 'no package of the runner is kept in the guest' };
+        return { kind: 'refused-unfit', evidence: 'no package of the runner is kept in the guest' };
       }
       await this.#work('configure', clock);
       if (runner.configuration !== null) {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { inspect } from 'node:util';
@@ -17,10 +17,11 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-function write(path: string, content: string | Uint8Array): string {
+function write(path: string, content: string | Uint8Array, mode = 0o644): string {
   const whole = join(folder, path);
   mkdirSync(dirname(whole), { recursive: true });
   writeFileSync(whole, content);
+  chmodSync(whole, mode);
   return whole;
 }
 
@@ -267,8 +268,8 @@ describe('credentials', () => {
   const repo = { REPO: 'octo-org/widgets' };
 
   test('are taken in the documented order', () => {
-    const path = write('token', 'ghp_file');
-    const key = write('key.pem', 'key');
+    const path = write('token', 'ghp_file', 0o600);
+    const key = write('key.pem', 'key', 0o400);
     const app = { GITHUB_APP_ID: '12', GITHUB_APP_INSTALLATION_ID: '34', GITHUB_APP_PRIVATE_KEY_FILE: 'key.pem' };
     const kindOf = (env: Record<string, string>) => load({ ...repo, ...env }).github.credentials;
 
@@ -297,6 +298,16 @@ describe('credentials', () => {
 
   test('an App that a token makes useless is a warning', () => {
     expect(load({ ...repo, GH_TOKEN: 'ghp_a', GITHUB_APP_ID: '12' }).warnings).toEqual(['GITHUB_APP_ID: not used, since GH_TOKEN is set.']);
+  });
+
+  test.each([0o644, 0o640, 0o604, 0o660, 0o620])('files that others can open are mistakes: mode %i', (mode) => {
+    const token = write('a token', 'ghp_file', mode);
+    const key = write('a-key.pem', 'key', mode);
+    const allowed = `allowed: a file that its owner alone can open; it has mode 0${mode.toString(8)}:`;
+    expect(mistakesOf({ ...repo, GH_TOKEN_FILE: token })).toEqual([`GH_TOKEN_FILE: found "${token}"; ${allowed} chmod 600 '${token}'`]);
+    expect(mistakesOf({ ...repo, GITHUB_APP_ID: '12', GITHUB_APP_INSTALLATION_ID: '34', GITHUB_APP_PRIVATE_KEY_FILE: key })).toEqual([
+      `GITHUB_APP_PRIVATE_KEY_FILE: found "${key}"; ${allowed} chmod 600 ${key}`,
+    ]);
   });
 
   test('files that are not there are mistakes', () => {
@@ -452,6 +463,16 @@ describe('the file', () => {
     expect(warnings).toEqual([]);
     write('runward.yaml', ONE_RUNNER);
     expect(load().alerts.webhook).toBeNull();
+  });
+
+  test('its secret must be a file that its owner alone can open', () => {
+    const file = write('home/hook', 'whsec_', 0o640);
+    const text = `alerts:\n  webhook:\n    url: https://alerts.example.com/\n    secretFile: ~/hook\n${ONE_RUNNER}`;
+    expect(mistakesIn(text)).toEqual([
+      `runward.yaml:4 alerts.webhook.secretFile: found "~/hook"; allowed: a file that its owner alone can open; it has mode 0640: chmod 600 ${file}`,
+    ]);
+    write('home/hook', 'whsec_', 0o600);
+    expect(mistakesIn(text)).toEqual([]);
   });
 
   test.each(['https://a.example/x?key=1', 'http://localhost:8080/', 'http://127.0.0.1:1', 'http://[::1]:8080/x'])('%s is told', (url) => {

@@ -623,12 +623,14 @@ scopes:
   token: ghp_1234567890
   serverUrl: https://me:hunter2@github.example.com
 mode: github_pat_1234567890
+cache: ghs_123456_eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMjMifQ.c2lnbmF0dXJl
 ${ONE_RUNNER}`);
-    expect(mistakes.join('\n')).not.toMatch(/1234567890|hunter2/);
+    expect(mistakes.join('\n')).not.toMatch(/1234567890|hunter2|eyJ|c2ln/);
     expect(mistakes).toEqual([
       expect.stringMatching(/^runward\.yaml:2 github\.token: found an unknown key; allowed: no secrets in this file; .*GH_TOKEN/),
       expect.stringMatching(/^runward\.yaml:3 github\.serverUrl: found "https:\/\/\[secret\]@/),
       expect.stringMatching(/^runward\.yaml:4 mode: found "\[secret\]"/),
+      expect.stringMatching(/^runward\.yaml:5 cache: found "\[secret\]"/),
     ]);
   });
 

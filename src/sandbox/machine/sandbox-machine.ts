@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CacheListed, CacheRemoved, CacheWanted } from '../../domain/cache.ts';
 import type { PackageStored, PackageWanted } from '../../domain/package.ts';
 import type { RoomMade, RoomSource, RoomWanted, Workspace } from '../../domain/room.ts';
-import type { DrainMark, GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
+import type { DrainMark, ForeignCleaner, GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
 import type { Secret } from '../../domain/secret.ts';
 import {
   type Act,
@@ -237,7 +237,7 @@ export class SandboxMachine implements MachinePort {
   }
 
   /** Something else in the guest that removes things below the runner's directory. */
-  setForeignCleaner(target: RunnerTarget, foreignCleaner: string | null): void {
+  setForeignCleaner(target: RunnerTarget, foreignCleaner: ForeignCleaner | null): void {
     this.#change(target, { foreignCleaner });
   }
 

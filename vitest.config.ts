@@ -27,6 +27,7 @@ export default defineConfig({
           // A process for each of these many small files would cost more than the files themselves.
           isolate: false,
           testTimeout: 15_000,
+          hookTimeout: 60_000,
         },
       },
       {

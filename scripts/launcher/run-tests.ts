@@ -106,8 +106,7 @@ function run(file: string, args: readonly string[]): Promise<number> {
     let received: NodeJS.Signals | null = null;
     const passOn = (signal: NodeJS.Signals) => {
       received = signal;
-      // A terminal's Ctrl-C has reached the command already.
-      if (signal !== 'SIGINT') command.kill(signal);
+      command.kill(signal);
     };
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
     for (const signal of signals) process.on(signal, passOn);

@@ -59,6 +59,7 @@ const OPERATIONS: Readonly<Record<string, string>> = {
   clearActionsCache: 'clearing of the actions cache',
   healActionsCache: 'repair of the actions cache',
   makeRoom: 'freeing of disk space',
+  fetchPackage: 'fetching of its package',
 };
 
 /** The runner is named already, so that what is known by its code takes few words. */

@@ -87,7 +87,13 @@ function brokeText({ outcome, reason, evidence = [], damaged = [] }: ToldReport,
   return isByCheck && reason !== null ? reason : fewOf(troubleIn(evidence), 10);
 }
 
-const MENDS_NOTHING: ReadonlySet<string> = new Set(['drainRunner', 'resumeRunner', 'cleanActionsCache', 'clearActionsCache']);
+const MENDS_NOTHING: ReadonlySet<string> = new Set([
+  'drainRunner',
+  'resumeRunner',
+  'cleanActionsCache',
+  'clearActionsCache',
+  'fetchPackage',
+]);
 
 /** What the last step that was taken, or the rung that was enough, has brought about. */
 function goodEnd({ rungs = [], steps = [] }: ToldReport): string | null {
@@ -167,7 +173,8 @@ const COMMANDS: Readonly<Record<string, string>> = {
 
 function leftText(report: ToldReport, type: string): string {
   const { outcome, runner } = report;
-  const again = type === 'makeRoom' ? '`runward check`' : `\`runward ${COMMANDS[type] ?? 'recover'} --runner ${runner}\``;
+  const again =
+    type === 'makeRoom' || type === 'fetchPackage' ? '`runward check`' : `\`runward ${COMMANDS[type] ?? 'recover'} --runner ${runner}\``;
   if (isGood(report)) {
     return 'nothing';
   }

@@ -30,6 +30,7 @@ const OPERATION_TYPES: readonly string[] = [
   'clearActionsCache',
   'healActionsCache',
   'makeRoom',
+  'fetchPackage',
 ];
 export const PASS_TYPE = 'checkHealth';
 export const QUEUE_TYPE = 'maintainQueue';

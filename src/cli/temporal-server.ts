@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -12,7 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -23,6 +24,7 @@ import { say } from './invocation.ts';
 import { createWord } from './patience.ts';
 import type { Loss } from './lost-history.ts';
 import { databaseFile, prepareDatabase, recordOpened, type Preparation } from './temporal-database.ts';
+import { startUiProxy, type Endpoint, type UiProxy } from './ui-proxy.ts';
 
 export interface TemporalServer {
   readonly address: string;
@@ -62,9 +64,13 @@ const READY_POLL_MS = 20;
 const END_TIMEOUT_MS = 120_000;
 /** After it, a closed pipe has ended nothing. */
 const LEASH_TIMEOUT_MS = 5_000;
-/** Temporal's UI listens this far above the server's port, as `temporal server start-dev` has it. */
+/** Temporal's UI answers this far above the server's port, as `temporal server start-dev` has it. */
 const UI_PORT_OFFSET = 1_000;
 const PORTS_TRIED = 100;
+const LOOPBACK = '127.0.0.1';
+
+/** Closes the HTTP API, at which any web page could start workflows; it can't be left out, and answers 403 to every host now. */
+export const NO_HTTP_API: readonly string[] = ['--dynamic-config-value', 'frontend.httpAllowedHosts=[]'];
 
 /** Starts Temporal's own server with its data on disk. It ends with this process, also when that is killed. */
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
@@ -87,7 +93,7 @@ export async function holdPorts(port: number): Promise<() => Promise<void>> {
     await Promise.all(held.map((server) => new Promise((closed) => server.close(closed))));
   };
   for (const wanted of [port, port + UI_PORT_OFFSET]) {
-    const server = await listenOn(wanted, (socket) => socket.destroy());
+    const server = await listenOn({ host: LOOPBACK, port: wanted }, (socket) => socket.destroy());
     if (server === null) {
       await release();
       throw new CommandFailure(
@@ -126,6 +132,21 @@ async function startOnFreePort(options: TemporalServerOptions): Promise<StartedS
 }
 
 async function startOnce(options: TemporalServerOptions, { port, uiPort }: Ports): Promise<StartedServer> {
+  const ui = await hiddenEndpoint();
+  const proxy = await startUiProxy({ host: LOOPBACK, port: uiPort }, ui);
+  try {
+    return await startBehind(proxy, options, { port, uiPort, ui });
+  } catch (error) {
+    await proxy.close();
+    throw error;
+  }
+}
+
+async function startBehind(
+  proxy: UiProxy,
+  options: TemporalServerOptions,
+  { port, uiPort, ui }: Ports & { readonly ui: Endpoint },
+): Promise<StartedServer> {
   const pidFile = pidFileOf(options.folder);
   const logFile = logFileOf(options.folder);
   const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
@@ -134,7 +155,7 @@ async function startOnce(options: TemporalServerOptions, { port, uiPort }: Ports
   // In a process group of its own, so that Ctrl-C reaches Runward alone, which ends the server last.
   const child = spawn(
     '/bin/sh',
-    [fileURLToPath(new URL('leash.sh', import.meta.url)), findTemporalCli(options.env), ...serverArguments(options, port, uiPort)],
+    [fileURLToPath(new URL('leash.sh', import.meta.url)), findTemporalCli(options.env), ...serverArguments(options, port, ui)],
     {
       stdio: ['pipe', log, log],
       detached: true,
@@ -143,10 +164,14 @@ async function startOnce(options: TemporalServerOptions, { port, uiPort }: Ports
   );
   writeFileSync(pidFile, `${child.pid}\n`);
   options.meanwhile?.();
-  const ended = once(child, 'exit').then(([code]) => (typeof code === 'number' ? code : null));
+  const ended = once(child, 'exit').then(async ([code]) => {
+    // Whoever starts it again finds the port free.
+    await proxy.close();
+    return typeof code === 'number' ? code : null;
+  });
   const server: StartedServer = {
-    address: `127.0.0.1:${port}`,
-    uiUrl: `http://127.0.0.1:${uiPort}`,
+    address: `${LOOPBACK}:${port}`,
+    uiUrl: `http://${LOOPBACK}:${uiPort}`,
     namespace: options.namespace,
     port,
     ended,
@@ -165,16 +190,32 @@ async function startOnce(options: TemporalServerOptions, { port, uiPort }: Ports
   return server;
 }
 
+/**
+ * Where the UI itself listens: at an address that no web page can guess, since it answers under any name. macOS has 127.0.0.1 alone, and
+ * there a page would have to find the port.
+ */
+async function hiddenEndpoint(): Promise<Endpoint> {
+  const host = `127.${randomInt(1, 255)}.${randomInt(0, 256)}.${randomInt(1, 255)}`;
+  const server = (await listenOn({ host, port: 0 }, () => {})) ?? (await listenOn({ host: LOOPBACK, port: 0 }, () => {}));
+  if (server === null) {
+    throw new CommandFailure(EXIT.unreachable, `no free port on ${LOOPBACK}: end what uses them`);
+  }
+  const { address, port } = server.address() as AddressInfo;
+  server.close();
+  return { host: address, port };
+}
+
 /** `null` where the command does not run; then its start says what to do. */
 function cliVersion(options: TemporalServerOptions): string | null {
   const { stdout } = spawnSync(findTemporalCli(options.env), ['--version'], { encoding: 'utf8', env: serverEnvironment(options.env) });
   return /^temporal version (\S+)/.exec(stdout ?? '')?.[1] ?? null;
 }
 
-function serverArguments({ folder, namespace }: TemporalServerOptions, port: number, uiPort: number): string[] {
+function serverArguments({ folder, namespace }: TemporalServerOptions, port: number, ui: Endpoint): string[] {
   return [
-    ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--ui-port', String(uiPort)],
+    ...['server', 'start-dev', '--ip', LOOPBACK, '--port', String(port), '--ui-ip', ui.host, '--ui-port', String(ui.port)],
     ...['--db-filename', databaseFile(folder), '--namespace', namespace, '--log-level', 'warn', '--ui-disable-news-fetch'],
+    ...NO_HTTP_API,
   ];
 }
 
@@ -302,16 +343,16 @@ async function areFree({ port, uiPort }: Ports): Promise<boolean> {
 }
 
 async function isFree(port: number): Promise<boolean> {
-  const server = await listenOn(port, () => {});
+  const server = await listenOn({ host: LOOPBACK, port }, () => {});
   server?.close();
   return server !== null;
 }
 
-/** `null` where somebody else listens there. */
-async function listenOn(port: number, onConnection: (socket: Socket) => void): Promise<Server | null> {
+/** `null` if somebody else listens there, or the computer has no such address. */
+async function listenOn(endpoint: Endpoint, onConnection: (socket: Socket) => void): Promise<Server | null> {
   const server = createServer(onConnection);
   try {
-    server.listen(port, '127.0.0.1');
+    server.listen(endpoint);
     await once(server, 'listening');
     return server;
   } catch {

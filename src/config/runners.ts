@@ -127,6 +127,7 @@ function toTarget({ scope, settings }: WrittenRunner, { host, serverUrl }: Runne
     machine: settings.vm ?? settings.name,
     directory: settings.directory,
     user: settings.user,
+    ...(settings.registration === 'pristine' ? {} : { registration: settings.registration }),
     neighbours: [],
   };
 }
@@ -145,6 +146,7 @@ function describeByEnvironment(input: RunnersInput): RunnersReading {
     labels: DEFAULT_LABELS,
     directory: DEFAULT_DIRECTORY,
     user: DEFAULT_USER,
+    registration: 'pristine' as const,
   };
   return {
     targets: [overlay(toTarget({ scope, settings, path: [] }, input), input)],

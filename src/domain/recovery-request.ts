@@ -34,6 +34,7 @@ const KEYS = {
   cleanActionsCache: ['runner', 'dryRun', 'reason', 'force', 'wait'],
   clearActionsCache: ['runner', 'dryRun', 'reason', 'force', 'wait'],
   healActionsCache: ['runner', 'dryRun', 'reason', 'force', 'wait'],
+  fetchPackage: ['runner', 'reason', 'wait'],
   makeRoom: ['runner', 'dryRun', 'reason', 'wait'],
 } as const;
 

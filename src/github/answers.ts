@@ -21,6 +21,7 @@ const RunnerFields = z.object({
   busy: z.boolean(),
   labels: z.array(z.object({ name: z.string() })),
   version: z.string().nullish(),
+  ephemeral: z.boolean().nullish(),
 });
 
 /** https://docs.github.com/rest/actions/self-hosted-runners#get-a-self-hosted-runner-for-a-repository */
@@ -64,6 +65,44 @@ export const NewestVersion: z.ZodType<string | null> = z
   .transform(
     (downloads) => downloads.map(({ filename }) => /-(\d+(?:\.\d+)+)\.(?:tar\.gz|zip)$/.exec(filename)?.[1]).find(Boolean) ?? null,
   );
+
+/** Packages of the runner for Linux; older servers have no checksums. https://docs.github.com/rest/actions/self-hosted-runners#list-runner-applications-for-a-repository */
+export const RunnerDownloads: z.ZodType<readonly PackageListed[]> = z
+  .array(
+    z.object({
+      os: z.string(),
+      architecture: z.string(),
+      filename: z.string(),
+      download_url: z.string(),
+      sha256_checksum: z.string().nullish(),
+    }),
+  )
+  .transform((downloads) =>
+    downloads
+      .filter(({ os }) => os === 'linux')
+      .map(({ architecture, filename, download_url: address, sha256_checksum }) => ({
+        architecture,
+        filename,
+        address,
+        sha256: sha256In(sha256_checksum ?? ''),
+      })),
+  );
+
+/** A package as GitHub lists it; `sha256` in hex, `null` where GitHub does not say it. */
+export interface PackageListed {
+  readonly architecture: string;
+  readonly filename: string;
+  readonly address: string;
+  readonly sha256: string | null;
+}
+
+/** https://docs.github.com/rest/releases/releases#get-a-release-by-tag-name */
+export const ReleaseAssets: z.ZodType<readonly { readonly filename: string; readonly address: string; readonly sha256: string | null }[]> =
+  z
+    .object({ assets: z.array(z.object({ name: z.string(), browser_download_url: z.string(), digest: z.string().nullish() })) })
+    .transform(({ assets }) =>
+      assets.map(({ name, browser_download_url: address, digest }) => ({ filename: name, address, sha256: sha256In(digest ?? '') })),
+    );
 
 /** GitHub leaves out a date that it does not know, or sends `null`; a version that it does not know at all is a 404. */
 export const Deprecation: z.ZodType<Omit<Retirement, 'version'>> = z
@@ -206,12 +245,23 @@ function fileNameOf(path: string): string {
   return path.replace(/@.*$/, '').split('/').at(-1) ?? path;
 }
 
+/** Hex digits, also after `sha256:`. */
+function sha256In(checksum: string): string | null {
+  return /^(?:sha256:)?([0-9a-f]{64})$/i.exec(checksum)?.[1]?.toLowerCase() ?? null;
+}
+
 /** The last part of its address. */
 function checkRunOf(address: string): number | null {
   const id = /\/check-runs\/(\d+)$/.exec(address)?.[1];
   return id === undefined ? null : Number(id);
 }
 
-function toRunner({ labels, version, ...runner }: z.infer<typeof RunnerFields>): RegisteredRunner {
-  return { ...runner, labels: labels.map(({ name }) => name), version: version ?? null, group: null };
+function toRunner({ labels, version, ephemeral, ...runner }: z.infer<typeof RunnerFields>): RegisteredRunner {
+  return {
+    ...runner,
+    labels: labels.map(({ name }) => name),
+    version: version ?? null,
+    ...(ephemeral === true ? { isEphemeral: true } : {}),
+    group: null,
+  };
 }

@@ -39,7 +39,8 @@ export function openHost(options: HostOptions): HostPort {
         readOldCronJob(crontab, environment, call),
       ]);
       call.signal.throwIfAborted();
-      return { observedAt, githubOffsetMs, bootedAt, wokeAt, oldCronJob };
+      const utcOffsetMinutes = -new Date(observedAt).getTimezoneOffset();
+      return { observedAt, githubOffsetMs, bootedAt, wokeAt, utcOffsetMinutes, oldCronJob };
     },
   };
 }

@@ -1,24 +1,27 @@
 // The machine port by shell: guest scripts under the guest's own fence, over any transport.
 
 import { randomUUID } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import type { CacheDamage, CacheListed, CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import { readServiceLog } from '../domain/log-signs.ts';
+import type { PackageStored, PackageWanted } from '../domain/package.ts';
 import { type Reading, known, unknown } from '../domain/reading.ts';
-import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
+import { bytesText, type RoomMade, type RoomWanted, type Workspace } from '../domain/room.ts';
 import {
+  type DrainMark,
   type GuestObservation,
   LEAST_FREE_BYTES,
   type MachineObservation,
   type MachineState,
   type RunnerTarget,
 } from '../domain/runner.ts';
-import { DRAINED_FOR_ROOM } from '../domain/upkeep.ts';
 import type { Secret } from '../domain/secret.ts';
 import * as guest from './guest-scripts.ts';
 import {
   type Act,
   type ActRefusal,
+  type Archive,
   type CallContext,
   CallGivenUp,
   type ClockSynced,
@@ -147,9 +150,16 @@ export class ShellMachine implements MachinePort {
     return ended.kind === 'ended' ? parsed(SET_ASIDE, ended.output, 'set-aside') : ended;
   }
 
-  async configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext): Promise<Configured | ActRefusal> {
-    const { registrationUrl: url, runner: name, labels, group } = target;
-    const ended = await this.#act('configure', target, act, { url, name, labels: labels.join(','), group: group ?? '' }, call, token);
+  async configure(
+    target: RunnerTarget,
+    act: Act,
+    token: Secret,
+    call: CallContext,
+    labels: readonly string[] = target.labels,
+  ): Promise<Configured | ActRefusal> {
+    const { group, registration = 'pristine' } = target;
+    const parameters = { labels: labels.join(','), group: group ?? '', registration };
+    const ended = await this.#act('configure', target, act, parameters, call, token.reveal());
     return ended.kind === 'ended' ? parsed(CONFIGURED, ended.output, 'configure') : ended;
   }
 
@@ -178,8 +188,13 @@ export class ShellMachine implements MachinePort {
     return ended.kind === 'ended' ? parsed(DISCARDED, ended.output, 'discard') : ended;
   }
 
-  async markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal> {
-    const ended = await this.#act('mark-drained', target, act, { reason }, call);
+  async markDrained(
+    target: RunnerTarget,
+    act: Act,
+    { by, reason }: Omit<DrainMark, 'since'>,
+    call: CallContext,
+  ): Promise<MarkedDrained | ActRefusal> {
+    const ended = await this.#act('mark-drained', target, act, { by, reason }, call);
     return ended.kind === 'ended' ? parsed(MARKED_DRAINED, ended.output, 'mark-drained') : ended;
   }
 
@@ -230,6 +245,52 @@ export class ShellMachine implements MachinePort {
     return parsed(WORKSPACES, await this.#read('list-workspaces', target, {}, call), 'list-workspaces');
   }
 
+  async fetchPackage(target: RunnerTarget, act: Act, wanted: PackageWanted, call: CallContext): Promise<PackageStored | ActRefusal> {
+    const { address, version } = wanted;
+    if (address === null || !mayBeDownloaded(address, target)) {
+      return { kind: 'not-fetched', reason: 'no-way', evidence: `${address ?? wanted.filename} is no address for a guest` };
+    }
+    // Until its deadline the act has to count the bytes as well.
+    const seconds = Math.max(1, Math.floor(act.deadlineMs / 1_000) - COUNT_SECONDS);
+    const parameters = { ...packageParameters(wanted), address, download_seconds: String(seconds) };
+    const told = { ...call, heartbeat: () => call.heartbeat(`${target.machine} downloads package ${version} of the runner`) };
+    const ended = await this.#act('fetch-package', target, act, parameters, told);
+    return ended.kind === 'ended' ? parsed(PACKAGE_STORED, ended.output, 'fetch-package') : ended;
+  }
+
+  async passPackage(
+    target: RunnerTarget,
+    act: Act,
+    wanted: PackageWanted,
+    archive: Archive,
+    call: CallContext,
+  ): Promise<PackageStored | ActRefusal> {
+    await using file = await open(archive.path);
+    let earlier = '';
+    // Asks first what is there.
+    for (let offset = 0, piece = Buffer.alloc(0); ;) {
+      const share = Math.floor((100 * offset) / archive.bytes);
+      call.heartbeat(`passing package ${wanted.version} of the runner to ${target.machine}: ${share} % of ${bytesText(archive.bytes)}`);
+      const key = `${act.key}.${offset}-${piece.length}`;
+      const parameters = {
+        ...packageParameters(wanted),
+        bytes: String(archive.bytes),
+        offset: String(offset),
+        piece_bytes: String(piece.length),
+        earlier,
+      };
+      const ended = await this.#act('store-piece', target, { ...act, key }, parameters, call, piece.toString('base64'));
+      if (ended.kind !== 'ended') return ended;
+      const answer = parsed(PIECE_STORED, ended.output, 'store-piece');
+      if (answer.kind !== 'more') return answer;
+      if (answer.have === offset && piece.length > 0) throw new MachineError('protocol', `store-piece: ${target.machine} takes no piece`);
+      earlier = key;
+      offset = answer.have;
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(PIECE_BYTES), 0, PIECE_BYTES, offset);
+      piece = buffer.subarray(0, bytesRead);
+    }
+  }
+
   #patience(): guest.Parameters {
     return { settle_seconds: String(this.#timing.settleSeconds), start_seconds: String(this.#timing.startSeconds) };
   }
@@ -237,14 +298,14 @@ export class ShellMachine implements MachinePort {
   /** A look that walks over what a runner holds; it rejects where that can't be read. */
   async #read(step: guest.Step, target: RunnerTarget, parameters: guest.Parameters, call: CallContext): Promise<Lines> {
     const { walkMs, walkSeconds } = this.#timing;
-    const request = guest.look(step, walkSeconds, { directory: target.directory, user: target.user, ...parameters });
+    const request = guest.look(step, walkSeconds, { ...ownParameters(target), ...parameters });
     const { answer } = await this.#drive(step, target.machine, request, walkMs, call);
     return linesOf(decode(answer['output64']));
   }
 
   async #look(target: RunnerTarget, call: CallContext): Promise<Reading<GuestObservation>> {
     const { lookMs, lookSeconds, cacheSeconds } = this.#timing;
-    const parameters = { directory: target.directory, cache_seconds: String(cacheSeconds) };
+    const parameters = { ...ownParameters(target), cache_seconds: String(cacheSeconds) };
     try {
       const request = guest.look('observe', lookSeconds, parameters);
       const { answer, clockOffsetMs } = await this.#drive('observe', target.machine, request, lookMs, call);
@@ -264,13 +325,13 @@ export class ShellMachine implements MachinePort {
     act: Act,
     parameters: guest.Parameters,
     call: CallContext,
-    secret?: Secret,
+    input = '',
   ): Promise<{ readonly kind: 'ended'; readonly output: Lines; readonly clockOffsetMs: number } | ActRefusal> {
     if (!KEY.test(act.key)) throw new MachineError('protocol', `${step}: ${JSON.stringify(act.key)} is no key of an act`);
     const seconds = Math.max(1, Math.ceil(act.deadlineMs / 1_000));
     const attempt = randomUUID();
-    const own = { directory: target.directory, user: target.user, least_bytes: String(LEAST_FREE_BYTES), ...parameters };
-    const request = guest.act(step, { key: act.key, fence: act.fence, seconds, attempt }, own, secret?.reveal() ?? '');
+    const own = { ...ownParameters(target), least_bytes: String(LEAST_FREE_BYTES), ...parameters };
+    const request = guest.act(step, { key: act.key, fence: act.fence, seconds, attempt }, own, input);
 
     const { answer, clockOffsetMs } = await this.#drive(step, target.machine, request, act.deadlineMs + this.#timing.slackMs, call).catch(
       async (error: unknown) => {
@@ -318,6 +379,11 @@ export class ShellMachine implements MachinePort {
   }
 }
 
+/** What every step knows of its runner: where and whose its files are, and what its unit is called by. */
+function ownParameters({ directory, user, registrationUrl: url, runner: name }: RunnerTarget): guest.Parameters {
+  return { directory, user, url, name };
+}
+
 /**
  * Guest's clock minus host's clock. The guest read its clock at a moment between two of the host's; only what lies outside of them
  * is certainly the clock's fault and not the way's.
@@ -331,25 +397,26 @@ function offset(guestMs: number, earliest: number, latest: number): number {
 const OBSERVATION_LENGTH = 1_020;
 
 /**
- * The guest's own words get the room that all the rest leaves: why the runner is drained, then what cleans besides Runward, then the journal,
- * the newest line first. Of a drain's reason so much always stays that Runward's own is known by it.
+ * The guest's own words get the room that all the rest leaves: how its unit was altered, why the runner is drained, then what cleans besides Runward, then the journal,
+ * the newest line first.
  */
 function withinLength(seen: MachineObservation): MachineObservation {
   if (!seen.guest.known) return seen;
   const { value } = seen.guest;
-  const { foreignCleaner, drain, log } = value;
-  const inWords = (shorten: (words: string, least?: number) => string): MachineObservation => ({
+  const { foreignCleaner, drain, log, service } = value;
+  const inWords = (shorten: (words: string) => string): MachineObservation => ({
     ...seen,
     guest: known({
       ...value,
-      drain: drain === null ? null : { ...drain, reason: shorten(drain.reason, DRAINED_FOR_ROOM.length) },
+      service: service.altered === undefined ? service : { ...service, altered: shorten(service.altered) },
+      drain: drain === null ? null : { ...drain, reason: shorten(drain.reason) },
       ...(foreignCleaner === undefined ? {} : { foreignCleaner: shorten(foreignCleaner) }),
       log: { ...log, signs: log.signs.map(({ code, line }) => ({ code, line: shorten(line) })) },
     }),
   });
   let room = OBSERVATION_LENGTH - JSON.stringify(inWords(() => '')).length;
-  return inWords((words, least = 0) => {
-    const fitting = fittingInto(Math.max(room, least), words);
+  return inWords((words) => {
+    const fitting = fittingInto(room, words);
     room -= lengthInJson(fitting);
     return fitting;
   });
@@ -362,6 +429,21 @@ function fittingInto(room: number, words: string): string {
 }
 
 const lengthInJson = (text: string): number => JSON.stringify(text).length - '""'.length;
+
+/** What counting the bytes of a package may take in a slow guest. */
+const COUNT_SECONDS = 60;
+
+/** In base64, and with the scripts before it, it stays below the megabyte that is safe for the standard input of every client. */
+const PIECE_BYTES = 704 * 1024;
+
+function packageParameters({ version, sha256, leastFreeBytes }: PackageWanted): guest.Parameters {
+  return { version, sha256, least_free_bytes: String(leastFreeBytes) };
+}
+
+/** Only from a server that proves who it is, or from the one that the runner is registered at. */
+function mayBeDownloaded(address: string, { registrationUrl }: RunnerTarget): boolean {
+  return address.startsWith('https://') || (address.startsWith('http://') && new URL(address).origin === new URL(registrationUrl).origin);
+}
 
 function cacheParameters(wanted: CacheWanted): guest.Parameters {
   switch (wanted.kind) {
@@ -444,9 +526,25 @@ const SET_ASIDE = z
 const CONFIGURED = z.union([
   z.object({ kind: z.literal('configured'), agentId: count }),
   z
-    .object({ kind: z.literal('not-configured'), exitCode: count, evidence64: text64 })
-    .transform(({ kind, exitCode, evidence64 }) => ({ kind, exitCode, evidence: evidenceOf(evidence64) })),
+    .object({
+      kind: z.literal('not-configured'),
+      exitCode: count,
+      evidence64: text64,
+      reason: z.enum(['token-refused', 'other']).default('other'),
+    })
+    .transform(({ evidence64, ...rest }) => ({ ...rest, evidence: evidenceOf(evidence64) })),
+  z
+    .object({ kind: z.literal('refused-no-package'), evidence64: text64 })
+    .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) })),
 ]);
+
+const PACKAGE_STORED = z.union([
+  z.object({ kind: z.enum(['fetched', 'kept']), version: z.string() }),
+  z
+    .object({ kind: z.literal('not-fetched'), reason: z.enum(['no-way', 'no-room', 'wrong-checksum']), evidence64: text64 })
+    .transform(({ kind, reason, evidence64 }) => ({ kind, reason, evidence: evidenceOf(evidence64) })),
+]);
+const PIECE_STORED = z.union([PACKAGE_STORED, z.object({ kind: z.literal('more'), have: count })]);
 
 const SERVICE_STARTED = z.union([
   z.object({ kind: z.literal('started'), unit: z.string() }),
@@ -514,13 +612,13 @@ const disk = z
 const WORDS_LENGTH = 50;
 const inFewWords = (text: string): string => redacted(text).slice(0, WORDS_LENGTH);
 
-/** Epoch seconds and the reason, a line each. A mark that is damaged is a mark. */
-const drainMark = text64.transform((text) => {
-  const [seconds = '', reason = ''] = text.split('\n');
-  return { since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0, reason: inFewWords(reason) };
+/** Epoch seconds, whose word it is, and the reason, a line each. A mark that is damaged is a mark, and a person's. */
+const drainMark = text64.transform((text): DrainMark => {
+  const [seconds = '', by = '', reason = ''] = text.split('\n');
+  return { since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0, by: by === 'room' ? by : 'person', reason: inFewWords(reason) };
 });
 
-/** How much is told of what removes things besides Runward, as the port promises. */
+/** How much is told of what removes things besides Runward, and of how a unit was altered. */
 const CLEANER_LENGTH = 160;
 
 const OBSERVED = z
@@ -530,6 +628,7 @@ const OBSERVED = z
     unit: z.string(),
     serviceState: z.enum(SERVICE_STATES),
     startedAgo: z.union([z.literal(''), count]).optional(),
+    altered64: text64.transform((text) => redacted(text).slice(0, CLEANER_LENGTH)).optional(),
     journal64: text64.optional(),
     timeSync: z.enum(['timesyncd', 'chrony', '']),
     timeSyncState: z.string(),
@@ -546,11 +645,13 @@ const OBSERVED = z
     cleanedAgo: count.optional(),
     cleaner64: text64.transform((text) => redacted(text).slice(0, CLEANER_LENGTH)).optional(),
     runningAct: z.string(),
+    architecture: z.string().optional(),
+    packageVersion: z.string().optional(),
   })
   .transform((seen) => ({
     bootId: seen.bootId,
     uptimeMs: seen.uptimeMs,
-    service: { unit: orNull(seen.unit), state: seen.serviceState },
+    service: { unit: orNull(seen.unit), state: seen.serviceState, ...(seen.altered64 === undefined ? {} : { altered: seen.altered64 }) },
     log: readServiceLog(redacted(seen.journal64 ?? '').split('\n'), typeof seen.startedAgo === 'number' ? seen.startedAgo * 1_000 : null),
     timeSync: { service: seen.timeSync === '' ? null : seen.timeSync, isActive: seen.timeSyncState === 'active' },
     drain: seen.drain64 ?? null,
@@ -566,6 +667,8 @@ const OBSERVED = z
     cleanedAgoMs: seen.cleanedAgo === undefined ? null : seen.cleanedAgo * 1_000,
     ...(seen.cleaner64 === undefined ? {} : { foreignCleaner: seen.cleaner64 }),
     runningAct: orNull(seen.runningAct),
+    ...(seen.architecture === undefined ? {} : { architecture: seen.architecture.slice(0, 20) }),
+    ...(seen.packageVersion === undefined ? {} : { packageVersion: orNull(seen.packageVersion.slice(0, 20)) }),
   }));
 
 /** Records that NUL ends, as `FIELD … TEXT`, where the text may hold anything. */

@@ -4,6 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { endWithTests } from './ends-with-tests.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
@@ -42,6 +43,7 @@ export function startCommand(command: readonly [string, ...string[]], variables:
     child[name].setEncoding('utf8').on('data', (text: string) => (read[name] += text));
   }
   const ended = once(child, 'close').then(([exitCode]): Ended => ({ exitCode: exitCode as number | null, ...read }));
+  endWithTests(child, ended);
   return {
     pid: child.pid ?? 0,
     get stdout() {

@@ -1,11 +1,11 @@
 // Set-up of the Temporal group: one real server with a namespace for each test process, and the workflows bundled once.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
-import { prepareNamespace } from '../../src/worker/namespace.ts';
+import { startTemporalProcess, type TemporalProcess } from './temporal-process.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -29,32 +29,19 @@ export function namespaceOf(process: number): string {
 const KEYWORD = 2;
 
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  const path = process.env['RUNWARD_TEMPORAL_CLI'];
-  if (path === undefined) {
-    throw new Error('RUNWARD_TEMPORAL_CLI is not set: run `./runward test` once, which brings the Temporal CLI');
-  }
-  const [server, workflowBundle] = await Promise.all([startServer(path), bundle()]);
+  const [server, workflowBundle] = await Promise.all([startServer(), bundle()]);
   project.provide('temporalAddress', server.address);
   project.provide('workflowBundle', workflowBundle);
-  return () => server.teardown();
+  return () => server.stop();
 }
 
-async function startServer(path: string): Promise<TestWorkflowEnvironment> {
-  const [first, ...others] = Array.from({ length: NAMESPACES }, (_, index) => namespaceOf(index + 1)) as [string, ...string[]];
-  const server = await TestWorkflowEnvironment.createLocal({
-    server: {
-      executable: { type: 'existing-path', path },
-      namespace: first,
-      extraArgs: [...others, BARE_NAMESPACE, HALF_NAMESPACE].flatMap((name) => ['--namespace', name]),
-      log: { format: 'pretty', level: 'error' },
-    },
-  });
-  // One after the other: the server refuses what it is told of two namespaces at once, and the client tries again.
-  for (const name of [first, ...others]) {
-    await prepareNamespace(server.connection, name, null);
-  }
+async function startServer(): Promise<TemporalProcess> {
+  const prepared = Array.from({ length: NAMESPACES }, (_, index) => namespaceOf(index + 1));
+  const server = await startTemporalProcess(null, prepared, [BARE_NAMESPACE, HALF_NAMESPACE]);
+  const connection = await Connection.connect({ address: server.address });
   const searchAttributes = { RunwardScope: KEYWORD, RunwardOutcome: KEYWORD };
-  await server.connection.operatorService.addSearchAttributes({ namespace: HALF_NAMESPACE, searchAttributes });
+  await connection.operatorService.addSearchAttributes({ namespace: HALF_NAMESPACE, searchAttributes });
+  await connection.close();
   return server;
 }
 
@@ -66,6 +53,8 @@ async function bundle(): Promise<string> {
   const folder = fileURLToPath(new URL('../../build/', import.meta.url));
   mkdirSync(folder, { recursive: true });
   const file = `${folder}test-workflows.js`;
-  writeFileSync(file, code);
+  // Another test run may be reading it.
+  writeFileSync(`${file}.${process.pid}`, code);
+  renameSync(`${file}.${process.pid}`, file);
   return file;
 }

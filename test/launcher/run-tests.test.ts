@@ -1,6 +1,7 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -84,6 +85,28 @@ test.each([
   expect(status).toBe(2);
   expect(stderr).toContain(mistake);
   expect(stderr).toContain('Usage: ./runward test');
+});
+
+// A terminal sends Ctrl-C to the whole group; whoever sends it to this process alone means the tests as well.
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s ends what runs, and nothing more is run', async (signal) => {
+  put(
+    'node_modules/vitest/vitest.mjs',
+    `process.on('${signal}', () => { console.log('told'); process.exit(); });
+setInterval(() => {}, 1_000);
+console.log('runs');
+`,
+  );
+  const tests = spawn(process.execPath, [join(checkout, 'scripts/launcher/run-tests.ts'), 'unit', 'temporal'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  tests.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+    if (text.includes('runs')) tests.kill(signal);
+  });
+  const [exitCode] = (await once(tests, 'close')) as [number | null];
+  expect(said).toBe('\n=== unit\nruns\ntold\n');
+  expect(exitCode).toBe(128 + constants.signals[signal]);
 });
 
 function put(file: string, content: string): void {

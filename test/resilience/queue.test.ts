@@ -15,7 +15,7 @@ import { until } from '../kit/resilience/crew.ts';
 import { seamAt } from '../kit/resilience/ordeal.ts';
 import { Pool } from '../kit/resilience/pool.ts';
 import type { Phase } from '../kit/resilience/seam.ts';
-import { startTemporalProcess, type TemporalProcess } from '../kit/resilience/temporal-process.ts';
+import { startTemporalProcess, type TemporalProcess } from '../kit/temporal-process.ts';
 
 const GREAT = 'great';
 /** Cases at once, as many as two cores carry beside the great one; each has a namespace, and so queues of tasks, of its own. */

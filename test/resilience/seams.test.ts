@@ -15,7 +15,7 @@ import {
   type Care,
   type Ordeal,
 } from '../kit/resilience/ordeal.ts';
-import { startTemporalProcess, type TemporalProcess } from '../kit/resilience/temporal-process.ts';
+import { startTemporalProcess, type TemporalProcess } from '../kit/temporal-process.ts';
 import { Pool } from '../kit/resilience/pool.ts';
 import { CARE, DRAIN, PHASES, RECOVERY } from '../kit/resilience/seam.ts';
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { expectHealed, seamAt, undergo } from '../kit/resilience/ordeal.ts';
 import { Pool } from '../kit/resilience/pool.ts';
 import { PHASES, RECOVERY } from '../kit/resilience/seam.ts';
-import { startTemporalProcess, type TemporalProcess } from '../kit/resilience/temporal-process.ts';
+import { startTemporalProcess, type TemporalProcess } from '../kit/temporal-process.ts';
 
 const NAMESPACE = 'only';
 /** Who kills a server needs one for himself. */

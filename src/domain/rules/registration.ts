@@ -132,6 +132,14 @@ export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
     isRead: ({ target, registered }) => target.group === null || registered === null || registered.group !== null,
   },
   {
+    code: 'ephemeral-runner',
+    severity: 'warning',
+    when: ({ registered }) => (registered?.isEphemeral === true ? `runner id ${registered.id} is ephemeral` : null),
+    summary: ({ target }) => `${target.runner} goes after one job, by design, so it is not brought back`,
+    advice: ({ target }) => `take ${target.runner} out of the configuration, or register it without \`--ephemeral\``,
+    isRead: ({ registered }) => registered !== null,
+  },
+  {
     code: 'removal-coming',
     severity: 'warning',
     when: ({ standing, earlier, at, policy }) => {

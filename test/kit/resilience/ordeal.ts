@@ -18,7 +18,7 @@ import type { Break } from '../../../src/sandbox/machine/breaks.ts';
 import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
 import { target as aTarget } from '../observations.ts';
 import { keepWorker, outlasting, until } from './crew.ts';
-import type { TemporalProcess } from './temporal-process.ts';
+import type { TemporalProcess } from '../temporal-process.ts';
 import type { Seam, WorkerOrder } from './seam.ts';
 
 /** A silent attempt is given up after the heartbeat; what is left of the product's time-outs is far longer than a restart. */

@@ -14,7 +14,7 @@ import { startGitHub, type GitHubOptions, type SandboxGitHub, type TokenOptions 
 import { target as aTarget } from '../observations.ts';
 import { keepWorker, outlasting, type KeptWorker } from './crew.ts';
 import type { Seam, WorkerOrder } from './seam.ts';
-import type { TemporalProcess } from './temporal-process.ts';
+import type { TemporalProcess } from '../temporal-process.ts';
 
 const QUICKLY = { heartbeat: '2s', retryInitial: '50ms', retryMaximum: '500ms' } as const;
 

@@ -213,6 +213,7 @@ describe('the steps', () => {
       kind: 'not-configured',
       exitCode: 1,
       evidence: expect.stringContaining('Http response code: 404'),
+      reason: 'token-refused',
     });
     expect(await look(machine)).toMatchObject({ registration: null });
   });
@@ -265,7 +266,7 @@ describe('a drained runner', () => {
   test('takes no job while it is frozen, and the one that was given to it once it is thawed', async () => {
     const machine = await openHealthy();
     const fence = await takeFence(machine);
-    await machine.markDrained(target, anAct(fence), 'new disk', call);
+    await machine.markDrained(target, anAct(fence), { by: 'person', reason: 'new disk' }, call);
     expect(await machine.freeze(target, anAct(fence), call)).toEqual({ kind: 'frozen', unread: '' });
     const job = github.giveJob(SCOPE, 'builder', { seconds: 0 });
     await expect.poll(() => github.runners(SCOPE)[0]?.busy).toBe(true);
@@ -279,7 +280,7 @@ describe('a drained runner', () => {
     const file = join(folder, 'machines.json');
     const machine = await openHealthy({ file });
     const fence = await takeFence(machine);
-    await machine.markDrained(target, anAct(fence), 'new disk', call);
+    await machine.markDrained(target, anAct(fence), { by: 'person', reason: 'new disk' }, call);
     await machine.freeze(target, anAct(fence), call);
     expect(await machine.stopFrozen(target, anAct(fence), '', call)).toEqual({ kind: 'stopped' });
     machine.stop('vm', 'stopped');

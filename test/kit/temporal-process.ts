@@ -1,11 +1,13 @@
-// Temporal's own server with its data on disk, as a process that can be killed and started again.
+// Temporal's own server as a process that ends with this one, and that can be killed and started again.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
-import { prepareNamespace } from '../../../src/worker/namespace.ts';
+import { NO_HTTP_API } from '../../src/cli/temporal-server.ts';
+import { prepareNamespace } from '../../src/worker/namespace.ts';
 
 export interface TemporalProcess {
   readonly address: string;
@@ -14,22 +16,34 @@ export interface TemporalProcess {
   stop(): Promise<void>;
 }
 
-export async function startTemporalProcess(folder: string, namespaces: readonly string[]): Promise<TemporalProcess> {
+/**
+ * @param folder of its database; `null` keeps all in memory
+ * @param bare namespaces that nobody prepares
+ */
+export async function startTemporalProcess(
+  folder: string | null,
+  namespaces: readonly string[],
+  bare: readonly string[] = [],
+): Promise<TemporalProcess> {
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
+  const all = [...namespaces, ...bare];
   const args = [
     ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(port), '--log-level', 'never'],
-    ...['--db-filename', `${folder}/temporal.db`, ...namespaces.flatMap((name) => ['--namespace', name])],
+    ...(folder === null ? [] : ['--db-filename', `${folder}/temporal.db`]),
+    ...all.flatMap((name) => ['--namespace', name]),
+    ...NO_HTTP_API,
   ];
   let server = launch(args);
-  await untilItAnswers(address, namespaces);
+  await untilItAnswers(address, all);
   const connection = await Connection.connect({ address });
+  // One after the other: the server refuses what it is told of two namespaces at once, and the client tries again.
   for (const namespace of namespaces) {
     await prepareNamespace(connection, namespace, null);
   }
   await connection.close();
   const end = async (): Promise<void> => {
-    server.kill('SIGKILL');
+    process.kill(-(server.pid as number), 'SIGKILL');
     await once(server, 'exit');
   };
   return {
@@ -37,14 +51,18 @@ export async function startTemporalProcess(folder: string, namespaces: readonly 
     crash: async () => {
       await end();
       server = launch(args);
-      await untilItAnswers(address, namespaces);
+      await untilItAnswers(address, all);
     },
     stop: end,
   };
 }
 
+const LEASH = fileURLToPath(new URL('../../src/cli/leash.sh', import.meta.url));
+
+/** In a process group of its own, which the leash ends however this process ends. */
 function launch(args: readonly string[]): ChildProcess {
-  return spawn(process.env['RUNWARD_TEMPORAL_CLI'] ?? 'temporal', args, { stdio: 'ignore' });
+  const command = [LEASH, process.env['RUNWARD_TEMPORAL_CLI'] ?? 'temporal', ...args];
+  return spawn('/bin/sh', command, { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
 }
 
 async function untilItAnswers(address: string, namespaces: readonly string[]): Promise<void> {

@@ -79,7 +79,7 @@ test('come over https alone, but for this computer and the server that configura
       folder,
       trustedOrigin: 'http://ghe.test',
       fetch: async (url) =>
-        String(url) === first ? new Response(null, { status: 302, headers: { location: next } }) : new Response('x', { status: 404 }),
+        url === first ? new Response(null, { status: 302, headers: { location: next } }) : new Response('x', { status: 404 }),
     });
   expect(await failureOf(offer({ address: 'http://example.com/x' }))).toBe('http://example.com is no https address');
   expect(await failureOf(offer({ address: 'file:///etc/shadow' }))).toMatch(/is no https address$/);

@@ -530,7 +530,7 @@ class Recovery {
     const { runner, machine, registration } = this.#target;
     const { guest, github } = this.#seen(await this.#site.freshLook());
     this.#shownLabels = (github.runner?.labels ?? []).filter((name) => !ADDED_LABELS.includes(name.toLowerCase()));
-    if (registration === 'from-runner-directory' || typeof guest.packageVersion === 'string') {
+    if (registration === 'from-runner-directory' || guest.packageVersion !== null) {
       return;
     }
     const had = await havePackage(this.#site, guest, { leastFreeBytes: PACKAGE_BYTES, say: (doing) => this.#board.say(doing) });

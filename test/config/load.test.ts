@@ -678,3 +678,44 @@ describe('paths', () => {
     expect(load({ ...repo, MULTIPASS: 'multipass.exe' }).multipass).toBe('multipass.exe');
   });
 });
+
+describe('the package of the runner', () => {
+  const packageOf = (written: string) => {
+    write('runward.yaml', `${written}\n${ONE_RUNNER}`);
+    return load().package;
+  };
+
+  test('comes from GitHub, from a mirror, or from a file of the host', () => {
+    expect(packageOf('')).toEqual({ kind: 'github' });
+    expect(packageOf('package: { mirror: https://mirror.example.com/runner/ }')).toEqual({
+      kind: 'mirror',
+      address: 'https://mirror.example.com/runner',
+    });
+    expect(packageOf('package: { mirror: http://127.0.0.1:8080 }')).toMatchObject({ kind: 'mirror' });
+    const file = 'actions-runner-linux-x64-2.337.0.tar.gz';
+    expect(packageOf(`package: { file: ${file} }`)).toEqual({ kind: 'file', path: join(folder, file), sha256: null });
+    expect(packageOf(`package: { file: /srv/${file}, sha256: 'sha256:${'AB'.repeat(32)}' }`)).toEqual({
+      kind: 'file',
+      path: `/srv/${file}`,
+      sha256: 'ab'.repeat(32),
+    });
+  });
+
+  test.each([
+    ['{ mirror: http://mirror.example.com }', 'an https address'],
+    ['{ mirror: "https://user:pass@mirror.example.com" }', 'an https address'],
+    ['{ file: /srv/runner.tar.gz }', "the path of a package under GitHub's name"],
+    ['{ file: /srv/actions-runner-linux-x64-2.337.0.tar.gz, mirror: https://a.example }', 'either mirror or file, not both'],
+    [`{ sha256: ${'a'.repeat(64)} }`, 'only with file'],
+    ['{ file: /srv/actions-runner-linux-x64-2.337.0.tar.gz, sha256: abc }', 'a SHA-256 of 64 hex digits'],
+  ])('is refused as %s', (written, allowed) => {
+    expect(mistakesIn(`package: ${written}\n${ONE_RUNNER}`)).toEqual([expect.stringContaining(allowed)]);
+  });
+
+  test('is not needed by a runner that its own programs register, and that is told', () => {
+    write('runward.yaml', `${ONE_RUNNER}        registration: from-runner-directory\n`);
+    const config = load();
+    expect(config.runners).toMatchObject([{ registration: 'from-runner-directory' }]);
+    expect(config.warnings).toEqual([expect.stringContaining('programs that its jobs can change')]);
+  });
+});

@@ -35,7 +35,7 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
   const found = findFile(inputs, flags);
   const environment = readEnvironment(inputs.env);
   const mistakes: Mistake[] = [...found.mistakes, ...environment.mistakes];
-  const warnings: string[] = [...found.warnings];
+  const warnings: string[] = [...found.warnings, ...environment.warnings];
 
   const settings = checkSettings(found.file, mistakes);
   const host = flags.host ?? settings.host;

@@ -166,8 +166,8 @@ describe('the environment alone', () => {
     ['STALE_JOB_HOURS', '-4', 'a number of hours above 0'],
     ['STALE_JOB_HOURS', '1e3', 'a number of hours above 0'],
     ['ACTIONS_CACHE_MAX_AGE_DAYS', 'NaN', 'a number of days above 0'],
-    ['GITHUB_SERVER_URL', 'github.example.com', 'a web address'],
-    ['GITHUB_SERVER_URL', 'https://me@github.example.com', 'a web address'],
+    ['GITHUB_SERVER_URL', 'github.example.com', 'an https address'],
+    ['GITHUB_SERVER_URL', 'https://me@github.example.com', 'an https address'],
   ])('%s=%s is a mistake that names the variable', (variable, value, allowed) => {
     const mistakes = mistakesOf({ REPO: 'octo-org/widgets', ...(variable === 'GITHUB_ORG' ? { REPO: '' } : {}), [variable]: value });
     expect(mistakes).toEqual([expect.stringMatching(new RegExp(`^${variable}: found .*; allowed: ${allowed}`))]);
@@ -255,6 +255,48 @@ describe('addresses of GitHub', () => {
     const config = load({ REPO: 'octo-org/widgets', ...variables });
     expect(config.github).toMatchObject({ apiUrl, serverUrl });
     expect(config.runners[0]?.registrationUrl).toBe(`${serverUrl}/octo-org/widgets`);
+  });
+
+  test.each(['http://localhost:3000', 'http://127.8.7.6', 'http://[::1]:3000'])('%s is on this computer', (address) => {
+    expect(load({ REPO: 'octo-org/widgets', GITHUB_SERVER_URL: `${address}/` }).github.serverUrl).toBe(address);
+  });
+
+  test.each([
+    'http://github.example.com',
+    'http://10.0.2.2:3000',
+    'http://127.0.0.1.example.com',
+    'http://localhost.example.com:3000',
+    'http://127.0.0.1:3000@example.com',
+    'http://0.0.0.0:3000',
+    'HTTP://github.example.com',
+  ])('%s would send tokens in clear, and is refused', (address) => {
+    for (const variable of ['GITHUB_SERVER_URL', 'GITHUB_API_URL']) {
+      expect(mistakesOf({ REPO: 'octo-org/widgets', [variable]: address })[0]).toMatch(
+        /found ".*"; allowed: an https address .*http only to this computer/,
+      );
+    }
+    for (const key of ['serverUrl', 'apiUrl']) {
+      expect(mistakesIn(`github:\n  ${key}: '${address}'\n${ONE_RUNNER}`)[0]).toMatch(
+        /^runward\.yaml:2 github\.\w+: found ".*"; allowed: an https address/,
+      );
+    }
+  });
+
+  test('a lab may name one host for its web address, which is told each time', () => {
+    const lab = { REPO: 'octo-org/widgets', RUNWARD_LAB_HTTP_HOST: '10.0.2.2', GITHUB_API_URL: 'http://127.0.0.1:1' };
+    const { github, warnings } = load({ ...lab, GITHUB_SERVER_URL: 'http://10.0.2.2:2/' });
+    expect(github).toMatchObject({ apiUrl: 'http://127.0.0.1:1', serverUrl: 'http://10.0.2.2:2' });
+    expect(warnings).toEqual([
+      'RUNWARD_LAB_HTTP_HOST: registrations at http://10.0.2.2:2 cross the network in clear; this is for tests alone.',
+    ]);
+    expect(load({ ...lab, GITHUB_SERVER_URL: 'https://github.example.com' }).warnings).toEqual([]);
+    for (const address of ['http://10.0.2.20:2', 'http://10.0.2.2.example.com', 'http://me@10.0.2.2', 'http://10.0.2.2?a']) {
+      expect(mistakesOf({ ...lab, GITHUB_SERVER_URL: address })[0]).toMatch(/^GITHUB_SERVER_URL: found ".*"; allowed: an https/);
+    }
+    // The token goes to the API.
+    expect(mistakesOf({ ...lab, GITHUB_SERVER_URL: 'http://10.0.2.2:2', GITHUB_API_URL: 'http://10.0.2.2:2' })).toEqual([
+      expect.stringMatching(/^GITHUB_API_URL: found/),
+    ]);
   });
 
   test('an API address that tells nothing of its server needs the server too', () => {

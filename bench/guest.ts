@@ -20,6 +20,7 @@ import { createGitHub } from '../src/github/github.ts';
 import { ShellMachine } from '../src/machine/shell-machine.ts';
 import { MultipassTransport } from '../src/machine/transports/multipass.ts';
 import { startGitHub, type SandboxGitHub } from '../src/sandbox/github/server.ts';
+import { openHostPackages } from '../src/machine/host-packages.ts';
 import { SandboxHost } from '../src/sandbox/machine/sandbox-host.ts';
 import { createDirectory } from '../src/worker/directory.ts';
 import { runParts } from '../src/worker/run.ts';
@@ -79,10 +80,12 @@ async function byRunward({ folder, gitHub, guest, client }: Stage, runs: number)
         }),
         alerts: NO_ALERTS,
       },
+      runners: () => [target],
       host: {
         name: target.host,
         machine: new ShellMachine(new MultipassTransport({ multipass: client.path, environment })),
         computer: new SandboxHost(),
+        packages: openHostPackages({ folder: join(folder, 'packages') }),
       },
       home: folder,
       sealingKeyFile: join(folder, 'sealing.key'),

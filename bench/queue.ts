@@ -142,6 +142,7 @@ async function atPace({ address, folder, bundle, size }: Bench): Promise<readonl
         }),
         alerts: NO_ALERTS,
       },
+      runners: () => [target],
       host: null,
       workflowBundle: { codePath: bundle },
       home: folder,

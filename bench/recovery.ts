@@ -16,6 +16,7 @@ import { Secret } from '../src/domain/secret.ts';
 import { createGitHub } from '../src/github/github.ts';
 import { startTemporalServer } from '../src/cli/temporal-server.ts';
 import { startGitHub, type SandboxGitHub } from '../src/sandbox/github/server.ts';
+import { openHostPackages } from '../src/machine/host-packages.ts';
 import { SandboxHost } from '../src/sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../src/sandbox/machine/sandbox-machine.ts';
 import { createDirectory } from '../src/worker/directory.ts';
@@ -60,7 +61,13 @@ export async function recoverySection(runs: number): Promise<readonly Series[]> 
         }),
         alerts: NO_ALERTS,
       },
-      host: { name: target.host, machine: timed(machine, spans), computer: new SandboxHost() },
+      runners: () => [target],
+      host: {
+        name: target.host,
+        machine: timed(machine, spans),
+        computer: new SandboxHost(),
+        packages: openHostPackages({ folder: join(folder, 'packages') }),
+      },
       home: folder,
       sealingKeyFile: join(folder, 'sealing.key'),
       ownedRetentionDays: null,

@@ -11,6 +11,7 @@ import { known } from '../src/domain/reading.ts';
 import type { GuestObservation, RunnerTarget } from '../src/domain/runner.ts';
 import { Secret } from '../src/domain/secret.ts';
 import type { MachinePort } from '../src/machine/port.ts';
+import { openHostPackages } from '../src/machine/host-packages.ts';
 import { SandboxHost } from '../src/sandbox/machine/sandbox-host.ts';
 import { createDirectory } from '../src/worker/directory.ts';
 import { runParts } from '../src/worker/run.ts';
@@ -47,7 +48,13 @@ await runParts(
       }),
       alerts: NO_ALERTS,
     },
-    host: { name: 'bench', machine: quietMachine(), computer: new SandboxHost() },
+    runners: () => runners.map(({ target }) => target),
+    host: {
+      name: 'bench',
+      machine: quietMachine(),
+      computer: new SandboxHost(),
+      packages: openHostPackages({ folder: join(folder, 'packages') }),
+    },
     home: folder,
     sealingKeyFile: join(folder, 'sealing.key'),
     ownedRetentionDays: null,

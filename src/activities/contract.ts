@@ -20,8 +20,9 @@ import type { Refusal, ToldAct } from '../domain/queue/report.ts';
 import type { QueueRunners } from '../domain/queue/takers.ts';
 import type { Tally } from '../domain/queue/tally.ts';
 import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
+import type { PackageFound, PackageStored, PackageWanted } from '../domain/package.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
-import type { GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
+import type { DrainedBy, GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import type {
   ActRefusal,
   ClockSynced,
@@ -379,6 +380,8 @@ export interface MainActivities extends QueueActivities, FailureActivities {
   resolveRunner(input: { readonly runner: unknown }): Promise<ResolvedRunner>;
   observeGitHub(input: { readonly target: RunnerTarget }): Promise<Answered<({ readonly kind: 'seen' } & GitHubObservation) | Limited>>;
   requestRegistrationToken(input: { readonly target: RunnerTarget }): Promise<Answered<TokenGranted | Limited>>;
+  /** The newest package of the runner for Linux on this architecture, as configured. */
+  findPackage(input: { readonly target: RunnerTarget; readonly architecture: string }): Promise<Answered<PackageFound | Limited>>;
   /** Whether the registration of this id still stands. */
   findRegistration(input: {
     readonly target: RunnerTarget;
@@ -497,7 +500,10 @@ export interface ActActivities {
       readonly token: SealedToken;
     },
   ): Promise<Answered<SetAside | ActRefusal | { readonly kind: 'ask-again' }>>;
-  configureRunner(input: ActInput & { readonly token: SealedToken }): Promise<Answered<Configured | ActRefusal>>;
+  /** `shownLabels`: those that GitHub showed, which it has if none are configured. */
+  configureRunner(
+    input: ActInput & { readonly token: SealedToken; readonly shownLabels: readonly string[] },
+  ): Promise<Answered<Configured | ActRefusal>>;
   startService(input: ActInput): Promise<Answered<ServiceStarted | ActRefusal>>;
   restartService(
     input: ActInput & {
@@ -509,7 +515,7 @@ export interface ActActivities {
   ): Promise<Answered<ServiceStarted | ActRefusal | { readonly kind: 'ask-again' }>>;
   restoreConfiguration(input: ActInput): Promise<Answered<Restored | ActRefusal>>;
   discardAside(input: ActInput): Promise<Answered<Discarded | ActRefusal>>;
-  markDrained(input: ActInput & { readonly reason: string }): Promise<Answered<MarkedDrained | ActRefusal>>;
+  markDrained(input: ActInput & { readonly reason: string; readonly by: DrainedBy }): Promise<Answered<MarkedDrained | ActRefusal>>;
   freezeRunner(input: ActInput): Promise<Answered<Frozen | ActRefusal>>;
   stopFrozenRunner(input: ActInput & { readonly unread: string }): Promise<Answered<FrozenStopped | ActRefusal>>;
   thawRunner(input: ActInput): Promise<Answered<Thawed | ActRefusal>>;
@@ -518,4 +524,7 @@ export interface ActActivities {
     input: ActInput & { readonly wanted: CacheWanted; readonly force: boolean },
   ): Promise<Answered<CacheRemoved | ActRefusal>>;
   makeRoom(input: ActInput & { readonly wanted: RoomWanted }): Promise<Answered<RoomMade | ActRefusal>>;
+  fetchPackage(input: ActInput & { readonly wanted: PackageWanted }): Promise<Answered<PackageStored | ActRefusal>>;
+  /** The host has it, and passes it to the guest. */
+  passPackage(input: ActInput & { readonly wanted: PackageWanted }): Promise<Answered<PackageStored | ActRefusal>>;
 }

@@ -1,6 +1,15 @@
 import { activityInfo, cancellationSignal, Context, heartbeat } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
-import { CallGivenUp, type Act, type ActRefusal, type CallContext, type MachinePort, type ObserveAll } from '../machine/port.ts';
+import {
+  CallGivenUp,
+  PackageError,
+  type Act,
+  type ActRefusal,
+  type CallContext,
+  type MachinePort,
+  type ObserveAll,
+  type PackagePort,
+} from '../machine/port.ts';
 import type { ActActivities, ActInput, Answered, LookActivities } from './contract.ts';
 import { withMachineFailures } from './failures.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
@@ -17,7 +26,7 @@ export function createLookActivities(machine: MachinePort, observeAll: ObserveAl
   };
 }
 
-export function createActActivities(machine: MachinePort, sealing: Sealing): ActActivities {
+export function createActActivities(machine: MachinePort, sealing: Sealing, packages: PackagePort): ActActivities {
   return {
     startMachine: ({ target }) =>
       readily(async () => {
@@ -46,7 +55,9 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
 
     configureRunner: (input) =>
       answered(async () => {
-        return machine.configure(input.target, actOf(input), sealing.open(input.token, binding(input)), callContext());
+        const { labels } = input.target;
+        const wanted = labels.length > 0 ? labels : input.shownLabels;
+        return machine.configure(input.target, actOf(input), sealing.open(input.token, binding(input)), callContext(), wanted);
       }),
 
     startService: (input) => answered(() => machine.startService(input.target, actOf(input), callContext())),
@@ -63,7 +74,8 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
 
     discardAside: (input) => answered(() => machine.discardAside(input.target, actOf(input), callContext())),
 
-    markDrained: (input) => answered(() => machine.markDrained(input.target, actOf(input), input.reason, callContext())),
+    markDrained: (input) =>
+      answered(() => machine.markDrained(input.target, actOf(input), { reason: input.reason, by: input.by }, callContext())),
 
     freezeRunner: (input) => answered(() => machine.freeze(input.target, actOf(input), callContext())),
 
@@ -77,6 +89,22 @@ export function createActActivities(machine: MachinePort, sealing: Sealing): Act
       answered(() => machine.removeFromCache(input.target, actOf(input), input.wanted, { force: input.force }, callContext())),
 
     makeRoom: (input) => answered(() => machine.makeRoom(input.target, actOf(input), input.wanted, callContext())),
+
+    fetchPackage: (input) => answered(() => machine.fetchPackage(input.target, actOf(input), input.wanted, callContext())),
+
+    passPackage: (input) =>
+      answered(async () => {
+        const call = callContext();
+        try {
+          const archive = await packages.archiveOf(input.wanted, call);
+          return await machine.passPackage(input.target, actOf(input), input.wanted, archive, call);
+        } catch (error) {
+          if (!(error instanceof PackageError)) {
+            throw error;
+          }
+          return { kind: 'not-fetched' as const, reason: 'no-way' as const, evidence: error.message };
+        }
+      }),
   };
 }
 

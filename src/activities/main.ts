@@ -4,6 +4,7 @@ import type { NamedRunner } from '../domain/choose-runner.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { recall } from '../domain/open-findings.ts';
 import type { SearchAttribute } from '../domain/names.ts';
+import type { PackageSource } from '../domain/package.ts';
 import { isOfQueue } from '../domain/queue/findings.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedQueue, ResolvedRunner, ResolvedScope } from './contract.ts';
@@ -31,11 +32,14 @@ export interface MainDependencies {
     readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'searchAttributes' | 'open'> | { readonly problem: string };
   };
   readonly alerts: Alerts;
+  /** Where packages of the runner come from; GitHub's own place without it. */
+  readonly packageSource?: PackageSource;
   /** Which search attributes the namespace has. */
   readonly searchAttributes: readonly SearchAttribute[];
 }
 
-export function createMainActivities({ github, sealing, directory, alerts, searchAttributes }: MainDependencies): MainActivities {
+export function createMainActivities(dependencies: MainDependencies): MainActivities {
+  const { github, sealing, directory, alerts, searchAttributes, packageSource: source = { kind: 'github' } } = dependencies;
   return {
     ...createFindingActivities(alerts, searchAttributes),
     ...createQueueActivities(github),
@@ -110,6 +114,12 @@ export function createMainActivities({ github, sealing, directory, alerts, searc
           const binding = tokenBinding(activityInfo().workflowExecution?.workflowId, target);
           return { kind: 'granted' as const, token: sealing.seal(value.token, binding), livesMs: value.expiresAt - githubTime };
         }),
+      );
+    },
+
+    async findPackage({ target, architecture }) {
+      return attempted(() =>
+        withGitHubFailures(async () => (await github.findPackage(target.scope, { architecture, source }, cancellationSignal())).value),
       );
     },
 

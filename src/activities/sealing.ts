@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import type { RunnerTarget } from '../domain/runner.ts';
 import { Secret } from '../domain/secret.ts';
 import type { SealedToken } from './contract.ts';
 
@@ -9,9 +10,9 @@ const TAG_BYTES = 16;
 
 /** Seals registration tokens so that histories may carry them (AES-256-GCM, NIST SP 800-38D). */
 export interface Sealing {
-  /** `boundTo` is authenticated with the token: a token opens only for the workflow and machine that it was sealed for. */
+  /** `boundTo` is authenticated with the token: a token opens only for what it was sealed for ({@link tokenBinding}). */
   seal(token: Secret, boundTo: string): SealedToken;
-  /** Throws {@link SealingError} for another key, another workflow or machine, or a changed token. */
+  /** Throws {@link SealingError} for another key, another binding, or a changed token. */
   open(token: SealedToken, boundTo: string): Secret;
 }
 
@@ -46,7 +47,10 @@ export function createSealing(key: Buffer): Sealing {
   };
 }
 
-/** What a token is sealed to: the operation and the machine that it is for. */
-export function tokenBinding(workflowId: string | undefined, target: { readonly host: string; readonly machine: string }): string {
-  return `${workflowId ?? ''} ${target.host}/${target.machine}`;
+/** What a token is sealed to: the operation that it is for, where that runs, as whom, and what it registers at. */
+export function tokenBinding(
+  workflowId: string | undefined,
+  { host, machine, directory, user, registrationUrl }: Pick<RunnerTarget, 'host' | 'machine' | 'directory' | 'user' | 'registrationUrl'>,
+): string {
+  return JSON.stringify([workflowId ?? '', host, machine, directory, user, registrationUrl]);
 }

@@ -4,7 +4,7 @@ import { countsText } from '../domain/queue/report.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { isGood } from './operation-text.ts';
 
-/** What happened in one line, with the command that tells more. */
+/** What happened in one line, with the command that tells more. Whoever starts a workflow gives it any id. */
 export function eventText(event: RunwardEvent): string {
   return plain(`${sentenceOf(event)} · runward explain ${event.workflowId}`);
 }
@@ -59,6 +59,7 @@ const OPERATIONS: Readonly<Record<string, string>> = {
   clearActionsCache: 'clearing of the actions cache',
   healActionsCache: 'repair of the actions cache',
   makeRoom: 'freeing of disk space',
+  fetchPackage: 'fetching of its package',
 };
 
 /** The runner is named already, so that what is known by its code takes few words. */

@@ -1,6 +1,7 @@
 // Configuration: the schema of runward.yaml, the environment's variables, and loading both with every mistake at once.
 // May import: domain, zod, yaml, node:fs; nothing here reads `process`.
 
+import type { PackageSource } from '../domain/package.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { DiskRules, Mode, QueueRules, StepTimeouts, VmAutostart } from './schema.ts';
@@ -44,6 +45,8 @@ export interface Config {
   readonly queue: QueueRules;
   readonly cache: { readonly maxAgeDays: number };
   readonly disk: DiskRules;
+  /** Where packages of the runner come from. */
+  readonly package: PackageSource;
   readonly budgets: {
     /** At most `max` recoveries of one runner within `perMs`. */
     readonly recoveries: { readonly max: number; readonly perMs: number };

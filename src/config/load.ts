@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { PackageSource } from '../domain/package.ts';
 import { opennessOf } from '../domain/private-file.ts';
 import type { Config } from './config.ts';
 import { readCredentials } from './credentials.ts';
@@ -107,6 +108,7 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
       maxAgeDays: environment.settings.ACTIONS_CACHE_MAX_AGE_DAYS ?? settings.cache.maxAgeDays,
     },
     disk: settings.disk,
+    package: packageSource(settings.package, (path) => makeAbsolute(path, inputs)),
     budgets: {
       recoveries: { max: settings.budgets.recoveries.max, perMs: settings.budgets.recoveries.per },
       breakerAfter: settings.budgets.breakerAfter,
@@ -119,6 +121,13 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
     sealingKeyFile: sealingKeyFile === undefined ? join(home, 'sealing.key') : makeAbsolute(sealingKeyFile, inputs),
     warnings,
   });
+}
+
+function packageSource({ mirror, file, sha256 }: FileSettings['package'], absolute: (path: string) => string): PackageSource {
+  if (file !== undefined) {
+    return { kind: 'file', path: absolute(file), sha256: sha256 ?? null };
+  }
+  return mirror === undefined ? { kind: 'github' } : { kind: 'mirror', address: mirror };
 }
 
 /** Whether flags, the environment or a file say what this computer looks after; a mistake in them counts. */

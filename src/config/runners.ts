@@ -63,6 +63,11 @@ export function listRunners(input: RunnersInput): RunnersReading {
       original: target,
     };
   });
+  for (const { target } of drafts.filter((draft) => draft.target.registration === 'from-runner-directory')) {
+    warnings.push(
+      `registration of ${qualifiedName(target)} is from-runner-directory: a recovery gives a registration token to programs that its jobs can change.`,
+    );
+  }
   for (const { target, original } of drafts) {
     warnings.push(...tellChanges(original, target, file.path));
   }
@@ -127,6 +132,7 @@ function toTarget({ scope, settings }: WrittenRunner, { host, serverUrl }: Runne
     machine: settings.vm ?? settings.name,
     directory: settings.directory,
     user: settings.user,
+    ...(settings.registration === 'pristine' ? {} : { registration: settings.registration }),
     neighbours: [],
   };
 }
@@ -145,6 +151,7 @@ function describeByEnvironment(input: RunnersInput): RunnersReading {
     labels: DEFAULT_LABELS,
     directory: DEFAULT_DIRECTORY,
     user: DEFAULT_USER,
+    registration: 'pristine' as const,
   };
   return {
     targets: [overlay(toTarget({ scope, settings, path: [] }, input), input)],

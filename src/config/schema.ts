@@ -1,4 +1,5 @@
 import { LEDGER_CAPACITY } from '../domain/ledger.ts';
+import { packageNamed } from '../domain/package.ts';
 import { posix } from 'node:path';
 import { z } from 'zod';
 
@@ -91,6 +92,15 @@ const receiverAddress = text(
   RECEIVER,
 ).refine((address) => URL.canParse(address), { error: RECEIVER });
 
+const MIRROR = 'an https address without user, query and fragment, such as https://mirror.example.com/runner; http only to this computer';
+const mirrorAddress = text(/^(https:\/\/[^\s/?#@]+|http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?)(\/[^\s?#@]*)?$/, MIRROR)
+  .refine((address) => URL.canParse(address), { error: MIRROR })
+  .transform((address) => address.replace(/\/+$/, ''));
+const PACKAGE_FILE = "the path of a package under GitHub's name, such as /srv/actions-runner-linux-x64-2.337.0.tar.gz";
+const packageFile = text(/^\P{Cc}+$/u, PACKAGE_FILE).refine((path) => packageNamed(path.split('/').at(-1) ?? '') !== null, {
+  error: PACKAGE_FILE,
+});
+
 export const DEFAULT_DIRECTORY = '/opt/actions-runner';
 export const DEFAULT_USER = 'github-runner';
 
@@ -114,6 +124,10 @@ export const runnerSchema = section({
     .meta({
       description: "Runner group, only for an organisation's runners. Default: GitHub's default group.",
     }),
+  registration: choice(['pristine', 'from-runner-directory']).default('pristine').meta({
+    description:
+      "pristine: a recovery registers the runner with a package that no job can change. from-runner-directory: with the programs in the runner's own directory, which jobs can change and so take the registration token; checks warn as long as it stands.",
+  }),
   host: hostName.optional().meta({ description: "Name of the computer that owns the VM. Default: the file's own host." }),
 }).meta({ title: 'Runner' });
 
@@ -257,6 +271,24 @@ export const fileSchema = section({
   })
     .prefault({})
     .meta({ description: "The disk of a runner's machine." }),
+  package: section({
+    mirror: mirrorAddress.optional().meta({
+      description: "Folder on the web that holds packages of the runner under GitHub's names. Their SHA-256 comes from GitHub.",
+      examples: ['https://mirror.example.com/runner'],
+    }),
+    file: packageFile.optional().meta({
+      description: "A package of the runner on the host, under GitHub's name, instead of a download.",
+      examples: ['/srv/actions-runner-linux-x64-2.337.0.tar.gz'],
+    }),
+    sha256: text(/^(?:sha256:)?[0-9a-fA-F]{64}$/, 'a SHA-256 of 64 hex digits')
+      .transform((sum) => sum.replace('sha256:', '').toLowerCase())
+      .optional()
+      .meta({ description: 'SHA-256 of `file`, where GitHub knows none.' }),
+  })
+    .refine(({ mirror, file }) => mirror === undefined || file === undefined, { path: ['file'], error: 'either mirror or file, not both' })
+    .refine(({ sha256, file }) => sha256 === undefined || file !== undefined, { path: ['sha256'], error: 'only with file' })
+    .prefault({})
+    .meta({ description: "Where the runner's package comes from that a recovery registers with. Default: GitHub." }),
   budgets: section({
     recoveries: section({
       max: count(LEDGER_CAPACITY, `a whole number from 1 to ${LEDGER_CAPACITY}`)

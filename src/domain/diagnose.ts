@@ -7,6 +7,7 @@ import { CLOCK_RULES } from './rules/clock.ts';
 import { HOST_RULES, hostSubject, isProviderSilent, type HostSituation } from './rules/host.ts';
 import { JOB_RULES } from './rules/job.ts';
 import { MACHINE_RULES } from './rules/machine.ts';
+import { PACKAGE_RULES } from './rules/package.ts';
 import { REGISTRATION_RULES } from './rules/registration.ts';
 import { apply, unread, type FindingKey, type Rule } from './rules/rule.ts';
 import { SCOPE_RULES } from './rules/scope.ts';
@@ -31,6 +32,7 @@ const RUNNER_RULES: readonly Rule<Situation>[] = [
   ...REGISTRATION_RULES,
   ...MACHINE_RULES,
   ...UPKEEP_RULES,
+  ...PACKAGE_RULES,
   ...SERVICE_RULES,
   ...CLOCK_RULES,
   ...VERSION_RULES,

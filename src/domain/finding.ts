@@ -16,7 +16,7 @@ export interface Finding {
 }
 
 /** What a check can do about a finding by itself. */
-export type CureKind = 'recover' | 'sync-clock' | 'finish-drain' | 'make-room' | 'heal-cache' | 'clean-cache';
+export type CureKind = 'recover' | 'sync-clock' | 'finish-drain' | 'make-room' | 'heal-cache' | 'clean-cache' | 'fetch-package';
 
 /** A finding of a pass, with what hangs on it. */
 export interface Diagnosed extends Finding {

@@ -22,6 +22,7 @@ export const CURE_NAMES = {
   'make-room': 'disk upkeep',
   'heal-cache': 'repair of the actions cache',
   'clean-cache': 'cleaning of the actions cache',
+  'fetch-package': "fetching of the runner's package",
 } as const satisfies Record<CureKind, string>;
 
 /** Workflow type of each cure. */
@@ -32,6 +33,7 @@ export const CURE_TYPES = {
   'make-room': 'makeRoom',
   'heal-cache': 'healActionsCache',
   'clean-cache': 'cleanActionsCache',
+  'fetch-package': 'fetchPackage',
 } as const satisfies Record<CureKind, string>;
 
 /** How long people wait for a cure that has begun. */

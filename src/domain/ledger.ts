@@ -13,6 +13,8 @@ export interface LedgerEntry {
   readonly runId: string;
   /** `null` while the operation works, and for ever where it was cut off. */
   readonly outcome: string | null;
+  /** What the next check is to tell of it, in a sentence. */
+  readonly why?: string;
   /** It was about the whole machine, such as its start or its clock: all runners there are charged with it. */
   readonly concernsMachine?: boolean;
 }
@@ -96,6 +98,12 @@ export function budgetRefusal(
     return `the last ${budget.failuresInARow} ${what} failed: waiting for a person`;
   }
   return null;
+}
+
+/** Why the package of the runner, which all runners of a machine share, could not be fetched the last time, and when that was; `null` where it could. */
+export function unfetched(entries: readonly LedgerEntry[]): { readonly at: number; readonly why: string } | null {
+  const last = entries.findLast(({ type }) => type === 'fetchPackage');
+  return last?.outcome === 'not-fetched' || last?.outcome === 'failed' ? { at: last.at, why: last.why ?? 'the last try failed' } : null;
 }
 
 /** Recoveries of this runner that are left to checks at this moment, if nothing else holds them back. */

@@ -152,6 +152,7 @@ const DOES: Readonly<Record<CureKind, string>> = {
   'make-room': 'frees disk space',
   'heal-cache': 'heals it',
   'clean-cache': 'cleans it if no job runs',
+  'fetch-package': 'fetches it if no job runs or waits',
 };
 
 const INFINITIVE: Readonly<Record<CureKind, string>> = {
@@ -161,6 +162,7 @@ const INFINITIVE: Readonly<Record<CureKind, string>> = {
   'make-room': 'free disk space of',
   'heal-cache': 'heal',
   'clean-cache': 'clean',
+  'fetch-package': 'fetch the package of',
 };
 
 function doesText({ code, cure }: Curable): string {
@@ -184,6 +186,8 @@ const UNTOUCHED: ReadonlySet<string> = new Set([
   'time-sync-off',
   'run-left',
   'budget-used-up',
+  'registration-from-directory',
+  'ephemeral-runner',
 ]);
 
 /** What upkeep alone mends. */
@@ -194,8 +198,16 @@ const UPKEEP_FINDINGS: ReadonlySet<string> = new Set([
   'inodes-low',
   'cache-damaged',
   'cleaning-due',
+  'package-missing',
+  'package-outdated',
 ]);
-const UPKEEP_TYPES: ReadonlySet<string> = new Set(['makeRoom', 'cleanActionsCache', 'clearActionsCache', 'healActionsCache']);
+const UPKEEP_TYPES: ReadonlySet<string> = new Set([
+  'fetchPackage',
+  'makeRoom',
+  'cleanActionsCache',
+  'clearActionsCache',
+  'healActionsCache',
+]);
 
 /** Whether what is seen of a runner may be no more than the work of an operation of this type, or is what it mends. */
 export function isInMotion({ code }: Pick<Finding, 'code'>, type: string): boolean {
@@ -211,6 +223,7 @@ const DOING: Readonly<Record<string, string>> = {
   clearActionsCache: 'its actions cache being cleared',
   healActionsCache: 'its actions cache being healed',
   makeRoom: 'disk space being freed',
+  fetchPackage: 'its package being fetched',
 };
 
 /** What becomes of a runner by an operation of this type. */

@@ -68,6 +68,8 @@ export interface HostObservation {
   readonly bootedAt: number;
   /** When it last woke from a sleep that this worker saw, epoch milliseconds by its own clock. */
   readonly wokeAt: number | null;
+  /** Of the host's time, with its daylight saving; absent where it is not known. */
+  readonly utcOffsetMinutes?: number;
   /** The line by which cron still runs the shell script that Runward replaces; `null` without one. */
   readonly oldCronJob: Reading<string | null>;
 }
@@ -119,6 +121,8 @@ export interface RunnerMemory {
   readonly drainedSince: number | null;
   /** Since when its guest has shown that its actions cache was never cleaned; absent where it is not so. */
   readonly uncleanedSince?: number;
+  /** GitHub's last word of it was that it goes after one job. */
+  readonly isEphemeral?: true;
 }
 
 /** A finding that is open, or was until lately. */

@@ -21,8 +21,6 @@ export interface RecoveryPolicy {
   readonly driftThresholdMs: number;
   /** An older answer of GitHub about `busy` is asked again right before the service is stopped. */
   readonly busyAnswerMaxAgeMs: number;
-  /** Registration tokens that one recovery may use: the first, and two where one was refused or had expired. */
-  readonly tokensPerRecovery: number;
   /** Times that starting the service is tried. */
   readonly serviceStarts: number;
   /** A guest that boots is given this long to answer. */
@@ -88,10 +86,22 @@ export interface UpkeepPolicy {
   /** An entry of the actions cache that nothing has used for so long is removed. */
   readonly cacheUnusedMs: number;
   readonly room: RoomPolicy;
+  readonly package: PackagePolicy;
   readonly failures: FailurePolicy;
   /** Of an act in the guest, its deletions included. */
   readonly deadlineMs: number;
   readonly limits: { readonly list: ActivityLimits };
+}
+
+/** When the runner's package is fetched ahead of need, and how long that may take. */
+export interface PackagePolicy {
+  /** Hours of the host's day in which a newer one replaces the one that is kept; `null` for never. */
+  readonly quietHours: { readonly from: number; readonly until: number } | null;
+  /** After a check could not fetch it, the next one tries again after so long. */
+  readonly retryMs: number;
+  /** Of the download in the guest. */
+  readonly deadlineMs: number;
+  readonly limits: ActivityLimits;
 }
 
 /** When room is made on a machine's disk, how much, and from what. */
@@ -208,6 +218,7 @@ export const DEFAULT_UPKEEP_POLICY: UpkeepPolicy = {
     floorBytes: 512 * MIB,
     floorInodesPercent: 98,
     unusedForMs: {
+      'runner-package': 0,
       'diagnostic-logs': 7 * DAY,
       'temporary-files': 0,
       'update-leftovers': 0,
@@ -218,6 +229,14 @@ export const DEFAULT_UPKEEP_POLICY: UpkeepPolicy = {
       workspaces: null,
     },
     journalBytes: 100 * MIB,
+  },
+  package: {
+    quietHours: { from: 1, until: 5 },
+    retryMs: 6 * 60 * MINUTE,
+    // 200 MiB at 4 Mbit/s. What has come by then is gone on with, through the host.
+    deadlineMs: 8 * MINUTE,
+    // Through the host: a download of its own, and some 300 pieces, each a second in a slow guest.
+    limits: { startToClose: '45m', heartbeat: '30s', scheduleToClose: '1h', retryInitial: '5s', retryMaximum: '1m' },
   },
   failures: {
     withinMs: DAY,
@@ -244,7 +263,6 @@ export const DEFAULT_UPKEEP_POLICY: UpkeepPolicy = {
 export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   driftThresholdMs: MINUTE,
   busyAnswerMaxAgeMs: 30_000,
-  tokensPerRecovery: 3,
   serviceStarts: 3,
   guestAnswersWithinMs: 2 * MINUTE,
   guestPollMs: 5_000,

@@ -1,10 +1,11 @@
 import type { Diagnosis } from './diagnose.ts';
 import type { CureKind, Diagnosed } from './finding.ts';
 import type { Prescription, Withheld, WithheldReason } from './health-report.ts';
-import { refusedByBudget, type BudgetRefusal, type CountedAct, type LedgerEntry } from './ledger.ts';
+import { refusedByBudget, unfetched, type BudgetRefusal, type CountedAct, type LedgerEntry } from './ledger.ts';
 import type { PassObservation } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { SUSPICIONS, type Suspicion } from './recovery-request.ts';
+import { unfetchedPackage } from './rules/package.ts';
 import { isDrainedForRoom } from './upkeep.ts';
 import { floorReason } from './room.ts';
 import { LEAST_FREE_BYTES } from './runner.ts';
@@ -13,6 +14,7 @@ import {
   hasDrifted,
   hasJob,
   isDrained,
+  isEphemeral,
   mayRun,
   momentOf,
   neighbourWorkReason,
@@ -60,6 +62,10 @@ export function prescribe(
     for (const finding of own.filter(isMeantSo)) {
       withhold(finding.code, { reason: 'meant-so', why: finding.evidence });
     }
+    const fetch = unfetched(ledgers[runner] ?? []);
+    if (fetch !== null && own.some(({ code }) => code === 'package-missing')) {
+      findings.push(unfetchedPackage(situation, fetch.why));
+    }
     const curable = own.filter(({ cure }) => cure !== null);
     const isStuck = curable.some(({ code, isProven }) => code === 'stuck-busy' && isProven);
     const allowed = curable.filter((finding) => {
@@ -80,6 +86,14 @@ export function prescribe(
         withhold(chosen.code, {
           reason: 'one-at-a-time',
           why: `one deaf listener at a time: ${deafRunner} first, to see whether the queue moves`,
+        });
+      } else if (chosen.cure === 'fetch-package' && fetch !== null && situation.at < fetch.at + policy.upkeep.package.retryMs) {
+        const until = fetch.at + policy.upkeep.package.retryMs;
+        withhold(chosen.code, {
+          reason: 'budget',
+          why: `the last try failed: ${fetch.why}; until ${momentOf(until)}`,
+          limit: 'the last try failed',
+          until: new Date(until).toISOString(),
         });
       } else if (refusal !== null) {
         const { why, limit, until } = refusal;
@@ -150,6 +164,12 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
   if (work !== null) {
     return { reason: hasJob(situation, isStuck) ? 'job' : 'busy', why: `busy: ${work}` };
   }
+  if (finding.cure === 'fetch-package' && (situation.demand ?? []).length > 0) {
+    return { reason: 'busy', why: 'busy: a job waits for it' };
+  }
+  if (finding.cure === 'recover' && isEphemeral(situation)) {
+    return { reason: 'meant-so', why: 'it is ephemeral: it goes after one job, by design' };
+  }
   if (!finding.isProven) {
     const isStillOnline = isMachineStopped(state) && standing === 'online';
     return {
@@ -193,7 +213,7 @@ function concernsMachine({ code, cure }: Diagnosed, situation: Situation): boole
 }
 
 /** A recovery does what the lesser cures do as well; upkeep is for runners that work, room first. */
-const ORDER: readonly CureKind[] = ['finish-drain', 'recover', 'sync-clock', 'make-room', 'heal-cache', 'clean-cache'];
+const ORDER: readonly CureKind[] = ['finish-drain', 'recover', 'sync-clock', 'make-room', 'heal-cache', 'clean-cache', 'fetch-package'];
 
 /** One finding of each cure. */
 function inOrder(allowed: readonly Diagnosed[]): readonly Curable[] {
@@ -204,7 +224,7 @@ function inOrder(allowed: readonly Diagnosed[]): readonly Curable[] {
 }
 
 /** Care for the cache or the disk. */
-export const UPKEEP_CURES: ReadonlySet<CureKind> = new Set(['make-room', 'heal-cache', 'clean-cache']);
+export const UPKEEP_CURES: ReadonlySet<CureKind> = new Set(['make-room', 'heal-cache', 'clean-cache', 'fetch-package']);
 
 /** Whether its own finding tells people, also where its budget is used up. */
 function isTold({ cure }: Curable): boolean {
@@ -216,9 +236,12 @@ function isUpkeep({ cure }: Curable): boolean {
 }
 
 /** What of its machine the cure is about for all runners there; `null` where it is about the runner alone. */
-function shareOf({ code, cure }: Curable): 'machine' | 'disk' | null {
+function shareOf({ code, cure }: Curable): 'machine' | 'disk' | 'package' | null {
   if (WHOLE_MACHINE.has(code)) {
     return 'machine';
+  }
+  if (cure === 'fetch-package') {
+    return 'package';
   }
   return cure === 'make-room' ? 'disk' : null;
 }
@@ -235,6 +258,8 @@ const COUNTED: Readonly<Record<CureKind, CountedAct | null>> = {
   'make-room': 'makeRoom',
   'heal-cache': 'healActionsCache',
   'clean-cache': 'cleanActionsCache',
+  // It harms nobody, and is tried again after a while of its own.
+  'fetch-package': null,
 };
 
 function refusalOf(

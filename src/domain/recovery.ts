@@ -112,6 +112,13 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
   if (isHealthy(github.value, guest.value, policy) && !options.force && !isSuspect(suspicion, github.value)) {
     return { kind: 'already-healthy', evidence };
   }
+  if (github.value.runner?.isEphemeral === true) {
+    return {
+      kind: 'impossible',
+      why: `${target.runner} is ephemeral: it goes after one job, by design, and whatever made it makes the next one; nothing was touched`,
+      evidence,
+    };
+  }
   const elsewhere = elsewhereReason(target, github.value, guest.value);
   if (elsewhere !== null) {
     return options.lookedForMs < policy.goneShownWithinMs
@@ -210,11 +217,12 @@ function withoutSlash(url: string): string {
   return url.toLowerCase().replace(/\/+$/, '');
 }
 
-/** Both sides agree: online on GitHub, and in the guest an active service with one listener, its registration, and a right clock. */
+/** Both sides agree: online on GitHub, and in the guest an active service of the right unit, with one listener, its registration, and a right clock. */
 export function isHealthy(github: GitHubObservation, guest: GuestObservation, policy: Pick<RecoveryPolicy, 'driftThresholdMs'>): boolean {
   return (
     github.runner?.status === 'online' &&
     guest.service.state === 'active' &&
+    guest.service.altered === undefined &&
     guest.listeners === 1 &&
     guest.registration?.agentId === github.runner.id &&
     Math.abs(guest.clockOffsetMs) < policy.driftThresholdMs
@@ -255,7 +263,8 @@ export function busyMachineReason(github: GitHubObservation, guest: GuestObserva
 
 /**
  * The rungs that make sense for what was seen, cheapest first. `re-register` stands last: it is the six steps.
- * A rung whose goal holds already is left out. A deaf listener is restarted, and nothing more: whether the queue moves is seen later.
+ * A rung whose goal holds already is left out. A deaf listener is restarted, and nothing more: whether the queue moves is seen later. So is a
+ * service whose unit was altered, since the restart puts it right.
  */
 export function planLadder(
   look: { readonly github: GitHubObservation; readonly machine: MachineObservation },
@@ -267,6 +276,9 @@ export function planLadder(
   }
   const { github, machine } = look;
   const guest = machine.guest;
+  if (guest.known && guest.value.service.altered !== undefined && guest.value.service.state === 'active') {
+    return ['restart-service'];
+  }
   const wanted = new Set<Rung>(['re-register']);
   if (!guest.known) {
     if (machine.state !== 'running') {
@@ -317,6 +329,7 @@ function machineEvidence(machine: Reading<MachineObservation>): string[] {
     ...lines,
     ...(drain === null ? [] : [`drained: since ${new Date(drain.since).toISOString()}, ${drain.reason}`]),
     `service: ${service.state}${service.unit === null ? '' : ` (${service.unit})`}`,
+    ...(service.altered === undefined ? [] : [`unit: ${service.altered}`]),
     `listeners: ${guest.value.listeners}, workers: ${guest.value.workers}`,
     registration === null ? 'configuration: none' : `configuration: ${registration.agentName}, id ${registration.agentId}`,
     `clock: ${describeOffset(guest.value.clockOffsetMs)}`,

@@ -4,6 +4,7 @@ import type { RoomPolicy } from './policy.ts';
 
 /** From what is worth least up. https://docs.docker.com/reference/cli/docker/system/prune/ */
 export const ROOM_SOURCES = [
+  'runner-package',
   'diagnostic-logs',
   'temporary-files',
   'update-leftovers',
@@ -21,7 +22,7 @@ export const SHARED_SOURCES: ReadonlySet<RoomSource> = new Set(['tool-caches', '
 /** What is asked of one source. */
 export interface RoomWanted {
   readonly source: RoomSource;
-  /** What was used or written since is kept; means nothing to `temporary-files`, `update-leftovers`, `journal` and `apt`. */
+  /** What was used or written since is kept; means nothing to `runner-package`, `temporary-files`, `update-leftovers`, `journal` and `apt`. */
   readonly unusedForMs: number;
   /** What a journal may keep. */
   readonly journalBytes: number;

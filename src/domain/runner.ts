@@ -1,4 +1,5 @@
 import type { LogSignCode } from './log-signs.ts';
+import type { RegistrationWay } from './package.ts';
 import type { Reading } from './reading.ts';
 import type { Disk } from './room.ts';
 
@@ -22,6 +23,8 @@ export interface RunnerTarget {
   readonly directory: string;
   /** The guest's user that the service runs as. */
   readonly user: string;
+  /** What registers it; `pristine` without it. */
+  readonly registration?: RegistrationWay;
   /** Other configured runners on the same machine, as `scope` and `runner`: an act on the whole machine needs them idle. */
   readonly neighbours: readonly { readonly scope: string; readonly runner: string }[];
 }
@@ -74,11 +77,22 @@ export interface TimeSync {
   readonly isActive: boolean;
 }
 
-/** A person's word that the runner shall take no jobs; stored in the guest, so that it survives a reboot. */
+/** Whose word a drain is: a person's, or Runward's own for want of room on the disk, which Runward takes back by itself. */
+export type DrainedBy = 'person' | 'room';
+
+/** The word that the runner shall take no jobs; stored in the guest where only root can write, so that it survives a reboot and every job. */
 export interface DrainMark {
   /** Epoch milliseconds by the guest's clock. */
   readonly since: number;
+  readonly by: DrainedBy;
   readonly reason: string;
+}
+
+/** A line of a file in the guest. What it says is nobody else's business: it may hold a password, or be written to be read by a person. */
+export interface ForeignCleaner {
+  readonly file: string;
+  /** Counted from 1; `null` if it is not known. */
+  readonly line: number | null;
 }
 
 /** What the guest says about itself and one runner, read in one call. */
@@ -88,9 +102,11 @@ export interface GuestObservation {
   /** Guest's clock minus host's clock at the same moment; positive: the guest is ahead. */
   readonly clockOffsetMs: number;
   readonly service: {
-    /** The unit's name from the runner's own `.service` file; `null` without one. */
+    /** The name of the unit that works in the runner's directory, else what the runner's own files call it; `null` without one. */
     readonly unit: string | null;
     readonly state: ServiceState;
+    /** How the unit is not as it should be (another user or program, or a file that others than root can change); absent where it is. */
+    readonly altered?: string;
   };
   readonly log: ServiceLog;
   readonly timeSync: TimeSync;
@@ -104,6 +120,10 @@ export interface GuestObservation {
   /** What `.runner` says; `null` where the runner is not configured. */
   readonly registration: { readonly agentId: number; readonly agentName: string; readonly url: string } | null;
   readonly installedVersion: string | null;
+  /** Version of the runner's package that is kept in the guest for a registration; `null` where none is, absent where that was not looked for. */
+  readonly packageVersion?: string | null;
+  /** Of the guest, as bash names it: `x86_64`, `aarch64`. */
+  readonly architecture?: string;
   /** What the runner's programs lack, such as `bin is missing`; `null` where they look whole. */
   readonly missingProgram: string | null;
   readonly disk: Disk;
@@ -118,11 +138,8 @@ export interface GuestObservation {
   } | null;
   /** How long ago the actions cache was last cleaned of what is unused, by the guest's clock; `null` where it never was. */
   readonly cleanedAgoMs: number | null;
-  /**
-   * What of root's cron, timers and scripts removes things below the runner's directory, as `FILE: LINE`, at most 160 characters; absent
-   * where nothing was found.
-   */
-  readonly foreignCleaner?: string;
+  /** What of root's cron, timers and scripts removes things below the runner's directory; absent if nothing was found. */
+  readonly foreignCleaner?: ForeignCleaner;
   /** Key of the act that runs in the guest at this moment, Runward's own or another Runward's. */
   readonly runningAct: string | null;
 }
@@ -144,6 +161,8 @@ export interface RegisteredRunner {
   readonly busy: boolean;
   readonly labels: readonly string[];
   readonly version: string | null;
+  /** It goes after one job, by design; absent where it stays. */
+  readonly isEphemeral?: true;
   /** Name of its runner group; `null` where it is not known, as in a repository. */
   readonly group: string | null;
 }

@@ -111,15 +111,12 @@ export interface RoomReport extends OperationReport<RoomOutcome, RoomStep> {
   readonly freed: readonly { readonly source: RoomSource; readonly bytes: number }[];
 }
 
-/** Begins the reason of a drain for want of room, by which it is told from a person's. */
-export const DRAINED_FOR_ROOM = 'no room on the disk';
-
 /** Whether Runward itself has drained the runner, for want of room. */
 export function isDrainedForRoom({ drain }: Pick<GuestObservation, 'drain'>): boolean {
-  return isForRoom(drain?.reason ?? null);
+  return drain?.by === 'room';
 }
 
-/** Whether a drain's reason says that it is for want of room. */
-export function isForRoom(reason: string | null): boolean {
-  return reason?.startsWith(DRAINED_FOR_ROOM) === true;
+/** Workflow id of the drain that `makeRoom` begins, by which it is told from a person's. */
+export function roomDrainId(runner: string): string {
+  return `drain/${runner}/room`;
 }

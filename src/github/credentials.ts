@@ -5,6 +5,7 @@ import type { KeyObject } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { execa } from 'execa';
 import { childEnvironment } from '../domain/child-environment.ts';
+import { lineOf } from '../domain/plain.ts';
 import { opennessOf } from '../domain/private-file.ts';
 import { Secret } from '../domain/secret.ts';
 import { ExpiringToken } from './answers.ts';
@@ -87,7 +88,7 @@ async function askGh(hostname: string): Promise<Secret> {
         '`gh` is not installed, and no GH_TOKEN is set; set GH_TOKEN, or install gh and log in by `gh auth login`',
       );
     }
-    const why = stderr ? stderr.split('\n', 1)[0] : shortMessage;
+    const why = lineOf((stderr || (shortMessage ?? '')).split('\n', 1).join(''), 300);
     throw new GitHubError('rejected', `gh auth token gave no token: ${why}; log in by gh auth login, or set GH_TOKEN`);
   }
   return new Secret(stdout.trim());

@@ -8,6 +8,7 @@ import { below, isRepository, pagesOf, runnersPermission } from './endpoints.ts'
 import { createFailures } from './failures.ts';
 import { observeScope } from './observe-scope.ts';
 import type { Pace } from './pace.ts';
+import { findPackage } from './packages.ts';
 import { createPermissions } from './permissions.ts';
 import { GitHubError } from './port.ts';
 import type { Dated, GitHubPort } from './port.ts';
@@ -34,6 +35,7 @@ export function createGitHub({ pace, ...options }: GitHubOptions): GitHubPort {
       const { value, githubTime } = await client.request({ ...call, answer: ExpiringToken, signal });
       return { value, githubTime };
     },
+    findPackage: (scope, wanted, signal) => findPackage({ client, scope, signal }, wanted),
     observeScope: (scope, wanted, signal) => observeScope(client, scope, wanted, signal),
     async countRuns(scope, signal) {
       if (!isRepository(scope)) return { value: null, githubTime: Date.now() };

@@ -1,6 +1,7 @@
 // GitHub in domain words. May import: domain, Octokit; not Temporal, not machine.
 
 import type { ActionPart } from '../domain/cache-failure.ts';
+import type { PackageFound, PackageSource } from '../domain/package.ts';
 import type { ScopeObservation } from '../domain/pass.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
 import type { RegisteredRunner } from '../domain/runner.ts';
@@ -221,6 +222,15 @@ export interface GitHubPort extends QueuePort, FailurePort, PermissionPort {
    */
   findRunningJob(scope: string, runner: string, signal: AbortSignal): Promise<Dated<RunningJob | null>>;
   createRegistrationToken(scope: string, signal: AbortSignal): Promise<Dated<RegistrationToken>>;
+  /**
+   * The newest package of the runner that GitHub names for Linux on this architecture (`x64`, `arm64`, `arm`), or the one that `source` is, with a
+   * checksum by GitHub or by configuration.
+   */
+  findPackage(
+    scope: string,
+    wanted: { readonly architecture: string; readonly source: PackageSource },
+    signal: AbortSignal,
+  ): Promise<Dated<PackageFound>>;
   /** A scope's lists, read once for all its runners, by conditional requests; parts that GitHub refuses are unknown. */
   observeScope(scope: string, wanted: ScopeLook, signal: AbortSignal): Promise<ScopeObservation>;
   /** `null` for an organisation, which has no list of runs. */

@@ -6,6 +6,7 @@ const read = (name: string): Buffer => readFileSync(new URL(`guest/${name}.sh`, 
 
 const LIBRARY = read('lib');
 const DISK_LIBRARY = Buffer.concat([LIBRARY, read('disk')]);
+const PACKAGE_LIBRARY = Buffer.concat([LIBRARY, read('package')]);
 const RECORD = read('record');
 
 /** bash reads a compound command to its end before it runs any of it, so that a driver that was cut off runs nothing. */
@@ -30,12 +31,17 @@ const STEPS = {
   'remove-from-cache': read('remove-from-cache'),
   'make-room': read('make-room'),
   'list-workspaces': read('list-workspaces'),
+  'fetch-package': read('fetch-package'),
+  'store-piece': read('store-piece'),
 };
 
 export type Step = keyof typeof STEPS;
 
 /** Steps that need the second half of the library. */
 const OF_DISK: ReadonlySet<Step> = new Set(['list-cache', 'remove-from-cache', 'make-room', 'list-workspaces']);
+
+/** Steps that need what is shared about packages. */
+const OF_PACKAGE: ReadonlySet<Step> = new Set(['fetch-package', 'store-piece']);
 
 /** Runs the driver of standard input in the guest. */
 export interface DriverCall {
@@ -69,6 +75,7 @@ export function cancel(key: string, attempt: string): DriverCall {
 }
 
 function libraryOf(step: Step): Buffer {
+  if (OF_PACKAGE.has(step)) return PACKAGE_LIBRARY;
   return OF_DISK.has(step) ? DISK_LIBRARY : LIBRARY;
 }
 

@@ -2,9 +2,10 @@
 // May import: domain, execa, zod; not Temporal (signal and heartbeat come in as arguments), not github.
 
 import type { CacheListed, CacheRemoved, CacheWanted } from '../domain/cache.ts';
+import type { PackageOffer, PackageStored, PackageWanted } from '../domain/package.ts';
 import type { HostLook, HostObservation } from '../domain/pass.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
-import type { MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
+import type { DrainMark, MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
 import type { Secret } from '../domain/secret.ts';
 
 /** Reason of an abort that ends the call alone: its act goes on in the guest, where a retry with the same key waits for it. */
@@ -67,7 +68,13 @@ export interface SetAside {
 export type Configured =
   | { readonly kind: 'configured'; readonly agentId: number }
   /** `config.sh` ended without a configuration; `evidence` is its exit code and the redacted end of its output. */
-  | { readonly kind: 'not-configured'; readonly exitCode: number; readonly evidence: string };
+  | {
+      readonly kind: 'not-configured';
+      readonly exitCode: number;
+      readonly evidence: string;
+      /** `token-refused`: GitHub did not take the registration token. */
+      readonly reason: 'token-refused' | 'other';
+    };
 
 export type ServiceStarted =
   | { readonly kind: 'started'; readonly unit: string }
@@ -109,8 +116,9 @@ export interface MachinePort {
   /** Whole machine: proves that no job runs on any of its runners. `force` overrides busy only. */
   syncClock(target: RunnerTarget, act: Act, options: { readonly force: boolean }, call: CallContext): Promise<ClockSynced | ActRefusal>;
   /**
-   * Proves that no job runs and that the runner can be set up anew (its programs run, or could be mended, and the disk has room), stops and
-   * uninstalls the runner's own service, and moves its configuration files aside. `force` overrides busy only.
+   * Proves that no job runs and that the runner can be set up anew (its programs run, or could be mended, the disk has room, and programs that
+   * no job has touched can register it), stops and disables the runner's own service, and moves its configuration files aside. `force`
+   * overrides busy only.
    */
   setConfigurationAside(
     target: RunnerTarget,
@@ -118,9 +126,13 @@ export interface MachinePort {
     options: { readonly force: boolean },
     call: CallContext,
   ): Promise<SetAside | ActRefusal>;
-  /** Runs `config.sh`; one that is configured already under this name, with nothing left to set aside, is left as it is. */
-  configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext): Promise<Configured | ActRefusal>;
-  /** Installs the unit where it is missing, starts it where it is not active, and sees it stay active. */
+  /**
+   * Registers the runner by a pristine package, out of the reach of its jobs, and gives the configuration to its user. What an earlier
+   * attempt of the same recovery has registered is given once more.
+   * @param labels custom ones, by default those that are configured
+   */
+  configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext, labels?: readonly string[]): Promise<Configured | ActRefusal>;
+  /** Writes the unit if it is missing or not as it should be, starts it if it is not active, and sees it stay active. */
   startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal>;
   /** Proves that no job runs, then stops the service, sees its listener gone, and starts it. */
   restartService(
@@ -138,7 +150,7 @@ export interface MachinePort {
    * but for one for want of room.
    * `reason`: one printable line of 200 characters at most.
    */
-  markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal>;
+  markDrained(target: RunnerTarget, act: Act, mark: Omit<DrainMark, 'since'>, call: CallContext): Promise<MarkedDrained | ActRefusal>;
   /**
    * Holds the listener of a runner that is marked as drained, so that it takes no job, and proves before and after that none runs. It is
    * thawed by the next act, or by the guest itself after two minutes.
@@ -168,8 +180,38 @@ export interface MachinePort {
   ): Promise<CacheRemoved | ActRefusal>;
   /** Makes room on the machine's disk from one source, between two jobs in the same way; `docker`, `journal` and `apt` need all runners of the machine idle. */
   makeRoom(target: RunnerTarget, act: Act, wanted: RoomWanted, call: CallContext): Promise<RoomMade | ActRefusal>;
+  /**
+   * Downloads the runner's package in the guest, checks it, and keeps it in the place of every other one; a download that was cut off is gone on
+   * with. Whether a job runs makes no difference.
+   */
+  fetchPackage(target: RunnerTarget, act: Act, wanted: PackageWanted, call: CallContext): Promise<PackageStored | ActRefusal>;
+  /** The same with an archive of this computer, where the guest has no way to the address: in pieces, from where an earlier attempt was cut off. */
+  passPackage(
+    target: RunnerTarget,
+    act: Act,
+    wanted: PackageWanted,
+    archive: Archive,
+    call: CallContext,
+  ): Promise<PackageStored | ActRefusal>;
   /** Sizes of the workspaces in the runner's `_work`, the largest first, 20 at most. Changes nothing. */
   listWorkspaces(target: RunnerTarget, call: CallContext): Promise<readonly Workspace[]>;
+}
+
+/** A file of this computer, whose bytes have been checked. */
+export interface Archive {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** Packages of the runner on the computer that owns the machines. */
+export interface PackagePort {
+  /** Has the package on this computer, downloaded once and checked, or rejects with {@link PackageError}. */
+  archiveOf(offer: PackageOffer, call: CallContext): Promise<Archive>;
+}
+
+/** Why this computer has no such package. */
+export class PackageError extends Error {
+  override readonly name = 'PackageError';
 }
 
 /** The computer that owns the machines. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { NativeConnection, type LogLevel } from '@temporalio/worker';
 import { createSealing } from '../activities/sealing.ts';
 import type { Config } from '../config/config.ts';
@@ -9,6 +10,7 @@ import { createPace } from '../github/pace.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { MachinePort } from '../machine/port.ts';
 import { openHost } from '../machine/host.ts';
+import { openHostPackages } from '../machine/host-packages.ts';
 import { ShellMachine } from '../machine/shell-machine.ts';
 import { MultipassTransport } from '../machine/transports/multipass.ts';
 import { createAlerts } from './alerts.ts';
@@ -56,12 +58,14 @@ export async function runWorkerProcess(settings: WorkerSettings, stop: AbortSign
             serverUrl: config.github.serverUrl,
           }),
           alerts: createAlerts(config, temporal),
+          packageSource: config.package,
         };
   const host = main !== null && !ownsMachines(config) ? null : createHost(config, process.env);
-  await runParts({ ...settings, main, host, home: config.home, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
+  const runners = (): Config['runners'] => config.runners;
+  await runParts({ ...settings, main, host, runners, home: config.home, sealingKeyFile: config.sealingKeyFile, temporal }, stop);
 }
 
-export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'workflowBundle' | 'onEvent'> {
+export interface PartsSettings extends Pick<WorkerParts, 'main' | 'host' | 'runners' | 'workflowBundle' | 'onEvent'> {
   readonly temporal: TemporalAddress;
   /** Data folder, in which verbs see that the worker is starting. */
   readonly home: string;
@@ -109,6 +113,7 @@ async function pollQueues(
       namespace: temporal.namespace,
       main: settings.main,
       host: settings.host,
+      runners: settings.runners,
       searchAttributes: searchAttributes.there,
       sealing: createSealing(sealingKey(settings.sealingKeyFile)),
       ...(settings.onEvent === undefined ? {} : { onEvent: settings.onEvent }),
@@ -159,6 +164,11 @@ export function createHost(config: Config, environment: NodeJS.ProcessEnv): NonN
     name: config.host,
     machine: createMachine(config, environment),
     computer: openHost({ environment: childEnvironment(environment) }),
+    packages: openHostPackages({
+      folder: join(config.home, 'packages'),
+      file: config.package.kind === 'file' ? config.package.path : null,
+      trustedOrigin: new URL(config.github.serverUrl).origin,
+    }),
   };
 }
 

@@ -1,12 +1,14 @@
 import { hostname } from 'node:os';
 import { Worker, type InjectedSinks, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import { onlyConfigured, type ConfiguredRunners } from '../activities/configured.ts';
+import type { ActActivities, LookActivities, MainActivities } from '../activities/contract.ts';
 import { createActActivities, createLookActivities } from '../activities/machine.ts';
 import { createMainActivities, type MainDependencies } from '../activities/main.ts';
 import type { Sealing } from '../activities/sealing.ts';
 import type { EventSinks, RunwardEvent } from '../domain/event.ts';
 import { actQueue, ALL_SEARCH_ATTRIBUTES, lookQueue, MAIN_QUEUE, type SearchAttribute } from '../domain/names.ts';
 import { createObserveAll } from '../machine/observe-all.ts';
-import type { HostPort, MachinePort } from '../machine/port.ts';
+import type { HostPort, MachinePort, PackagePort } from '../machine/port.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 /** Looks never wait for acts, so each queue has slots of its own. */
@@ -27,8 +29,15 @@ export interface WorkerParts {
   readonly main: Omit<MainDependencies, 'sealing' | 'searchAttributes'> | null;
   /** Which search attributes the namespace has; without it all of them. */
   readonly searchAttributes?: readonly SearchAttribute[];
-  /** Name of the host whose machines this process looks after, its machines, and the computer itself; `null` for none. */
-  readonly host: { readonly name: string; readonly machine: MachinePort; readonly computer: HostPort } | null;
+  /** What activities work on; whatever else they are asked for is refused. */
+  readonly runners: ConfiguredRunners;
+  /** Name of the host whose machines this process looks after, its machines, the computer itself, and its packages; `null` for none. */
+  readonly host: {
+    readonly name: string;
+    readonly machine: MachinePort;
+    readonly computer: HostPort;
+    readonly packages: PackagePort;
+  } | null;
   readonly sealing: Sealing;
   /** Hears once of each thing that happens in the workflows of this process. */
   readonly onEvent?: (event: RunwardEvent) => void;
@@ -40,7 +49,7 @@ export interface WorkerParts {
 
 /** The workers of one process: on one computer all three queues, elsewhere the main one or a host's two. */
 export async function createWorkers(parts: WorkerParts): Promise<readonly Worker[]> {
-  const { searchAttributes = ALL_SEARCH_ATTRIBUTES } = parts;
+  const { main, host } = activitiesOf(parts);
   const common = {
     connection: parts.connection,
     namespace: parts.namespace,
@@ -50,37 +59,68 @@ export async function createWorkers(parts: WorkerParts): Promise<readonly Worker
     ...(parts.activityInterceptors === undefined ? {} : { interceptors: { activity: parts.activityInterceptors } }),
   } as const;
   const creations: Promise<Worker>[] = [];
-  if (parts.main !== null) {
+  if (main !== null) {
     creations.push(
       Worker.create({
         ...common,
         taskQueue: MAIN_QUEUE,
         workflowBundle: parts.workflowBundle ?? (await workflowBundle()),
-        activities: { ...createMainActivities({ ...parts.main, sealing: parts.sealing, searchAttributes }) },
+        activities: { ...main },
         sinks: sinksOf(parts.onEvent ?? (() => {})),
         maxCachedWorkflows: 50,
         stickyQueueScheduleToStartTimeout: MISSED_AFTER,
       }),
     );
   }
-  if (parts.host !== null) {
-    const { name, machine, computer } = parts.host;
+  if (host !== null) {
     creations.push(
       Worker.create({
         ...common,
-        taskQueue: lookQueue(name),
-        activities: { ...createLookActivities(machine, createObserveAll(machine, computer)) },
+        taskQueue: lookQueue(host.name),
+        activities: { ...host.looks },
         maxConcurrentActivityTaskExecutions: LOOKS_AT_ONCE,
       }),
       Worker.create({
         ...common,
-        taskQueue: actQueue(name),
-        activities: { ...createActActivities(machine, parts.sealing) },
+        taskQueue: actQueue(host.name),
+        activities: { ...host.acts },
         maxConcurrentActivityTaskExecutions: ACTS_AT_ONCE,
       }),
     );
   }
   return Promise.all(creations);
+}
+
+/** What the workers of one process do for workflows; `null` where they leave it to others. */
+export interface Activities {
+  readonly main: MainActivities | null;
+  readonly host: { readonly name: string; readonly looks: LookActivities; readonly acts: ActActivities } | null;
+}
+
+/** All of them go through {@link onlyConfigured}. */
+export function activitiesOf({
+  main,
+  host,
+  sealing,
+  runners,
+  searchAttributes = ALL_SEARCH_ATTRIBUTES,
+}: Pick<WorkerParts, 'main' | 'host' | 'sealing' | 'runners' | 'searchAttributes'>): Activities {
+  return {
+    main: main && onlyConfigured(createMainActivities({ ...main, sealing, searchAttributes }), runners),
+    host: host && hostActivities(host, sealing, () => runners().filter((target) => target.host === host.name)),
+  };
+}
+
+function hostActivities(
+  { name, machine, computer, packages }: NonNullable<WorkerParts['host']>,
+  sealing: Sealing,
+  runners: ConfiguredRunners,
+): Activities['host'] {
+  return {
+    name,
+    looks: onlyConfigured(createLookActivities(machine, createObserveAll(machine, computer)), runners),
+    acts: onlyConfigured(createActActivities(machine, sealing, packages), runners),
+  };
 }
 
 /** By which workflows tell what happens; a replay tells nothing anew. */

@@ -58,6 +58,7 @@ const GOOD_OUTCOMES: Readonly<Record<CureKind, readonly string[]>> = {
   'make-room': ['room-made', 'enough-room', 'some-room'],
   'heal-cache': ['healed', 'nothing-damaged'],
   'clean-cache': ['cleaned'],
+  'fetch-package': ['fetched', 'kept', 'not-needed'],
 };
 
 /**
@@ -86,6 +87,12 @@ function withUpkeepPolicy(scope: ResolvedScope): ResolvedScope {
 
 function withoutUpkeep(finding: Diagnosed): Diagnosed {
   return finding.cure !== null && UPKEEP_CURES.has(finding.cure) ? { ...finding, cure: null } : finding;
+}
+
+/** What the plan tells stands in the place of what the diagnosis says of the same. */
+function withTold(diagnosed: readonly Diagnosed[], told: readonly Diagnosed[]): readonly Diagnosed[] {
+  const keys = new Set(told.map(({ subject, code }) => `${subject} ${code}`));
+  return [...diagnosed.filter(({ subject, code }) => !keys.has(`${subject} ${code}`)), ...told];
 }
 
 const DRY_RUN = { mode: 'watch', watchReason: 'a dry run' } as const;
@@ -145,7 +152,7 @@ class Pass {
     const atWork = await readWork(scope.targets, { begun, withheld });
     // What a dry run finds is left to the next check.
     const decided = { scope: scope.scope, at: observation.at, mode: resolved.mode, begun, withheld, atWork };
-    const findings = withNextSteps([...diagnosis.findings, ...plan.findings], decided);
+    const findings = withNextSteps(withTold(diagnosis.findings, plan.findings), decided);
     const open = advance(scope.open, { ...diagnosis, at: observation.at, findings }, policy.goodPasses);
     if (!dryRun) {
       await reportFindings(scope, observation.at, open);
@@ -175,7 +182,10 @@ class Pass {
   async #plan({ policy, targets }: ResolvedScope, { diagnosis, observation, isMeant }: Planning): Promise<Prescribed> {
     for (let ledgers: Ledgers = {}; ;) {
       const plan = prescribe(diagnosis, observation, { ledgers, policy, isMeant });
-      const unread = new Set(plan.prescriptions.map(({ runner }) => runner).filter((runner) => ledgers[runner] === undefined));
+      // What became of the last try to fetch it is told as long as it is missing.
+      const missing = diagnosis.findings.filter(({ code, subject }) => code === 'package-missing' && isMeant(subject));
+      const asked = [...plan.prescriptions.map(({ runner }) => runner), ...missing.map(({ subject }) => subject)];
+      const unread = new Set(asked.filter((runner) => ledgers[runner] === undefined));
       if (unread.size === 0) {
         return plan;
       }

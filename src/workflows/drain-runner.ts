@@ -2,7 +2,8 @@ import { CancellationScope, continueAsNew, proxyActivities, sleep, workflowInfo 
 import type { MainActivities } from '../activities/contract.ts';
 import { decideDrain, drainReason, type DrainDecision } from '../domain/drain.ts';
 import { DRAIN_STEPS, type DrainOutcome, type DrainReport, type DrainStep } from '../domain/report.ts';
-import { isForRoom } from '../domain/upkeep.ts';
+import { qualifiedName } from '../domain/names.ts';
+import { roomDrainId } from '../domain/upkeep.ts';
 import { type End, operate, type Operation } from './operation.ts';
 import { askedFrozenOptions, freshActOptions } from './options.ts';
 import { Ended, hostSilence } from './site.ts';
@@ -35,9 +36,12 @@ class Drain {
     this.#given = given;
   }
 
+  get #isForRoom(): boolean {
+    return workflowInfo().workflowId === roomDrainId(qualifiedName(this.#operation.site.target));
+  }
+
   get #isByPerson(): boolean {
-    const { startedBy, request } = this.#operation;
-    return startedBy !== 'check' && !isForRoom(request.reason);
+    return this.#operation.startedBy !== 'check' && !this.#isForRoom;
   }
 
   async run(): Promise<End<DrainOutcome>> {
@@ -80,7 +84,7 @@ class Drain {
           : ['already-drained', `${runner} is drained already: nothing to do`];
       case 'mark':
         // A check only finishes what a person has asked for; for want of room a drain begins by itself.
-        if (this.#wasMarked || (this.#operation.startedBy === 'check' && !isForRoom(this.#operation.request.reason))) {
+        if (this.#wasMarked || (this.#operation.startedBy === 'check' && !this.#isForRoom)) {
           return ['undone', `${runner} was resumed before it was drained, and takes jobs`];
         }
         break;
@@ -135,7 +139,7 @@ class Drain {
     board.begin('mark-drained');
     const reason = drainReason(request.reason);
     await site.act('mark', `mark ${runner} as drained`, site.policy.deadlines.drainMs, (acts, input) =>
-      acts.markDrained({ ...input, reason }),
+      acts.markDrained({ ...input, reason, by: this.#isForRoom ? 'room' : 'person' }),
     );
     this.#hasActed = true;
     this.#noteMark('done', 'it stays drained over a reboot');

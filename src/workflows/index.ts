@@ -3,6 +3,7 @@ export { checkHealth } from './check-health.ts';
 export { cleanActionsCache, clearActionsCache } from './clean-actions-cache.ts';
 export { drainRunner } from './drain-runner.ts';
 export { failureLedger } from './failure-ledger.ts';
+export { fetchPackage } from './fetch-package.ts';
 export { finding } from './finding.ts';
 export { healActionsCache } from './heal-actions-cache.ts';
 export { listQueue } from './list-queue.ts';

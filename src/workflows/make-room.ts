@@ -18,8 +18,8 @@ import {
 import type { GuestObservation } from '../domain/runner.ts';
 import {
   decideUpkeep,
-  DRAINED_FOR_ROOM,
   isDrainedForRoom,
+  roomDrainId,
   ROOM_STEPS,
   type RoomOutcome,
   type RoomReport,
@@ -107,7 +107,8 @@ class Making {
 
   #sources(): readonly RoomSource[] {
     const { unusedForMs } = this.#operation.site.policy.upkeep.room;
-    return ROOM_SOURCES.filter((source) => unusedForMs[source] !== null);
+    // The policy in an older history does not know each.
+    return ROOM_SOURCES.filter((source) => typeof unusedForMs[source] === 'number');
   }
 
   /** One source after the other, until it is enough; answers what kept it from that. */
@@ -227,7 +228,7 @@ class Making {
 
   async #drain(floor: string): Promise<void> {
     const { board } = this.#operation;
-    const reason = `${DRAINED_FOR_ROOM} (${floor})`;
+    const reason = `no room on the disk (${floor})`;
     board.begin('drain');
     await this.#start(drainRunner, 'drain', { reason });
     board.end('drain', 'done', `begun: ${reason}`);
@@ -251,7 +252,7 @@ class Making {
     try {
       await CancellationScope.nonCancellable(() =>
         startChild(operation, {
-          workflowId: `${what}/${runner}/room`,
+          workflowId: what === 'drain' ? roomDrainId(runner) : `resume/${runner}/room`,
           parentClosePolicy: 'ABANDON',
           args: [{ runner, ...asked, wait: '10m' }],
           staticSummary: `${what} ${target.runner}: ${asked.reason}`,

@@ -79,6 +79,9 @@ export async function operate<Outcome extends string, Step extends string>(
   };
 }
 
+/** Of a ledger, which is one memo. */
+const WHY_LENGTH = 300;
+
 /** One operation on one runner: its site, its steps, and the machine's lock and ledger. */
 export class Operation<Step extends string> {
   readonly site: Site;
@@ -91,6 +94,7 @@ export class Operation<Step extends string> {
   /** The ledger without this operation, while it holds the machine. */
   #before: readonly LedgerEntry[] = [];
   #entry: LedgerEntry | null = null;
+  #why: string | null = null;
 
   constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard<Step>) {
     this.request = request;
@@ -186,13 +190,18 @@ export class Operation<Step extends string> {
     return taken;
   }
 
+  /** What the ledger is to say of the end. */
+  noteWhy(why: string): void {
+    this.#why = why.slice(0, WHY_LENGTH);
+  }
+
   /** What was done is done: an entry that stays open counts as cut off, and does not change the outcome. */
   async #closeLedger(outcome: string): Promise<void> {
     if (this.#entry === null) {
       return;
     }
     try {
-      await writeLedger(this.site.target, this.#before, { ...this.#entry, outcome });
+      await writeLedger(this.site.target, this.#before, { ...this.#entry, outcome, ...(this.#why === null ? {} : { why: this.#why }) });
     } catch (error) {
       log.warn(`the ledger of ${this.site.target.machine} could not be written: ${this.site.asEnded(error).message}`);
     }

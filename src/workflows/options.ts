@@ -62,6 +62,12 @@ export function upkeepOptions(policy: RecoveryPolicy, host: string, summary: str
   return { ...options, retry: { ...options.retry, nonRetryableErrorTypes: [ACT_FAILED] } };
 }
 
+/** Fetching a package, which disturbs no job: it may take long. */
+export function packageOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
+  const options = onHostQueue(policy, policy.upkeep.package.limits, actQueue(host), summary);
+  return { ...options, retry: { ...options.retry, nonRetryableErrorTypes: [ACT_FAILED] } };
+}
+
 /** Type of the failure of an act that has ended in the guest otherwise than well. */
 export const ACT_FAILED = 'GuestActFailed';
 

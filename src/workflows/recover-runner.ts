@@ -14,11 +14,13 @@ import type { ActActivities, MainActivities, ResolvedRunner, TokenGranted } from
 import { budgetRefusal, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
+import { PACKAGE_ADVICE, PACKAGE_BYTES } from '../domain/package.ts';
 import { bringUpByHand } from '../domain/provider.ts';
 import { busyReason, decideRecovery, describeOffset, planLadder, type Look, type RecoveryDecision } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
 import { RECOVERY_STEPS, type Progress, type RecoveryReport, type Rung, type RungReport } from '../domain/report.ts';
 import type { GitHubObservation, RunnerTarget } from '../domain/runner.ts';
+import { ADDED_LABELS } from '../domain/situation.ts';
 import { operationBegan, operationEnded } from './events.ts';
 import { readLedger, writeLedger } from './machine-ledger.ts';
 import { lockMachine } from './lock.ts';
@@ -31,14 +33,12 @@ import {
   verifyOptions,
 } from './options.ts';
 import { mendClock, type MendedClock } from './mend-clock.ts';
+import { havePackage } from './package.ts';
 import { label, lookUpLabelled, trigger } from './search-attributes.ts';
 import { busyText, Ended, holderText, isGuestUnreachable, Site } from './site.ts';
 import { StepBoard } from './step-board.ts';
 
 const progress = defineQuery<Progress>(PROGRESS_QUERY);
-
-/** A token this close to its end is not handed out any more. */
-const TOKEN_RESERVE_MS = 60_000;
 
 /**
  * Brings a runner back: looks at both sides, and re-registers an unhealthy, idle one in six converging steps.
@@ -93,6 +93,8 @@ class Recovery {
   #isConfiguring = false;
   /** Whether the last look saw a job of the runner in its guest: what GitHub calls busy may be a job that was lost. */
   #isAtWork = false;
+  /** Custom labels that GitHub showed before the first act. */
+  #shownLabels: readonly string[] = [];
 
   constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard) {
     this.#request = request;
@@ -354,9 +356,12 @@ class Recovery {
     if ((await this.#timeSync(decision)) === 'at-work') {
       return;
     }
-    const token = await this.#registrationToken();
-    await this.#configCleanup(token.token);
-    await this.#reconfigure(token);
+    this.#board.begin('registration-token');
+    await this.#provePackage();
+    const { token, until } = await this.#registrationToken();
+    this.#board.end('registration-token', 'done', `from ${this.#target.scope}, lives ${Math.round(token.livesMs / 60_000)} min`);
+    await this.#configCleanup(token);
+    await this.#reconfigure({ token, until });
     await this.#startService();
     await this.#verifyOnline();
   }
@@ -520,17 +525,29 @@ class Recovery {
     }
   }
 
+  /** Before anything is taken away: without a package that no job could change the runner could not be registered anew. */
+  async #provePackage(): Promise<void> {
+    const { runner, machine, registration } = this.#target;
+    const { guest, github } = this.#seen(await this.#site.freshLook());
+    this.#shownLabels = (github.runner?.labels ?? []).filter((name) => !ADDED_LABELS.includes(name.toLowerCase()));
+    if (registration === 'from-runner-directory' || guest.packageVersion !== null) {
+      return;
+    }
+    const had = await havePackage(this.#site, guest, { leastFreeBytes: PACKAGE_BYTES, say: (doing) => this.#board.say(doing) });
+    if (had.kind === 'not-fetched') {
+      throw new Ended(
+        'failed',
+        `${runner} can't be registered anew without a package of the runner in ${machine}, so nothing was touched: ${had.why}. ${capitalised(PACKAGE_ADVICE)}`,
+      );
+    }
+    this.#site.forgetLook();
+  }
+
   async #registrationToken(): Promise<{ token: TokenGranted; until: number }> {
     const { runner, scope } = this.#target;
-    if (this.#board.current !== 'reconfigure') {
-      this.#board.begin('registration-token');
-    }
     const github = proxyActivities<MainActivities>(githubOptions(this.#policy, `registration-token: for ${runner} from ${scope}`));
     const token = await this.#site.withinLimits(() => github.requestRegistrationToken({ target: this.#target }));
-    if (this.#board.current === 'registration-token') {
-      this.#board.end('registration-token', 'done', `from ${scope}, lives ${Math.round(token.livesMs / 60_000)} min`);
-    }
-    return { token, until: Date.now() + token.livesMs - TOKEN_RESERVE_MS };
+    return { token, until: Date.now() + token.livesMs };
   }
 
   /** Proves on both sides that no job runs, then stops the service and moves its configuration aside. */
@@ -568,31 +585,33 @@ class Recovery {
     }
   }
 
-  async #reconfigure(first: { token: TokenGranted; until: number }): Promise<void> {
+  /** With one token: another is asked for only where GitHub refused the first after its end. */
+  async #reconfigure(first: { readonly token: TokenGranted; readonly until: number }): Promise<void> {
     const { runner, registrationUrl } = this.#target;
     this.#board.begin('reconfigure');
     this.#isConfiguring = true;
-    let current = first;
-    let refused = '';
-    for (let round = 1; round <= this.#policy.tokensPerRecovery; round += 1) {
-      if (round > 1 || Date.now() > current.until) {
-        current = await this.#registrationToken();
-      }
-      const act = await this.#site.act(
-        `reconfigure-${round}`,
-        `register ${runner} at ${registrationUrl}, token ${round} of ${this.#policy.tokensPerRecovery}`,
-        this.#policy.deadlines.configureMs,
-        (acts, input) => acts.configureRunner({ ...input, token: current.token.token }),
-      );
-      if (act.kind === 'configured') {
-        this.#agentId = act.agentId;
-        this.#board.end('reconfigure', 'done', `registered at ${registrationUrl} as id ${act.agentId}`);
-        return;
-      }
-      refused = `config.sh exited ${act.exitCode}: ${act.evidence}`;
-      this.#board.say(`${refused}; asking for another token`);
+    let act = await this.#configure(first.token, 1);
+    if (act.kind === 'not-configured' && act.reason === 'token-refused' && Date.now() > first.until) {
+      this.#board.say('the registration token had expired; asking for another');
+      const { token } = await this.#registrationToken();
+      act = await this.#configure(token, 2);
     }
-    throw new Ended('failed', `${runner}: ${refused} (${this.#policy.tokensPerRecovery} tokens tried)`);
+    if (act.kind === 'not-configured') {
+      throw new Ended('failed', `${runner}: config.sh exited ${act.exitCode}: ${act.evidence}`);
+    }
+    this.#agentId = act.agentId;
+    this.#board.end('reconfigure', 'done', `registered at ${registrationUrl} as id ${act.agentId}`);
+  }
+
+  #configure({ token }: TokenGranted, round: 1 | 2) {
+    const { runner, registrationUrl } = this.#target;
+    const shownLabels = this.#shownLabels;
+    return this.#site.act(
+      `reconfigure-${round}`,
+      `register ${runner} at ${registrationUrl}`,
+      this.#policy.deadlines.configureMs,
+      (acts, input) => acts.configureRunner({ ...input, token, shownLabels }),
+    );
   }
 
   async #startService(): Promise<void> {
@@ -659,7 +678,7 @@ class Recovery {
       if (isCancellation(error)) {
         throw error;
       }
-      return `; old files left in ${this.#target.directory}/.runward-aside (${this.#site.asEnded(error).message})`;
+      return `; old files left in /var/lib/runward of ${this.#target.machine} (${this.#site.asEnded(error).message})`;
     }
   }
 
@@ -684,10 +703,10 @@ class Recovery {
       }
       return new Ended(ended.outcome, `${ended.message}. ${await this.#restore(this.#aside.agentId)}`);
     } catch (error) {
-      const { directory, machine } = this.#target;
+      const { machine } = this.#target;
       return new Ended(
         ended.outcome,
-        `${ended.message}. Leaving it in order failed too: ${this.#site.asEnded(error).message}. The old configuration is in ${directory}/.runward-aside on ${machine}; run the recovery again`,
+        `${ended.message}. Leaving it in order failed too: ${this.#site.asEnded(error).message}. The old configuration is kept in /var/lib/runward of ${machine}; run the recovery again`,
       );
     }
   }
@@ -752,6 +771,10 @@ class Recovery {
       reason: this.#request.reason,
     };
   }
+}
+
+function capitalised(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 /** Decisions that lead to the six steps. */

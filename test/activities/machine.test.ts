@@ -12,7 +12,7 @@ const client = new Client({ connection: Connection.lazy({ address: '127.0.0.1:9'
 const SCHEDULED_AT = 1_000_000;
 const restartService = vi.fn<MachinePort['restartService']>(async () => ({ kind: 'started', unit: 'u' }));
 const machine = { restartService } as unknown as MachinePort;
-const acts = createActActivities(machine, createSealing(Buffer.alloc(32)));
+const acts = createActActivities(machine, createSealing(Buffer.alloc(32)), { archiveOf: async () => ({ path: '/nowhere', bytes: 0 }) });
 
 const restart = (busyAskedAt: number, force = false) =>
   new MockActivityEnvironment({ currentAttemptScheduledTimestampMs: SCHEDULED_AT }, { client }).run(acts.restartService.bind(acts), {

@@ -2,9 +2,10 @@ import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { createSealing, SEALING_KEY_BYTES, tokenBinding } from '../../src/activities/sealing.ts';
 import { Secret } from '../../src/domain/secret.ts';
+import { target } from '../kit/observations.ts';
 
 const key = Buffer.alloc(SEALING_KEY_BYTES, 1);
-const here = tokenBinding('recovery-1', { host: 'local', machine: 'm1' });
+const here = tokenBinding('recovery-1', target());
 
 describe('a sealed token', () => {
   test('opens with the same key, for the same workflow and machine', () => {
@@ -19,9 +20,13 @@ describe('a sealed token', () => {
   });
 
   test.each([
-    ['another workflow', tokenBinding('recovery-2', { host: 'local', machine: 'm1' })],
-    ['another machine', tokenBinding('recovery-1', { host: 'local', machine: 'm2' })],
-    ['another host', tokenBinding('recovery-1', { host: 'attic', machine: 'm1' })],
+    ['another workflow', tokenBinding('recovery-2', target())],
+    ['another machine', tokenBinding('recovery-1', target({ machine: 'm2' }))],
+    ['another host', tokenBinding('recovery-1', target({ host: 'attic' }))],
+    ['another directory', tokenBinding('recovery-1', target({ directory: '/home/attacker' }))],
+    ['another user', tokenBinding('recovery-1', target({ user: 'root' }))],
+    ['another repository', tokenBinding('recovery-1', target({ registrationUrl: 'https://github.com/victim/other-repo' }))],
+    ['names that read the same together', tokenBinding('recovery-1', target({ host: 'local/m1', machine: '' }))],
   ])('does not open for %s', (_name, binding) => {
     const sealed = createSealing(key).seal(new Secret('AABBCC'), here);
     expect(() => createSealing(key).open(sealed, binding)).toThrow(/was not sealed for/);

@@ -665,12 +665,14 @@ scopes:
   token: ghp_1234567890
   serverUrl: https://me:hunter2@github.example.com
 mode: github_pat_1234567890
+cache: ghs_123456_eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMjMifQ.c2lnbmF0dXJl
 ${ONE_RUNNER}`);
-    expect(mistakes.join('\n')).not.toMatch(/1234567890|hunter2/);
+    expect(mistakes.join('\n')).not.toMatch(/1234567890|hunter2|eyJ|c2ln/);
     expect(mistakes).toEqual([
       expect.stringMatching(/^runward\.yaml:2 github\.token: found an unknown key; allowed: no secrets in this file; .*GH_TOKEN/),
       expect.stringMatching(/^runward\.yaml:3 github\.serverUrl: found "https:\/\/\[secret\]@/),
       expect.stringMatching(/^runward\.yaml:4 mode: found "\[secret\]"/),
+      expect.stringMatching(/^runward\.yaml:5 cache: found "\[secret\]"/),
     ]);
   });
 
@@ -716,5 +718,46 @@ describe('paths', () => {
       multipass: join(folder, 'bin/multipass'),
     });
     expect(load({ ...repo, MULTIPASS: 'multipass.exe' }).multipass).toBe('multipass.exe');
+  });
+});
+
+describe('the package of the runner', () => {
+  const packageOf = (written: string) => {
+    write('runward.yaml', `${written}\n${ONE_RUNNER}`);
+    return load().package;
+  };
+
+  test('comes from GitHub, from a mirror, or from a file of the host', () => {
+    expect(packageOf('')).toEqual({ kind: 'github' });
+    expect(packageOf('package: { mirror: https://mirror.example.com/runner/ }')).toEqual({
+      kind: 'mirror',
+      address: 'https://mirror.example.com/runner',
+    });
+    expect(packageOf('package: { mirror: http://127.0.0.1:8080 }')).toMatchObject({ kind: 'mirror' });
+    const file = 'actions-runner-linux-x64-2.337.0.tar.gz';
+    expect(packageOf(`package: { file: ${file} }`)).toEqual({ kind: 'file', path: join(folder, file), sha256: null });
+    expect(packageOf(`package: { file: /srv/${file}, sha256: 'sha256:${'AB'.repeat(32)}' }`)).toEqual({
+      kind: 'file',
+      path: `/srv/${file}`,
+      sha256: 'ab'.repeat(32),
+    });
+  });
+
+  test.each([
+    ['{ mirror: http://mirror.example.com }', 'an https address'],
+    ['{ mirror: "https://user:pass@mirror.example.com" }', 'an https address'],
+    ['{ file: /srv/runner.tar.gz }', "the path of a package under GitHub's name"],
+    ['{ file: /srv/actions-runner-linux-x64-2.337.0.tar.gz, mirror: https://a.example }', 'either mirror or file, not both'],
+    [`{ sha256: ${'a'.repeat(64)} }`, 'only with file'],
+    ['{ file: /srv/actions-runner-linux-x64-2.337.0.tar.gz, sha256: abc }', 'a SHA-256 of 64 hex digits'],
+  ])('is refused as %s', (written, allowed) => {
+    expect(mistakesIn(`package: ${written}\n${ONE_RUNNER}`)).toEqual([expect.stringContaining(allowed)]);
+  });
+
+  test('is not needed by a runner that its own programs register, and that is told', () => {
+    write('runward.yaml', `${ONE_RUNNER}        registration: from-runner-directory\n`);
+    const config = load();
+    expect(config.runners).toMatchObject([{ registration: 'from-runner-directory' }]);
+    expect(config.warnings).toEqual([expect.stringContaining('programs that its jobs can change')]);
   });
 });

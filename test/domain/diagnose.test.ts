@@ -64,7 +64,7 @@ function versions(latest: string | null, runsUntil: number | null = null, regist
 }
 
 function drained(replaced: Partial<GuestObservation> = {}): Partial<GuestObservation> {
-  return { drain: { since: NOW - HOUR, reason: 'by hand' }, ...replaced };
+  return { drain: { since: NOW - HOUR, by: 'person', reason: 'by hand' }, ...replaced };
 }
 
 const DAMAGED: DamagedRun = {
@@ -485,6 +485,18 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       finds: ['critical work-folder-broken'],
       verdict: 'down',
     },
+    'a unit that was altered': {
+      guest: { service: { unit: 'u', state: 'active', altered: 'u runs as root and not as runner' } },
+      finds: ['critical unit-altered → recover'],
+      does: 'recover',
+      verdict: 'degraded',
+    },
+    'a unit that was altered while a job runs': {
+      guest: { service: { unit: 'u', state: 'active', altered: 'u runs as root and not as runner' }, workers: 1 },
+      finds: ['critical unit-altered → recover'],
+      does: 'unit-altered: busy: a Runner.Worker runs in the guest',
+      verdict: 'degraded',
+    },
     'half an update [8]': {
       github: OFFLINE,
       guest: { missingProgram: 'bin is missing', listeners: 0, ...sign('program-missing', { relaunches: 30 }) },
@@ -704,7 +716,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       verdict: 'down',
     },
     'somebody else cleans': {
-      guest: { foreignCleaner: '/etc/cron.d/clean: rm -rf /opt/actions-runner/_work/_actions' },
+      guest: { foreignCleaner: { file: '/etc/cron.d/clean', line: 12 } },
       finds: ['warning foreign-cleaner'],
       verdict: 'healthy',
     },
@@ -731,7 +743,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       github: OFFLINE,
       guest: {
         ...INACTIVE,
-        drain: { since: NOW - HOUR, reason: 'no room on the disk (95 MiB free' },
+        drain: { since: NOW - HOUR, by: 'room', reason: 'no room on the disk (95 MiB free' },
         disk: { usedPercent: 98, freeBytes: 1e8, inodesUsedPercent: 10 },
       },
       finds: ['critical disk-below-floor → make-room', 'info drained'],

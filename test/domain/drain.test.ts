@@ -6,8 +6,8 @@ import type { Look } from '../../src/domain/recovery.ts';
 import type { GitHubObservation, GuestObservation, MachineState } from '../../src/domain/runner.ts';
 import { anyLook, github, guest, look, machine, target } from '../kit/observations.ts';
 
-const MARK = { since: 1_700_000_000_000, reason: 'new disk' };
-const FOR_ROOM = { ...MARK, reason: 'no room on the disk (300 MiB free, below 512 MiB)' };
+const MARK = { since: 1_700_000_000_000, by: 'person' as const, reason: 'new disk' };
+const FOR_ROOM = { ...MARK, by: 'room' as const, reason: 'no room on the disk (300 MiB free, below 512 MiB)' };
 const STOPPED = { service: { unit: 'u', state: 'inactive' }, listeners: 0 } as const;
 const BUSY = { runner: { ...github().runner!, busy: true } };
 

@@ -174,7 +174,7 @@ describe('whatever is seen', () => {
 
 test('a drain of an impossible date is told as well', () => {
   const { found } = check(
-    fleet([{ github: { status: 'offline' }, guest: { ...INACTIVE, drain: { since: Number.NaN, reason: 'by hand' } } }]),
+    fleet([{ github: { status: 'offline' }, guest: { ...INACTIVE, drain: { since: Number.NaN, by: 'person', reason: 'by hand' } } }]),
   );
   expect(found).toMatchObject([{ code: 'drained', evidence: 'since an unknown time: by hand' }]);
 });
@@ -215,7 +215,10 @@ describe('a scope of many', () => {
 
   test('runners on a disk without room are drained one after the other, and taken up so', () => {
     const below = { ...guest().disk, freeBytes: 100_000_000, usedPercent: 97 };
-    const isOwn = { drain: { since: NOW - HOUR, reason: 'no room on the disk (95 MiB free, below 512 MiB)' }, ...INACTIVE };
+    const isOwn = {
+      drain: { since: NOW - HOUR, by: 'room' as const, reason: 'no room on the disk (95 MiB free, below 512 MiB)' },
+      ...INACTIVE,
+    };
     const cures = (disk: GuestObservation['disk'], drained: readonly boolean[]): readonly string[] =>
       check(
         fleet(
@@ -505,7 +508,7 @@ describe('a day of passes', () => {
 describe('a disk below the floor', () => {
   const MIB = 1024 ** 2;
   const diskWith = (freeBytes: number, usedPercent = 98) => ({ disk: { usedPercent, freeBytes, inodesUsedPercent: null } });
-  const drainedForRoom = { since: NOW - HOUR, reason: 'no room on the disk (300 MiB free, below 512 MiB)' };
+  const drainedForRoom = { since: NOW - HOUR, by: 'room' as const, reason: 'no room on the disk (300 MiB free, below 512 MiB)' };
   const idleAndDrained: Partial<GuestObservation> = { ...INACTIVE, drain: drainedForRoom };
   const used = (runner = 'r1') =>
     [10, 20, 30].map((minutes) => act({ at: NOW - minutes * MINUTE, type: 'makeRoom', runner, outcome: 'some-room' }));

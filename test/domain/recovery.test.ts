@@ -91,7 +91,7 @@ describe('what a recovery decides', () => {
       'drained, forced',
       look({
         github: known(github({ runner: offline })),
-        machine: known(machine({ guest: known(guest({ drain: { since: 0, reason: 'new disk' }, listeners: 0 })) })),
+        machine: known(machine({ guest: known(guest({ drain: { since: 0, by: 'person', reason: 'new disk' }, listeners: 0 })) })),
       }),
       true,
       'refused-drained',
@@ -335,7 +335,9 @@ describe('what a recovery decides', () => {
           isHealthy(seen.github.value, seen.machine.value.guest.value, policy);
         return (kind === 'already-healthy') === healthy;
       }),
-      { examples: [[look({ machine: known(machine({ guest: known(guest({ drain: { since: 0, reason: 'by hand' } })) })) })]] },
+      {
+        examples: [[look({ machine: known(machine({ guest: known(guest({ drain: { since: 0, by: 'person', reason: 'by hand' } })) })) })]],
+      },
     );
   });
 });
@@ -401,6 +403,13 @@ describe('the ladder', () => {
     expect(rungsFor({}, false)).toEqual(['re-register']);
     expect(planLadder({ github: github(), machine: machine({ state: 'stopped', guest: unknown('not running') }) }, policy)).toEqual(RUNGS);
     expect(planLadder({ github: github(), machine: machine({ guest: unknown('time-out') }) }, policy)).toEqual(['re-register']);
+  });
+
+  test('has one rung for a unit that was altered, since a restart puts it right', () => {
+    const altered = 'u runs as root and not as runner';
+    expect(rungsFor({ service: { unit: 'u', state: 'active', altered } })).toEqual(['restart-service']);
+    expect(rungsFor({ service: { unit: 'u', state: 'inactive', altered } })).toEqual(['start-service', 'restart-service', 're-register']);
+    expect(isHealthy(github(), guest({ service: { unit: 'u', state: 'active', altered } }), policy)).toBe(false);
   });
 
   test('has one rung for a deaf listener', () => {

@@ -38,7 +38,9 @@ test('is impossible on another runner than the configured one', () => {
 });
 
 test("tells Runward's own drain from a person's", () => {
-  expect(isDrainedForRoom(guest({ drain: { since: 0, reason: 'no room on the disk (100 MiB free, below 512 MiB)' } }))).toBe(true);
-  expect(isDrainedForRoom(guest({ drain: { since: 0, reason: 'no room in the rack' } }))).toBe(false);
+  expect(isDrainedForRoom(guest({ drain: { since: 0, by: 'room', reason: 'no room on the disk (100 MiB free, below 512 MiB)' } }))).toBe(
+    true,
+  );
+  expect(isDrainedForRoom(guest({ drain: { since: 0, by: 'person', reason: 'no room on the disk' } }))).toBe(false);
   expect(isDrainedForRoom(guest())).toBe(false);
 });

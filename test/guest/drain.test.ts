@@ -43,7 +43,7 @@ async function takeFence(): Promise<void> {
 }
 
 const anAct = (): Act => ({ key: `drain:${(acts += 1)}`, fence, deadlineMs: 120_000 });
-const mark = () => machine.markDrained(target, anAct(), 'the disk is to be changed (ä)', CALL);
+const mark = () => machine.markDrained(target, anAct(), { by: 'person', reason: 'the disk is to be changed (ä)' }, CALL);
 const unmark = () => machine.unmarkDrained(target, anAct(), CALL);
 const freeze = () => machine.freeze(target, anAct(), CALL);
 const stop = (unread = '') => machine.stopFrozen(target, anAct(), unread, CALL);
@@ -86,7 +86,9 @@ it('a job that runs is not touched, and the mark is there while it does', async 
   expect(Math.abs((drain?.since ?? 0) - Date.now())).toBeLessThan(60_000);
   expect(service.state).toBe('active');
   expect(await isEnabled()).toBe('disabled');
-  expect(await guest.must(`stat -c '%U %a %F' ${DIRECTORY}/.runward-drained`)).toBe('root 644 regular file');
+  expect(await guest.must(`stat -c '%U %a %F' '/var/lib/runward/runner.${DIRECTORY.replaceAll('/', '%2F')}/drained'`)).toBe(
+    'root 600 regular file',
+  );
   await guest.must('pkill -USR1 -x Runner.Worker');
   await succeeds(job);
 });

@@ -73,6 +73,13 @@ describe('cured without a new registration', () => {
     expect(await rungs()).toEqual(['start-service done']);
   });
 
+  it('a unit that runs as root', async () => {
+    await world.guest.must(`sed -i 's/^User=.*/User=root/' /etc/systemd/system/${world.unit} && systemctl daemon-reload`);
+    expect(codes(await cured())).toEqual(['unit-altered']);
+    expect(await rungs()).toEqual(['restart-service done']);
+    expect(await world.guest.must(`systemctl show --value -p User ${world.unit}`)).toBe('github-runner');
+  });
+
   it('[20] a clock that is two hours ahead', async () => {
     await world.guest.setClock(7_200);
     expect(codes(await cured())).toContain('clock-drift');

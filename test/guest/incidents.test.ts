@@ -13,6 +13,8 @@ import { CALL, registrationToken, SCOPE, targetIn, transportTo } from './shell-m
 
 const DIRECTORY = '/opt/actions-runner-2';
 const NEIGHBOUR = '/opt/actions-runner';
+/** What root keeps of the two runners: nothing but the names of their units, once a recovery has ended. */
+const ROOTS = '/var/lib/runward/runner.* $(find /var/lib/runward -name registering)';
 const UNFORCED = { force: false };
 
 let github: SandboxGitHub;
@@ -103,7 +105,7 @@ const registered = () => github.requests.filter(({ path }) => path.endsWith('/_s
 async function expectHealed(): Promise<void> {
   await online();
   expect(await look()).toMatchObject({ service: { unit, state: 'active' }, listeners: 1, missingProgram: null, runningAct: null });
-  expect(await inRunner(`systemctl is-enabled ${unit}; cat .service; find . -maxdepth 1 -name '.runward-aside*'`)).toBe(`enabled\n${unit}`);
+  expect(await inRunner(`systemctl is-enabled ${unit}; cat .service; find ${ROOTS} -mindepth 1 ! -name unit`)).toBe(`enabled\n${unit}`);
 }
 
 /** What must hold where nothing may be touched. */
@@ -146,7 +148,7 @@ describe('healed', () => {
     await heal();
   });
 
-  it('a registration deleted under a listening runner, which removed its own configuration but for a file that nobody knows and config.sh refuses', async () => {
+  it('a registration deleted under a listening runner, which removed its own configuration but for a file that nobody knows', async () => {
     github.removeRunner(SCOPE, 'builder-2');
     await inRunner(`for try in $(seq 100); do systemctl -q is-active ${unit} || break; sleep 0.2; done; test ! -e .runner -a -f .service`);
     await setTime('CONFIGURED_BY', '.registration');
@@ -154,14 +156,11 @@ describe('healed', () => {
     expect((await setAside()).kind).toBe('set-aside');
     const wrong = await machine.configure(target, anAct(), new Secret('AWRONGTOKENWRONGTOKENWRONGTOK'), CALL);
     expect(wrong).toMatchObject({ kind: 'not-configured', exitCode: 1 });
-    // Put back, since it was not the reason; and never deleted.
-    expect(await inRunner('cat .registration .setup_info; ls .runward-aside/strange')).toBe('mine\ninfo');
-
+    // The registration is made where that file is not.
     expect((await configure()).kind).toBe('configured');
-    await inRunner('test ! -e .registration -a -e .setup_info');
     expect((await start()).kind).toBe('started');
     expect((await discard()).kind).toBe('discarded');
-    expect(await inRunner('cat .runward-kept/.registration; rm -r .runward-kept; ls -d .registration || true')).toBe('mine');
+    expect(await inRunner('cat .registration .setup_info; rm .registration .setup_info')).toBe('mine\ninfo');
     await setTime('CONFIGURED_BY', '');
   });
 
@@ -320,9 +319,9 @@ sleep 60
   }
 
   it('set-aside and restore', async () => {
-    expect(await setAside(await killed('mv*.credentials\\ *', setAside))).toMatchObject({ kind: 'set-aside', agentId: expect.any(Number) });
-    await inRunner(`test ! -e .credentials -a ! -e /etc/systemd/system/${unit}`);
-    expect((await restore(await killed('systemctl*enable*', restore))).kind).toBe('restored');
+    expect(await setAside(await killed('mv*aside.new*', setAside))).toMatchObject({ kind: 'set-aside', agentId: expect.any(Number) });
+    await inRunner(`test ! -e .credentials && ! systemctl -q is-enabled ${unit}`);
+    expect((await restore(await killed('mv*aside.old*', restore))).kind).toBe('restored');
     expect((await start()).kind).toBe('started');
     await expectHealed();
   });
@@ -336,11 +335,12 @@ sleep 60
     await until(() => registered() > registrations);
     await guest.must('systemctl kill --signal=KILL runward-act.service');
     expect(await configuring).toMatchObject({ kind: 'act-failed', message: expect.stringContaining('killed KILL') });
+    await guest.must('! systemctl -q is-active runward-register.service');
     await setTime('CONFIGURE', 0);
     expect((await configure(act)).kind).toBe('configured');
-    // The unit is written by svc.sh, and not enabled yet.
-    expect((await start(await killed('systemctl\\ enable*', start))).kind).toBe('started');
-    expect((await discard(await killed('rm*.runward-aside.old*', discard))).kind).toBe('discarded');
+    // The unit is not enabled yet.
+    expect((await start(await killed('systemctl\\ -q\\ enable*', start))).kind).toBe('started');
+    expect((await discard(await killed('rm*aside.old*', discard))).kind).toBe('discarded');
     await expectHealed();
     expect(github.runners(SCOPE).map(({ name }) => name)).toEqual(expect.arrayContaining(['builder', 'builder-2']));
     expect(github.runners(SCOPE)).toHaveLength(2);
@@ -365,7 +365,7 @@ it('the neighbour has noticed nothing, and is healed without its own neighbour n
 it('the power is cut while the configuration is set aside', async () => {
   const act = anAct();
   await guest.must(`cat >/usr/local/sbin/mv && chmod 755 /usr/local/sbin/mv`, {
-    input: `#!/bin/bash\nif [[ "$*" == *.credentials\\ * ]]; then sync; touch /run/reached; sleep 60; fi\nexec /usr/bin/mv "$@"\n`,
+    input: `#!/bin/bash\nif [[ "$*" == *aside.new* ]]; then sync; touch /run/reached; sleep 60; fi\nexec /usr/bin/mv "$@"\n`,
   });
   const cut = setAside(act).catch((reason: unknown) => reason);
   await guest.must('for try in $(seq 300); do [ -e /run/reached ] && exit 0; sleep 0.1; done; exit 1');

@@ -319,6 +319,18 @@ describe('the runner’s stand-ins', () => {
     expect(await guest.exec(asRunner('./config.sh remove --local'))).toMatchObject({ exitCode: 0 });
   });
 
+  it('come with a package as GitHub offers it, kept as Runward keeps it', async () => {
+    await guest.unpackRunner();
+    const seen = await guest.must(`cd /var/lib/runward/packages/2.336.0 && stat -c '%a %U' . .. && cat sha256 && sha256sum <package.tar.gz
+      cd "$(mktemp -d)" && tar -x -z --no-same-owner -f /var/lib/runward/packages/2.336.0/package.tar.gz ./bin
+      find . -maxdepth 2 -printf '%P %U\\n' | sort && bin/Runner.Listener --version`);
+    const [own, above, kept = '', counted = '', ...rest] = seen.split('\n');
+    expect([own, above]).toEqual(['700 root', '700 root']);
+    expect(counted).toBe(`${kept}  -`);
+    expect(rest).toEqual(expect.arrayContaining(['bin 0', 'bin/Runner.Listener 0', 'bin/runsvc.sh 0', '2.336.0']));
+    expect(rest.at(-1)).toBe('2.336.0');
+  });
+
   it('register, install a service, and are online', async () => {
     const runner = await guest.installRunner({ scope: SCOPE, labels: ['bpf-lsm', 'kit'] });
     unit = runner.unit;

@@ -106,13 +106,19 @@ it('names the service that keeps the clock, and whether it runs', async () => {
   expect((await look()).timeSync).toEqual({ service: 'timesyncd', isActive: true });
 });
 
-it("a drain is root's mark alone", async () => {
-  const mark = `${DIRECTORY}/.runward-drained`;
-  await guest.must(`printf '1764021600\\nthe office moves\\n' >${mark} && chown github-runner ${mark}`);
+it('a drain is what root has noted where nobody else can write', async () => {
+  const folder = `/var/lib/runward/runner.${DIRECTORY.replaceAll('/', '%2F')}`;
+  const mark = (at: string): string => `printf '1764021600\\nperson\\nthe office moves\\n' >${at}`;
+  await guest.must(`cd ${DIRECTORY} && ${mark('drained')} && ${mark('.runward-drained')} && chown github-runner: drained .runward-drained`);
   expect((await look()).drain).toBeNull();
-  await guest.must(`chown root ${mark}`);
-  expect((await look()).drain).toEqual({ since: 1_764_021_600_000, reason: 'the office moves' });
-  await guest.must(`rm ${mark}`);
+  // Where an earlier version had it, root's own counts until root keeps something elsewhere.
+  await guest.must(`printf '1764021600\\nthe office moves\\n' >${DIRECTORY}/.runward-drained && chown root ${DIRECTORY}/.runward-drained`);
+  expect((await look()).drain).toEqual({ since: 1_764_021_600_000, by: 'person', reason: 'the office moves' });
+  await guest.must(`mkdir -p -m 700 '${folder}'`);
+  expect((await look()).drain).toBeNull();
+  await guest.must(`mkdir -p -m 700 '${folder}' && ${mark(`'${folder}/drained'`)}`);
+  expect((await look()).drain).toEqual({ since: 1_764_021_600_000, by: 'person', reason: 'the office moves' });
+  await guest.must(`rm '${folder}/drained' ${DIRECTORY}/drained ${DIRECTORY}/.runward-drained`);
 });
 
 it("what a job writes to syslog is not the runner's word", async () => {

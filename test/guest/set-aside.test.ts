@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -14,7 +14,6 @@ const OLD = {
   '.runner_migrated': 'migrated',
   '.credentials': 'old',
   '.credentials_rsaparams': 'old key',
-  '.service': 'actions.runner.o-r.r.service',
 };
 const NEW = { '.runner': '{ "agentId": 8, "agentName": "r" }', '.credentials': 'new', '.credentials_rsaparams': 'new key' };
 const PROGRAMS = [
@@ -22,22 +21,36 @@ const PROGRAMS = [
   ...['systemd.svc.sh.template', 'actions.runner.service.template'].map((name) => `bin/${name}`),
   'externals/node20/bin/node',
 ];
-const OTHERS = { '.env': 'A=b', 'config.sh': '#!/bin/bash' };
+const OTHERS = { '.env': 'A=b', 'config.sh': '#!/bin/bash', '.service': 'actions.runner.o-r.r.service' };
 
 let root: string;
 let directory: string;
+/** Where root keeps what it believes of this runner. */
+let state: string;
 
 beforeEach(() => {
   root = mkdtempSync(path.join(tmpdir(), 'set-aside-'));
   directory = path.join(root, 'runner');
-  mkdirSync(path.join(root, 'step'));
-  mkdirSync(path.join(root, 'bin'));
-  writeFileSync(path.join(root, 'step/parameters'), `directory=${directory}\nuser=nobody\n`);
+  state = path.join(root, 'roots', `runner.${directory.replaceAll('/', '%2F')}`);
+  for (const folder of ['step', 'bin', 'scripts']) mkdirSync(path.join(root, folder));
+  mkdirSync(path.join(root, 'roots'), { mode: 0o700 });
+  writeFileSync(path.join(root, 'step/parameters'), `directory=${directory}\nuser=nobody\nregistration=from-runner-directory\n`);
+  for (const script of readdirSync(GUEST)) {
+    const text = readFileSync(path.join(GUEST, script), 'utf8')
+      .replace('ROOTS=/var/lib/runward\n', `ROOTS=${root}/roots\n`)
+      .replace(/^SYSTEM_PATH=.*$/m, `SYSTEM_PATH=${root}/bin:/usr/bin:/bin`);
+    writeFileSync(path.join(root, 'scripts', script), text);
+  }
   stub('systemctl', 'echo LoadState=not-found');
-  stub('runuser', 'exit 0');
+  stub('runuser', 'shift 3; exec "$@"');
   // Each change of a file is counted, and the one whose turn has come kills the step with all its children instead.
   for (const program of ['mv', 'rm', 'mkdir']) {
-    stub(program, `echo >>${root}/changes; if [ "$(wc -l <${root}/changes)" = "$CUT" ]; then kill -KILL 0; fi; exec /bin/${program} "$@"`);
+    stub(
+      program,
+      `echo >>${root}/changes
+      if [ "$(wc -l <${root}/changes)" = "$(<${root}/cut)" ]; then kill -KILL -- "-$(<${root}/group)"; kill -KILL 0; fi
+      exec /bin/${program} "$@"`,
+    );
   }
   fresh(OTHERS, OLD);
 });
@@ -47,12 +60,13 @@ function stub(name: string, script: string): void {
   writeFileSync(path.join(root, 'bin', name), `#!/bin/bash\n${script}\n`, { mode: 0o755 });
 }
 
-/** The runner's directory anew, with programs that look whole, and these files. */
+/** The runner's directory anew, with programs that look whole, and these files; root keeps nothing. */
 function fresh(...files: readonly Readonly<Record<string, string>>[]): void {
   rmSync(directory, { recursive: true, force: true });
+  rmSync(state, { recursive: true, force: true });
   mkdirSync(path.join(directory, 'bin'), { recursive: true });
   mkdirSync(path.join(directory, 'externals/node20/bin'), { recursive: true });
-  for (const program of PROGRAMS) writeFileSync(path.join(directory, program), 'program');
+  for (const program of PROGRAMS) writeFileSync(path.join(directory, program), '#!/bin/sh\n', { mode: 0o755 });
   for (const each of files) put(each);
 }
 
@@ -64,9 +78,8 @@ function remove(files: Readonly<Record<string, string>>): void {
   for (const name of Object.keys(files)) rmSync(path.join(directory, name), { force: true });
 }
 
-/** What lies in a folder of the runner's directory, but no folders. */
-function filesIn(folder: string): Record<string, string> {
-  const at = path.join(directory, folder);
+/** What lies in a folder, but no folders and no programs. */
+function filesIn(at: string): Record<string, string> {
   const names = readdirSync(at, { withFileTypes: true }).filter((entry) => entry.isFile());
   return Object.fromEntries(names.map(({ name }) => [name, readFileSync(path.join(at, name), 'utf8')]));
 }
@@ -80,10 +93,12 @@ interface StepResult {
 /** Runs a step in a process group of its own; at its `cut`th change it is killed. */
 async function run(step: string, cut = 0): Promise<StepResult> {
   rmSync(path.join(root, 'changes'), { force: true });
-  const child = spawn('bash', [path.join(GUEST, `${step}.sh`), path.join(root, 'step')], {
+  writeFileSync(path.join(root, 'cut'), String(cut));
+  const script = `echo $$ >${root}/group; exec bash "$@"`;
+  const child = spawn('bash', ['-c', script, 'step', path.join(root, 'scripts', `${step}.sh`), path.join(root, 'step')], {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: `${root}/bin:/usr/bin:/bin`, CUT: String(cut) },
+    env: { PATH: `${root}/bin:/usr/bin:/bin` },
   });
   const [stdout, stderr, [, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   const values = stdout
@@ -114,8 +129,8 @@ describe('setting aside', () => {
   it('moves all that makes the runner count as configured, and nothing else', async () => {
     const { answer } = await run('set-aside');
     expect(answer).toEqual({ kind: 'set-aside', agentId: '7', files: Object.keys(OLD).join('\n') });
-    expect(filesIn('.runward-aside')).toEqual(OLD);
-    expect(filesIn('.')).toEqual(OTHERS);
+    expect(filesIn(path.join(state, 'aside'))).toEqual(OLD);
+    expect(filesIn(directory)).toEqual(OTHERS);
   });
 
   it('ends in the same place wherever it was cut off', async () => {
@@ -124,8 +139,8 @@ describe('setting aside', () => {
       () => put(OLD),
       (answer) => {
         expect(answer['agentId']).toBe('7');
-        expect(filesIn('.runward-aside')).toEqual(OLD);
-        expect(filesIn('.')).toEqual(OTHERS);
+        expect(filesIn(path.join(state, 'aside'))).toEqual(OLD);
+        expect(filesIn(directory)).toEqual(OTHERS);
       },
     );
     expect(cuts).toBeGreaterThan(5);
@@ -141,8 +156,8 @@ describe('setting aside', () => {
       },
       (answer) => {
         expect(answer['agentId']).toBe('8');
-        expect(filesIn('.runward-aside')).toEqual(NEW);
-        expect(filesIn('.')).toEqual(OTHERS);
+        expect(filesIn(path.join(state, 'aside'))).toEqual(NEW);
+        expect(filesIn(directory)).toEqual(OTHERS);
       },
     );
   });
@@ -151,8 +166,8 @@ describe('setting aside', () => {
     await run('set-aside');
     put({ '.credentials': 'half' });
     expect((await run('set-aside')).answer['agentId']).toBe('7');
-    expect(filesIn('.runward-aside')).toEqual(OLD);
-    expect(filesIn('.')).toEqual(OTHERS);
+    expect(filesIn(path.join(state, 'aside'))).toEqual(OLD);
+    expect(filesIn(directory)).toEqual(OTHERS);
   });
 
   it('is done where there is nothing to set aside', async () => {
@@ -160,15 +175,34 @@ describe('setting aside', () => {
     expect((await run('set-aside')).answer).toEqual({ kind: 'set-aside', agentId: '', files: '' });
   });
 
-  it('follows no link, and no folder that is not its own', async () => {
-    const elsewhere = path.join(root, 'elsewhere');
-    mkdirSync(elsewhere);
-    symlinkSync(elsewhere, path.join(directory, '.runward-aside.new'));
+  it('takes no link, no folder and no more of a file than a configuration has', async () => {
+    const secret = path.join(root, 'secret');
+    writeFileSync(secret, 'of root');
+    symlinkSync(secret, path.join(directory, '.credentials_store'));
+    mkdirSync(path.join(directory, '.runner_folder'));
+    put({ '.runner_large': 'x'.repeat(1_000_000) });
+    expect((await run('set-aside')).answer['kind']).toBe('set-aside');
+    const aside = filesIn(path.join(state, 'aside'));
+    expect({ ...aside, '.runner_large': aside['.runner_large']?.length }).toEqual({ ...OLD, '.runner_large': 65_536 });
+    expect(filesIn(directory)).toEqual(OTHERS);
+    expect(readFileSync(secret, 'utf8')).toBe('of root');
+  });
+
+  it('believes no folder that others can change', async () => {
+    mkdirSync(state, { mode: 0o755 });
+    chmodSync(state, 0o755);
     const { answer, stderr } = await run('set-aside');
     expect(answer).toEqual({});
-    expect(stderr).toContain('.runward-aside.new is not a folder of root');
-    expect(readdirSync(elsewhere)).toEqual([]);
-    expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS });
+    expect(stderr).toContain(`${state} is not a folder of root's with mode 700`);
+    expect(filesIn(directory)).toEqual({ ...OLD, ...OTHERS });
+  });
+
+  it("has nothing to do with what a job has put where an earlier version kept root's files", async () => {
+    mkdirSync(path.join(directory, '.runward-aside/unit'), { recursive: true });
+    put({ '.runward-aside/restoring': '', '.runward-aside/unit/man-db.service': '[Service]' });
+    expect((await run('set-aside')).answer['agentId']).toBe('7');
+    expect(existsSync('/etc/systemd/system/man-db.service')).toBe(false);
+    expect(filesIn(path.join(directory, '.runward-aside/unit'))).toEqual({ 'man-db.service': '[Service]' });
   });
 });
 
@@ -182,28 +216,11 @@ describe('putting back', () => {
         put({ '.credentials': 'half', '.credentials_rsaparams': 'half' });
       },
       () => {
-        expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS });
-        expect(readdirSync(directory).filter((name) => name.startsWith('.runward'))).toEqual([]);
+        expect(filesIn(directory)).toEqual({ ...OLD, ...OTHERS });
+        expect(readdirSync(state)).toEqual([]);
       },
     );
     expect(cuts).toBeGreaterThan(5);
-  });
-
-  it('returns .path and what nobody knows, wherever it was cut off', async () => {
-    await cutEverywhere(
-      'restore',
-      async () => {
-        put({ ...OLD, '.path': '/usr/bin' });
-        await run('set-aside');
-        put({ '.path': '' });
-        mkdirSync(path.join(directory, '.runward-aside/strange'));
-        put({ '.runward-aside/strange/.unknown': 'mine' });
-      },
-      () => {
-        expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS, '.path': '/usr/bin', '.unknown': 'mine' });
-        expect(readdirSync(directory).filter((name) => name.startsWith('.runward'))).toEqual([]);
-      },
-    );
   });
 
   it('undoes a setting aside wherever that was cut off', async () => {
@@ -211,7 +228,7 @@ describe('putting back', () => {
       fresh(OTHERS, OLD);
       ({ wasCut } = await run('set-aside', cut));
       expect([cut, (await run('restore')).stderr]).toEqual([cut, '']);
-      expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS });
+      expect(filesIn(directory)).toEqual({ ...OLD, ...OTHERS });
     }
   });
 
@@ -221,26 +238,18 @@ describe('putting back', () => {
       await run('set-aside');
       ({ wasCut } = await run('restore', cut));
       expect([cut, (await run('set-aside')).answer['agentId']]).toEqual([cut, '7']);
-      expect(filesIn('.runward-aside')).toEqual(OLD);
-      expect(filesIn('.')).toEqual(OTHERS);
+      expect(filesIn(path.join(state, 'aside'))).toEqual(OLD);
+      expect(filesIn(directory)).toEqual(OTHERS);
     }
   });
 
   it('leaves a configuration alone where nothing is set aside', async () => {
     expect((await run('restore')).answer).toEqual({ kind: 'restored', files: '' });
-    expect(filesIn('.')).toEqual({ ...OLD, ...OTHERS });
+    expect(filesIn(directory)).toEqual({ ...OLD, ...OTHERS });
   });
 });
 
 describe('discarding', () => {
-  it('keeps what nobody knows', async () => {
-    await run('set-aside');
-    mkdirSync(path.join(directory, '.runward-aside/strange'));
-    put({ '.runward-aside/strange/.unknown': 'mine' });
-    expect((await run('discard')).answer['kind']).toBe('discarded');
-    expect(filesIn('.runward-kept')).toEqual({ '.unknown': 'mine' });
-  });
-
   it('removes the set and nothing else, wherever it was cut off', async () => {
     await cutEverywhere(
       'discard',
@@ -250,8 +259,8 @@ describe('discarding', () => {
         put(NEW);
       },
       () => {
-        expect(readdirSync(directory).filter((name) => name.startsWith('.runward'))).toEqual([]);
-        expect(filesIn('.')).toEqual({ ...NEW, ...OTHERS });
+        expect(readdirSync(state)).toEqual([]);
+        expect(filesIn(directory)).toEqual({ ...NEW, ...OTHERS });
       },
     );
   });

@@ -97,29 +97,35 @@ it('a copied directory does not lend its .service to a stranger', async () => {
   await guest.must('test -f /opt/copy/.runner && rm -r /opt/copy');
 });
 
-it('a unit without .service is found by svc.sh, and set aside with the rest', async () => {
-  await guest.must(`rm ${DIRECTORY}/.service`);
+it('a unit without .service is found by the name that GitHub gives it, and stopped and disabled when its configuration is set aside', async () => {
+  await guest.must(`rm ${DIRECTORY}/.service ${DIRECTORY}/svc.sh`);
   expect((await look()).service).toEqual({ unit, state: 'active' });
   expect((await setAside()).kind).toBe('set-aside');
-  expect((await look()).service.state).toBe('missing');
-  await guest.must(`! test -e /etc/systemd/system/${unit} && ! pgrep -x Runner.Listener`);
+  expect((await look()).service).toEqual({ unit, state: 'inactive' });
+  await guest.must(`! systemctl -q is-enabled ${unit} && ! pgrep -x Runner.Listener`);
 });
 
-it('configuring keeps the PATH of jobs and gives the known files back to their user', async () => {
+it('configuring says what the user cannot write and whose it is not, and takes nothing from its owner', async () => {
+  await guest.must(`cd ${DIRECTORY} && mkdir -p _work && chown root: _work`);
+  const refused = await machine.configure(target, anAct(), await registrationToken(github), CALL);
+  expect(refused).toMatchObject({ kind: 'refused-unfit', evidence: expect.stringContaining(`${DIRECTORY}/_work`) });
+  expect(refused).toMatchObject({ evidence: expect.stringContaining(`chown -R github-runner: ${DIRECTORY}`) });
+  expect(await guest.must(`cd ${DIRECTORY} && stat -c %U _work && chown github-runner: _work`)).toBe('root');
+});
+
+it('configuring keeps the PATH of jobs, and files that somebody else left become the user’s own copies', async () => {
   await guest.must(`cd ${DIRECTORY} && mkdir -p _work/deep && touch _work/deep/file && echo /opt/tools/bin:/usr/bin:/bin >.path
-    chown root: .env .path _diag _work _work/deep/file && chmod 644 .env .path`);
+    chown root: .env .path _diag _work/deep/file && chmod 644 .env .path`);
   expect((await machine.configure(target, anAct(), await registrationToken(github), CALL)).kind).toBe('configured');
   expect(
-    await guest.must(
-      `cd ${DIRECTORY} && cat .path && stat -c %U .env .path _diag _work .runner .credentials _work/deep/file | tr '\\n' ' '`,
-    ),
-  ).toBe(`/opt/tools/bin:/usr/bin:/bin\n${'github-runner '.repeat(6)}root`);
+    await guest.must(`cd ${DIRECTORY} && cat .path && stat -c %U .env .path _diag .runner .credentials _work/deep/file | tr '\\n' ' '`),
+  ).toBe(`/opt/tools/bin:/usr/bin:/bin\n${'github-runner '.repeat(5)}root`);
 });
 
 it('a .service without its unit is installed anew', async () => {
-  await guest.must(`echo ${unit} >${DIRECTORY}/.service`);
+  await guest.must(`rm /etc/systemd/system/${unit} && systemctl daemon-reload && echo ${unit} >${DIRECTORY}/.service`);
   expect(await start()).toEqual({ kind: 'started', unit });
-  expect(await guest.must(`systemctl is-enabled ${unit}`)).toBe('enabled');
+  expect(await guest.must(`systemctl is-enabled ${unit} && systemctl show --value -p User ${unit}`)).toBe('enabled\ngithub-runner');
 });
 
 it('a listener that gives up at once is not taken for a started service', async () => {

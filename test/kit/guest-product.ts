@@ -116,7 +116,8 @@ export function fingerprint(): Promise<string> {
 /** Nothing of a recovery may stay: files set aside, secrets, running acts. */
 function leftovers(): Promise<string> {
   return world.guest.must(
-    `find ${DIRECTORY}/.runward-aside /run/runward/act.* -type f 2>/dev/null; systemctl list-units --no-legend 'runward-act*'; true`,
+    `find /var/lib/runward/runner.* /var/lib/runward/registering /run/runward/act.* -type f ! -name unit 2>/dev/null
+      systemctl list-units --no-legend 'runward-act*' 'runward-register*'; true`,
   );
 }
 

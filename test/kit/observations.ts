@@ -210,7 +210,7 @@ const anyGuest: fc.Arbitrary<GuestObservation> = fc.record({
     signs: fc.uniqueArray(fc.constantFrom(...LOG_SIGN_CODES), { maxLength: 2 }).map((codes) => codes.map((code) => ({ code, line: code }))),
   }),
   timeSync: fc.constant({ service: 'timesyncd' as const, isActive: true }),
-  drain: fc.option(fc.constant({ since: 0, reason: 'by hand' })),
+  drain: fc.option(fc.constant({ since: 0, by: 'person', reason: 'by hand' })),
   disk: fc.constant({ usedPercent: 1, freeBytes: 1e9, inodesUsedPercent: null }),
   work: fc.constant(null),
   cache: fc.constant(null),

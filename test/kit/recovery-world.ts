@@ -26,12 +26,14 @@ import {
 } from '../../src/domain/policy.ts';
 import { DEFAULT_QUEUE_POLICY, type QueuePolicy } from '../../src/domain/queue/policy.ts';
 import type { QueueReport } from '../../src/domain/queue/report.ts';
+import type { RegistrationWay } from '../../src/domain/package.ts';
 import type { RecoveryReport } from '../../src/domain/report.ts';
 import type { RunwardEvent } from '../../src/domain/event.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { createGitHub } from '../../src/github/github.ts';
 import type { GitHubPort } from '../../src/github/port.ts';
+import { openHostPackages } from '../../src/machine/host-packages.ts';
 import type { MachinePort } from '../../src/machine/port.ts';
 import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
 import { SandboxHost } from '../../src/sandbox/machine/sandbox-host.ts';
@@ -153,6 +155,12 @@ export interface WorldOptions {
   readonly host?: string;
   /** Default one hour, as at GitHub. */
   readonly registrationTokenLifetimeMs?: number;
+  /** What registers the runners, by configuration. */
+  readonly registration?: RegistrationWay;
+  /** Labels that are configured. */
+  readonly labels?: readonly string[];
+  /** Whether GitHub calls the runners ephemeral. */
+  readonly isEphemeral?: boolean;
 }
 
 /** What one world's names resolve to; the workers of a process serve all its worlds. */
@@ -202,11 +210,20 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const targets = Array.from({ length: runners }, (_, index) => {
     const runner = index === 0 ? name : `${name}-${index}`;
     const host = options.host ?? 'local';
-    return aTarget({ scope, runner, machine: `m-${runner}`, registrationUrl: `${github.url}/${scope}`, host });
+    const { registration, labels } = options;
+    return aTarget({
+      scope,
+      runner,
+      machine: `m-${runner}`,
+      registrationUrl: `${github.url}/${scope}`,
+      host,
+      ...(registration === undefined ? {} : { registration }),
+      ...(labels === undefined ? {} : { labels }),
+    });
   });
   const [target] = targets as [RunnerTarget];
-  const { isListening = true } = options;
-  const registered = targets.map((each) => github.addRunner(scope, { name: each.runner, labels: each.labels }));
+  const { isListening = true, isEphemeral = false } = options;
+  const registered = targets.map((each) => github.addRunner(scope, { name: each.runner, labels: each.labels, isEphemeral }));
   if (isListening) {
     await Promise.all(targets.map((each, index) => machine.install(each, registered[index]!)));
   }
@@ -376,7 +393,8 @@ async function startWorkers(
     workflowBundle: { codePath: inject('workflowBundle') },
     sealing: createSealing(sealingKey),
     main,
-    host: { name: host, machine, computer },
+    host: { name: host, machine, computer, packages: openHostPackages({ folder: join(tmpdir(), `runward-packages-${process.pid}`) }) },
+    runners: () => [...residents.values()].flatMap(({ targets }) => targets),
     onEvent: (event) => residents.get(event.scope)?.events.push(event),
   });
   const end = new AbortController();

@@ -3,6 +3,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { machineLedgerId, machineLockId, MAIN_QUEUE } from '../../src/domain/names.ts';
+import type { PackageReport } from '../../src/domain/package.ts';
 import type { GuestObservation } from '../../src/domain/runner.ts';
 import type { CacheReport, CleanOutcome, ClearOutcome, HealReport, RoomReport } from '../../src/domain/upkeep.ts';
 import type { JobOptions, RunOptions } from '../../src/sandbox/github/run.ts';
@@ -18,6 +19,7 @@ interface Reports {
   readonly clearActionsCache: CacheReport<ClearOutcome>;
   readonly healActionsCache: HealReport;
   readonly makeRoom: RoomReport;
+  readonly fetchPackage: PackageReport;
 }
 
 /** Starts an operation on the world's runner by hand, under an id of its own. */

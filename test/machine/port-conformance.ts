@@ -182,10 +182,15 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
     });
 
     it('drains an idle runner, which keeps the first mark of a person, and lets it take jobs again', async () => {
-      for (const reason of ['no room on the disk (1 B free, below 2 B)', 'new disk', 'another reason', 'no room on the disk'])
-        expect(await world.machine.markDrained(world.target, anAct(), reason, CALL)).toEqual({ kind: 'marked' });
+      const marks = [
+        { by: 'room', reason: 'no room on the disk (1 B free, below 2 B)' },
+        { by: 'person', reason: 'no room on the disk' },
+        { by: 'person', reason: 'another reason' },
+        { by: 'room', reason: 'no room on the disk' },
+      ] as const;
+      for (const mark of marks) expect(await world.machine.markDrained(world.target, anAct(), mark, CALL)).toEqual({ kind: 'marked' });
       const { drain, service } = await look();
-      expect(drain).toEqual({ since: expect.any(Number), reason: 'new disk' });
+      expect(drain).toEqual({ since: expect.any(Number), by: 'person', reason: 'no room on the disk' });
       expect(service.state).toBe('active');
 
       expect(await world.machine.freeze(world.target, anAct(), CALL)).toMatchObject({ kind: 'frozen' });
@@ -282,7 +287,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       const before = await look();
       expect(before).toMatchObject({ workers: 1, workersOnMachine: 1 });
 
-      expect((await world.machine.markDrained(world.target, anAct(), 'new disk', CALL)).kind).toBe('marked');
+      expect((await world.machine.markDrained(world.target, anAct(), { by: 'person', reason: 'new disk' }, CALL)).kind).toBe('marked');
       for (const refused of [
         await world.machine.freeze(world.target, anAct(), CALL),
         await restart(),
@@ -338,7 +343,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       const first = await setAside();
       expect(first).toMatchObject({ kind: 'set-aside', agentId: registration?.agentId });
       expect(first.kind === 'set-aside' && first.files).toContain('.runner');
-      expect(await look()).toMatchObject({ registration: null, service: { state: 'missing' }, listeners: 0 });
+      expect(await look()).toMatchObject({ registration: null, service: { state: 'inactive' }, listeners: 0 });
       expect(await setAside()).toEqual(first);
     });
 

@@ -171,10 +171,10 @@ describe('observe', () => {
   });
 
   it.each([
-    ['1764021600\nwe move the office', { since: 1_764_021_600_000, reason: 'we move the office' }],
-    [`1764021600\n${'long '.repeat(100)}`, { since: 1_764_021_600_000, reason: 'long '.repeat(10) }],
-    ['1764021600', { since: 1_764_021_600_000, reason: '' }],
-    ['half a mark', { since: 0, reason: '' }],
+    ['1764021600\nperson\nwe move the office', { since: 1_764_021_600_000, by: 'person', reason: 'we move the office' }],
+    [`1764021600\nroom\n${'long '.repeat(100)}`, { since: 1_764_021_600_000, by: 'room', reason: 'long '.repeat(10) }],
+    ['1764021600', { since: 1_764_021_600_000, by: 'person', reason: '' }],
+    ['half a mark', { since: 0, by: 'person', reason: '' }],
   ])('takes every mark of root for a drain: %j', async (mark, drain) => {
     transport.answer = () => seen({ drain64: base64(mark) });
     expect(await guestOf()).toMatchObject({ value: { drain } });
@@ -210,8 +210,8 @@ describe('observe', () => {
         work: '123456789012 1234',
         cache: '123456789012 1234 12',
         journal64: base64(journal.join('\n')),
-        cleaner64: base64(`/etc/cron.daily/clean: ${'rm -rf /opt/actions-runner/_work/_actions; '.repeat(9)}`),
-        drain64: base64(`1764021600\n${'maintenance '.repeat(20)}`),
+        cleaner64: base64(`/etc/cron.daily/${'clean-'.repeat(900)}:12`),
+        drain64: base64(`1764021600\nperson\n${'maintenance '.repeat(20)}`),
       });
     const observed = await machine.observe(TARGET, CALL);
     expect(observed).toMatchObject({
@@ -300,7 +300,15 @@ describe('acts', () => {
     [done('success exited 75', { kind: 'refused-busy', evidence64: base64('a job') }), { kind: 'refused-busy', evidence: 'a job' }],
     [
       done('success exited 75', { exitCode: 1, kind: 'not-configured', evidence64: base64('NotFound') }),
-      { kind: 'not-configured', exitCode: 1, evidence: 'NotFound' },
+      { kind: 'not-configured', exitCode: 1, evidence: 'NotFound', reason: 'other' },
+    ],
+    [
+      done('success exited 75', { exitCode: 1, kind: 'not-configured', evidence64: base64('NotFound'), reason: 'token-refused' }),
+      { kind: 'not-configured', exitCode: 1, evidence: 'NotFound', reason: 'token-refused' },
+    ],
+    [
+      done('success exited 75', { kind: 'refused-no-package', evidence64: base64('there is none') }),
+      { kind: 'refused-unfit', evidence: 'there is none' },
     ],
   ])('give refusals as values', async (stdout, value) => {
     transport.answer = () => stdout;
@@ -433,7 +441,7 @@ describe('caches and disks', () => {
       foundEntries: 3,
       found: [
         { path: 'o/a/v1', bytes: 500, unusedMs: 60_000 },
-        { path: 'o/b/a\n b ', bytes: 200, unusedMs: null },
+        { path: 'o/b/a\uFFFD b ', bytes: 200, unusedMs: null },
         { path: '-', bytes: 100, unusedMs: 0 },
       ],
     });

@@ -9,7 +9,9 @@ function showMarkOnce(world: World): void {
   world.machine.observe = async (...given) => {
     Reflect.deleteProperty(world.machine, 'observe');
     const seen = await observe(...given);
-    return seen.guest.known ? { ...seen, guest: known({ ...seen.guest.value, drain: { since: 0, reason: 'by hand' } }) } : seen;
+    return seen.guest.known
+      ? { ...seen, guest: known({ ...seen.guest.value, drain: { since: 0, by: 'person', reason: 'by hand' } }) }
+      : seen;
   };
 }
 

@@ -1,7 +1,7 @@
 // The actions cache of a runner, cleaned, cleared and healed on a real Temporal server, against the make-believe GitHub and machine.
 
 import { describe, expect, test } from 'vitest';
-import { rerunId } from '../../src/domain/names.ts';
+import { MAIN_QUEUE, rerunId } from '../../src/domain/names.ts';
 import { DEFAULT_UPKEEP_POLICY } from '../../src/domain/policy.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import type { HealReport } from '../../src/domain/upkeep.ts';
@@ -42,6 +42,15 @@ const damagedBy = (world: World, entry?: string): { annotations: ReturnType<type
 });
 const stepsOf = ({ steps }: HealReport): readonly string[] => steps.map(({ name, status }) => `${name} ${status}`);
 const details = ({ steps }: HealReport, step: string): string => steps.find(({ name }) => name === step)?.detail ?? '';
+
+test('who can start workflows has no reach beyond the configuration', async () => {
+  await using world = await startWorld();
+  const policy = DEFAULT_UPKEEP_POLICY.failures;
+  const input = { version: 1, scope: 'victim/other-repo', run: 1, attempt: 1, plan: { kind: 'failed-jobs' }, policy };
+  const done = await world.client.workflow.execute('rerunFailedJobs', { workflowId: 'by-hand', taskQueue: MAIN_QUEUE, args: [input] });
+  const why = expect.stringContaining('scope victim/other-repo is not configured on this worker');
+  expect(done).toEqual({ kind: 'refused', why });
+});
 
 describe.concurrent('a cleaning', () => {
   test('removes what nothing has used for long, and a dry run lists it before', async () => {

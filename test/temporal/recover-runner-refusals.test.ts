@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { MAIN_QUEUE } from '../../src/domain/names.ts';
 import { providerHangsReason } from '../../src/domain/provider.ts';
@@ -152,7 +153,7 @@ describe.concurrent('a failure on the way', () => {
     world.github.misbehave({ match: { path: '/actions/runner-registration' }, status: 404 });
     const report = await (await world.recover()).result();
     expect(report.outcome).toBe('failed');
-    expect(report.summary).toMatch(/3 tokens tried.*The old configuration was put back/);
+    expect(report.summary).toMatch(/config.sh exited 1: Http response code: 404.*The old configuration was put back/);
     expect(report.steps.find(({ name }) => name === 'reconfigure')?.status).toBe('failed');
     await world.until(() => world.shown() === 'online', 'the old registration is online again');
   });
@@ -167,12 +168,41 @@ describe.concurrent('a failure on the way', () => {
     await world.until(() => world.shown() === 'online', 'the old registration is online again');
   });
 
-  test('asks for another token when one is refused', async () => {
+  test('asks for no other token if one is refused that still lives, however often the programs in the guest say so', async () => {
     await using world = await startWorld();
     await breakRunner(world, 'registration');
-    world.github.misbehave({ match: { path: '/actions/runner-registration' }, status: 404, times: 2 });
-    expect(await (await world.recover()).result()).toMatchObject({ outcome: 'recovered' });
-    expect(world.github.requests.filter(({ path }) => path.includes('registration-token'))).toHaveLength(3);
+    world.github.misbehave({ match: { path: '/actions/runner-registration' }, status: 404 });
+    expect(await (await world.recover()).result()).toMatchObject({ outcome: 'failed' });
+    expect(world.github.registrationTokens()).toHaveLength(1);
+  });
+
+  test('asks for one more token if one is refused after its end, and for no third', async () => {
+    const registrationTokenLifetimeMs = 1_500;
+    await using world = await startWorld({ registrationTokenLifetimeMs });
+    await breakRunner(world, 'registration');
+    const { machine } = world;
+    const configure = machine.configure.bind(machine);
+    machine.configure = async (...given) => {
+      await sleep(registrationTokenLifetimeMs + 1_000); // GitHub's own clock has whole seconds
+      return configure(...given);
+    };
+    expect(await (await world.recover()).result()).toMatchObject({
+      outcome: 'failed',
+      summary: expect.stringContaining('config.sh exited 1'),
+    });
+    expect(world.github.registrationTokens()).toHaveLength(2);
+  });
+
+  test('asks for no other token if something else was refused, also after its end', async () => {
+    const registrationTokenLifetimeMs = 1_500;
+    await using world = await startWorld({ registrationTokenLifetimeMs });
+    await breakRunner(world, 'service');
+    world.machine.configure = async () => {
+      await sleep(registrationTokenLifetimeMs + 1_000); // GitHub's own clock has whole seconds
+      return { kind: 'not-configured', exitCode: 1, evidence: 'the token is bad, give me another', reason: 'other' };
+    };
+    expect(await (await world.recover()).result()).toMatchObject({ outcome: 'failed' });
+    expect(world.github.registrationTokens()).toHaveLength(1);
   });
 
   test('does not go back once config.sh has registered, although its answer was lost', async () => {

@@ -73,15 +73,15 @@ describe.concurrent('room is made', () => {
     const planned = await run(world, 'makeRoom', { dryRun: true });
     expect(planned).toMatchObject({
       outcome: 'planned',
-      summary: expect.stringMatching(/93 % used.*from diagnostic-logs, .*, apt, until/),
+      summary: expect.stringMatching(/93 % used.*from runner-package, diagnostic-logs, .*, apt, until/),
       freed: [],
     });
     expect([wants, await ledgerOf(world)]).toEqual([[], []]);
 
     const report = await run(world, 'makeRoom');
     expect(report).toMatchObject({ outcome: 'room-made', summary: expect.stringMatching(/93 % used.*before, 85 % used.*now/) });
-    expect(wants.map(({ source }) => source)).toEqual(ROOM_SOURCES.slice(0, 5));
-    expect(wants[3]).toMatchObject({ unusedForMs: room.unusedForMs['tool-caches'] });
+    expect(wants.map(({ source }) => source)).toEqual(ROOM_SOURCES.slice(0, 6));
+    expect(wants[4]).toMatchObject({ unusedForMs: room.unusedForMs['tool-caches'] });
     expect(report.freed).toEqual(
       ['diagnostic-logs', 'update-leftovers', 'tool-caches', 'docker'].map((source) => ({ source, bytes: 2 * PERCENT })),
     );

@@ -27,7 +27,7 @@ export async function show(wanted: Show): Promise<ExitCode> {
   const over = new AbortController();
   const interrupted = AbortSignal.any([wanted.interrupted, over.signal]);
   return withSession(server, interrupted, async ({ client }) => {
-    const stage = await setStage();
+    const stage = await setStage(wanted.folder);
     const worker = startWorker(stage, { ...wanted, interrupted });
     const perform = async (): Promise<ExitCode> => {
       await untilSo('The worker is still starting', worker.polls, interrupted);

@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import { NO_ALERTS } from '../../activities/findings.ts';
 import { DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY, type ActivityLimits, type RecoveryPolicy } from '../../domain/policy.ts';
 import { DEFAULT_QUEUE_POLICY } from '../../domain/queue/policy.ts';
 import type { RunnerTarget } from '../../domain/runner.ts';
 import { Secret } from '../../domain/secret.ts';
 import { createGitHub } from '../../github/github.ts';
+import { openHostPackages } from '../../machine/host-packages.ts';
 import { startGitHub, type SandboxGitHub } from '../../sandbox/github/server.ts';
 import type { Break } from '../../sandbox/machine/breaks.ts';
 import { SandboxHost } from '../../sandbox/machine/sandbox-host.ts';
@@ -24,12 +26,12 @@ export interface Stage {
   readonly shown: () => string;
   readonly breakRunner: (how: Break) => Promise<void>;
   /** What the demo's worker works with. */
-  readonly parts: Pick<PartsSettings, 'main' | 'host'>;
+  readonly parts: Pick<PartsSettings, 'main' | 'host' | 'runners'>;
   readonly close: () => Promise<void>;
 }
 
 /** A make-believe world with one runner that works. */
-export async function setStage(): Promise<Stage> {
+export async function setStage(folder: string): Promise<Stage> {
   const github = await startGitHub({ repositories: [SCOPE], offlineAfterMs: 2_000 });
   const machine = new SandboxMachine({ removeRegistration: (scope, runner) => github.removeRunner(scope, runner) });
   const target: RunnerTarget = {
@@ -48,7 +50,11 @@ export async function setStage(): Promise<Stage> {
     target,
     shown: () => github.runners(SCOPE).find((runner) => runner.name === target.runner)?.status ?? 'unregistered',
     breakRunner: (how) => machine.break(how, target),
-    parts: { main: mainParts(github, target), host: { name: target.host, machine, computer: new SandboxHost() } },
+    parts: {
+      main: mainParts(github, target),
+      host: { name: target.host, machine, computer: new SandboxHost(), packages: openHostPackages({ folder: join(folder, 'packages') }) },
+      runners: () => [target],
+    },
     close: async () => {
       await machine.close();
       await github.close();

@@ -1,4 +1,4 @@
-import { hasSettled, isBrokenTwice, isOfflineTwice, mayRun, spanOf, type Situation } from '../situation.ts';
+import { hasSettled, isBrokenTwice, isEphemeral, isOfflineTwice, mayRun, spanOf, type Situation } from '../situation.ts';
 import { MACHINE_AWAY } from './machine.ts';
 import { recoverAdvice, type Rule } from './rule.ts';
 
@@ -130,6 +130,15 @@ export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
     summary: ({ target }) => `${target.runner} is not in group ${target.group}`,
     advice: () => "move it to its group on GitHub, or change the file's `group`",
     isRead: ({ target, registered }) => target.group === null || registered === null || registered.group !== null,
+  },
+  {
+    code: 'ephemeral-runner',
+    severity: 'warning',
+    when: (seen) =>
+      isEphemeral(seen) ? (seen.registered === null ? 'it was ephemeral' : `runner id ${seen.registered.id} is ephemeral`) : null,
+    summary: ({ target }) => `${target.runner} goes after one job, by design, so it is not brought back`,
+    advice: ({ target }) => `take ${target.runner} out of the configuration, or register it without \`--ephemeral\``,
+    isRead: ({ standing }) => standing !== 'unknown',
   },
   {
     code: 'removal-coming',

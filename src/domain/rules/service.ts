@@ -96,6 +96,17 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
     cure: 'finish-drain',
   },
   {
+    code: 'unit-altered',
+    severity: 'critical',
+    when: ({ guest }) => (guest?.service.altered === undefined ? null : shortened(guest.service.altered)),
+    summary: ({ target }) =>
+      `the systemd unit of ${target.runner} is not as it should be, and decides what runs on ${target.machine} and as whom`,
+    advice: ({ target }) =>
+      `find out who changed it (\`systemctl cat 'actions.runner.*'\` in ${target.machine}); Runward writes it anew between two jobs. If ${target.user} is not the runner's user, set \`user\` instead`,
+    cure: 'recover',
+    explainedBy: ['drained', 'drain-unfinished', 'directory-taken'],
+  },
+  {
     code: 'directory-taken',
     severity: 'critical',
     when: ({ guest, target }) => (guest === null || strangerReason(target, guest) === null ? null : shortened(registrationOf(guest))),

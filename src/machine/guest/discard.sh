@@ -1,11 +1,9 @@
 #!/bin/bash
-# Deletes the set-aside files.
+# Deletes the set-aside files, and what the registration needed.
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
 
-enter_directory
-rm -rf "$ASIDE.old"
-files=$(aside_files)
-drop_aside
+files=$(files_in "$ASIDE")
+drop_all
 say kind discarded
 say_text files "$files"

@@ -5,7 +5,9 @@
 #   0   its goal holds now
 #   75  it looked, did not reach the goal, and its lines say why; a retry runs it again
 #   *   it failed; its standard error says why
+# shellcheck disable=SC2016 # what runs as the user is expanded by the user's own shell
 set -euo pipefail
+umask 077
 export LC_ALL=C
 export SYSTEMD_PAGER='' SYSTEMD_COLORS=0
 
@@ -69,52 +71,188 @@ within() {
 
 # --- the runner's directory ------------------------------------------------------------------------------------------------------------------
 
-# Where this runner's files are, and the same with every link resolved, as /proc shows it.
+# Where this runner's files are, and the same with every link resolved, as /proc shows it. All of it is the user's, and so is what is read there.
 directory=${given[directory]:-}
 home=$(readlink -f -- "$directory" || true)
 user=${given[user]:-}
-
-# When this runner's actions cache was last cleaned of what is unused, epoch seconds.
-CLEANED=${home//%/%25}
-CLEANED=/var/lib/runward/cleaned.${CLEANED//\//%2F}
 
 enter_directory() {
   cd -- "$directory" || fail "no directory $directory in the guest; is it this machine's runner?"
 }
 
-# The files that make a runner count as configured, or as installed as a service; those that exist, one a line.
-configuration_files() {
-  local file
-  for file in .runner .runner_* .credentials .credentials_* .credential_store .service; do
-    if [ -e "$file" ] || [ -L "$file" ]; then printf '%s\n' "$file"; fi
+# trusted_path PATH: with the links resolved that root made in folders of root's. From the first one on that somebody else can change, the path
+# stays as it is written, so that no link of a job's makes it another one.
+trusted_path() {
+  local path=$1 hop prefix rest prefixes owner group mode at
+  for ((hop = 0; hop < 40; hop += 1)); do
+    prefixes=() prefix='' rest=${path#/}
+    while [ -n "$rest" ]; do
+      prefix+=/${rest%%/*}
+      prefixes+=("$prefix")
+      case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
+    done
+    at=-1
+    while read -r owner group mode; do
+      at=$((at + 1))
+      prefix=${prefixes[at]}
+      if [ "$owner" != 0 ]; then break 2; fi
+      if [[ $mode == l* ]]; then
+        rest=${path:${#prefix}}
+        path=$(readlink -- "$prefix" && printf x) && path=${path%$'\n'x}
+        case $path in /*) ;; *) path=${prefix%/*}/$path ;; esac
+        path=${path%/}$rest
+        continue 2
+      fi
+      if [[ $mode == ????????w* ]] || { [[ $mode == ?????w* ]] && [ "$group" != 0 ]; }; then break 2; fi
+    done < <(stat -c '%u %g %A' -- "${prefixes[@]}" 2>/dev/null || true)
+    break
   done
+  printf '%s\n' "$path"
 }
 
-# config.sh writes .runner last, after the credentials.
-is_configured() {
-  [ -s .runner ] && [ -s .credentials ]
-}
+# --- what is root's --------------------------------------------------------------------------------------------------------------------------
 
-# runner_field NAME FILE: a plain field of a .runner file.
-runner_field() {
-  if [ -f "$2" ]; then
-    head -c 65536 -- "$2" | tr -d '\r\n' | sed -n "s/.*\"$1\"[[:space:]]*:[[:space:]]*\"\{0,1\}\([^\",}]*\).*/\1/p"
+# Where root keeps what it believes: nobody else can write there.
+ROOTS=/var/lib/runward
+place=$(trusted_path "${directory%/}")
+key=${place//%/%25}
+key=${key//\//%2F}
+# Of this runner: `aside` and `aside.new`, `registered` and `registered.new`, `drained`, and `unit`, the name of its unit.
+STATE=$ROOTS/runner.$key
+# When this runner's actions cache was last cleaned of what is unused, epoch seconds.
+# shellcheck disable=SC2034 # for observe.sh and remove-from-cache.sh
+CLEANED=$ROOTS/cleaned.$key
+
+# own_folder FOLDER: makes it, or proves that it is a folder that nobody but root can read or change.
+own_folder() {
+  if [ ! -e "$1" ] && [ ! -L "$1" ]; then mkdir -m 700 -- "$1"; fi
+  if [ -L "$1" ] || [ ! -d "$1" ] || [ ! -O "$1" ] || [ "$(stat -c %a -- "$1")" != 700 ]; then
+    fail "$1 is not a folder of root's with mode 700; see whose it is, and move it away"
   fi
 }
+
+own_state() {
+  own_folder "$ROOTS"
+  if [ ! -e "$STATE" ]; then take_over_drain; fi
+  own_folder "$STATE"
+}
+
+# An earlier version kept the mark of a drain in the runner's directory. Root's own is believed until there is a STATE, and stays a drain then.
+take_over_drain() {
+  local mark
+  mark=$(drain_mark)
+  own_folder "$STATE.new"
+  if [ -n "$mark" ]; then printf '%s\n' "$mark" | keep "$STATE.new/drained"; fi
+  mv -T -- "$STATE.new" "$STATE"
+}
+
+# keep FILE: stores standard input as a file of root's that is there whole or not at all.
+keep() {
+  cat >"$1.new" && sync "$1.new" && mv -fT -- "$1.new" "$1"
+}
+
+# --- what is the user's ----------------------------------------------------------------------------------------------------------------------
+
+SYSTEM_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+# How long the user's side may take, and how much of what it prints is read, in bytes.
+USER_SECONDS=30
+USER_BYTES=65536
 
 home_of_user() {
   getent passwd "$user" | cut -d: -f6
 }
 
-# Gives back to the runner's user what config.sh writes or the listener changes, by name: a step that runs over _work never ends on a large one.
-own_by_user() {
-  local name names=()
-  for name in .env .path .runner .runner_* .credentials .credentials_* .service svc.sh runsvc.sh _work; do
-    if [ -e "$name" ]; then names+=("$name"); fi
+# ask_user SCRIPT ARGUMENT …: prints what the script prints, which runs as the user in the runner's directory. Whatever else runs as this user can
+# change what it does and says, so links and races gain nothing there that the user could not do by itself, and its words are data. It
+# inherits nothing that is root's; the reader has a limit of its own, since a process of the user's may keep the pipe open.
+ask_user() {
+  timeout -k 2 "$USER_SECONDS" runuser -u "$user" -- env -i "HOME=$(home_of_user)" "PATH=$SYSTEM_PATH" LC_ALL=C \
+    bash -c "set -eu; umask 022; shopt -s nullglob; cd -- \"\$1\"; shift; $1" runward "$directory" "${@:2}" {nothing}>&- 2>/dev/null \
+    | timeout "$((USER_SECONDS + 5))" head -c "$USER_BYTES" || return "${PIPESTATUS[0]}"
+}
+
+# ask_first SCRIPT ARGUMENT …: the first line that it prints, if it is plain: 300 characters at most.
+ask_first() {
+  local line=
+  IFS= read -r -n 301 line < <(ask_user "$@") || true
+  if [[ $line =~ ^[[:print:]]{1,300}$ ]]; then printf '%s\n' "$line"; fi
+}
+
+# Ends the step unless the user can write what config.sh and the listener write. Files that somebody else left there are replaced by copies.
+prove_writable() {
+  local locked
+  locked=$(ask_first '
+    for name in .env .path .runner .credentials .credentials_rsaparams .service svc.sh runsvc.sh; do
+      if [ -f "$name" ] && [ ! -w "$name" ]; then { cp -- "$name" "$name.runward" && mv -fT -- "$name.runward" "$name"; } || echo "$name"; fi
+    done
+    if [ -d _diag ] && [ ! -w _diag ]; then mv -T _diag "_diag.$(date +%s)" && mkdir _diag || echo _diag; fi
+    for name in . _work; do if [ -e "$name" ] && [ ! -w "$name" ]; then echo "$name"; fi; done')
+  if [ -n "$locked" ]; then
+    otherwise refused-unfit "$user cannot write $directory/$locked, which somebody else owns. Give it back by \`chown -R $user: $directory\`, and recover again"
+  fi
+}
+
+# --- the runner's configuration --------------------------------------------------------------------------------------------------------------
+
+# Of the files that make a runner count as configured, those that are there. config.sh writes .runner last, after the credentials.
+CONFIGURATION='.runner .runner_* .credentials .credentials_* .credential_store'
+
+# Configuration files of the folder as `NAME BASE64` lines, 64 KiB of each.
+READ_CONFIGURATION="for file in $CONFIGURATION; do
+  if [ -f \"\$file\" ] && [ ! -L \"\$file\" ]; then
+    printf '%s %s\n' \"\$file\" \"\$(dd \"if=./\$file\" iflag=nonblock,nofollow bs=64K count=1 status=none | base64 -w 0)\"
+  fi
+done"
+
+# take_configuration FOLDER: copies the configuration files into a folder of root's. What the user's side says is stored as it is, under known names.
+take_configuration() {
+  local name text
+  while read -r name text; do
+    if [[ $name =~ ^\.(runner|credential)[a-z_]{0,40}$ ]]; then printf '%s' "$text" | base64 -d >"$1/$name" || true; fi
+  done < <(USER_BYTES=1000000 ask_user "$READ_CONFIGURATION")
+  wait "$!" || fail "the configuration files of $directory could not be read as $user within $USER_SECONDS s; see what holds them (\`fuser -v $directory\`)"
+  sync -- "$1"
+}
+
+# drop_configuration: removes the configuration files from the runner's directory, and what was cut off while it was given.
+drop_configuration() {
+  ask_user "rm -rf -- $CONFIGURATION .runner*.new .credential*.new; for file in $CONFIGURATION; do if [ -e \"\$file\" ]; then exit 1; fi; done" \
+    || fail "the configuration files of $directory could not be removed as $user; see whether they are immutable (\`lsattr -a $directory\`)"
+}
+
+# give_configuration FOLDER: puts the configuration files of a folder of root's into the runner's directory, .runner last.
+give_configuration() {
+  local file
+  for file in "$1"/.credential* "$1"/.runner_* "$1"/.runner; do
+    if [ -f "$file" ]; then printf '%s %s\n' "${file##*/}" "$(base64 -w 0 -- "$file")"; fi
+  done | ask_user '
+    umask 077
+    while read -r name text; do
+      printf "%s" "$text" | base64 -d >"./$name.new"
+      case $name in .runner*) chmod 644 "./$name.new" ;; esac
+      sync "./$name.new"
+      mv -fT -- "./$name.new" "./$name"
+    done
+    sync .' || fail "the configuration files could not be put into $directory as $user; see whether its disk is full (\`df $directory\`) or read-only"
+}
+
+# Names of the configuration files in a folder of root's, one a line.
+files_in() {
+  local file
+  for file in "$1"/.runner* "$1"/.credential*; do
+    if [ -f "$file" ]; then printf '%s\n' "${file##*/}"; fi
   done
-  if ! runuser -u "$user" -- test -w .; then names+=(.); fi
-  if [ ${#names[@]} -gt 0 ]; then find "${names[@]}" -maxdepth 0 ! -user "$user" -exec chown -h "$user:" {} +; fi
-  if [ -d _diag ]; then find _diag -maxdepth 1 ! -user "$user" -exec chown -h "$user:" {} +; fi
+}
+
+is_configured() {
+  [ -s .runner ] && [ -s .credentials ]
+}
+
+# runner_field NAME FILE: a plain field of a .runner file in a folder of root's.
+runner_field() {
+  if [ -f "$2" ]; then
+    head -c 65536 -- "$2" | tr -d '\r\n' | sed -n "s/.*\"$1\"[[:space:]]*:[[:space:]]*\"\{0,1\}\([^\",}]*\).*/\1/p"
+  fi
 }
 
 # --- what the runner is made of --------------------------------------------------------------------------------------------------------------
@@ -132,15 +270,17 @@ disk() {
   printf '%s\n' "$told"
 }
 
-# Ends the step unless config.sh and the listener can write: some KiB of configuration, and the listener's log.
+# Ends the step unless config.sh and the listener can write: some KiB of configuration, kept once more by root, and the listener's log.
 prove_room() {
-  local bytes block inodes all
-  read -r bytes block inodes all < <(stat -f -c '%a %S %d %c' .)
-  bytes=$((bytes * block))
-  # Some file systems have no fixed number of inodes, and say 0.
-  if [ "$bytes" -lt "${given[least_bytes]:-0}" ] || { [ "$all" -gt 0 ] && [ "$inodes" -lt 100 ]; }; then
-    otherwise refused-unfit "the disk under $directory is full: $bytes bytes and $inodes inodes are free for $user. Make room, such as by \`docker system prune\` or \`journalctl --vacuum-size=100M\`, and recover again"
-  fi
+  local bytes block inodes all folder
+  for folder in "$directory" "${ROOTS%/*}"; do
+    read -r bytes block inodes all < <(stat -f -c '%a %S %d %c' -- "$folder")
+    bytes=$((bytes * block))
+    # Some file systems have no fixed number of inodes, and say 0.
+    if [ "$bytes" -lt "${given[least_bytes]:-0}" ] || { [ "$all" -gt 0 ] && [ "$inodes" -lt 100 ]; }; then
+      otherwise refused-unfit "the disk under $folder is full: $bytes bytes and $inodes inodes are free. Make room, such as by \`docker system prune\` or \`journalctl --vacuum-size=100M\`, and recover again"
+    fi
+  done
 }
 
 # lacks_files bin|externals FOLDER: which file a folder of the runner's package lacks, in one line; nothing where it looks whole.
@@ -203,7 +343,7 @@ runs() {
 # Ends the step unless the runner's programs are there and run, after mending what can be mended.
 prove_installed() {
   local part lack=''
-  own_by_user # a program that cannot write its log does not run
+  prove_writable # a program that cannot write its log does not run
   if [ ! -s config.sh ]; then lack='config.sh is missing'; fi
   for part in bin externals; do
     if [ -n "$lack" ]; then break; fi
@@ -221,10 +361,8 @@ link_newest() {
   if [ -e "$1" ] && [ ! -L "$1" ]; then return 1; fi
   while IFS= read -r version; do
     if [ -n "$(lacks "$1" "$version")" ]; then continue; fi
-    ln -sfn -- "$version" "$1.runward"
-    chown -h "$user:" "$1.runward"
-    mv -fT -- "$1.runward" "$1"
-    return 0
+    ask_user 'ln -sfn -- "$2" "$1.runward" && mv -fT -- "$1.runward" "$1"' "$1" "$version"
+    return
   done < <(find . -maxdepth 1 -type d -name "$1.[0-9]*" -printf '%f\n' | sort -rV)
   return 1
 }
@@ -346,51 +484,221 @@ no_listener() {
 
 # --- the runner's service --------------------------------------------------------------------------------------------------------------------
 
-# Name of the runner's own unit: from .service, else from the svc.sh that config.sh made; nothing where neither names one.
-unit_name() {
-  local name=
-  if [ -f .service ]; then IFS= read -r name <.service || true; fi
-  if [ -z "$name" ] && [ -f svc.sh ]; then
-    name=$(sed -n 's/^SVC_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' svc.sh | sed -n 1p)
-    name=${name// /_}
-  fi
-  name=${name%$'\r'}
-  if [[ $name =~ ^[A-Za-z0-9:_.@-]+\.service$ ]]; then printf '%s\n' "$name"; fi
+# Sets names to what the runner's unit may be called, the most trusted first: as root noted it, as GitHub calls it for this address and name, and
+# as the user's files say.
+# https://github.com/actions/runner/blob/main/src/Runner.Listener/Configuration/ServiceControlManager.cs
+unit_names() {
+  local name path=${given[url]:-} said
+  names=()
+  if [ -f "$STATE/unit" ]; then IFS= read -r name <"$STATE/unit" && add_name "$name"; fi
+  path=${path#*://*/}
+  name=actions.runner.${path//[^0-9a-zA-Z._-]/-}.${given[name]:-}
+  # GitHub cuts a longer one, and adds a random number.
+  if [ -n "$path" ] && [ -n "${given[name]:-}" ] && [ ${#name} -le 142 ]; then add_name "${name// /_}.service"; fi
+  said=$1
+  while IFS= read -r name; do add_name "${name%$'\r'}"; done <<<"$said"
+}
+
+# What the user's files call the unit: .service, and the svc.sh that config.sh made; a line each.
+UNIT_SAID='for file in .service svc.sh; do
+  if [ -f "$file" ] && [ ! -L "$file" ]; then dd "if=./$file" iflag=nonblock,nofollow bs=16K count=1 status=none; echo; fi
+done | sed -n "/^actions\.runner\.[A-Za-z0-9:_.@-]*\.service\r*\$/p; s/^SVC_NAME=\"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p" | tr " " _ | head -n 2'
+
+add_name() {
+  if [ ${#names[@]} -lt 4 ] && [ ${#1} -le 255 ] && [[ $1 =~ ^[A-Za-z0-9:_.@-]+\.service$ ]] && [[ " ${names[*]} " != *" $1 "* ]]; then names+=("$1"); fi
 }
 
 # What systemd is asked about the runner's unit.
-UNIT_PROPERTIES=LoadState,ActiveState,WorkingDirectory,FragmentPath,InvocationID,ActiveEnterTimestampMonotonic,ExecMainStartTimestampMonotonic
+UNIT_PROPERTIES=LoadState,ActiveState,WorkingDirectory,FragmentPath,DropInPaths,User,ExecStart,MainPID,InvocationID,ActiveEnterTimestampMonotonic,ExecMainStartTimestampMonotonic
 
-# Sets unit, and what systemd says of it: load, active, works_in, unit_file, invocation, active_for and started_ago (seconds; nothing where it
-# is not active, or was not started since the boot). A unit that works in another directory is another runner's, and counts as not loaded here.
+# Sets unit, and what systemd says of it: load, active, works_in, unit_file, drop_ins, runs_as, starts, main_process, invocation, active_for and
+# started_ago (seconds; nothing where it is not active, or was not started since the boot).
 read_unit() {
-  unit=$(unit_name)
-  if [ -n "$unit" ]; then take_unit < <(systemctl show -p "$UNIT_PROPERTIES" -- "$unit"); else take_unit </dev/null; fi
+  unit_names "$(ask_user "$UNIT_SAID" || true)"
+  if [ ${#names[@]} -gt 0 ]; then
+    take_units < <(systemctl show -p "$UNIT_PROPERTIES" -- "${names[@]}")
+  else
+    take_units </dev/null
+  fi
 }
 
-# The same from the first block of what `systemctl show` prints.
-# shellcheck disable=SC2034 # unit_file is for set-aside.sh, started_ago for observe.sh
+# take_units: the same from a block of what `systemctl show` prints for each of names. The runner's unit is the first that works in its
+# directory; without one, the first name that is free; and else load says `foreign`: all are other runners'.
+take_units() {
+  local name free='' foreign=''
+  unit=''
+  for name in "${names[@]}"; do
+    take_unit
+    if [ -n "$unit" ]; then
+      continue
+    elif [ "$load" != loaded ]; then
+      free=${free:-$name}
+    elif works_here; then
+      unit=$name
+      remember_unit
+    else
+      foreign=${foreign:-$name=$works_in}
+    fi
+  done
+  if [ -n "$unit" ]; then
+    recall_unit
+    return 0
+  fi
+  take_unit </dev/null
+  unit=$free
+  if [ -z "$free" ] && [ -n "$foreign" ]; then
+    unit=${foreign%%=*} works_in=${foreign#*=} load=foreign
+  fi
+}
+
+works_here() {
+  [ "$works_in" = "$directory" ] || [ "$works_in" = "$place" ] || [ "$(trusted_path "$works_in")" = "$place" ]
+}
+
+UNIT_VALUES=(load active works_in unit_file drop_ins runs_as starts main_process invocation active_for started_ago)
+
+remember_unit() {
+  local value
+  remembered=()
+  for value in "${UNIT_VALUES[@]}"; do remembered+=("${!value}"); done
+}
+
+recall_unit() {
+  local at
+  for at in "${!UNIT_VALUES[@]}"; do printf -v "${UNIT_VALUES[at]}" '%s' "${remembered[at]}"; done
+}
+
+# shellcheck disable=SC2034 # started_ago is for observe.sh
 take_unit() {
   local name value entered=0 started=0
-  load=not-found active=inactive works_in='' unit_file='' invocation='' active_for='' started_ago=''
+  load=not-found active=inactive works_in='' unit_file='' drop_ins='' runs_as='' starts='' main_process=0 invocation='' active_for='' started_ago=''
   while IFS='=' read -r name value && [ -n "$name" ]; do
     case $name in
       LoadState) load=$value ;;
       ActiveState) active=$value ;;
       WorkingDirectory) works_in=${value#[!/]} ;;
       FragmentPath) unit_file=$value ;;
+      DropInPaths) drop_ins=$value ;;
+      User) runs_as=$value ;;
+      ExecStart) starts=${value#*path=} starts=${starts%% ;*} ;;
+      MainPID) main_process=$value ;;
       InvocationID) invocation=$value ;;
       ActiveEnterTimestampMonotonic) entered=$value ;;
       ExecMainStartTimestampMonotonic) started=$value ;;
     esac
   done
-  if [ "$load" = loaded ] && ! [ "$works_in" -ef "$home" ]; then
-    load=foreign
-    return 0
-  fi
   read_uptime
   if [ "$active" = active ]; then active_for=$((uptime - entered / 1000000)); fi
   if [ "$started" -gt 0 ]; then started_ago=$((uptime - started / 1000000)); fi
+}
+
+prove_own_unit() {
+  if [ "$load" = foreign ]; then fail "$unit works in $works_in and not in $directory: another runner's unit is left alone"; fi
+}
+
+# How the loaded unit is not as it should be, in one line: whoever can change it decides what root starts, and as whom.
+unit_alteration() {
+  local owner group mode file
+  if [ "${runs_as:-root}" != "$user" ]; then
+    printf '%s runs as %s and not as %s\n' "$unit" "${runs_as:-root}" "$user"
+    return 0
+  fi
+  case $starts in
+    "$directory/runsvc.sh" | "$place/runsvc.sh" | "$directory/run.sh" | "$place/run.sh") ;;
+    *)
+      printf '%s starts %s and not %s/runsvc.sh\n' "$unit" "${starts:-nothing}" "$directory"
+      return 0
+      ;;
+  esac
+  # shellcheck disable=SC2086 # systemd's list, in which a blank in a name is written otherwise
+  while read -r owner group mode file; do
+    if [ "$owner" != 0 ] || [[ $mode == ????????w* ]] || { [[ $mode == ?????w* ]] && [ "$group" != 0 ]; }; then
+      printf '%s can be changed by others than root\n' "$file"
+      return 0
+    fi
+  done < <(stat -L -c '%u %g %A %n' -- "$unit_file" $drop_ins 2>/dev/null || true)
+}
+
+# The unit as GitHub's own template has it, and what Runward adds beside it.
+# https://github.com/actions/runner/blob/main/src/Misc/layoutbin/actions.runner.service.template
+unit_text() {
+  cat <<END
+[Unit]
+Description=GitHub Actions Runner (${unit#actions.runner.})
+After=network-online.target
+
+[Service]
+ExecStart=$(for_systemd "$directory/runsvc.sh")
+User=$user
+WorkingDirectory=$(for_systemd "$directory")
+KillMode=process
+KillSignal=SIGTERM
+TimeoutStopSec=5min
+
+[Install]
+WantedBy=multi-user.target
+END
+}
+
+# It starts once the clock is right, since GitHub refuses one that is wrong by minutes; and no more than ten times in ten minutes. systemd does not
+# start it again by itself: what is left of the last start would be a second listener.
+drop_in_text() {
+  cat <<END
+[Unit]
+After=time-sync.target
+StartLimitIntervalSec=600
+StartLimitBurst=10
+END
+}
+
+for_systemd() {
+  local path=${1//%/%%}
+  printf '%s\n' "${path// /\\x20}"
+}
+
+# Makes the unit what it should be, and sees it loaded; `changed` says whether it was not. The unit has been read.
+ensure_unit() {
+  local file=/etc/systemd/system/$unit
+  local drop_in=$file.d/runward.conf
+  changed=no
+  if [ -z "$unit" ]; then otherwise not-started "the name of this runner's unit is not known: neither .service nor svc.sh in $directory names it"; fi
+  prove_own_unit
+  if ! is_loaded || [ -n "$(unit_alteration)" ]; then
+    rm -rf -- "$file" # a link would be followed
+    unit_text | keep "$file"
+    chmod 644 -- "$file"
+    changed=yes
+  fi
+  if [ ! -f "$drop_in" ] || [ "$(<"$drop_in")" != "$(drop_in_text)" ]; then
+    if [ ! -d "$file.d" ]; then mkdir -m 755 -- "$file.d"; fi
+    drop_in_text | keep "$drop_in"
+    chmod 644 -- "$drop_in"
+    changed=yes
+  fi
+  if [ "$changed" = yes ]; then
+    systemctl daemon-reload
+    read_unit
+    if ! is_loaded; then
+      say unit "$unit"
+      say state missing
+      otherwise not-started "systemd does not load $file"
+    fi
+    if [ -n "$(unit_alteration)" ]; then fail "$(unit_alteration), by one of ${drop_ins:-no drop-in}: remove what changes it, and \`systemctl daemon-reload\`"; fi
+  fi
+  own_state
+  if [ "$(cat "$STATE/unit" 2>/dev/null)" != "$unit" ]; then printf '%s\n' "$unit" | keep "$STATE/unit"; fi
+  give_start_files
+}
+
+# What the unit starts, and what people and the runner's own scripts look for.
+give_start_files() {
+  ask_user '
+    give() { cat >"$1.runward" && mv -fT -- "$1.runward" "$1"; }
+    if [ -f bin/runsvc.sh ] && ! cmp -s bin/runsvc.sh runsvc.sh; then cp bin/runsvc.sh runsvc.sh.runward && chmod 755 runsvc.sh.runward && mv -fT runsvc.sh.runward runsvc.sh; fi
+    if [ ! -s .service ] || [ "$(head -c 300 .service)" != "$1" ]; then printf "%s\n" "$1" | give .service; fi
+    if [ ! -s .path ]; then printf "%s\n" "$2" | give .path; fi
+    if [ ! -e .env ]; then printf "LANG=C.UTF-8\n" | give .env; fi' "$unit" "$SYSTEM_PATH:/snap/bin" \
+    || fail "runsvc.sh and .service could not be written in $directory as $user; see whether its disk is full (\`df $directory\`) or read-only"
 }
 
 is_loaded() {
@@ -422,7 +730,7 @@ stop_service() {
   local doomed='' pid
   if [ "${given[force]:-no}" = yes ]; then doomed=$(workers runner); fi
   read_unit
-  if [ "$load" = foreign ]; then fail "$unit works in $works_in and not in $directory: another runner's unit is left alone"; fi
+  prove_own_unit
   if is_loaded && ! is_at_rest; then
     if [ "${active_for:-60}" -lt 60 ]; then within 30 has_said_it_started || true; fi
     for pid in $(listeners); do kill -CONT "$pid" 2>/dev/null || true; done # one that is held hears no signal
@@ -469,12 +777,15 @@ start_service() {
 
 # --- the drain -------------------------------------------------------------------------------------------------------------------------------
 
-# A person's word that the runner shall take no jobs: epoch seconds, and the reason. Root's alone counts, since the directory is the user's.
-DRAIN_MARK=.runward-drained
-
-# Both lines of the mark; nothing where there is none.
+# The mark that the runner shall take no jobs: epoch seconds, whose word it is (`person`, or `room`: Runward's own, for want of it), the reason.
+# All three lines; nothing where there is none.
 drain_mark() {
-  if [ -f "$DRAIN_MARK" ] && [ ! -L "$DRAIN_MARK" ] && [ -O "$DRAIN_MARK" ]; then head -c 1024 -- "$DRAIN_MARK"; fi
+  local old=$directory/.runward-drained
+  if [ -f "$STATE/drained" ]; then
+    head -c 1024 -- "$STATE/drained"
+  elif [ ! -e "$STATE" ] && [ -f "$old" ] && [ ! -L "$old" ] && [ -O "$old" ]; then
+    head -c 1024 -- "$old" | awk 'NR == 2 { print ($0 ~ /^no room on the disk/ ? "room" : "person") } { print }'
+  fi
 }
 
 is_drained() {
@@ -564,86 +875,86 @@ unread() {
 
 # --- set-aside files -------------------------------------------------------------------------------------------------------------------------
 
-# ASIDE holds one complete set of files that count as the old configuration; it is built as ASIDE.new, so that a cut-off move is gone on with.
-# In it, `unit` holds the unit file and the link that enables it, `path` the .path that each config.sh writes anew, `leftover` what a failed
-# config.sh had left, `strange` what config.sh refused and nobody knows, and `restoring` says that files are being put back.
-ASIDE=.runward-aside
-# Files that nobody knows are never deleted.
-KEPT=.runward-kept
-# Where the link to an enabled unit of svc.sh is.
-ENABLED=/etc/systemd/system/multi-user.target.wants
+# One complete set of files that count as the old configuration; it is built as ASIDE.new, so that a cut-off copy is gone on with.
+ASIDE=$STATE/aside
+# What a registration made, until it has been verified.
+REGISTERED=$STATE/registered
+# The programs of the pristine package that register, while a recovery needs them.
+REGISTERING=$ROOTS/registering
 
-# Root works in a directory that belongs to the runner's user: a link or a folder of somebody else is not followed.
-own_folder() {
-  if [ ! -e "$1" ] && [ ! -L "$1" ]; then mkdir -m 700 "$1"; fi
-  if [ -L "$1" ] || [ ! -d "$1" ] || [ ! -O "$1" ]; then fail "$directory/$1 is not a folder of root; move it away"; fi
-}
-
-# Names of the set-aside configuration files, one a line.
-aside_files() {
-  if [ -d "$ASIDE" ]; then (cd "$ASIDE" && configuration_files); fi
-}
-
-# move_files FOLDER: the configuration files of the current folder.
-move_files() {
-  local file
-  configuration_files | while IFS= read -r file; do mv -fT -- "$file" "$1/$file"; done
-}
-
-move_leftovers() {
-  own_folder "$ASIDE/leftover"
-  move_files "$ASIDE/leftover"
-}
-
-# Hidden files of the runner's directory that are neither known as configuration nor as something else; one a line.
-strange_files() {
-  local file
-  for file in .[!.]*; do
-    case $file in .env | .path | .setup_info | .options | .proxy* | .certificates | .telemetry | .runward*) continue ;; esac
-    if [ -f "$file" ] && [ ! -L "$file" ] && [[ $file != *$'\n'* ]]; then printf '%s\n' "$file"; fi
-  done
-}
-
-move_strange_back() {
-  local file
-  for file in "$ASIDE"/strange/.[!.]*; do
-    if [ -f "$file" ]; then mv -fT -- "$file" "${file##*/}"; fi
-  done
-}
-
-keep_strange() {
-  local file
-  for file in "$ASIDE"/strange/.[!.]*; do
-    if [ -f "$file" ]; then
-      own_folder "$KEPT"
-      mv -fT -- "$file" "$KEPT/${file##*/}"
-    fi
-  done
-}
-
-# Away with the set in one move: a half-deleted one would be taken for a whole.
-drop_aside() {
-  keep_strange
-  if [ -e "$ASIDE" ]; then mv -T -- "$ASIDE" "$ASIDE.old"; fi
-  rm -rf "$ASIDE.old"
-}
-
-# Second half of putting back, gone on with wherever it was cut off.
-finish_restoring() {
-  local file
-  (cd "$ASIDE" && move_files ..)
-  move_strange_back
-  if [ -s "$ASIDE/path" ]; then mv -fT -- "$ASIDE/path" .path; fi
-  for file in "$ASIDE"/unit/*.service; do
-    if [ -f "$file" ]; then mv -fT -- "$file" "/etc/systemd/system/${file##*/}"; fi
-  done
-  if [ -d "$ASIDE/unit" ]; then
-    systemctl daemon-reload
-    read_unit
-    if is_loaded; then
-      if [ -L "$ASIDE/unit/enabled" ]; then mv -fT -- "$ASIDE/unit/enabled" "$ENABLED/$unit"; fi
-      systemctl -q enable -- "$unit"
-    fi
+# Away with a folder of root's in one move: a half-deleted one would be taken for a whole.
+drop() {
+  if [ -e "$1" ]; then
+    rm -rf -- "$1.old"
+    mv -T -- "$1" "$1.old"
   fi
-  drop_aside
+  rm -rf -- "$1.old"
+}
+
+# Deletes what was set aside and what registered.
+drop_all() {
+  drop "$ASIDE"
+  drop "$REGISTERED"
+  rm -rf -- "$ASIDE.new" "$REGISTERED.new" "$REGISTERING"
+}
+
+# --- the registration ------------------------------------------------------------------------------------------------------------------------
+
+# Runner packages as GitHub publishes them, each in a folder of its version: `package.tar.gz`, and its SHA-256 in hexadecimal in `sha256`.
+PACKAGES=$ROOTS/packages
+
+registers_in_directory() {
+  [ "${given[registration]:-pristine}" = from-runner-directory ]
+}
+
+# Ends the step unless programs that no job has touched can register the runner: unpacks them, and sees them run.
+prove_registration() {
+  local said
+  if registers_in_directory; then return 0; fi
+  unpack_package
+  if ! said=$(throw_away './bin/Runner.Listener --version 2>&1' </dev/null); then
+    drop "$REGISTERING"
+    otherwise refused-unfit "the Runner.Listener of a pristine package does not run in the guest, not even as a user of its own: $(printf '%s' "$said" | tail -c 500). Install what it needs by \`$directory/bin/installdependencies.sh\`, and recover again"
+  fi
+}
+
+# Version of the newest package that is there whole; nothing where there is none.
+newest_package() {
+  local folder versions=()
+  for folder in "$PACKAGES"/*; do
+    if [ -O "$folder" ] && [ -s "$folder/sha256" ] && [[ ${folder##*/} =~ ^[0-9][0-9.]*$ ]]; then versions+=("${folder##*/}"); fi
+  done
+  if [ ${#versions[@]} -gt 0 ]; then printf '%s\n' "${versions[@]}" | sort -V | tail -n 1; fi
+}
+
+# Unpacks `bin` of the newest package into REGISTERING, where it was not by an earlier attempt.
+unpack_package() {
+  local version said
+  version=$(newest_package)
+  if [ -z "$version" ]; then
+    otherwise refused-no-package "there is no package of the runner in $PACKAGES, so nothing that a job could not have changed can register it"
+  fi
+  if [ -e "$REGISTERING/$version" ]; then return 0; fi
+  if ! printf '%s  %s\n' "$(<"$PACKAGES/$version/sha256")" "$PACKAGES/$version/package.tar.gz" | sha256sum -c --status; then
+    rm -rf -- "${PACKAGES:?}/$version"
+    otherwise refused-no-package "the package of runner $version in the guest was damaged, and has been removed"
+  fi
+  rm -rf -- "$REGISTERING"
+  own_folder "$REGISTERING"
+  if ! said=$(umask 022 && tar -xz -C "$REGISTERING" --no-same-owner --wildcards -f "$PACKAGES/$version/package.tar.gz" '*bin/*' 2>&1); then
+    rm -rf -- "$REGISTERING"
+    otherwise refused-unfit "the package of runner $version could not be unpacked below $ROOTS: $(printf '%s' "$said" | tail -n 1). See whether its disk is full (\`df $ROOTS\`), and recover again"
+  fi
+  : >"$REGISTERING/$version"
+}
+
+# throw_away SCRIPT ARGUMENT …: runs a script as a user who exists for it alone, in a private folder that holds the pristine `bin`, read-only.
+# Runner.Listener takes the folder that its own `bin` lies in for the runner's: so `bin` is mounted there, since a link would lead it elsewhere.
+# No other user can look into that folder, nor into the environment of its processes; it ends with this act.
+throw_away() {
+  systemctl -q stop runward-register.service 2>/dev/null || true
+  systemd-run -q --wait --pipe --collect --unit=runward-register -p BindsTo=runward-act.service \
+    -p DynamicUser=yes -p PrivateTmp=yes -p ProtectHome=yes -p ProtectProc=invisible -p UMask=0077 \
+    -p "BindReadOnlyPaths=$REGISTERING/bin:/tmp/bin" -p WorkingDirectory=/tmp -p TimeoutStopSec=5 -p RuntimeMaxSec=300 \
+    -E HOME=/tmp -E LC_ALL=C.UTF-8 -E "PATH=$SYSTEM_PATH" /bin/bash -c "$1" runward "${@:2}"
 }

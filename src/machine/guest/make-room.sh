@@ -35,6 +35,15 @@ remove_folders() {
 
 # --- sources: each sets `items` to how many things it has removed, or ends the step with nothing ---------------------------------------------------
 
+# It is for a day that may never come, and can be had again.
+make_runner_package() {
+  local packages=/var/lib/runward/packages
+  items=$(find "$packages" -mindepth 1 -maxdepth 1 -printf x 2>/dev/null | wc -c || true)
+  if [ "$items" -eq 0 ]; then nothing 'no package of the runner is kept'; fi
+  if [ "$(stat -c %d "$packages")" != "$(stat -c %d .)" ]; then nothing 'the package of the runner lies on another disk'; fi
+  rm -rf "$packages"
+}
+
 make_diagnostic_logs() {
   local seconds log kind kinds=' ' logs=()
   if ! is_folder _diag; then nothing "there is no $directory/_diag"; fi
@@ -205,6 +214,7 @@ make_workspaces() {
 enter_directory
 place=_work whose=runner
 case ${given[source]} in
+  runner-package) place=/var/lib/runward ;;
   diagnostic-logs) place=_diag ;;
   docker) place=/var/lib/docker whose=machine ;;
   journal) place=/var/log/journal whose=machine ;;

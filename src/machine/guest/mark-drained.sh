@@ -4,27 +4,21 @@
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
 
-# By a new file and a move: a link that the user put there is not followed.
 write_mark() {
-  rm -rf "$DRAIN_MARK.new"
-  (
-    set -o noclobber
-    umask 022
-    printf '%s\n%s\n' "$(date +%s)" "${given[reason]}" >"$DRAIN_MARK.new"
-  ) && sync "$DRAIN_MARK.new" && mv -fT -- "$DRAIN_MARK.new" "$DRAIN_MARK" && sync .
+  printf '%s\n%s\n%s\n' "$(date +%s)" "${given[by]}" "${given[reason]}" | keep "$STATE/drained" && sync "$STATE"
 }
 
-# The words of DRAINED_FOR_ROOM in src/domain/upkeep.ts.
 is_for_room() {
-  [[ $(drain_mark) == *$'\n''no room on the disk'* ]]
+  [[ $(drain_mark) == *$'\n'room$'\n'* ]]
 }
 
 enter_directory
 read_unit
-if [ "$load" = foreign ]; then fail "$unit works in $works_in and not in $directory: another runner's unit is left alone"; fi
+prove_own_unit
+own_state
 if { ! is_drained || is_for_room; } && ! write_mark 2>/dev/null; then
   prove_room
-  fail "$directory/$DRAIN_MARK could not be written"
+  fail "$STATE/drained could not be written"
 fi
 if is_loaded; then systemctl -q disable -- "$unit"; fi
 say kind marked

@@ -25,13 +25,14 @@ say_count() {
 # Asks once for all units: the runner's own, the act that runs, and the services that keep the clock.
 read_units() {
   local clocks=(systemd-timesyncd.service chrony.service chronyd.service)
-  unit=
-  if [ -n "$found" ]; then unit=$(unit_name); fi
+  names=() said=
+  if [ -n "$found" ]; then said=$(ask_user "$UNIT_SAID" || true); fi
+  if [ -n "$found" ]; then unit_names "$said"; fi
   {
-    if [ -n "$unit" ]; then take_unit; else take_unit </dev/null; fi
+    take_units
     take_act
     take_clocks
-  } < <(systemctl show -p "Id,Description,$UNIT_PROPERTIES" -- ${unit:+"$unit"} runward-act.service "${clocks[@]}" || true)
+  } < <(systemctl show -p "Id,Description,$UNIT_PROPERTIES" -- "${names[@]}" runward-act.service "${clocks[@]}" || true)
 }
 
 # Sets act to the key of the act that runs.
@@ -91,6 +92,19 @@ read_version() {
       return 0
     fi
   done <"$newest"
+}
+
+# Sets package to the version of the newest whole package of the runner that is kept for a registration.
+read_package() {
+  local folder parts newest=
+  package=
+  for folder in /var/lib/runward/packages/*; do
+    folder=${folder##*/}
+    if ! [[ $folder =~ ^[0-9]{1,6}(\.[0-9]{1,6})+$ ]]; then continue; fi
+    # shellcheck disable=SC2086 # its numbers, one by one
+    printf -v parts '%06d' ${folder//./ }
+    if [[ $parts > $newest ]]; then newest=$parts package=$folder; fi
+  done
 }
 
 # Sizes of _work and of the actions cache in it, by one walk on this disk alone. Where that does not end in time the cache is walked by
@@ -235,6 +249,9 @@ say bootId "$boot"
 say uptimeMs "$((10#${awake/./} * 10))"
 read_units
 say runningAct "$act"
+say architecture "$HOSTTYPE"
+read_package
+say packageVersion "$package"
 say timeSync "$clock"
 say timeSyncState "$clock_state"
 running=$(workers machine)
@@ -250,10 +267,12 @@ if [ -z "$found" ]; then
   exit 0
 fi
 
-say unit "$unit"
+if is_loaded || [ -n "$said" ]; then say unit "$unit"; else say unit ''; fi
 if is_loaded; then
   say serviceState "$active"
   say startedAgo "$started_ago"
+  altered=$(unit_alteration)
+  if [ -n "$altered" ]; then say_encoded altered "$altered"; fi
   if printed=$(journal) && [ -n "$printed" ]; then say_encoded journal "$printed"; fi
 else
   say serviceState missing

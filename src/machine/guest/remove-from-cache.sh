@@ -94,8 +94,7 @@ take_all() {
 enter_directory
 prove_between_jobs runner
 if ! is_there _work; then
-  mkdir _work
-  own_by_user
+  ask_user 'mkdir -p _work' || fail "$directory/_work could not be made as $user"
 fi
 read -r free block inodes all < <(stat -f -c '%a %S %d %c' _work)
 trash_at=_work

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Proves that no job runs, stops the runner's service while its listener is frozen, sees it gone, and starts it.
+# Proves that no job runs, stops the runner's service while its listener is frozen, sees it gone, puts its unit right, and starts it.
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
 
@@ -18,4 +18,5 @@ else
   freeze_idle
   end_frozen
 fi
+ensure_unit
 start_service

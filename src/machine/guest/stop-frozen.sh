@@ -10,7 +10,7 @@ if ! is_drained; then
   otherwise not-frozen 'the runner is not marked as drained any more'
 fi
 read_unit
-if [ "$load" = foreign ]; then fail "$unit works in $works_in and not in $directory: another runner's unit is left alone"; fi
+prove_own_unit
 processes=$(freezable)
 if [ -n "$processes" ]; then
   trap thaw EXIT

@@ -7,6 +7,7 @@ enter_directory
 thaw
 read_unit
 if is_loaded; then systemctl -q enable -- "$unit"; fi
-rm -rf "$DRAIN_MARK" "$DRAIN_MARK.new"
-sync .
+own_state
+rm -f -- "$STATE/drained"
+sync "$STATE"
 say kind unmarked

@@ -12,7 +12,7 @@ import { REPOSITORY_ENDPOINTS } from './repository-endpoints.ts';
 import { RUN_ENDPOINTS } from './run-endpoints.ts';
 import { RUNNER_ENDPOINTS } from './runner-endpoints.ts';
 import type { Scope } from './scope.ts';
-import { iso, ownUserJson, rootJson } from './shapes.ts';
+import { iso, ownUserJson, rootJson, runnerReleaseJson } from './shapes.ts';
 import type { App, World } from './world.ts';
 
 export const API_VERSIONS = ['2022-11-28', '2026-03-10'] as const;
@@ -56,6 +56,10 @@ function answerBelowScope(world: World, request: RestRequest, token: ApiToken | 
 
 /** Of a repository that is none of the scopes: those are private, all others are public. */
 function answerPublic(world: World, request: RestRequest): Answer {
+  const release = /^\/repos\/actions\/runner\/releases\/tags\/v([\d.]+)$/.exec(request.path);
+  if (release !== null && request.method === 'GET') {
+    return { status: 200, body: runnerReleaseJson(release[1] ?? '', world.packages) };
+  }
   const contents = /^\/repos\/([^/]+\/[^/]+)\/contents(?:\/(.*))?$/.exec(request.path);
   if (contents === null || request.method !== 'GET') return notFound();
   const [, repository = '', path = ''] = contents;

@@ -29,7 +29,7 @@ export const RUNNER_ENDPOINTS: readonly Endpoint[] = [
     path: /^\/actions\/runners\/downloads$/,
     kinds: BOTH,
     needs: ['runners', 'read'],
-    answer: ({ world }) => ({ status: 200, body: downloadsJson(world.newestRunnerVersion) }),
+    answer: ({ world }) => ({ status: 200, body: downloadsJson(world.newestRunnerVersion, world.packages) }),
   },
   {
     method: 'GET',

@@ -11,6 +11,7 @@ export interface Runner {
   architecture: string;
   labels: readonly string[];
   version: string | null;
+  readonly isEphemeral: boolean;
   credential: string;
   session: Session | null;
   /** When it was last heard of, by the monotonic clock in milliseconds; `null`: it never connected. */

@@ -10,6 +10,8 @@ import { answerHttp } from './http.ts';
 import type { Answered } from './http.ts';
 import { answerForLog } from './log-host.ts';
 import type { LogRequest } from './log-host.ts';
+import { answerDownload, isDownload } from './packages.ts';
+import type { PackageRequest, Packages } from './packages.ts';
 import { isYetToBegin } from './run.ts';
 import type { HeldStatus, Job, Run, RunConclusion, RunOptions } from './run.ts';
 import type { Runner } from './runner.ts';
@@ -64,6 +66,8 @@ export interface RunnerOptions {
   readonly version?: string;
   /** Name of its group; made where there is none. Default `Default`. */
   readonly group?: string;
+  /** It goes after one job. */
+  readonly isEphemeral?: boolean;
   /** What the API shows instead of the truth. */
   readonly shown?: Runner['shown'];
 }
@@ -119,6 +123,10 @@ export interface SandboxGitHub {
   capsTotals: boolean;
   /** Version of the runner that is offered for download; may be changed. */
   newestRunnerVersion: string;
+  /** What it has for download; by default at this address, and with checksums. */
+  readonly packages: Packages;
+  /** Downloads of packages that were answered, oldest first. */
+  readonly packageRequests: readonly PackageRequest[];
   /** Names dates for a version of the runner. */
   retireRunnerVersion(version: string, deprecation: Deprecation): void;
   addRepository(name: string): void;
@@ -207,13 +215,19 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
   const badDays = new BadDays();
   const requests: LoggedRequest[] = [];
 
+  const packageRequests: PackageRequest[] = [];
   const server = createServer((request, response) => {
+    if (isDownload(request)) {
+      void answerDownload({ packages: world.packages, badDays }, request, response).then((answered) => packageRequests.push(answered));
+      return;
+    }
     const at = world.now();
     void answerHttp({ world, pollMs, badDays }, request, response).then((answered) => {
       requests.push({ at, method: request.method ?? '', path: request.url ?? '', ...answered });
     });
   });
   const port = await listen(server, wantedPort);
+  world.packages.origin = `http://127.0.0.1:${port}`;
   const logRequests: LogRequest[] = [];
   const logServer = createServer((request, response) => {
     void answerForLog({ logs: world.logs, badDays }, request, response).then((answered) => logRequests.push(answered));
@@ -279,6 +293,8 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     set newestRunnerVersion(version) {
       world.newestRunnerVersion = version;
     },
+    packages: world.packages,
+    packageRequests,
     retireRunnerVersion: (version, deprecation) => void world.deprecations.set(version, deprecation),
     addRepository: (name) => void world.addScope('repository', name),
     addOrganization: (name) => void world.addScope('organization', name),

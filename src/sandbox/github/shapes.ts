@@ -1,5 +1,6 @@
 // JSON of GitHub's objects, with all the fields that GitHub's OpenAPI description requires.
 
+import type { Packages } from './packages.ts';
 import { readOnlyLabels } from './runner.ts';
 import type { Runner } from './runner.ts';
 import { HEAD_SHA } from './scope.ts';
@@ -14,7 +15,7 @@ export function runnerJson(runner: Runner, status: string, busy: boolean): objec
     os: runner.os,
     status,
     busy,
-    ephemeral: false,
+    ephemeral: runner.isEphemeral,
     version: runner.lastHeardAt === null && runner.shown.status === undefined ? null : runner.version,
     labels: [...readOnly.map((name) => ({ name, type: 'read-only' })), ...runner.labels.map((name) => ({ name, type: 'custom' }))].map(
       (label, index) => ({ id: index + 1, ...label }),
@@ -164,11 +165,12 @@ export function runnerGroupJson({ id, name }: RunnerGroup, scope: Scope, base: s
 }
 
 /** What GitHub offers for download of a runner's version. */
-export function downloadsJson(version: string): readonly object[] {
+export function downloadsJson(version: string, packages: Packages): readonly object[] {
   const kinds = [
     ['osx', 'x64', 'tar.gz'],
     ['linux', 'x64', 'tar.gz'],
     ['linux', 'arm64', 'tar.gz'],
+    ['linux', 'arm', 'tar.gz'],
     ['win', 'x64', 'zip'],
   ] as const;
   return kinds.map(([os, architecture, form]) => {
@@ -176,11 +178,24 @@ export function downloadsJson(version: string): readonly object[] {
     return {
       os,
       architecture,
-      download_url: `https://github.com/actions/runner/releases/download/v${version}/${filename}`,
+      download_url: packages.addressOf(filename, version),
       filename,
-      sha256_checksum: '0'.repeat(64),
+      ...(packages.hasChecksums ? { sha256_checksum: packages.sha256Of(filename) } : {}),
     };
   });
+}
+
+/** A release of the runner, of which only the assets count. https://docs.github.com/rest/releases/releases#get-a-release-by-tag-name */
+export function runnerReleaseJson(version: string, packages: Packages): object {
+  const assets = ['linux-x64', 'linux-arm64', 'linux-arm'].map((kind) => {
+    const name = `actions-runner-${kind}-${version}.tar.gz`;
+    return {
+      name,
+      browser_download_url: packages.addressOf(name, version),
+      digest: packages.hasDigests ? `sha256:${packages.sha256Of(name)}` : null,
+    };
+  });
+  return { tag_name: `v${version}`, name: `v${version}`, draft: false, prerelease: false, assets };
 }
 
 /** A tag of a commit, as those without a text of their own are. */

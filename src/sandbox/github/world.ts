@@ -5,6 +5,7 @@ import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { ApiTokens } from './api-tokens.ts';
 import type { LimitOptions, Permissions } from './api-tokens.ts';
 import { Logs } from './logs.ts';
+import { Packages } from './packages.ts';
 import { sameName, serves } from './scope.ts';
 import type { RunnerGroup, Scope } from './scope.ts';
 import type { Runner, Session } from './runner.ts';
@@ -56,6 +57,7 @@ export class World {
   /** Paths of all files of repositories with actions, by lower-case name and ref. */
   readonly actions = new Map<string, Map<string, readonly string[]>>();
   newestRunnerVersion = '2.337.0';
+  readonly packages = new Packages();
   /** GitHub's clock minus this computer's, milliseconds. */
   clockOffsetMs: number;
   /** How long a runner that has connected is still shown offline. */
@@ -170,6 +172,7 @@ export class World {
       ...described
     }: Pick<Runner, 'name' | 'labels' | 'os' | 'architecture' | 'version'> & {
       readonly group?: string;
+      readonly isEphemeral?: boolean;
       readonly shown?: Runner['shown'];
     },
   ): Runner {
@@ -181,6 +184,7 @@ export class World {
       session: null,
       lastHeardAt: null,
       shown: {},
+      isEphemeral: false,
       ...described,
     };
     this.runners.set(runner.id, runner);

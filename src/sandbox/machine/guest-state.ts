@@ -18,11 +18,14 @@ const serviceLog = z.object({
 const installedRunner = z.object({
   configuration: configuration.nullable(),
   /** What a recovery has set aside, be it nothing; `null`: no recovery is under way. */
-  aside: z.object({ configuration: configuration.nullable(), unit: z.string().nullable() }).nullable(),
+  aside: z.object({ configuration: configuration.nullable() }).nullable(),
   /** The unit that svc.sh installed; `null` without one. */
   unit: z.object({ name: z.string(), state: z.enum(['active', 'inactive', 'failed']), startsAtBoot: z.boolean().default(true) }).nullable(),
   /** The mark of a drained runner; `since` in epoch milliseconds by the guest's clock. */
-  drain: z.object({ since: z.number(), reason: z.string() }).nullable().default(null),
+  drain: z
+    .object({ since: z.number(), by: z.enum(['person', 'room']), reason: z.string() })
+    .nullable()
+    .default(null),
   /** What the runner's programs lack to run; `null` where they are whole. */
   missingProgram: z.string().nullable().default(null),
   log: serviceLog.default({ startedAt: null, exitCode: null, relaunches: 0, signs: [] }),
@@ -33,6 +36,9 @@ const installedRunner = z.object({
 
 export const HEALTHY_TIME_SYNC = { service: 'timesyncd' as const, isActive: true };
 export const HEALTHY_DISK = { usedPercent: 41, freeBytes: 23_622_320_128, inodesUsedPercent: 12 };
+
+/** As new as the newest that the make-believe GitHub names. */
+export const KEPT_PACKAGE = '2.337.0';
 
 const machine = z.object({
   state: z.enum(['running', 'stopped', 'suspended', 'starting']),
@@ -45,6 +51,10 @@ const machine = z.object({
   clockOffsetMs: z.number(),
   timeSync: z.object({ service: z.enum(['timesyncd', 'chrony']).nullable(), isActive: z.boolean() }).default(HEALTHY_TIME_SYNC),
   disk: z.object({ usedPercent: z.number(), freeBytes: z.number(), inodesUsedPercent: z.number().nullable() }).default(HEALTHY_DISK),
+  /** Version of the runner's package that it keeps; `null` for none. */
+  packageVersion: z.string().nullable().default(KEPT_PACKAGE),
+  /** Whether it has a way to where packages are. */
+  hasWayOut: z.boolean().default(true),
   fence: z.object({ number: z.int(), holder: z.string() }),
   /** Results of acts that succeeded, by key. */
   records: z.record(z.string(), z.looseObject({ kind: z.string() })),

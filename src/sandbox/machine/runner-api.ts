@@ -10,7 +10,7 @@ export type JobMessage = NonNullable<z.infer<typeof message>>;
 export type Registered =
   | { readonly kind: 'registered'; readonly agentId: number; readonly credential: string }
   /** What config.sh prints and exits with 1 for. */
-  | { readonly kind: 'refused'; readonly evidence: string };
+  | { readonly kind: 'refused'; readonly evidence: string; readonly isForToken: boolean };
 
 export type SessionAnswer =
   | { readonly kind: 'created'; readonly sessionId: string }
@@ -39,13 +39,13 @@ export class RunnerApi {
     const path = '/actions/runner-registration';
     const exchanged = await this.#post(path, { url: this.#url, runner_event: 'register' }, signal, `RemoteAuth ${token}`);
     if (exchanged.status !== 200) {
-      return { kind: 'refused', evidence: `Http response code: ${exchanged.status} from 'POST ${this.#base}${path}'` };
+      return { kind: 'refused', evidence: `Http response code: ${exchanged.status} from 'POST ${this.#base}${path}'`, isForToken: true };
     }
     const { token: serviceToken } = z.object({ token: z.string() }).parse(exchanged.body);
     const description = { ...runner, os: 'Linux', architecture: 'X64', version: RUNNER_VERSION, replace: true };
     const added = await this.#post('/_service/runners', description, signal, `Bearer ${serviceToken}`);
     if (added.status !== 201) {
-      return { kind: 'refused', evidence: messageOf(added.body) };
+      return { kind: 'refused', evidence: messageOf(added.body), isForToken: false };
     }
     return { kind: 'registered', ...z.object({ agentId: z.int(), credential: z.string() }).parse(added.body) };
   }

@@ -14,6 +14,7 @@ export class SandboxHost implements HostPort {
       githubOffsetMs: { known: true, value: 0 },
       bootedAt: observedAt - A_DAY_MS,
       wokeAt: null,
+      utcOffsetMinutes: 0,
       oldCronJob: { known: true, value: null },
       ...this.otherwise,
     };

@@ -1,15 +1,18 @@
 // The make-believe machine: the machine port without a shell, steps by name, with a listener that is really online at the make-believe GitHub.
 // May import: the machine port, domain types, zod, node; only tests and the demo import it.
 
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CacheListed, CacheRemoved, CacheWanted } from '../../domain/cache.ts';
+import type { PackageStored, PackageWanted } from '../../domain/package.ts';
 import type { RoomMade, RoomSource, RoomWanted, Workspace } from '../../domain/room.ts';
-import type { GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
+import type { DrainMark, ForeignCleaner, GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
 import type { Secret } from '../../domain/secret.ts';
 import {
   type Act,
   type ActRefusal,
+  type Archive,
   type CallContext,
   type ClockSynced,
   type Configured,
@@ -44,6 +47,7 @@ import {
 import {
   HEALTHY_DISK,
   HEALTHY_TIME_SYNC,
+  KEPT_PACKAGE,
   type InstalledRunner,
   type Machine,
   type Machines,
@@ -81,6 +85,7 @@ const STEP_MS = {
   removeFromCache: 900,
   makeRoom: 900,
   listWorkspaces: 300,
+  fetchPackage: 900,
 } as const;
 
 /** A machine that is new here has run for so long; one that booted a moment ago is still settling. */
@@ -89,9 +94,6 @@ const TWO_HOURS_MS = 2 * AN_HOUR_MS;
 
 /** As in src/machine/guest/lib.sh. */
 const THAW_MS = 120_000;
-
-/** As in src/machine/guest/mark-drained.sh. */
-const FOR_ROOM = 'no room on the disk';
 
 /** All make-believe machines of a host. */
 export class SandboxMachine implements MachinePort {
@@ -235,7 +237,7 @@ export class SandboxMachine implements MachinePort {
   }
 
   /** Something else in the guest that removes things below the runner's directory. */
-  setForeignCleaner(target: RunnerTarget, foreignCleaner: string | null): void {
+  setForeignCleaner(target: RunnerTarget, foreignCleaner: ForeignCleaner | null): void {
     this.#change(target, { foreignCleaner });
   }
 
@@ -246,6 +248,18 @@ export class SandboxMachine implements MachinePort {
 
   setWorkspaces(target: RunnerTarget, workspaces: readonly Workspace[]): void {
     this.#change(target, { workspaces: [...workspaces] });
+  }
+
+  /** Takes the runner's package away, or puts another in its place. */
+  setPackage(name: string, version: string | null): void {
+    this.#known(name).packageVersion = version;
+    this.#save();
+  }
+
+  /** Takes the guest's way to where packages are, or gives it back. */
+  setWayOut(name: string, hasWayOut: boolean): void {
+    this.#known(name).hasWayOut = hasWayOut;
+    this.#save();
   }
 
   /** Puts words into the journal of a runner's service, until its listener says something else. */
@@ -402,27 +416,40 @@ export class SandboxMachine implements MachinePort {
       await this.#work('stopService', clock);
       await this.#work('setAside', clock);
       if (runner.configuration !== null || runner.aside === null) {
-        runner.aside = { configuration: runner.configuration, unit: runner.unit?.name ?? null };
+        runner.aside = { configuration: runner.configuration };
       }
       runner.configuration = null;
-      runner.unit = null;
+      if (runner.unit !== null) {
+        runner.unit.startsAtBoot = false;
+      }
       return { kind: 'set-aside', agentId: runner.aside.configuration?.agentId ?? null, files: filesAside(runner) };
     });
   }
 
-  async configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext): Promise<Configured | ActRefusal> {
-    return this.#act<Configured>(target, act, call, async (clock, { runner }) => {
+  async configure(
+    target: RunnerTarget,
+    act: Act,
+    token: Secret,
+    call: CallContext,
+    labels: readonly string[] = target.labels,
+  ): Promise<Configured | ActRefusal> {
+    return this.#act<Configured>(target, act, call, async (clock, { machine, runner }) => {
       if (runner.aside !== null && runner.configuration?.agentName === target.runner) {
         return { kind: 'configured', agentId: runner.configuration.agentId };
       }
+      if (machine.packageVersion === null && target.registration !== 'from-runner-directory') {
+        return { kind: 'refused-unfit', evidence: 'no package of the runner is kept in the guest' };
+      }
       await this.#work('configure', clock);
       if (runner.configuration !== null) {
-        return { kind: 'not-configured', exitCode: 1, evidence: 'Cannot configure the runner because it is already configured.' };
+        const evidence = 'Cannot configure the runner because it is already configured.';
+        return { kind: 'not-configured', exitCode: 1, evidence, reason: 'other' };
       }
       const api = new RunnerApi(target.registrationUrl);
-      const answer = await api.register(token.reveal(), { name: target.runner, labels: target.labels }, clock.signal);
+      const answer = await api.register(token.reveal(), { name: target.runner, labels }, clock.signal);
       if (answer.kind === 'refused') {
-        return { kind: 'not-configured', exitCode: 1, evidence: answer.evidence };
+        const reason = answer.isForToken ? 'token-refused' : 'other';
+        return { kind: 'not-configured', exitCode: 1, evidence: answer.evidence, reason };
       }
       const { agentId, credential } = answer;
       runner.configuration = { agentId, agentName: target.runner, url: target.registrationUrl, credential };
@@ -468,9 +495,7 @@ export class SandboxMachine implements MachinePort {
       }
       await this.#stopService(runner);
       await this.#work('restore', clock);
-      const { configuration, unit } = runner.aside;
-      runner.configuration = configuration;
-      runner.unit = unit === null ? runner.unit : { name: unit, state: 'inactive', startsAtBoot: true };
+      runner.configuration = runner.aside.configuration;
       runner.aside = null;
       return { kind: 'restored', files };
     });
@@ -485,11 +510,16 @@ export class SandboxMachine implements MachinePort {
     });
   }
 
-  async markDrained(target: RunnerTarget, act: Act, reason: string, call: CallContext): Promise<MarkedDrained | ActRefusal> {
+  async markDrained(
+    target: RunnerTarget,
+    act: Act,
+    mark: Omit<DrainMark, 'since'>,
+    call: CallContext,
+  ): Promise<MarkedDrained | ActRefusal> {
     return this.#act<MarkedDrained>(target, act, call, async (clock, { machine, runner }) => {
       await this.#work('drain', clock);
-      if (runner.drain === null || runner.drain.reason.startsWith(FOR_ROOM)) {
-        runner.drain = { since: Date.now() + machine.clockOffsetMs, reason };
+      if (runner.drain === null || runner.drain.by === 'room') {
+        runner.drain = { since: Date.now() + machine.clockOffsetMs, ...mark };
       }
       if (runner.unit !== null) {
         runner.unit.startsAtBoot = false;
@@ -578,8 +608,41 @@ export class SandboxMachine implements MachinePort {
       }
       await this.#whileFrozen(runner, () => this.#work('makeRoom', clock));
       const made = makeRoom(runner.held, machine.disk, wanted);
+      if (wanted.source === 'runner-package' && made.kind === 'made') {
+        machine.packageVersion = null;
+      }
       machine.disk = made.disk;
       return made;
+    });
+  }
+
+  async fetchPackage(target: RunnerTarget, act: Act, wanted: PackageWanted, call: CallContext): Promise<PackageStored | ActRefusal> {
+    return this.#act<PackageStored>(target, act, call, async (clock, { machine }) => {
+      const { address, version } = wanted;
+      if (machine.packageVersion === version) {
+        return { kind: 'kept', version };
+      }
+      await this.#work('fetchPackage', clock);
+      if (!machine.hasWayOut || address === null) {
+        return { kind: 'not-fetched', reason: 'no-way', evidence: `${address ?? wanted.filename} could not be downloaded in the guest` };
+      }
+      const response = await fetch(address, { signal: clock.signal });
+      return response.ok
+        ? storePackage(machine, wanted, Buffer.from(await response.arrayBuffer()))
+        : { kind: 'not-fetched', reason: 'no-way', evidence: `${address} answered ${response.status}` };
+    });
+  }
+
+  async passPackage(
+    target: RunnerTarget,
+    act: Act,
+    wanted: PackageWanted,
+    archive: Archive,
+    call: CallContext,
+  ): Promise<PackageStored | ActRefusal> {
+    return this.#act<PackageStored>(target, act, call, async (clock, { machine }) => {
+      await this.#work('fetchPackage', clock);
+      return storePackage(machine, wanted, await readFile(archive.path));
     });
   }
 
@@ -798,6 +861,8 @@ export class SandboxMachine implements MachinePort {
       log: logOf(runner),
       timeSync: machine.timeSync,
       drain: runner?.drain ?? null,
+      packageVersion: machine.packageVersion,
+      architecture: 'x86_64',
       disk: machine.disk,
       ...lookAt(runner?.held ?? healthyCacheAndDisk()),
       runningAct: this.#fenceOf(target.machine).runningKey,
@@ -888,10 +953,24 @@ function newMachine(): Machine {
     clockOffsetMs: 0,
     timeSync: HEALTHY_TIME_SYNC,
     disk: HEALTHY_DISK,
+    packageVersion: KEPT_PACKAGE,
+    hasWayOut: true,
     fence: { number: 0, holder: 'nobody' },
     records: {},
     runners: {},
   };
+}
+
+function storePackage(machine: Machine, { version, sha256, leastFreeBytes }: PackageWanted, archive: Buffer): PackageStored {
+  if (machine.disk.freeBytes < leastFreeBytes) {
+    return { kind: 'not-fetched', reason: 'no-room', evidence: `${machine.disk.freeBytes} bytes are free, and ${leastFreeBytes} must be` };
+  }
+  const sum = createHash('sha256').update(archive).digest('hex');
+  if (sum !== sha256) {
+    return { kind: 'not-fetched', reason: 'wrong-checksum', evidence: `its SHA-256 is ${sum}, and must be ${sha256}` };
+  }
+  machine.packageVersion = version;
+  return { kind: 'fetched', version };
 }
 
 /** The hardware clock is right, and enabled units start. */
@@ -931,7 +1010,7 @@ function unitName({ scope, runner }: RunnerTarget): string {
 
 /** Names of the set-aside files. */
 function filesAside({ aside }: InstalledRunner): readonly string[] {
-  return [...(aside?.configuration ? ['.credentials', '.credentials_rsaparams', '.runner'] : []), ...(aside?.unit ? ['.service'] : [])];
+  return aside?.configuration ? ['.credentials', '.credentials_rsaparams', '.runner'] : [];
 }
 
 function countJobs(runners: readonly InstalledRunner[]): number {

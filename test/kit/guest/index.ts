@@ -13,9 +13,10 @@ import type { Command } from './exec-agent.ts';
 import { overlayDisk, prepareImage } from './image.ts';
 import type { InstanceState, Sshd } from './instance.ts';
 import { launchInstance, newInstancesFolder } from './launch.ts';
+import type { RunnerPackage } from './package.ts';
 import { HOST_ADDRESS } from './qemu.ts';
 import { relay } from './relay.ts';
-import { type InstalledRunner, type RunnerOptions, installRunner, unpackRunner } from './runner.ts';
+import { type InstalledRunner, type RunnerOptions, installRunner, keepPackage, unpackRunner } from './runner.ts';
 
 export interface GuestOptions {
   /** The instance's name; `runner-vm` without it. */
@@ -95,10 +96,12 @@ export interface Guest {
     stop(): Promise<void>;
   };
 
-  /** Lays out the runner's programs in the guest, not configured. */
+  /** Lays out the runner's programs in the guest, not configured, and keeps their package. */
   unpackRunner(options?: Pick<RunnerOptions, 'directory' | 'user' | 'times'>): Promise<void>;
   /** A healthy runner: unpacked, registered at the make-believe GitHub, its service installed, and listening for jobs. */
   installRunner(options: RunnerOptions): Promise<InstalledRunner>;
+  /** Puts a package where Runward keeps it, in the place of every other; by default the one of the stand-ins. */
+  keepPackage(kept?: RunnerPackage): Promise<void>;
 
   /** Command lines of all processes at this moment. */
   processList(): Promise<string[]>;
@@ -191,6 +194,7 @@ export async function startGuest(options: GuestOptions = {}): Promise<Guest> {
 
     unpackRunner: (unpacked) => unpackRunner(must, unpacked),
     installRunner: (wanted) => installRunner(must, options.github, wanted),
+    keepPackage: (kept) => keepPackage(must, kept),
 
     processList: async () => (await must('ps -e -ww -o args=')).split('\n'),
     sampleProcesses: () => sampleProcesses(folder),

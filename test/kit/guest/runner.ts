@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import type { ExecOptions, GitHub } from './index.ts';
+import { runnerPackage, type RunnerPackage } from './package.ts';
 import { HOST_ADDRESS } from './qemu.ts';
 
 /** Seconds that the runner's stand-ins wait, by the names of `runner/settings.sh`. */
@@ -46,7 +47,23 @@ export async function unpackRunner(must: Must, options: Pick<RunnerOptions, 'dir
     rm -r "$package"
     printf '%s\\n' ${settings.map(quote).join(' ')} >/etc/runner-stand-in.env`;
   await must(script, { input: execFileSync('tar', ['-c', '-C', path.join(import.meta.dirname, 'runner'), '.']) });
+  await keepPackage(must);
 }
+
+/** As Runward leaves it: whole, and checked. Other versions go. */
+export async function keepPackage(must: Must, kept: RunnerPackage = (standIns ??= runnerPackage())): Promise<void> {
+  const script = `set -e
+    umask 077
+    folder=/var/lib/runward/packages
+    rm -rf "$folder"
+    mkdir -p "$folder/${kept.version}"
+    cat >"$folder/${kept.version}/package.tar.gz"
+    printf '%s\\n' ${kept.sha256} >"$folder/${kept.version}/sha256"`;
+  await must(script, { input: kept.archive });
+}
+
+/** Of one process, in which it is always the same. */
+let standIns: RunnerPackage | undefined;
 
 export async function installRunner(must: Must, github: GitHub | undefined, options: RunnerOptions): Promise<InstalledRunner> {
   if (github === undefined) throw new Error('a runner needs a GitHub: give one to startGuest');

@@ -1,6 +1,7 @@
 // A process of the product's own workers on a make-believe machine, which kills itself where it is told to. Started by ordeal.ts.
 
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NativeConnection, type ActivityInterceptorsFactory } from '@temporalio/worker';
 import { NO_ALERTS } from '../../../src/activities/findings.ts';
@@ -8,6 +9,7 @@ import { createSealing } from '../../../src/activities/sealing.ts';
 import { DEFAULT_HEALTH_POLICY } from '../../../src/domain/policy.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import { createGitHub } from '../../../src/github/github.ts';
+import { openHostPackages } from '../../../src/machine/host-packages.ts';
 import { SandboxHost } from '../../../src/sandbox/machine/sandbox-host.ts';
 import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
 import { installRuntime } from '../../../src/worker/runtime.ts';
@@ -42,7 +44,16 @@ const workers = await createWorkers({
     }),
     alerts: NO_ALERTS,
   },
-  host: machine === null ? null : { name: order.target.host, machine, computer: new SandboxHost() },
+  host:
+    machine === null
+      ? null
+      : {
+          name: order.target.host,
+          machine,
+          computer: new SandboxHost(),
+          packages: openHostPackages({ folder: join(order.home, 'packages') }),
+        },
+  runners: () => [order.target],
   activityInterceptors: [interceptor(order)],
 });
 const stop = new AbortController();

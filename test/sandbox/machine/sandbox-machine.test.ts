@@ -213,21 +213,25 @@ describe('the steps', () => {
       kind: 'not-configured',
       exitCode: 1,
       evidence: expect.stringContaining('Http response code: 404'),
+      reason: 'token-refused',
     });
     expect(await look(machine)).toMatchObject({ registration: null });
   });
 
-  test('a configuration is put back with its unit, and works', async () => {
+  test('a configuration is put back, and works', async () => {
     const machine = await openHealthy();
     const fence = await takeFence(machine);
-    const files = ['.credentials', '.credentials_rsaparams', '.runner', '.service'];
+    const files = ['.credentials', '.credentials_rsaparams', '.runner'];
     const { agentId } = (await look(machine)).registration ?? { agentId: 0 };
     expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toEqual({
       kind: 'set-aside',
       agentId,
       files,
     });
-    expect(await look(machine)).toMatchObject({ registration: null, service: { unit: null, state: 'missing' } });
+    expect(await look(machine)).toMatchObject({
+      registration: null,
+      service: { unit: 'actions.runner.octo-org-widgets.builder.service', state: 'inactive' },
+    });
     expect(await machine.restoreConfiguration(target, anAct(fence), call)).toEqual({ kind: 'restored', files });
     expect(await machine.restoreConfiguration(target, anAct(fence), call)).toEqual({ kind: 'restored', files: [] });
     expect(await machine.startService(target, anAct(fence), call)).toMatchObject({ kind: 'started' });
@@ -250,7 +254,7 @@ describe('the steps', () => {
     await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
     expect(await machine.restartService(target, anAct(fence), { force: false }, call)).toMatchObject({
       kind: 'not-started',
-      state: 'missing',
+      state: 'inactive',
     });
     expect(await machine.startService(target, anAct(fence), call)).toEqual({
       kind: 'not-started',
@@ -265,7 +269,7 @@ describe('a drained runner', () => {
   test('takes no job while it is frozen, and the one that was given to it once it is thawed', async () => {
     const machine = await openHealthy();
     const fence = await takeFence(machine);
-    await machine.markDrained(target, anAct(fence), 'new disk', call);
+    await machine.markDrained(target, anAct(fence), { by: 'person', reason: 'new disk' }, call);
     expect(await machine.freeze(target, anAct(fence), call)).toEqual({ kind: 'frozen', unread: '' });
     const job = github.giveJob(SCOPE, 'builder', { seconds: 0 });
     await expect.poll(() => github.runners(SCOPE)[0]?.busy).toBe(true);
@@ -279,7 +283,7 @@ describe('a drained runner', () => {
     const file = join(folder, 'machines.json');
     const machine = await openHealthy({ file });
     const fence = await takeFence(machine);
-    await machine.markDrained(target, anAct(fence), 'new disk', call);
+    await machine.markDrained(target, anAct(fence), { by: 'person', reason: 'new disk' }, call);
     await machine.freeze(target, anAct(fence), call);
     expect(await machine.stopFrozen(target, anAct(fence), '', call)).toEqual({ kind: 'stopped' });
     machine.stop('vm', 'stopped');

@@ -43,6 +43,6 @@ function writeShrinkwrap(): void {
   const lockfile = JSON.parse(readFileSync('package-lock.json', 'utf8')) as Lockfile;
   const packages = Object.entries(lockfile.packages)
     .filter(([, { dev }]) => dev !== true)
-    .map(([path, { devDependencies: _, ...entry }]) => [path, entry]);
+    .map(([path, entry]) => [path, { ...entry, devDependencies: undefined }]);
   writeFileSync('npm-shrinkwrap.json', `${JSON.stringify({ ...lockfile, packages: Object.fromEntries(packages) }, null, 2)}\n`);
 }

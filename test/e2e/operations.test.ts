@@ -155,7 +155,7 @@ esac`;
     const home = join(folder, 'strangers');
     const receiver = await startAlertReceiver();
     const secretFile = join(folder, 'webhook-secret');
-    writeFileSync(secretFile, `whsec_${Buffer.alloc(32, 1).toString('base64')}`);
+    writeFileSync(secretFile, `whsec_${Buffer.alloc(32, 1).toString('base64')}`, { mode: 0o600 });
     const config = join(folder, 'strangers.yaml');
     writeFileSync(
       config,

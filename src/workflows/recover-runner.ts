@@ -678,7 +678,7 @@ class Recovery {
       if (isCancellation(error)) {
         throw error;
       }
-      return `; old files left in ${this.#target.directory}/.runward-aside (${this.#site.asEnded(error).message})`;
+      return `; old files left in /var/lib/runward of ${this.#target.machine} (${this.#site.asEnded(error).message})`;
     }
   }
 
@@ -703,10 +703,10 @@ class Recovery {
       }
       return new Ended(ended.outcome, `${ended.message}. ${await this.#restore(this.#aside.agentId)}`);
     } catch (error) {
-      const { directory, machine } = this.#target;
+      const { machine } = this.#target;
       return new Ended(
         ended.outcome,
-        `${ended.message}. Leaving it in order failed too: ${this.#site.asEnded(error).message}. The old configuration is in ${directory}/.runward-aside on ${machine}; run the recovery again`,
+        `${ended.message}. Leaving it in order failed too: ${this.#site.asEnded(error).message}. The old configuration is kept in /var/lib/runward of ${machine}; run the recovery again`,
       );
     }
   }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { CacheDamage, CacheWanted } from '../../src/domain/cache.ts';
 import type { RoomSource } from '../../src/domain/room.ts';
-import type { GuestObservation, RunnerTarget } from '../../src/domain/runner.ts';
+import type { ForeignCleaner, GuestObservation, RunnerTarget } from '../../src/domain/runner.ts';
 import type { Act } from '../../src/machine/port.ts';
 import { ShellMachine } from '../../src/machine/shell-machine.ts';
 import { type SandboxGitHub, startGitHub } from '../../src/sandbox/github/server.ts';
@@ -367,17 +367,17 @@ it('a runner whose act was killed is thawed by its guest, and the next attempt g
 });
 
 describe('what cleans besides Runward', () => {
-  const FROM_SCRIPT = `/opt/clean.sh: cd ${DIRECTORY} && rm -rf _work/_temp/*`;
-  const SEEN: readonly (readonly [what: string, file: string, text: string, seen: string])[] = [
-    ['a script of cron', '/etc/cron.daily/clean', `  rm -rf ${CACHE}/*`, `/etc/cron.daily/clean: rm -rf ${CACHE}/*`],
+  const FROM_SCRIPT = { file: '/opt/clean.sh', line: 2 };
+  const SEEN: readonly (readonly [what: string, file: string, text: string, seen: ForeignCleaner])[] = [
+    ['a script of cron', '/etc/cron.daily/clean', `  rm -rf ${CACHE}/*`, { file: '/etc/cron.daily/clean', line: 1 }],
     ['the script of a crontab', '/var/spool/cron/crontabs/github-runner', `0 3 * * * /opt/clean.sh`, FROM_SCRIPT],
     ['the script of a timer', '/etc/systemd/system/clean.service', `[Service]\nExecStart=-/opt/clean.sh`, FROM_SCRIPT],
   ];
 
   it.each(SEEN)('is seen in %s', async (_, file, text, seen) => {
     await guest.must(`mkdir -p /etc/cron.daily /var/spool/cron/crontabs && cat >${file}`, { input: `${text}\n` });
-    await guest.must('cat >/opt/clean.sh', { input: FROM_SCRIPT.replace(/^.*?: /, '') });
-    expect((await look()).foreignCleaner).toBe(seen);
+    await guest.must('cat >/opt/clean.sh', { input: `#!/bin/sh\ncd ${DIRECTORY} && rm -rf _work/_temp/*\n` });
+    expect((await look()).foreignCleaner).toEqual(seen);
     await guest.must(`rm ${file}`);
   });
 

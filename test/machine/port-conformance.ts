@@ -343,7 +343,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       const first = await setAside();
       expect(first).toMatchObject({ kind: 'set-aside', agentId: registration?.agentId });
       expect(first.kind === 'set-aside' && first.files).toContain('.runner');
-      expect(await look()).toMatchObject({ registration: null, service: { state: 'missing' }, listeners: 0 });
+      expect(await look()).toMatchObject({ registration: null, service: { state: 'inactive' }, listeners: 0 });
       expect(await setAside()).toEqual(first);
     });
 

@@ -210,7 +210,7 @@ describe('observe', () => {
         work: '123456789012 1234',
         cache: '123456789012 1234 12',
         journal64: base64(journal.join('\n')),
-        cleaner64: base64(`/etc/cron.daily/clean: ${'rm -rf /opt/actions-runner/_work/_actions; '.repeat(9)}`),
+        cleaner64: base64(`/etc/cron.daily/${'clean-'.repeat(900)}:12`),
         drain64: base64(`1764021600\nperson\n${'maintenance '.repeat(20)}`),
       });
     const observed = await machine.observe(TARGET, CALL);
@@ -441,7 +441,7 @@ describe('caches and disks', () => {
       foundEntries: 3,
       found: [
         { path: 'o/a/v1', bytes: 500, unusedMs: 60_000 },
-        { path: 'o/b/a\n b ', bytes: 200, unusedMs: null },
+        { path: 'o/b/a\uFFFD b ', bytes: 200, unusedMs: null },
         { path: '-', bytes: 100, unusedMs: 0 },
       ],
     });

@@ -32,7 +32,7 @@ export const cacheAndDisk = z.object({
   entries: z.array(cacheEntry),
   /** When the cache was last cleaned of what is unused, epoch milliseconds by the host's clock; `null`: never. */
   cleanedAt: z.number().nullable(),
-  foreignCleaner: z.string().nullable(),
+  foreignCleaner: z.object({ file: z.string(), line: z.number().nullable() }).nullable(),
   /** What each source would give; nothing where it is not named. */
   sources: z.partialRecord(
     z.custom<RoomSource>((name) => typeof name === 'string'),

@@ -116,7 +116,7 @@ test('a source gives room once, nothing, or an act that fails', async () => {
 });
 
 test('the file carries all of it over a restart of the process', async () => {
-  machine.setForeignCleaner(target, '/etc/crontab: rm -rf _work');
+  machine.setForeignCleaner(target, { file: '/etc/crontab', line: 3 });
   machine.setRoom(target, 'journal', { bytes: 4e8, items: 1 });
   machine.setWorkspaces(target, [
     { name: 'small', bytes: 1 },
@@ -124,7 +124,7 @@ test('the file carries all of it over a restart of the process', async () => {
   ]);
   await machine.close();
   machine = new SandboxMachine({ pace: 0, retryMs: 50, file: join(folder, 'machines.json') });
-  expect(await look()).toMatchObject({ cache: { entries: 3 }, foreignCleaner: '/etc/crontab: rm -rf _work' });
+  expect(await look()).toMatchObject({ cache: { entries: 3 }, foreignCleaner: { file: '/etc/crontab', line: 3 } });
   expect((await machine.listWorkspaces(target, call)).map(({ name }) => name)).toEqual(['large', 'small']);
   const made = await machine.makeRoom(target, anAct(fence), { source: 'journal', unusedForMs: 0, journalBytes: 0 }, call);
   expect(made).toMatchObject({ kind: 'made', bytes: 4e8 });

@@ -128,7 +128,7 @@ describe('the cache is to blame', () => {
             id: server.run(run).jobs[0]!.id,
             name: 'build',
             path: 'actions/checkout/v4',
-            lacks: 'entry',
+            lacks: 'manifest',
             line: GONE.slice(0, 200),
             isInLog: false,
           },

@@ -454,7 +454,10 @@ function cacheParameters(wanted: CacheWanted): guest.Parameters {
     case 'unused':
       return { kind: 'unused', unused_seconds: inSeconds(wanted.forMs) };
     case 'damaged':
-      return { kind: 'damaged', paths64: Buffer.from(wanted.paths.map((path) => `${path}\0`).join('')).toString('base64') };
+      return {
+        kind: 'damaged',
+        named64: Buffer.from(wanted.named.map(({ lacks, path }) => `${lacks} ${path}\0`).join('')).toString('base64'),
+      };
   }
 }
 
@@ -731,16 +734,6 @@ const cacheEntry = z
   .tuple([count, z.union([z.literal('-'), count]), name(PATH_LENGTH)])
   .transform(([bytes, unused, path]) => ({ path, bytes, unusedMs: unused === '-' ? null : unused * 1_000 }));
 
-const CACHE_LISTED = z
-  .object({
-    bytes: count,
-    entries: count,
-    found64: records64(2, cacheEntry),
-    foundBytes: count,
-    foundEntries: count,
-  })
-  .transform(({ found64, ...listed }): CacheListed => ({ ...listed, found: found64 }));
-
 const noneAsNull = name(WORD_LENGTH).transform((text) => (text === '-' ? null : text));
 
 const cacheDamage = z
@@ -752,6 +745,17 @@ const cacheDamage = z
     name(PATH_LENGTH),
   ])
   .transform(([state, owner, mode, immutable, path]): CacheDamage => ({ path, state, owner, mode, isImmutable: immutable === 'yes' }));
+
+const CACHE_LISTED = z
+  .object({
+    bytes: count,
+    entries: count,
+    found64: records64(2, cacheEntry),
+    foundBytes: count,
+    foundEntries: count,
+    damage64: records64(4, cacheDamage),
+  })
+  .transform(({ found64, damage64, ...listed }): CacheListed => ({ ...listed, found: found64, damage: damage64 }));
 
 const CACHE_REMOVED = z
   .object({

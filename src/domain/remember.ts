@@ -1,5 +1,5 @@
 import type { RunnerMemory } from './pass.ts';
-import { hasSign, isBroken, isBusyAlone, isDrained, isIdleDespiteDemand, type Situation } from './situation.ts';
+import { hasSign, isBroken, isBusyAlone, isDrained, isIdleDespiteDemand, isStrayWork, type Situation } from './situation.ts';
 
 /** What the next pass shall know of the runner; `null` where that is only that its machine ran. */
 export function remember(situation: Situation): RunnerMemory | null {
@@ -15,11 +15,12 @@ export function remember(situation: Situation): RunnerMemory | null {
     drainedSince: guest === null ? earlier.drainedSince : (guest.drain?.since ?? null),
   };
   const uncleanedSince = since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null);
+  const straySince = since(situation, earlier.straySince ?? null, isStrayWork(situation) ?? false);
   const { ranAt, ...rest } = memory;
-  if (ranAt === at && uncleanedSince === null && Object.values(rest).every((moment) => moment === null)) {
+  if (ranAt === at && [...Object.values(rest), uncleanedSince, straySince].every((moment) => moment === null)) {
     return null;
   }
-  return uncleanedSince === null ? memory : { ...memory, uncleanedSince };
+  return { ...memory, ...(uncleanedSince === null ? {} : { uncleanedSince }), ...(straySince === null ? {} : { straySince }) };
 }
 
 /** `isSo` is `null` where it is not known; what a host shows that just woke begins nothing. */

@@ -72,7 +72,7 @@ const restore = () => tried(machine.restoreConfiguration(target, anAct(), CALL))
 const discard = () => tried(machine.discardAside(target, anAct(), CALL));
 const clean = () => tried(machine.removeFromCache(target, anAct(), { kind: 'all' }, UNFORCED, CALL));
 const makeRoom = () => tried(machine.makeRoom(target, anAct(), { source: 'diagnostic-logs', unusedForMs: 0, journalBytes: 1e9 }, CALL));
-const drain = () => tried(machine.markDrained(target, anAct(), 'the disk is to be changed', CALL));
+const drain = () => tried(machine.markDrained(target, anAct(), { by: 'person', reason: 'the disk is to be changed' }, CALL));
 const resume = () => tried(machine.unmarkDrained(target, anAct(), CALL));
 const freeze = () => tried(machine.freeze(target, anAct(), CALL));
 const stopFrozen = () => tried(machine.stopFrozen(target, anAct(), '', CALL));
@@ -272,11 +272,11 @@ describe('tokens, drains and neighbours', () => {
     expect(await drain()).toEqual({ kind: 'marked' });
     const since = (await look()).drain?.since;
     await inRunner('rm -rf .runward* && mkdir .runward-drained && touch .runward-drained/x');
-    expect((await look()).drain).toEqual({ since, reason: 'the disk is to be changed' });
+    expect((await look()).drain).toEqual({ since, by: 'person', reason: 'the disk is to be changed' });
     await inRunner('rm -rf .runward* && ln -s /etc/passwd .runward-drained');
-    expect((await look()).drain).toEqual({ since, reason: 'the disk is to be changed' });
+    expect((await look()).drain).toEqual({ since, by: 'person', reason: 'the disk is to be changed' });
     await inRunner('rm -rf .runward* && printf "1764021600\\nno room on the disk\\n" >.runward-drained');
-    expect((await look()).drain).toEqual({ since, reason: 'the disk is to be changed' });
+    expect((await look()).drain).toEqual({ since, by: 'person', reason: 'the disk is to be changed' });
     await inRunner('rm -rf .runward*');
     expect(await freeze()).toMatchObject({ kind: 'frozen' });
     expect(await stopFrozen()).toMatchObject({ kind: 'stopped' });

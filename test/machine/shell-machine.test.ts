@@ -184,6 +184,11 @@ describe('observe', () => {
     expect(await guestOf()).toMatchObject({ value: { drain } });
   });
 
+  it('reads what passes for a listener of the runner beside it', async () => {
+    transport.answer = () => seen({ workers: '2', strays: '2 1 4711' });
+    expect(await guestOf()).toMatchObject({ value: { listeners: 1, workers: 2, strays: { listeners: 2, workers: 1, process: 4_711 } } });
+  });
+
   it('does not ask again for a state that it was told', async () => {
     transport.answer = () => seen();
     transport.current = 'stopped';

@@ -79,6 +79,9 @@ export const NewestVersion: z.ZodType<string | null> = z
     (downloads) => downloads.map(({ filename }) => /-(\d+(?:\.\d+)+)\.(?:tar\.gz|zip)$/.exec(filename)?.[1]).find(Boolean) ?? null,
   );
 
+/** In the form that has nothing odd in it. */
+const WebAddress = z.url({ protocol: /^https?$/ }).transform((address) => new URL(address).href);
+
 /** Packages of the runner for Linux; older servers have no checksums. https://docs.github.com/rest/actions/self-hosted-runners#list-runner-applications-for-a-repository */
 export const RunnerDownloads: z.ZodType<readonly PackageListed[]> = z
   .array(
@@ -86,7 +89,7 @@ export const RunnerDownloads: z.ZodType<readonly PackageListed[]> = z
       os: z.string(),
       architecture: z.string(),
       filename: z.string(),
-      download_url: z.string(),
+      download_url: WebAddress,
       sha256_checksum: z.string().nullish(),
     }),
   )
@@ -112,7 +115,7 @@ export interface PackageListed {
 /** https://docs.github.com/rest/releases/releases#get-a-release-by-tag-name */
 export const ReleaseAssets: z.ZodType<readonly { readonly filename: string; readonly address: string; readonly sha256: string | null }[]> =
   z
-    .object({ assets: z.array(z.object({ name: z.string(), browser_download_url: z.string(), digest: z.string().nullish() })) })
+    .object({ assets: z.array(z.object({ name: z.string(), browser_download_url: WebAddress, digest: z.string().nullish() })) })
     .transform(({ assets }) =>
       assets.map(({ name, browser_download_url: address, digest }) => ({ filename: name, address, sha256: sha256In(digest ?? '') })),
     );

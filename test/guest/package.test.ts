@@ -10,12 +10,12 @@ import { openHostPackages } from '../../src/machine/host-packages.ts';
 import type { Act } from '../../src/machine/port.ts';
 import { ShellMachine } from '../../src/machine/shell-machine.ts';
 import { MultipassTransport } from '../../src/machine/transports/multipass.ts';
-import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
-import { startGuest, type Guest } from '../kit/guest/index.ts';
+import type { SandboxGitHub } from '../../src/sandbox/github/server.ts';
+import type { Guest } from '../kit/guest/index.ts';
 import { runnerPackage } from '../kit/guest/package.ts';
+import { DIRECTORY, expectHealed, recover, recovered, SCOPE, world } from '../kit/guest-product.ts';
 import { target as aTarget } from '../kit/observations.ts';
 
-const SCOPE = 'acme/kernel';
 const KEPT = '/var/lib/runward/packages';
 const CALL = { signal: new AbortController().signal, heartbeat: () => {} };
 const MIB = 1024 * 1024;
@@ -51,19 +51,13 @@ async function fetch(changes?: Partial<PackageWanted>) {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'runward-package-'));
-  github = await startGitHub({ repositories: [SCOPE] });
+  ({ github, guest } = world);
   github.packages.offer(FILENAME, NEWEST.archive);
-  guest = await startGuest({ github });
-  await guest.unpackRunner();
   const environment = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/root' };
   machine = new ShellMachine(new MultipassTransport({ multipass: guest.env['MULTIPASS'] ?? '', environment }));
 });
 
-afterAll(async () => {
-  await guest?.close();
-  await github?.close();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const WHOLE = ['2.337.0 root 700', '2.337.0/package.tar.gz root 600', '2.337.0/sha256 root 600'].join('\n');
 
@@ -201,5 +195,33 @@ it('goes first where the disk is short', async () => {
   expect(await machine.makeRoom(target(), await anAct(), room, CALL)).toMatchObject({
     kind: 'nothing',
     why: 'no package of the runner is kept',
+  });
+});
+
+describe('a recovery of a runner that has to be registered anew', () => {
+  const lose = () =>
+    guest.must(`rm -rf ${KEPT} && cd ${DIRECTORY} && rm .credentials .credentials_rsaparams && pkill -x Runner.Listener; true`);
+  const files = () =>
+    guest.must(`cd ${DIRECTORY} && sha256sum .runner .service && stat -c '%n %i %Y' .runner .service /etc/systemd/system/${world.unit}`);
+
+  it('takes nothing away where no package can be had', async () => {
+    const end = github.misbehave({ match: { path: FILENAME }, status: 404 });
+    await lose();
+    const before = await files();
+    const tokens = github.registrationTokens().length;
+    const report = await recover();
+    expect(report).toMatchObject({
+      outcome: 'failed',
+      summary: expect.stringMatching(/nothing was touched: .*answered 404.*`package\.mirror`/),
+    });
+    expect(await files()).toBe(before);
+    expect(github.registrationTokens()).toHaveLength(tokens);
+    end();
+  });
+
+  it('has it passed through the host, which the guest can not reach, and registers with it', async () => {
+    await recovered();
+    await expectHealed();
+    expect(await kept()).toBe(WHOLE);
   });
 });

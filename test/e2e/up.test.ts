@@ -31,7 +31,7 @@ describe('up', () => {
       expect(second.stderr).toMatch(new RegExp(`Another Runward owns ${folder}/home\\. It runs as process ${first.pid}`));
 
       const status = await run(['status', '--json'], variables());
-      expect(JSON.parse(status.stdout).recentOperations).toEqual([]);
+      expect(JSON.parse(status.stdout).recentOperations, status.stdout + status.stderr).toEqual([]);
 
       const recovery = await run(['recover', '--json'], variables());
       expect(recovery.exitCode).toBe(1);

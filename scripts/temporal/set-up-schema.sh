@@ -3,6 +3,9 @@
 # Runs in temporalio/admin-tools, whose temporal-sql-tool reads SQL_PASSWORD itself.
 set -eu
 
+SQL_PASSWORD=$(cat "$SQL_PASSWORD_FILE")
+export SQL_PASSWORD
+
 schemas=/etc/temporal/schema/postgresql/v12
 
 set_up() { # DATABASE SCHEMA

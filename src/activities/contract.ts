@@ -360,6 +360,8 @@ export interface FailureActivities {
     readonly runners: readonly Pick<RunnerTarget, 'runner' | 'directory'>[];
     /** Attempts that need no look, beside those that are remembered. */
     readonly known: readonly Attempt[];
+    /** Whether logs are read also where annotations say it all, which costs a request each time. */
+    readonly provesByLog?: boolean;
     readonly policy: FailurePolicy;
   }): Promise<FailuresInspected | Limited>;
   recallFailures(input: { readonly scope: string }): Promise<FailureMemory>;
@@ -501,9 +503,9 @@ export interface ActActivities {
       readonly token: SealedToken;
     },
   ): Promise<Answered<SetAside | ActRefusal | { readonly kind: 'ask-again' }>>;
-  /** `labels`: custom ones, by default those that are configured. */
+  /** `shownLabels`: those that GitHub showed, which it has if none are configured. */
   configureRunner(
-    input: ActInput & { readonly token: SealedToken; readonly labels?: readonly string[] },
+    input: ActInput & { readonly token: SealedToken; readonly shownLabels: readonly string[] },
   ): Promise<Answered<Configured | ActRefusal>>;
   startService(input: ActInput): Promise<Answered<ServiceStarted | ActRefusal>>;
   restartService(

@@ -4,6 +4,7 @@ import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/comm
 import { activityInfo } from '@temporalio/activity';
 import { AlertError } from '../alerts/port.ts';
 import type { Limited } from './contract.ts';
+import { lastLineOf } from '../domain/plain.ts';
 import { GitHubError } from '../github/port.ts';
 import { MachineError, type MachineErrorKind } from '../machine/port.ts';
 import { SealingError } from './sealing.ts';
@@ -108,7 +109,7 @@ export async function withAlertFailures(call: () => Promise<void>): Promise<void
 
 /** With the last line of what the command said: the message is all that a person sees. */
 function messageOf(error: GitHubError | MachineError): string {
-  const said = error instanceof MachineError ? (error.evidence.split('\n').at(-1) ?? '') : '';
+  const said = error instanceof MachineError ? lastLineOf(error.evidence) : '';
   return said === '' || error.message.includes(said) ? error.message : `${error.message}: ${said}`;
 }
 

@@ -55,7 +55,9 @@ export function createActActivities(machine: MachinePort, sealing: Sealing, pack
 
     configureRunner: (input) =>
       answered(async () => {
-        return machine.configure(input.target, actOf(input), sealing.open(input.token, binding(input)), callContext(), input.labels);
+        const { labels } = input.target;
+        const wanted = labels.length > 0 ? labels : input.shownLabels;
+        return machine.configure(input.target, actOf(input), sealing.open(input.token, binding(input)), callContext(), wanted);
       }),
 
     startService: (input) => answered(() => machine.startService(input.target, actOf(input), callContext())),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type { Alert } from '../domain/alert.ts';
+import { opennessOf } from '../domain/private-file.ts';
 import { Secret } from '../domain/secret.ts';
 import { AlertError, type AlertChannel } from './port.ts';
 import { isSigningSecret, sign } from './webhook-signature.ts';
@@ -49,11 +50,16 @@ function idOf({ id }: Alert): string {
 
 async function readSecret(path: string): Promise<Secret> {
   let written: string;
+  let openness: string | null;
   try {
+    openness = opennessOf(path, (await stat(path)).mode);
     written = await readFile(path, 'utf8');
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new AlertError('unavailable', `the webhook's secret ${path} cannot be read (${why}): make it readable`, { cause: error });
+  }
+  if (openness !== null) {
+    throw new AlertError('unavailable', `the webhook's secret ${path} must be ${openness}`);
   }
   const secret = new Secret(written.trim());
   if (!isSigningSecret(secret)) {

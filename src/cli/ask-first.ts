@@ -1,6 +1,5 @@
 // What a person is shown and asked before an act that can't be undone.
 
-import { plain } from '../domain/plain.ts';
 import type { Config } from '../config/config.ts';
 import { isSameName, type NamedRunner } from '../domain/choose-runner.ts';
 import { formatDuration } from '../domain/duration.ts';
@@ -96,7 +95,7 @@ function jobLine(
       return `This ${effect} a job if one runs on ${runner}, which GitHub calls idle; its machine could not be asked (${unread}).`;
     }
     const since = job?.startedAt == null ? '' : `, ${formatDuration(Math.max(0, now - job.startedAt))} in`;
-    return job === null ? null : `This ${effect} the job \`${plain(job.name)}\` of run ${job.run} on ${runner}${since}.`;
+    return job === null ? null : `This ${effect} the job \`${job.name}\` of run ${job.run} on ${runner}${since}.`;
   }
   const guest = machine.known ? valueOrNull(machine.value.guest) : null;
   const isBusy = (github.known && github.value.runner?.busy === true) || (guest !== null && guest.workers > 0);

@@ -4,7 +4,7 @@ import { countsText } from '../domain/queue/report.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { isGood } from './operation-text.ts';
 
-/** What happened in one line, with the command that tells more. */
+/** What happened in one line, with the command that tells more. Whoever starts a workflow gives it any id. */
 export function eventText(event: RunwardEvent): string {
   return plain(`${sentenceOf(event)} · runward explain ${event.workflowId}`);
 }

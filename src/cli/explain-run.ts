@@ -1,4 +1,3 @@
-import { plain } from '../domain/plain.ts';
 import type { Client } from '@temporalio/client';
 import type { Diagnosed } from '../domain/finding.ts';
 import type { HealthReport } from '../domain/health-report.ts';
@@ -127,7 +126,7 @@ function rerunHeadline(run: number, reruns: readonly HealRerun[]): string {
 function rerunLines(rerun: HealRerun): string[] {
   const { at, attempt, detail, workflowId } = rerun;
   return section(`${at}: re-run of failed jobs${attempt === null ? '' : ` of attempt ${attempt}`}, for a damaged actions cache`, [
-    ...(detail === '' ? [] : [`why: ${plain(detail)}`]),
+    ...(detail === '' ? [] : [`why: ${detail}`]),
     `came of it: ${rerunEnd(rerun)}`,
     `operation: ${workflowId}`,
   ]);
@@ -156,7 +155,7 @@ function doneLines({ at, does, rule, evidence, workflowId, startedBy, ...act }: 
   const { trigger, identity, reason } = startedBy;
   const by = triggerText(trigger ?? '', identity, reason);
   return section(`${at}: ${does}, by the rule ${ruleText(rule)}`, [
-    ...(evidence === '' ? [] : [`why: ${plain(evidence)}`]),
+    ...(evidence === '' ? [] : [`why: ${evidence}`]),
     `came of it: ${endOf(act)}`,
     `operation: ${workflowId}${by === '' ? '' : `, started ${by}`}`,
   ]);
@@ -165,28 +164,28 @@ function doneLines({ at, does, rule, evidence, workflowId, startedBy, ...act }: 
 /** A bare repetition of the word says no more. */
 function endOf({ end, detail }: Pick<RunAct, 'end' | 'detail'>): string {
   const word = end === 'accepted' ? 'it is not over yet' : end === 'unknown' ? 'not known' : endText(end);
-  return detail === '' || detail === word ? word : `${word}, ${plain(detail)}`;
+  return detail === '' || detail === word ? word : `${word}, ${detail}`;
 }
 
 function parkedText(parked: ParkedState): string {
   if (parked.state === 'waiting') {
     const { since, times, why } = parked;
-    return `It waits to be re-run, parked since ${since}${times > 1 ? ` for the ${times}. time` : ''}: ${plain(why)}`;
+    return `It waits to be re-run, parked since ${since}${times > 1 ? ` for the ${times}. time` : ''}: ${why}`;
   }
   const { state, at, detail } = parked;
   return state === 're-run'
-    ? `It was parked, and re-run at ${at}: ${plain(detail)}`
-    : `It was parked, and is no more since ${at}: ${endText(state)}, ${plain(detail)}`;
+    ? `It was parked, and re-run at ${at}: ${detail}`
+    : `It was parked, and is no more since ${at}: ${endText(state)}, ${detail}`;
 }
 
 function setAsideText({ retryAt, tries, since, why }: SetAsideState): string {
   const tried = tries === 1 ? 'tried once' : `tried ${tries} times since ${since}`;
-  return `It is set aside until ${retryAt}, ${tried}: ${plain(why)}`;
+  return `It is set aside until ${retryAt}, ${tried}: ${why}`;
 }
 
 function planText({ says, why, rule, at, workflowId }: PlanOfRun): string {
   const what = says === 'left-alone' ? 'leaves it alone' : `would ${endText(says)} it${rule === null ? '' : ` as ${ruleText(rule)}`}`;
-  return `The plan of ${at} ${what}: ${plain(why)} (${workflowId})`;
+  return `The plan of ${at} ${what}: ${why} (${workflowId})`;
 }
 
 /** What the newest check that spoke of it has said, each finding once. */

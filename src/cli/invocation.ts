@@ -16,7 +16,16 @@ export interface Invocation extends Surroundings {
 }
 
 export function invocationOf(interrupted: AbortSignal): Invocation {
-  return { env: process.env, cwd: process.cwd(), platform: process.platform, homedir: homedir(), interrupted };
+  return { env: takeEnvironment(), cwd: process.cwd(), platform: process.platform, homedir: homedir(), interrupted };
+}
+
+/** What a verb reads. The tokens leave the process's own environment, so that nothing that is started without thought has them. */
+function takeEnvironment(): NodeJS.ProcessEnv {
+  const environment = { ...process.env };
+  for (const variable of ['GH_TOKEN', 'GITHUB_TOKEN']) {
+    delete process.env[variable];
+  }
+  return environment;
 }
 
 /** The configuration with its warnings told, or every mistake at once and exit code 2. */

@@ -1,4 +1,3 @@
-import { plain } from '../domain/plain.ts';
 import { fewOf } from '../domain/few-of.ts';
 import { troubleIn } from '../domain/recovery.ts';
 import type { OperationReport, RecoveryReport } from '../domain/report.ts';
@@ -79,7 +78,7 @@ function brokeText({ outcome, reason, evidence = [], damaged = [] }: ToldReport,
     return null;
   }
   if (damaged.length > 0) {
-    return fewOf(damaged.map(({ run, jobs }) => `run ${run} failed because of the cache: ${plain(jobs[0]?.line ?? '')}`));
+    return fewOf(damaged.map(({ run, jobs }) => `run ${run} failed because of the cache: ${jobs[0]?.line ?? ''}`));
   }
   if (outcome.startsWith('already-') || outcome === 'nothing-damaged' || outcome === 'enough-room') {
     return 'nothing';
@@ -125,7 +124,7 @@ function upkeepDetails({ outcome, damaged = [], removed, reran = [], freed = [] 
     ...section(
       'What the cache let fail:',
       damaged.flatMap(({ run, attempt, workflow, jobs }) =>
-        jobs.map(({ name, line }) => plain(`run ${run}, attempt ${attempt} of ${workflow}, job ${name}: ${line}`)),
+        jobs.map(({ name, line }) => `run ${run}, attempt ${attempt} of ${workflow}, job ${name}: ${line}`),
       ),
     ),
     ...section(

@@ -1,4 +1,5 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { plain } from '../domain/plain.ts';
 import { labelIs, labelOf, listLabelled, quote, type LabelledQuery } from '../activities/labels.ts';
 import { SEARCH_ATTRIBUTES, type Trigger } from '../domain/names.ts';
 import { tellMissing } from './missing-attributes.ts';
@@ -176,7 +177,8 @@ function summaryOf(info: WorkflowExecutionInfo): OperationSummary {
     runner: labelOf(info, 'runner'),
     scope: labelOf(info, 'scope'),
     trigger: labelOf(info, 'trigger'),
-    actor: typeof info.memo?.['actor'] === 'string' ? info.memo['actor'] : null,
+    // Whoever starts a workflow may call himself anything.
+    actor: typeof info.memo?.['actor'] === 'string' ? plain(info.memo['actor']) : null,
     outcome: labelOf(info, 'outcome') ?? info.status.name.toLowerCase(),
     isRunning: info.status.name === 'RUNNING',
     startedAt: info.startTime.toISOString(),

@@ -1,4 +1,16 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { readServerFile, serverFile, type ServerFile } from '../worker/temporal-address.ts';
@@ -28,7 +40,7 @@ export function ownFolder(folder: string): OwnedFolder {
 
 /** The same; `null` if another process owns the folder. */
 export function ownFolderIfFree(folder: string): OwnedFolder | null {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makePrivate(folder);
   const lock = new DatabaseSync(join(folder, 'owner.lock'), { timeout: 0 });
   try {
     lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
@@ -40,6 +52,46 @@ export function ownFolderIfFree(folder: string): OwnedFolder | null {
     return null;
   }
   return { release: () => lock.close() };
+}
+
+/** Histories name runners, repositories and what failed: whatever is in the folder, and comes into it, is for its owner alone. */
+function makePrivate(folder: string): void {
+  process.umask(0o077);
+  mkdirSync(folder, { recursive: true });
+  const { mode, uid } = statSync(folder);
+  if ((mode & STICKY) !== 0) {
+    throw new CommandFailure(EXIT.bad, `${folder} is open to every account of this computer: set RUNWARD_HOME to a folder of your own.`);
+  }
+  if (uid !== process.getuid?.()) {
+    return;
+  }
+  if ((mode & OTHERS) !== 0) {
+    chmodSync(folder, mode & 0o700);
+  }
+  readdirSync(folder)
+    .filter((name) => KEPT.test(name))
+    .forEach((name) => closeToOthers(join(folder, name)));
+}
+
+/** Set on folders such as /tmp. */
+const STICKY = 0o1000;
+const OTHERS = 0o077;
+/** What `up` and the demo keep, but the sealing key: one that others could open is refused, since somebody may have it. */
+const KEPT = /^(temporal\.|runward\.log|server\.json|owner\.lock|worker-starting\.|github-)/;
+
+function closeToOthers(file: string): void {
+  let descriptor: number;
+  try {
+    // A link that somebody put there leads out of the folder.
+    descriptor = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return;
+  }
+  const { mode, uid } = fstatSync(descriptor);
+  if (uid === process.getuid?.() && (mode & OTHERS) !== 0) {
+    fchmodSync(descriptor, mode & 0o700);
+  }
+  closeSync(descriptor);
 }
 
 /** Writes down for other commands where this process's server is, until the answer is called. */

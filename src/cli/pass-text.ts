@@ -1,4 +1,3 @@
-import { plain } from '../domain/plain.ts';
 import { bySeverity } from '../domain/alert.ts';
 import { fewOf } from '../domain/few-of.ts';
 import type { Diagnosed, Finding } from '../domain/finding.ts';
@@ -82,8 +81,8 @@ const SIDE_UNREAD: ReadonlySet<string> = new Set([
 /** What is wrong, why that is sure, and under it what to do. */
 export function findingLines({ severity, summary, evidence, advice }: Finding, isProven = true): string[] {
   return [
-    `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${plain(summary)} (${plain(evidence)}${isProven ? '' : '; seen once'})`,
-    `${' '.repeat(8)}  → ${plain(advice)}`,
+    `${styled(SEVERITY_STYLES[severity], severity.padEnd(8))}  ${summary} (${evidence}${isProven ? '' : '; seen once'})`,
+    `${' '.repeat(8)}  → ${advice}`,
   ];
 }
 

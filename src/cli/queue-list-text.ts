@@ -16,7 +16,7 @@ export function queueListLines(list: QueueListDocument, now: number, width = Inf
     ...(runs.length === 0 ? [] : ['', ...runLines(list, now, width)]),
     ...(more > 0 ? [`… and ${numberText(more)} more${runs.length < LISTED_AT_MOST ? ': `--max N` lists more of them' : ''}`] : []),
     '',
-    ...[maintenanceText(list, now), ...notes.map((note) => `Note: ${plain(note)}`)].flatMap((line) => wrapLine(line, width)),
+    ...[maintenanceText(list, now), ...notes.map((note) => `Note: ${note}`)].flatMap((line) => wrapLine(line, width)),
     ...(parked.length === 0 ? [] : ['', ...parkedLines(scope, parked, now, width)]),
   ];
 }
@@ -28,9 +28,9 @@ type Row = readonly [run: QueuedRun, waitsFor: string, action: string];
 const COLUMNS: readonly Column<Row>[] = [
   { name: 'RUN', cell: ([{ run }]) => String(run) },
   { name: 'QUEUED', cell: ([{ queuedSeconds }]) => spanOf(queuedSeconds * 1_000) },
-  { name: 'WORKFLOW', cell: ([{ workflow }]) => plain(workflow), least: 8 },
+  { name: 'WORKFLOW', cell: ([{ workflow }]) => workflow, least: 8 },
   { name: 'BRANCH', cell: ([run]) => branchText(run), least: 8 },
-  { name: 'EVENT', cell: ([{ event }]) => plain(event), least: 8 },
+  { name: 'EVENT', cell: ([{ event }]) => event, least: 8 },
 ];
 const WIDE_COLUMNS: readonly Column<Row>[] = [
   ...COLUMNS,
@@ -50,7 +50,7 @@ function runLines(list: QueueListDocument, now: number, width: number): string[]
 }
 
 function branchText({ branch, pullRequests }: QueuedRun): string {
-  return [...pullRequests.map((number) => `#${number}`), plain(branch ?? '?')].join(' ');
+  return [...pullRequests.map((number) => `#${number}`), branch ?? '?'].join(' ');
 }
 
 /** Label sets that are shown below a run. */
@@ -99,7 +99,7 @@ function takersText({ takers, runners, missingLabels }: WaitingJobs): string {
 
 function runnerText({ name, state, busy }: WaitingJobs['runners'][number]): string {
   const words = { online: busy ? 'busy' : 'online', offline: 'offline', unregistered: 'not registered', unknown: 'state unknown' };
-  return `${plain(name)} (${words[state]})`;
+  return `${name} (${words[state]})`;
 }
 
 // What would be done
@@ -140,12 +140,12 @@ function outlookText(outlook: QueuedRun['maintenance'], list: QueueListDocument,
     case 'no-jobs':
       return `has no job: ${would}`;
     case 'quarantined':
-      return `quarantined until ${when}${detail === null ? '' : `: ${plain(detail)}`}`;
+      return `quarantined until ${when}${detail === null ? '' : `: ${detail}`}`;
     case 'parking':
       return 'being deferred: its cancellation is on its way';
     case 'started':
     case 'held':
-      return `nothing: ${plain(detail ?? code)}`;
+      return `nothing: ${detail ?? code}`;
     case 'out-of-reach':
       return 'nothing: no runner of the repository serves it';
     case 'waits':
@@ -185,7 +185,7 @@ function keptText(kept: NonNullable<QueuedRun['maintenance']['kept']>): string {
     case 'tag':
       return `tag: protected from newer run ${kept.newer}`;
     case 'not-parked':
-      return `not deferred: ${plain(kept.detail)}`;
+      return `not deferred: ${kept.detail}`;
   }
 }
 

@@ -1,4 +1,3 @@
-import { plain } from '../domain/plain.ts';
 import { fewOf } from '../domain/few-of.ts';
 import type { ParkedRun } from '../domain/queue/parked.ts';
 import type { RuleMode, RuleName } from '../domain/queue/policy.ts';
@@ -81,9 +80,9 @@ export function endText(end: ActEnd): string {
 /** Why an act was begun, or what became of it where that says more. Names in it come from GitHub. */
 function whyText({ end, evidence, detail }: Pick<ToldAct, 'end' | 'evidence' | 'detail'>): string {
   if (detail !== '' && TOLD_BY_DETAIL.has(end)) {
-    return plain(detail);
+    return detail;
   }
-  return plain(isPlan({ end }) && detail !== '' ? `${detail}: ${evidence}` : evidence);
+  return isPlan({ end }) && detail !== '' ? `${detail}: ${evidence}` : evidence;
 }
 
 /** One sentence, the acts in a table, and what else there is to know; `width`: the terminal's columns. */
@@ -91,10 +90,10 @@ export function queueLines(report: QueueReport, width = Infinity): string[] {
   const { isCut, outcome } = report;
   const left = leftToYou(report);
   return [
-    styled(OUTCOME_STYLES[outcome], plain(report.summary)),
+    styled(OUTCOME_STYLES[outcome], report.summary),
     ...actLines(report, width),
     ...modeLines(report.rules),
-    ...report.notes.map((note) => `Note: ${plain(note)}`),
+    ...report.notes.map((note) => `Note: ${note}`),
     ...leftLines(report.left, LEFT_SHOWN),
     ...refusalLines(report),
     ...unreadLines(report),
@@ -124,9 +123,9 @@ interface Column {
 }
 
 const ID_COLUMN: Column = { head: 'RUN', atMost: Infinity, of: ({ run }) => String(run) };
-const WORKFLOW_COLUMN: Column = { head: 'WORKFLOW', atMost: 24, of: ({ workflow }) => plain(workflow) };
-const BRANCH_COLUMN: Column = { head: 'BRANCH', atMost: 32, of: ({ branch }) => plain(branch ?? '?') };
-const EVENT_COLUMN: Column = { head: 'EVENT', atMost: Infinity, of: ({ event }) => plain(event) };
+const WORKFLOW_COLUMN: Column = { head: 'WORKFLOW', atMost: 24, of: ({ workflow }) => workflow };
+const BRANCH_COLUMN: Column = { head: 'BRANCH', atMost: 32, of: ({ branch }) => branch ?? '?' };
+const EVENT_COLUMN: Column = { head: 'EVENT', atMost: Infinity, of: ({ event }) => event };
 const RULE_COLUMN: Column = { head: 'RULE', atMost: Infinity, of: ({ rule }) => ruleText(rule) };
 const WHY_COLUMN: Column = { head: 'WHY', atMost: Infinity, of: whyText };
 
@@ -183,13 +182,13 @@ function modeLines(rules: QueueReport['rules']): string[] {
 function leftLines(left: readonly LeftRun[], shown: number): string[] {
   const more = left.length - shown;
   return section('Left alone:', [
-    ...left.slice(0, shown).map(({ run, why }) => `run ${run}: ${plain(why)}`),
+    ...left.slice(0, shown).map(({ run, why }) => `run ${run}: ${why}`),
     ...(more > 0 ? [`… and ${more} more`] : []),
   ]);
 }
 
 function refusalLines({ refusals }: QueueReport): string[] {
-  return refusals.map(({ count, why }) => `GitHub refused ${countText(count, 'act')}: ${plain(why)}`);
+  return refusals.map(({ count, why }) => `GitHub refused ${countText(count, 'act')}: ${why}`);
 }
 
 function unreadLines({ unread }: QueueReport): string[] {
@@ -223,9 +222,9 @@ export function questionText(scope: string, { cancel, park, rerun }: AskedActs):
 export function queueStory(report: QueueReport): Pick<Story, 'headline' | 'broke' | 'sure' | 'did' | 'cameOfIt' | 'left'> {
   const { acts, outcome } = report;
   return {
-    headline: `${styled(OUTCOME_STYLES[outcome], outcome)}: ${plain(report.summary)}`,
+    headline: `${styled(OUTCOME_STYLES[outcome], outcome)}: ${report.summary}`,
     broke: brokeText(report),
-    sure: fewOf(acts.map(({ run, evidence }) => `run ${run}: ${plain(evidence)}`)),
+    sure: fewOf(acts.map(({ run, evidence }) => `run ${run}: ${evidence}`)),
     did: didText(report),
     cameOfIt: fewOf(acts.filter(({ end }) => TOLD_BY_DETAIL.has(end)).map((act) => `run ${act.run} ${endText(act.end)}: ${whyText(act)}`)),
     left: leftToYou(report) ?? 'nothing',
@@ -238,7 +237,7 @@ export function queueDetails(report: QueueReport): string[] {
   return [
     ...actLines(report, Infinity),
     ...modeLines(report.rules),
-    ...section('Notes:', report.notes.map(plain)),
+    ...section('Notes:', report.notes),
     ...leftLines(report.left, Infinity),
     ...refusalLines(report),
     ...unreadLines(report),
@@ -333,11 +332,11 @@ export function parkedLines(scope: string, parked: readonly ParkedSummary[], now
   }
   const columns: readonly TableColumn<ParkedSummary>[] = [
     { name: 'RUN', cell: ({ run }) => String(run) },
-    { name: 'WORKFLOW', cell: ({ workflow }) => plain(workflow), least: 8 },
-    { name: 'BRANCH', cell: ({ branch }) => plain(branch ?? '?'), least: 8 },
+    { name: 'WORKFLOW', cell: ({ workflow }) => workflow, least: 8 },
+    { name: 'BRANCH', cell: ({ branch }) => branch ?? '?', least: 8 },
     { name: 'SINCE', cell: ({ since }) => agoText(since, now) },
     { name: 'PARKED', cell: ({ times }) => (times === 1 ? 'once' : `${times} times`) },
-    { name: 'WHY', cell: ({ why }) => plain(why), least: WHY_LEAST / 2 },
+    { name: 'WHY', cell: ({ why }) => why, least: WHY_LEAST / 2 },
   ];
   return [
     `${countText(parked.length, 'run')} of ${scope} ${parked.length === 1 ? 'waits' : 'wait'} to be re-run:`,

@@ -1,4 +1,3 @@
-import { plain } from '../domain/plain.ts';
 import type { Credentials } from '../config/config.ts';
 import { bySeverity } from '../domain/alert.ts';
 import type { Finding } from '../domain/finding.ts';
@@ -31,7 +30,7 @@ const MARKS: Readonly<Record<Mark, readonly [sign: string, style: 'green' | 'yel
 /** Colored on a terminal. */
 export function markedText({ mark, text }: StartLine): string {
   const [sign, style] = MARKS[mark];
-  return `${styled(style, sign, process.stderr)} ${plain(text)}`;
+  return `${styled(style, sign, process.stderr)} ${text}`;
 }
 
 /** Whose token it is, and what it lacks, by name. */

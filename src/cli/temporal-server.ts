@@ -17,6 +17,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { childEnvironment } from '../domain/child-environment.ts';
 import { connectClient } from '../worker/temporal-address.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 import { findTemporalCli } from './temporal-cli.ts';
@@ -133,7 +134,9 @@ async function startOnFreePort(options: TemporalServerOptions): Promise<StartedS
 
 async function startOnce(options: TemporalServerOptions, { port, uiPort }: Ports): Promise<StartedServer> {
   const ui = await hiddenEndpoint();
-  const proxy = await startUiProxy({ host: LOOPBACK, port: uiPort }, ui);
+  const proxy = await startUiProxy({ host: LOOPBACK, port: uiPort }, ui).catch((error: Error) => {
+    throw new CommandFailure(EXIT.unreachable, `Port ${uiPort} of ${LOOPBACK}, for Temporal's UI, can't be had: ${error.message}`, error);
+  });
   try {
     return await startBehind(proxy, options, { port, uiPort, ui });
   } catch (error) {
@@ -159,7 +162,7 @@ async function startBehind(
     {
       stdio: ['pipe', log, log],
       detached: true,
-      env: serverEnvironment(options.env),
+      env: childEnvironment(options.env),
     },
   );
   writeFileSync(pidFile, `${child.pid}\n`);
@@ -207,7 +210,7 @@ async function hiddenEndpoint(): Promise<Endpoint> {
 
 /** `null` where the command does not run; then its start says what to do. */
 function cliVersion(options: TemporalServerOptions): string | null {
-  const { stdout } = spawnSync(findTemporalCli(options.env), ['--version'], { encoding: 'utf8', env: serverEnvironment(options.env) });
+  const { stdout } = spawnSync(findTemporalCli(options.env), ['--version'], { encoding: 'utf8', env: childEnvironment(options.env) });
   return /^temporal version (\S+)/.exec(stdout ?? '')?.[1] ?? null;
 }
 
@@ -217,13 +220,6 @@ function serverArguments({ folder, namespace }: TemporalServerOptions, port: num
     ...['--db-filename', databaseFile(folder), '--namespace', namespace, '--log-level', 'warn', '--ui-disable-news-fetch'],
     ...NO_HTTP_API,
   ];
-}
-
-/** Variables of Temporal's clients would make the server's command talk to another server. */
-function serverEnvironment(env: TemporalServerOptions['env']): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('TEMPORAL_')),
-  );
 }
 
 /**
@@ -246,7 +242,11 @@ async function untilPreviousEnded(folder: string): Promise<void> {
 
 /** Leash and server are one process group. After a reboot its id may be any other's; the server's command line names its folder. */
 function isServerOf(folder: string, group: number): boolean {
-  const { stdout } = spawnSync('ps', ['-A', '-ww', '-o', 'pgid=,args='], { encoding: 'utf8', maxBuffer: 64 * 1_024 * 1_024 });
+  const { stdout } = spawnSync('ps', ['-A', '-ww', '-o', 'pgid=,args='], {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1_024 * 1_024,
+    env: childEnvironment(process.env),
+  });
   return stdout.split('\n').some((line) => Number.parseInt(line, 10) === group && line.includes(folder));
 }
 

@@ -1,4 +1,5 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
+import { opennessOf } from '../domain/private-file.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Credentials } from './config.ts';
 import { read, variableMistake } from './environment.ts';
@@ -38,7 +39,7 @@ export function readCredentials(env: Environment, hostname: string, resolve: (pa
     const path = resolve(tokenFile);
     return {
       credentials: { kind: 'token-file', path },
-      mistakes: checkReadable('GH_TOKEN_FILE', path),
+      mistakes: checkSecretFile('GH_TOKEN_FILE', path),
       warnings: unused('GH_TOKEN_FILE'),
     };
   }
@@ -63,7 +64,7 @@ function readApp(env: Environment, resolve: (path: string) => string): Credentia
   }
   const privateKeyFile = resolve(keyFile ?? '');
   if (keyFile !== undefined) {
-    mistakes.push(...checkReadable('GITHUB_APP_PRIVATE_KEY_FILE', privateKeyFile));
+    mistakes.push(...checkSecretFile('GITHUB_APP_PRIVATE_KEY_FILE', privateKeyFile));
   }
   return {
     credentials: {
@@ -86,10 +87,11 @@ function tokenMistake(variable: string): Mistake {
   };
 }
 
-function checkReadable(variable: string, path: string): Mistake[] {
+function checkSecretFile(variable: string, path: string): Mistake[] {
   try {
     accessSync(path, constants.R_OK);
-    return [];
+    const openness = opennessOf(path, statSync(path).mode);
+    return openness === null ? [] : [variableMistake(variable, path, openness)];
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     return [variableMistake(variable, `${path} (${code})`, 'the path of a readable file')];

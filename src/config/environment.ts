@@ -41,12 +41,19 @@ export type EnvironmentSettings = {
 export function readEnvironment(env: Environment): {
   settings: EnvironmentSettings;
   mistakes: Mistake[];
+  warnings: string[];
 } {
   const settings: Record<string, unknown> = {};
   const mistakes: Mistake[] = [];
+  const warnings: string[] = [];
   for (const [variable, { schema, parse }] of Object.entries(VARIABLES)) {
     const written = read(env, variable);
     if (written === undefined) {
+      continue;
+    }
+    if (variable === 'GITHUB_SERVER_URL' && isOfLab(written, read(env, LAB_HOST))) {
+      settings[variable] = withoutSlash(written);
+      warnings.push(`${LAB_HOST}: registrations at ${withoutSlash(written)} cross the network in clear; this is for tests alone.`);
       continue;
     }
     const checked = schema.safeParse(parse(written));
@@ -59,7 +66,19 @@ export function readEnvironment(env: Environment): {
   if (settings['REPO'] !== undefined && settings['GITHUB_ORG'] !== undefined) {
     mistakes.push(variableMistake('GITHUB_ORG', settings['GITHUB_ORG'], 'either REPO or GITHUB_ORG, not both'));
   }
-  return { settings, mistakes };
+  return { settings, mistakes, warnings };
+}
+
+/** A host that http is allowed to, as the address that runners register at: a test's guest sees this computer under another address. */
+const LAB_HOST = 'RUNWARD_LAB_HTTP_HOST';
+
+function isOfLab(address: string, host: string | undefined): boolean {
+  const [, written] = /^http:\/\/([^\s/?#@:]+)(?::\d{1,5})?\/?$/.exec(address) ?? [];
+  return host !== undefined && written === host;
+}
+
+function withoutSlash(address: string): string {
+  return address.replace(/\/$/, '');
 }
 
 /** A variable's value without blanks around it; `undefined` where it is not set or empty. */

@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PackageSource } from '../domain/package.ts';
+import { opennessOf } from '../domain/private-file.ts';
 import type { Config } from './config.ts';
 import { readCredentials } from './credentials.ts';
 import { read, readEnvironment, variableMistake } from './environment.ts';
@@ -34,7 +35,7 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
   const found = findFile(inputs, flags);
   const environment = readEnvironment(inputs.env);
   const mistakes: Mistake[] = [...found.mistakes, ...environment.mistakes];
-  const warnings: string[] = [...found.warnings];
+  const warnings: string[] = [...found.warnings, ...environment.warnings];
 
   const settings = checkSettings(found.file, mistakes);
   const host = flags.host ?? settings.host;
@@ -75,7 +76,13 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
   });
   mistakes.push(...runners.mistakes);
   warnings.push(...runners.warnings);
-  const { webhook } = settings.alerts;
+  const webhook = settings.alerts.webhook && {
+    ...settings.alerts.webhook,
+    secretFile: makeAbsolute(settings.alerts.webhook.secretFile, inputs),
+  };
+  if (webhook !== undefined && found.file !== null) {
+    mistakes.push(...checkWebhookSecret(found.file, webhook.secretFile));
+  }
 
   if (mistakes.length > 0) {
     throw new ConfigError(mistakes);
@@ -106,7 +113,7 @@ export function loadConfig(inputs: Surroundings & { readonly flags?: ConfigFlags
       recoveries: { max: settings.budgets.recoveries.max, perMs: settings.budgets.recoveries.per },
       breakerAfter: settings.budgets.breakerAfter,
     },
-    alerts: { webhook: webhook === undefined ? null : { ...webhook, secretFile: makeAbsolute(webhook.secretFile, inputs) } },
+    alerts: { webhook: webhook ?? null },
     retentionMs: settings.retention,
     recovery: { timeoutsMs: settings.recovery.timeouts },
     multipass: findMultipass(inputs),
@@ -190,6 +197,14 @@ function checkSettings(file: WrittenFile | null, mistakes: Mistake[]): FileSetti
     mistakes.push(...explainIssues(file, checked.error.issues));
   }
   return fileSchema.parse({});
+}
+
+/** One that is not there yet is said when it is needed, since it is read for each message. */
+function checkWebhookSecret(file: WrittenFile, path: string): Mistake[] {
+  const openness = opennessOf(path, statSync(path, { throwIfNoEntry: false })?.mode ?? 0);
+  return openness === null
+    ? []
+    : explainIssues(file, [{ code: 'custom', path: ['alerts', 'webhook', 'secretFile'], input: undefined, message: openness }]);
 }
 
 function withoutUndefined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

@@ -1,3 +1,5 @@
+import { redacted } from '../domain/redact.ts';
+
 /** Where a mistake stands: a line of the file (counted from 1), a variable of the environment, or a flag. */
 export type MistakePlace =
   | { readonly kind: 'file'; readonly file: string; readonly line: number }
@@ -54,9 +56,6 @@ function lineOrEnd(place: MistakePlace): number {
 /** The longest value shown in full; longer ones are cut. */
 const SHOWN_LENGTH = 80;
 
-/** Forms of GitHub's tokens, of private keys, and of credentials inside a URL: https://github.blog/changelog/2021-03-31-authentication-token-format-updates-are-generally-available/ */
-const SECRET_FORMS = /gh[pousr]_\w+|github_pat_\w+|-----BEGIN[^]*|(?<=:\/\/)[^\s/@]+(?=@)/g;
-
 /** A value as a mistake shows it: quoted, cut, and without anything that looks like a secret. */
 export function describeFound(value: unknown): string {
   if (value === undefined || value === null) {
@@ -67,8 +66,8 @@ export function describeFound(value: unknown): string {
   }
   switch (typeof value) {
     case 'string': {
-      const redacted = value.replace(SECRET_FORMS, '[secret]');
-      return JSON.stringify(redacted.length > SHOWN_LENGTH ? `${redacted.slice(0, SHOWN_LENGTH)}…` : redacted);
+      const shown = redacted(value);
+      return JSON.stringify(shown.length > SHOWN_LENGTH ? `${shown.slice(0, SHOWN_LENGTH)}…` : shown);
     }
     case 'number':
     case 'boolean':

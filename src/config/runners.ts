@@ -63,6 +63,11 @@ export function listRunners(input: RunnersInput): RunnersReading {
       original: target,
     };
   });
+  for (const { target } of drafts.filter((draft) => draft.target.registration === 'from-runner-directory')) {
+    warnings.push(
+      `registration of ${qualifiedName(target)} is from-runner-directory: a recovery gives a registration token to programs that its jobs can change.`,
+    );
+  }
   for (const { target, original } of drafts) {
     warnings.push(...tellChanges(original, target, file.path));
   }

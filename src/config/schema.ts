@@ -76,8 +76,12 @@ export const runnerLabels = list(label, 'a list of labels, such as [bpf-lsm]').t
 export const staleHours = positive('a number of hours above 0');
 export const cacheDays = positive('a number of days above 0');
 
-const WEB_ADDRESS = 'a web address without user, query and fragment, such as https://github.example.com';
-export const webAddress = text(/^https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?$/, WEB_ADDRESS)
+const WEB_ADDRESS = 'an https address without user, query and fragment, such as https://github.example.com; http only to this computer';
+/** Tokens go there, which nobody on the way may read. */
+export const webAddress = text(
+  /^(https:\/\/[^\s/?#@]+|http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?)(\/[^\s?#@]*)?$/,
+  WEB_ADDRESS,
+)
   .refine((address) => URL.canParse(address), { error: WEB_ADDRESS })
   .transform((address) => address.replace(/\/+$/, ''));
 

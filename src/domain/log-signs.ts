@@ -17,7 +17,7 @@ export type LogSignCode = (typeof LOG_SIGN_CODES)[number];
 
 const RECONNECTED = /Runner reconnected\./;
 
-/** How a kind of line is recognised. */
+/** How a kind of line is recognised. Jobs write lines too, so that no pattern spans more than a part of one. */
 interface LogSignature {
   readonly pattern: RegExp;
   /** A later line that says that it is over. */
@@ -53,7 +53,7 @@ export const LOG_SIGNATURES: Readonly<Record<LogSignCode, LogSignature>> = {
   // The words are the server's, so they are taken loosely.
   'version-retired': {
     pattern:
-      /RunnerVersionTooOld|runner version .*\bdeprecated\b|An error occurred: (?=.*\bversion\b).*\b(?:deprecated|too old|no longer supported)\b/i,
+      /RunnerVersionTooOld|runner version .{0,300}\bdeprecated\b|An error occurred: (?=.{0,300}\bversion\b).{0,300}\b(?:deprecated|too old|no longer supported)\b/i,
     meaning: 'GitHub refuses this version of the runner',
     source: 'Sdk/WebApi/WebApi/BrokerHttpClient.cs, Runner.Listener/Program.cs',
   },
@@ -80,7 +80,8 @@ export const LOG_SIGNATURES: Readonly<Record<LogSignCode, LogSignature>> = {
     source: 'Runner.Listener/SelfUpdater.cs, SelfUpdaterV2.cs',
   },
   'program-missing': {
-    pattern: /error spawn .* ENOENT|(?:\/node|runsvc\.sh|RunnerService\.js|Runner\.Listener)\b.*(?:No such file or directory|not found)/,
+    pattern:
+      /error spawn .{0,300} ENOENT|(?:\/node|runsvc\.sh|RunnerService\.js|Runner\.Listener)\b.{0,300}(?:No such file or directory|not found)/,
     meaning: "one of the runner's programs is gone, as a cut-off update leaves it",
     source: 'Misc/layoutbin/RunnerService.js, runsvc.sh',
   },

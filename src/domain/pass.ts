@@ -121,6 +121,8 @@ export interface RunnerMemory {
   readonly drainedSince: number | null;
   /** Since when its guest has shown that its actions cache was never cleaned; absent where it is not so. */
   readonly uncleanedSince?: number;
+  /** GitHub's last word of it was that it goes after one job. */
+  readonly isEphemeral?: true;
   /** Since when GitHub has called it idle while only listeners that its service did not start had workers; absent where it is not so. */
   readonly straySince?: number;
 }

@@ -233,8 +233,8 @@ export const DEFAULT_UPKEEP_POLICY: UpkeepPolicy = {
   package: {
     quietHours: { from: 1, until: 5 },
     retryMs: 6 * 60 * MINUTE,
-    // 200 MiB at 2 Mbit/s.
-    deadlineMs: 15 * MINUTE,
+    // 200 MiB at 4 Mbit/s. What has come by then is gone on with, through the host.
+    deadlineMs: 8 * MINUTE,
     // Through the host: a download of its own, and some 300 pieces, each a second in a slow guest.
     limits: { startToClose: '45m', heartbeat: '30s', scheduleToClose: '1h', retryInitial: '5s', retryMaximum: '1m' },
   },

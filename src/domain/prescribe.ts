@@ -15,6 +15,7 @@ import {
   hasDrifted,
   hasJob,
   isDrained,
+  isEphemeral,
   mayRun,
   momentOf,
   neighbourWorkReason,
@@ -167,7 +168,7 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
   if (finding.cure === 'fetch-package' && (situation.demand ?? []).length > 0) {
     return { reason: 'busy', why: 'busy: a job waits for it' };
   }
-  if (finding.cure === 'recover' && registered?.isEphemeral === true) {
+  if (finding.cure === 'recover' && isEphemeral(situation)) {
     return { reason: 'meant-so', why: 'it is ephemeral: it goes after one job, by design' };
   }
   if (!finding.isProven) {

@@ -1,3 +1,4 @@
+import { plain } from './plain.ts';
 import { readFields } from './request-fields.ts';
 
 /**
@@ -75,7 +76,7 @@ export function readRecoveryRequest(
   if (suspicion !== null && !isSuspicion(suspicion)) {
     return { problem: `suspicion must be one of ${SUSPICIONS.join(', ')}, but is ${JSON.stringify(suspicion)}` };
   }
-  return { runner: fields['runner'], reason, force, waitMs, suspicion, mayStart, dryRun };
+  return { runner: fields['runner'], reason: reason && plain(reason), force, waitMs, suspicion, mayStart, dryRun };
 }
 
 function isSuspicion(value: unknown): value is Suspicion {

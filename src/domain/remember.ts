@@ -1,5 +1,5 @@
 import type { RunnerMemory } from './pass.ts';
-import { hasSign, isBroken, isBusyAlone, isDrained, isIdleDespiteDemand, isStrayWork, type Situation } from './situation.ts';
+import { hasSign, isBroken, isBusyAlone, isDrained, isEphemeral, isIdleDespiteDemand, isStrayWork, type Situation } from './situation.ts';
 
 /** What the next pass shall know of the runner; `null` where that is only that its machine ran. */
 export function remember(situation: Situation): RunnerMemory | null {
@@ -17,10 +17,15 @@ export function remember(situation: Situation): RunnerMemory | null {
   const uncleanedSince = since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null);
   const straySince = since(situation, earlier.straySince ?? null, isStrayWork(situation) ?? false);
   const { ranAt, ...rest } = memory;
-  if (ranAt === at && [...Object.values(rest), uncleanedSince, straySince].every((moment) => moment === null)) {
+  const added = {
+    ...(uncleanedSince === null ? {} : { uncleanedSince }),
+    ...(straySince === null ? {} : { straySince }),
+    ...(isEphemeral(situation) ? { isEphemeral: true as const } : {}),
+  };
+  if (ranAt === at && Object.keys(added).length === 0 && Object.values(rest).every((moment) => moment === null)) {
     return null;
   }
-  return { ...memory, ...(uncleanedSince === null ? {} : { uncleanedSince }), ...(straySince === null ? {} : { straySince }) };
+  return { ...memory, ...added };
 }
 
 /** `isSo` is `null` where it is not known; what a host shows that just woke begins nothing. */

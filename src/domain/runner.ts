@@ -88,6 +88,13 @@ export interface DrainMark {
   readonly reason: string;
 }
 
+/** A line of a file in the guest. What it says is nobody else's business: it may hold a password, or be written to be read by a person. */
+export interface ForeignCleaner {
+  readonly file: string;
+  /** Counted from 1; `null` if it is not known. */
+  readonly line: number | null;
+}
+
 /** What the guest says about itself and one runner, read in one call. */
 export interface GuestObservation {
   readonly bootId: string;
@@ -136,11 +143,8 @@ export interface GuestObservation {
   } | null;
   /** How long ago the actions cache was last cleaned of what is unused, by the guest's clock; `null` where it never was. */
   readonly cleanedAgoMs: number | null;
-  /**
-   * What of root's cron, timers and scripts removes things below the runner's directory, as `FILE: LINE`, at most 160 characters; absent
-   * where nothing was found.
-   */
-  readonly foreignCleaner?: string;
+  /** What of root's cron, timers and scripts removes things below the runner's directory; absent if nothing was found. */
+  readonly foreignCleaner?: ForeignCleaner;
   /** Key of the act that runs in the guest at this moment, Runward's own or another Runward's. */
   readonly runningAct: string | null;
 }

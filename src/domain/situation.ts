@@ -211,6 +211,11 @@ export function hasSign(guest: GuestObservation | null, code: LogSignCode): bool
   return guest?.log.signs.some((sign) => sign.code === code) ?? false;
 }
 
+/** By GitHub's last word, since a job can write what the guest says; one that is gone went by design. */
+export function isEphemeral({ registered, earlier }: Situation): boolean {
+  return (registered === null ? earlier.isEphemeral : registered.isEphemeral) === true;
+}
+
 /** The guest's clock minus the right time: the host's, or GitHub's where the host's own is wrong. `null` where it can't be told. */
 export function driftOf({ guest, host, policy }: Situation): number | null {
   if (guest === null) {

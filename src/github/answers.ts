@@ -1,12 +1,25 @@
 // The parts of GitHub's answers that are used, checked; fields unknown here are left aside.
 
 import { z } from 'zod';
-import { plain } from '../domain/plain.ts';
+import { lineOf, nameOf } from '../domain/plain.ts';
 import type { Retirement } from '../domain/pass.ts';
 import type { Run } from '../domain/queue/run.ts';
 import type { RegisteredRunner } from '../domain/runner.ts';
 import { Secret } from '../domain/secret.ts';
 import type { RegistrationToken } from './port.ts';
+
+/** All text of an answer is made plain here. GitHub's own words, such as a status; what people name; and addresses, in characters. */
+const name = (most: number) => z.string().transform((text) => nameOf(text, most));
+const Word = name(64);
+const Name = name(256);
+const Url = name(500);
+
+/** More of them tell nothing. */
+const MOST_LABELS = 100;
+const Labels = z.array(Name).transform((labels) => labels.slice(0, MOST_LABELS));
+
+/** Of an annotation, as far as a runner's own words go. In characters. */
+const MESSAGE_LENGTH = 2_000;
 
 /** Epoch milliseconds. */
 const Time = z
@@ -16,11 +29,11 @@ const Time = z
 
 const RunnerFields = z.object({
   id: z.int(),
-  name: z.string(),
-  status: z.string(),
+  name: Name,
+  status: Word,
   busy: z.boolean(),
-  labels: z.array(z.object({ name: z.string() })),
-  version: z.string().nullish(),
+  labels: z.array(z.object({ name: Name })),
+  version: Word.nullish(),
   ephemeral: z.boolean().nullish(),
 });
 
@@ -43,7 +56,7 @@ export const RunnerList: z.ZodType<{ readonly total: number; readonly listed: re
   .transform(({ total_count, runners }) => ({ total: total_count, listed: runners }));
 
 /** https://docs.github.com/rest/users/users#get-the-authenticated-user */
-export const OwnUser: z.ZodType<{ readonly login: string }> = z.object({ login: z.string() });
+export const OwnUser: z.ZodType<{ readonly login: string }> = z.object({ login: Word });
 
 /** `permissions`: what the token's user may do there; GitHub leaves it out for some tokens. */
 export const SeenRepository: z.ZodType<{ readonly isPublic: boolean; readonly isAdmin: boolean; readonly mayPush: boolean }> = z
@@ -56,15 +69,18 @@ export const SeenRepository: z.ZodType<{ readonly isPublic: boolean; readonly is
 
 /** Organisations alone have them. */
 export const RunnerGroups: z.ZodType<{ readonly groups: readonly { readonly id: number; readonly name: string }[] }> = z
-  .object({ runner_groups: z.array(z.object({ id: z.int(), name: z.string() })) })
+  .object({ runner_groups: z.array(z.object({ id: z.int(), name: Name })) })
   .transform(({ runner_groups }) => ({ groups: runner_groups }));
 
 /** The version stands in the name alone, such as `actions-runner-linux-x64-2.337.0.tar.gz`; all systems' are the same. */
 export const NewestVersion: z.ZodType<string | null> = z
-  .array(z.object({ filename: z.string() }))
+  .array(z.object({ filename: Name }))
   .transform(
     (downloads) => downloads.map(({ filename }) => /-(\d+(?:\.\d+)+)\.(?:tar\.gz|zip)$/.exec(filename)?.[1]).find(Boolean) ?? null,
   );
+
+/** In the form that has nothing odd in it. */
+const WebAddress = z.url({ protocol: /^https?$/ }).transform((address) => new URL(address).href);
 
 /** Packages of the runner for Linux; older servers have no checksums. https://docs.github.com/rest/actions/self-hosted-runners#list-runner-applications-for-a-repository */
 export const RunnerDownloads: z.ZodType<readonly PackageListed[]> = z
@@ -73,7 +89,7 @@ export const RunnerDownloads: z.ZodType<readonly PackageListed[]> = z
       os: z.string(),
       architecture: z.string(),
       filename: z.string(),
-      download_url: z.string(),
+      download_url: WebAddress,
       sha256_checksum: z.string().nullish(),
     }),
   )
@@ -99,7 +115,7 @@ export interface PackageListed {
 /** https://docs.github.com/rest/releases/releases#get-a-release-by-tag-name */
 export const ReleaseAssets: z.ZodType<readonly { readonly filename: string; readonly address: string; readonly sha256: string | null }[]> =
   z
-    .object({ assets: z.array(z.object({ name: z.string(), browser_download_url: z.string(), digest: z.string().nullish() })) })
+    .object({ assets: z.array(z.object({ name: z.string(), browser_download_url: WebAddress, digest: z.string().nullish() })) })
     .transform(({ assets }) =>
       assets.map(({ name, browser_download_url: address, digest }) => ({ filename: name, address, sha256: sha256In(digest ?? '') })),
     );
@@ -122,14 +138,14 @@ export const WorkflowRun: z.ZodType<Run> = z
   .object({
     id: z.int(),
     workflow_id: z.int(),
-    name: z.string().nullish(),
-    path: z.string(),
-    event: z.string(),
-    status: z.string().nullable(),
-    conclusion: z.string().nullish(),
+    name: Name.nullish(),
+    path: name(1_024),
+    event: Word,
+    status: Word.nullable(),
+    conclusion: Word.nullish(),
     head_repository: z.object({ id: z.int() }).nullish(),
-    head_branch: z.string().nullable(),
-    head_sha: z.string(),
+    head_branch: Name.nullable(),
+    head_sha: Word,
     pull_requests: z.array(z.object({ number: z.int() })).nullish(),
     run_attempt: z.int().nullish(),
     created_at: Time,
@@ -138,7 +154,7 @@ export const WorkflowRun: z.ZodType<Run> = z
   .transform((run) => ({
     id: run.id,
     workflowId: run.workflow_id,
-    workflow: plain(run.name ?? fileNameOf(run.path)),
+    workflow: run.name ?? fileNameOf(run.path),
     event: run.event,
     status: run.status ?? 'unknown',
     conclusion: run.conclusion ?? null,
@@ -186,15 +202,15 @@ export const Jobs: z.ZodType<{ readonly total: number; readonly jobs: readonly J
         .object({
           id: z.int(),
           run_attempt: z.int().nullish(),
-          status: z.string(),
-          conclusion: z.string().nullish(),
-          labels: z.array(z.string()),
+          status: Word,
+          conclusion: Word.nullish(),
+          labels: Labels,
           created_at: Time,
           started_at: Time.nullish(),
-          name: z.string(),
-          runner_name: z.string().nullish(),
-          check_run_url: z.string().nullish(),
-          html_url: z.string().nullish(),
+          name: Name,
+          runner_name: Name.nullish(),
+          check_run_url: Url.nullish(),
+          html_url: Url.nullish(),
         })
         .transform((job) => ({
           id: job.id,
@@ -204,7 +220,7 @@ export const Jobs: z.ZodType<{ readonly total: number; readonly jobs: readonly J
           labels: job.labels,
           createdAt: job.created_at,
           startedAt: job.started_at ?? null,
-          name: plain(job.name),
+          name: job.name,
           runner: job.runner_name === '' ? null : (job.runner_name ?? null),
           checkRun: checkRunOf(job.check_run_url ?? ''),
           url: job.html_url ?? null,
@@ -215,14 +231,17 @@ export const Jobs: z.ZodType<{ readonly total: number; readonly jobs: readonly J
 
 /** Level and message may both be missing. https://docs.github.com/rest/checks/runs#list-check-run-annotations */
 export const Annotations: z.ZodType<readonly { readonly level: string | null; readonly message: string }[]> = z
-  .array(z.object({ annotation_level: z.string().nullish(), message: z.string().nullish() }))
+  .array(z.object({ annotation_level: Word.nullish(), message: z.string().nullish() }))
   .transform((annotations) =>
-    annotations.map(({ annotation_level, message }) => ({ level: annotation_level ?? null, message: message ?? '' })),
+    annotations.map(({ annotation_level, message }) => ({
+      level: annotation_level ?? null,
+      message: lineOf(message ?? '', MESSAGE_LENGTH),
+    })),
   );
 
 /** Names in a folder; `null` for what is none: a file, a link, a submodule. https://docs.github.com/rest/repos/contents */
 export const FolderNames: z.ZodType<readonly string[] | null> = z.union([
-  z.array(z.object({ name: z.string() })).transform((entries) => entries.map(({ name }) => name)),
+  z.array(z.object({ name: Name })).transform((entries) => entries.map(({ name }) => name)),
   z.object({ type: z.string() }).transform(() => null),
 ]);
 
@@ -230,7 +249,7 @@ export const FolderNames: z.ZodType<readonly string[] | null> = z.union([
 export const Referral: z.ZodType<{ readonly location: string }> = z.object({ location: z.url() });
 
 /** Full names, such as `refs/tags/v1`. https://docs.github.com/rest/git/refs#list-matching-references */
-export const Refs: z.ZodType<readonly string[]> = z.array(z.object({ ref: z.string() })).transform((refs) => refs.map(({ ref }) => ref));
+export const Refs: z.ZodType<readonly string[]> = z.array(z.object({ ref: name(1_024) })).transform((refs) => refs.map(({ ref }) => ref));
 
 /** Registration tokens and App installations' tokens alike. */
 export const ExpiringToken: z.ZodType<RegistrationToken> = z
@@ -259,7 +278,7 @@ function checkRunOf(address: string): number | null {
 function toRunner({ labels, version, ephemeral, ...runner }: z.infer<typeof RunnerFields>): RegisteredRunner {
   return {
     ...runner,
-    labels: labels.map(({ name }) => name),
+    labels: labels.slice(0, MOST_LABELS).map((label) => label.name),
     version: version ?? null,
     ...(ephemeral === true ? { isEphemeral: true } : {}),
     group: null,

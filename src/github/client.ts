@@ -2,6 +2,7 @@
 
 import { Octokit } from '@octokit/rest';
 import type { z } from 'zod';
+import { nameOf } from '../domain/plain.ts';
 import type { Secret } from '../domain/secret.ts';
 import { createAnswerStore } from './answer-store.ts';
 import { createAuthorizedFetch, fingerprintOf, isUsableToken } from './authorized-fetch.ts';
@@ -87,7 +88,7 @@ export function createClient(options: ClientOptions): Client {
     async request({ route, parameters = {}, answer, signal, isOptional = false, isFrugal = false, isReferral = false, ...call }) {
       signal.throwIfAborted();
       const { method, url, headers } = octokit.request.endpoint(route, parameters);
-      const asked: Asked = { ...call, what: `${method} ${url.replace(baseUrl, '').replace(/\?.*/, '')}` };
+      const asked: Asked = { ...call, what: nameOf(`${method} ${url.replace(baseUrl, '').replace(/\?.*/, '')}`, 300) };
       const token = await tokenOf(tokenSource, renew);
       renew = false;
       if (!isUsableToken(token)) {
@@ -168,19 +169,33 @@ async function tokenOf(source: TokenSource, renew: boolean): Promise<Secret> {
   }
 }
 
-/** Reads each answer to its end: Octokit takes one that breaks off for a whole one. */
+/** Unpacked: the largest lists of GitHub's have some 3 MB, and a small answer may be packed that fills the memory. */
+const MOST_BYTES = 32_000_000;
+
+/** Reads each answer to its end, and no more than is allowed: Octokit takes one that breaks off for a whole one. */
 function wholly(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
   return async (input, init) => {
     const response = await fetch(input, init);
     const { status, statusText, headers } = response;
-    let body: ArrayBuffer;
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let bytes = 0;
     try {
-      body = await response.arrayBuffer();
+      for await (const chunk of response.body ?? []) {
+        bytes += chunk.byteLength;
+        if (bytes > MOST_BYTES) break;
+        chunks.push(chunk);
+      }
     } catch (error) {
       throw new Error(`the connection broke off in the middle of the answer (${reasonOf(error)})`);
     }
-    return new Response(body.byteLength === 0 ? null : body, { status, statusText, headers });
+    if (bytes > MOST_BYTES)
+      throw new Error(`the answer of ${response.url || addressOf(input)} is larger than ${MOST_BYTES / 1_000_000} MB`);
+    return new Response(bytes === 0 ? null : Buffer.concat(chunks), { status, statusText, headers });
   };
+}
+
+function addressOf(input: string | URL | Request): string {
+  return input instanceof Request ? input.url : String(input);
 }
 
 /** What headers tell. */
@@ -214,7 +229,7 @@ function oauthScopesOf(headers: Refusal['headers']): readonly string[] | null {
     ? null
     : String(scopes)
         .split(',')
-        .map((scope) => scope.trim())
+        .map((scope) => nameOf(scope.trim(), 64))
         .filter((scope) => scope !== '');
 }
 

@@ -2,8 +2,11 @@
 
 import { createPrivateKey, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { execa } from 'execa';
+import { childEnvironment } from '../domain/child-environment.ts';
+import { lineOf } from '../domain/plain.ts';
+import { opennessOf } from '../domain/private-file.ts';
 import { Secret } from '../domain/secret.ts';
 import { ExpiringToken } from './answers.ts';
 import { createClient } from './client.ts';
@@ -72,6 +75,8 @@ function stored(logIn: () => Promise<Lease>): TokenSource {
 async function askGh(hostname: string): Promise<Secret> {
   const { stdout, stderr, failed, code, shortMessage } = await execa('gh', ['auth', 'token', '--hostname', hostname], {
     cleanup: false,
+    env: childEnvironment(process.env, 'gh'),
+    extendEnv: false,
     reject: false,
     stdin: 'ignore',
     timeout: GH_TIMEOUT_MS,
@@ -83,7 +88,7 @@ async function askGh(hostname: string): Promise<Secret> {
         '`gh` is not installed, and no GH_TOKEN is set; set GH_TOKEN, or install gh and log in by `gh auth login`',
       );
     }
-    const why = stderr ? stderr.split('\n', 1)[0] : shortMessage;
+    const why = lineOf((stderr || (shortMessage ?? '')).split('\n', 1).join(''), 300);
     throw new GitHubError('rejected', `gh auth token gave no token: ${why}; log in by gh auth login, or set GH_TOKEN`);
   }
   return new Secret(stdout.trim());
@@ -154,8 +159,19 @@ async function readPrivateKey(path: string): Promise<KeyObject> {
 }
 
 async function readText(path: string, what: string): Promise<string> {
+  const { text, mode } = await readWithMode(path, what);
+  const openness = opennessOf(path, mode);
+  if (openness !== null) {
+    throw new GitHubError('rejected', `the ${what} ${path} must be ${openness}`);
+  }
+  return text;
+}
+
+async function readWithMode(path: string, what: string): Promise<{ readonly text: string; readonly mode: number }> {
   try {
-    return await readFile(path, 'utf8');
+    await using file = await open(path);
+    const { mode } = await file.stat();
+    return { text: await file.readFile('utf8'), mode };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new GitHubError('rejected', `the ${what} ${path} cannot be read: ${why}`, { cause: error });

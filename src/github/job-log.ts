@@ -1,5 +1,6 @@
 // A job's log, read as a stream from the host that GitHub refers to, whose business GitHub's token is not.
 
+import { logLineOf } from '../domain/plain.ts';
 import type { FailurePort, LogRead } from './port.ts';
 import { reasonOf, sortFailure } from './refusals.ts';
 
@@ -88,7 +89,7 @@ function createLines(onLine: How['onLine']): Lines {
   let begun = '';
   /** It has its full length, and was told. */
   let isTold = false;
-  const tell = (): ReturnType<How['onLine']> => onLine(begun.replace(/\r$/, '').replace(STAMP, ''));
+  const tell = (): ReturnType<How['onLine']> => onLine(logLineOf(begun.replace(/\r$/, '').replace(STAMP, ''), LONGEST_LINE));
   return {
     add(text) {
       let from = 0;

@@ -1,5 +1,6 @@
 // What queue care asks of GitHub: lists of runs, a run, its jobs, labels and tags.
 
+import { isAltered } from '../domain/plain.ts';
 import type { Run, RunJobs } from '../domain/queue/run.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
 import { Counted, Refs, RunList, RunnerList, WorkflowRun } from './answers.ts';
@@ -7,6 +8,7 @@ import { frugally } from './client.ts';
 import type { Client } from './client.ts';
 import { below, pagesOf, runnersPermission } from './endpoints.ts';
 import type { Pace } from './pace.ts';
+import { GitHubError } from './port.ts';
 import type { Dated, QueuePort, RunnersAlike, RunsListed, RunsWanted, Turn } from './port.ts';
 import { countJobs } from './run-jobs.ts';
 import { PER_PAGE, READS_RUNS, readJobs, unlessGone } from './run-reads.ts';
@@ -108,6 +110,8 @@ function readRunJobs(asking: Asking, run: number): Promise<Dated<RunJobs | null>
 
 /** GitHub gives all tags that begin with the name, in the order of their names. */
 async function isTag({ client, scope, signal }: Asking, name: string): Promise<Dated<boolean>> {
+  if (isAltered(name))
+    throw new GitHubError('rejected', `whether ${name} is a tag is not known: its name is too long or holds odd characters`);
   const path = name.split('/').map(encodeURIComponent).join('/');
   const call = below(scope, 'GET', `/git/matching-refs/tags/${path}`, 'contents=read');
   let answeredAt: number | null = null;

@@ -1,5 +1,6 @@
 // What GitHub's refusals and silences mean: try again, wait until, or final; and what a person can do about it.
 
+import { lineOf } from '../domain/plain.ts';
 import { GitHubError } from './port.ts';
 
 /** What was asked, for the message. */
@@ -52,7 +53,9 @@ export function githubTimeOf(date: unknown, now: number): number {
 
 /** No answer, or none that can be read. */
 export function sortFailure({ what }: Pick<Asked, 'what'>, failure: unknown): GitHubError {
-  return new GitHubError('unavailable', `GitHub could not be asked for ${what}: ${reasonOf(failure)}`, { cause: failure });
+  return new GitHubError('unavailable', `GitHub could not be asked for ${what}: ${lineOf(reasonOf(failure), SAID_LENGTH)}`, {
+    cause: failure,
+  });
 }
 
 /**
@@ -110,10 +113,10 @@ function adviceOn(asked: Asked, { status, headers }: Refusal, said: string | nul
       : `${asked.scope} does not exist, or the token may not see it; check the name, and that the token has ${explained(asked.needs)}`;
   }
   if (status !== 403 || ABOUT_A_RUN.test(said ?? '')) return said ?? 'no reason given';
-  const sso = /url=(\S+)/.exec(String(headers['x-github-sso'] ?? ''))?.[1];
+  const sso = /url=(\S+)/.exec(lineOf(String(headers['x-github-sso'] ?? ''), SAID_LENGTH))?.[1];
   if (sso !== undefined) return `the token is not authorised for the organisation's single sign-on; do so at ${sso}`;
   if (/^Resource not accessible by/i.test(said ?? '')) {
-    const accepted = String(headers['x-accepted-github-permissions'] ?? asked.needs);
+    const accepted = lineOf(String(headers['x-accepted-github-permissions'] ?? asked.needs), SAID_LENGTH);
     return `the token lacks permission ${accepted}; give it ${explained(accepted)} for ${asked.scope}`;
   }
   return `the token, or its owner, has not the right to do this on ${asked.scope}${quoted}; it needs ${explained(asked.needs)}`;
@@ -137,10 +140,13 @@ export function permissionName(permission: string): string {
   return `${PERMISSION_NAMES[name] ?? name}: ${level === 'write' ? 'read and write' : level}`;
 }
 
+/** Of what GitHub says, in characters. */
+const SAID_LENGTH = 300;
+
 /** GitHub's message, short and on one line; `null` where the answer has none. */
 function wordsOf(data: unknown): string | null {
   if (typeof data !== 'object' || data === null || !('message' in data) || typeof data.message !== 'string') return null;
-  return data.message.replace(/\s+/g, ' ').slice(0, 300);
+  return lineOf(data.message, SAID_LENGTH);
 }
 
 /** The deepest cause: `fetch` itself says only that it failed. */

@@ -25,6 +25,7 @@ const MOST_BYTES = 1024 ** 3;
 /** Of the whole download, and until the first answer. */
 const DOWNLOAD_MS = 20 * 60_000;
 const MAX_REDIRECTS = 5;
+const TRIES = 3;
 const LOOPBACK = /^http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/;
 
 export function openHostPackages({ folder, file = null, trustedOrigin, fetch = globalThis.fetch }: HostPackagesOptions): PackagePort {
@@ -96,8 +97,15 @@ export function openHostPackages({ folder, file = null, trustedOrigin, fetch = g
         counted === null ? `there is no file ${path} on this host` : `${path} has the SHA-256 ${counted}, and must have ${sha256}`,
       );
     }
-    const downloaded = await download({ ...offer, address }, call);
-    return { path: downloaded, bytes: (await stat(downloaded)).size };
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const downloaded = await download({ ...offer, address }, call);
+        return { path: downloaded, bytes: (await stat(downloaded)).size };
+      } catch (error) {
+        // What was answered is an answer; a connection that broke off is none.
+        if (error instanceof PackageError || call.signal.aborted || tries === TRIES) throw error;
+      }
+    }
   };
 
   /** Two guests that need the same one at once wait for one download. */

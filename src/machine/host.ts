@@ -5,7 +5,7 @@ import type { HostObservation } from '../domain/pass.ts';
 import { known, type Reading, unknown } from '../domain/reading.ts';
 import { CommandError, runCommand } from './command.ts';
 import type { CallContext, HostPort } from './port.ts';
-import { redacted } from './text.ts';
+import { lineOf } from '../domain/plain.ts';
 
 /** GitHub answers within a second; a clock that was not compared now is compared in the next pass. */
 const GITHUB_MS = 5_000;
@@ -66,7 +66,7 @@ async function readGitHubOffset(
     const date = Date.parse(response.headers.get('date') ?? '');
     return Number.isNaN(date) ? unknown(`${host} answered without a date`) : known(offset(date, before, after));
   } catch (error) {
-    return unknown(`${host} did not answer: ${reasonOf(error)}`);
+    return unknown(`${host} did not answer: ${lineOf(reasonOf(error), 200)}`);
   }
 }
 
@@ -98,7 +98,7 @@ async function readOldCronJob(
     if (exitCode === 0) {
       return known(oldCronJobIn(stdout));
     }
-    return /no crontab for/i.test(stderr) ? known(null) : unknown(`crontab -l exited ${exitCode}: ${redacted(stderr).slice(0, 200)}`);
+    return /no crontab for/i.test(stderr) ? known(null) : unknown(`crontab -l exited ${exitCode}: ${lineOf(stderr, 200)}`);
   } catch (error) {
     if (error instanceof CommandError && error.reason === 'tool-missing') {
       return known(null);
@@ -110,7 +110,7 @@ async function readOldCronJob(
 /** Without the values of its variables, of which one may be a token. */
 function oldCronJobIn(jobs: string): string | null {
   const line = jobs.split('\n').find((job) => OLD_SCRIPT.test(job) && !job.trimStart().startsWith('#'));
-  return line === undefined ? null : redacted(line.replace(/\b(\w+)=(?:"[^"]*"|'[^']*'|\S+)/g, '$1=…')).slice(0, CRON_LINE_LENGTH);
+  return line === undefined ? null : lineOf(line.replace(/\b(\w+)=(?:"[^"]*"|'[^']*'|\S+)/g, '$1=…'), CRON_LINE_LENGTH);
 }
 
 // --- sleep -------------------------------------------------------------------------------------------------------------------------------

@@ -76,9 +76,7 @@ export type Configured =
       readonly evidence: string;
       /** `token-refused`: GitHub did not take the registration token. */
       readonly reason: 'token-refused' | 'other';
-    }
-  /** No whole package of the runner is kept in the guest, so nothing was begun. */
-  | { readonly kind: 'refused-no-package'; readonly evidence: string };
+    };
 
 export type ServiceStarted =
   | { readonly kind: 'started'; readonly unit: string }

@@ -6,10 +6,12 @@ import { z } from 'zod';
 import type { CacheDamage, CacheListed, CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import { readServiceLog } from '../domain/log-signs.ts';
 import type { PackageStored, PackageWanted } from '../domain/package.ts';
+import { lineOf, linesOf as plainLinesOf, nameOf } from '../domain/plain.ts';
 import { type Reading, known, unknown } from '../domain/reading.ts';
 import { bytesText, type RoomMade, type RoomWanted, type Workspace } from '../domain/room.ts';
 import {
   type DrainMark,
+  type ForeignCleaner,
   type GuestObservation,
   LEAST_FREE_BYTES,
   type MachineObservation,
@@ -40,7 +42,7 @@ import {
   type Thawed,
   type UnmarkedDrained,
 } from './port.ts';
-import { evidenceOf, redacted } from './text.ts';
+import { evidenceOf } from './text.ts';
 import type { Transport } from './transport.ts';
 
 export interface ShellMachineTiming {
@@ -157,8 +159,7 @@ export class ShellMachine implements MachinePort {
     call: CallContext,
     labels: readonly string[] = target.labels,
   ): Promise<Configured | ActRefusal> {
-    const { group, registration = 'pristine' } = target;
-    const parameters = { labels: labels.join(','), group: group ?? '', registration };
+    const parameters = { labels: labels.join(','), group: target.group ?? '' };
     const ended = await this.#act('configure', target, act, parameters, call, token.reveal());
     return ended.kind === 'ended' ? parsed(CONFIGURED, ended.output, 'configure') : ended;
   }
@@ -349,7 +350,7 @@ export class ShellMachine implements MachinePort {
       const refusal = z.union([BUSY, UNFIT]).safeParse(output);
       return refusal.success ? refusal.data : { kind: 'ended', output, clockOffsetMs };
     }
-    const ending = outcome.record.startsWith('timeout ') ? `did not end within ${seconds} s` : `ended with ${outcome.record}`;
+    const ending = outcome.record.startsWith('timeout ') ? `did not end within ${seconds} s` : `ended with ${lineOf(outcome.record, 100)}`;
     throw new MachineError('act-failed', `${step} on ${target.machine} ${ending}`, { evidence: evidenceOf(outcome.errors) });
   }
 
@@ -381,8 +382,8 @@ export class ShellMachine implements MachinePort {
 }
 
 /** What every step knows of its runner: where and whose its files are, and what its unit is called by. */
-function ownParameters({ directory, user, registrationUrl: url, runner: name }: RunnerTarget): guest.Parameters {
-  return { directory, user, url, name };
+function ownParameters({ directory, user, registrationUrl: url, runner: name, registration = 'pristine' }: RunnerTarget): guest.Parameters {
+  return { directory, user, url, name, registration };
 }
 
 /**
@@ -394,24 +395,25 @@ function offset(guestMs: number, earliest: number, latest: number): number {
   return guestMs > latest ? guestMs - latest : 0;
 }
 
-/** Of an observation as JSON, in characters, where names are of ordinary length: one look brings hundreds. */
+/** Of an observation as JSON, in characters: one look brings hundreds. */
 const OBSERVATION_LENGTH = 1_020;
 
 /**
- * The guest's own words get the room that all the rest leaves: how its unit was altered, why the runner is drained, then what cleans besides Runward, then the journal,
- * the newest line first.
+ * Words that others than Runward wrote get the room that all the rest leaves: how the unit was altered, why the runner is drained, what it is
+ * registered as, what cleans besides Runward, then the journal, the newest line first.
  */
 function withinLength(seen: MachineObservation): MachineObservation {
   if (!seen.guest.known) return seen;
   const { value } = seen.guest;
-  const { foreignCleaner, drain, log, service } = value;
+  const { registration, foreignCleaner, drain, log, service } = value;
   const inWords = (shorten: (words: string) => string): MachineObservation => ({
     ...seen,
     guest: known({
       ...value,
       service: service.altered === undefined ? service : { ...service, altered: shorten(service.altered) },
       drain: drain === null ? null : { ...drain, reason: shorten(drain.reason) },
-      ...(foreignCleaner === undefined ? {} : { foreignCleaner: shorten(foreignCleaner) }),
+      registration: registration && { ...registration, url: shorten(registration.url), agentName: shorten(registration.agentName) },
+      ...(foreignCleaner === undefined ? {} : { foreignCleaner: { ...foreignCleaner, file: shorten(foreignCleaner.file) } }),
       log: { ...log, signs: log.signs.map(({ code, line }) => ({ code, line: shorten(line) })) },
     }),
   });
@@ -453,7 +455,10 @@ function cacheParameters(wanted: CacheWanted): guest.Parameters {
     case 'unused':
       return { kind: 'unused', unused_seconds: inSeconds(wanted.forMs) };
     case 'damaged':
-      return { kind: 'damaged', paths64: Buffer.from(wanted.paths.map((path) => `${path}\0`).join('')).toString('base64') };
+      return {
+        kind: 'damaged',
+        named64: Buffer.from(wanted.named.map(({ lacks, path }) => `${lacks} ${path}\0`).join('')).toString('base64'),
+      };
   }
 }
 
@@ -463,10 +468,16 @@ function inSeconds(milliseconds: number): string {
 
 type Lines = Readonly<Record<string, string>>;
 
+/** In characters; the driver hands over 64 KiB of each of two outputs, as base64. */
+const ANSWER_LENGTH = 262_144;
+
 /** The driver's answer; what a client or a login printed around it is passed over. */
 function answerIn(stdout: string): Lines | null {
-  const answer = /^runward-answer\n(.*?)^runward-end$/ms.exec(stdout)?.[1];
-  return answer === undefined ? null : linesOf(answer);
+  const begin = `\n${stdout}`.indexOf('\nrunward-answer\n');
+  if (begin === -1) return null;
+  const answer = stdout.slice(begin, begin + ANSWER_LENGTH);
+  const end = answer.indexOf('\nrunward-end');
+  return end === -1 ? null : linesOf(answer.slice(0, end));
 }
 
 function linesOf(text: string): Lines {
@@ -485,23 +496,43 @@ function decode(base64: string | undefined): string {
 function parsed<T>(schema: z.ZodType<T>, lines: Lines, step: string): T {
   const result = schema.safeParse(lines);
   if (result.success) return result.data;
-  throw new MachineError('protocol', `${step}: the guest's answer is not understood: ${z.prettifyError(result.error)}`);
+  throw new MachineError('protocol', `${step}: the guest's answer is not understood: ${lineOf(z.prettifyError(result.error), 300)}`);
 }
 
+/** Whatever a guest says is made plain here: names, words in a line, and the end of what a command printed. */
+const name = (most: number) => z.string().transform((text) => nameOf(text, most));
 const text64 = z.string().transform(decode);
-const names64 = text64.transform((text) => text.split('\n').filter((name) => name !== ''));
+const name64 = (most: number) => text64.transform((text) => nameOf(text, most));
+const line64 = (most: number) => text64.transform((text) => lineOf(text, most));
+const evidence64 = text64.transform(evidenceOf);
+const FILES = 50;
+const names64 = text64.transform((text) =>
+  text
+    .split('\n')
+    .filter((file) => file !== '')
+    .slice(0, FILES)
+    .map((file) => nameOf(file, NAME_LENGTH)),
+);
 const count = z.coerce.number().int().nonnegative();
 const orNull = (text: string): string | null => (text === '' ? null : text);
+
+/** In characters: names of files, and of who has the fence; paths; states, versions and owners; names of units; keys of acts. */
+const NAME_LENGTH = 255;
+const PATH_LENGTH = 300;
+const WORD_LENGTH = 40;
+const UNIT_LENGTH = 160;
+const KEY_LENGTH = 120;
 
 const CLOCK = z.object({ clockMs: z.coerce.number().int(), elapsedMs: count });
 
 const REFUSED_IN_PROGRESS = z
-  .object({ kind: z.literal('refused-in-progress'), holder64: text64 })
+  .object({ kind: z.literal('refused-in-progress'), holder64: line64(NAME_LENGTH) })
   .transform(({ kind, holder64 }) => ({ kind, holder: holder64 }));
 
+/** A guest without a package of the runner is one that can't be registered anew. */
 const UNFIT = z
-  .object({ kind: z.literal('refused-unfit'), evidence64: text64 })
-  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) }));
+  .object({ kind: z.enum(['refused-unfit', 'refused-no-package']), evidence64 })
+  .transform((answer) => ({ kind: 'refused-unfit' as const, evidence: answer.evidence64 }));
 
 const FENCE_TAKEN = z.union([z.object({ kind: z.literal('taken'), fence: count }), UNFIT, REFUSED_IN_PROGRESS]);
 
@@ -509,14 +540,16 @@ const ACT_ANSWER = z.union([
   z
     .object({ kind: z.literal('done'), record: z.string(), output64: text64, errors64: text64 })
     .transform(({ kind, record, output64, errors64 }) => ({ kind, record, output: output64, errors: errors64 })),
-  z.object({ kind: z.literal('refused-late'), holder64: text64 }).transform(({ kind, holder64 }) => ({ kind, holder: holder64 })),
+  z
+    .object({ kind: z.literal('refused-late'), holder64: line64(NAME_LENGTH) })
+    .transform(({ kind, holder64 }) => ({ kind, holder: holder64 })),
   REFUSED_IN_PROGRESS,
   UNFIT,
 ]);
 
 const BUSY = z
-  .object({ kind: z.literal('refused-busy'), evidence64: text64 })
-  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) }));
+  .object({ kind: z.literal('refused-busy'), evidence64 })
+  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidence64 }));
 
 const CLOCK_SYNCED = z.object({ kind: z.literal('synced'), source: z.enum(['ntp', 'host']) });
 
@@ -527,31 +560,23 @@ const SET_ASIDE = z
 const CONFIGURED = z.union([
   z.object({ kind: z.literal('configured'), agentId: count }),
   z
-    .object({
-      kind: z.literal('not-configured'),
-      exitCode: count,
-      evidence64: text64,
-      reason: z.enum(['token-refused', 'other']).default('other'),
-    })
-    .transform(({ evidence64, ...rest }) => ({ ...rest, evidence: evidenceOf(evidence64) })),
-  z
-    .object({ kind: z.literal('refused-no-package'), evidence64: text64 })
-    .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) })),
+    .object({ kind: z.literal('not-configured'), exitCode: count, evidence64, reason: z.enum(['token-refused', 'other']).default('other') })
+    .transform(({ evidence64: evidence, ...rest }) => ({ ...rest, evidence })),
 ]);
 
 const PACKAGE_STORED = z.union([
-  z.object({ kind: z.enum(['fetched', 'kept']), version: z.string() }),
+  z.object({ kind: z.enum(['fetched', 'kept']), version: name(WORD_LENGTH) }),
   z
-    .object({ kind: z.literal('not-fetched'), reason: z.enum(['no-way', 'no-room', 'wrong-checksum']), evidence64: text64 })
-    .transform(({ kind, reason, evidence64 }) => ({ kind, reason, evidence: evidenceOf(evidence64) })),
+    .object({ kind: z.literal('not-fetched'), reason: z.enum(['no-way', 'no-room', 'wrong-checksum']), evidence64 })
+    .transform(({ evidence64: evidence, ...rest }) => ({ ...rest, evidence })),
 ]);
 const PIECE_STORED = z.union([PACKAGE_STORED, z.object({ kind: z.literal('more'), have: count })]);
 
 const SERVICE_STARTED = z.union([
-  z.object({ kind: z.literal('started'), unit: z.string() }),
+  z.object({ kind: z.literal('started'), unit: name(NAME_LENGTH) }),
   z
-    .object({ kind: z.literal('not-started'), unit: z.string(), state: z.string(), evidence64: text64 })
-    .transform(({ kind, unit, state, evidence64 }) => ({ kind, unit: orNull(unit), state, evidence: evidenceOf(evidence64) })),
+    .object({ kind: z.literal('not-started'), unit: name(NAME_LENGTH), state: name(WORD_LENGTH), evidence64 })
+    .transform(({ kind, unit, state, evidence64 }) => ({ kind, unit: orNull(unit), state, evidence: evidence64 })),
 ]);
 
 const RESTORED = z.object({ kind: z.literal('restored'), files64: names64 }).transform(({ kind, files64 }) => ({ kind, files: files64 }));
@@ -561,18 +586,24 @@ const MARKED_DRAINED = z.object({ kind: z.literal('marked') });
 const UNMARKED_DRAINED = z.object({ kind: z.literal('unmarked') });
 const THAWED = z.object({ kind: z.literal('thawed') });
 const NOT_FROZEN = z
-  .object({ kind: z.literal('not-frozen'), evidence64: text64 })
-  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidenceOf(evidence64) }));
+  .object({ kind: z.literal('not-frozen'), evidence64 })
+  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidence64 }));
+/** Compared by the guest itself, with what it said before. */
+const UNREAD_LENGTH = 4_096;
 const unreadAs = <Kind extends string>(kind: Kind) =>
-  z.object({ kind: z.literal(kind), unread64: text64 }).transform(({ unread64 }) => ({ kind, unread: unread64 }));
+  z.object({ kind: z.literal(kind), unread64: name64(UNREAD_LENGTH) }).transform(({ unread64 }) => ({ kind, unread: unread64 }));
 const FROZEN = z.union([unreadAs('frozen'), NOT_FROZEN]);
 const FROZEN_STOPPED = z.union([z.object({ kind: z.literal('stopped') }), unreadAs('heard'), NOT_FROZEN]);
+
+/** GitHub's most, and what its addresses need. In characters. */
+const AGENT_LENGTH = 64;
+const URL_LENGTH = 200;
 
 /** A `.runner` file, which begins with a byte order mark. One that can't be read counts as no configuration, as it does for the runner. */
 const registration = text64.transform((text) => {
   try {
     const { agentId, agentName, gitHubUrl } = RUNNER_FILE.parse(JSON.parse(text.replace(/^\uFEFF/, '')));
-    return { agentId, agentName, url: gitHubUrl ?? '' };
+    return { agentId, agentName: nameOf(agentName, AGENT_LENGTH), url: nameOf(gitHubUrl ?? '', URL_LENGTH) };
   } catch {
     return null;
   }
@@ -620,50 +651,61 @@ const strays = z
 
 /** How much of a text in the guest an observation carries, so that it stays small. */
 const WORDS_LENGTH = 50;
-const inFewWords = (text: string): string => redacted(text).slice(0, WORDS_LENGTH);
+const inFewWords = (text: string): string => lineOf(text, WORDS_LENGTH);
 
 /** Epoch seconds, whose word it is, and the reason, a line each. A mark that is damaged is a mark, and a person's. */
 const drainMark = text64.transform((text): DrainMark => {
-  const [seconds = '', by = '', reason = ''] = text.split('\n');
+  const [seconds = '', by = '', reason = ''] = text.split('\n', 3);
   return { since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0, by: by === 'room' ? by : 'person', reason: inFewWords(reason) };
 });
 
-/** How much is told of what removes things besides Runward, and of how a unit was altered. */
-const CLEANER_LENGTH = 160;
+/** How much is told of how a unit was altered. */
+const ALTERED_LENGTH = 160;
+
+const CLEANER_LENGTH = 100;
+
+/** `FILE:NUMBER` */
+const foreignCleaner = text64.transform((text): ForeignCleaner => {
+  const [, file = '', line] = /^([^:]*)(?::(\d{1,7}))?/.exec(text.slice(0, PATH_LENGTH)) ?? [];
+  return { file: nameOf(file, CLEANER_LENGTH), line: line === undefined ? null : Number(line) };
+});
+
+/** What is read of the journal, and of a line of it, in characters. */
+const JOURNAL = { most: 65_536, longest: 1_000 };
 
 const OBSERVED = z
   .object({
-    bootId: z.string().min(1),
+    bootId: name(WORD_LENGTH).pipe(z.string().min(1)),
     uptimeMs: count,
-    unit: z.string(),
+    unit: name(UNIT_LENGTH),
     serviceState: z.enum(SERVICE_STATES),
     startedAgo: z.union([z.literal(''), count]).optional(),
-    altered64: text64.transform((text) => redacted(text).slice(0, CLEANER_LENGTH)).optional(),
+    altered64: line64(ALTERED_LENGTH).optional(),
     journal64: text64.optional(),
     timeSync: z.enum(['timesyncd', 'chrony', '']),
-    timeSyncState: z.string(),
+    timeSyncState: name(WORD_LENGTH),
     drain64: drainMark.optional(),
     workers: count,
     workersOnMachine: count,
     listeners: count,
     strays: strays.optional(),
     runner64: registration.optional(),
-    version: z.string().optional(),
+    version: name(WORD_LENGTH).optional(),
     missing64: text64.transform(inFewWords).optional(),
     disk,
     work: sizes.optional(),
     cache: cacheSizes.optional(),
     cleanedAgo: count.optional(),
-    cleaner64: text64.transform((text) => redacted(text).slice(0, CLEANER_LENGTH)).optional(),
-    runningAct: z.string(),
-    architecture: z.string().optional(),
-    packageVersion: z.string().optional(),
+    cleaner64: foreignCleaner.optional(),
+    runningAct: name(KEY_LENGTH),
+    architecture: name(WORD_LENGTH).optional(),
+    packageVersion: name(WORD_LENGTH).optional(),
   })
   .transform((seen) => ({
     bootId: seen.bootId,
     uptimeMs: seen.uptimeMs,
     service: { unit: orNull(seen.unit), state: seen.serviceState, ...(seen.altered64 === undefined ? {} : { altered: seen.altered64 }) },
-    log: readServiceLog(redacted(seen.journal64 ?? '').split('\n'), typeof seen.startedAgo === 'number' ? seen.startedAgo * 1_000 : null),
+    log: readServiceLog(plainLinesOf(seen.journal64 ?? '', JOURNAL), typeof seen.startedAgo === 'number' ? seen.startedAgo * 1_000 : null),
     timeSync: { service: seen.timeSync === '' ? null : seen.timeSync, isActive: seen.timeSyncState === 'active' },
     drain: seen.drain64 ?? null,
     workers: seen.workers,
@@ -679,16 +721,19 @@ const OBSERVED = z
     cleanedAgoMs: seen.cleanedAgo === undefined ? null : seen.cleanedAgo * 1_000,
     ...(seen.cleaner64 === undefined ? {} : { foreignCleaner: seen.cleaner64 }),
     runningAct: orNull(seen.runningAct),
-    ...(seen.architecture === undefined ? {} : { architecture: seen.architecture.slice(0, 20) }),
-    ...(seen.packageVersion === undefined ? {} : { packageVersion: orNull(seen.packageVersion.slice(0, 20)) }),
+    ...(seen.architecture === undefined ? {} : { architecture: seen.architecture }),
+    ...(seen.packageVersion === undefined ? {} : { packageVersion: orNull(seen.packageVersion) }),
   }));
+
+/** No list of a guest's is longer. */
+const RECORDS = 201;
 
 /** Records that NUL ends, as `FIELD … TEXT`, where the text may hold anything. */
 const records64 = <T extends z.ZodType>(fields: number, record: T) =>
   text64
     .transform((text): unknown =>
       text
-        .split('\0')
+        .split('\0', RECORDS)
         .slice(0, -1)
         .map((each) => {
           const words = each.split(' ');
@@ -698,8 +743,20 @@ const records64 = <T extends z.ZodType>(fields: number, record: T) =>
     .pipe(z.array(record));
 
 const cacheEntry = z
-  .tuple([count, z.union([z.literal('-'), count]), z.string()])
+  .tuple([count, z.union([z.literal('-'), count]), name(PATH_LENGTH)])
   .transform(([bytes, unused, path]) => ({ path, bytes, unusedMs: unused === '-' ? null : unused * 1_000 }));
+
+const noneAsNull = name(WORD_LENGTH).transform((text) => (text === '-' ? null : text));
+
+const cacheDamage = z
+  .tuple([
+    z.enum(['missing', 'empty', 'no-manifest', 'unreadable', 'whole']),
+    noneAsNull,
+    noneAsNull,
+    z.enum(['yes', 'no']),
+    name(PATH_LENGTH),
+  ])
+  .transform(([state, owner, mode, immutable, path]): CacheDamage => ({ path, state, owner, mode, isImmutable: immutable === 'yes' }));
 
 const CACHE_LISTED = z
   .object({
@@ -708,14 +765,9 @@ const CACHE_LISTED = z
     found64: records64(2, cacheEntry),
     foundBytes: count,
     foundEntries: count,
+    damage64: records64(4, cacheDamage),
   })
-  .transform(({ found64, ...listed }): CacheListed => ({ ...listed, found: found64 }));
-
-const noneAsNull = z.string().transform((text) => (text === '-' ? null : text));
-
-const cacheDamage = z
-  .tuple([z.enum(['missing', 'empty', 'no-manifest', 'unreadable', 'whole']), noneAsNull, noneAsNull, z.enum(['yes', 'no']), z.string()])
-  .transform(([state, owner, mode, immutable, path]): CacheDamage => ({ path, state, owner, mode, isImmutable: immutable === 'yes' }));
+  .transform(({ found64, damage64, ...listed }): CacheListed => ({ ...listed, found: found64, damage: damage64 }));
 
 const CACHE_REMOVED = z
   .object({
@@ -724,7 +776,7 @@ const CACHE_REMOVED = z
     entries: count,
     bytes: count,
     unmeasured: count,
-    names64: records64(0, z.tuple([z.string()])),
+    names64: records64(0, z.tuple([name(PATH_LENGTH)])),
     damage64: records64(4, cacheDamage),
     freeBytes: count,
     freeInodes: z.union([z.literal(''), count]),
@@ -739,10 +791,10 @@ const CACHE_REMOVED = z
 
 const ROOM_MADE = z.union([
   z.object({ kind: z.literal('made'), bytes: z.coerce.number().int(), items: count, disk }),
-  z.object({ kind: z.literal('nothing'), why64: text64, disk }).transform(({ why64, ...rest }) => ({ ...rest, why: evidenceOf(why64) })),
+  z.object({ kind: z.literal('nothing'), why64: evidence64, disk }).transform(({ why64, ...rest }) => ({ ...rest, why: why64 })),
 ]);
 
 const workspace = z
-  .tuple([z.union([z.literal('-').transform(() => null), count]), z.string()])
+  .tuple([z.union([z.literal('-').transform(() => null), count]), name(PATH_LENGTH)])
   .transform(([bytes, name]): Workspace => ({ name, bytes }));
 const WORKSPACES = z.object({ workspaces64: records64(1, workspace) }).transform(({ workspaces64 }) => workspaces64);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { NativeConnection, type LogLevel } from '@temporalio/worker';
 import { createSealing } from '../activities/sealing.ts';
 import type { Config } from '../config/config.ts';
+import { childEnvironment } from '../domain/child-environment.ts';
 import { createGitHub } from '../github/github.ts';
 import { accountOf, createTokenSource } from '../github/credentials.ts';
 import { createGate } from '../github/gate.ts';
@@ -162,7 +163,7 @@ export function createHost(config: Config, environment: NodeJS.ProcessEnv): NonN
   return {
     name: config.host,
     machine: createMachine(config, environment),
-    computer: openHost({ environment: definedOnly(environment) }),
+    computer: openHost({ environment: childEnvironment(environment) }),
     packages: openHostPackages({
       folder: join(config.home, 'packages'),
       file: config.package.kind === 'file' ? config.package.path : null,
@@ -171,9 +172,9 @@ export function createHost(config: Config, environment: NodeJS.ProcessEnv): NonN
   };
 }
 
-/** `environment` is the Multipass client's; its certificate is found through `HOME`. */
+/** The Multipass client finds its certificate through `HOME`. */
 function createMachine(config: Config, environment: NodeJS.ProcessEnv): MachinePort {
-  return new ShellMachine(new MultipassTransport({ multipass: config.multipass, environment: definedOnly(environment) }));
+  return new ShellMachine(new MultipassTransport({ multipass: config.multipass, environment: childEnvironment(environment, 'multipass') }));
 }
 
 /** `warn` is told what is wrong with the files in which GitHub's limits are remembered. */
@@ -182,8 +183,4 @@ export function createGitHubOf({ github: { apiUrl, credentials }, queue, home }:
   const http = { baseUrl: apiUrl, gate: createGate({ folder: home, warn }), ...(account === undefined ? {} : { account }) };
   const pace = createPace({ writesPerMinute: queue.writesPerMinute });
   return createGitHub({ ...http, token: createTokenSource(credentials, http), pace });
-}
-
-function definedOnly(environment: NodeJS.ProcessEnv): Record<string, string> {
-  return Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

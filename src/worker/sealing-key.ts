@@ -1,11 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SEALING_KEY_BYTES } from '../activities/sealing.ts';
+import { opennessOf } from '../domain/private-file.ts';
 
-/** The key in `file` (base64); a missing one is made, with mode 0600. Throws where the file holds no key of the right length. */
+/** The key in `file` (base64); a missing one is made, with mode 0600. Throws if others can open the file, or it holds no key of the right length. */
 export function sealingKey(file: string): Buffer {
   const found = readKey(file) ?? makeKey(file);
+  const openness = opennessOf(file, statSync(file).mode);
+  if (openness !== null) {
+    throw new Error(`the sealing key ${file} must be ${openness}`);
+  }
   const key = Buffer.from(found.trim(), 'base64');
   if (key.length !== SEALING_KEY_BYTES) {
     throw new Error(

@@ -107,7 +107,8 @@ class Making {
 
   #sources(): readonly RoomSource[] {
     const { unusedForMs } = this.#operation.site.policy.upkeep.room;
-    return ROOM_SOURCES.filter((source) => unusedForMs[source] !== null);
+    // The policy in an older history does not know each.
+    return ROOM_SOURCES.filter((source) => typeof unusedForMs[source] === 'number');
   }
 
   /** One source after the other, until it is enough; answers what kept it from that. */

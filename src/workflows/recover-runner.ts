@@ -101,8 +101,8 @@ class Recovery {
   #isConfiguring = false;
   /** Whether the last look saw a job of the runner in its guest: what GitHub calls busy may be a job that was lost. */
   #isAtWork = false;
-  /** Labels that GitHub showed before the first act; `null` where it knew no such runner. */
-  #shownLabels: readonly string[] | null = null;
+  /** Custom labels that GitHub showed before the first act. */
+  #shownLabels: readonly string[] = [];
 
   constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard) {
     this.#request = request;
@@ -537,8 +537,8 @@ class Recovery {
   async #provePackage(): Promise<void> {
     const { runner, machine, registration } = this.#target;
     const { guest, github } = this.#seen(await this.#site.freshLook());
-    this.#shownLabels = github.runner?.labels ?? null;
-    if (registration === 'from-runner-directory' || typeof guest.packageVersion === 'string') {
+    this.#shownLabels = (github.runner?.labels ?? []).filter((name) => !ADDED_LABELS.includes(name.toLowerCase()));
+    if (registration === 'from-runner-directory' || guest.packageVersion !== null) {
       return;
     }
     const had = await havePackage(this.#site, guest, { leastFreeBytes: PACKAGE_BYTES, say: (doing) => this.#board.say(doing) });
@@ -604,33 +604,22 @@ class Recovery {
       const { token } = await this.#registrationToken();
       act = await this.#configure(token, 2);
     }
-    switch (act.kind) {
-      case 'configured':
-        this.#agentId = act.agentId;
-        this.#board.end('reconfigure', 'done', `registered at ${registrationUrl} as id ${act.agentId}`);
-        return;
-      case 'not-configured':
-        throw new Ended('failed', `${runner}: config.sh exited ${act.exitCode}: ${act.evidence}`);
-      case 'refused-no-package':
-        throw new Ended('failed', `${runner}: ${act.evidence}`);
+    if (act.kind === 'not-configured') {
+      throw new Ended('failed', `${runner}: config.sh exited ${act.exitCode}: ${act.evidence}`);
     }
+    this.#agentId = act.agentId;
+    this.#board.end('reconfigure', 'done', `registered at ${registrationUrl} as id ${act.agentId}`);
   }
 
   #configure({ token }: TokenGranted, round: 1 | 2) {
     const { runner, registrationUrl } = this.#target;
-    const labels = this.#labels();
+    const shownLabels = this.#shownLabels;
     return this.#site.act(
       `reconfigure-${round}`,
       `register ${runner} at ${registrationUrl}`,
       this.#policy.deadlines.configureMs,
-      (acts, input) => acts.configureRunner({ ...input, token, labels }),
+      (acts, input) => acts.configureRunner({ ...input, token, shownLabels }),
     );
-  }
-
-  /** As configured, or else as GitHub showed them: what stands in the runner's directory may be a job's word. */
-  #labels(): readonly string[] {
-    const { labels } = this.#target;
-    return labels.length > 0 ? labels : (this.#shownLabels ?? []).filter((name) => !ADDED_LABELS.includes(name.toLowerCase()));
   }
 
   async #startService(): Promise<void> {
@@ -697,7 +686,7 @@ class Recovery {
       if (isCancellation(error)) {
         throw error;
       }
-      return `; old files left in ${this.#target.directory}/.runward-aside (${this.#site.asEnded(error).message})`;
+      return `; old files left in /var/lib/runward of ${this.#target.machine} (${this.#site.asEnded(error).message})`;
     }
   }
 
@@ -722,10 +711,10 @@ class Recovery {
       }
       return new Ended(ended.outcome, `${ended.message}. ${await this.#restore(this.#aside.agentId)}`);
     } catch (error) {
-      const { directory, machine } = this.#target;
+      const { machine } = this.#target;
       return new Ended(
         ended.outcome,
-        `${ended.message}. Leaving it in order failed too: ${this.#site.asEnded(error).message}. The old configuration is in ${directory}/.runward-aside on ${machine}; run the recovery again`,
+        `${ended.message}. Leaving it in order failed too: ${this.#site.asEnded(error).message}. The old configuration is kept in /var/lib/runward of ${machine}; run the recovery again`,
       );
     }
   }

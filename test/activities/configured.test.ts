@@ -38,8 +38,8 @@ function inputs(at: RunnerTarget): Inputs {
   const busy = { force: true, busyAskedAt: 0, busyAnswerMaxAgeMs: 0 };
   const configured = [{ name: runner, labels: ['self-hosted'] }];
   const reported = { scope, at: 0, seen: [], good: [], goodPasses: 3 };
-  const cacheWanted = { kind: 'all' } as const;
   const packageWanted = { version: '2.337.0', filename: 'f', address: null, sha256: '', leastFreeBytes: 0 };
+  const cacheWanted = { kind: 'all' } as const;
   return {
     observeGitHub: { target: at },
     requestRegistrationToken: { target: at },
@@ -91,7 +91,7 @@ function inputs(at: RunnerTarget): Inputs {
     takeFence: { target: at, holder: 'h' },
     syncClock: { ...act, force: true },
     setConfigurationAside: { ...act, ...busy, token },
-    configureRunner: { ...act, token },
+    configureRunner: { ...act, token, shownLabels: [] },
     startService: act,
     restartService: { ...act, ...busy },
     restoreConfiguration: act,
@@ -102,10 +102,10 @@ function inputs(at: RunnerTarget): Inputs {
     thawRunner: act,
     unmarkDrained: act,
     removeFromCache: { ...act, wanted: cacheWanted, force: true },
-    findPackage: { target: at, architecture: 'x86_64' },
+    makeRoom: { ...act, wanted: { source: 'apt', unusedForMs: 0, journalBytes: 0 } },
+    findPackage: { target: at, architecture: 'x64' },
     fetchPackage: { ...act, wanted: packageWanted },
     passPackage: { ...act, wanted: packageWanted },
-    makeRoom: { ...act, wanted: { source: 'apt', unusedForMs: 0, journalBytes: 0 } },
   };
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
@@ -24,7 +24,7 @@ let webhook: AlertChannel;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'runward-webhook-'));
   secretFile = join(folder, 'secret');
-  writeFileSync(secretFile, `${SECRET}\n`);
+  writeFileSync(secretFile, `${SECRET}\n`, { mode: 0o600 });
   receiver = await startAlertReceiver();
   webhook = createWebhook({ url: receiver.url, secretFile });
 });
@@ -147,6 +147,7 @@ describe('a secret', () => {
 
   test.each([
     ['is missing', () => rmSync(secretFile), 'cannot be read'],
+    ['is open to others', () => chmodSync(secretFile, 0o640), 'it has mode 0640: chmod 600 '],
     ['is wrong', () => writeFileSync(secretFile, 'hunter2'), 'write whsec_ and the base64'],
   ])('that %s is asked for again, and nothing is sent', async (_, spoil, said) => {
     spoil();

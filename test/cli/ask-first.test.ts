@@ -26,12 +26,6 @@ describe('the job that a forced act cuts', () => {
     );
   });
 
-  test('is plain text, whatever its author has put into its name', () => {
-    const named = line(seen({ runningJob: known({ ...job, name: 'a\u001b[2Jb' }) }), 'could break', NOW);
-    expect(named).toMatch(/^This could break the job /);
-    expect(named).not.toContain('\u001b');
-  });
-
   test('is none if both sides call the runner idle', () => {
     expect(line(seen({}), 'would cut', NOW)).toBeNull();
   });

@@ -94,7 +94,7 @@ describe('the care for a cache', () => {
         attempt: 1,
         workflow: 'CI',
         branch: 'main',
-        jobs: [{ id: 8, name: 'build\u001b[2J', path: 'actions/checkout/v4', line: "Can't find 'action.yml'" }],
+        jobs: [{ id: 8, name: 'build', path: 'actions/checkout/v4', lacks: 'entry', line: "Can't find 'action.yml'", isInLog: true }],
         otherJobs: 0,
       },
     ],
@@ -114,7 +114,7 @@ describe('the care for a cache', () => {
       left: 'nothing',
     });
     expect(operationDetails(HEALED).join('\n')).toMatch(
-      /What the cache let fail:\n {2}run 7, attempt 1 of CI, job build \[2J: Can't find 'action\.yml'\nWhat the damage looked like:\n {2}"actions\/checkout\/v4": empty, root, 700, immutable\nWhat has gone:\n {2}"actions\/checkout\/v4"\nWhat was run again:\n {2}run 7, attempt 1: re-run, for time 1 of 2$/,
+      /What the cache let fail:\n {2}run 7, attempt 1 of CI, job build: Can't find 'action\.yml'\nWhat the damage looked like:\n {2}"actions\/checkout\/v4": empty, root, 700, immutable\nWhat has gone:\n {2}"actions\/checkout\/v4"\nWhat was run again:\n {2}run 7, attempt 1: re-run, for time 1 of 2$/,
     );
   });
 

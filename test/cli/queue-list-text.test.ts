@@ -156,19 +156,6 @@ describe('the list', () => {
     ]);
   });
 
-  test.each([undefined, 80])('takes names from GitHub for text, whatever is in them (%s columns)', (width) => {
-    const evil = 'a\u001B[31mb\nc\u202Ed';
-    const run = listed({
-      workflow: evil,
-      branch: evil,
-      jobs: [asking([evil])],
-      outlook: { code: 'quarantined', action: 'none', detail: evil },
-    });
-    const text = linesOf({ runs: [run], notes: [evil] }, width).join('|');
-    expect(text).toContain('a [31mb c d');
-    expect(['\u001B', '\u202E', '\n'].filter((character) => text.includes(character))).toEqual([]);
-  });
-
   test('lists deferred runs below', () => {
     const run = aRun({ id: 21, workflow: 'Nightly' });
     const parked = [

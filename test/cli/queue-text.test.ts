@@ -92,14 +92,6 @@ describe('what the queue verbs print', () => {
     expect(textOf(report)).toContain('b'.repeat(200));
   });
 
-  test('takes the names of GitHub for text, whatever is in them', () => {
-    const acts = [toldAct({ workflow: 'a\u001B[31mb\nc', branch: 'x\u202Ey', end: 'would-cancel', detail: '' })];
-    const text = textOf({ ...PLANNED, acts });
-    expect(text).toContain('a [31mb c');
-    expect(text).not.toContain('\u001B');
-    expect(text).not.toContain('\u202E');
-  });
-
   test('tells rules that only plan, notes, what is left alone, and each refusal once', () => {
     const report = queueReport({
       outcome: 'partly',

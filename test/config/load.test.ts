@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { inspect } from 'node:util';
@@ -17,10 +17,11 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-function write(path: string, content: string | Uint8Array): string {
+function write(path: string, content: string | Uint8Array, mode = 0o644): string {
   const whole = join(folder, path);
   mkdirSync(dirname(whole), { recursive: true });
   writeFileSync(whole, content);
+  chmodSync(whole, mode);
   return whole;
 }
 
@@ -165,8 +166,8 @@ describe('the environment alone', () => {
     ['STALE_JOB_HOURS', '-4', 'a number of hours above 0'],
     ['STALE_JOB_HOURS', '1e3', 'a number of hours above 0'],
     ['ACTIONS_CACHE_MAX_AGE_DAYS', 'NaN', 'a number of days above 0'],
-    ['GITHUB_SERVER_URL', 'github.example.com', 'a web address'],
-    ['GITHUB_SERVER_URL', 'https://me@github.example.com', 'a web address'],
+    ['GITHUB_SERVER_URL', 'github.example.com', 'an https address'],
+    ['GITHUB_SERVER_URL', 'https://me@github.example.com', 'an https address'],
   ])('%s=%s is a mistake that names the variable', (variable, value, allowed) => {
     const mistakes = mistakesOf({ REPO: 'octo-org/widgets', ...(variable === 'GITHUB_ORG' ? { REPO: '' } : {}), [variable]: value });
     expect(mistakes).toEqual([expect.stringMatching(new RegExp(`^${variable}: found .*; allowed: ${allowed}`))]);
@@ -256,6 +257,48 @@ describe('addresses of GitHub', () => {
     expect(config.runners[0]?.registrationUrl).toBe(`${serverUrl}/octo-org/widgets`);
   });
 
+  test.each(['http://localhost:3000', 'http://127.8.7.6', 'http://[::1]:3000'])('%s is on this computer', (address) => {
+    expect(load({ REPO: 'octo-org/widgets', GITHUB_SERVER_URL: `${address}/` }).github.serverUrl).toBe(address);
+  });
+
+  test.each([
+    'http://github.example.com',
+    'http://10.0.2.2:3000',
+    'http://127.0.0.1.example.com',
+    'http://localhost.example.com:3000',
+    'http://127.0.0.1:3000@example.com',
+    'http://0.0.0.0:3000',
+    'HTTP://github.example.com',
+  ])('%s would send tokens in clear, and is refused', (address) => {
+    for (const variable of ['GITHUB_SERVER_URL', 'GITHUB_API_URL']) {
+      expect(mistakesOf({ REPO: 'octo-org/widgets', [variable]: address })[0]).toMatch(
+        /found ".*"; allowed: an https address .*http only to this computer/,
+      );
+    }
+    for (const key of ['serverUrl', 'apiUrl']) {
+      expect(mistakesIn(`github:\n  ${key}: '${address}'\n${ONE_RUNNER}`)[0]).toMatch(
+        /^runward\.yaml:2 github\.\w+: found ".*"; allowed: an https address/,
+      );
+    }
+  });
+
+  test('a lab may name one host for its web address, which is told each time', () => {
+    const lab = { REPO: 'octo-org/widgets', RUNWARD_LAB_HTTP_HOST: '10.0.2.2', GITHUB_API_URL: 'http://127.0.0.1:1' };
+    const { github, warnings } = load({ ...lab, GITHUB_SERVER_URL: 'http://10.0.2.2:2/' });
+    expect(github).toMatchObject({ apiUrl: 'http://127.0.0.1:1', serverUrl: 'http://10.0.2.2:2' });
+    expect(warnings).toEqual([
+      'RUNWARD_LAB_HTTP_HOST: registrations at http://10.0.2.2:2 cross the network in clear; this is for tests alone.',
+    ]);
+    expect(load({ ...lab, GITHUB_SERVER_URL: 'https://github.example.com' }).warnings).toEqual([]);
+    for (const address of ['http://10.0.2.20:2', 'http://10.0.2.2.example.com', 'http://me@10.0.2.2', 'http://10.0.2.2?a']) {
+      expect(mistakesOf({ ...lab, GITHUB_SERVER_URL: address })[0]).toMatch(/^GITHUB_SERVER_URL: found ".*"; allowed: an https/);
+    }
+    // The token goes to the API.
+    expect(mistakesOf({ ...lab, GITHUB_SERVER_URL: 'http://10.0.2.2:2', GITHUB_API_URL: 'http://10.0.2.2:2' })).toEqual([
+      expect.stringMatching(/^GITHUB_API_URL: found/),
+    ]);
+  });
+
   test('an API address that tells nothing of its server needs the server too', () => {
     expect(mistakesOf({ REPO: 'octo-org/widgets', GITHUB_API_URL: 'http://127.0.0.1:1' })).toEqual([
       expect.stringMatching(/^GITHUB_SERVER_URL: found nothing/),
@@ -267,8 +310,8 @@ describe('credentials', () => {
   const repo = { REPO: 'octo-org/widgets' };
 
   test('are taken in the documented order', () => {
-    const path = write('token', 'ghp_file');
-    const key = write('key.pem', 'key');
+    const path = write('token', 'ghp_file', 0o600);
+    const key = write('key.pem', 'key', 0o400);
     const app = { GITHUB_APP_ID: '12', GITHUB_APP_INSTALLATION_ID: '34', GITHUB_APP_PRIVATE_KEY_FILE: 'key.pem' };
     const kindOf = (env: Record<string, string>) => load({ ...repo, ...env }).github.credentials;
 
@@ -297,6 +340,16 @@ describe('credentials', () => {
 
   test('an App that a token makes useless is a warning', () => {
     expect(load({ ...repo, GH_TOKEN: 'ghp_a', GITHUB_APP_ID: '12' }).warnings).toEqual(['GITHUB_APP_ID: not used, since GH_TOKEN is set.']);
+  });
+
+  test.each([0o644, 0o640, 0o604, 0o660, 0o620])('files that others can open are mistakes: mode %i', (mode) => {
+    const token = write('a token', 'ghp_file', mode);
+    const key = write('a-key.pem', 'key', mode);
+    const allowed = `allowed: a file that its owner alone can open; it has mode 0${mode.toString(8)}:`;
+    expect(mistakesOf({ ...repo, GH_TOKEN_FILE: token })).toEqual([`GH_TOKEN_FILE: found "${token}"; ${allowed} chmod 600 '${token}'`]);
+    expect(mistakesOf({ ...repo, GITHUB_APP_ID: '12', GITHUB_APP_INSTALLATION_ID: '34', GITHUB_APP_PRIVATE_KEY_FILE: key })).toEqual([
+      `GITHUB_APP_PRIVATE_KEY_FILE: found "${key}"; ${allowed} chmod 600 ${key}`,
+    ]);
   });
 
   test('files that are not there are mistakes', () => {
@@ -454,6 +507,16 @@ describe('the file', () => {
     expect(load().alerts.webhook).toBeNull();
   });
 
+  test('its secret must be a file that its owner alone can open', () => {
+    const file = write('home/hook', 'whsec_', 0o640);
+    const text = `alerts:\n  webhook:\n    url: https://alerts.example.com/\n    secretFile: ~/hook\n${ONE_RUNNER}`;
+    expect(mistakesIn(text)).toEqual([
+      `runward.yaml:4 alerts.webhook.secretFile: found "~/hook"; allowed: a file that its owner alone can open; it has mode 0640: chmod 600 ${file}`,
+    ]);
+    write('home/hook', 'whsec_', 0o600);
+    expect(mistakesIn(text)).toEqual([]);
+  });
+
   test.each(['https://a.example/x?key=1', 'http://localhost:8080/', 'http://127.0.0.1:1', 'http://[::1]:8080/x'])('%s is told', (url) => {
     expect(mistakesIn(`alerts: { webhook: { url: '${url}', secretFile: hook } }\n${ONE_RUNNER}`)).toEqual([]);
   });
@@ -602,12 +665,14 @@ scopes:
   token: ghp_1234567890
   serverUrl: https://me:hunter2@github.example.com
 mode: github_pat_1234567890
+cache: ghs_123456_eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMjMifQ.c2lnbmF0dXJl
 ${ONE_RUNNER}`);
-    expect(mistakes.join('\n')).not.toMatch(/1234567890|hunter2/);
+    expect(mistakes.join('\n')).not.toMatch(/1234567890|hunter2|eyJ|c2ln/);
     expect(mistakes).toEqual([
       expect.stringMatching(/^runward\.yaml:2 github\.token: found an unknown key; allowed: no secrets in this file; .*GH_TOKEN/),
       expect.stringMatching(/^runward\.yaml:3 github\.serverUrl: found "https:\/\/\[secret\]@/),
       expect.stringMatching(/^runward\.yaml:4 mode: found "\[secret\]"/),
+      expect.stringMatching(/^runward\.yaml:5 cache: found "\[secret\]"/),
     ]);
   });
 
@@ -653,5 +718,46 @@ describe('paths', () => {
       multipass: join(folder, 'bin/multipass'),
     });
     expect(load({ ...repo, MULTIPASS: 'multipass.exe' }).multipass).toBe('multipass.exe');
+  });
+});
+
+describe('the package of the runner', () => {
+  const packageOf = (written: string) => {
+    write('runward.yaml', `${written}\n${ONE_RUNNER}`);
+    return load().package;
+  };
+
+  test('comes from GitHub, from a mirror, or from a file of the host', () => {
+    expect(packageOf('')).toEqual({ kind: 'github' });
+    expect(packageOf('package: { mirror: https://mirror.example.com/runner/ }')).toEqual({
+      kind: 'mirror',
+      address: 'https://mirror.example.com/runner',
+    });
+    expect(packageOf('package: { mirror: http://127.0.0.1:8080 }')).toMatchObject({ kind: 'mirror' });
+    const file = 'actions-runner-linux-x64-2.337.0.tar.gz';
+    expect(packageOf(`package: { file: ${file} }`)).toEqual({ kind: 'file', path: join(folder, file), sha256: null });
+    expect(packageOf(`package: { file: /srv/${file}, sha256: 'sha256:${'AB'.repeat(32)}' }`)).toEqual({
+      kind: 'file',
+      path: `/srv/${file}`,
+      sha256: 'ab'.repeat(32),
+    });
+  });
+
+  test.each([
+    ['{ mirror: http://mirror.example.com }', 'an https address'],
+    ['{ mirror: "https://user:pass@mirror.example.com" }', 'an https address'],
+    ['{ file: /srv/runner.tar.gz }', "the path of a package under GitHub's name"],
+    ['{ file: /srv/actions-runner-linux-x64-2.337.0.tar.gz, mirror: https://a.example }', 'either mirror or file, not both'],
+    [`{ sha256: ${'a'.repeat(64)} }`, 'only with file'],
+    ['{ file: /srv/actions-runner-linux-x64-2.337.0.tar.gz, sha256: abc }', 'a SHA-256 of 64 hex digits'],
+  ])('is refused as %s', (written, allowed) => {
+    expect(mistakesIn(`package: ${written}\n${ONE_RUNNER}`)).toEqual([expect.stringContaining(allowed)]);
+  });
+
+  test('is not needed by a runner that its own programs register, and that is told', () => {
+    write('runward.yaml', `${ONE_RUNNER}        registration: from-runner-directory\n`);
+    const config = load();
+    expect(config.runners).toMatchObject([{ registration: 'from-runner-directory' }]);
+    expect(config.warnings).toEqual([expect.stringContaining('programs that its jobs can change')]);
   });
 });

@@ -24,8 +24,8 @@ let folder: string;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'runward-alerts-'));
-  writeFileSync(join(folder, 'secret'), SECRET);
-  writeFileSync(join(folder, 'wrong'), `whsec_${Buffer.from('another of thirty-two bytes .....').toString('base64')}`);
+  writeFileSync(join(folder, 'secret'), SECRET, { mode: 0o600 });
+  writeFileSync(join(folder, 'wrong'), `whsec_${Buffer.from('another of thirty-two bytes .....').toString('base64')}`, { mode: 0o600 });
 });
 
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -73,7 +73,7 @@ const DAMAGED: DamagedRun = {
   attempt: 1,
   workflow: 'CI',
   branch: 'main',
-  jobs: [{ id: 5, name: 'build', path: 'actions/checkout/v4', line: "Can't find 'action.yml'" }],
+  jobs: [{ id: 5, name: 'build', path: 'actions/checkout/v4', lacks: 'entry', line: "Can't find 'action.yml'", isInLog: true }],
   otherJobs: 0,
 };
 const ROOMY = DEFAULT_HEALTH_POLICY.upkeep.room;
@@ -716,7 +716,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       verdict: 'down',
     },
     'somebody else cleans': {
-      guest: { foreignCleaner: '/etc/cron.d/clean: rm -rf /opt/actions-runner/_work/_actions' },
+      guest: { foreignCleaner: { file: '/etc/cron.d/clean', line: 12 } },
       finds: ['warning foreign-cleaner'],
       verdict: 'healthy',
     },

@@ -1,15 +1,26 @@
-// What a web page in a browser on the same computer can reach of Temporal's server: every port, those that nobody announces too.
+// What others on the same computer can reach of `up`: a web page in a browser every port, those that nobody announces too, and whoever reads
+// what processes were started with.
 
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { request, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ServerFile } from '../../src/worker/temporal-address.ts';
-import { folder, variables } from '../kit/one-runner.ts';
+import { fakeMultipass } from '../kit/fake-multipass.ts';
+import { folder, github, program, variables } from '../kit/one-runner.ts';
 import { listenersOf, treeOf, type Listener } from '../kit/process-tree.ts';
-import { start, type Started } from '../kit/product.ts';
+import { run, start, type Started } from '../kit/product.ts';
+
+/** Secrets in the environment of `up`, of which none is any child's business. */
+const SECRETS = {
+  GITHUB_TOKEN: 'github-token-of-a-test',
+  TEMPORAL_API_KEY: 'temporal-key-of-a-test',
+  AWS_SECRET_ACCESS_KEY: 'aws-key-of-a-test',
+};
+/** What a child may be given. */
+const ALLOWED = /^(PATH|HOME|USER|LOGNAME|TMPDIR|TZ|LANG|LANGUAGE|LC_\w+|XDG_\w+|DBUS_SESSION_BUS_ADDRESS|PWD|SHLVL|OLDPWD|_)$/;
 
 const FOREIGN = 'evil.example.com';
 
@@ -19,12 +30,20 @@ interface Site extends ServerFile {
   readonly ui: Listener;
 }
 
+const multipass = fakeMultipass([{ args: ['list'], stdout: '{"list":[]}' }]);
 const sites = new Map<string, Site>();
 
 beforeAll(async () => {
   const home = join(folder, 'home');
+  // As an older Runward, or a person, may have made it.
+  mkdirSync(home);
+  chmodSync(home, 0o755);
   const [up, demo] = [
-    await open(start(['up'], variables()), home, /Temporal's UI: http/),
+    await open(
+      start(['up'], { ...variables({ ...SECRETS, MULTIPASS: multipass.path, PATH: withPrograms() }) }),
+      home,
+      /Temporal's UI: http/,
+    ),
     await open(start(['demo', '--keep', '--break', 'listener'], variables()), join(home, 'demo'), /All goes on/),
   ];
   sites.set('up', up).set('demo --keep', demo);
@@ -35,7 +54,21 @@ afterAll(async () => {
     process.kill('SIGTERM');
     await process.ended;
   }
+  multipass.close();
 });
+
+/** `PATH` with a `crontab` and a `gh` before all others, which write down what they were given. */
+function withPrograms(): string {
+  const bin = join(folder, 'bin');
+  mkdirSync(bin, { recursive: true });
+  program('bin/crontab', `env >${quoted(join(folder, 'crontab.env'))}; echo 'no crontab for you' >&2; exit 1`);
+  program('bin/gh', `env >${quoted(join(folder, 'gh.env'))}; echo ${github.token}`);
+  return `${bin}:${process.env['PATH']}`;
+}
+
+function quoted(text: string): string {
+  return `'${text}'`;
+}
 
 async function open(process: Started, home: string, isUp: RegExp): Promise<Site> {
   await process.says(isUp);
@@ -99,6 +132,72 @@ describe.each(['up', 'demo --keep'])('%s', (name) => {
     expect((await ask(ui, 'GET', `http://${FOREIGN}/`, { host: FOREIGN }))?.status).toBe(403);
   });
 });
+
+describe('the environment of what is started', () => {
+  const expectHarmless = (names: readonly string[], whose: string): void => {
+    expect(names.length, whose).toBeGreaterThan(0);
+    expect(
+      names.filter((name) => !ALLOWED.test(name)),
+      whose,
+    ).toEqual([]);
+  };
+
+  test('of Temporal’s server and all other children of `up`', () => {
+    const { process: up } = siteOf('up');
+    const children = treeOf(up.pid).slice(1);
+    expect(children.length).toBeGreaterThan(1);
+    for (const child of children) {
+      const environment = readFileSync(`/proc/${child}/environ`, 'utf8').split('\0').slice(0, -1);
+      expectHarmless(environment.map(nameIn), `process ${child}`);
+    }
+  });
+
+  test('of the Multipass client, and of `crontab`', async () => {
+    const { process: up } = siteOf('up');
+    await up.says(/assay-bpf-runner critical: /);
+    for (const { args, env } of multipass.calls()) {
+      expectHarmless(Object.keys(env), `multipass ${args.join(' ')}`);
+    }
+    expect(multipass.calls().length).toBeGreaterThan(0);
+    expectHarmless(namesIn('crontab.env'), 'crontab');
+  });
+
+  test('of `gh`, which is asked for the token', async () => {
+    const { GH_TOKEN: _, ...withoutToken } = variables({ TEMPORAL_API_KEY: 'temporal-key-of-a-test', PATH: withPrograms() });
+    await run(['status'], withoutToken);
+    expectHarmless(namesIn('gh.env'), 'gh');
+  });
+
+  test('of Temporal’s own command, which needs only what is Temporal’s', async () => {
+    const cli = program('temporal', 'env');
+    const { stdout } = await run(
+      ['temporal', 'anything'],
+      variables({ ...SECRETS, RUNWARD_TEMPORAL_CLI: cli, RUNWARD_HOME: join(folder, 'none') }),
+    );
+    const names = stdout.trimEnd().split('\n').map(nameIn);
+    expectHarmless(
+      names.filter((name) => !name.startsWith('TEMPORAL_')),
+      'temporal',
+    );
+    expect(names).toContain('TEMPORAL_API_KEY');
+  });
+});
+
+test('no other account can read what `up` and the demo keep', () => {
+  const home = join(folder, 'home');
+  const kept = ['', ...readdirSync(home, { recursive: true, encoding: 'utf8' })];
+  expect(kept).toContain('temporal.db');
+  expect(kept).toContain('demo/temporal.db');
+  expect(kept.filter((name) => (statSync(join(home, name)).mode & 0o077) !== 0)).toEqual([]);
+});
+
+function nameIn(line: string): string {
+  return line.slice(0, line.indexOf('='));
+}
+
+function namesIn(file: string): readonly string[] {
+  return readFileSync(join(folder, file), 'utf8').trimEnd().split('\n').map(nameIn);
+}
 
 function siteOf(name: string): Site {
   return sites.get(name) as Site;

@@ -1,14 +1,16 @@
 // Operations started from the command line, with and without what they need.
 
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { describe, expect, inject, test } from 'vitest';
 import { startingUntil } from '../../src/worker/starting.ts';
+import { startAlertReceiver } from '../kit/alert-receiver.ts';
 import { heldWorker } from '../kit/held-worker.ts';
-import { folder, multipass, SCOPE, variables } from '../kit/one-runner.ts';
+import { folder, github, multipass, SCOPE, variables } from '../kit/one-runner.ts';
 import { run, start } from '../kit/product.ts';
+import { ATTACK, ODD } from '../kit/strangers.ts';
 
 describe('what is needed and missing is said within seconds, with exit code 3', () => {
   test('no Temporal', async () => {
@@ -110,6 +112,128 @@ test('a worker alone serves another Temporal, and ends in order', async () => {
   expect(['RUNNING', 'COMPLETED']).toContain(status.name);
   expect(memo).toEqual({ actor: `${userInfo().username}@${hostname()}`, reason: 'new disk' });
 });
+
+describe('what strangers write', () => {
+  const GUEST = {
+    bootId: attackedShortly('a-boot'),
+    uptimeMs: '3600120',
+    timeSync: 'timesyncd',
+    timeSyncState: attackedShortly('active'),
+    runningAct: attackedShortly('act'),
+    workersOnMachine: '0',
+    unit: 'actions.runner.acme-kernel.assay-bpf-runner.service',
+    serviceState: 'failed',
+    startedAgo: '3600',
+    journal64: inBase64(`A session for this runner already exists.${ATTACK}`),
+    workers: '0',
+    listeners: '0',
+    runner64: inBase64(JSON.stringify({ agentId: 7, agentName: `other${ATTACK}`, gitHubUrl: `https://github.com/x${ATTACK}` })),
+    version: attackedShortly('2.336.0'),
+    missing64: inBase64(`bin is missing${ATTACK}`),
+    drain64: inBase64(`1764021600\nperson\nnew disk${ATTACK}`),
+    cleaner64: inBase64(`/etc/cron.d/clean${ATTACK}:12`),
+    disk: '41% 23622320128 12',
+    work: '9000 4',
+    cache: '1000 1 0',
+  };
+  const output = inBase64(
+    Object.entries(GUEST)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(''),
+  );
+  const HOSTILE = `case $1 in
+  list) echo '{"list":[{"name":"assay-bpf-runner","state":"Running"}]}' ;;
+  exec)
+    cat >/dev/null
+    printf '%s\\n' runward-answer kind=done 'output64=${output}' errors64= elapsedMs=0 "clockMs=$(date +%s)500" runward-end
+    printf '\\033[2Koops\\nrunward-exit 0\\n' >&2 ;;
+  *) exit 2 ;;
+esac`;
+  const cacheSign = "Can't find 'action.yml' under '/opt/actions-runner/_work/_actions/a/b/c'.";
+
+  test('is plain text in every verb, log, alert and history', async () => {
+    const home = join(folder, 'strangers');
+    const receiver = await startAlertReceiver();
+    const secretFile = join(folder, 'webhook-secret');
+    writeFileSync(secretFile, `whsec_${Buffer.alloc(32, 1).toString('base64')}`);
+    const config = join(folder, 'strangers.yaml');
+    writeFileSync(
+      config,
+      `alerts: { webhook: { url: '${receiver.url}', secretFile: ${JSON.stringify(secretFile)} } }
+scopes: [{ repo: ${SCOPE}, runners: [{ name: assay-bpf-runner, vm: assay-bpf-runner, labels: [bpf] }] }]
+`,
+    );
+    const { REPO: _, ...shared } = variables({ RUNWARD_CONFIG: config, RUNWARD_HOME: home, MULTIPASS: multipass('hostile', HOSTILE) });
+    const environment = { ...shared, TEMPORAL_ADDRESS: inject('temporalAddress'), TEMPORAL_NAMESPACE: 'test-2' };
+    github.addRunner(SCOPE, { name: 'assay-bpf-runner', labels: ['bpf', `label${ATTACK}`], shown: { status: 'online', busy: true } });
+    const named = { branch: `branch${ATTACK}`, event: `event${ATTACK}`, workflow: { id: 9, name: `workflow${ATTACK}` } };
+    const failed = { state: 'completed', conclusion: 'failure', runner: 'assay-bpf-runner' } as const;
+    const annotations = [{ level: 'failure' as const, message: `${cacheSign}${ATTACK}` }];
+    github.queueRun(SCOPE, { ...named, jobs: [{ ...failed, name: `job${ATTACK}`, annotations, log: `##[error]${cacheSign}${ATTACK}\n` }] });
+    github.queueRun(SCOPE, { ...named, jobs: [{ name: `job${ATTACK}`, state: 'in_progress', runner: 'assay-bpf-runner' }] });
+    github.queueRun(SCOPE, { ...named, agoMs: 6 * 3_600_000, jobs: [{ name: `job${ATTACK}`, labels: ['bpf', `label${ATTACK}`] }] });
+    const worker = start(['worker'], environment);
+    try {
+      await worker.says(/polls/);
+      const exported = join(folder, 'strangers-history.json');
+      const see = async (...words: readonly string[]): Promise<string> => {
+        const { stdout, stderr } = await run(words, environment);
+        expectPrinted(stdout, words.join(' '));
+        expectPrinted(stderr, words.join(' '));
+        return stdout;
+      };
+      expect(await see('check')).toContain('evil');
+      const seen = await Promise.all([
+        see('check', '--json'),
+        see('status'),
+        see('explain', '--last', '--verbose'),
+        see('queue', 'list'),
+        see('queue', 'plan'),
+        see('recover', '--dry-run'),
+        see('history', '--all', '--export', exported),
+      ]);
+      expect(seen.filter((text) => /evil|\uFFFD/.test(text)).length).toBeGreaterThan(3);
+      expectPrinted(readFileSync(exported, 'utf8'), 'exported');
+      await expect.poll(() => receiver.accepted.length, { timeout: 20_000 }).toBeGreaterThan(0);
+      receiver.received.forEach(({ body }) => expectPrinted(body, 'webhook'));
+      expect(JSON.stringify(receiver.accepted)).toMatch(/evil|clean/);
+      const connection = await Connection.connect({ address: environment.TEMPORAL_ADDRESS });
+      const { workflow } = new Client({ connection, namespace: 'test-2' });
+      let histories = 0;
+      for await (const { workflowId, runId, memo, type } of workflow.list({ query: `ExecutionStatus IS NOT NULL` })) {
+        const { events } = await workflow.getHandle(workflowId, runId).fetchHistory();
+        const payloads = JSON.stringify(events, (_key, value: unknown) =>
+          value instanceof Uint8Array ? Buffer.from(value).toString() : value,
+        );
+        histories += 1;
+        expectPrinted(payloads, `${type} ${workflowId}`);
+        expectPrinted(JSON.stringify(memo ?? {}), `memo of ${workflowId}`);
+      }
+      await connection.close();
+      expect(histories).toBeGreaterThan(3);
+    } finally {
+      worker.kill('SIGTERM');
+      expectPrinted((await worker.ended).stderr, 'log');
+      await receiver.close();
+    }
+  });
+});
+
+function inBase64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
+/** On one line, as the guest's answer has it. */
+function attackedShortly(text: string): string {
+  return `${text}${ATTACK}`.replaceAll(/[\r\n\0]/g, '');
+}
+
+/** Lines of text, or of JSON, in which an odd character may be escaped as often as it is nested. */
+function expectPrinted(text: string, what: string): void {
+  expect(text, what).not.toMatch(/^forged/m);
+  expect(text.replaceAll('\n', ' '), what).not.toMatch(ODD);
+  expect(text, what).not.toMatch(/\\+(u00[0189][0-9a-f]|u202[89a-e]|u206[6-9]|[rbf])/i);
+}
 
 test("why a worker can't work is a line of its log", async () => {
   const wrong = await run(['worker'], { ...variables({ GH_TOKEN: 'ghp_wrong' }), TEMPORAL_ADDRESS: '127.0.0.1:9' });

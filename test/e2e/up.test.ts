@@ -128,7 +128,7 @@ describe('up', () => {
       `echo "$*" >>'${calls}'\ngrep -q start '${calls}' && echo '{"list":[]}' || echo '{"list":[{"name":"assay-bpf-runner","state":"Stopped"}]}'`,
     );
     const permissions = { administration: 'read', actions: 'read', contents: 'read', checks: 'read' } as const;
-    writeFileSync(tokenFile, github.addToken({ permissions }));
+    writeFileSync(tokenFile, github.addToken({ permissions }), { mode: 0o600 });
     const { GH_TOKEN: token = '', ...rest } = variables({ RUNWARD_HOME: home, MULTIPASS: stopped, GH_TOKEN_FILE: tokenFile });
     const up = start(['up'], rest);
     try {

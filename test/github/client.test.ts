@@ -3,6 +3,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
@@ -49,6 +50,26 @@ describe('an answer', () => {
     const { githubTime, nextPage } = await ask(() => Response.json({ name: 'r' }));
     expect(Math.abs(githubTime - Date.now())).toBeLessThan(5000);
     expect(nextPage).toBeNull();
+  });
+
+  test('that unpacks to more than any list is left, and named', async () => {
+    const packed = gzipSync(Buffer.concat([Buffer.from('{"name":"'), Buffer.alloc(64_000_000, 'x'), Buffer.from('"}')]));
+    const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+    const server = createServer((_request, response) => response.writeHead(200, headers).end(packed));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const address = `http://127.0.0.1:${port}`;
+      const client = createClient({ baseUrl: address, token: () => new Secret(TOKEN) });
+      expect(await failureOf(client.request({ ...CALL, signal: new AbortController().signal }))).toMatchObject({
+        kind: 'unavailable',
+        status: null,
+        message: `GitHub could not be asked for GET /x: the answer of ${address}/x is larger than 32 MB`,
+      });
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
   const unreadable: readonly (readonly [string, () => Response])[] = [

@@ -33,10 +33,21 @@ describe('a token file', () => {
   test('is read anew for each request, without the line end', async () => {
     const path = join(folder, 'token');
     const source = createTokenSource({ kind: 'token-file', path }, NOWHERE);
-    await writeFile(path, 'ghp_one\n');
+    await writeFile(path, 'ghp_one\n', { mode: 0o600 });
     expect(await textOf(source)).toBe('ghp_one');
-    await writeFile(path, ' ghp_two \r\n');
+    await writeFile(path, ' ghp_two \r\n', { mode: 0o600 });
     expect(await textOf(source)).toBe('ghp_two');
+  });
+
+  test('that others can open by now is refused', async () => {
+    const path = join(folder, 'open');
+    await writeFile(path, 'ghp_one\n');
+    await chmod(path, 0o644);
+    const source = createTokenSource({ kind: 'token-file', path }, NOWHERE);
+    expect(await failureOf(Promise.resolve(source(KEEP)))).toMatchObject({
+      kind: 'rejected',
+      message: `the token file ${path} must be a file that its owner alone can open; it has mode 0644: chmod 600 ${path}`,
+    });
   });
 
   test('that is missing is named', async () => {
@@ -93,7 +104,7 @@ describe('a GitHub App', () => {
     server = await startGitHub({ repositories: ['octo/app'] });
     app = server.addApp({ permissions: { administration: 'write' } });
     privateKeyFile = join(folder, 'key.pem');
-    await writeFile(privateKeyFile, app.privateKey);
+    await writeFile(privateKeyFile, app.privateKey, { mode: 0o600 });
   });
   afterAll(() => server.close());
   afterEach(() => {
@@ -162,7 +173,7 @@ describe('a GitHub App', () => {
   test('without a readable key sends nothing, and shows nothing of the file', async () => {
     const before = server.requests.length;
     const path = join(folder, 'broken.pem');
-    await writeFile(path, app.privateKey.replace(/=*\n-----END.*/s, ''));
+    await writeFile(path, app.privateKey.replace(/=*\n-----END.*/s, ''), { mode: 0o600 });
     const failure = await failureOf(Promise.resolve(sourceOf({ privateKeyFile: path })(KEEP)));
     expect(failure.message).toBe(`${path} holds no private key in PEM form; download one from the GitHub App's settings`);
     expect(inspect(failure, { depth: 20 })).not.toContain(app.privateKey.split('\n')[1]);

@@ -87,7 +87,7 @@ describe('lines', () => {
     ['may have others of their own', [`${STAMP} ${STAMP} began\n`], [`${STAMP} began`]],
     ['may end with the log', [`${STAMP} one\n${STAMP} two`], ['one', 'two']],
     ['may not be there', [], []],
-    ['are not ended by a progress bar', [`${STAMP} 1%\r2%\r3%\n`], ['1%\r2%\r3%']],
+    ['are not ended by a progress bar', [`${STAMP} 1%\r2%\r3%\n`], ['1% 2% 3%']],
   ];
   test.each(logs)('%s', async (_, pieces, lines) => {
     const bytes = Buffer.byteLength(pieces.join(''));

@@ -35,7 +35,7 @@ beforeAll(async () => {
   guest = await startGuest();
   transport = transportTo(guest);
   machine = new ShellMachine(transport);
-  target = targetIn(guest, 'fenced', DIRECTORY);
+  target = { ...targetIn(guest, 'fenced', DIRECTORY), registration: 'from-runner-directory' };
   await guest.must(
     `mkdir ${DIRECTORY} && cat >${DIRECTORY}/config.sh && chmod 755 ${DIRECTORY}/config.sh && chown -R github-runner: ${DIRECTORY}`,
     {
@@ -47,7 +47,7 @@ afterAll(() => guest.close());
 
 beforeEach(() =>
   guest.must(
-    `cd ${DIRECTORY} && rm -rf .runner .credentials .runward-aside* && install -m 666 /dev/null /var/tmp/runs && touch /var/tmp/go`,
+    `cd ${DIRECTORY} && rm -rf .runner .credentials /var/lib/runward/runner.* && install -m 666 /dev/null /var/tmp/runs && touch /var/tmp/go`,
   ),
 );
 
@@ -87,7 +87,15 @@ function configureByClient(act: Act) {
   const request = scripts.act(
     'configure',
     { key: act.key, fence: act.fence, seconds: act.deadlineMs / 1_000, attempt: `client-${act.key}` },
-    { directory: DIRECTORY, user: 'github-runner', url: target.registrationUrl, name: 'fenced', labels: '', group: '' },
+    {
+      directory: DIRECTORY,
+      user: 'github-runner',
+      url: target.registrationUrl,
+      name: 'fenced',
+      labels: '',
+      group: '',
+      registration: 'from-runner-directory',
+    },
     TOKEN,
   );
   const client = spawn(guest.env['MULTIPASS'] ?? '', ['exec', '-n', guest.name, '--', ...request.argv], {

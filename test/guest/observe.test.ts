@@ -65,6 +65,8 @@ it('a healthy runner has nothing to tell, and numbers that df and du give', asyn
     workers: 0,
     listeners: 1,
     installedVersion: '2.336.0',
+    packageVersion: '2.336.0',
+    architecture: 'x86_64',
     missingProgram: null,
     disk: { usedPercent: Number.parseInt(disk), inodesUsedPercent: Number.parseInt(inodes) },
     work: { bytes: Number(await guest.must(`du -s -B 1 ${DIRECTORY}/_work | cut -f 1`)), entries: 3 },

@@ -13,6 +13,7 @@ import { afterAll, beforeAll, expect } from 'vitest';
 import type { RecoveryReport } from '../../src/domain/report.ts';
 import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
 import { startGuest, type Guest } from './guest/index.ts';
+import { runnerPackage } from './guest/package.ts';
 import { run, start, type Started } from './product.ts';
 
 export const SCOPE = 'acme/kernel';
@@ -39,6 +40,8 @@ beforeAll(async () => {
   world.github = await startGitHub({ repositories: [SCOPE], pollMs: 1_000, offlineAfterMs: 2_000 });
   world.guest = await startGuest({ github: world.github });
   ({ unit: world.unit } = await world.guest.installRunner({ scope: SCOPE, name: RUNNER, labels: ['bpf-lsm'] }));
+  // As new as the newest, so that no check replaces it by the hour.
+  await world.guest.keepPackage(runnerPackage({ version: world.github.newestRunnerVersion }));
   const file = join(world.home, 'runward.yaml');
   // A test file breaks its runner more often than checks would put up with.
   writeFileSync(file, 'budgets: { recoveries: { max: 40 } }\n');

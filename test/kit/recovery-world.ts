@@ -393,8 +393,8 @@ async function startWorkers(
     workflowBundle: { codePath: inject('workflowBundle') },
     sealing: createSealing(sealingKey),
     main,
-    runners: () => [...residents.values()].flatMap(({ targets }) => targets),
     host: { name: host, machine, computer, packages: openHostPackages({ folder: join(tmpdir(), `runward-packages-${process.pid}`) }) },
+    runners: () => [...residents.values()].flatMap(({ targets }) => targets),
     onEvent: (event) => residents.get(event.scope)?.events.push(event),
   });
   const end = new AbortController();

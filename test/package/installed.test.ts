@@ -1,20 +1,22 @@
-// The npm package in an empty folder, as its users have it: without a lockfile, without development dependencies, without TypeScript.
+// The npm package as its users have it by npm's registry: global, without install scripts, development dependencies and TypeScript.
 
 import { spawnSync } from 'node:child_process';
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { startCommand, type Ended } from '../kit/product.ts';
-import { npm, ROOT } from './npm.ts';
+import { npmBeside, ROOT } from './npm.ts';
+import { startRegistry } from './registry.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runward installed-'));
-const installed = join(folder, 'node_modules/runward');
+const installed = join(folder, 'lib/node_modules/runward');
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 
-beforeAll(() => {
-  writeFileSync(join(folder, 'package.json'), '{"private":true}');
-  npm(folder, 'install', inject('tarball'));
+beforeAll(async () => {
+  const registry = await startRegistry(inject('tarball'));
+  await npmBeside(folder, 'install', '--global', '--prefix', folder, '--ignore-scripts', '--registry', registry.url, 'runward');
+  registry.close();
 });
 
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -30,7 +32,7 @@ function runward(
 
 describe('the command', () => {
   test('is there under its name', () => {
-    expect(npm(folder, 'exec', '--offline', '--', 'runward', '--version')).toBe(`${version}\n`);
+    expect(spawnSync(join(folder, 'bin/runward'), ['--version'], { encoding: 'utf8' })).toMatchObject({ stdout: `${version}\n` });
   });
 
   test('has no tests, and does not name any', async () => {
@@ -78,11 +80,33 @@ describe('the package', () => {
         'CHANGELOG.md',
         'LICENSE',
         'README.md',
+        'npm-shrinkwrap.json',
         ...globSync('*', { cwd: join(ROOT, 'examples') }).map((file) => `examples/${file}`),
         'package.json',
         'runward.schema.json',
       ].toSorted(),
     );
+  });
+
+  test('brings the versions that the lockfile has, whatever is newer, and nothing for development', () => {
+    const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { version: string; dev?: boolean; integrity?: string }>;
+    };
+    const found = globSync('**/node_modules/{*,@*/*}/package.json', { cwd: installed })
+      .map((file) => file.replace('/package.json', ''))
+      .filter((path) => path in packages);
+    expect(found.length).toBeGreaterThan(100);
+    for (const path of found) {
+      const { version: has } = JSON.parse(readFileSync(join(installed, path, 'package.json'), 'utf8')) as { version: string };
+      expect({ path, version: has, dev: packages[path]?.dev }).toEqual({ path, version: packages[path]?.version, dev: undefined });
+    }
+    const shrinkwrap = JSON.parse(readFileSync(join(installed, 'npm-shrinkwrap.json'), 'utf8')) as { packages: typeof packages };
+    for (const [path, { integrity }] of Object.entries(shrinkwrap.packages)) {
+      expect(integrity, path).toEqual(packages[path]?.integrity);
+    }
+    const wanted = Object.entries(packages).filter(([, { dev }]) => dev !== true);
+    expect(Object.keys(shrinkwrap.packages)).toEqual(wanted.map(([path]) => path));
+    expect(existsSync(join(ROOT, 'npm-shrinkwrap.json'))).toBe(false);
   });
 
   test('has the workflows as one bundle, and no path of the computer that built it', () => {

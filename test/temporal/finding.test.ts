@@ -35,7 +35,7 @@ let crew: Crew;
 beforeAll(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'runward-finding-'));
   const secretFile = join(folder, 'secret');
-  writeFileSync(secretFile, `whsec_${KEY}`);
+  writeFileSync(secretFile, `whsec_${KEY}`, { mode: 0o600 });
   alerts = {
     channels: [
       {

@@ -52,8 +52,8 @@ export async function setStage(folder: string): Promise<Stage> {
     breakRunner: (how) => machine.break(how, target),
     parts: {
       main: mainParts(github, target),
-      runners: () => [target],
       host: { name: target.host, machine, computer: new SandboxHost(), packages: openHostPackages({ folder: join(folder, 'packages') }) },
+      runners: () => [target],
     },
     close: async () => {
       await machine.close();

@@ -1,3 +1,4 @@
+import { plain } from '../plain.ts';
 import { readFields } from '../request-fields.ts';
 import { RULES, type RuleName } from './policy.ts';
 
@@ -42,7 +43,7 @@ export function readQueueRequest(given: readonly unknown[]): QueueRequest | { re
   if (reason !== null && typeof reason !== 'string') {
     return { problem: `reason must be text, but is ${JSON.stringify(reason)}` };
   }
-  return { scope, rules, max: max === null ? null : Number(max), dryRun, release, reason };
+  return { scope, rules, max: max === null ? null : Number(max), dryRun, release, reason: reason && plain(reason) };
 }
 
 function isRules(value: unknown): value is readonly RuleName[] {

@@ -1,5 +1,5 @@
 import { allListeners } from '../recovery.ts';
-import { hasSettled, isBrokenTwice, isOfflineTwice, mayRun, spanOf, type Situation } from '../situation.ts';
+import { hasSettled, isBrokenTwice, isEphemeral, isOfflineTwice, mayRun, spanOf, type Situation } from '../situation.ts';
 import { MACHINE_AWAY } from './machine.ts';
 import { recoverAdvice, type Rule } from './rule.ts';
 
@@ -135,10 +135,11 @@ export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
   {
     code: 'ephemeral-runner',
     severity: 'warning',
-    when: ({ registered }) => (registered?.isEphemeral === true ? `runner id ${registered.id} is ephemeral` : null),
+    when: (seen) =>
+      isEphemeral(seen) ? (seen.registered === null ? 'it was ephemeral' : `runner id ${seen.registered.id} is ephemeral`) : null,
     summary: ({ target }) => `${target.runner} goes after one job, by design, so it is not brought back`,
     advice: ({ target }) => `take ${target.runner} out of the configuration, or register it without \`--ephemeral\``,
-    isRead: ({ registered }) => registered !== null,
+    isRead: ({ standing }) => standing !== 'unknown',
   },
   {
     code: 'removal-coming',

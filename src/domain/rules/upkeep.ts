@@ -1,7 +1,7 @@
 import type { DamagedRun } from '../damaged-run.ts';
 import { fewOf } from '../few-of.ts';
 import { bytesText, diskText, floorReason, lacksRoom } from '../room.ts';
-import { LEAST_FREE_BYTES } from '../runner.ts';
+import { LEAST_FREE_BYTES, type ForeignCleaner, type RunnerTarget } from '../runner.ts';
 import { isDrained, isGuestRead, momentOf, shortened, spanOf, type Situation } from '../situation.ts';
 import type { Rule } from './rule.ts';
 
@@ -90,10 +90,10 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
   {
     code: 'foreign-cleaner',
     severity: 'warning',
-    when: ({ guest }) => guest?.foreignCleaner ?? null,
+    when: ({ guest, target }) => (guest?.foreignCleaner === undefined ? null : cleanerText(guest.foreignCleaner, target)),
     summary: ({ target }) => `something else removes files of ${target.runner} on ${target.machine}`,
     advice: () =>
-      'remove that line: a cleaner that does not know of jobs is the likeliest cause of damaged actions caches, and Runward cleans between jobs',
+      'look at that line, and remove it: a cleaner that does not know of jobs is the likeliest cause of damaged actions caches, and Runward cleans between jobs',
     isRead: isGuestRead,
   },
   {
@@ -145,3 +145,7 @@ export const UPKEEP_RULES: readonly Rule<Situation>[] = [
     explainedBy: ['disk-below-floor'],
   },
 ];
+
+function cleanerText({ file, line }: ForeignCleaner, { directory }: RunnerTarget): string {
+  return `${file}${line === null ? '' : `, line ${line}`}, removes what is below ${directory}`;
+}

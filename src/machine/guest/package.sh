@@ -6,7 +6,6 @@
 # shellcheck source=lib.sh
 if [ -z "${STEP_FOLDER:-}" ]; then . "${0%/*}/lib.sh"; fi
 
-PACKAGES=/var/lib/runward/packages
 version=${given[version]:-}
 [[ $version =~ ^[0-9]+(\.[0-9]+)+$ ]] || fail "$version is no version of the runner"
 [[ ${given[sha256]:-} =~ ^[0-9a-f]{64}$ ]] || fail "${given[sha256]:-} is no SHA-256"

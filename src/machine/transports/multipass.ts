@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { lineOf } from '../../domain/plain.ts';
 import { providerHangsReason } from '../../domain/provider.ts';
 import { MACHINE_STATES, type MachineState } from '../../domain/runner.ts';
 import { CommandError, type CommandResult, runCommand } from '../command.ts';
@@ -40,6 +41,8 @@ const INPUT_LIMIT = 2 * 1024 * 1024;
  */
 const PRINT_EXIT_CODE = '"$@"; printf \'\\nrunward-exit %s\\n\' "$?" >&2';
 const EXIT_CODE = /\nrunward-exit (\d{1,3})\s*$/;
+/** In this end of standard error. */
+const EXIT_CODE_LENGTH = 64;
 
 /**
  * A plain `list` asks each running instance for its addresses over the daemon's own SSH session, without a time limit and on the daemon's only
@@ -89,7 +92,10 @@ export class MultipassTransport implements Transport {
     }
     const instances = INSTANCES.safeParse(parseJson(stdout));
     if (!instances.success) {
-      throw new MachineError('protocol', `${step}: multipass printed another JSON than expected: ${z.prettifyError(instances.error)}`);
+      throw new MachineError(
+        'protocol',
+        `${step}: multipass printed another JSON than expected: ${lineOf(z.prettifyError(instances.error), 300)}`,
+      );
     }
     const listed = new Map(instances.data.list.map(({ name, state }) => [name, stateNamed(state)]));
     return new Map(
@@ -181,13 +187,14 @@ export class MultipassTransport implements Transport {
     }
     const args = ['exec', '-n', machine, '--', 'sh', '-c', PRINT_EXIT_CODE, 'sh', ...command.argv];
     const { exitCode, stdout, stderr } = await this.#run({ ...command, args }, call);
-    const own = EXIT_CODE.exec(stderr);
+    const ending = stderr.slice(-EXIT_CODE_LENGTH);
+    const own = EXIT_CODE.exec(ending);
     this.#note(machine, own !== null);
     if (own === null) {
       const evidence = evidenceOf(stderr);
       throw new CutOff(`${command.step}: ${machine} did not run the command to its end (multipass exited ${exitCode})`, exitCode, evidence);
     }
-    return { exitCode: Number(own[1]), stdout, stderr: stderr.slice(0, own.index) };
+    return { exitCode: Number(own[1]), stdout, stderr: stderr.slice(0, stderr.length - ending.length + own.index) };
   }
 
   #note(machine: string, isRunning: boolean): void {
@@ -236,7 +243,7 @@ export class MultipassTransport implements Transport {
       return exitCode === 0 ? { kind: 'well' } : { kind: 'ill', evidence: `true exited ${exitCode}: ${evidenceOf(stderr)}` };
     } catch (error) {
       if (!(error instanceof MachineError) || (error.kind !== 'unreachable' && error.kind !== 'not-running')) throw error;
-      const evidence = `${error.message}\n${error.evidence}`;
+      const evidence = evidenceOf(`${error.message}\n${error.evidence}`);
       if (error.kind === 'not-running') return { kind: 'off', evidence };
       return { kind: error instanceof CutOff && !NO_SSH.includes(error.exitCode) ? 'ill' : 'silent', evidence };
     }

@@ -18,7 +18,7 @@ const serviceLog = z.object({
 const installedRunner = z.object({
   configuration: configuration.nullable(),
   /** What a recovery has set aside, be it nothing; `null`: no recovery is under way. */
-  aside: z.object({ configuration: configuration.nullable(), unit: z.string().nullable() }).nullable(),
+  aside: z.object({ configuration: configuration.nullable() }).nullable(),
   /** The unit that svc.sh installed; `null` without one. */
   unit: z.object({ name: z.string(), state: z.enum(['active', 'inactive', 'failed']), startsAtBoot: z.boolean().default(true) }).nullable(),
   /** The mark of a drained runner; `since` in epoch milliseconds by the guest's clock. */

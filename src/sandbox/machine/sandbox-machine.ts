@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CacheListed, CacheRemoved, CacheWanted } from '../../domain/cache.ts';
 import type { PackageStored, PackageWanted } from '../../domain/package.ts';
 import type { RoomMade, RoomSource, RoomWanted, Workspace } from '../../domain/room.ts';
-import type { DrainMark, GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
+import type { DrainMark, ForeignCleaner, GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../domain/runner.ts';
 import type { Secret } from '../../domain/secret.ts';
 import {
   type Act,
@@ -237,7 +237,7 @@ export class SandboxMachine implements MachinePort {
   }
 
   /** Something else in the guest that removes things below the runner's directory. */
-  setForeignCleaner(target: RunnerTarget, foreignCleaner: string | null): void {
+  setForeignCleaner(target: RunnerTarget, foreignCleaner: ForeignCleaner | null): void {
     this.#change(target, { foreignCleaner });
   }
 
@@ -416,10 +416,12 @@ export class SandboxMachine implements MachinePort {
       await this.#work('stopService', clock);
       await this.#work('setAside', clock);
       if (runner.configuration !== null || runner.aside === null) {
-        runner.aside = { configuration: runner.configuration, unit: runner.unit?.name ?? null };
+        runner.aside = { configuration: runner.configuration };
       }
       runner.configuration = null;
-      runner.unit = null;
+      if (runner.unit !== null) {
+        runner.unit.startsAtBoot = false;
+      }
       return { kind: 'set-aside', agentId: runner.aside.configuration?.agentId ?? null, files: filesAside(runner) };
     });
   }
@@ -436,7 +438,7 @@ export class SandboxMachine implements MachinePort {
         return { kind: 'configured', agentId: runner.configuration.agentId };
       }
       if (machine.packageVersion === null && target.registration !== 'from-runner-directory') {
-        return { kind: 'refused-no-package', evidence: 'no package of the runner is kept in the guest' };
+        return { kind: 'refused-unfit', evidence: 'no package of the runner is kept in the guest' };
       }
       await this.#work('configure', clock);
       if (runner.configuration !== null) {
@@ -493,9 +495,7 @@ export class SandboxMachine implements MachinePort {
       }
       await this.#stopService(runner);
       await this.#work('restore', clock);
-      const { configuration, unit } = runner.aside;
-      runner.configuration = configuration;
-      runner.unit = unit === null ? runner.unit : { name: unit, state: 'inactive', startsAtBoot: true };
+      runner.configuration = runner.aside.configuration;
       runner.aside = null;
       return { kind: 'restored', files };
     });
@@ -578,7 +578,7 @@ export class SandboxMachine implements MachinePort {
   }
 
   async listCache(target: RunnerTarget, wanted: CacheWanted, call: CallContext): Promise<CacheListed> {
-    return listCache(await this.#read('listCache', target, call), wanted);
+    return listCache(await this.#read('listCache', target, call), wanted, target.user);
   }
 
   async removeFromCache(
@@ -1010,7 +1010,7 @@ function unitName({ scope, runner }: RunnerTarget): string {
 
 /** Names of the set-aside files. */
 function filesAside({ aside }: InstalledRunner): readonly string[] {
-  return [...(aside?.configuration ? ['.credentials', '.credentials_rsaparams', '.runner'] : []), ...(aside?.unit ? ['.service'] : [])];
+  return aside?.configuration ? ['.credentials', '.credentials_rsaparams', '.runner'] : [];
 }
 
 function countJobs(runners: readonly InstalledRunner[]): number {

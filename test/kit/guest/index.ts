@@ -152,7 +152,11 @@ export async function startGuest(options: GuestOptions = {}): Promise<Guest> {
     env: {
       MULTIPASS: multipass,
       VM_NAME: name,
-      ...(port !== null && { GITHUB_API_URL: `http://127.0.0.1:${port}`, GITHUB_SERVER_URL: `http://${HOST_ADDRESS}:${port}` }),
+      ...(port !== null && {
+        GITHUB_API_URL: `http://127.0.0.1:${port}`,
+        GITHUB_SERVER_URL: `http://${HOST_ADDRESS}:${port}`,
+        RUNWARD_LAB_HTTP_HOST: HOST_ADDRESS,
+      }),
     },
     pid: instance.pid,
     exec,

@@ -44,7 +44,6 @@ const workers = await createWorkers({
     }),
     alerts: NO_ALERTS,
   },
-  runners: () => [order.target],
   host:
     machine === null
       ? null
@@ -54,6 +53,7 @@ const workers = await createWorkers({
           computer: new SandboxHost(),
           packages: openHostPackages({ folder: join(order.home, 'packages') }),
         },
+  runners: () => [order.target],
   activityInterceptors: [interceptor(order)],
 });
 const stop = new AbortController();

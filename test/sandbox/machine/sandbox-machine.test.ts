@@ -218,17 +218,20 @@ describe('the steps', () => {
     expect(await look(machine)).toMatchObject({ registration: null });
   });
 
-  test('a configuration is put back with its unit, and works', async () => {
+  test('a configuration is put back, and works', async () => {
     const machine = await openHealthy();
     const fence = await takeFence(machine);
-    const files = ['.credentials', '.credentials_rsaparams', '.runner', '.service'];
+    const files = ['.credentials', '.credentials_rsaparams', '.runner'];
     const { agentId } = (await look(machine)).registration ?? { agentId: 0 };
     expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toEqual({
       kind: 'set-aside',
       agentId,
       files,
     });
-    expect(await look(machine)).toMatchObject({ registration: null, service: { unit: null, state: 'missing' } });
+    expect(await look(machine)).toMatchObject({
+      registration: null,
+      service: { unit: 'actions.runner.octo-org-widgets.builder.service', state: 'inactive' },
+    });
     expect(await machine.restoreConfiguration(target, anAct(fence), call)).toEqual({ kind: 'restored', files });
     expect(await machine.restoreConfiguration(target, anAct(fence), call)).toEqual({ kind: 'restored', files: [] });
     expect(await machine.startService(target, anAct(fence), call)).toMatchObject({ kind: 'started' });
@@ -251,7 +254,7 @@ describe('the steps', () => {
     await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
     expect(await machine.restartService(target, anAct(fence), { force: false }, call)).toMatchObject({
       kind: 'not-started',
-      state: 'missing',
+      state: 'inactive',
     });
     expect(await machine.startService(target, anAct(fence), call)).toEqual({
       kind: 'not-started',

@@ -360,6 +360,8 @@ export interface FailureActivities {
     readonly runners: readonly Pick<RunnerTarget, 'runner' | 'directory'>[];
     /** Attempts that need no look, beside those that are remembered. */
     readonly known: readonly Attempt[];
+    /** Whether logs are read also where annotations say it all, which costs a request each time. */
+    readonly provesByLog?: boolean;
     readonly policy: FailurePolicy;
   }): Promise<FailuresInspected | Limited>;
   recallFailures(input: { readonly scope: string }): Promise<FailureMemory>;
@@ -481,6 +483,7 @@ export interface ActInput {
   readonly key: string;
   readonly fence: number;
   readonly deadlineMs: number;
+  readonly ignoresStrays?: boolean;
 }
 
 /** Activities of a host's act queue. */

@@ -1,6 +1,6 @@
 import { activityInfo, cancellationSignal, Context, sleep } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
-import { createLogReader, judgeAnnotations, missingPart, type CacheSign } from '../domain/cache-failure.ts';
+import { createLogReader, judgeAnnotations, missingPart, type ActionPart, type CacheSign } from '../domain/cache-failure.ts';
 import {
   isInspected,
   NO_FAILURES,
@@ -15,7 +15,7 @@ import { failureLedgerId } from '../domain/names.ts';
 import type { FailurePolicy } from '../domain/policy.ts';
 import type { Run } from '../domain/queue/run.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
-import { GitHubError, type FailedJob, type FailurePort, type QueuePort, type RunWritten } from '../github/port.ts';
+import { GitHubError, type FailedJob, type FailurePort, type PartFound, type QueuePort, type RunWritten } from '../github/port.ts';
 import { attempting, beating } from './attempting.ts';
 import type { FailureActivities, FailuresInspected, RerunDone } from './contract.ts';
 import { describeExecution } from './describe-execution.ts';
@@ -26,11 +26,16 @@ type GitHub = QueuePort & FailurePort;
 /** The list is asked for by whole days, so that GitHub knows the request again and answers `304` where nothing has changed. */
 const DAY_MS = 24 * 3_600_000;
 
+interface FoundSign extends CacheSign {
+  /** Whether the log says so, and not annotations alone. */
+  readonly isInLog: boolean;
+}
+
 type Installed = Pick<RunnerTarget, 'runner' | 'directory'>;
 
 export function createFailureActivities(github: GitHub): FailureActivities {
   return {
-    async inspectFailures({ scope, runners, known, policy }) {
+    async inspectFailures({ scope, runners, known, provesByLog = false, policy }) {
       // Only a repository has a list of runs.
       if (!scope.includes('/')) {
         const notes = [`${scope} is an organisation, and only a repository has a list of runs: name its repositories`];
@@ -38,7 +43,7 @@ export function createFailureActivities(github: GitHub): FailureActivities {
       }
       const memory = await recallFailures(Context.current().client, scope);
       return beating(`looking at failed runs of ${scope}`, () =>
-        withGitHubFailures(() => new Inspection(github, scope, runners, policy).inspect(memory, known)),
+        withGitHubFailures(() => new Inspection(github, scope, runners, { ...policy, provesByLog }).inspect(memory, known)),
       );
     },
 
@@ -69,18 +74,18 @@ class Inspection {
   readonly #scope: string;
   /** By name, lower case. */
   readonly #runners: ReadonlyMap<string, Installed>;
-  readonly #policy: FailurePolicy;
+  readonly #policy: FailurePolicy & { readonly provesByLog: boolean };
   readonly #notes = new Set<string>();
   readonly #begunAt = performance.now();
   /** Runs that need no more of this look. */
   #looked = 0;
   /** What GitHub said of parts of actions that were not found, by the part. */
-  readonly #areAbsent = new Map<string, boolean>();
+  readonly #found = new Map<string, PartFound>();
   #logBytes = 0;
   /** Once GitHub has refused annotations, it refuses all: the token may not read checks. */
   #readsAnnotations = true;
 
-  constructor(github: GitHub, scope: string, runners: readonly Installed[], policy: FailurePolicy) {
+  constructor(github: GitHub, scope: string, runners: readonly Installed[], policy: FailurePolicy & { readonly provesByLog: boolean }) {
     this.#github = github;
     this.#scope = scope;
     this.#runners = new Map(runners.map((runner) => [runner.runner.toLowerCase(), runner]));
@@ -166,9 +171,11 @@ class Inspection {
         this.#notes.add(`run ${id} ${what}: the rest of it counts as somebody's own mistake`);
         break;
       }
-      if (sign !== null && !(await this.#isAuthorsMistake(sign))) {
+      const lacks = sign === null ? 'nothing' : await this.#lackOf(sign);
+      if (sign !== null && lacks !== 'nothing') {
         const jobs = byRunner.get(runner.runner) ?? [];
-        byRunner.set(runner.runner, [...jobs, { id: job.id, name: job.name, path: sign.path, line: sign.line }]);
+        const { path, line, isInLog } = sign;
+        byRunner.set(runner.runner, [...jobs, { id: job.id, name: job.name, path, lacks, line, isInLog }]);
       }
     }
     const parts = [...byRunner].map(([runner, jobs]) => ({ runner, jobs: jobs.length }));
@@ -179,40 +186,54 @@ class Inspection {
     });
   }
 
-  /** Whether the action itself lacks what was not found in the cache. Only a clear answer counts; where GitHub gives none, it is damage. */
-  async #isAuthorsMistake(sign: CacheSign): Promise<boolean> {
+  /** What the cache lacks; `nothing` where the action itself lacks it. What GitHub does not clearly hold says nothing but that it is about the entry. */
+  async #lackOf(sign: CacheSign): Promise<DamagedJob['lacks'] | 'nothing'> {
     const part = missingPart(sign);
     if (part === null) {
-      return false;
+      return 'entry';
     }
+    const { repository, ref, folder, names } = part;
+    switch (await this.#findPart(part)) {
+      case 'there':
+        return names.length > 1 ? 'manifest' : 'file';
+      case 'unclear':
+        return 'entry';
+      case 'absent': {
+        const place = [repository, ...(folder === '' ? [] : [folder])].join('/');
+        this.#notes.add(`${place}@${ref} itself has no ${names[0]}: that is the mistake of its author, or of who uses it, and no damage`);
+        return 'nothing';
+      }
+    }
+  }
+
+  /** Where GitHub gives no answer, it is not clear. */
+  async #findPart(part: ActionPart): Promise<PartFound> {
     const key = JSON.stringify(part);
-    const known = this.#areAbsent.get(key);
+    const known = this.#found.get(key);
     if (known !== undefined) {
       return known;
     }
     const asked = await attempting(() => this.#github.findPart(this.#scope, part, cancellationSignal()));
-    const isAbsent = asked.kind === 'done' && asked.value.value === 'absent';
-    this.#areAbsent.set(key, isAbsent);
-    if (isAbsent) {
-      const { repository, ref, folder, names } = part;
-      const place = [repository, ...(folder === '' ? [] : [folder])].join('/');
-      this.#notes.add(`${place}@${ref} itself has no ${names[0]}: that is the mistake of its author, or of who uses it, and no damage`);
-    }
-    return isAbsent;
+    const found = asked.kind === 'done' ? asked.value.value : 'unclear';
+    this.#found.set(key, found);
+    return found;
   }
 
-  /** By annotations where they are enough, else by the log. */
-  async #signOf(job: FailedJob, directory: string): Promise<CacheSign | null | 'unread'> {
+  /** By annotations where they are enough, and by the log where they are not, or are to be proved. */
+  async #signOf(job: FailedJob, directory: string): Promise<FoundSign | null | 'unread'> {
     const messages = await this.#annotationsOf(job);
     const verdict = messages === null ? { kind: 'unclear' as const } : judgeAnnotations(messages, directory);
-    switch (verdict.kind) {
-      case 'damaged':
-        return verdict.sign;
-      case 'other':
-        return null;
-      case 'unclear':
-        return this.#signInLog(job, directory);
+    if (verdict.kind === 'other') {
+      return null;
     }
+    if (verdict.kind === 'damaged' && !this.#policy.provesByLog) {
+      return { ...verdict.sign, isInLog: false };
+    }
+    const inLog = await this.#signInLog(job, directory);
+    if (verdict.kind === 'unclear') {
+      return inLog === null || inLog === 'unread' ? inLog : { ...inLog, isInLog: true };
+    }
+    return { ...verdict.sign, isInLog: inLog !== null && inLog !== 'unread' && inLog.path === verdict.sign.path };
   }
 
   /** `null` where the token may not read them, or GitHub names none. */

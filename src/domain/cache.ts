@@ -5,8 +5,19 @@ export type CacheWanted =
   | { readonly kind: 'all' }
   /** Entries that nothing has used for so long, by the newest access or change inside and by the runner's own logs; leftovers of downloads too. */
   | { readonly kind: 'unused'; readonly forMs: number }
-  /** Paths below the cache, as a job's log names them; all of the cache where one leads to no entry. */
-  | { readonly kind: 'damaged'; readonly paths: readonly string[] };
+  /** Of what these name, the entries that the guest finds damaged; without any, what the runner has noted as whole and is empty or gone. */
+  | { readonly kind: 'damaged'; readonly named: readonly NamedDamage[] };
+
+/** What a job's words name. They are a job's, so that the guest looks whether it is so. */
+export interface NamedDamage {
+  /** Below the cache, to an entry or into one. */
+  readonly path: string;
+  /**
+   * What is not there or can't be read: the `entry` that the path leads to or into; or, as GitHub holds it at this place of the action, the
+   * `manifest` of the folder, or the `file` or folder itself.
+   */
+  readonly lacks: 'entry' | 'manifest' | 'file';
+}
 
 /** A version of an action, or what a download has left. */
 export interface CacheEntry {
@@ -25,15 +36,17 @@ export interface CacheListed {
   readonly found: readonly CacheEntry[];
   readonly foundBytes: number;
   readonly foundEntries: number;
+  /** Of what was named as damaged. */
+  readonly damage: readonly CacheDamage[];
 }
 
-/** What a damaged entry looked like before it was removed. */
+/** What a damaged entry looks like, before it is removed. */
 export interface CacheDamage {
-  /** As it was asked for. */
+  /** As it was named. */
   readonly path: string;
   /**
    * `missing`: it is not there (any more). `empty`: the runner has noted it as whole, and nothing is in it. `no-manifest`: there are files, and neither
-   * `action.yml`, `action.yaml` nor `Dockerfile` where the path leads. `unreadable`: the runner's user may not read it. `whole`: nothing is wrong with it (any more).
+   * `action.yml`, `action.yaml` nor `Dockerfile` where one is to be. `unreadable`: the runner's user may not read it. `whole`: nothing is wrong with it (any more).
    */
   readonly state: 'missing' | 'empty' | 'no-manifest' | 'unreadable' | 'whole';
   /** `null` where it is missing. */
@@ -54,7 +67,7 @@ export interface CacheRemoved {
   readonly unmeasured: number;
   /** The largest of them, 50 at most. */
   readonly names: readonly string[];
-  /** Of the paths that were asked for as damaged. */
+  /** Of what was named as damaged. */
   readonly damage: readonly CacheDamage[];
   /** Of the disk before anything was removed. */
   readonly freeBytes: number;

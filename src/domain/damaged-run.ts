@@ -1,13 +1,18 @@
+import type { CacheDamage, NamedDamage } from './cache.ts';
+
 // Runs that failed because of a runner's own actions cache: what is remembered of failures, and how such a run is run again.
 
 /** A failed job of the runner whose cache was damaged. */
 export interface DamagedJob {
   readonly id: number;
   readonly name: string;
-  /** The entry below the cache; empty where it is not clear. */
+  /** Below the cache; empty where the words name no entry. */
   readonly path: string;
+  readonly lacks: NamedDamage['lacks'];
   /** The runner's own words. */
   readonly line: string;
+  /** Whether the job's log says so as well, outside of what a script has printed: anybody can write an annotation. */
+  readonly isInLog: boolean;
 }
 
 /** A run with such jobs. */
@@ -100,6 +105,18 @@ export function planRerun({ jobs, neighbours = [], otherJobs }: Pick<DamagedRun,
         kind: 'none',
         why: `${byCache} of its jobs failed by the cache and ${otherJobs} otherwise, and GitHub re-runs either one or all`,
       };
+}
+
+/**
+ * How often a run may be run again, by what the guest sees of what its jobs named: once where all of it is whole by now, if the logs prove that it
+ * was not; never if they do not.
+ */
+export function rerunsAllowed({ jobs }: Pick<DamagedRun, 'jobs'>, seen: readonly CacheDamage[], most: number): number {
+  const isDamaged = jobs.some(({ path }) => path !== '' && seen.some((damage) => damage.path === path && damage.state !== 'whole'));
+  if (isDamaged) {
+    return most;
+  }
+  return jobs.length > 0 && jobs.every(({ isInLog }) => isInLog) ? Math.min(1, most) : 0;
 }
 
 /** GitHub re-runs a run so long after it was created. https://docs.github.com/actions/how-tos/manage-workflow-runs/re-run-workflows-and-jobs */

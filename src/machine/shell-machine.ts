@@ -331,7 +331,8 @@ export class ShellMachine implements MachinePort {
     if (!KEY.test(act.key)) throw new MachineError('protocol', `${step}: ${JSON.stringify(act.key)} is no key of an act`);
     const seconds = Math.max(1, Math.ceil(act.deadlineMs / 1_000));
     const attempt = randomUUID();
-    const own = { ...ownParameters(target), least_bytes: String(LEAST_FREE_BYTES), ...parameters };
+    const strays: guest.Parameters = act.ignoresStrays === true ? { strays: 'ignored' } : {};
+    const own = { ...ownParameters(target), least_bytes: String(LEAST_FREE_BYTES), ...strays, ...parameters };
     const request = guest.act(step, { key: act.key, fence: act.fence, seconds, attempt }, own, input);
 
     const { answer, clockOffsetMs } = await this.#drive(step, target.machine, request, act.deadlineMs + this.#timing.slackMs, call).catch(
@@ -454,7 +455,10 @@ function cacheParameters(wanted: CacheWanted): guest.Parameters {
     case 'unused':
       return { kind: 'unused', unused_seconds: inSeconds(wanted.forMs) };
     case 'damaged':
-      return { kind: 'damaged', paths64: Buffer.from(wanted.paths.map((path) => `${path}\0`).join('')).toString('base64') };
+      return {
+        kind: 'damaged',
+        named64: Buffer.from(wanted.named.map(({ lacks, path }) => `${lacks} ${path}\0`).join('')).toString('base64'),
+      };
   }
 }
 
@@ -636,6 +640,15 @@ const disk = z
     return { usedPercent: Number(usedPercent), freeBytes: Number(freeBytes), inodesUsedPercent: inodes === '' ? null : Number(inodes) };
   });
 
+/** `LISTENERS WORKERS PROCESS` */
+const strays = z
+  .string()
+  .regex(/^\d{1,7} \d{1,7} \d{1,9}$/)
+  .transform((text) => {
+    const [listeners = 0, workers = 0, process = 0] = text.split(' ').map(Number);
+    return { listeners, workers, process };
+  });
+
 /** How much of a text in the guest an observation carries, so that it stays small. */
 const WORDS_LENGTH = 50;
 const inFewWords = (text: string): string => lineOf(text, WORDS_LENGTH);
@@ -675,6 +688,7 @@ const OBSERVED = z
     workers: count,
     workersOnMachine: count,
     listeners: count,
+    strays: strays.optional(),
     runner64: registration.optional(),
     version: name(WORD_LENGTH).optional(),
     missing64: text64.transform(inFewWords).optional(),
@@ -697,6 +711,7 @@ const OBSERVED = z
     workers: seen.workers,
     workersOnMachine: seen.workersOnMachine,
     listeners: seen.listeners,
+    ...(seen.strays === undefined ? {} : { strays: seen.strays }),
     registration: seen.runner64 ?? null,
     installedVersion: orNull(seen.version ?? ''),
     missingProgram: orNull(seen.missing64 ?? ''),
@@ -731,16 +746,6 @@ const cacheEntry = z
   .tuple([count, z.union([z.literal('-'), count]), name(PATH_LENGTH)])
   .transform(([bytes, unused, path]) => ({ path, bytes, unusedMs: unused === '-' ? null : unused * 1_000 }));
 
-const CACHE_LISTED = z
-  .object({
-    bytes: count,
-    entries: count,
-    found64: records64(2, cacheEntry),
-    foundBytes: count,
-    foundEntries: count,
-  })
-  .transform(({ found64, ...listed }): CacheListed => ({ ...listed, found: found64 }));
-
 const noneAsNull = name(WORD_LENGTH).transform((text) => (text === '-' ? null : text));
 
 const cacheDamage = z
@@ -752,6 +757,17 @@ const cacheDamage = z
     name(PATH_LENGTH),
   ])
   .transform(([state, owner, mode, immutable, path]): CacheDamage => ({ path, state, owner, mode, isImmutable: immutable === 'yes' }));
+
+const CACHE_LISTED = z
+  .object({
+    bytes: count,
+    entries: count,
+    found64: records64(2, cacheEntry),
+    foundBytes: count,
+    foundEntries: count,
+    damage64: records64(4, cacheDamage),
+  })
+  .transform(({ found64, damage64, ...listed }): CacheListed => ({ ...listed, found: found64, damage: damage64 }));
 
 const CACHE_REMOVED = z
   .object({

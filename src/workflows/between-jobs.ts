@@ -118,8 +118,8 @@ export async function listForRemoval<Step extends string>({ site }: Operation<St
   const { host, runner } = site.target;
   const looks = proxyActivities<LookActivities>(listOptions(site.policy, host, `what would go from the actions cache of ${runner}?`));
   const listed = await site.answer(() => looks.listCache({ target: site.target, wanted }));
-  const { found, foundEntries, foundBytes } = listed;
-  return { entries: foundEntries, bytes: foundBytes, names: found.map(({ path }) => path), found, damage: [] };
+  const { found, foundEntries, foundBytes, damage } = listed;
+  return { entries: foundEntries, bytes: foundBytes, names: found.map(({ path }) => path), found, damage };
 }
 
 /** Why nothing is to be written; `null` where it may be. */

@@ -1,7 +1,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { MainActivities } from '../activities/contract.ts';
-import type { CacheRemoved, CacheWanted } from '../domain/cache.ts';
-import { isInspected, type Attempt, type DamagedRun, type LeftRun, type RerunTold } from '../domain/damaged-run.ts';
+import type { CacheWanted } from '../domain/cache.ts';
+import { isInspected, rerunsAllowed, type Attempt, type DamagedRun, type LeftRun, type RerunTold } from '../domain/damaged-run.ts';
 import { fewOf } from '../domain/few-of.ts';
 import type { GuestObservation, RunnerTarget } from '../domain/runner.ts';
 import { HEAL_STEPS, NOTHING_REMOVED, type CacheFigures, type HealOutcome, type HealReport, type HealStep } from '../domain/upkeep.ts';
@@ -12,6 +12,9 @@ import { operate, type End, type Operation } from './operation.ts';
 import { configurationOptions, inspectOptions } from './options.ts';
 import { rerunDamaged } from './rerun-failed-jobs.ts';
 import { waitOutLimit } from './told.ts';
+
+/** Each may take the guest seconds. */
+const MOST_NAMED = 50;
 
 /** Looks at failed runs, of which a scope may have more than one look reads. */
 const MOST_LOOKS = 10;
@@ -77,7 +80,7 @@ class Healing {
       const { inspectFailures } = proxyActivities<MainActivities>(
         inspectOptions(failures, `did runs of ${scope} fail because of the cache?`),
       );
-      const found = await inspectFailures({ scope, runners, known, policy: failures });
+      const found = await inspectFailures({ scope, runners, known, provesByLog: true, policy: failures });
       if (found.kind === 'limited') {
         await waitOutLimit(found, (doing) => board.say(doing));
         continue;
@@ -92,10 +95,11 @@ class Healing {
     board.end('inspect-failures', 'done', [`${this.damaged.length} damaged`, ...notes].join('; '));
   }
 
-  /** Exactly what is damaged; all where that is not clear. */
+  /** What its jobs name, so that the guest looks whether it is damaged; without a name, what the guest alone sees. */
   #wanted(): CacheWanted {
-    const paths = [...new Set(this.damaged.flatMap(({ jobs }) => jobs.map(({ path }) => path)))];
-    return paths.length === 0 || paths.includes('') ? { kind: 'all' } : { kind: 'damaged', paths };
+    const named = this.damaged.flatMap(({ jobs }) => jobs.map(({ path, lacks }) => ({ path, lacks }))).filter(({ path }) => path !== '');
+    const once = new Map(named.map((each) => [`${each.lacks} ${each.path}`, each]));
+    return { kind: 'damaged', named: [...once.values()].slice(0, MOST_NAMED) };
   }
 
   #damageText(guest: GuestObservation): string {
@@ -103,12 +107,20 @@ class Healing {
     return fewOf(runs) ?? `${damagedEntries(guest)} entries of the actions cache are empty, and noted as whole`;
   }
 
+  /** Whoever can let a job fail could have the listener held, so nobody holds it for what is whole. */
   async #clear(): Promise<void> {
     const { board } = this.#operation;
+    board.begin('clear-cache');
+    this.removed = await listForRemoval(this.#operation, this.#wanted());
+    if (this.removed.entries === 0) {
+      board.end('clear-cache', 'skipped', `nothing in the cache is damaged${damageSeen(this.removed)}`);
+      return;
+    }
     await holdingForUpkeep(this.#operation, 'healActionsCache', async () => {
       const removed = await removeFromCache(this.#operation, 'clear-cache', this.#wanted());
       this.removed = removed;
-      board.end('clear-cache', 'done', `${goneText(removed)}${damageSeen(removed)}`);
+      const room = `${removed.freeBytes} bytes${removed.freeInodes === null ? '' : ` and ${removed.freeInodes} inodes`} were free`;
+      board.end('clear-cache', 'done', `${goneText(removed)}${damageSeen(removed)}; ${room}`);
       return 'healed';
     });
   }
@@ -137,11 +149,11 @@ class Healing {
 
   /** A run that several caches let fail is run again by whoever heals the last of them: before that it would fail by another. */
   async #settle(damaged: DamagedRun): Promise<RerunTold> {
-    const { target, policy } = this.#operation.site;
+    const { target } = this.#operation.site;
     const { run, attempt, workflow, neighbours = [] } = damaged;
     const own: Attempt = [run, attempt, target.runner];
     if (neighbours.length === 0) {
-      const told = await rerunDamaged(target.scope, damaged, policy.upkeep.failures);
+      const told = await this.#rerunOne(damaged);
       await settleFailures(target.scope, [own], leftOf(damaged, told));
       return told;
     }
@@ -152,12 +164,29 @@ class Healing {
     if (others !== null) {
       return { run, attempt, workflow, outcome: 'left', detail: `the cache of ${others} let it fail as well, and is to be healed first` };
     }
-    const told = await rerunDamaged(target.scope, damaged, policy.upkeep.failures);
+    const told = await this.#rerunOne(damaged);
     const left = leftOf(damaged, told);
     if (left.length > 0) {
       await settleFailures(target.scope, [], left);
     }
     return told;
+  }
+
+  async #rerunOne(damaged: DamagedRun): Promise<RerunTold> {
+    const { target, policy } = this.#operation.site;
+    const { failures } = policy.upkeep;
+    const reruns = rerunsAllowed(damaged, this.removed.damage, failures.reruns);
+    if (reruns === 0) {
+      const { run, attempt, workflow } = damaged;
+      return {
+        run,
+        attempt,
+        workflow,
+        outcome: 'left',
+        detail: 'what it names is whole in the cache, and its log does not prove that it was damaged',
+      };
+    }
+    return rerunDamaged(target.scope, damaged, { ...failures, reruns });
   }
 
   #end(): End<HealOutcome> {
@@ -174,6 +203,9 @@ class Healing {
     }
     const again = of('re-run').map(({ run }) => run);
     const left = of('left').map(({ run, detail }) => `run ${run} was left: ${detail}`);
+    if (this.removed.entries === 0 && again.length === 0) {
+      return ['nothing-damaged', [`nothing in the actions cache of ${runner} is damaged`, ...left].join('; ')];
+    }
     return ['healed', [gone, ...(again.length === 0 ? [] : [`re-run: ${again.join(', ')}`]), ...left].join('; ')];
   }
 }
@@ -194,12 +226,12 @@ function damagedEntries({ cache }: GuestObservation): number {
 }
 
 /** What it looked like, for whoever looks for the cause. */
-function damageSeen({ damage, freeBytes, freeInodes }: CacheRemoved): string {
+function damageSeen({ damage }: Pick<CacheFigures, 'damage'>): string {
   const seen = fewOf(
     damage.map(({ path, state, owner, mode, isImmutable }) =>
       [path, state, ...(owner === null ? [] : [`of ${owner}, mode ${mode}`]), ...(isImmutable ? ['immutable'] : [])].join(' '),
     ),
     5,
   );
-  return seen === null ? '' : `; before: ${seen}; ${freeBytes} bytes${freeInodes === null ? '' : ` and ${freeInodes} inodes`} were free`;
+  return seen === null ? '' : `; seen: ${seen}`;
 }

@@ -71,12 +71,13 @@ async function inspect(
   policy: Partial<FailurePolicy> = {},
   known: FailuresInspected['settled'] = [],
   scope = SCOPE,
+  provesByLog = false,
 ): Promise<FailuresInspected> {
   if (kept?.server !== server) {
     kept = { server, acts: activities() };
   }
   const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
-  const input = { scope, runners: RUNNERS, known, policy: { ...POLICY, ...policy } };
+  const input = { scope, runners: RUNNERS, known, provesByLog, policy: { ...POLICY, ...policy } };
   const found = (await environment.run(kept.acts.inspectFailures.bind(kept.acts), input)) as FailuresInspected | Limited;
   if (found.kind !== 'inspected') {
     throw new Error(found.why);
@@ -122,7 +123,16 @@ describe('the cache is to blame', () => {
         attempt: 1,
         workflow: 'Kernel',
         branch: 'main',
-        jobs: [{ id: server.run(run).jobs[0]!.id, name: 'build', path: 'actions/checkout/v4', line: GONE.slice(0, 200) }],
+        jobs: [
+          {
+            id: server.run(run).jobs[0]!.id,
+            name: 'build',
+            path: 'actions/checkout/v4',
+            lacks: 'manifest',
+            line: GONE.slice(0, 200),
+            isInLog: false,
+          },
+        ],
         otherJobs: 0,
       },
     ]);
@@ -133,6 +143,35 @@ describe('the cache is to blame', () => {
       'GET /repos/actions/checkout/contents',
     ]);
     expect(server.logRequests).toEqual([]);
+  });
+
+  test.each<[says: string, log: string, isInLog: boolean]>([
+    ['the same', `##[error]${GONE}\nPost job cleanup.`, true],
+    ['the same of another action', `##[error]${noManifest('actions/cache/v4')}\n`, false],
+    ['the same by a script that failed', `##[group]Run make\n##[error]${GONE}\n##[error]${SCRIPT_FAILED}\n`, false],
+    ['something else', 'all is well\n', false],
+  ])('which the log proves or does not, where it is to: it says %s', async (_says, log, isInLog) => {
+    failed([{ ...damagedJob, log }]);
+    const found = await inspect({}, [], SCOPE, true);
+    expect(found.damaged).toMatchObject([{ jobs: [{ path: 'actions/checkout/v4', isInLog }] }]);
+    expect(server.logRequests).toHaveLength(1);
+  });
+
+  test('of more than the entry only where GitHub holds what is missing', async () => {
+    server.addAction('acme/tool', 'v1', ['action.yml', 'save/action.yml', 'dist/index.js']);
+    server.addAction('acme/unseen', 'v2', ['action.yml']);
+    const named = async (words: string): Promise<unknown> => {
+      const run = failed([{ runner: 'r1', annotations: [failure(words)] }]);
+      const { damaged } = await inspect();
+      return damaged.find((each) => each.run === run)?.jobs.map(({ path, lacks }) => [lacks, path]);
+    };
+    expect(await named(noManifest('acme/tool/v1'))).toEqual([['manifest', 'acme/tool/v1']]);
+    expect(await named(noManifest('acme/tool/v1/save'))).toEqual([['manifest', 'acme/tool/v1/save']]);
+    expect(await named(noFile('acme/tool/v1/dist/index.js'))).toEqual([['file', 'acme/tool/v1/dist/index.js']]);
+    expect(await named(noFile('acme/unseen/v1/dist/index.js'))).toEqual([['entry', 'acme/unseen/v1/dist/index.js']]);
+    expect(await named(noManifest('acme/unseen/v1/save'))).toEqual([['entry', 'acme/unseen/v1/save']]);
+    expect(await named(`Access to the path '${CACHE}/acme/tool/v1/nothing' is denied.`)).toEqual([['entry', 'acme/tool/v1/nothing']]);
+    expect(await named(noFile('acme/tool/v1/nothing.js'))).toBeUndefined();
   });
 
   test('where only the log says so, hundreds of lines in', async () => {

@@ -94,7 +94,7 @@ describe('the care for a cache', () => {
         attempt: 1,
         workflow: 'CI',
         branch: 'main',
-        jobs: [{ id: 8, name: 'build', path: 'actions/checkout/v4', line: "Can't find 'action.yml'" }],
+        jobs: [{ id: 8, name: 'build', path: 'actions/checkout/v4', lacks: 'entry', line: "Can't find 'action.yml'", isInLog: true }],
         otherJobs: 0,
       },
     ],

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { CacheDamage } from '../../src/domain/cache.ts';
 import {
   FAILURES_REMEMBERED,
   isInspected,
@@ -7,12 +8,32 @@ import {
   planRerun,
   rememberInspected,
   rerunObstacle,
+  rerunsAllowed,
   type Attempt,
   type DamagedJob,
 } from '../../src/domain/damaged-run.ts';
 
 const DAY = 86_400_000;
-const job = (id: number): DamagedJob => ({ id, name: `job ${id}`, path: 'a/b/c', line: 'gone' });
+const job = (id: number): DamagedJob => ({ id, name: `job ${id}`, path: 'a/b/c', lacks: 'entry', line: 'gone', isInLog: false });
+
+describe('what the guest sees of what jobs name', () => {
+  const look = (path: string, state: CacheDamage['state']): CacheDamage => ({ path, state, owner: null, mode: null, isImmutable: false });
+  const [annotated, proven] = [job(1), { ...job(2), isInLog: true }];
+
+  test.each<[what: string, jobs: readonly DamagedJob[], seen: readonly CacheDamage[], reruns: number]>([
+    ['damage', [annotated], [look('a/b/c', 'empty')], 2],
+    ['damage of one of them', [annotated, { ...annotated, path: 'a/b/d' }], [look('a/b/d', 'whole'), look('a/b/c', 'missing')], 2],
+    ['nothing, although the log says so', [proven], [look('a/b/c', 'whole')], 1],
+    ['nothing, and an annotation alone says so', [annotated], [look('a/b/c', 'whole')], 0],
+    ['nothing, and an annotation alone says so of one', [proven, annotated], [look('a/b/c', 'whole')], 0],
+    ['nothing, since no entry is named', [{ ...annotated, path: '' }], [look('o/x/v1', 'empty')], 0],
+    ['nothing, since no entry is named, although the log says so', [{ ...proven, path: '' }], [], 1],
+    ['nothing of a run that is told no more', [], [], 0],
+  ])('%s', (_what, jobs, seen, reruns) => {
+    expect(rerunsAllowed({ jobs }, seen, 2)).toBe(reruns);
+    expect(rerunsAllowed({ jobs }, seen, 0)).toBe(0);
+  });
+});
 
 describe('the re-run of a damaged run', () => {
   test('is of all failed jobs where the cache let all of them fail', () => {

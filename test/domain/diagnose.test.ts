@@ -73,7 +73,7 @@ const DAMAGED: DamagedRun = {
   attempt: 1,
   workflow: 'CI',
   branch: 'main',
-  jobs: [{ id: 5, name: 'build', path: 'actions/checkout/v4', line: "Can't find 'action.yml'" }],
+  jobs: [{ id: 5, name: 'build', path: 'actions/checkout/v4', lacks: 'entry', line: "Can't find 'action.yml'", isInLog: true }],
   otherJobs: 0,
 };
 const ROOMY = DEFAULT_HEALTH_POLICY.upkeep.room;
@@ -802,6 +802,33 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       before: { busyAloneSince: NOW - 20 * MINUTE },
       finds: ['critical stuck-busy → recover'],
       does: 'recover, stuck-busy',
+      verdict: 'degraded',
+    },
+    'a copy that a job left running, with a worker of its own': {
+      guest: { workers: 1, strays: { listeners: 2, workers: 1, process: 4_711 } },
+      finds: ['warning stray-listener'],
+      verdict: 'healthy',
+    },
+    'such a copy in the place of the listener': {
+      guest: { listeners: 0, workers: 1, strays: { listeners: 1, workers: 1, process: 4_711 } },
+      before: { ...SEEN_BROKEN, straySince: NOW - 10 * MINUTE },
+      finds: ['critical listener-missing → recover', 'warning stray-listener'],
+      does: 'listener-missing: busy: a Runner.Worker runs in the guest',
+      verdict: 'degraded',
+    },
+    'the same, and GitHub has called it idle for twenty minutes': {
+      guest: { listeners: 0, workers: 1, strays: { listeners: 1, workers: 1, process: 4_711 } },
+      before: { ...SEEN_BROKEN, straySince: NOW - 20 * MINUTE },
+      finds: ['critical listener-missing → recover', 'warning stray-listener'],
+      does: 'recover, stray-listener',
+      verdict: 'degraded',
+    },
+    'the same, and GitHub calls it busy': {
+      github: BUSY,
+      guest: { listeners: 0, workers: 1, strays: { listeners: 1, workers: 1, process: 4_711 } },
+      before: { ...SEEN_BROKEN, straySince: NOW - HOUR },
+      finds: ['critical listener-missing → recover', 'warning stray-listener'],
+      does: 'listener-missing: busy: a Runner.Worker runs in the guest; GitHub calls it busy',
       verdict: 'degraded',
     },
     'busy without a worker for ten minutes [4]': {

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { CacheDamage, CacheWanted } from '../../src/domain/cache.ts';
+import type { CacheDamage, CacheWanted, NamedDamage } from '../../src/domain/cache.ts';
 import type { RoomSource } from '../../src/domain/room.ts';
 import type { ForeignCleaner, GuestObservation, RunnerTarget } from '../../src/domain/runner.ts';
 import type { Act } from '../../src/machine/port.ts';
@@ -92,7 +92,7 @@ afterEach(async () => {
 });
 
 const anAct = (): Act => ({ key: `cache:${(acts += 1)}`, fence, deadlineMs: 600_000 });
-const damaged = (...paths: string[]): CacheWanted => ({ kind: 'damaged', paths });
+const damaged = (...paths: string[]): CacheWanted => ({ kind: 'damaged', named: paths.map((path) => ({ path, lacks: 'entry' })) });
 const list = (wanted: CacheWanted) => machine.listCache(target, wanted, CALL);
 const remove = (wanted: CacheWanted) => machine.removeFromCache(target, anAct(), wanted, { force: false }, CALL);
 const makeRoom = (source: RoomSource) => machine.makeRoom(target, anAct(), { source, unusedForMs: WEEK_MS, journalBytes: 1_000_000 }, CALL);
@@ -158,31 +158,52 @@ it('what is unused goes, as its files and the logs of jobs say, and the cleaning
   expect((await look()).cleanedAgoMs).toBeLessThan(60_000);
 });
 
-it('damage of each kind is told and removed, and nothing else', async () => {
-  await inCache(`for name in none locked immutable monorepo whole stays; do entry octo/$name/v1; done
+it('damage of each kind is told and removed, and nothing that is whole', async () => {
+  await inCache(`for name in none locked immutable monorepo partly whole docker stays; do entry octo/$name/v1; done
     entry octo/none/v2 && mv octo/none/v1/action.yml octo/none/v1/README.md
     mkdir -p octo/empty/v1 && : >octo/empty/v1.completed
     mkdir -p octo/noted && : >octo/noted/v1.completed
     mkdir _temp_9c8d && echo cut >_temp_9c8d/1a2b.tar.gz
     mkdir -p octo/monorepo/v1/tools/lint && : >octo/monorepo/v1/tools/lint/index.js
+    mv octo/docker/v1/action.yml octo/docker/v1/dockerfile
     chown -R github-runner: . && chmod 700 octo/locked/v1 && chown root: octo/locked/v1
-    chattr -R +i octo/immutable`);
+    rm octo/immutable/v1/action.yml && : >octo/immutable/v1/other && chattr -R +i octo/immutable`);
   const usual = { owner: 'github-runner', mode: '755', isImmutable: false };
-  const damage: CacheDamage[] = [
-    { path: 'octo/none/v1', state: 'no-manifest', ...usual },
-    { path: 'octo/empty/v1', state: 'empty', ...usual },
-    { path: 'octo/locked/v1', state: 'unreadable', owner: 'root', mode: '700', isImmutable: false },
-    { path: 'octo/immutable/v1/action.yml', state: 'whole', ...usual, isImmutable: true },
-    { path: 'octo/monorepo/v1/tools/lint', state: 'no-manifest', ...usual },
-    { path: '_temp_9c8d', state: 'no-manifest', ...usual },
-    { path: 'octo/noted/v1', state: 'missing', owner: null, mode: null, isImmutable: false },
-    { path: 'octo/whole/v1', state: 'whole', ...usual },
+  const missing = { owner: null, mode: null, isImmutable: false };
+  const looks: readonly (readonly [lacks: NamedDamage['lacks'], damage: CacheDamage])[] = [
+    ['entry', { path: 'octo/none/v1', state: 'no-manifest', ...usual }],
+    ['entry', { path: 'octo/empty/v1', state: 'empty', ...usual }],
+    ['entry', { path: 'octo/locked/v1', state: 'unreadable', owner: 'root', mode: '700', isImmutable: false }],
+    ['entry', { path: 'octo/immutable/v1', state: 'no-manifest', ...usual, isImmutable: true }],
+    ['manifest', { path: 'octo/monorepo/v1/tools/lint', state: 'no-manifest', ...usual }],
+    ['file', { path: 'octo/partly/v1/dist/index.js', state: 'missing', ...missing }],
+    ['entry', { path: 'octo/noted/v1', state: 'missing', ...missing }],
+    ['entry', { path: 'who/knows/v1', state: 'missing', ...missing }],
+    ['entry', { path: '_temp_none/x', state: 'missing', ...missing }],
+    // What is whole, whatever is said of it and of what lies in it.
+    ['entry', { path: 'octo/whole/v1', state: 'whole', ...usual }],
+    ['entry', { path: 'octo/whole/v1/nothing', state: 'whole', ...usual }],
+    ['manifest', { path: 'octo/whole/v1', state: 'whole', ...usual }],
+    ['file', { path: 'octo/whole/v1/action.yml', state: 'whole', ...usual }],
+    ['entry', { path: 'octo/docker/v1', state: 'whole', ...usual }],
   ];
-  const wanted = damaged(...damage.map(({ path }) => path));
-  expect(await list(wanted)).toMatchObject({ entries: 13, foundEntries: 8 });
-  expect(await remove(wanted)).toMatchObject({ kind: 'removed', isAll: false, entries: 8, damage });
-  expect(await versions()).toBe('octo/fresh/v1\nocto/logged/v1\nocto/none/v2\nocto/read/v1\nocto/stays/v1');
-  expect(await inCache('ls -A; cat */*/*.completed; ls octo/*/*.completed | wc -l')).toBe('octo\n5');
+  const damage = looks.map(([, each]) => each);
+  const wanted: CacheWanted = { kind: 'damaged', named: looks.map(([lacks, { path }]) => ({ path, lacks })) };
+  expect(await list(wanted)).toMatchObject({ entries: 15, foundEntries: 7, damage });
+  expect(await remove(wanted)).toMatchObject({ kind: 'removed', isAll: false, entries: 7, damage });
+  const left = ['docker/v1', 'fresh/v1', 'logged/v1', 'none/v2', 'read/v1', 'stays/v1', 'whole/v1'].map((name) => `octo/${name}`);
+  expect(await versions()).toBe(left.join('\n'));
+  expect(await list(wanted)).toMatchObject({ foundEntries: 0 });
+});
+
+it('without names goes what is noted as whole and is empty or gone', async () => {
+  await inCache(`mkdir -p octo/empty/v1 octo/unnoted/v1 octo/noted && : >octo/empty/v1.completed && : >octo/noted/v1.completed`);
+  const paths = ['octo/empty/v1', 'octo/noted/v1'];
+  expect((await look()).cache?.damaged).toBe(2);
+  const removed = await remove(damaged());
+  expect(removed).toMatchObject({ isAll: false, entries: 2, damage: [{ state: 'empty' }, { state: 'missing' }] });
+  expect('names' in removed && removed.names.toSorted()).toEqual(paths);
+  await inCache('rmdir octo/unnoted/v1 octo/unnoted octo/empty octo/noted; rm -rf _temp_9c8d octo/docker octo/whole');
 });
 
 describe('whatever a job has named or linked there', () => {
@@ -199,8 +220,8 @@ describe('whatever a job has named or linked there', () => {
   it('goes by its very name, and no link is followed', async () => {
     const names = ['a b', ' c ', '-rf', '--', `q"u'o`, 'new\nline', '$(touch ran)', 'a[$(touch ran)]', '*', '\\n'];
     const quoted = names.map((name) => `'${name.replaceAll("'", "'\\''")}'`).join(' ');
-    await inCache(`for name in ${quoted}; do entry "odd/odd/$name"; done
-      entry odd/holds/v1 && ln -s ${OUTSIDE} odd/holds/v1/out
+    await inCache(`for name in ${quoted}; do entry "odd/odd/$name" && rm "odd/odd/$name/action.yml"; done
+      entry odd/holds/v1 && ln -s ${OUTSIDE} odd/holds/v1/out && rm odd/holds/v1/action.yml
       ln -s ${OUTSIDE} odd/holds/linked && ln -s ${OUTSIDE} owner`);
     const paths = [...names.map((name) => `odd/odd/${name}`), 'odd/holds/v1', 'odd/holds/linked'].toSorted();
     expect((await list(damaged(...paths))).found.map(({ path }) => path).toSorted()).toEqual(paths);
@@ -210,8 +231,9 @@ describe('whatever a job has named or linked there', () => {
     expect(await inCache('find odd | sort; readlink owner')).toBe(`odd\nodd/holds\nodd/odd\n${OUTSIDE}`);
   });
 
-  it('goes with all the rest where it leads elsewhere by a link', async () => {
-    expect(await remove(damaged('owner/name/v1'))).toMatchObject({ isAll: true, entries: 5, damage: [{ state: 'missing' }] });
+  it('stays where it leads elsewhere by a link, with all the rest', async () => {
+    expect(await remove(damaged('owner/name/v1'))).toMatchObject({ isAll: false, entries: 0, damage: [{ state: 'missing' }] });
+    expect(await remove({ kind: 'all' })).toMatchObject({ isAll: true, entries: 5 });
     await guest.must(`! test -e ${CACHE}`);
   });
 

@@ -272,11 +272,11 @@ describe('tokens, drains and neighbours', () => {
     expect(await drain()).toEqual({ kind: 'marked' });
     const since = (await look()).drain?.since;
     await inRunner('rm -rf .runward* && mkdir .runward-drained && touch .runward-drained/x');
-    expect((await look()).drain).toEqual({ since, reason: 'the disk is to be changed' });
+    expect((await look()).drain).toEqual({ since, by: 'person', reason: 'the disk is to be changed' });
     await inRunner('rm -rf .runward* && ln -s /etc/passwd .runward-drained');
-    expect((await look()).drain).toEqual({ since, reason: 'the disk is to be changed' });
+    expect((await look()).drain).toEqual({ since, by: 'person', reason: 'the disk is to be changed' });
     await inRunner('rm -rf .runward* && printf "1764021600\\nno room on the disk\\n" >.runward-drained');
-    expect((await look()).drain).toEqual({ since, reason: 'the disk is to be changed' });
+    expect((await look()).drain).toEqual({ since, by: 'person', reason: 'the disk is to be changed' });
     await inRunner('rm -rf .runward*');
     expect(await freeze()).toMatchObject({ kind: 'frozen' });
     expect(await stopFrozen()).toMatchObject({ kind: 'stopped' });
@@ -357,6 +357,23 @@ describe('a look', () => {
     } finally {
       await guest.must(`rm -r /var/spool/cron`);
     }
+  });
+
+  it('takes a copy of the listener for no runner, and for a reason to stop no cure for ever', async () => {
+    await attacker.does(`mkdir -p copy && cp /bin/bash copy/Runner.Listener && cp /bin/bash copy/Runner.Worker
+      cd ${DIRECTORY} && setsid ~/copy/Runner.Listener -c '~/copy/Runner.Worker -c "sleep 1000; true"; true' >/dev/null 2>&1 </dev/null &`);
+    await guest.must('until pgrep -x Runner.Worker; do sleep 0.1; done');
+    const copy = Number(await guest.must('pgrep -f copy/Runner.Listener | head -n 1'));
+    const strays = { listeners: 1, workers: 1, process: copy };
+    expect(await look()).toMatchObject({ listeners: 1, workers: 1, strays });
+    await attacker.does(`pkill -STOP -x node; pkill -KILL -f ^${DIRECTORY}/bin/Runner.Listener`);
+    expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 0, workers: 1, strays });
+    expect(await restartService()).toMatchObject({ kind: 'refused-busy' });
+    const ignoring = { ...anAct(), deadlineMs: 60_000, ignoresStrays: true };
+    expect(await machine.restartService(target, ignoring, UNFORCED, CALL)).toEqual({ kind: 'started', unit });
+    const after = await look();
+    expect(after).toMatchObject({ service: { state: 'active' }, listeners: 1, workers: 0 });
+    expect(after.strays).toBeUndefined();
   });
 
   it("takes no words of a job's for the runner's", async () => {

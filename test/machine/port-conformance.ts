@@ -219,10 +219,20 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect(all.found.map(({ path }) => path)).toEqual(['actions/checkout/v4', 'octo/lint/v1', 'octo/empty/v2']);
       expect(all.found[0]?.bytes).toBeGreaterThanOrEqual(200_000);
 
-      const damaged = await listCache({ kind: 'damaged', paths: ['octo/lint/v1/rules', 'octo/lint/v1'] });
+      const named = [
+        { path: 'octo/lint/v1/rules', lacks: 'file' },
+        { path: 'octo/lint/v1', lacks: 'entry' },
+      ] as const;
+      const damaged = await listCache({ kind: 'damaged', named });
       expect(damaged).toMatchObject({ entries: 3, bytes: all.bytes, foundEntries: 1, found: [{ path: 'octo/lint/v1' }] });
+      expect(damaged.damage).toMatchObject([
+        { path: 'octo/lint/v1/rules', state: 'missing' },
+        { path: 'octo/lint/v1', state: 'whole' },
+      ]);
       expect(damaged.foundBytes).toBe(damaged.found[0]?.bytes);
-      expect(await listCache({ kind: 'damaged', paths: ['octo/lint/v1', 'who/knows/v1'] })).toMatchObject({ foundEntries: 3 });
+      const whole = ['octo/lint/v1', 'octo/lint/v1/rules', 'who/knows/v1'].map((path) => ({ path, lacks: 'entry' as const }));
+      expect(await listCache({ kind: 'damaged', named: whole })).toMatchObject({ foundEntries: 0 });
+      expect(await listCache({ kind: 'damaged', named: [] })).toMatchObject({ foundEntries: 1, found: [{ path: 'octo/empty/v2' }] });
       expect(await listCache({ kind: 'unused', forMs: 3_600_000 })).toMatchObject({
         entries: 3,
         found: [],
@@ -232,21 +242,28 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect((await look()).cache).toMatchObject({ entries: 3, damaged: 1 });
     });
 
-    it('removes from the actions cache what is damaged, as it looked, and all where that is not there', async () => {
+    it('removes from the actions cache what is named and damaged, as it looked, and nothing that is whole', async () => {
       const usual = { owner: world.target.user, mode: '755', isImmutable: false };
       const act = anAct();
-      const paths = ['octo/empty/v2', 'octo/lint/v1/rules'];
-      const removed = await removeFromCache({ kind: 'damaged', paths }, act);
+      const named = [
+        { path: 'octo/empty/v2', lacks: 'entry' },
+        { path: 'octo/lint/v1/rules', lacks: 'file' },
+      ] as const;
+      const removed = await removeFromCache({ kind: 'damaged', named }, act);
       expect(removed).toMatchObject({ kind: 'removed', isAll: false, entries: 2, names: ['octo/lint/v1', 'octo/empty/v2'] });
-      expect(removed).toMatchObject({ damage: [{ path: paths[0], state: 'empty', ...usual }, { path: paths[1] }] });
+      expect(removed).toMatchObject({ damage: [{ path: named[0].path, state: 'empty', ...usual }, { path: named[1].path }] });
       expect('bytes' in removed && removed.bytes).toBeGreaterThanOrEqual(20_000);
       expect('freeBytes' in removed && removed.freeBytes).toBeGreaterThan(0);
       expect(await look()).toMatchObject({ cache: { entries: 1, damaged: 0 }, service: { state: 'active' }, listeners: 1 });
-      expect(await removeFromCache({ kind: 'damaged', paths }, act)).toEqual(removed);
+      expect(await removeFromCache({ kind: 'damaged', named }, act)).toEqual(removed);
 
-      const rest = await removeFromCache({ kind: 'damaged', paths: ['octo/lint/v1'] });
-      const damage = [{ path: 'octo/lint/v1', state: 'missing', owner: null, mode: null, isImmutable: false }];
-      expect(rest).toMatchObject({ kind: 'removed', isAll: true, entries: 1, names: ['actions/checkout/v4'], damage });
+      const forged = ['octo/lint/v1', 'actions/checkout/v4', 'actions/checkout/v4/nothing'].map((path) => ({
+        path,
+        lacks: 'entry' as const,
+      }));
+      const rest = await removeFromCache({ kind: 'damaged', named: forged });
+      const missing = { path: 'octo/lint/v1', state: 'missing', owner: null, mode: null, isImmutable: false };
+      expect(rest).toMatchObject({ kind: 'removed', isAll: false, entries: 0, damage: [missing, { state: 'whole' }, { state: 'whole' }] });
     });
 
     it('removes what is unused, remembers that, and finds nothing in an empty cache', async () => {

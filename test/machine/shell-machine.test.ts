@@ -184,6 +184,11 @@ describe('observe', () => {
     expect(await guestOf()).toMatchObject({ value: { drain } });
   });
 
+  it('reads what passes for a listener of the runner beside it', async () => {
+    transport.answer = () => seen({ workers: '2', strays: '2 1 4711' });
+    expect(await guestOf()).toMatchObject({ value: { listeners: 1, workers: 2, strays: { listeners: 2, workers: 1, process: 4_711 } } });
+  });
+
   it('does not ask again for a state that it was told', async () => {
     transport.answer = () => seen();
     transport.current = 'stopped';
@@ -404,6 +409,7 @@ describe('caches and disks', () => {
     foundBytes: 800,
     foundEntries: 3,
     found64: records('500 60 o/a/v1', '200 - o/b/a\n b ', '100 0 -'),
+    damage64: records('empty root 700 no o/a/v1'),
   };
   const REMOVED = {
     kind: 'removed',
@@ -424,9 +430,19 @@ describe('caches and disks', () => {
 
   it('are asked in whole seconds, and by paths that may hold anything', async () => {
     transport.answer = () => looked(LISTED);
-    await machine.listCache(TARGET, { kind: 'damaged', paths: ['o/a/v1', 'a\n=b'] }, CALL);
-    expect(given()).toMatch(/\nkind=damaged\npaths64=[A-Za-z0-9\\+/]+\n/);
-    expect(given()).toContain(base64('o/a/v1\0a\n=b\0').replaceAll('=', '\\x3d'));
+    await machine.listCache(
+      TARGET,
+      {
+        kind: 'damaged',
+        named: [
+          { path: 'o/a/v1', lacks: 'entry' },
+          { path: 'a\n=b', lacks: 'file' },
+        ],
+      },
+      CALL,
+    );
+    expect(given()).toMatch(/\nkind=damaged\nnamed64=[A-Za-z0-9\\+/]+\n/);
+    expect(given()).toContain(base64('entry o/a/v1\0file a\n=b\0').replaceAll('=', '\\x3d'));
     transport.commands.length = 0;
     await machine.listCache(TARGET, { kind: 'unused', forMs: 1_001 }, CALL);
     expect(given()).toContain('kind=unused\nunused_seconds=2\n');
@@ -448,6 +464,7 @@ describe('caches and disks', () => {
         { path: 'o/b/a\uFFFD b ', bytes: 200, unusedMs: null },
         { path: '-', bytes: 100, unusedMs: 0 },
       ],
+      damage: [{ path: 'o/a/v1', state: 'empty', owner: 'root', mode: '700', isImmutable: false }],
     });
     transport.answer = () => looked({ workspaces64: records('70 wid gets', '0 x', '- -') });
     expect(await listWorkspaces()).toEqual([

@@ -57,7 +57,14 @@ const OBSERVED: Lines = {
   cache: '5000 3 1',
   cleanedAgo: '60',
 };
-const LISTED: Lines = { bytes: '1', entries: '1', foundBytes: '1', foundEntries: '1', found64: base64('500 60 o/a/v1\0') };
+const LISTED: Lines = {
+  bytes: '1',
+  entries: '1',
+  foundBytes: '1',
+  foundEntries: '1',
+  found64: base64('500 60 o/a/v1\0'),
+  damage64: base64('empty root 700 no o/a/v1\0'),
+};
 const REMOVED: Lines = {
   kind: 'removed',
   isAll: 'no',

@@ -37,6 +37,17 @@ const USED: readonly SandboxCacheEntry[] = [
 const DAMAGE = { state: 'empty', owner: 'root', mode: '700', isImmutable: false } as const;
 const SCRIPT_FAILED = 'Process completed with exit code 1.';
 
+const BROKEN: SandboxCacheEntry = { path: 'actions/checkout/v4', bytes: MIB, unusedMs: 0, damage: DAMAGE };
+
+/** A world whose runner's cache is damaged. */
+async function startBroken(options: Parameters<typeof startWorld>[0] = {}): Promise<World> {
+  const world = await startWorld(options);
+  for (const target of world.targets) {
+    world.machine.setCache(target, [BROKEN, ...USED.slice(1)]);
+  }
+  return world;
+}
+
 const damagedBy = (world: World, entry?: string): { annotations: ReturnType<typeof failure>[] } => ({
   annotations: [failure(gone(world, entry))],
 });
@@ -163,7 +174,7 @@ describe.concurrent('a healing', () => {
       reran: [{ run: id, attempt: 1, outcome: 're-run' }],
     });
     expect(details(report, 'clear-cache')).toMatch(
-      /before: acme\/legacy\/v1\/sub empty of root, mode 700; \d+ bytes and \d+ inodes were free/,
+      /seen: acme\/legacy\/v1\/sub empty of root, mode 700; \d+ bytes and \d+ inodes were free/,
     );
     expect(await cached(world)).toEqual(USED.map(({ path }) => path));
     expect(world.github.run(id)).toMatchObject({ attempt: 2, accepted: { rerunFailed: 1, rerunJob: 0 } });
@@ -172,7 +183,7 @@ describe.concurrent('a healing', () => {
   });
 
   test('runs a run again twice, and tells people the third time', async () => {
-    await using world = await startWorld();
+    await using world = await startBroken();
     const id = failedRun(world, [damagedBy(world)]);
     const first = await run(world, 'healActionsCache');
     expect(first.reran, first.summary).toMatchObject([{ attempt: 1, outcome: 're-run' }]);
@@ -201,7 +212,7 @@ describe.concurrent('a healing', () => {
   });
 
   test('of an attempt that another one deals with at the same time runs nothing again', async () => {
-    await using world = await startWorld();
+    await using world = await startBroken();
     const id = failedRun(world, [damagedBy(world)]);
     const [one, other] = await Promise.all([
       run(world, 'healActionsCache', { wait: '10s' }),
@@ -211,14 +222,45 @@ describe.concurrent('a healing', () => {
     expect([world.github.run(id).accepted.rerunFailed, rerunsAsked(world)]).toEqual([1, 1]);
   });
 
-  test('removes all where it is not clear what is damaged', async () => {
+  const denied = (world: World, entry: string): string =>
+    `Access to the path '${world.target.directory}/_work/_actions/${entry}' is denied.`;
+
+  test.each<[what: string, words: (world: World) => string]>([
+    ['name an entry that is whole', (world) => gone(world)],
+    ['name what is not there of it', (world) => gone(world, 'actions/checkout/v4/nothing')],
+    ['name a file that may not be read', (world) => denied(world, 'actions/checkout/v4/dist')],
+    ['name no entry', (world) => denied(world, '_temp_1/x')],
+  ])('removes nothing, holds nobody and runs nothing again for an annotation alone: its words %s', async (_what, words) => {
     await using world = await startWorld();
     world.machine.setCache(world.target, [...USED, OLD]);
-    failedRun(world, [{ annotations: [failure(`Access to the path '${world.target.directory}/_work/_actions/_temp_1/x' is denied.`)] }]);
+    // GitHub does not know the ref, and so does not say what the action holds.
+    world.github.addAction('actions/checkout', 'v3', ['action.yml']);
+    failedRun(world, [{ annotations: [failure(words(world))], log: 'all is well' }]);
     const report = await run(world, 'healActionsCache');
-    expect(report).toMatchObject({ outcome: 'healed', removed: { entries: 3 }, damaged: [{ jobs: [{ path: '' }] }] });
-    expect(await cached(world)).toEqual([]);
-    expect(rerunsAsked(world)).toBe(1);
+    expect(report).toMatchObject({
+      outcome: 'nothing-damaged',
+      removed: { entries: 0 },
+      reran: [{ outcome: 'left', detail: expect.stringContaining('its log does not prove') }],
+    });
+    expect(stepsOf(report)).toEqual(['inspect-failures done', 'clear-cache skipped', 'rerun-jobs done']);
+    expect(await cached(world)).toHaveLength(3);
+    expect([await ledgerOf(world), writesAt(world)]).toEqual([[], []]);
+    expect(await run(world, 'healActionsCache')).toMatchObject({ outcome: 'nothing-damaged', damaged: [], reran: [] });
+  });
+
+  test('removes nothing that is whole by now, and runs the job again once whose log proves that it was not', async () => {
+    await using world = await startWorld();
+    world.machine.setCache(world.target, [...USED, OLD]);
+    const id = failedRun(world, [{ ...damagedBy(world), log: `##[error]${gone(world)}\nPost job cleanup.` }]);
+    expect(await run(world, 'healActionsCache')).toMatchObject({
+      outcome: 'healed',
+      removed: { entries: 0, damage: [{ state: 'whole' }] },
+      reran: [{ run: id, outcome: 're-run', detail: 'for time 1 of 1' }],
+    });
+    expect([await cached(world), await ledgerOf(world)]).toMatchObject([{ length: 3 }, []]);
+    await failAgain(world, id);
+    expect(await run(world, 'healActionsCache')).toMatchObject({ reran: [{ run: id, attempt: 2, outcome: 'given-up' }] });
+    expect([world.github.run(id).accepted.rerunFailed, rerunsAsked(world)]).toEqual([1, 1]);
   });
 
   test('leaves alone what others are to blame for', async () => {
@@ -273,7 +315,7 @@ describe.concurrent('a healing', () => {
   });
 
   test('runs the one job again that the cache let fail, and none that failed otherwise', async () => {
-    await using world = await startWorld();
+    await using world = await startBroken();
     const id = failedRun(world, [
       { name: 'lint', annotations: [failure(SCRIPT_FAILED)] },
       { name: 'build', ...damagedBy(world) },
@@ -284,11 +326,8 @@ describe.concurrent('a healing', () => {
   });
 
   test('of a run that two caches let fail clears its own, and the last one runs it again', async () => {
-    await using world = await startWorld({ runners: 2 });
+    await using world = await startBroken({ runners: 2 });
     const [one, other] = world.targets as [RunnerTarget, RunnerTarget];
-    for (const target of world.targets) {
-      world.machine.setCache(target, USED);
-    }
     const id = failedRun(world, [damagedBy(world), { runner: other.runner, ...damagedBy(world) }]);
     const heal = ({ runner }: RunnerTarget) => run(world, 'healActionsCache', { runner: `${one.scope}/${runner}` });
     const names = async (target: RunnerTarget): Promise<readonly string[]> => {
@@ -316,7 +355,7 @@ describe.concurrent('a healing', () => {
   });
 
   test('of a run that two caches let fail, by both at once, runs it again once', async () => {
-    await using world = await startWorld({ runners: 2 });
+    await using world = await startBroken({ runners: 2 });
     const [one, other] = world.targets as [RunnerTarget, RunnerTarget];
     const id = failedRun(world, [damagedBy(world), { runner: other.runner, ...damagedBy(world) }]);
     const heal = ({ runner }: RunnerTarget) => run(world, 'healActionsCache', { runner: `${one.scope}/${runner}` });
@@ -332,7 +371,7 @@ describe.concurrent('a healing', () => {
   });
 
   test('runs it again once where the answer of GitHub is lost', async () => {
-    await using world = await startWorld();
+    await using world = await startBroken();
     const id = failedRun(world, [damagedBy(world)]);
     world.github.misbehave({ match: { method: 'POST', path: '/rerun-failed-jobs' }, fault: { kind: 'lost' }, times: 1 });
     const report = await run(world, 'healActionsCache');
@@ -345,7 +384,7 @@ describe.concurrent('a healing', () => {
     const { failures } = DEFAULT_UPKEEP_POLICY;
     const rerun = { ...failures.limits.rerun, scheduleToClose: '1s', retryInitial: '100ms' } as const;
     const upkeep = { ...DEFAULT_UPKEEP_POLICY, failures: { ...failures, doubtMs: 10, limits: { ...failures.limits, rerun } } };
-    await using world = await startWorld({ policy: { upkeep } });
+    await using world = await startBroken({ policy: { upkeep } });
     const id = failedRun(world, [damagedBy(world)]);
     world.github.misbehave({ match: { method: 'POST', path: '/rerun-failed-jobs' }, fault: { kind: 'page', status: 502 } });
     expect(await run(world, 'healActionsCache')).toMatchObject({
@@ -359,7 +398,7 @@ describe.concurrent('a healing', () => {
   });
 
   test('tells where GitHub refuses', async () => {
-    await using world = await startWorld();
+    await using world = await startBroken();
     const id = failedRun(world, [damagedBy(world)]);
     const body = { message: 'Resource not accessible by personal access token' };
     world.github.misbehave({ match: { method: 'POST', path: '/rerun-failed-jobs' }, status: 403, body });

@@ -183,11 +183,11 @@ holds_notes() {
   [ -n "$(find "$1" -xdev -mindepth 1 -maxdepth 4 -type f -name '*.completed' -print -quit)" ]
 }
 
-# Sets `chosen` to the entries that are to go, `is_all` to whether the whole cache is, and `unmeasured` to how many may be unused, and were not told in
+# Sets `chosen` to the entries that are to go, `damages` to what is named as damaged, `is_all` to whether the whole cache is to go, and `unmeasured` to how many may be unused, and were not told in
 # time. They have been read and measured.
 choose_entries() {
   local path
-  chosen=() is_all=no unmeasured=0
+  chosen=() damages=() is_all=no unmeasured=0
   case ${given[kind]} in
     all) is_all=yes ;;
     unused)
@@ -202,30 +202,86 @@ choose_entries() {
   if [ "$is_all" = yes ]; then chosen=("${entries[@]}"); fi
 }
 
-# Where it is not clear what is damaged, all goes; but for what an attempt that was cut off has removed.
+# What is named as damaged is a job's word, so that an entry is chosen only if it looks so: named or not, nothing that is whole goes. Without names it is
+# what the runner has noted as whole, and is empty or gone. Sets `damages` to a record each of what is named: `STATE OWNER MODE IMMUTABLE PATH`.
 choose_damaged() {
-  local path entry
+  local name path entry state
   local -A seen=()
-  read_asked
-  for path in "${asked[@]}"; do
+  mapfile -d '' -t names < <(printf '%s' "${given[named64]}" | base64 -d)
+  if [ ${#names[@]} -eq 0 ]; then choose_broken; fi
+  for name in "${names[@]}"; do
+    path=${name#* }
+    case /$path/ in //* | */../*) fail "$path is no path below the actions cache" ;; esac
     entry=$(entry_of "$path" && printf x)
     entry=${entry%x}
-    if [ -z "$entry" ]; then
-      if [ -z "${recorded:-}" ]; then is_all=yes; fi
-    elif [ -z "${seen["$entry"]:-}" ]; then
+    state=$(state_of "${name%% *}" "$path" "$entry")
+    record_look "$state" "$path" "$entry"
+    if [ "$state" != whole ] && [ -n "$entry" ] && [ -z "${seen["$entry"]:-}" ]; then
       seen["$entry"]=yes
       chosen+=("$entry")
     fi
   done
 }
 
-# Sets `asked` to the paths that are asked for.
-read_asked() {
-  local path
-  mapfile -d '' -t asked < <(printf '%s' "${given[paths64]}" | base64 -d)
-  for path in "${asked[@]}"; do
-    case /$path/ in //* | */../*) fail "$path is no path below the actions cache" ;; esac
+choose_broken() {
+  local entry state
+  for entry in "${entries[@]}"; do
+    if ! [ -e "$entry.completed" ]; then continue; fi
+    state=$(state_of entry "${entry#"$CACHE/"}" "$entry")
+    case $state in
+      missing | empty)
+        record_look "$state" "${entry#"$CACHE/"}" "$entry"
+        chosen+=("$entry")
+        ;;
+    esac
   done
+}
+
+# record_look STATE PATH ENTRY
+record_look() {
+  local owner=- mode=- immutable=no
+  if [ "$1" != missing ]; then
+    read -r owner mode < <(stat -c '%U %a' -- "$3")
+    if holds_immutable "$3"; then immutable=yes; fi
+  fi
+  damages+=("$1 $owner $mode $immutable $2")
+}
+
+# Whether it or something in it is immutable.
+holds_immutable() {
+  [ -n "$({ lsattr -d -- "$1" && timeout 5 lsattr -aR -- "$1"; } 2>/dev/null | grep -m 1 '^[-A-Za-z]*i[-A-Za-z]* ' || true)" ]
+}
+
+# state_of LACKS PATH ENTRY: LACKS is what is said to be missing at the path: the `entry`, or as GitHub has it there the `manifest` of a folder, or the
+# `file` itself. Of an entry alone the path into it says nothing.
+state_of() {
+  local lacks=$1 place=$3
+  if [ "$lacks" != entry ]; then place=$CACHE/$2; fi
+  if [ -z "$3" ] || ! is_there "$3" || ! is_there "$place"; then
+    printf 'missing\n'
+  elif is_empty "$3"; then
+    printf 'empty\n'
+  elif ! is_readable "$3"; then
+    printf 'unreadable\n'
+  elif { [ "$CACHE/$2" = "$3" ] || [ "$lacks" = manifest ]; } && ! has_manifest "$place"; then
+    printf 'no-manifest\n'
+  else
+    printf 'whole\n'
+  fi
+}
+
+is_empty() {
+  is_folder "$1" && [ -z "$(find "$1" -mindepth 1 -print -quit)" ]
+}
+
+# Names as the runner looks for them. https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionManager.cs
+has_manifest() {
+  [ -f "$1/action.yml" ] || [ -f "$1/action.yaml" ] || [ -f "$1/Dockerfile" ] || [ -f "$1/dockerfile" ]
+}
+
+# Whether the runner's user can read all of it.
+is_readable() {
+  [ -z "$(timeout 10 runuser -u "$user" -- find "$1" ! -type l '(' ! -readable -o -type d ! -executable ')' -print -quit 2>&1)" ]
 }
 
 # entry_of PATH: the entry that a path below the cache leads to or into, or nothing.
@@ -293,8 +349,8 @@ hold() {
 }
 
 release() {
-  local pid
-  for pid in ${processes:-}; do kill -CONT "$pid" 2>/dev/null || true; done
+  # shellcheck disable=SC2086 # numbers
+  signal CONT ${processes:-}
   if [ -n "${processes:-}" ]; then disarm_thaw "$processes"; fi
   trap - EXIT
 }

@@ -26,4 +26,5 @@ for path in "${sorted[@]:0:100}"; do
   esac
   records+=("${bytes_of["$path"]/-/0} ${unused/#-[0-9]*/0} ${path#"$CACHE"/}")
 done
+say_list damage 200 "${damages[@]}"
 say_list found 100 "${records[@]}"

@@ -1,7 +1,7 @@
 // What the make-believe guest holds on its disk that may go: the actions cache, workspaces, and room to be made.
 
 import { z } from 'zod';
-import type { CacheDamage, CacheEntry, CacheListed, CacheRemoved, CacheWanted } from '../../domain/cache.ts';
+import type { CacheDamage, CacheEntry, CacheListed, CacheRemoved, CacheWanted, NamedDamage } from '../../domain/cache.ts';
 import type { Disk, RoomMade, RoomSource, RoomWanted } from '../../domain/room.ts';
 import type { GuestObservation } from '../../domain/runner.ts';
 import { MachineError } from '../../machine/port.ts';
@@ -80,7 +80,8 @@ export function lookAt(held: CacheAndDisk): Pick<GuestObservation, 'work' | 'cac
   };
 }
 
-export function listCache({ entries }: CacheAndDisk, wanted: CacheWanted): CacheListed {
+/** @param owner user that the runner runs as */
+export function listCache({ entries }: CacheAndDisk, wanted: CacheWanted, owner: string): CacheListed {
   const found = largestFirst(toGo(entries, wanted));
   return {
     bytes: sum(entries),
@@ -88,6 +89,7 @@ export function listCache({ entries }: CacheAndDisk, wanted: CacheWanted): Cache
     found: found.slice(0, 100).map(({ path, bytes, unusedMs }): CacheEntry => ({ path, bytes, unusedMs })),
     foundBytes: sum(found),
     foundEntries: found.length,
+    damage: damageNamed(entries, wanted, owner),
   };
 }
 
@@ -97,12 +99,12 @@ export function removeFromCache(held: CacheAndDisk, disk: Disk, wanted: CacheWan
   const bytes = sum(gone);
   const removed: CacheRemoved = {
     kind: 'removed',
-    isAll: goesWhole(held.entries, wanted),
+    isAll: wanted.kind === 'all',
     entries: gone.length,
     bytes,
     unmeasured: 0,
     names: gone.slice(0, 50).map(({ path }) => path),
-    damage: wanted.kind === 'damaged' ? wanted.paths.map((path) => damageAt(held.entries, path, owner)) : [],
+    damage: damageNamed(held.entries, wanted, owner),
     freeBytes: disk.freeBytes,
     freeInodes: disk.inodesUsedPercent === null ? null : Math.round(((100 - disk.inodesUsedPercent) * DISK_BYTES) / 100 / 16_384),
   };
@@ -131,31 +133,45 @@ export function concernsMachine(name: RoomSource): boolean {
 }
 
 function toGo(entries: CacheAndDisk['entries'], wanted: CacheWanted): CacheAndDisk['entries'] {
-  if (goesWhole(entries, wanted)) {
-    return entries;
+  switch (wanted.kind) {
+    case 'all':
+      return entries;
+    case 'unused':
+      return entries.filter(({ unusedMs }) => unusedMs !== null && unusedMs >= wanted.forMs);
+    case 'damaged': {
+      if (wanted.named.length === 0) {
+        return entries.filter(isSeenDamaged);
+      }
+      const damaged = wanted.named.filter((named) => damageAt(entries, named, '').state !== 'whole');
+      const found = damaged.map(({ path }) => entryAt(entries, path));
+      return entries.filter((entry) => found.includes(entry));
+    }
   }
-  if (wanted.kind === 'unused') {
-    return entries.filter(({ unusedMs }) => unusedMs !== null && unusedMs >= wanted.forMs);
-  }
-  const found = wanted.kind === 'damaged' ? wanted.paths.map((path) => entryAt(entries, path)) : [];
-  return entries.filter((entry) => found.includes(entry));
 }
 
-/** Also where it is not clear what is damaged. */
-function goesWhole(entries: CacheAndDisk['entries'], wanted: CacheWanted): boolean {
-  return wanted.kind === 'all' || (wanted.kind === 'damaged' && wanted.paths.some((path) => entryAt(entries, path) === undefined));
+function damageNamed(entries: CacheAndDisk['entries'], wanted: CacheWanted, owner: string): readonly CacheDamage[] {
+  if (wanted.kind !== 'damaged') {
+    return [];
+  }
+  const seen = entries.filter(isSeenDamaged).map(({ path }) => ({ path, lacks: 'entry' as const }));
+  return (wanted.named.length === 0 ? seen : wanted.named).map((named) => damageAt(entries, named, owner));
 }
 
 function entryAt(entries: CacheAndDisk['entries'], path: string): CacheAndDisk['entries'][number] | undefined {
   return entries.find((entry) => path === entry.path || path.startsWith(`${entry.path}/`));
 }
 
-function damageAt(entries: CacheAndDisk['entries'], path: string, owner: string): CacheDamage {
+/** An entry that is whole holds its manifest and nothing else. */
+function damageAt(entries: CacheAndDisk['entries'], { path, lacks }: NamedDamage, owner: string): CacheDamage {
   const entry = entryAt(entries, path);
+  const missing = { path, state: 'missing', owner: null, mode: null, isImmutable: false } as const;
   if (entry === undefined) {
-    return { path, state: 'missing', owner: null, mode: null, isImmutable: false };
+    return missing;
   }
-  return { path, ...(entry.damage ?? { state: 'whole', owner, mode: '755', isImmutable: false }) };
+  if (entry.damage !== null) {
+    return { path, ...entry.damage };
+  }
+  return lacks !== 'entry' && path !== entry.path ? missing : { path, state: 'whole', owner, mode: '755', isImmutable: false };
 }
 
 /** What a look sees of damage: that an entry which counts as whole is empty or gone. */

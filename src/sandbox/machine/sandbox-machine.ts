@@ -578,7 +578,7 @@ export class SandboxMachine implements MachinePort {
   }
 
   async listCache(target: RunnerTarget, wanted: CacheWanted, call: CallContext): Promise<CacheListed> {
-    return listCache(await this.#read('listCache', target, call), wanted);
+    return listCache(await this.#read('listCache', target, call), wanted, target.user);
   }
 
   async removeFromCache(

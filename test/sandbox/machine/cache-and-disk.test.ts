@@ -53,13 +53,14 @@ async function look(): Promise<GuestObservation> {
 
 test('damage is told and gone once it is removed', async () => {
   expect((await look()).cache).toEqual({ bytes: 6_000, entries: 3, damaged: 1 });
-  const wanted = { kind: 'damaged', paths: ['actions/cache/releases/v2/dist'] } as const;
+  const wanted = { kind: 'damaged', named: [{ path: 'actions/cache/releases/v2/dist', lacks: 'entry' }] } as const;
   expect(await machine.listCache(target, wanted, call)).toEqual({
     bytes: 6_000,
     entries: 3,
     found: [{ path: 'actions/cache/releases/v2', bytes: 3_000, unusedMs: 40 * DAY_MS }],
     foundBytes: 3_000,
     foundEntries: 1,
+    damage: [{ path: 'actions/cache/releases/v2/dist', state: 'empty', owner: 'root', mode: '700', isImmutable: true }],
   });
   expect(await machine.removeFromCache(target, anAct(fence), wanted, { force: false }, call)).toMatchObject({
     kind: 'removed',
@@ -72,11 +73,15 @@ test('damage is told and gone once it is removed', async () => {
   expect((await look()).cache).toEqual({ bytes: 3_000, entries: 2, damaged: 0 });
 });
 
-test('all of it goes where a path leads to no entry', async () => {
-  const wanted = { kind: 'damaged', paths: ['actions/checkout/v4', 'who/knows/v1'] } as const;
+test('nothing goes that is whole, or that is not there', async () => {
+  const named = [
+    { path: 'actions/checkout/v4', lacks: 'entry' },
+    { path: 'who/knows/v1', lacks: 'entry' },
+  ] as const;
+  const wanted = { kind: 'damaged', named } as const;
   expect(await machine.removeFromCache(target, anAct(fence), wanted, { force: false }, call)).toMatchObject({
-    isAll: true,
-    entries: 3,
+    isAll: false,
+    entries: 0,
     damage: [{ state: 'whole' }, { state: 'missing', owner: null }],
   });
 });

@@ -483,6 +483,7 @@ export interface ActInput {
   readonly key: string;
   readonly fence: number;
   readonly deadlineMs: number;
+  readonly ignoresStrays?: boolean;
 }
 
 /** Activities of a host's act queue. */

@@ -126,8 +126,8 @@ function isStale(input: { readonly force: boolean; readonly busyAskedAt: number;
   return !input.force && activityInfo().currentAttemptScheduledTimestampMs - input.busyAskedAt > input.busyAnswerMaxAgeMs;
 }
 
-function actOf({ key, fence, deadlineMs }: ActInput): Act {
-  return { key, fence, deadlineMs };
+function actOf({ key, fence, deadlineMs, ignoresStrays = false }: ActInput): Act {
+  return { key, fence, deadlineMs, ...(ignoresStrays ? { ignoresStrays } : {}) };
 }
 
 function binding({ target }: ActInput): string {

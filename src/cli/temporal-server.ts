@@ -134,7 +134,9 @@ async function startOnFreePort(options: TemporalServerOptions): Promise<StartedS
 
 async function startOnce(options: TemporalServerOptions, { port, uiPort }: Ports): Promise<StartedServer> {
   const ui = await hiddenEndpoint();
-  const proxy = await startUiProxy({ host: LOOPBACK, port: uiPort }, ui);
+  const proxy = await startUiProxy({ host: LOOPBACK, port: uiPort }, ui).catch((error: Error) => {
+    throw new CommandFailure(EXIT.unreachable, `Port ${uiPort} of ${LOOPBACK}, for Temporal's UI, can't be had: ${error.message}`, error);
+  });
   try {
     return await startBehind(proxy, options, { port, uiPort, ui });
   } catch (error) {

@@ -123,6 +123,8 @@ export interface RunnerMemory {
   readonly uncleanedSince?: number;
   /** GitHub's last word of it was that it goes after one job. */
   readonly isEphemeral?: true;
+  /** Since when GitHub has called it idle while only listeners that its service did not start had workers; absent where it is not so. */
+  readonly straySince?: number;
 }
 
 /** A finding that is open, or was until lately. */

@@ -10,6 +10,7 @@ import { isDrainedForRoom } from './upkeep.ts';
 import { floorReason } from './room.ts';
 import { LEAST_FREE_BYTES } from './runner.ts';
 import {
+  areStraysIdle,
   clockObstacle,
   hasDrifted,
   hasJob,
@@ -18,9 +19,9 @@ import {
   mayRun,
   momentOf,
   neighbourWorkReason,
+  type Situation,
   situationsOf,
   workReason,
-  type Situation,
 } from './situation.ts';
 
 export interface PrescriptionContext {
@@ -112,7 +113,7 @@ export function prescribe(
           because: chosen.code,
           isUrgent: (situation.demand ?? []).length > 0 && chosen.cure !== 'finish-drain' && !isUpkeep(chosen),
           startsMachine: isMachineStopped(situation.state),
-          suspicion: suspicionOf(allowed),
+          suspicion: suspicionOf(allowed) ?? (areStraysIdle(situation) ? 'stray-listener' : null),
         });
         break;
       }

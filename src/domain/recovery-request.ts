@@ -6,7 +6,7 @@ import { readFields } from './request-fields.ts';
  * - `deaf-listener`: online and idle while a job waits for it: it is restarted, and nothing more
  * - `stuck-busy`: GitHub calls it busy, and no worker has run in its guest for longer than a lost job's lease lives
  */
-export const SUSPICIONS = ['deaf-listener', 'stuck-busy'] as const;
+export const SUSPICIONS = ['deaf-listener', 'stuck-busy', 'stray-listener'] as const;
 export type Suspicion = (typeof SUSPICIONS)[number];
 
 /** Input of `recoverRunner`, or of another operation on one runner, as a person types it: everything but the runner may be left out. */

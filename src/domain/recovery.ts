@@ -182,7 +182,7 @@ function elsewhereReason({ runner, machine }: RunnerTarget, github: GitHubObserv
   if (github.runner?.status !== 'online') {
     return null;
   }
-  if (guest.listeners === 0) {
+  if (allListeners(guest) === 0) {
     return `GitHub shows ${runner} online, but no listener of it runs in ${machine}`;
   }
   const registered = guest.registration?.agentId ?? null;
@@ -234,11 +234,22 @@ function isSuspect(suspicion: Suspicion | null, { runner }: GitHubObservation): 
   return suspicion === 'deaf-listener' || (suspicion === 'stuck-busy' && runner?.busy === true);
 }
 
+/** Listeners of a runner, its service's and strays. */
+export function allListeners({ listeners, strays }: GuestObservation): number {
+  return listeners + (strays?.listeners ?? 0);
+}
+
+/** Workers that may be at a job. Those of strays are none where GitHub has called the runner idle for long. */
+export function workersAtJobs({ workers, strays }: GuestObservation, areStraysIdle: boolean): number {
+  return workers - (areStraysIdle ? (strays?.workers ?? 0) : 0);
+}
+
 /** Why the runner must be left alone, or `null` where both sides call it idle. Of one that is stuck busy the guest alone is believed. */
 export function busyReason(github: GitHubObservation, guest: GuestObservation, suspicion: Suspicion | null = null): string | null {
   const reasons: string[] = [];
-  if (guest.workers > 0) {
-    reasons.push(`${guest.workers} Runner.Worker process${guest.workers === 1 ? '' : 'es'} in the guest`);
+  const workers = workersAtJobs(guest, suspicion === 'stray-listener');
+  if (workers > 0) {
+    reasons.push(`${workers} Runner.Worker process${workers === 1 ? '' : 'es'} in the guest`);
   }
   if (github.runner?.busy === true && suspicion !== 'stuck-busy') {
     reasons.push('GitHub calls the runner busy');
@@ -323,7 +334,7 @@ function machineEvidence(machine: Reading<MachineObservation>): string[] {
   if (!guest.known) {
     return machine.value.state === 'running' ? [...lines, `guest: unknown (${guest.why})`] : lines;
   }
-  const { service, registration } = guest.value;
+  const { service, registration, strays } = guest.value;
   const drain = markOf(guest.value);
   return [
     ...lines,
@@ -331,6 +342,7 @@ function machineEvidence(machine: Reading<MachineObservation>): string[] {
     `service: ${service.state}${service.unit === null ? '' : ` (${service.unit})`}`,
     ...(service.altered === undefined ? [] : [`unit: ${service.altered}`]),
     `listeners: ${guest.value.listeners}, workers: ${guest.value.workers}`,
+    ...(strays === undefined ? [] : [`outside of the service: listeners: ${strays.listeners}, workers: ${strays.workers}`]),
     registration === null ? 'configuration: none' : `configuration: ${registration.agentName}, id ${registration.agentId}`,
     `clock: ${describeOffset(guest.value.clockOffsetMs)}`,
   ];

@@ -1,5 +1,5 @@
 import type { RunnerMemory } from './pass.ts';
-import { hasSign, isBroken, isBusyAlone, isDrained, isEphemeral, isIdleDespiteDemand, type Situation } from './situation.ts';
+import { hasSign, isBroken, isBusyAlone, isDrained, isEphemeral, isIdleDespiteDemand, isStrayWork, type Situation } from './situation.ts';
 
 /** What the next pass shall know of the runner; `null` where that is only that its machine ran. */
 export function remember(situation: Situation): RunnerMemory | null {
@@ -15,9 +15,11 @@ export function remember(situation: Situation): RunnerMemory | null {
     drainedSince: guest === null ? earlier.drainedSince : (guest.drain?.since ?? null),
   };
   const uncleanedSince = since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null);
+  const straySince = since(situation, earlier.straySince ?? null, isStrayWork(situation) ?? false);
   const { ranAt, ...rest } = memory;
   const added = {
     ...(uncleanedSince === null ? {} : { uncleanedSince }),
+    ...(straySince === null ? {} : { straySince }),
     ...(isEphemeral(situation) ? { isEphemeral: true as const } : {}),
   };
   if (ranAt === at && Object.keys(added).length === 0 && Object.values(rest).every((moment) => moment === null)) {

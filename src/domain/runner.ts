@@ -111,12 +111,17 @@ export interface GuestObservation {
   readonly log: ServiceLog;
   readonly timeSync: TimeSync;
   readonly drain: DrainMark | null;
-  /** `Runner.Worker` processes of this runner that its listener started: a job is running. */
+  /** `Runner.Worker` processes that any listener of this runner started: a job is running. */
   readonly workers: number;
   /** `Runner.Worker` processes of all runners on the machine. */
   readonly workersOnMachine: number;
-  /** `Runner.Listener` processes of this runner; more than one is a session conflict. */
+  /** `Runner.Listener` processes that the runner's service started; more than one is a session conflict. */
   readonly listeners: number;
+  /**
+   * What else passes for a listener of this runner, as one that outlived its service does, or a copy that a job left running: how many, how many
+   * of the workers they started, and the process id of one; absent where there is none.
+   */
+  readonly strays?: { readonly listeners: number; readonly workers: number; readonly process: number };
   /** What `.runner` says; `null` where the runner is not configured. */
   readonly registration: { readonly agentId: number; readonly agentName: string; readonly url: string } | null;
   readonly installedVersion: string | null;

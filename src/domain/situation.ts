@@ -4,6 +4,7 @@ import type { HealthPolicy } from './policy.ts';
 import { unknown, valueOrNull, type Reading } from './reading.ts';
 import type { LogSignCode } from './log-signs.ts';
 import { qualifiedName } from './names.ts';
+import { allListeners, workersAtJobs } from './recovery.ts';
 import type { GuestObservation, MachineObservation, MachineState, RegisteredRunner, RunnerTarget } from './runner.ts';
 
 // One runner as a pass sees it from all sides, and the questions that rules ask.
@@ -135,7 +136,8 @@ function earlierOf(
   }
   const remembered = previous.runners[name] ?? { ...NOTHING_REMEMBERED, ranAt: previous.at };
   if (!isRemembered) {
-    return { ...remembered, brokenSince: null, silentSince: null, idleDespiteDemandSince: null, busyAloneSince: null };
+    const { straySince: _, ...rest } = remembered;
+    return { ...rest, brokenSince: null, silentSince: null, idleDespiteDemandSince: null, busyAloneSince: null };
   }
   const { ranAt, brokenSince } = remembered;
   // While its machine did not run nothing was seen of its service.
@@ -260,7 +262,7 @@ export function workReason(situation: Situation, isStuck: boolean): string | nul
     return null;
   }
   const reasons = [
-    ...(guest !== null && guest.workers > 0 ? ['a Runner.Worker runs in the guest'] : []),
+    ...(hasWorker(situation) ? ['a Runner.Worker runs in the guest'] : []),
     ...(registered?.busy === true && !isStuck ? ['GitHub calls it busy'] : []),
     ...(isUpdating(situation) ? ['the runner updates itself'] : []),
     ...(guest !== null && guest.runningAct !== null ? [`act ${guest.runningAct} runs in the guest`] : []),
@@ -274,8 +276,28 @@ export function mayRun(state: MachineState | null): boolean {
 }
 
 /** Whether a side says that it works on a job. */
-export function hasJob({ guest, registered }: Situation, isStuck: boolean): boolean {
-  return (guest !== null && guest.workers > 0) || (registered?.busy === true && !isStuck);
+export function hasJob(situation: Situation, isStuck: boolean): boolean {
+  return hasWorker(situation) || (situation.registered?.busy === true && !isStuck);
+}
+
+function hasWorker(situation: Situation): boolean {
+  return situation.guest !== null && workersAtJobs(situation.guest, areStraysIdle(situation)) > 0;
+}
+
+/** Whether the only workers in its guest are those of strays, and GitHub calls it idle; `null` where a side could not be read. */
+export function isStrayWork({ github, registered, guest }: Situation): boolean | null {
+  if (!github.known || guest === null) {
+    return null;
+  }
+  const { workers, strays } = guest;
+  return strays !== undefined && workers > 0 && workers === strays.workers && registered?.busy !== true;
+}
+
+/** Whether that has lasted, pass by pass, for longer than a job that GitHub does not know of could. */
+export function areStraysIdle(situation: Situation): boolean {
+  const { earlier, at, policy } = situation;
+  const { straySince } = earlier;
+  return isStrayWork(situation) === true && straySince !== undefined && at - straySince >= policy.stuckBusyAfterMs;
 }
 
 /** Why a job may be running on a neighbour of its machine, or `null`. */
@@ -309,7 +331,7 @@ export function isBusyAlone({ github, registered, standing, state, guest }: Situ
 /** Another machine may have the session, and the job: it is online without a listener here, under another id, or refused here for a session. */
 function mayWorkElsewhere({ status, id }: RegisteredRunner, guest: GuestObservation): boolean {
   const isOther = guest.registration !== null && guest.registration.agentId !== id;
-  return isOther || (status === 'online' && guest.listeners === 0) || isRefusedForSession(guest);
+  return isOther || (status === 'online' && allListeners(guest) === 0) || isRefusedForSession(guest);
 }
 
 /** How a listener ends whose session somebody else has. */

@@ -29,6 +29,8 @@ export interface Act {
   readonly fence: number;
   /** Ends the act in the guest, whatever became of its client. Milliseconds, at least 1,000. */
   readonly deadlineMs: number;
+  /** Workers of strays are known to be at no job. */
+  readonly ignoresStrays?: boolean;
 }
 
 export type Unfit = { readonly kind: 'refused-unfit'; readonly evidence: string };

@@ -331,7 +331,8 @@ export class ShellMachine implements MachinePort {
     if (!KEY.test(act.key)) throw new MachineError('protocol', `${step}: ${JSON.stringify(act.key)} is no key of an act`);
     const seconds = Math.max(1, Math.ceil(act.deadlineMs / 1_000));
     const attempt = randomUUID();
-    const own = { ...ownParameters(target), least_bytes: String(LEAST_FREE_BYTES), ...parameters };
+    const strays: guest.Parameters = act.ignoresStrays === true ? { strays: 'ignored' } : {};
+    const own = { ...ownParameters(target), least_bytes: String(LEAST_FREE_BYTES), ...strays, ...parameters };
     const request = guest.act(step, { key: act.key, fence: act.fence, seconds, attempt }, own, input);
 
     const { answer, clockOffsetMs } = await this.#drive(step, target.machine, request, act.deadlineMs + this.#timing.slackMs, call).catch(
@@ -641,6 +642,15 @@ const disk = z
     return { usedPercent: Number(usedPercent), freeBytes: Number(freeBytes), inodesUsedPercent: inodes === '' ? null : Number(inodes) };
   });
 
+/** `LISTENERS WORKERS PROCESS` */
+const strays = z
+  .string()
+  .regex(/^\d{1,7} \d{1,7} \d{1,9}$/)
+  .transform((text) => {
+    const [listeners = 0, workers = 0, process = 0] = text.split(' ').map(Number);
+    return { listeners, workers, process };
+  });
+
 /** How much of a text in the guest an observation carries, so that it stays small. */
 const WORDS_LENGTH = 50;
 const inFewWords = (text: string): string => lineOf(text, WORDS_LENGTH);
@@ -680,6 +690,7 @@ const OBSERVED = z
     workers: count,
     workersOnMachine: count,
     listeners: count,
+    strays: strays.optional(),
     runner64: registration.optional(),
     version: name(VERSION_LENGTH).optional(),
     missing64: text64.transform(inFewWords).optional(),
@@ -702,6 +713,7 @@ const OBSERVED = z
     workers: seen.workers,
     workersOnMachine: seen.workersOnMachine,
     listeners: seen.listeners,
+    ...(seen.strays === undefined ? {} : { strays: seen.strays }),
     registration: seen.runner64 ?? null,
     installedVersion: orNull(seen.version ?? ''),
     missingProgram: orNull(seen.missing64 ?? ''),

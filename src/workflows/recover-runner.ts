@@ -16,7 +16,15 @@ import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
 import { PACKAGE_ADVICE, PACKAGE_BYTES } from '../domain/package.ts';
 import { bringUpByHand } from '../domain/provider.ts';
-import { busyReason, decideRecovery, describeOffset, planLadder, type Look, type RecoveryDecision } from '../domain/recovery.ts';
+import {
+  busyReason,
+  workersAtJobs,
+  decideRecovery,
+  describeOffset,
+  planLadder,
+  type Look,
+  type RecoveryDecision,
+} from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
 import { RECOVERY_STEPS, type Progress, type RecoveryReport, type Rung, type RungReport } from '../domain/report.ts';
 import type { GitHubObservation, RunnerTarget } from '../domain/runner.ts';
@@ -105,7 +113,7 @@ class Recovery {
     this.#watchReason = resolved.watchReason ?? 'mode: watch';
     this.#trigger = startedBy;
     this.#board = board;
-    this.#site = new Site(resolved, board);
+    this.#site = new Site(resolved, board, { ignoresStrays: request.suspicion === 'stray-listener' });
     this.#board.name(resolved.target.runner);
   }
 
@@ -750,7 +758,7 @@ class Recovery {
     }
     const guest = machine.value.guest.value;
     const busy = busyReason(github.value, guest, this.#request.suspicion);
-    this.#isAtWork = guest.workers > 0;
+    this.#isAtWork = workersAtJobs(guest, this.#request.suspicion === 'stray-listener') > 0;
     if (busy !== null && !this.#request.force) {
       throw new Ended('refused-busy', busyText(this.#target.runner, busy));
     }

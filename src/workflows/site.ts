@@ -44,6 +44,7 @@ export class Site {
   readonly target: RunnerTarget;
   readonly policy: RecoveryPolicy;
   readonly #teller: Teller;
+  readonly #aboutStrays: Pick<ActInput, 'ignoresStrays'>;
   #lastLook: { readonly begunAt: number; readonly look: Look } | null = null;
   #limitsWaitedFor = 0;
   /** Number of the guest's fence; 0 before it was taken. */
@@ -53,10 +54,15 @@ export class Site {
   /** The side that could not be reached, or read, when it was asked last. */
   #unreachable: Side | null = null;
 
-  constructor({ target, policy }: { readonly target: RunnerTarget; readonly policy: RecoveryPolicy }, teller: Teller) {
+  constructor(
+    { target, policy }: { readonly target: RunnerTarget; readonly policy: RecoveryPolicy },
+    teller: Teller,
+    { ignoresStrays = false } = {},
+  ) {
     this.target = target;
     this.policy = policy;
     this.#teller = teller;
+    this.#aboutStrays = ignoresStrays ? { ignoresStrays } : {};
   }
 
   /** Limits of GitHub that were waited out so far. */
@@ -158,7 +164,13 @@ export class Site {
     { options = actOptions, onRefusal = () => {} }: { readonly options?: typeof actOptions; readonly onRefusal?: () => void } = {},
   ): Promise<Exclude<T, ActRefusal>> {
     const { host, machine, runner } = this.target;
-    const input: ActInput = { target: this.target, key: `${workflowInfo().runId}.${step}`, fence: this.#fence, deadlineMs };
+    const input: ActInput = {
+      target: this.target,
+      key: `${workflowInfo().runId}.${step}`,
+      fence: this.#fence,
+      deadlineMs,
+      ...this.#aboutStrays,
+    };
     for (;;) {
       try {
         const acts = proxyActivities<ActActivities>(options(this.policy, host, `${this.#teller.current ?? step}: ${summary}`));

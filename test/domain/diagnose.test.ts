@@ -804,6 +804,33 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       does: 'recover, stuck-busy',
       verdict: 'degraded',
     },
+    'a copy that a job left running, with a worker of its own': {
+      guest: { workers: 1, strays: { listeners: 2, workers: 1, process: 4_711 } },
+      finds: ['warning stray-listener'],
+      verdict: 'healthy',
+    },
+    'such a copy in the place of the listener': {
+      guest: { listeners: 0, workers: 1, strays: { listeners: 1, workers: 1, process: 4_711 } },
+      before: { ...SEEN_BROKEN, straySince: NOW - 10 * MINUTE },
+      finds: ['critical listener-missing → recover', 'warning stray-listener'],
+      does: 'listener-missing: busy: a Runner.Worker runs in the guest',
+      verdict: 'down',
+    },
+    'the same, and GitHub has called it idle for twenty minutes': {
+      guest: { listeners: 0, workers: 1, strays: { listeners: 1, workers: 1, process: 4_711 } },
+      before: { ...SEEN_BROKEN, straySince: NOW - 20 * MINUTE },
+      finds: ['critical listener-missing → recover', 'warning stray-listener'],
+      does: 'recover, stray-listener',
+      verdict: 'down',
+    },
+    'the same, and GitHub calls it busy': {
+      github: BUSY,
+      guest: { listeners: 0, workers: 1, strays: { listeners: 1, workers: 1, process: 4_711 } },
+      before: { ...SEEN_BROKEN, straySince: NOW - HOUR },
+      finds: ['critical listener-missing → recover', 'warning stray-listener'],
+      does: 'listener-missing: busy: a Runner.Worker runs in the guest; GitHub calls it busy',
+      verdict: 'down',
+    },
     'busy without a worker for ten minutes [4]': {
       github: BUSY,
       before: { busyAloneSince: NOW - 10 * MINUTE },

@@ -41,7 +41,7 @@ describe('the input of a recovery', () => {
     [[{ runner: 'r1', wait: 'soon' }], /wait must be a duration.*but is "soon"/],
     [[{ runner: 'r1', wait: -1 }], /wait must be/],
     [[{ runner: 'r1', reason: 3 }], /reason must be text, but is 3/],
-    [[{ runner: 'r1', suspicion: 'odd' }], /suspicion must be one of deaf-listener, stuck-busy, but is "odd"/],
+    [[{ runner: 'r1', suspicion: 'odd' }], /suspicion must be one of deaf-listener, stuck-busy, stray-listener, but is "odd"/],
     [[{ runner: 'r'.repeat(3_000) }], /runner has 3000 characters/],
   ])('%j is refused', (given, problem) => {
     const request = readRecoveryRequest(given);

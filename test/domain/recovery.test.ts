@@ -9,10 +9,12 @@ import {
   describeOffset,
   isHealthy,
   planLadder,
+  workersAtJobs,
   type Look,
 } from '../../src/domain/recovery.ts';
 import type { Suspicion } from '../../src/domain/recovery-request.ts';
 import { RUNGS } from '../../src/domain/report.ts';
+import type { GuestObservation } from '../../src/domain/runner.ts';
 import { anyLook, github, guest, look, machine, target } from '../kit/observations.ts';
 
 const offline = { ...github().runner!, status: 'offline' };
@@ -344,6 +346,9 @@ describe('what a recovery decides', () => {
 
 describe('what passes in a row have shown', () => {
   const busy = { ...github().runner!, busy: true };
+  const strayed = (changes: Partial<GuestObservation> = {}): Look['machine'] =>
+    known(machine({ guest: known(guest({ listeners: 0, workers: 1, strays: { listeners: 1, workers: 1, process: 7 }, ...changes })) }));
+  const STRAYED = look({ machine: strayed() });
   const decide = (suspicion: Suspicion | null, seen: Look): string =>
     decideRecovery(target(), seen, policy, { force: false, lookedForMs: 0, suspicion }).kind;
 
@@ -365,17 +370,26 @@ describe('what passes in a row have shown', () => {
       'refused-busy',
     ],
     ['deaf, but GitHub is not known', 'deaf-listener', look({ github: unknown('502') }), 'impossible'],
+    ['a worker of a stray, in a runner without a listener', null, STRAYED, 'refused-busy'],
+    ['the same, known to be at no job', 'stray-listener', STRAYED, 'recover'],
+    ['a worker of its own beside that of a stray', 'stray-listener', look({ machine: strayed({ workers: 2 }) }), 'refused-busy'],
+    ['a stray beside a healthy runner', 'stray-listener', look({ machine: strayed({ listeners: 1 }) }), 'already-healthy'],
   ])('%s', (_name, suspicion, seen, kind) => {
     expect(decide(suspicion, seen)).toBe(kind);
   });
 
   test('never lead to an act while a worker runs', () => {
     fc.assert(
-      fc.property(anyLook, fc.constantFrom('deaf-listener' as const, 'stuck-busy' as const), (seen, suspicion) => {
-        const isAtWork = seen.machine.known && seen.machine.value.guest.known && seen.machine.value.guest.value.workers > 0;
-        const isUp = seen.machine.known && seen.machine.value.state === 'running';
-        return !(isAtWork && isUp) || decide(suspicion, seen) !== 'recover';
-      }),
+      fc.property(
+        anyLook,
+        fc.constantFrom('deaf-listener' as const, 'stuck-busy' as const, 'stray-listener' as const),
+        (seen, suspicion) => {
+          const inside = seen.machine.known && seen.machine.value.guest.known ? seen.machine.value.guest.value : null;
+          const isAtWork = inside !== null && workersAtJobs(inside, suspicion === 'stray-listener') > 0;
+          const isUp = seen.machine.known && seen.machine.value.state === 'running';
+          return !(isAtWork && isUp) || decide(suspicion, seen) !== 'recover';
+        },
+      ),
     );
   });
 });

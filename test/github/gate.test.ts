@@ -187,7 +187,7 @@ describe('while a limit lasts', () => {
   test('a GitHub App gets no new token to try it with', async () => {
     const app = server.addApp();
     const privateKeyFile = join(folder, '..', 'key.pem');
-    writeFileSync(privateKeyFile, app.privateKey);
+    writeFileSync(privateKeyFile, app.privateKey, { mode: 0o600 });
     const credentials: Credentials = { kind: 'app', appId: String(app.appId), installationId: app.installationId, privateKeyFile };
     server.misbehave({ match: { path: '/runners' }, times: 1, fault: limits[0] as Fault });
     const asApp = (): GitHubPort => {

@@ -142,7 +142,7 @@ function appPort(permissions: NonNullable<TokenOptions['permissions']>): GitHubP
   const folder = mkdtempSync(join(tmpdir(), 'runward-app-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const privateKeyFile = join(folder, 'key.pem');
-  writeFileSync(privateKeyFile, privateKey);
+  writeFileSync(privateKeyFile, privateKey, { mode: 0o600 });
   const http = { baseUrl: server.url };
   return createGitHub({ ...http, token: createTokenSource({ kind: 'app', appId: String(appId), installationId, privateKeyFile }, http) });
 }

@@ -272,11 +272,11 @@ describe('tokens, drains and neighbours', () => {
     expect(await drain()).toEqual({ kind: 'marked' });
     const since = (await look()).drain?.since;
     await inRunner('rm -rf .runward* && mkdir .runward-drained && touch .runward-drained/x');
-    expect((await look()).drain).toEqual({ since, reason: 'the disk is to be changed' });
+    expect((await look()).drain).toEqual({ since, by: 'person', reason: 'the disk is to be changed' });
     await inRunner('rm -rf .runward* && ln -s /etc/passwd .runward-drained');
-    expect((await look()).drain).toEqual({ since, reason: 'the disk is to be changed' });
+    expect((await look()).drain).toEqual({ since, by: 'person', reason: 'the disk is to be changed' });
     await inRunner('rm -rf .runward* && printf "1764021600\\nno room on the disk\\n" >.runward-drained');
-    expect((await look()).drain).toEqual({ since, reason: 'the disk is to be changed' });
+    expect((await look()).drain).toEqual({ since, by: 'person', reason: 'the disk is to be changed' });
     await inRunner('rm -rf .runward*');
     expect(await freeze()).toMatchObject({ kind: 'frozen' });
     expect(await stopFrozen()).toMatchObject({ kind: 'stopped' });

@@ -183,7 +183,7 @@ const anyGitHub: fc.Arbitrary<GitHubObservation> = fc.record({
   busyNeighbours: fc.constantFrom([], [{ name: 'acme/kernel/r2', status: 'online' }]),
 });
 
-const anyGuest: fc.Arbitrary<GuestObservation> = fc.record({
+const ANY_GUEST = {
   bootId: fc.constant('b1'),
   clockOffsetMs: fc.constantFrom(0, 59_000, -61_000, 7_200_000),
   service: fc.record({
@@ -216,7 +216,13 @@ const anyGuest: fc.Arbitrary<GuestObservation> = fc.record({
   cache: fc.constant(null),
   cleanedAgoMs: fc.constant(3_600_000),
   runningAct: fc.constantFrom(null, null, 'act-1'),
-});
+};
+
+const anyGuest: fc.Arbitrary<GuestObservation> = fc
+  .tuple(fc.record(ANY_GUEST), fc.option(fc.constantFrom(0, 1)))
+  .map(([seen, workers]) =>
+    workers === null || workers > seen.workers ? seen : { ...seen, strays: { listeners: 1, workers, process: 4_711 } },
+  );
 
 /** Every combination of readings, unknown ones among them. */
 export const anyLook: fc.Arbitrary<Look> = fc.record({
@@ -231,15 +237,18 @@ export const anyMemory: fc.Arbitrary<PassMemory | null> = fc.option(
     at: fc.constantFrom(NOW - 5 * 60_000, NOW - 60 * 60_000),
     runners: fc.dictionary(
       fc.constantFrom('acme/kernel/r1', 'acme/kernel/r2'),
-      fc.record({
-        ranAt: anyMoment,
-        offlineSince: anyMoment,
-        brokenSince: anyMoment,
-        silentSince: anyMoment,
-        idleDespiteDemandSince: anyMoment,
-        busyAloneSince: anyMoment,
-        drainedSince: anyMoment,
-      }),
+      fc
+        .record({
+          ranAt: anyMoment,
+          offlineSince: anyMoment,
+          brokenSince: anyMoment,
+          silentSince: anyMoment,
+          idleDespiteDemandSince: anyMoment,
+          busyAloneSince: anyMoment,
+          drainedSince: anyMoment,
+          straySince: anyMoment,
+        })
+        .map(({ straySince, ...rest }) => (straySince === null ? rest : { ...rest, straySince })),
     ),
     open: fc.constant([]),
   }),

@@ -1,4 +1,8 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { type Act, type CallContext, CallGivenUp, MachineError } from '../../src/machine/port.ts';
@@ -178,6 +182,11 @@ describe('observe', () => {
   ])('takes every mark of root for a drain: %j', async (mark, drain) => {
     transport.answer = () => seen({ drain64: base64(mark) });
     expect(await guestOf()).toMatchObject({ value: { drain } });
+  });
+
+  it('reads what passes for a listener of the runner beside it', async () => {
+    transport.answer = () => seen({ workers: '2', strays: '2 1 4711' });
+    expect(await guestOf()).toMatchObject({ value: { listeners: 1, workers: 2, strays: { listeners: 2, workers: 1, process: 4_711 } } });
   });
 
   it('does not ask again for a state that it was told', async () => {
@@ -536,5 +545,74 @@ describe('takeFence', () => {
   it('names who holds it', async () => {
     transport.answer = () => answered({ kind: 'refused-in-progress', holder64: base64('op 1') });
     expect(await machine.takeFence('vm', 'op 2', CALL)).toEqual({ kind: 'refused-in-progress', holder: 'op 1' });
+  });
+});
+
+describe('packages', () => {
+  const BYTES = 1_500_000;
+  const archive = randomBytes(BYTES);
+  const WANTED = { version: '2.337.0', filename: 'f', address: 'https://github.com/f', sha256: 'a'.repeat(64), leastFreeBytes: 5 };
+  let folder: string;
+  let stored: Buffer;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'runward-archive-'));
+    writeFileSync(join(folder, 'archive'), archive);
+    stored = Buffer.alloc(0);
+    // A guest that takes what is the next piece.
+    transport.answer = ({ argv, input = new Uint8Array() }) => {
+      const text = Buffer.from(input).toString('latin1');
+      const parameter = (name: string) => Number(new RegExp(`^${name}=(\\d+)$`, 'm').exec(text)?.[1]);
+      const length = Number(argv.at(-1));
+      const piece = Buffer.from(length === 0 ? '' : text.slice(-length), 'base64');
+      expect(piece.length).toBe(parameter('piece_bytes'));
+      if (parameter('offset') === stored.length) stored = Buffer.concat([stored, piece]);
+      return stored.length === BYTES
+        ? done('success exited 0', { kind: 'fetched', version: '2.337.0' })
+        : done('success exited 75', { kind: 'more', have: stored.length });
+    };
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const pass = () => machine.passPackage(TARGET, ACT, WANTED, { path: join(folder, 'archive'), bytes: BYTES }, CALL);
+
+  it.each([0, 1, 720_896, 1_400_000])('go to the guest in pieces below 1 MiB, from %i bytes on that are there', async (there) => {
+    stored = Buffer.from(archive.subarray(0, there));
+    expect(await pass()).toEqual({ kind: 'fetched', version: '2.337.0' });
+    expect(stored.equals(archive)).toBe(true);
+    expect(transport.commands.every(({ input }) => (input?.length ?? 0) < 1024 * 1024)).toBe(true);
+    const keys = transport.commands.map(({ argv }) => argv[6]);
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(transport.commands).toHaveLength(1 + Math.ceil((BYTES - there) / 720_896));
+  });
+
+  it('end where the guest takes none, or refuses', async () => {
+    transport.answer = () => done('success exited 75', { kind: 'more', have: 0 });
+    expect(await failureOf(pass())).toMatchObject({ kind: 'protocol', message: 'store-piece: vm takes no piece' });
+    transport.answer = () => done('success exited 75', { kind: 'not-fetched', reason: 'no-room', evidence64: base64('1 MiB is free') });
+    expect(await pass()).toEqual({ kind: 'not-fetched', reason: 'no-room', evidence: '1 MiB is free' });
+    transport.answer = () => answered({ kind: 'refused-late', holder64: base64('op 2') });
+    expect(await pass()).toEqual({ kind: 'refused-late', holder: 'op 2' });
+  });
+
+  it.each([null, 'http://github.com/f', 'http://127.0.0.1/f', 'ftp://github.com/f', 'file:///etc/shadow', '-o/etc/shadow'])(
+    'are not asked of a guest from %s',
+    async (address) => {
+      expect(await machine.fetchPackage(TARGET, ACT, { ...WANTED, address }, CALL)).toMatchObject({
+        kind: 'not-fetched',
+        reason: 'no-way',
+      });
+      expect(transport.commands).toEqual([]);
+    },
+  );
+
+  it('are asked of a guest over https, and over http from where it is registered', async () => {
+    transport.answer = () => done('success exited 0', { kind: 'kept', version: '2.337.0' });
+    expect(await machine.fetchPackage(TARGET, ACT, WANTED, CALL)).toEqual({ kind: 'kept', version: '2.337.0' });
+    const lab = { ...TARGET, registrationUrl: 'http://10.0.2.2:1/o/r' };
+    expect(await machine.fetchPackage(lab, ACT, { ...WANTED, address: 'http://10.0.2.2:1/f' }, CALL)).toMatchObject({ kind: 'kept' });
+    expect(await machine.fetchPackage(lab, ACT, { ...WANTED, address: 'http://10.0.2.2:2/f' }, CALL)).toMatchObject({
+      kind: 'not-fetched',
+    });
   });
 });

@@ -1,3 +1,4 @@
+import { allListeners } from '../recovery.ts';
 import { hasSettled, isBrokenTwice, isEphemeral, isOfflineTwice, mayRun, spanOf, type Situation } from '../situation.ts';
 import { MACHINE_AWAY } from './machine.ts';
 import { recoverAdvice, type Rule } from './rule.ts';
@@ -87,7 +88,7 @@ export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
       if (standing !== 'online' || state === null) {
         return null;
       }
-      const isAbsent = guest === null ? !mayRun(state) : guest.listeners === 0;
+      const isAbsent = guest === null ? !mayRun(state) : allListeners(guest) === 0;
       return isAbsent ? `GitHub: online; ${guest === null ? `its machine is ${state}` : 'no listener in its machine'}` : null;
     },
     summary: ({ target }) => `${target.runner} is online, but not in ${target.machine}`,

@@ -30,6 +30,11 @@ function drainEvidence({ guest, earlier }: Situation): string {
   return shortened(guest?.drain == null ? `since ${since}, by an earlier look` : `since ${since}: ${guest.drain.reason}`);
 }
 
+function straysEvidence({ listeners, workers, process }: NonNullable<GuestObservation['strays']>): string {
+  const others = listeners === 1 ? '' : ` and ${listeners - 1} more`;
+  return `process ${process}${others}${workers === 0 ? '' : `, with ${workers} Runner.Worker`}`;
+}
+
 /** Causes that a start of the service does not mend, or that have a cure of their own. */
 const DEEPER = [
   'drained',
@@ -210,6 +215,14 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
     cure: 'recover',
     isProven: isBrokenForSure,
     explainedBy: [...DEEPER, 'service-looping', 'github-outage'],
+  },
+  {
+    code: 'stray-listener',
+    severity: 'warning',
+    when: ({ guest }) => (guest?.strays === undefined || guest.runningAct !== null ? null : straysEvidence(guest.strays)),
+    summary: ({ target }) => `a Runner.Listener in ${target.directory} does not belong to the service of ${target.runner}`,
+    advice: ({ target, guest }) => `see what left it running, and end it: \`sudo kill ${guest?.strays?.process}\` on ${target.machine}`,
+    isRead: isGuestRead,
   },
   {
     code: 'session-conflict',

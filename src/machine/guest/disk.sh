@@ -349,8 +349,8 @@ hold() {
 }
 
 release() {
-  local pid
-  for pid in ${processes:-}; do kill -CONT "$pid" 2>/dev/null || true; done
+  # shellcheck disable=SC2086 # numbers
+  signal CONT ${processes:-}
   if [ -n "${processes:-}" ]; then disarm_thaw "$processes"; fi
   trap - EXIT
 }

@@ -75,6 +75,8 @@ within() {
 directory=${given[directory]:-}
 home=$(readlink -f -- "$directory" || true)
 user=${given[user]:-}
+user_id='' user_home=''
+IFS=: read -r _ _ user_id _ _ user_home _ < <(getent passwd -- "$user" || true) || true
 
 enter_directory() {
   cd -- "$directory" || fail "no directory $directory in the guest; is it this machine's runner?"
@@ -159,14 +161,14 @@ USER_SECONDS=30
 USER_BYTES=65536
 
 home_of_user() {
-  getent passwd "$user" | cut -d: -f6
+  printf '%s\n' "$user_home"
 }
 
 # ask_user SCRIPT ARGUMENT …: prints what the script prints, which runs as the user in the runner's directory. Whatever else runs as this user can
 # change what it does and says, so links and races gain nothing there that the user could not do by itself, and its words are data. It
 # inherits nothing that is root's; the reader has a limit of its own, since a process of the user's may keep the pipe open.
 ask_user() {
-  timeout -k 2 "$USER_SECONDS" runuser -u "$user" -- env -i "HOME=$(home_of_user)" "PATH=$SYSTEM_PATH" LC_ALL=C \
+  timeout -k 2 "$USER_SECONDS" runuser -u "$user" -- env -i "HOME=$user_home" "PATH=$SYSTEM_PATH" LC_ALL=C \
     bash -c "set -eu; umask 022; shopt -s nullglob; cd -- \"\$1\"; shift; $1" runward "$directory" "${@:2}" {nothing}>&- 2>/dev/null \
     | timeout "$((USER_SECONDS + 5))" head -c "$USER_BYTES" || return "${PIPESTATUS[0]}"
 }
@@ -381,7 +383,7 @@ processes_named() {
 # arguments_of PROCESS: sets arguments to its command line, with a blank after each word.
 arguments_of() {
   local words=()
-  { mapfile -d '' -t words <"/proc/$1/cmdline"; } 2>/dev/null || true
+  { mapfile -d '' -t -n 16 words < <(head -c 16384 "/proc/$1/cmdline"); } 2>/dev/null || true
   printf -v arguments '%s ' "${words[@]}"
 }
 
@@ -399,17 +401,43 @@ parent_of() {
   printf '%s\n' "${parent:-0}"
 }
 
-# Whether a process was started from this runner's directory: by its first argument, its program, or where it works.
+# Whether a process runs as the runner's user.
+is_of_user() {
+  local name value
+  while read -r name value _; do
+    if [ "$name" = Uid: ]; then
+      [ "$value" = "$user_id" ]
+      return
+    fi
+  done 2>/dev/null <"/proc/$1/status"
+  return 1
+}
+
+# Whether a process was started from this runner's directory, by its user: by its first argument, its program, or where it works.
 is_of_runner() {
   local first=''
-  { IFS= read -r -d '' first <"/proc/$1/cmdline"; } 2>/dev/null || true
+  is_of_user "$1" || return 1
+  { IFS= read -r -d '' -n 4096 first <"/proc/$1/cmdline"; } 2>/dev/null || true
   case $first in "$home"/bin*/* | "$directory"/bin*/*) return 0 ;; esac
   case $(readlink "/proc/$1/exe" || true) in "$home"/bin*/*) return 0 ;; esac
   case $(readlink "/proc/$1/cwd" || true) in "$home" | "$home"/bin*) return 0 ;; esac
   return 1
 }
 
-# Listeners of this runner.
+# Whether the runner's unit started a process, and no job did: the ways up from it lead to the unit's main process without a worker between. What a
+# job leaves running is a child of nobody's once its worker has ended. The unit has been read.
+is_of_unit() {
+  local pid=$1 hops
+  if [ "${main_process:-0}" = 0 ]; then return 1; fi
+  for ((hops = 0; hops < 8; hops += 1)); do
+    if [ "$pid" = "$main_process" ]; then return 0; fi
+    pid=$(parent_of "$pid")
+    if [ "$pid" -le 1 ] || [ "$(name_of "$pid")" = Runner.Worker ]; then return 1; fi
+  done
+  return 1
+}
+
+# Listeners of this runner, its unit's and any other.
 listeners() {
   local pid
   for pid in $(processes_named Runner.Listener); do
@@ -417,13 +445,26 @@ listeners() {
   done
 }
 
-# workers runner|machine: workers that a listener started; one without a listener is a leftover and no job.
+# Listeners that the runner's unit started, which alone prove that it listens.
+own_listeners() {
+  local pid
+  for pid in $(listeners); do
+    if is_of_unit "$pid"; then printf '%s\n' "$pid"; fi
+  done
+}
+
+# workers runner|machine: workers that a listener started; one without a listener is a leftover and no job. Of those under a listener that is not the
+# unit's only an orphan may be at work: `strays=ignored` says that GitHub has called the runner idle for long enough to know that none is.
 workers() {
   local pid parent
   for pid in $(processes_named Runner.Worker); do
     parent=$(parent_of "$pid")
     if [ "$(name_of "$parent")" != Runner.Listener ]; then continue; fi
-    if [ "$1" = machine ] || is_of_runner "$parent"; then printf '%s\n' "$pid"; fi
+    if is_of_runner "$parent"; then
+      if [ "${given[strays]:-}" != ignored ] || [ -z "${main_process:-}" ] || is_of_unit "$parent"; then printf '%s\n' "$pid"; fi
+    elif [ "$1" = machine ]; then
+      printf '%s\n' "$pid"
+    fi
   done
 }
 
@@ -431,7 +472,7 @@ workers() {
 supervisors() {
   local pid arguments
   for pid in $(processes_named runsvc.sh run.sh run-helper.sh bash sh node MainThread); do
-    if ! [ "/proc/$pid/cwd" -ef "$home" ]; then continue; fi
+    if ! is_of_user "$pid" || ! [ "/proc/$pid/cwd" -ef "$home" ]; then continue; fi
     arguments_of "$pid"
     case $arguments in
       */RunnerService.js* | */runsvc.sh* | */run.sh* | */run-helper.sh*) printf '%s\n' "$pid" ;;
@@ -443,6 +484,7 @@ supervisors() {
 updates() {
   local pid arguments
   for pid in $(processes_named bash sh _update.sh); do
+    is_of_user "$pid" || continue
     arguments_of "$pid"
     case $arguments in *"$home/"*/_update.sh* | *"$directory/"*/_update.sh*) printf '%s\n' "$pid" ;; esac
   done
@@ -452,6 +494,7 @@ updates() {
 prove_idle() {
   local found
   if [ "${given[force]:-no}" = yes ]; then return 0; fi
+  if [ "${given[strays]:-}" = ignored ] && [ -z "${main_process:-}" ]; then read_unit; fi
   found=$(workers "$1")
   if [ -n "$found" ]; then otherwise refused-busy "Runner.Worker runs on this $1 (process $(in_one_line "$found"))"; fi
   if [ "$1" = runner ]; then prove_no_update; fi
@@ -467,13 +510,18 @@ in_one_line() {
   printf '%s' "${1//$'\n'/ }"
 }
 
+# signal NAME PROCESS …: as the user, so that a number which was given away meanwhile costs no other user's process.
+signal() {
+  if [ $# -gt 1 ]; then runuser -u "$user" -- /bin/bash -c 'kill "$@"' kill "-$1" "${@:2}" {nothing}>&- >/dev/null 2>&1 || true; fi
+}
+
 # Ends what is left of this runner once its unit is stopped, supervisors first: they would start another listener.
+# shellcheck disable=SC2046 # numbers
 end_leftovers() {
-  local pid
-  for pid in $(supervisors); do kill -KILL "$pid" 2>/dev/null || true; done
-  for pid in $(listeners); do kill -INT "$pid" 2>/dev/null || true; done
+  signal KILL $(supervisors)
+  signal INT $(listeners)
   if ! within 10 no_listener; then
-    for pid in $(listeners); do kill -KILL "$pid" 2>/dev/null || true; done
+    signal KILL $(listeners)
     within 5 no_listener || fail "a Runner.Listener of $directory could not be ended (process $(listeners | tr '\n' ' '))"
   fi
 }
@@ -509,9 +557,9 @@ add_name() {
 }
 
 # What systemd is asked about the runner's unit.
-UNIT_PROPERTIES=LoadState,ActiveState,WorkingDirectory,FragmentPath,DropInPaths,User,ExecStart,MainPID,InvocationID,ActiveEnterTimestampMonotonic,ExecMainStartTimestampMonotonic
+UNIT_PROPERTIES=LoadState,ActiveState,WorkingDirectory,FragmentPath,DropInPaths,User,ExecStart,MainPID,ExecMainPID,InvocationID,ActiveEnterTimestampMonotonic,ExecMainStartTimestampMonotonic
 
-# Sets unit, and what systemd says of it: load, active, works_in, unit_file, drop_ins, runs_as, starts, main_process, invocation, active_for and
+# Sets unit, and what systemd says of it: load, active, works_in, unit_file, drop_ins, runs_as, starts, main_process, last_process, invocation, active_for and
 # started_ago (seconds; nothing where it is not active, or was not started since the boot).
 read_unit() {
   unit_names "$(ask_user "$UNIT_SAID" || true)"
@@ -555,7 +603,7 @@ works_here() {
   [ "$works_in" = "$directory" ] || [ "$works_in" = "$place" ] || [ "$(trusted_path "$works_in")" = "$place" ]
 }
 
-UNIT_VALUES=(load active works_in unit_file drop_ins runs_as starts main_process invocation active_for started_ago)
+UNIT_VALUES=(load active works_in unit_file drop_ins runs_as starts main_process last_process invocation active_for started_ago)
 
 remember_unit() {
   local value
@@ -571,7 +619,7 @@ recall_unit() {
 # shellcheck disable=SC2034 # started_ago is for observe.sh
 take_unit() {
   local name value entered=0 started=0
-  load=not-found active=inactive works_in='' unit_file='' drop_ins='' runs_as='' starts='' main_process=0 invocation='' active_for='' started_ago=''
+  load=not-found active=inactive works_in='' unit_file='' drop_ins='' runs_as='' starts='' main_process=0 last_process=0 invocation='' active_for='' started_ago=''
   while IFS='=' read -r name value && [ -n "$name" ]; do
     case $name in
       LoadState) load=$value ;;
@@ -582,6 +630,7 @@ take_unit() {
       User) runs_as=$value ;;
       ExecStart) starts=${value#*path=} starts=${starts%% ;*} ;;
       MainPID) main_process=$value ;;
+      ExecMainPID) last_process=$value ;;
       InvocationID) invocation=$value ;;
       ActiveEnterTimestampMonotonic) entered=$value ;;
       ExecMainStartTimestampMonotonic) started=$value ;;
@@ -705,12 +754,26 @@ is_loaded() {
   [ "$load" = loaded ]
 }
 
-# What the service printed since its current or last start, and what systemd said as it started it. What its jobs send to syslog, as each
-# sudo does, is left out.
+# What the service printed since its current or last start, and what systemd said as it started it. Jobs write into the journal of the same unit, by
+# syslog, by systemd-cat and by journald's own socket; journald notes the true writer of each line. While the service runs, its own words are those
+# of its own processes; once it has ended, those of the stream that was the first to say anything, and of its main process.
 journal() {
-  if [ -n "$invocation" ]; then
-    timeout 10 journalctl --no-pager -q -o cat -n 200 "_SYSTEMD_INVOCATION_ID=$invocation" _TRANSPORT=stdout _TRANSPORT=journal || true
+  local pid own=()
+  if [ -z "$invocation" ]; then return 0; fi
+  own=("_SYSTEMD_INVOCATION_ID=$invocation" _TRANSPORT=stdout _TRANSPORT=journal)
+  if [ "$main_process" != 0 ]; then
+    for pid in $(processes_named runsvc.sh run.sh run-helper.sh bash sh node MainThread Runner.Listener); do
+      if is_of_unit "$pid"; then own+=("_PID=$pid"); fi
+    done
+  else
+    own+=("_PID=$last_process" + "_SYSTEMD_INVOCATION_ID=$invocation" "_STREAM_ID=$(first_stream)")
   fi
+  timeout 10 journalctl --no-pager -q -o cat -n 200 "${own[@]}" | tail -c 65536 || true
+}
+
+first_stream() {
+  timeout 10 journalctl --no-pager -q -o export --output-fields=_STREAM_ID "_SYSTEMD_INVOCATION_ID=$invocation" _TRANSPORT=stdout \
+    | sed -n '/^_STREAM_ID=/ { s///p; q }' || true
 }
 
 has_said_it_started() {
@@ -733,7 +796,8 @@ stop_service() {
   prove_own_unit
   if is_loaded && ! is_at_rest; then
     if [ "${active_for:-60}" -lt 60 ]; then within 30 has_said_it_started || true; fi
-    for pid in $(listeners); do kill -CONT "$pid" 2>/dev/null || true; done # one that is held hears no signal
+    # shellcheck disable=SC2046 # numbers
+    signal CONT $(listeners) # one that is held hears no signal
     if ! timeout 45 systemctl stop -- "$unit"; then
       end_leftovers
       timeout 15 systemctl stop -- "$unit" || true
@@ -743,7 +807,7 @@ stop_service() {
   fi
   end_leftovers
   for pid in $doomed; do
-    if [ "$(name_of "$pid")" = Runner.Worker ]; then kill -KILL "$pid" || true; fi
+    if [ "$(name_of "$pid")" = Runner.Worker ]; then signal KILL "$pid"; fi
   done
 }
 
@@ -759,11 +823,11 @@ start_service() {
   read_uptime
   until=$((uptime + ${given[start_seconds]:-60}))
   while [ "$uptime" -lt "$until" ]; do
-    listener=$(listeners)
+    listener=$(own_listeners)
     if [ -n "$listener" ]; then pause "${given[settle_seconds]:-5}"; else pause 0.5; fi
     read_unit
     if is_at_rest; then break; fi
-    if [ "$active" = active ] && [[ $listener =~ ^[0-9]+$ ]] && [ "$(listeners)" = "$listener" ]; then
+    if [ "$active" = active ] && [[ $listener =~ ^[0-9]+$ ]] && [ "$(own_listeners)" = "$listener" ]; then
       say kind started
       say unit "$unit"
       return 0
@@ -806,7 +870,7 @@ arm_thaw() {
   local pattern=runward-thaw-${1%%[[:space:]]*} own timer
   own=$pattern-$RANDOM
   systemd-run -q --collect "--unit=$own" "--on-active=$THAW_SECONDS" --timer-property=AccuracySec=1s \
-    /bin/bash -c "kill -CONT $(in_one_line "$1")"
+    "--uid=$user" /bin/bash -c "kill -CONT $(in_one_line "$1")"
   for timer in $(systemctl list-units --plain --no-legend "$pattern-*.timer" | cut -d ' ' -f 1); do
     if [ "$timer" != "$own.timer" ]; then systemctl -q stop "$timer" || true; fi
   done
@@ -818,36 +882,39 @@ disarm_thaw() {
 }
 
 thaw() {
-  local processes pid
+  local processes
   processes=$(freezable)
-  for pid in $processes; do kill -CONT "$pid" 2>/dev/null || true; done
+  # shellcheck disable=SC2086 # numbers
+  signal CONT $processes
   if [ -n "$processes" ]; then disarm_thaw "$processes"; fi
 }
 
 # Sets processes, freezes them, and proves once more that the runner is idle: a job that was begun meanwhile goes on, and ends the step.
 # The unit has been read.
 freeze_idle() {
-  local pid
   if is_loaded && [ -n "$active_for" ] && [ "$active_for" -lt 60 ]; then within 30 has_said_it_started || true; fi
   processes=$(freezable)
   if [ -z "$processes" ]; then return 0; fi
   trap thaw EXIT
   arm_thaw "$processes"
-  for pid in $processes; do kill -STOP "$pid" 2>/dev/null || true; done
+  # shellcheck disable=SC2086 # numbers
+  signal STOP $processes
   within 5 are_frozen "$processes" || fail "a process of $directory does not stop ($(in_one_line "$processes"))"
   prove_idle runner
 }
 
 # SIGINT waits for the frozen listener, and is what it hears first when it is thawed: it ends its session with GitHub, and reads no more of it.
 end_frozen() {
-  local pid
+  local found
   if is_loaded && ! is_at_rest; then systemctl stop --no-block -- "$unit"; fi
-  for pid in $(listeners); do
-    kill -INT "$pid" 2>/dev/null || true
-    kill -CONT "$pid" 2>/dev/null || true
-  done
+  found=$(listeners)
+  # shellcheck disable=SC2086 # numbers
+  signal INT $found
+  # shellcheck disable=SC2086 # numbers
+  signal CONT $found
   within 15 no_listener || true
-  for pid in $processes; do kill -CONT "$pid" 2>/dev/null || true; done
+  # shellcheck disable=SC2086 # numbers
+  signal CONT $processes
   stop_service
   trap - EXIT
   if [ -n "$processes" ]; then disarm_thaw "$processes"; fi

@@ -25,9 +25,8 @@ say_count() {
 # Asks once for all units: the runner's own, the act that runs, and the services that keep the clock.
 read_units() {
   local clocks=(systemd-timesyncd.service chrony.service chronyd.service)
-  names=() said=
-  if [ -n "$found" ]; then said=$(ask_user "$UNIT_SAID" || true); fi
-  if [ -n "$found" ]; then unit_names "$said"; fi
+  names=()
+  if [ -n "$found" ]; then unit_names "${told[service]:-}"; fi
   {
     take_units
     take_act
@@ -72,27 +71,79 @@ take_clocks() {
   done
 }
 
-# --- the runner's directory ------------------------------------------------------------------------------------------------------------------
+# --- what only the user's files tell ---------------------------------------------------------------------------------------------------------
 
-# Sets version. bin is a link to bin.VERSION once the runner has updated itself; else the listener's newest log says it.
-read_version() {
-  local log newest='' line lines=0
-  version=
-  if [ -L bin ] && [[ $(readlink bin || true) =~ bin\.([0-9.]+)$ ]]; then
-    version=${BASH_REMATCH[1]}
+# Runs as the user: each answer is a line `NAME=VALUE`, and the last is `end`.
+tell() {
+  local name
+  name=$(head_of .service 300)
+  name=${name%%[$'\r\n']*}
+  if [ -z "$name" ]; then
+    name=$(head_of svc.sh 16384)
+    if [[ $name =~ (^|$'\n')SVC_NAME=\"?([^$'\n'\"]*)\"?$'\n' ]]; then name=${BASH_REMATCH[2]// /_}; else name=''; fi
+  fi
+  printf 'service=%s\n' "$name"
+  printf 'runner=%s\n' "$(head_of .runner 8192 | base64 -w 0)"
+  printf 'version=%s\n' "$(version_of_programs)"
+  printf 'missing=%s\n' "$(missing_program)"
+  tell_counts
+  printf 'end=yes\n'
+}
+
+# head_of FILE BYTES: of a regular file that is no link; whatever takes its place meanwhile is neither followed nor waited for.
+head_of() {
+  if [ -f "$1" ] && [ ! -L "$1" ]; then dd "if=./$1" iflag=nonblock,nofollow "bs=$2" count=1 status=none || true; fi
+}
+
+# bin is a link to bin.VERSION once the runner has updated itself; else the listener's newest log says it.
+version_of_programs() {
+  local log newest='' text
+  if [ -L bin ] && [[ $(readlink bin) =~ (^|/)bin\.([0-9.]+)$ ]]; then
+    printf '%s\n' "${BASH_REMATCH[2]}"
     return 0
   fi
   for log in _diag/Runner_*.log; do
     if [ -f "$log" ] && { [ -z "$newest" ] || [ "$log" -nt "$newest" ]; }; then newest=$log; fi
   done
-  if [ -z "$newest" ]; then return 0; fi
-  while [ "$((lines += 1))" -lt 200 ] && IFS= read -r -n 4096 line; do
-    if [[ $line =~ \ Version:\ ([0-9][0-9.]*) ]]; then
-      version=${BASH_REMATCH[1]}
-      return 0
-    fi
-  done <"$newest"
+  text=$(head_of "$newest" 65536)
+  if [[ $text =~ \ Version:\ ([0-9][0-9.]*) ]]; then printf '%s\n' "${BASH_REMATCH[1]}"; fi
 }
+
+# What _work and the actions cache in it hold. Versions of actions are folders OWNER/NAME/REF; those that are empty or gone although the runner has
+# noted that they are whole, and takes them for that, are damaged.
+tell_counts() {
+  local entries note files damaged=0
+  shopt -s dotglob
+  entries=(_work/*)
+  printf 'entries=%s\n' "${#entries[@]}"
+  entries=(_work/_actions/*/*/*/)
+  for note in _work/_actions/*/*/*.completed; do
+    files=("${note%.completed}"/*)
+    if [ "${#files[@]}" -eq 0 ]; then damaged=$((damaged + 1)); fi
+  done
+  printf 'cached=%s\n' "${#entries[@]} $damaged"
+}
+
+# Sets `told` to what is known and fits of that; all is the user's word.
+hear() {
+  local text='' line name value
+  local -A fits=(
+    [service]='^[A-Za-z0-9:_.@-]{1,255}$' [runner]='^[A-Za-z0-9+/=]{1,10924}$' [version]='^[0-9.]{1,20}$' [missing]='^[[:print:]]{1,300}$'
+    [entries]='^[0-9]{1,9}$' [cached]='^[0-9]{1,9} [0-9]{1,9}$' [end]='^yes$'
+  )
+  told=()
+  IFS= read -r -N 16384 text < <(USER_SECONDS=8 USER_BYTES=16384 ask_user "$TELL") || true
+  while [ -n "$text" ]; do
+    line=${text%%$'\n'*} text=${text#"$line"} text=${text#$'\n'}
+    name=${line%%=*} value=${line#*=}
+    if [ -n "$name" ] && [ -n "${fits[$name]:-}" ] && [[ $value =~ ${fits[$name]} ]]; then told[$name]=$value; fi
+  done
+  if [ -z "${told[end]:-}" ]; then told[missing]="not to be read as $user within 8 s"; fi
+}
+
+TELL="$(declare -f tell head_of version_of_programs missing_program lacks_files tell_counts); tell"
+
+# --- the runner's directory ------------------------------------------------------------------------------------------------------------------
 
 # Sets package to the version of the newest whole package of the runner that is kept for a registration.
 read_package() {
@@ -108,46 +159,30 @@ read_package() {
 }
 
 # Sizes of _work and of the actions cache in it, by one walk on this disk alone. Where that does not end in time the cache is walked by
-# itself. What is not counted in time is not said; a tree that was is small enough for bash to list.
+# itself. What is not counted in time is not said, nor what lies behind a link.
 say_work() {
-  local size folder work='' cache='' entries
-  shopt -s nullglob dotglob
-  if [ ! -d _work ]; then
+  local size folder above work='' cache=''
+  if [ ! -e _work ] && [ ! -L _work ]; then
     say work '0 0'
     say cache '0 0 0'
     return 0
   fi
-  cd _work
+  exec {above}<.
+  if [ -L _work ] || ! cd -P ./_work 2>/dev/null || ! [ .. -ef "/dev/fd/$above" ]; then return 0; fi
   while IFS=$'\t' read -r size folder; do
     case $folder in
       .) work=$size ;; # the last line
       ./_actions) cache=$size ;;
     esac
   done < <(sizes -d 1 .)
-  if [ -n "$work" ]; then
-    entries=(*)
-    say work "$work ${#entries[@]}"
-  fi
   if [ ! -d _actions ]; then
     cache=0
   elif [ -z "$cache" ]; then
     IFS=$'\t' read -r cache _ < <(sizes -s _actions) || true
   fi
-  if [ -n "$cache" ]; then
-    entries=(_actions/*/*/*/) # versions of actions are folders OWNER/NAME/REF
-    say cache "$cache ${#entries[@]} $(damaged_actions)"
-  fi
-  cd "$OLDPWD"
-}
-
-# How many actions are empty or gone although the runner has noted that they are whole, and takes them for that.
-damaged_actions() {
-  local note files damaged=0
-  for note in _actions/*/*/*.completed; do
-    files=("${note%.completed}"/*)
-    if [ "${#files[@]}" -eq 0 ]; then damaged=$((damaged + 1)); fi
-  done
-  printf '%s\n' "$damaged"
+  if [ -n "$work" ] && [ -n "${told[entries]:-}" ]; then say work "$work ${told[entries]}"; fi
+  if [ -n "$cache" ] && [ -n "${told[cached]:-}" ]; then say cache "$cache ${told[cached]}"; fi
+  cd -P "/dev/fd/$above" || fail "$directory is gone"
 }
 
 # sizes ARGUMENT …: what du prints in time.
@@ -162,39 +197,75 @@ say_cleaned() {
   if [[ $at =~ ^[0-9]{1,12}$ ]]; then say cleanedAgo "$((at < EPOCHSECONDS ? EPOCHSECONDS - at : 0))"; fi
 }
 
+# --- the runner's processes --------------------------------------------------------------------------------------------------------------------
+
+# Says what the unit runs; and of what else passes for a listener of this runner how many there are, how many workers they have, and one of them.
+say_processes() {
+  local pid own='' at_work=0 strays=()
+  for pid in $(listeners); do
+    if is_of_unit "$pid"; then own+=$'\n'$pid; else strays+=("$pid"); fi
+  done
+  say_count listeners "${own#$'\n'}"
+  if [ -n "$running" ]; then running=$(workers runner); fi
+  say_count workers "$running"
+  if [ "${#strays[@]}" -eq 0 ]; then return 0; fi
+  for pid in $running; do
+    if ! is_of_unit "$(parent_of "$pid")"; then at_work=$((at_work + 1)); fi
+  done
+  say strays "${#strays[@]} $at_work ${strays[0]}"
+}
+
 # --- what cleans besides Runward -------------------------------------------------------------------------------------------------------------
 
-# Sets cleaner to the first line of cron, services and scripts that removes things below this runner's directory, as FILE: LINE. One process
-# looks for what may be one; bash then takes its time with the few lines that it has found.
+# Larger files are passed over: a crontab is its user's to write.
+MOST_BYTES=65536
+MOST_LINES=1000
+
+# Sets cleaner to the first line of cron, services and scripts that removes things below this runner's directory, as FILE:NUMBER, and large to the
+# first table that was too large to be read. One process looks for what may be one; bash then takes its time with the few lines that it has found.
 find_cleaner() {
-  local place below removes file line tables files named
+  local place below removes file number line tables files named
   place="(${home//[!A-Za-z0-9\/_-]/.}|${directory//[!A-Za-z0-9\/_-]/.})([]/\"'[:space:]*;]|\$)"
   below="($place|_work/_t(emp|ool)|(^|[^A-Za-z0-9_])_actions)"
   removes="(^|[^A-Za-z0-9_.-])((rm|rmdir|unlink|shred|tmpreaper|tmpwatch)[[:space:]].*$below|find[[:space:]].*$below.*(-delete|rm[[:space:]]))"
-  cleaner=
+  cleaner='' large=''
   shopt -s nullglob
   tables=(/etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/* /etc/systemd/system/*.service)
   files=(/etc/cron.{hourly,daily,weekly,monthly}/* /etc/tmpfiles.d/* /usr/local/bin/* /usr/local/sbin/*)
   shopt -u nullglob
-  read_named "${tables[@]}"
-  while IFS=: read -r file line; do
+  read_tables "${tables[@]}"
+  while IFS=: read -r -n 4096 file number line; do
     line=${line#"${line%%[![:space:]]*}"}
     if is_cleaner "$file" "$line"; then
-      cleaner="$file: $line"
+      cleaner="$file:$number"
       break
     fi
-  done < <(timeout 5 grep -sIHE -d skip "$removes|^[A-Za-z][^[:space:]]*[[:space:]]+$place" -- "${tables[@]}" "${named[@]}" "${files[@]}")
+  done < <(timeout 5 grep -nsIHE -m 100 -d skip -D skip "$removes|^[A-Za-z][^[:space:]]*[[:space:]]+$place" -- "${tables[@]}" "${named[@]}" "${files[@]}")
 }
 
-# read_named TABLE …: sets named to the files that lines of cron and services name by an absolute path, but for the system's own programs.
-read_named() {
-  local table line word
-  named=()
+# read_tables TABLE …: sets tables to those that are not too large, and named to the files that lines of root's own name by an absolute path, but for
+# the system's own programs.
+read_tables() {
+  local table lines line word small=()
+  tables=() named=()
+  mapfile -d '' -t small < <(find -H "$@" -maxdepth 0 -type f -size "-$((MOST_BYTES + 1))c" -print0 2>/dev/null)
   set -f
   for table in "$@"; do
-    case ${table##*/} in actions.runner.*) continue ;; esac
     if [ ! -f "$table" ]; then continue; fi
-    while IFS= read -r line; do
+    if [ "$table" != "${small[0]:-}" ]; then
+      large=${large:-$table}
+      continue
+    fi
+    small=("${small[@]:1}")
+    case ${table##*/} in actions.runner.*) continue ;; esac
+    mapfile -t -n "$((MOST_LINES + 1))" lines <"$table"
+    if [ "${#lines[@]}" -gt "$MOST_LINES" ]; then
+      large=${large:-$table}
+      continue
+    fi
+    tables+=("$table")
+    if [ ! -O "$table" ]; then continue; fi
+    for line in "${lines[@]}"; do
       case $line in '#'* | '') continue ;; esac
       for word in $line; do
         word=${word#Exec*=}
@@ -204,7 +275,7 @@ read_named() {
           /*) if [ -f "$word" ]; then named+=("$word"); fi ;;
         esac
       done
-    done <"$table"
+    done
   done
   set +f
 }
@@ -241,7 +312,9 @@ names_work() {
 # --- all of it -------------------------------------------------------------------------------------------------------------------------------
 
 found=
+declare -A told=()
 if cd -- "$directory" 2>/dev/null; then found=yes; fi
+if [ -n "$found" ]; then hear; fi
 
 read -r boot </proc/sys/kernel/random/boot_id
 read -r awake _ </proc/uptime
@@ -267,7 +340,7 @@ if [ -z "$found" ]; then
   exit 0
 fi
 
-if is_loaded || [ -n "$said" ]; then say unit "$unit"; else say unit ''; fi
+if is_loaded || [ -n "${told[service]:-}" ]; then say unit "$unit"; else say unit ''; fi
 if is_loaded; then
   say serviceState "$active"
   say startedAgo "$started_ago"
@@ -277,22 +350,15 @@ if is_loaded; then
 else
   say serviceState missing
 fi
-if [ -n "$running" ]; then running=$(workers runner); fi
-say_count workers "$running"
-running=$(listeners)
-say_count listeners "$running"
-if [ -f .runner ]; then
-  IFS= read -r -d '' -n "$ENOUGH" registration <.runner || true
-  say_encoded runner "$registration"
-fi
-read_version
-say version "$version"
-missing=$(missing_program)
-if [ -n "$missing" ]; then say_encoded missing "$missing"; fi
+say_processes
+if [ -n "${told[runner]:-}" ]; then say runner64 "${told[runner]}"; fi
+say version "${told[version]:-}"
+if [ -n "${told[missing]:-}" ]; then say_encoded missing "${told[missing]}"; fi
 mark=$(drain_mark)
 if [ -n "$mark" ]; then say_encoded drain "$mark"; fi
 say disk "$(disk)"
 say_cleaned
 find_cleaner
 if [ -n "$cleaner" ]; then say_encoded cleaner "$cleaner"; fi
+if [ -n "$large" ]; then say_encoded large "$large"; fi
 say_work

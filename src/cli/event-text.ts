@@ -80,6 +80,7 @@ const SHORT_CAUSES: Readonly<Record<string, string>> = {
   'service-looping': 'its listener starts again and again',
   'deaf-listener': 'takes no job although one waits',
   'stuck-busy': 'busy by GitHub, and no job runs',
+  'stray-listener': 'a listener runs outside of its service',
   'guest-unreachable': 'its machine does not answer',
   'disk-full': 'disk full',
   'disk-low': 'disk nearly full',

@@ -814,14 +814,14 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       before: { ...SEEN_BROKEN, straySince: NOW - 10 * MINUTE },
       finds: ['critical listener-missing → recover', 'warning stray-listener'],
       does: 'listener-missing: busy: a Runner.Worker runs in the guest',
-      verdict: 'down',
+      verdict: 'degraded',
     },
     'the same, and GitHub has called it idle for twenty minutes': {
       guest: { listeners: 0, workers: 1, strays: { listeners: 1, workers: 1, process: 4_711 } },
       before: { ...SEEN_BROKEN, straySince: NOW - 20 * MINUTE },
       finds: ['critical listener-missing → recover', 'warning stray-listener'],
       does: 'recover, stray-listener',
-      verdict: 'down',
+      verdict: 'degraded',
     },
     'the same, and GitHub calls it busy': {
       github: BUSY,
@@ -829,7 +829,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       before: { ...SEEN_BROKEN, straySince: NOW - HOUR },
       finds: ['critical listener-missing → recover', 'warning stray-listener'],
       does: 'listener-missing: busy: a Runner.Worker runs in the guest; GitHub calls it busy',
-      verdict: 'down',
+      verdict: 'degraded',
     },
     'busy without a worker for ten minutes [4]': {
       github: BUSY,

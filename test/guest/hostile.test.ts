@@ -359,6 +359,23 @@ describe('a look', () => {
     }
   });
 
+  it('takes a copy of the listener for no runner, and for a reason to stop no cure for ever', async () => {
+    await attacker.does(`mkdir -p copy && cp /bin/bash copy/Runner.Listener && cp /bin/bash copy/Runner.Worker
+      cd ${DIRECTORY} && setsid ~/copy/Runner.Listener -c '~/copy/Runner.Worker -c "sleep 1000; true"; true' >/dev/null 2>&1 </dev/null &`);
+    await guest.must('until pgrep -x Runner.Worker; do sleep 0.1; done');
+    const copy = Number(await guest.must('pgrep -f copy/Runner.Listener | head -n 1'));
+    const strays = { listeners: 1, workers: 1, process: copy };
+    expect(await look()).toMatchObject({ listeners: 1, workers: 1, strays });
+    await attacker.does(`pkill -STOP -x node; pkill -KILL -f ^${DIRECTORY}/bin/Runner.Listener`);
+    expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 0, workers: 1, strays });
+    expect(await restartService()).toMatchObject({ kind: 'refused-busy' });
+    const ignoring = { ...anAct(), deadlineMs: 60_000, ignoresStrays: true };
+    expect(await machine.restartService(target, ignoring, UNFORCED, CALL)).toEqual({ kind: 'started', unit });
+    const after = await look();
+    expect(after).toMatchObject({ service: { state: 'active' }, listeners: 1, workers: 0 });
+    expect(after.strays).toBeUndefined();
+  });
+
   it("takes no words of a job's for the runner's", async () => {
     const words = 'The runner no longer exists on the server. A session for this runner already exists.';
     await asJob(`for turn in $(seq 300); do echo '${words}'; done | systemd-cat -t runsvc.sh

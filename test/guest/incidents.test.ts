@@ -133,11 +133,11 @@ describe('healed', () => {
     await inRunner(`systemctl kill --kill-whom=main --signal=KILL ${unit}
       until systemctl -q is-failed ${unit}; do sleep 0.1; done
       systemctl start ${unit}`);
-    expect((await look()).listeners).toBe(2);
+    expect(await look()).toMatchObject({ listeners: 1, strays: { listeners: 1, workers: 0 } });
     const answer = await start();
     expect(answer).toMatchObject({ kind: 'not-started', state: 'inactive' });
     expect(answer.kind === 'not-started' && answer.evidence).toContain('exited with error code 5');
-    expect(await look()).toMatchObject({ service: { state: 'inactive' }, listeners: 1 });
+    expect(await look()).toMatchObject({ service: { state: 'inactive' }, listeners: 0, strays: { listeners: 1 } });
     await heal();
   });
 

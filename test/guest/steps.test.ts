@@ -57,7 +57,7 @@ it('a service whose main program was killed is started with one listener, not tw
   const before = await listener();
   await guest.must(`systemctl kill --kill-whom=main --signal=KILL ${unit}
     for try in $(seq 50); do systemctl -q is-failed ${unit} && exit 0; sleep 0.1; done; exit 1`);
-  expect(await look()).toMatchObject({ service: { state: 'failed' }, listeners: 1 });
+  expect(await look()).toMatchObject({ service: { state: 'failed' }, listeners: 0, strays: { listeners: 1, workers: 0 } });
   expect(await start()).toEqual({ kind: 'started', unit });
   expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1 });
   expect(await listener()).not.toBe(before);

@@ -126,17 +126,23 @@ tell_counts() {
 
 # Sets `told` to what is known and fits of that; all is the user's word.
 hear() {
-  local text='' line name value
-  local -A fits=(
-    [service]='^[A-Za-z0-9:_.@-]{1,255}$' [runner]='^[A-Za-z0-9+/=]{1,10924}$' [version]='^[0-9.]{1,20}$' [missing]='^[[:print:]]{1,300}$'
-    [entries]='^[0-9]{1,9}$' [cached]='^[0-9]{1,9} [0-9]{1,9}$' [end]='^yes$'
-  )
+  local text='' line name value others
+  local -A most=([service]=255 [runner]=10924 [version]=20 [missing]=300 [entries]=9 [cached]=19 [end]=3)
   told=()
   IFS= read -r -N 16384 text < <(USER_SECONDS=8 USER_BYTES=16384 ask_user "$TELL") || true
   while [ -n "$text" ]; do
-    line=${text%%$'\n'*} text=${text#"$line"} text=${text#$'\n'}
+    line=${text%%$'\n'*} text=${text:${#line}+1}
     name=${line%%=*} value=${line#*=}
-    if [ -n "$name" ] && [ -n "${fits[$name]:-}" ] && [[ $value =~ ${fits[$name]} ]]; then told[$name]=$value; fi
+    if [ -z "$name" ] || [ -z "$value" ] || [ "${#value}" -gt "${most[$name]:-0}" ]; then continue; fi
+    case $name in
+      service) others='*[!A-Za-z0-9:_.@-]*' ;;
+      runner) others='*[!A-Za-z0-9+/=]*' ;;
+      version) others='*[!0-9.]*' ;;
+      entries | cached) others='*[!0-9\ ]*' ;;
+      *) others='*[![:print:]]*' ;;
+    esac
+    # shellcheck disable=SC2053 # a pattern
+    if [[ $value != $others ]]; then told[$name]=$value; fi
   done
   if [ -z "${told[end]:-}" ]; then told[missing]="not to be read as $user within 8 s"; fi
 }

@@ -361,7 +361,8 @@ describe('a look', () => {
 
   it('takes a copy of the listener for no runner, and for a reason to stop no cure for ever', async () => {
     await attacker.does(`mkdir -p copy && cp /bin/bash copy/Runner.Listener && cp /bin/bash copy/Runner.Worker
-      cd ${DIRECTORY} && setsid ~/copy/Runner.Listener -c '~/copy/Runner.Worker -c "sleep 1000; true"; true' >/dev/null 2>&1 </dev/null &`);
+      cd ${DIRECTORY}
+      setsid ~/copy/Runner.Listener -c '~/copy/Runner.Worker -c "sleep 1000; true"; true' >/dev/null 2>&1 </dev/null &`);
     await guest.must('until pgrep -x Runner.Worker; do sleep 0.1; done');
     const copy = Number(await guest.must('pgrep -f copy/Runner.Listener | head -n 1'));
     const strays = { listeners: 1, workers: 1, process: copy };

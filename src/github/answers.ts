@@ -86,11 +86,11 @@ const WebAddress = z.url({ protocol: /^https?$/ }).transform((address) => new UR
 export const RunnerDownloads: z.ZodType<readonly PackageListed[]> = z
   .array(
     z.object({
-      os: z.string(),
-      architecture: z.string(),
-      filename: z.string(),
+      os: Word,
+      architecture: Word,
+      filename: Name,
       download_url: WebAddress,
-      sha256_checksum: z.string().nullish(),
+      sha256_checksum: Name.nullish(),
     }),
   )
   .transform((downloads) =>
@@ -115,7 +115,7 @@ export interface PackageListed {
 /** https://docs.github.com/rest/releases/releases#get-a-release-by-tag-name */
 export const ReleaseAssets: z.ZodType<readonly { readonly filename: string; readonly address: string; readonly sha256: string | null }[]> =
   z
-    .object({ assets: z.array(z.object({ name: z.string(), browser_download_url: WebAddress, digest: z.string().nullish() })) })
+    .object({ assets: z.array(z.object({ name: Name, browser_download_url: WebAddress, digest: Name.nullish() })) })
     .transform(({ assets }) =>
       assets.map(({ name, browser_download_url: address, digest }) => ({ filename: name, address, sha256: sha256In(digest ?? '') })),
     );

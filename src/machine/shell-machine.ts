@@ -399,19 +399,20 @@ function offset(guestMs: number, earliest: number, latest: number): number {
 const OBSERVATION_LENGTH = 1_020;
 
 /**
- * Words that others than Runward wrote get the room that all the rest leaves: how the unit was altered, why the runner is drained, what it is
- * registered as, what cleans besides Runward, then the journal, the newest line first.
+ * Words that others than Runward wrote get the room that all the rest leaves: how the unit was altered, why the runner is drained, what it lacks, what
+ * it is registered as, what cleans besides Runward, then the journal, the newest line first.
  */
 function withinLength(seen: MachineObservation): MachineObservation {
   if (!seen.guest.known) return seen;
   const { value } = seen.guest;
-  const { registration, foreignCleaner, drain, log, service } = value;
+  const { registration, foreignCleaner, drain, log, service, missingProgram } = value;
   const inWords = (shorten: (words: string) => string): MachineObservation => ({
     ...seen,
     guest: known({
       ...value,
       service: service.altered === undefined ? service : { ...service, altered: shorten(service.altered) },
       drain: drain === null ? null : { ...drain, reason: shorten(drain.reason) },
+      missingProgram: missingProgram && shorten(missingProgram),
       registration: registration && { ...registration, url: shorten(registration.url), agentName: shorten(registration.agentName) },
       ...(foreignCleaner === undefined ? {} : { foreignCleaner: { ...foreignCleaner, file: shorten(foreignCleaner.file) } }),
       log: { ...log, signs: log.signs.map(({ code, line }) => ({ code, line: shorten(line) })) },
@@ -516,10 +517,11 @@ const names64 = text64.transform((text) =>
 const count = z.coerce.number().int().nonnegative();
 const orNull = (text: string): string | null => (text === '' ? null : text);
 
-/** In characters: names of files, and of who has the fence; paths; states, versions and owners; names of units; keys of acts. */
+/** In characters: names of files, and of who has the fence; paths; states and owners; versions; names of units; keys of acts. */
 const NAME_LENGTH = 255;
 const PATH_LENGTH = 300;
 const WORD_LENGTH = 40;
+const VERSION_LENGTH = 20;
 const UNIT_LENGTH = 160;
 const KEY_LENGTH = 120;
 
@@ -690,7 +692,7 @@ const OBSERVED = z
     listeners: count,
     strays: strays.optional(),
     runner64: registration.optional(),
-    version: name(WORD_LENGTH).optional(),
+    version: name(VERSION_LENGTH).optional(),
     missing64: text64.transform(inFewWords).optional(),
     disk,
     work: sizes.optional(),
@@ -698,8 +700,8 @@ const OBSERVED = z
     cleanedAgo: count.optional(),
     cleaner64: foreignCleaner.optional(),
     runningAct: name(KEY_LENGTH),
-    architecture: name(WORD_LENGTH).optional(),
-    packageVersion: name(WORD_LENGTH).optional(),
+    architecture: name(VERSION_LENGTH).optional(),
+    packageVersion: name(VERSION_LENGTH).optional(),
   })
   .transform((seen) => ({
     bootId: seen.bootId,

@@ -50,12 +50,15 @@ const OBSERVED: Lines = {
   runner64: runner(),
   version: '2.336.0',
   missing64: base64('bin is missing'),
-  drain64: base64('1764021600\nmaintenance'),
+  drain64: base64('1764021600\nperson\nmaintenance'),
   cleaner64: base64('/etc/cron.d/clean:12'),
   disk: '81% 123456 7',
   work: '9000 4',
   cache: '5000 3 1',
   cleanedAgo: '60',
+  altered64: base64('it runs as root'),
+  architecture: 'x64',
+  packageVersion: '2.337.0',
 };
 const LISTED: Lines = {
   bytes: '1',
@@ -211,7 +214,7 @@ describe('hands out nothing but plain text:', () => {
       const observeAll = createObserveAll(machineThatSays(answer), host);
       const { machines } = await observeAll({ targets: [TARGET], machineLookMs: 5_000, serverUrl: '' }, CALL);
       expectPlain(machines, OBSERVATION, 'machines');
-      expect(JSON.stringify(machines).length).toBeLessThanOrEqual(OBSERVATION + 2);
+      expect(machines.map((each) => JSON.stringify(each.known ? each.value : each).length <= OBSERVATION)).toEqual([true]);
     }
   });
 });
@@ -221,9 +224,10 @@ test('all that a job can write of a look at once leaves it small', async () => {
     ...OBSERVED,
     journal64: base64(Array.from({ length: 3 }, () => `A session for this runner already exists. ${'"'.repeat(4_000)}`).join('\n')),
     runner64: runner({ agentName: '"'.repeat(6_000), gitHubUrl: '\\'.repeat(6_000) }),
-    drain64: base64(`1764021600\n${attacked('"')}`),
+    drain64: base64(`1764021600\nperson\n${attacked('"')}`),
     missing64: base64('"'.repeat(6_000)),
     version: '"'.repeat(6_000),
+    altered64: base64('"'.repeat(6_000)),
     cleaner64: base64(`${'"'.repeat(6_000)}:12`),
   };
   const seen = await machineThatSays(done(all)).observe(TARGET, CALL);

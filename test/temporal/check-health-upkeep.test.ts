@@ -31,6 +31,8 @@ async function endJob(world: World): Promise<void> {
 describe.concurrent('a pass', () => {
   test('heals the caches that have let a run fail, and runs all its failed jobs again, once', async () => {
     await using world = await startWorld({ runners: 2 });
+    const damage = { state: 'empty', owner: 'root', mode: '755', isImmutable: false } as const;
+    world.targets.forEach((target) => world.machine.setCache(target, [{ path: 'actions/checkout/v4', bytes: MIB, unusedMs: 0, damage }]));
     const annotations = [failure(gone(world))];
     const id = failedRun(
       world,

@@ -38,6 +38,8 @@ test('a run is told what health checks have said of it, and that nothing was don
 test('a run is told that its failed jobs were run again for a damaged cache, by which healing and on what evidence', async () => {
   await using world = await startWorld();
   const { scope } = world.target;
+  const damage = { state: 'empty', owner: 'root', mode: '755', isImmutable: false } as const;
+  world.machine.setCache(world.target, [{ path: 'actions/checkout/v4', bytes: 1_000, unusedMs: 0, damage }]);
   const run = failedRun(world, [{ name: 'build', annotations: [failure(gone(world))] }]);
   expect(await carryOut(world, 'healActionsCache')).toMatchObject({ outcome: 'healed' });
   const printed: string[] = [];

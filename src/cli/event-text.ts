@@ -85,6 +85,8 @@ const SHORT_CAUSES: Readonly<Record<string, string>> = {
   'disk-full': 'disk full',
   'disk-low': 'disk nearly full',
   'inodes-low': 'few inodes left',
+  'package-missing': 'no package of the runner kept',
+  'package-outdated': 'package of the runner outdated',
 };
 
 function endText({ outcome, summary, type, durationMs }: OperationEnded): string {
@@ -114,6 +116,9 @@ const GOOD_ENDS: Readonly<Record<string, string>> = {
   'nothing-damaged': 'actions cache whole, nothing was done',
   'room-made': 'disk space freed',
   'enough-room': 'disk has space, nothing was done',
+  fetched: 'package of the runner stored',
+  kept: 'package of the runner was there',
+  'not-needed': 'registered by its own programs, nothing was done',
 };
 
 function findingText({ kind, subject, runner, severity, summary, advice, durationMs }: FindingChanged): string {

@@ -34,6 +34,9 @@ const GOOD_OUTCOMES: readonly string[] = [
   'nothing-damaged',
   'room-made',
   'enough-room',
+  'fetched',
+  'kept',
+  'not-needed',
 ];
 
 export function isGood({ outcome }: Pick<ToldReport, 'outcome'>): boolean {

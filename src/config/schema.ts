@@ -283,7 +283,7 @@ export const fileSchema = section({
     sha256: text(/^(?:sha256:)?[0-9a-fA-F]{64}$/, 'a SHA-256 of 64 hex digits')
       .transform((sum) => sum.replace('sha256:', '').toLowerCase())
       .optional()
-      .meta({ description: 'SHA-256 of `file`, where GitHub knows none.' }),
+      .meta({ description: 'SHA-256 of `file`, if GitHub knows none.' }),
   })
     .refine(({ mirror, file }) => mirror === undefined || file === undefined, { path: ['file'], error: 'either mirror or file, not both' })
     .refine(({ sha256, file }) => sha256 === undefined || file !== undefined, { path: ['sha256'], error: 'only with file' })

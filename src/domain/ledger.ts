@@ -100,7 +100,7 @@ export function budgetRefusal(
   return null;
 }
 
-/** Why the package of the runner, which all runners of a machine share, could not be fetched the last time, and when that was; `null` where it could. */
+/** Why the package of the runner, which all runners of a machine share, could not be fetched the last time, and when that was; `null` if it could. */
 export function unfetched(entries: readonly LedgerEntry[]): { readonly at: number; readonly why: string } | null {
   const last = entries.findLast(({ type }) => type === 'fetchPackage');
   return last?.outcome === 'not-fetched' || last?.outcome === 'failed' ? { at: last.at, why: last.why ?? 'the last try failed' } : null;

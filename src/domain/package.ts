@@ -12,7 +12,7 @@ export type PackageSource =
   | { readonly kind: 'github' }
   /** `address`: a folder that holds them under GitHub's names. */
   | { readonly kind: 'mirror'; readonly address: string }
-  /** `path`: one on the host. `sha256`: of its bytes, in hex; `null` where GitHub is asked for it. */
+  /** `path`: one on the host. `sha256`: of its bytes, in hex; `null` if GitHub is asked for it. */
   | { readonly kind: 'file'; readonly path: string; readonly sha256: string | null };
 
 /** A package as it is to be had. */

@@ -125,7 +125,7 @@ export interface GuestObservation {
   /** What `.runner` says; `null` where the runner is not configured. */
   readonly registration: { readonly agentId: number; readonly agentName: string; readonly url: string } | null;
   readonly installedVersion: string | null;
-  /** Version of the runner's package that is kept in the guest for a registration; `null` where none is, absent where that was not looked for. */
+  /** Version of the runner's package that is kept in the guest for a registration; `null` if none is, absent if that was not looked for. */
   readonly packageVersion?: string | null;
   /** Of the guest, as bash names it: `x86_64`, `aarch64`. */
   readonly architecture?: string;
@@ -166,7 +166,7 @@ export interface RegisteredRunner {
   readonly busy: boolean;
   readonly labels: readonly string[];
   readonly version: string | null;
-  /** It goes after one job, by design; absent where it stays. */
+  /** It goes after one job, by design; absent if it stays. */
   readonly isEphemeral?: true;
   /** Name of its runner group; `null` where it is not known, as in a repository. */
   readonly group: string | null;

@@ -59,7 +59,7 @@ function addressOf(source: PackageSource, filename: string, listed: string): str
   }
 }
 
-/** Of the release's asset; `null` where GitHub does not know it, as an Enterprise Server does not. */
+/** Of the release's asset; `null` if GitHub does not know it, as an Enterprise Server does not. */
 async function digestOf({ client, scope, signal }: Asking, filename: string, version: string): Promise<string | null> {
   try {
     const { value } = await client.request({

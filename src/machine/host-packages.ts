@@ -134,7 +134,7 @@ export function openHostPackages({ folder, file = null, trustedOrigin, fetch = g
 
 const HEARTBEAT_MS = 5_000;
 
-/** `null` where there is no such file. */
+/** `null` if there is no such file. */
 async function sha256Of(path: string, { signal }: CallContext): Promise<string | null> {
   const sum = createHash('sha256');
   try {

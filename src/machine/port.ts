@@ -187,7 +187,7 @@ export interface MachinePort {
    * with. Whether a job runs makes no difference.
    */
   fetchPackage(target: RunnerTarget, act: Act, wanted: PackageWanted, call: CallContext): Promise<PackageStored | ActRefusal>;
-  /** The same with an archive of this computer, where the guest has no way to the address: in pieces, from where an earlier attempt was cut off. */
+  /** The same with an archive of this computer, if the guest has no way to the address: in pieces, from where an earlier attempt was cut off. */
   passPackage(
     target: RunnerTarget,
     act: Act,

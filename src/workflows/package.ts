@@ -13,7 +13,7 @@ export type PackageHad =
   | { readonly kind: 'fetched' | 'kept'; readonly version: string }
   | { readonly kind: 'not-fetched'; readonly why: string };
 
-/** Under the guest's fence: has the guest download the package, or passes it through the host where the guest has no way to it. */
+/** Under the guest's fence: has the guest download the package, or passes it through the host if the guest has no way to it. */
 export async function havePackage(
   site: Site,
   { architecture = 'x86_64' }: Pick<GuestObservation, 'architecture'>,

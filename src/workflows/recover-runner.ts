@@ -593,7 +593,7 @@ class Recovery {
     }
   }
 
-  /** With one token: another is asked for only where GitHub refused the first after its end. */
+  /** With one token: another is asked for only if GitHub refused the first after its end. */
   async #reconfigure(first: { readonly token: TokenGranted; readonly until: number }): Promise<void> {
     const { runner, registrationUrl } = this.#target;
     this.#board.begin('reconfigure');

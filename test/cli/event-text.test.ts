@@ -66,6 +66,19 @@ describe('a line says what broke, what came of it, and where more stands', () =>
       { type: 'makeRoom', outcome: 'room-made', cause: { code: 'disk-low', summary: 'the disk of m1 is nearly full' } },
       'r1: disk nearly full → disk space freed after 3.0 s',
     ],
+    [
+      { type: 'fetchPackage', outcome: 'fetched', cause: { code: 'package-missing', summary: 'no package of the runner is there' } },
+      'r1: no package of the runner kept → package of the runner stored after 3.0 s',
+    ],
+    [
+      {
+        type: 'fetchPackage',
+        outcome: 'not-fetched',
+        summary: 'no way out',
+        cause: { code: 'package-outdated', summary: 'there is a newer one' },
+      },
+      'r1: package of the runner outdated → fetching of its package not-fetched after 3.0 s: no way out',
+    ],
     [{ cause: null, trigger: 'manual', reason: null }, 'r1: manual recovery → online again after 3.0 s'],
     [
       { cause: null, trigger: 'manual', type: 'drainRunner', outcome: 'drained', reason: 'new disk' },

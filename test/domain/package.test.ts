@@ -105,7 +105,7 @@ describe('a package that is old', () => {
     expect(check({ guest: old, hour }).prescriptions).toHaveLength(times);
   });
 
-  test('is fetched by no hour where none is quiet', () => {
+  test('is fetched by no hour if none is quiet', () => {
     const never = { ...policy, upkeep: { ...policy.upkeep, package: { ...policy.upkeep.package, quietHours: null } } };
     expect(check({ guest: old, hour: 2, policy: never }).prescriptions).toEqual([]);
   });

@@ -31,7 +31,7 @@ describe('up', () => {
       expect(second.stderr).toMatch(new RegExp(`Another Runward owns ${folder}/home\\. It runs as process ${first.pid}`));
 
       const status = await run(['status', '--json'], variables());
-      expect(JSON.parse(status.stdout).recentOperations).toEqual([]);
+      expect(JSON.parse(status.stdout).recentOperations, status.stdout + status.stderr).toEqual([]);
 
       const recovery = await run(['recover', '--json'], variables());
       expect(recovery.exitCode).toBe(1);
@@ -282,8 +282,11 @@ describe('on bad days', () => {
       expect.objectContaining({ code: 'history-lost', advice: expect.stringContaining('--yes') }),
     );
 
-    const newer = program('temporal-1.99', `[ "$1" != --version ] || { echo temporal version 1.99.0; exit; }; exec "$CLI" "$@"`);
-    const later = { ...here, CLI: process.env['RUNWARD_TEMPORAL_CLI'] ?? '', RUNWARD_TEMPORAL_CLI: newer };
+    const newer = program(
+      'temporal-1.99',
+      `[ "$1" != --version ] || { echo temporal version 1.99.0; exit; }; exec '${process.env['RUNWARD_TEMPORAL_CLI']}' "$@"`,
+    );
+    const later = { ...here, RUNWARD_TEMPORAL_CLI: newer };
     await upOnce(later, async (up) => {
       expect(up.stderr).toMatch(/The Temporal CLI is 1\.99\.0 now, and was 1\..*is kept as .*temporal\.db\.before-1\.99\.0\./);
       expect(up.stderr).toMatch(lost);

@@ -36,13 +36,13 @@ test.each(['x64', 'arm64', 'arm'])('is of the architecture %s', async (architect
   expect(await find(GITHUB, architecture)).toMatchObject({ offer: { filename: `actions-runner-linux-${architecture}-2.337.0.tar.gz` } });
 });
 
-test('has the digest of the asset where the list has no checksum', async () => {
+test('has the digest of the asset if the list has no checksum', async () => {
   server.packages.hasChecksums = false;
   expect(await find()).toMatchObject({ kind: 'found', offer: { sha256: server.packages.sha256Of(FILENAME) } });
   expect(asked().at(-1)).toBe('/repos/actions/runner/releases/tags/v2.337.0');
 });
 
-test('is refused where GitHub names neither', async () => {
+test('is refused if GitHub names neither', async () => {
   server.packages.hasChecksums = false;
   server.packages.hasDigests = false;
   const why = `GitHub names no SHA-256 of ${FILENAME}, neither in its list of downloads nor of the release's asset`;

@@ -77,7 +77,7 @@ describe('a download in the guest', () => {
     expect(seen).toMatchObject({ value: { packageVersion: '2.337.0', architecture: 'x86_64' } });
   });
 
-  it('is fetched anew where the one that is kept is not what it was', async () => {
+  it('is fetched anew if the one that is kept is not what it was', async () => {
     await fetch();
     await guest.must(`printf x >>${KEPT}/2.337.0/package.tar.gz`);
     expect(await fetch()).toEqual({ kind: 'fetched', version: '2.337.0' });
@@ -102,7 +102,7 @@ describe('a download in the guest', () => {
     expect(await kept()).toBe(WHOLE);
   });
 
-  it('says so where there is no way to the address, and where it is none for a guest', async () => {
+  it('says so if there is no way to the address, and if it is none for a guest', async () => {
     const refused = { kind: 'not-fetched', reason: 'no-way' };
     const end = github.misbehave({ match: { path: FILENAME }, status: 503 });
     expect(await fetch()).toMatchObject({ ...refused, evidence: expect.stringMatching(/could not be downloaded in the guest: .*503/) });
@@ -153,7 +153,7 @@ describe('a package through the host', () => {
     expect(await machine.passPackage(target(), await anAct(), wanted(), archive(), CALL)).toEqual({ kind: 'kept', version: '2.337.0' });
   });
 
-  it('that was cut off is gone on with, also where a download had begun it', async () => {
+  it('that was cut off is gone on with, also if a download had begun it', async () => {
     const half = NEWEST.archive.subarray(0, NEWEST.archive.length / 2);
     await guest.must(`umask 077; mkdir -p ${KEPT}/2.337.0.new && cat >${KEPT}/2.337.0.new/package.tar.gz`, { input: half });
     const told: string[] = [];
@@ -186,7 +186,7 @@ describe('a package through the host', () => {
   });
 });
 
-it('goes first where the disk is short', async () => {
+it('goes first if the disk is short', async () => {
   await guest.keepPackage();
   const room = { source: 'runner-package', unusedForMs: 0, journalBytes: 0 } as const;
   const made = (await machine.makeRoom(target(), await anAct(), room, CALL)) as RoomMade;
@@ -204,7 +204,7 @@ describe('a recovery of a runner that has to be registered anew', () => {
   const files = () =>
     guest.must(`cd ${DIRECTORY} && sha256sum .runner .service && stat -c '%n %i %Y' .runner .service /etc/systemd/system/${world.unit}`);
 
-  it('takes nothing away where no package can be had', async () => {
+  it('takes nothing away if no package can be had', async () => {
     const end = github.misbehave({ match: { path: FILENAME }, status: 404 });
     await lose();
     const before = await files();

@@ -46,7 +46,7 @@ test('are downloaded once, without credentials, and readable to nobody else', as
   expect(server.packageRequests).toEqual([expect.objectContaining({ status: 200, isAuthorized: false })]);
 });
 
-test('are downloaded anew where the file is not what it must be, and older ones of the same architecture go', async () => {
+test('are downloaded anew if the file is not what it must be, and older ones of the same architecture go', async () => {
   for (const version of ['2.335.0', '2.336.0']) {
     await packages.archiveOf(offer({ version, filename: FILENAME.replace('2.337.0', version) }), CALL);
   }
@@ -73,7 +73,7 @@ test('that are cut off are tried again', async () => {
   expect(await packages.archiveOf(offer(), CALL)).toMatchObject({ path: join(folder, FILENAME) });
 });
 
-test('come over https alone, but for this computer and the server that configuration names, also where an address leads on', async () => {
+test('come over https alone, but for this computer and the server that configuration names, also if an address leads on', async () => {
   const follows = (first: string, next: string): PackagePort =>
     openHostPackages({
       folder,

@@ -32,7 +32,7 @@ async function check(world: World): Promise<HealthReport> {
 }
 
 describe.concurrent('a recovery', () => {
-  test('takes nothing away and asks for no token where no package can be had, and says what to do', async () => {
+  test('takes nothing away and asks for no token if no package can be had, and says what to do', async () => {
     await using world = await startWorld();
     world.machine.setPackage(world.target.machine, null);
     world.github.newestRunnerVersion = '2.401.0'; // no other world has it on this host
@@ -61,7 +61,7 @@ describe.concurrent('a recovery', () => {
     expect((await look(world)).packageVersion).toBe(NEWEST);
   });
 
-  test('passes it through the host where the guest has no way to it', async () => {
+  test('passes it through the host if the guest has no way to it', async () => {
     await using world = await startWorld();
     world.machine.setPackage(world.target.machine, null);
     world.machine.setWayOut(world.target.machine, false);
@@ -90,7 +90,7 @@ describe.concurrent('a recovery', () => {
     });
   });
 
-  test('puts the old configuration back where the package is gone by then', async () => {
+  test('puts the old configuration back if the package is gone by then', async () => {
     await using world = await startWorld();
     await breakRunner(world, 'service');
     const setAside = world.machine.setConfigurationAside.bind(world.machine);
@@ -106,7 +106,7 @@ describe.concurrent('a recovery', () => {
     await world.until(() => world.shown() === 'online', 'the old registration is online again');
   });
 
-  test('registers under the labels that GitHub showed where none are configured', async () => {
+  test('registers under the labels that GitHub showed if none are configured', async () => {
     await using world = await startWorld({ labels: [] });
     const { github, target } = world;
     github.removeRunner(target.scope, target.runner);
@@ -132,7 +132,7 @@ describe.concurrent('a recovery', () => {
 });
 
 describe.concurrent('a check', () => {
-  test('fetches the package at once where none is kept and no job runs', async () => {
+  test('fetches the package at once if none is kept and no job runs', async () => {
     await using world = await startWorld();
     const { machine, target } = world;
     machine.setPackage(target.machine, null);
@@ -147,7 +147,7 @@ describe.concurrent('a check', () => {
     expect(await check(world)).toMatchObject({ outcome: 'healthy', findings: [] });
   });
 
-  test('warns with the reason where it could not, and leaves the next tries some hours', async () => {
+  test('warns with the reason if it could not, and leaves the next tries some hours', async () => {
     await using world = await startWorld();
     world.machine.setPackage(world.target.machine, null);
     world.github.newestRunnerVersion = '2.402.0';

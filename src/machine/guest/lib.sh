@@ -339,7 +339,7 @@ missing_program() {
 
 # runs PROGRAM: whether it starts at all, as the runner's user.
 runs() {
-  timeout 20 runuser -u "$user" -- env "HOME=$(home_of_user)" "./$1" --version </dev/null >/dev/null 2>&1
+  timeout 20 runuser -u "$user" -- env "HOME=$(home_of_user)" "./$1" --version {nothing}>&- </dev/null >/dev/null 2>&1
 }
 
 # Ends the step unless the runner's programs are there and run, after mending what can be mended.

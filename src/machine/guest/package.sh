@@ -19,7 +19,7 @@ sha256_of() {
   printf '%s\n' "$sum"
 }
 
-# Ends the step where this package is kept already: its bytes are counted again.
+# Ends the step if this package is kept already: its bytes are counted again.
 answer_if_kept() {
   local sum=
   if [ ! -f "$STORED/package.tar.gz" ]; then return 0; fi
@@ -42,7 +42,7 @@ open_draft() {
   done
 }
 
-# bytes_of FILE: 0 where there is none.
+# bytes_of FILE: 0 if there is none.
 bytes_of() {
   local bytes=0
   if [ -f "$1" ]; then bytes=$(stat -c %s "$1"); fi

@@ -265,6 +265,47 @@ describe('the steps', () => {
   });
 });
 
+describe('a package of the runner', () => {
+  const FILENAME = 'actions-runner-linux-x64-2.400.0.tar.gz';
+  const wanted = () => ({
+    version: '2.400.0',
+    filename: FILENAME,
+    address: github.packages.addressOf(FILENAME, '2.400.0'),
+    sha256: github.packages.sha256Of(FILENAME),
+    leastFreeBytes: 1,
+  });
+
+  test('is kept once it is downloaded, with the right bytes and enough room', async () => {
+    const machine = await openHealthy();
+    machine.setPackage(target.machine, null);
+    const fence = await takeFence(machine);
+    const fetch = (changes: object = {}) => machine.fetchPackage(target, anAct(fence), { ...wanted(), ...changes }, call);
+    expect(await fetch({ sha256: '0'.repeat(64) })).toMatchObject({ kind: 'not-fetched', reason: 'wrong-checksum' });
+    expect(await fetch({ leastFreeBytes: Number.MAX_SAFE_INTEGER })).toMatchObject({ kind: 'not-fetched', reason: 'no-room' });
+    expect(await look(machine)).toMatchObject({ packageVersion: null });
+    expect(await fetch()).toEqual({ kind: 'fetched', version: '2.400.0' });
+    expect(await fetch()).toEqual({ kind: 'kept', version: '2.400.0' });
+    expect(await look(machine)).toMatchObject({ packageVersion: '2.400.0' });
+  });
+
+  test('comes through the host if there is no way out, and without one nothing is registered', async () => {
+    const machine = await openHealthy();
+    machine.setPackage(target.machine, null);
+    machine.setWayOut(target.machine, false);
+    const fence = await takeFence(machine);
+    expect(await machine.fetchPackage(target, anAct(fence), wanted(), call)).toMatchObject({ kind: 'not-fetched', reason: 'no-way' });
+    await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
+    expect(await machine.configure(target, anAct(fence), await requestToken(github), call)).toMatchObject({ kind: 'refused-unfit' });
+    const path = join(folder, FILENAME);
+    const bytes = github.packages.archiveOf(FILENAME);
+    writeFileSync(path, bytes);
+    expect(await machine.passPackage(target, anAct(fence), wanted(), { path, bytes: bytes.length }, call)).toMatchObject({
+      kind: 'fetched',
+    });
+    expect(await machine.configure(target, anAct(fence), await requestToken(github), call)).toMatchObject({ kind: 'configured' });
+  });
+});
+
 describe('a drained runner', () => {
   test('takes no job while it is frozen, and the one that was given to it once it is thawed', async () => {
     const machine = await openHealthy();

@@ -105,7 +105,11 @@ const registered = () => github.requests.filter(({ path }) => path.endsWith('/_s
 async function expectHealed(): Promise<void> {
   await online();
   expect(await look()).toMatchObject({ service: { unit, state: 'active' }, listeners: 1, missingProgram: null, runningAct: null });
-  expect(await inRunner(`systemctl is-enabled ${unit}; cat .service; find ${ROOTS} -mindepth 1 ! -name unit`)).toBe(`enabled\n${unit}`);
+  expect(
+    await inRunner(
+      `systemctl is-enabled ${unit}; cat .service; find ${ROOTS} -mindepth 1 ! -name unit; find . -maxdepth 1 -name '.runward*'`,
+    ),
+  ).toBe(`enabled\n${unit}`);
 }
 
 /** What must hold where nothing may be touched. */

@@ -84,6 +84,11 @@ function filesIn(at: string): Record<string, string> {
   return Object.fromEntries(names.map(({ name }) => [name, readFileSync(path.join(at, name), 'utf8')]));
 }
 
+/** What lies in the runner's directory, but for the room that is kept of what was dropped. */
+function inPlace(): Record<string, string> {
+  return Object.fromEntries(Object.entries(filesIn(directory)).filter(([name]) => !name.startsWith('.runward.')));
+}
+
 interface StepResult {
   readonly wasCut: boolean;
   readonly answer: Readonly<Record<string, string>>;
@@ -130,7 +135,7 @@ describe('setting aside', () => {
     const { answer } = await run('set-aside');
     expect(answer).toEqual({ kind: 'set-aside', agentId: '7', files: Object.keys(OLD).join('\n') });
     expect(filesIn(path.join(state, 'aside'))).toEqual(OLD);
-    expect(filesIn(directory)).toEqual(OTHERS);
+    expect(inPlace()).toEqual(OTHERS);
   });
 
   it('ends in the same place wherever it was cut off', async () => {
@@ -140,7 +145,7 @@ describe('setting aside', () => {
       (answer) => {
         expect(answer['agentId']).toBe('7');
         expect(filesIn(path.join(state, 'aside'))).toEqual(OLD);
-        expect(filesIn(directory)).toEqual(OTHERS);
+        expect(inPlace()).toEqual(OTHERS);
       },
     );
     expect(cuts).toBeGreaterThan(5);
@@ -157,7 +162,7 @@ describe('setting aside', () => {
       (answer) => {
         expect(answer['agentId']).toBe('8');
         expect(filesIn(path.join(state, 'aside'))).toEqual(NEW);
-        expect(filesIn(directory)).toEqual(OTHERS);
+        expect(inPlace()).toEqual(OTHERS);
       },
     );
   });
@@ -167,7 +172,7 @@ describe('setting aside', () => {
     put({ '.credentials': 'half' });
     expect((await run('set-aside')).answer['agentId']).toBe('7');
     expect(filesIn(path.join(state, 'aside'))).toEqual(OLD);
-    expect(filesIn(directory)).toEqual(OTHERS);
+    expect(inPlace()).toEqual(OTHERS);
   });
 
   it('is done where there is nothing to set aside', async () => {
@@ -184,7 +189,7 @@ describe('setting aside', () => {
     expect((await run('set-aside')).answer['kind']).toBe('set-aside');
     const aside = filesIn(path.join(state, 'aside'));
     expect({ ...aside, '.runner_large': aside['.runner_large']?.length }).toEqual({ ...OLD, '.runner_large': 65_536 });
-    expect(filesIn(directory)).toEqual(OTHERS);
+    expect(inPlace()).toEqual(OTHERS);
     expect(readFileSync(secret, 'utf8')).toBe('of root');
   });
 
@@ -194,7 +199,7 @@ describe('setting aside', () => {
     const { answer, stderr } = await run('set-aside');
     expect(answer).toEqual({});
     expect(stderr).toContain(`${state} is not a folder of root's with mode 700`);
-    expect(filesIn(directory)).toEqual({ ...OLD, ...OTHERS });
+    expect(inPlace()).toEqual({ ...OLD, ...OTHERS });
   });
 
   it("has nothing to do with what a job has put where an earlier version kept root's files", async () => {
@@ -239,7 +244,7 @@ describe('putting back', () => {
       ({ wasCut } = await run('restore', cut));
       expect([cut, (await run('set-aside')).answer['agentId']]).toEqual([cut, '7']);
       expect(filesIn(path.join(state, 'aside'))).toEqual(OLD);
-      expect(filesIn(directory)).toEqual(OTHERS);
+      expect(inPlace()).toEqual(OTHERS);
     }
   });
 

@@ -119,7 +119,7 @@ export function fingerprint(): Promise<string> {
 /** Nothing of a recovery may stay: files set aside, secrets, running acts. */
 function leftovers(): Promise<string> {
   return world.guest.must(
-    `find /var/lib/runward/runner.* /var/lib/runward/registering /run/runward/act.* -type f ! -name unit 2>/dev/null
+    `find /var/lib/runward/runner.* /var/lib/runward/registering /run/runward/act.* -type f ! -name unit 2>/dev/null; find ${DIRECTORY} -maxdepth 1 -name '.runward*'
       systemctl list-units --no-legend 'runward-act*' 'runward-register*'; true`,
   );
 }

@@ -216,26 +216,39 @@ take_configuration() {
   sync -- "$1"
 }
 
-# drop_configuration: removes the configuration files from the runner's directory, and what was cut off while it was given.
+# What was dropped, until it is not needed any more: the room of .NAME, as .runward.NAME.
+SPARE='.runward.runner* .runward.credential*'
+
+# drop_configuration: takes the configuration files out of their places in the runner's directory. Their room is kept: what is given later is
+# written there, and fits on a disk that has filled up meanwhile.
 drop_configuration() {
-  ask_user "rm -rf -- $CONFIGURATION .runner*.new .credential*.new; for file in $CONFIGURATION; do if [ -e \"\$file\" ]; then exit 1; fi; done" \
-    || fail "the configuration files of $directory could not be removed as $user; see whether they are immutable (\`lsattr -a $directory\`)"
+  ask_user "for file in $CONFIGURATION; do
+      if [ -f \"\$file\" ] && [ ! -L \"\$file\" ]; then mv -fT -- \"\$file\" \".runward\$file\"; else rm -rf -- \"\$file\"; fi
+    done
+    for file in $CONFIGURATION; do if [ -e \"\$file\" ]; then exit 1; fi; done" \
+    || fail "the configuration files of $directory could not be moved as $user; see whether they are immutable (\`lsattr -a $directory\`)"
 }
 
 # give_configuration FOLDER: puts the configuration files of a folder of root's into the runner's directory, .runner last.
 give_configuration() {
   local file
   for file in "$1"/.credential* "$1"/.runner_* "$1"/.runner; do
-    if [ -f "$file" ]; then printf '%s %s\n' "${file##*/}" "$(base64 -w 0 -- "$file")"; fi
+    if [ -f "$file" ]; then printf '%s %s %s\n' "${file##*/}" "$(stat -c %s -- "$file")" "$(base64 -w 0 -- "$file")"; fi
   done | ask_user '
     umask 077
-    while read -r name text; do
-      printf "%s" "$text" | base64 -d >"./$name.new"
-      case $name in .runner*) chmod 644 "./$name.new" ;; esac
-      sync "./$name.new"
-      mv -fT -- "./$name.new" "./$name"
+    while read -r name size text; do
+      printf "%s" "$text" | base64 -d 1<>".runward$name"
+      truncate -s "$size" ".runward$name"
+      case $name in .runner*) chmod 644 ".runward$name" ;; *) chmod 600 ".runward$name" ;; esac
+      sync ".runward$name"
+      mv -fT -- ".runward$name" "./$name"
     done
     sync .' || fail "the configuration files could not be put into $directory as $user; see whether its disk is full (\`df $directory\`) or read-only"
+}
+
+# Gives up the room of what was dropped. A directory that is gone has none.
+drop_spare() {
+  ask_user "rm -f -- $SPARE" || true
 }
 
 # Names of the configuration files in a folder of root's, one a line.
@@ -958,8 +971,9 @@ drop() {
   rm -rf -- "$1.old"
 }
 
-# Deletes what was set aside and what registered.
+# Deletes what was set aside, its room in the runner's directory, and what registered.
 drop_all() {
+  drop_spare
   drop "$ASIDE"
   drop "$REGISTERED"
   rm -rf -- "$ASIDE.new" "$REGISTERED.new" "$REGISTERING"

@@ -59,11 +59,12 @@ export function lastLineOf(end: string): string {
   return end.split(LINE_JOINT).at(-1) ?? '';
 }
 
-/** A stranger's lines from their end, each in full up to so many characters. */
+/** A stranger's lines from their end, each up to so many characters; one that is cut at its beginning is left out. */
 export function linesOf(text: string, { most, longest }: { readonly most: number; readonly longest: number }): readonly string[] {
   return text
     .slice(-most)
     .split('\n')
+    .slice(text.length > most ? 1 : 0)
     .map((line) => lineOf(line.slice(0, longest), longest));
 }
 

@@ -69,7 +69,7 @@ export interface SetAside {
 
 export type Configured =
   | { readonly kind: 'configured'; readonly agentId: number }
-  /** `config.sh` ended without a configuration; `evidence` is its exit code and the redacted end of its output. */
+  /** The registration ended without a configuration; `evidence` is the redacted end of what it printed. */
   | {
       readonly kind: 'not-configured';
       readonly exitCode: number;

@@ -605,7 +605,7 @@ class Recovery {
       act = await this.#configure(token, 2);
     }
     if (act.kind === 'not-configured') {
-      throw new Ended('failed', `${runner}: config.sh exited ${act.exitCode}: ${act.evidence}`);
+      throw new Ended('failed', `${runner} could not be registered: Runner.Listener configure exited ${act.exitCode}: ${act.evidence}`);
     }
     this.#agentId = act.agentId;
     this.#board.end('reconfigure', 'done', `registered at ${registrationUrl} as id ${act.agentId}`);

@@ -51,6 +51,7 @@ describe('words', () => {
     expect(lastLineOf(endOf('one\ntwo', 300))).toBe('two');
     expect(lastLineOf('')).toBe('');
     expect(linesOf('a\nb\u0007\n\nc', JOURNAL)).toEqual(['a', 'b', '', 'c']);
+    expect(linesOf('cut\nwhole\nlong line', { most: 13, longest: 4 })).toEqual(['long']);
     expect(logLineOf('  ##[error]\ta\rb', 300)).toBe('  ##[error] a b');
   });
 

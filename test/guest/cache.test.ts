@@ -224,10 +224,12 @@ describe('whatever a job has named or linked there', () => {
       entry odd/holds/v1 && ln -s ${OUTSIDE} odd/holds/v1/out && rm odd/holds/v1/action.yml
       ln -s ${OUTSIDE} odd/holds/linked && ln -s ${OUTSIDE} owner`);
     const paths = [...names.map((name) => `odd/odd/${name}`), 'odd/holds/v1', 'odd/holds/linked'].toSorted();
-    expect((await list(damaged(...paths))).found.map(({ path }) => path).toSorted()).toEqual(paths);
+    // As they are told to a person.
+    const shown = paths.map((path) => path.replaceAll('\n', '\uFFFD')).toSorted();
+    expect((await list(damaged(...paths))).found.map(({ path }) => path).toSorted()).toEqual(shown);
     const removed = await remove(damaged(...paths));
     expect(removed).toMatchObject({ isAll: false, entries: paths.length });
-    expect('names' in removed && removed.names.toSorted()).toEqual(paths);
+    expect('names' in removed && removed.names.toSorted()).toEqual(shown);
     expect(await inCache('find odd | sort; readlink owner')).toBe(`odd\nodd/holds\nodd/odd\n${OUTSIDE}`);
   });
 

@@ -126,7 +126,7 @@ test('no token is left in any history, log, process list or file of the guest', 
       place,
     ).toEqual([]);
   }
-  expect(places['process lists of the guest']).toContain('config.sh');
+  expect(places['process lists of the guest']).toContain('configure --unattended');
   expect(places['process lists of the host']).toContain('multipass');
   expect(places['histories of Temporal']).toContain('config-cleanup');
 
@@ -149,7 +149,7 @@ test('a worker that is told to end in the middle of a step ends in order, and th
   await world.guest.must(`cd ${DIRECTORY} && ./svc.sh stop`);
   await offline();
   const following = run(['recover', '--json'], world.environment);
-  await untilSo(async () => (await world.guest.exec('pgrep -f "[c]onfig.sh --unattended"')).exitCode === 0);
+  await untilSo(async () => (await world.guest.exec('pgrep -f "[c]onfigure --unattended"')).exitCode === 0);
   world.up.kill('SIGTERM');
   expect((await world.up.ended).exitCode).toBe(0);
   await following;

@@ -314,10 +314,11 @@ function startCrew(): Promise<Crew> {
   return startWorkers(allResidents(), 'local', SEALING_KEY, ownNamespace());
 }
 
-/** The same in their place, with somebody to tell. */
-export async function startTellingCrew(alerts: Alerts): Promise<Crew> {
+/** The same in their place, with somebody to tell, and a runner in each of these scopes. */
+export async function startTellingCrew(alerts: Alerts, scopes: () => readonly string[]): Promise<Crew> {
   await stopCrew();
-  return startWorkers({ ...(allResidents() as NonNullable<WorkerParts['main']>), alerts }, 'local', SEALING_KEY, ownNamespace());
+  const main = { ...(allResidents() as NonNullable<WorkerParts['main']>), alerts };
+  return startWorkers(main, 'local', SEALING_KEY, ownNamespace(), undefined, () => scopes().map((scope) => aTarget({ scope })));
 }
 
 /** Another Runward for the same worlds: a namespace shares no lock with any other, as if it were a server of its own. */
@@ -378,6 +379,7 @@ async function startWorkers(
   sealingKey: Buffer,
   namespace: string,
   { address, ...limits }: Limits = { address: inject('temporalAddress') },
+  others: () => readonly RunnerTarget[] = () => [],
 ): Promise<Crew> {
   const connection = await Connection.connect({ address });
   const native = await NativeConnection.connect({ address });
@@ -394,7 +396,7 @@ async function startWorkers(
     sealing: createSealing(sealingKey),
     main,
     host: { name: host, machine, computer, packages: openHostPackages({ folder: join(tmpdir(), `runward-packages-${process.pid}`) }) },
-    runners: () => [...residents.values()].flatMap(({ targets }) => targets),
+    runners: () => [...[...residents.values()].flatMap(({ targets }) => targets), ...others()],
     onEvent: (event) => residents.get(event.scope)?.events.push(event),
   });
   const end = new AbortController();

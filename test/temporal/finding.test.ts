@@ -47,7 +47,7 @@ beforeAll(async () => {
     hostOf: (_, runner) => (runner === 'r1' ? 'mini' : null),
     linkTo: ({ workflowId }) => `http://temporal.example/${workflowId}`,
   };
-  crew = await startTellingCrew(alerts);
+  crew = await startTellingCrew(alerts, () => [...receivers.keys()]);
   return () => rmSync(folder, { recursive: true });
 });
 
@@ -376,7 +376,7 @@ test('a message goes on when the worker is replaced', async () => {
   await at.pass({ seen: [at.finding()] });
   await at.tried();
   await crew.stop();
-  crew = await startTellingCrew(alerts);
+  crew = await startTellingCrew(alerts, () => [...receivers.keys()]);
   at.receiver.answer(204);
   await at.told(1);
   expect(await at.clear()).toMatchObject({ messages: 2, undelivered: null });

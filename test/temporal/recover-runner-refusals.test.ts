@@ -153,7 +153,7 @@ describe.concurrent('a failure on the way', () => {
     world.github.misbehave({ match: { path: '/actions/runner-registration' }, status: 404 });
     const report = await (await world.recover()).result();
     expect(report.outcome).toBe('failed');
-    expect(report.summary).toMatch(/config.sh exited 1: Http response code: 404.*The old configuration was put back/);
+    expect(report.summary).toMatch(/Runner.Listener configure exited 1: Http response code: 404.*The old configuration was put back/);
     expect(report.steps.find(({ name }) => name === 'reconfigure')?.status).toBe('failed');
     await world.until(() => world.shown() === 'online', 'the old registration is online again');
   });
@@ -188,7 +188,7 @@ describe.concurrent('a failure on the way', () => {
     };
     expect(await (await world.recover()).result()).toMatchObject({
       outcome: 'failed',
-      summary: expect.stringContaining('config.sh exited 1'),
+      summary: expect.stringContaining('Runner.Listener configure exited 1'),
     });
     expect(world.github.registrationTokens()).toHaveLength(2);
   });

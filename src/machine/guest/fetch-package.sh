@@ -5,6 +5,7 @@
 
 # A package is some 200 MiB, and a guest that needs longer gets it on the next try: what has come stays.
 MOST_BYTES=1073741824
+ulimit -f "$((MOST_BYTES / 1024))" # also if a server says no length
 CONNECT_SECONDS=20
 TRIES=3
 
@@ -19,8 +20,8 @@ download() {
       --speed-limit 1024 --speed-time 30 --max-time "$seconds" --max-filesize "$MOST_BYTES" \
       -C - -o "$archive" -- "${given[address]}" 2>&1 | tail -c 1024) || code=$?
   elif command -v wget >/dev/null; then
-    said=$( (ulimit -f "$((MOST_BYTES / 1024))" && timeout "$seconds" wget --no-config -nv "${only[@]}" --max-redirect=5 \
-      --timeout="$CONNECT_SECONDS" --tries=1 -c -O "$archive" -- "${given[address]}" 2>&1) | tail -c 1024) || code=$?
+    said=$(timeout "$seconds" wget --no-config -nv "${only[@]}" --max-redirect=5 --timeout="$CONNECT_SECONDS" --tries=1 \
+      -c -O "$archive" -- "${given[address]}" 2>&1 | tail -c 1024) || code=$?
   else
     said='neither curl nor wget is installed' code=127
   fi

@@ -557,7 +557,9 @@ unit_names() {
   # GitHub cuts a longer one, and adds a random number.
   if [ -n "$path" ] && [ -n "${given[name]:-}" ] && [ ${#name} -le 142 ]; then add_name "${name// /_}.service"; fi
   said=$1
-  while IFS= read -r name; do add_name "${name%$'\r'}"; done <<<"$said"
+  while IFS= read -r name; do
+    if [[ $name == actions.runner.* ]]; then add_name "${name%$'\r'}"; fi # no word of a job's makes another unit
+  done <<<"$said"
 }
 
 # What the user's files call the unit: .service, and the svc.sh that config.sh made; a line each.

@@ -268,7 +268,7 @@ function neglect(machine: SandboxMachine, target: RunnerTarget): void {
   machine.setCache(target, [
     { path: USED, bytes: 2, unusedMs: anHourMs },
     { path: UNUSED, bytes: 1, unusedMs: 9 * 24 * anHourMs },
-    { path: DAMAGED, bytes: 0, unusedMs: anHourMs },
+    { path: DAMAGED, bytes: 0, unusedMs: anHourMs, damage: { state: 'empty', owner: 'root', mode: '755', isImmutable: false } },
   ]);
   machine.setDisk(target.machine, { usedPercent: 93 });
   machine.setRoom(target, 'diagnostic-logs', { bytes: FOUR_PERCENT, items: 1 });

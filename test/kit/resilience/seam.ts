@@ -31,7 +31,7 @@ export const DRAIN = ['takeFence 1', 'markDrained 1', 'freezeRunner 1', 'observe
 /** What is done between two jobs, besides what a drain does as well. */
 export const CARE = {
   cleanActionsCache: ['removeFromCache 1'],
-  healActionsCache: ['inspectFailures 1', 'removeFromCache 1', 'rerunJobs 1', 'recallFailures 1'],
+  healActionsCache: ['inspectFailures 1', 'listCache 1', 'removeFromCache 1', 'rerunJobs 1', 'recallFailures 1'],
   makeRoom: ['makeRoom 2'],
 } as const;
 

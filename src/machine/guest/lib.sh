@@ -828,8 +828,10 @@ stop_service() {
 
 # Starts the runner's unit, which is loaded, and watches it until one listener has lived for some seconds.
 start_service() {
-  local until listener
-  if [ "$active" != active ]; then
+  local until listener proof=own_listeners
+  if [ "$active" = active ]; then
+    proof=listeners # one that this step has not ended may hold the runner's session
+  else
     if [ -n "$(workers runner)" ]; then otherwise refused-busy "a job runs on a listener outside of $unit"; fi
     end_leftovers
     systemctl reset-failed -- "$unit" || true # systemd refuses a sixth start within ten seconds, until it is told to forget the others
@@ -838,11 +840,11 @@ start_service() {
   read_uptime
   until=$((uptime + ${given[start_seconds]:-60}))
   while [ "$uptime" -lt "$until" ]; do
-    listener=$(own_listeners)
+    listener=$("$proof")
     if [ -n "$listener" ]; then pause "${given[settle_seconds]:-5}"; else pause 0.5; fi
     read_unit
     if is_at_rest; then break; fi
-    if [ "$active" = active ] && [[ $listener =~ ^[0-9]+$ ]] && [ "$(own_listeners)" = "$listener" ]; then
+    if [ "$active" = active ] && [[ $listener =~ ^[0-9]+$ ]] && [ "$("$proof")" = "$listener" ]; then
       say kind started
       say unit "$unit"
       return 0

@@ -26,22 +26,6 @@ say_list() {
 
 # --- folders ---------------------------------------------------------------------------------------------------------------------------------
 
-# enter FOLDER: fails where it is not there, or a link is on the way: each part is seen to lie in the folder that was entered before. The current
-# folder may then be any on the way.
-enter() {
-  local part rest=${1%/}/ above
-  if [[ $1 == /* ]]; then cd / && rest=${rest#/}; fi
-  while [ -n "$rest" ]; do
-    part=${rest%%/*} rest=${rest#*/}
-    exec {above}<.
-    if [ -L "./$part" ] || ! cd -P -- "./$part" 2>/dev/null || ! [ .. -ef "/dev/fd/$above" ]; then
-      exec {above}<&-
-      return 1
-    fi
-    exec {above}<&-
-  done
-}
-
 # in_words PATH: as a person finds it.
 in_words() {
   case $1 in

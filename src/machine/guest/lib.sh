@@ -78,8 +78,25 @@ user=${given[user]:-}
 user_id='' user_home=''
 IFS=: read -r _ _ user_id _ _ user_home _ < <(getent passwd -- "$user" || true) || true
 
+# enter FOLDER: fails where it is not there, or a link is on the way: each part is seen to lie in the folder that was entered before. The current
+# folder may then be any on the way.
+enter() {
+  local part rest=${1%/}/ above
+  if [[ $1 == /* ]]; then cd / && rest=${rest#/}; fi
+  while [ -n "$rest" ]; do
+    part=${rest%%/*} rest=${rest#*/}
+    exec {above}<.
+    if [ -L "./$part" ] || ! cd -P -- "./$part" 2>/dev/null || ! [ .. -ef "/dev/fd/$above" ]; then
+      exec {above}<&-
+      return 1
+    fi
+    exec {above}<&-
+  done
+}
+
 enter_directory() {
-  cd -- "$directory" || fail "no directory $directory in the guest; is it this machine's runner?"
+  if [ ! -d "$directory" ]; then fail "no directory $directory in the guest; is it this machine's runner?"; fi
+  enter "$place" || fail "on the way to $directory is a link that others than root can change, so root does not follow it; name the directory itself (RUNNER_DIR or the file's \`directory\`)"
 }
 
 # trusted_path PATH: with the links resolved that root made in folders of root's. From the first one on that somebody else can change, the path
@@ -135,17 +152,7 @@ own_folder() {
 
 own_state() {
   own_folder "$ROOTS"
-  if [ ! -e "$STATE" ]; then take_over_drain; fi
   own_folder "$STATE"
-}
-
-# An earlier version kept the mark of a drain in the runner's directory. Root's own is believed until there is a STATE, and stays a drain then.
-take_over_drain() {
-  local mark
-  mark=$(drain_mark)
-  own_folder "$STATE.new"
-  if [ -n "$mark" ]; then printf '%s\n' "$mark" | keep "$STATE.new/drained"; fi
-  mv -T -- "$STATE.new" "$STATE"
 }
 
 # keep FILE: stores standard input as a file of root's that is there whole or not at all.
@@ -861,16 +868,11 @@ start_service() {
 # The mark that the runner shall take no jobs: epoch seconds, whose word it is (`person`, or `room`: Runward's own, for want of it), the reason.
 # All three lines; nothing where there is none.
 drain_mark() {
-  local old=$directory/.runward-drained
-  if [ -f "$STATE/drained" ]; then
-    head -c 1024 -- "$STATE/drained"
-  elif [ ! -e "$STATE" ] && [ -f "$old" ] && [ ! -L "$old" ] && [ -O "$old" ]; then
-    head -c 1024 -- "$old" | awk 'NR == 2 { print ($0 ~ /^no room on the disk/ ? "room" : "person") } { print }'
-  fi
+  if [ -f "$STATE/drained" ]; then head -c 1024 -- "$STATE/drained"; fi
 }
 
 is_drained() {
-  [ -n "$(drain_mark)" ]
+  [ -e "$STATE/drained" ]
 }
 
 # A frozen runner takes no job: its listener, and what would start another one, are held by SIGSTOP. Its worker is never frozen.

@@ -319,7 +319,7 @@ names_work() {
 
 found=
 declare -A told=()
-if cd -- "$directory" 2>/dev/null; then found=yes; fi
+if [ -d "$directory" ] && enter "$place"; then found=yes; fi
 if [ -n "$found" ]; then hear; fi
 
 read -r boot </proc/sys/kernel/random/boot_id
@@ -335,6 +335,8 @@ say timeSync "$clock"
 say timeSyncState "$clock_state"
 running=$(workers machine)
 say_count workersOnMachine "$running"
+mark=$(drain_mark)
+if [ -n "$mark" ]; then say_encoded drain "$mark"; fi
 
 if [ -z "$found" ]; then
   cd /
@@ -360,8 +362,6 @@ say_processes
 if [ -n "${told[runner]:-}" ]; then say runner64 "${told[runner]}"; fi
 say version "${told[version]:-}"
 if [ -n "${told[missing]:-}" ]; then say_encoded missing "${told[missing]}"; fi
-mark=$(drain_mark)
-if [ -n "$mark" ]; then say_encoded drain "$mark"; fi
 say disk "$(disk)"
 say_cleaned
 find_cleaner

@@ -227,14 +227,14 @@ say_processes() {
 MOST_BYTES=65536
 MOST_LINES=1000
 
-# Sets cleaner to the first line of cron, services and scripts that removes things below this runner's directory, as FILE:NUMBER, and large to the
-# first table that was too large to be read. One process looks for what may be one; bash then takes its time with the few lines that it has found.
+# Sets cleaner to the first line of cron, services and scripts that removes things below this runner's directory, as FILE:NUMBER. One process
+# looks for what may be one; bash then takes its time with the few lines that it has found.
 find_cleaner() {
   local place below removes file number line tables files named
   place="(${home//[!A-Za-z0-9\/_-]/.}|${directory//[!A-Za-z0-9\/_-]/.})([]/\"'[:space:]*;]|\$)"
   below="($place|_work/_t(emp|ool)|(^|[^A-Za-z0-9_])_actions)"
   removes="(^|[^A-Za-z0-9_.-])((rm|rmdir|unlink|shred|tmpreaper|tmpwatch)[[:space:]].*$below|find[[:space:]].*$below.*(-delete|rm[[:space:]]))"
-  cleaner='' large=''
+  cleaner=''
   shopt -s nullglob
   tables=(/etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/* /etc/systemd/system/*.service)
   files=(/etc/cron.{hourly,daily,weekly,monthly}/* /etc/tmpfiles.d/* /usr/local/bin/* /usr/local/sbin/*)
@@ -258,17 +258,11 @@ read_tables() {
   set -f
   for table in "$@"; do
     if [ ! -f "$table" ]; then continue; fi
-    if [ "$table" != "${small[0]:-}" ]; then
-      large=${large:-$table}
-      continue
-    fi
+    if [ "$table" != "${small[0]:-}" ]; then continue; fi
     small=("${small[@]:1}")
     case ${table##*/} in actions.runner.*) continue ;; esac
     mapfile -t -n "$((MOST_LINES + 1))" lines <"$table"
-    if [ "${#lines[@]}" -gt "$MOST_LINES" ]; then
-      large=${large:-$table}
-      continue
-    fi
+    if [ "${#lines[@]}" -gt "$MOST_LINES" ]; then continue; fi
     tables+=("$table")
     if [ ! -O "$table" ]; then continue; fi
     for line in "${lines[@]}"; do
@@ -366,5 +360,4 @@ say disk "$(disk)"
 say_cleaned
 find_cleaner
 if [ -n "$cleaner" ]; then say_encoded cleaner "$cleaner"; fi
-if [ -n "$large" ]; then say_encoded large "$large"; fi
 say_work

@@ -265,7 +265,7 @@ has_manifest() {
 
 # Whether the runner's user can read all of it.
 is_readable() {
-  [ -z "$(timeout 10 runuser -u "$user" -- find "$1" ! -type l '(' ! -readable -o -type d ! -executable ')' -print -quit 2>&1)" ]
+  [ -z "$(timeout -k 2 10 runuser -u "$user" -- find "$1" ! -type l '(' ! -readable -o -type d ! -executable ')' -print -quit 2>&1)" ]
 }
 
 # entry_of PATH: the entry that a path below the cache leads to or into, or nothing.
@@ -363,6 +363,10 @@ open_trash() {
   exec {here}<.
   trash_folder=$1
   if ! enter "$1"; then fail "$(in_words "$1") is not a folder but a link or nothing, so nothing was removed"; fi
+  if [ -e "$TRASH" ] && ! [ -O "$TRASH" ]; then # a job's: its own user moves it out of the way
+    # shellcheck disable=SC2016 # expanded by the user's own shell
+    ask_user 'cd -- "$1" && mv -T -- "$2" "$2.$3"' "$1" "$TRASH" "$RANDOM" || true
+  fi
   own_folder "$TRASH"
   exec {trash}<"$TRASH"
   if ! [ "/dev/fd/$trash/.." -ef . ] || ! [ -O "/dev/fd/$trash" ]; then fail "$(in_words "$1/$TRASH") is not a folder of root; move it away"; fi

@@ -327,7 +327,7 @@ lacks_files() {
 
 # lacks bin|externals FOLDER: as lacks_files; and since a copy that was cut off may lack anything, its program is asked to run.
 lacks() {
-  local found node
+  local found node tried=0
   found=$(lacks_files "$1" "$2")
   if [ -n "$found" ]; then
     printf '%s\n' "$found"
@@ -336,6 +336,7 @@ lacks() {
   else
     for node in "$2"/node*/bin/node; do
       if runs "$node"; then return 0; fi # some are for other systems
+      if [ "$((tried += 1))" -ge "$MOST_TRIED" ]; then break; fi
     done
     printf '%s\n' "$2 has no node that runs"
   fi
@@ -357,9 +358,12 @@ missing_program() {
   done
 }
 
+# A package has two or three nodes, and an update leaves two or three copies; a job may have made any number of them.
+MOST_TRIED=3
+
 # runs PROGRAM: whether it starts at all, as the runner's user.
 runs() {
-  timeout 20 runuser -u "$user" -- env "HOME=$(home_of_user)" "./$1" --version {nothing}>&- </dev/null >/dev/null 2>&1
+  timeout -k 2 20 runuser -u "$user" -- env "HOME=$(home_of_user)" "./$1" --version {nothing}>&- </dev/null >/dev/null 2>&1
 }
 
 # Ends the step unless the runner's programs are there and run, after mending what can be mended.
@@ -385,7 +389,7 @@ link_newest() {
     if [ -n "$(lacks "$1" "$version")" ]; then continue; fi
     ask_user 'ln -sfn -- "$2" "$1.runward" && mv -fT -- "$1.runward" "$1"' "$1" "$version"
     return
-  done < <(find . -maxdepth 1 -type d -name "$1.[0-9]*" -printf '%f\n' | sort -rV)
+  done < <(find . -maxdepth 1 -type d -name "$1.[0-9]*" -printf '%f\n' | sort -rV | head -n "$MOST_TRIED")
   return 1
 }
 
@@ -413,12 +417,25 @@ name_of() {
   printf '%s\n' "$name"
 }
 
+# From `status`, which escapes what a process may put into its name.
 parent_of() {
-  local stat='' parent
-  { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || true
-  parent=${stat##*) ? }
-  parent=${parent%% *}
-  printf '%s\n' "${parent:-0}"
+  local name value parent=0
+  while read -r name value _; do
+    if [ "$name" = PPid: ]; then
+      parent=$value
+      break
+    fi
+  done 2>/dev/null <"/proc/$1/status" || true
+  printf '%s\n' "$parent"
+}
+
+# age_of PROCESS: for how many seconds it has run. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+age_of() {
+  local stat='' fields
+  { IFS= read -r -d '' stat <"/proc/$1/stat"; } 2>/dev/null || true
+  read -r -a fields < <(printf '%s\n' "${stat##*) }")
+  read_uptime
+  printf '%s\n' "$((uptime - ${fields[19]:-0} / 100))"
 }
 
 # Whether a process runs as the runner's user.
@@ -500,11 +517,13 @@ supervisors() {
   done
 }
 
-# The script by which the runner replaces its own programs: it waits for the listener's end, and then changes the links.
+# The script by which the runner replaces its own programs: it waits for the listener's end, and then changes the links. What is older than a
+# quarter of an hour is none: the runner starts it when the last job has ended.
 updates() {
   local pid arguments
   for pid in $(processes_named bash sh _update.sh); do
     is_of_user "$pid" || continue
+    if [ "$(age_of "$pid")" -gt 900 ]; then continue; fi
     arguments_of "$pid"
     case $arguments in *"$home/"*/_update.sh* | *"$directory/"*/_update.sh*) printf '%s\n' "$pid" ;; esac
   done
@@ -532,7 +551,7 @@ in_one_line() {
 
 # signal NAME PROCESS …: as the user, so that a number which was given away meanwhile costs no other user's process.
 signal() {
-  if [ $# -gt 1 ]; then runuser -u "$user" -- /bin/bash -c 'kill "$@"' kill "-$1" "${@:2}" {nothing}>&- >/dev/null 2>&1 || true; fi
+  if [ $# -gt 1 ]; then timeout -k 2 10 runuser -u "$user" -- /bin/bash -c 'kill "$@"' kill "-$1" "${@:2}" {nothing}>&- >/dev/null 2>&1 || true; fi
 }
 
 # Ends what is left of this runner once its unit is stopped, supervisors first: they would start another listener.
@@ -542,6 +561,7 @@ end_leftovers() {
   signal INT $(listeners)
   if ! within 10 no_listener; then
     signal KILL $(listeners)
+    if [ -n "${unit:-}" ]; then systemctl -q kill --signal=KILL -- "$unit" 2>/dev/null || true; fi # also what starts them anew
     within 5 no_listener || fail "a Runner.Listener of $directory could not be ended (process $(listeners | tr '\n' ' '))"
   fi
 }
@@ -552,8 +572,8 @@ no_listener() {
 
 # --- the runner's service --------------------------------------------------------------------------------------------------------------------
 
-# Sets names to what the runner's unit may be called, the most trusted first: as root noted it, as GitHub calls it for this address and name, and
-# as the user's files say.
+# Sets names to what the runner's unit may be called: as root noted it, as GitHub calls it for this address and name, and as the user's files say; and
+# believed to the number of those that are no word of the user's.
 # https://github.com/actions/runner/blob/main/src/Runner.Listener/Configuration/ServiceControlManager.cs
 unit_names() {
   local name path=${given[url]:-} said
@@ -563,6 +583,7 @@ unit_names() {
   name=actions.runner.${path//[^0-9a-zA-Z._-]/-}.${given[name]:-}
   # GitHub cuts a longer one, and adds a random number.
   if [ -n "$path" ] && [ -n "${given[name]:-}" ] && [ ${#name} -le 142 ]; then add_name "${name// /_}.service"; fi
+  believed=${#names[@]}
   said=$1
   while IFS= read -r name; do
     if [[ $name == actions.runner.* ]]; then add_name "${name%$'\r'}"; fi # no word of a job's makes another unit
@@ -575,11 +596,11 @@ UNIT_SAID='for file in .service svc.sh; do
 done | sed -n "/^actions\.runner\.[A-Za-z0-9:_.@-]*\.service\r*\$/p; s/^SVC_NAME=\"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p" | tr " " _ | head -n 2'
 
 add_name() {
-  if [ ${#names[@]} -lt 4 ] && [ ${#1} -le 255 ] && [[ $1 =~ ^[A-Za-z0-9:_.@-]+\.service$ ]] && [[ " ${names[*]} " != *" $1 "* ]]; then names+=("$1"); fi
+  if [ ${#names[@]} -lt 4 ] && [ ${#1} -le 255 ] && [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9:_.-]*(@[A-Za-z0-9:_.-]+)?\.service$ ]] && [[ " ${names[*]} " != *" $1 "* ]]; then names+=("$1"); fi
 }
 
 # What systemd is asked about the runner's unit.
-UNIT_PROPERTIES=LoadState,ActiveState,WorkingDirectory,FragmentPath,DropInPaths,User,ExecStart,MainPID,ExecMainPID,InvocationID,ActiveEnterTimestampMonotonic,ExecMainStartTimestampMonotonic
+UNIT_PROPERTIES=LoadState,ActiveState,WorkingDirectory,FragmentPath,DropInPaths,User,ExecStart,ExecStartEx,MainPID,ExecMainPID,InvocationID,ActiveEnterTimestampMonotonic,ExecMainStartTimestampMonotonic
 
 # Sets unit, and what systemd says of it: load, active, works_in, unit_file, drop_ins, runs_as, starts, main_process, last_process, invocation, active_for and
 # started_ago (seconds; nothing where it is not active, or was not started since the boot).
@@ -593,16 +614,20 @@ read_unit() {
 }
 
 # take_units: the same from a block of what `systemctl show` prints for each of names. The runner's unit is the first that works in its
-# directory; without one, the first name that is free; and else load says `foreign`: all are other runners'.
+# directory; without one, the first believed name that is free; and else load says `foreign`: all are other runners'. One that a person has
+# masked is not free.
 take_units() {
-  local name free='' foreign=''
+  local name free='' masked='' foreign='' at=0
   unit=''
   for name in "${names[@]}"; do
     take_unit
+    at=$((at + 1))
     if [ -n "$unit" ]; then
       continue
+    elif [ "$load" = masked ]; then
+      if [ "$at" -le "$believed" ]; then masked=${masked:-$name}; fi
     elif [ "$load" != loaded ]; then
-      free=${free:-$name}
+      if [ "$at" -le "$believed" ]; then free=${free:-$name}; fi
     elif works_here; then
       unit=$name
       remember_unit
@@ -616,7 +641,9 @@ take_units() {
   fi
   take_unit </dev/null
   unit=$free
-  if [ -z "$free" ] && [ -n "$foreign" ]; then
+  if [ -n "$masked" ]; then
+    unit=$masked load=masked
+  elif [ -z "$free" ] && [ -n "$foreign" ]; then
     unit=${foreign%%=*} works_in=${foreign#*=} load=foreign
   fi
 }
@@ -625,7 +652,7 @@ works_here() {
   [ "$works_in" = "$directory" ] || [ "$works_in" = "$place" ] || [ "$(trusted_path "$works_in")" = "$place" ]
 }
 
-UNIT_VALUES=(load active works_in unit_file drop_ins runs_as starts main_process last_process invocation active_for started_ago)
+UNIT_VALUES=(load active works_in unit_file drop_ins runs_as starts is_privileged main_process last_process invocation active_for started_ago)
 
 remember_unit() {
   local value
@@ -641,7 +668,7 @@ recall_unit() {
 # shellcheck disable=SC2034 # started_ago is for observe.sh
 take_unit() {
   local name value entered=0 started=0
-  load=not-found active=inactive works_in='' unit_file='' drop_ins='' runs_as='' starts='' main_process=0 last_process=0 invocation='' active_for='' started_ago=''
+  load=not-found active=inactive works_in='' unit_file='' drop_ins='' runs_as='' starts='' is_privileged='' main_process=0 last_process=0 invocation='' active_for='' started_ago=''
   while IFS='=' read -r name value && [ -n "$name" ]; do
     case $name in
       LoadState) load=$value ;;
@@ -650,6 +677,7 @@ take_unit() {
       FragmentPath) unit_file=$value ;;
       DropInPaths) drop_ins=$value ;;
       User) runs_as=$value ;;
+      ExecStartEx) case $value in *'; flags='*privileged*) is_privileged=yes ;; esac ;;
       ExecStart) starts=${value#*path=} starts=${starts%% ;*} ;;
       MainPID) main_process=$value ;;
       ExecMainPID) last_process=$value ;;
@@ -672,6 +700,10 @@ unit_alteration() {
   local owner group mode file
   if [ "${runs_as:-root}" != "$user" ]; then
     printf '%s runs as %s and not as %s\n' "$unit" "${runs_as:-root}" "$user"
+    return 0
+  fi
+  if [ -n "$is_privileged" ]; then
+    printf '%s starts its program as root in spite of its user\n' "$unit"
     return 0
   fi
   case $starts in
@@ -701,7 +733,7 @@ After=network-online.target
 [Service]
 ExecStart=$(for_systemd "$directory/runsvc.sh")
 User=$user
-WorkingDirectory=$(for_systemd "$directory")
+WorkingDirectory=${directory//%/%%}
 KillMode=process
 KillSignal=SIGTERM
 TimeoutStopSec=5min
@@ -722,8 +754,13 @@ StartLimitBurst=10
 END
 }
 
+# for_systemd PATH: as a program's path in a unit, of which only a working directory is taken as it is written.
+# https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html#Command%20lines
 for_systemd() {
-  local path=${1//%/%%}
+  local path=${1//\\/\\\\}
+  path=${path//%/%%}
+  path=${path//\"/\\x22}
+  path=${path//\'/\\x27}
   printf '%s\n' "${path// /\\x20}"
 }
 
@@ -734,6 +771,7 @@ ensure_unit() {
   changed=no
   if [ -z "$unit" ]; then otherwise not-started "the name of this runner's unit is not known: neither .service nor svc.sh in $directory names it"; fi
   prove_own_unit
+  if [ "$load" = masked ]; then otherwise not-started "$unit is masked, so a person wants it not to start: \`systemctl unmask $unit\` lets it"; fi
   if ! is_loaded || [ -n "$(unit_alteration)" ]; then
     rm -rf -- "$file" # a link would be followed
     unit_text | keep "$file"
@@ -835,9 +873,9 @@ stop_service() {
 
 # Starts the runner's unit, which is loaded, and watches it until one listener has lived for some seconds.
 start_service() {
-  local until listener proof=own_listeners
+  local until listener is_started=
   if [ "$active" = active ]; then
-    proof=listeners # one that this step has not ended may hold the runner's session
+    is_started=yes # a listener that this step has not ended may hold the runner's session
   else
     if [ -n "$(workers runner)" ]; then otherwise refused-busy "a job runs on a listener outside of $unit"; fi
     end_leftovers
@@ -847,11 +885,12 @@ start_service() {
   read_uptime
   until=$((uptime + ${given[start_seconds]:-60}))
   while [ "$uptime" -lt "$until" ]; do
-    listener=$("$proof")
+    listener=$(own_listeners)
+    if [ -n "$is_started" ] && [ "$(listeners)" != "$listener" ]; then listener=; fi
     if [ -n "$listener" ]; then pause "${given[settle_seconds]:-5}"; else pause 0.5; fi
     read_unit
     if is_at_rest; then break; fi
-    if [ "$active" = active ] && [[ $listener =~ ^[0-9]+$ ]] && [ "$("$proof")" = "$listener" ]; then
+    if [ "$active" = active ] && [[ $listener =~ ^[0-9]+$ ]] && [ "$(own_listeners)" = "$listener" ]; then
       say kind started
       say unit "$unit"
       return 0
@@ -944,7 +983,7 @@ are_frozen() {
   local pid stat
   for pid in $1; do
     stat=') T'
-    { IFS= read -r stat <"/proc/$pid/stat"; } 2>/dev/null || true
+    { IFS= read -r -d '' stat <"/proc/$pid/stat"; } 2>/dev/null || true # to the end: a name may hold a line's
     case ${stat##*)} in ' T'*) ;; *) return 1 ;; esac
   done
 }

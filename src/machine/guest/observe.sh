@@ -138,7 +138,11 @@ hear() {
       service) others='*[!A-Za-z0-9:_.@-]*' ;;
       runner) others='*[!A-Za-z0-9+/=]*' ;;
       version) others='*[!0-9.]*' ;;
-      entries | cached) others='*[!0-9\ ]*' ;;
+      entries) others='*[!0-9]*' ;;
+      cached)
+        if ! [[ $value =~ ^[0-9]+\ [0-9]+$ ]]; then continue; fi
+        others='*[!0-9\ ]*'
+        ;;
       *) others='*[![:print:]]*' ;;
     esac
     # shellcheck disable=SC2053 # a pattern

@@ -66,6 +66,8 @@ export interface TokenGranted {
   readonly token: SealedToken;
   /** What is left of the token's life by GitHub's clock at the moment it was given. */
   readonly livesMs: number;
+  /** By GitHub's clock, epoch milliseconds. */
+  readonly expiresAt: number;
 }
 
 export interface ResolvedRunner {

@@ -112,7 +112,8 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
         withGitHubFailures(async () => {
           const { value, githubTime } = await github.createRegistrationToken(target.scope, cancellationSignal());
           const binding = tokenBinding(activityInfo().workflowExecution?.workflowId, target);
-          return { kind: 'granted' as const, token: sealing.seal(value.token, binding), livesMs: value.expiresAt - githubTime };
+          const { expiresAt } = value;
+          return { kind: 'granted' as const, token: sealing.seal(value.token, binding), livesMs: expiresAt - githubTime, expiresAt };
         }),
       );
     },

@@ -46,6 +46,9 @@ import { label, lookUpLabelled, trigger } from './search-attributes.ts';
 import { busyText, Ended, holderText, isGuestUnreachable, Site } from './site.ts';
 import { StepBoard } from './step-board.ts';
 
+/** GitHub's bad moments are short; what fails for another reason fails as often. */
+const CONFIGURE_TRIES = 3;
+
 const progress = defineQuery<Progress>(PROGRESS_QUERY);
 
 /**
@@ -366,10 +369,10 @@ class Recovery {
     }
     this.#board.begin('registration-token');
     await this.#provePackage();
-    const { token, until } = await this.#registrationToken();
+    const token = await this.#registrationToken();
     this.#board.end('registration-token', 'done', `from ${this.#target.scope}, lives ${Math.round(token.livesMs / 60_000)} min`);
     await this.#configCleanup(token);
-    await this.#reconfigure({ token, until });
+    await this.#reconfigure(token);
     await this.#startService();
     await this.#verifyOnline();
   }
@@ -551,11 +554,10 @@ class Recovery {
     this.#site.forgetLook();
   }
 
-  async #registrationToken(): Promise<{ token: TokenGranted; until: number }> {
+  #registrationToken(): Promise<TokenGranted> {
     const { runner, scope } = this.#target;
     const github = proxyActivities<MainActivities>(githubOptions(this.#policy, `registration-token: for ${runner} from ${scope}`));
-    const token = await this.#site.withinLimits(() => github.requestRegistrationToken({ target: this.#target }));
-    return { token, until: Date.now() + token.livesMs };
+    return this.#site.withinLimits(() => github.requestRegistrationToken({ target: this.#target }));
   }
 
   /** Proves on both sides that no job runs, then stops the service and moves its configuration aside. */
@@ -593,25 +595,32 @@ class Recovery {
     }
   }
 
-  /** With one token: another is asked for only if GitHub refused the first after its end. */
-  async #reconfigure(first: { readonly token: TokenGranted; readonly until: number }): Promise<void> {
+  /** With one token, also if a try fails: another is asked for only if GitHub refused the first after its end. */
+  async #reconfigure(first: TokenGranted): Promise<void> {
     const { runner, registrationUrl } = this.#target;
     this.#board.begin('reconfigure');
     this.#isConfiguring = true;
-    let act = await this.#configure(first.token, 1);
-    if (act.kind === 'not-configured' && act.reason === 'token-refused' && Date.now() > first.until) {
-      this.#board.say('the registration token had expired; asking for another');
-      const { token } = await this.#registrationToken();
-      act = await this.#configure(token, 2);
+    let token = first;
+    for (let round = 1; ; round += 1) {
+      const act = await this.#configure(token, round);
+      if (act.kind === 'configured') {
+        this.#agentId = act.agentId;
+        this.#board.end('reconfigure', 'done', `registered at ${registrationUrl} as id ${act.agentId}`);
+        return;
+      }
+      const failed = `Runner.Listener configure exited ${act.exitCode}: ${act.evidence}`;
+      if (act.reason === 'token-refused' && token === first && (await this.#site.askGitHub()).observedAt >= first.expiresAt) {
+        this.#board.say('the registration token had expired; asking for another');
+        token = await this.#registrationToken();
+      } else if (act.reason === 'token-refused' || round >= CONFIGURE_TRIES) {
+        throw new Ended('failed', `${runner} could not be registered: ${failed}`);
+      } else {
+        this.#board.say(`${failed}; trying again with the same token`);
+      }
     }
-    if (act.kind === 'not-configured') {
-      throw new Ended('failed', `${runner} could not be registered: Runner.Listener configure exited ${act.exitCode}: ${act.evidence}`);
-    }
-    this.#agentId = act.agentId;
-    this.#board.end('reconfigure', 'done', `registered at ${registrationUrl} as id ${act.agentId}`);
   }
 
-  #configure({ token }: TokenGranted, round: 1 | 2) {
+  #configure({ token }: TokenGranted, round: number) {
     const { runner, registrationUrl } = this.#target;
     const shownLabels = this.#shownLabels;
     return this.#site.act(

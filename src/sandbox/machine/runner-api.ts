@@ -39,7 +39,8 @@ export class RunnerApi {
     const path = '/actions/runner-registration';
     const exchanged = await this.#post(path, { url: this.#url, runner_event: 'register' }, signal, `RemoteAuth ${token}`);
     if (exchanged.status !== 200) {
-      return { kind: 'refused', evidence: `Http response code: ${exchanged.status} from 'POST ${this.#base}${path}'`, isForToken: true };
+      const evidence = `Http response code: ${exchanged.status} from 'POST ${this.#base}${path}'`;
+      return { kind: 'refused', evidence, isForToken: [401, 403, 404].includes(exchanged.status) };
     }
     const { token: serviceToken } = z.object({ token: z.string() }).parse(exchanged.body);
     const description = { ...runner, os: 'Linux', architecture: 'X64', version: RUNNER_VERSION, replace: true };

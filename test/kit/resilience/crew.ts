@@ -50,8 +50,8 @@ export async function outlasting<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-export async function until(isSo: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 60_000; !isSo(); await sleep(20)) {
+export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 60_000; !(await isSo()); await sleep(20)) {
     if (Date.now() > deadline) {
       throw new Error('waited in vain');
     }

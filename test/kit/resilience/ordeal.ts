@@ -84,7 +84,6 @@ interface Cared {
   readonly reruns: number;
   /** Of the run that the cache let fail. */
   readonly attempt: number;
-  readonly isHeld: boolean;
 }
 
 /** Operations between two jobs. */
@@ -116,17 +115,17 @@ const CARED: Readonly<Record<Care, { readonly report: object; readonly cared: Ca
   cleanActionsCache: {
     outcome: 'cleaned',
     report: { removed: { names: [UNUSED] } },
-    cared: { entries: [USED, DAMAGED], usedPercent: 93, reruns: 0, attempt: 1, isHeld: false },
+    cared: { entries: [USED, DAMAGED], usedPercent: 93, reruns: 0, attempt: 1 },
   },
   healActionsCache: {
     outcome: 'healed',
     report: { removed: { names: [DAMAGED] }, reran: [{ outcome: 're-run' }] },
-    cared: { entries: [USED, UNUSED], usedPercent: 93, reruns: 1, attempt: 2, isHeld: false },
+    cared: { entries: [USED, UNUSED], usedPercent: 93, reruns: 1, attempt: 2 },
   },
   makeRoom: {
     outcome: 'room-made',
     report: { freed: ['diagnostic-logs', 'docker'].map((source) => ({ source, bytes: FOUR_PERCENT })) },
-    cared: { entries: [USED, UNUSED, DAMAGED], usedPercent: 85, reruns: 0, attempt: 1, isHeld: false },
+    cared: { entries: [USED, UNUSED, DAMAGED], usedPercent: 85, reruns: 0, attempt: 1 },
   },
 };
 
@@ -193,11 +192,12 @@ export async function undergo(ordeal: Ordeal, temporal: TemporalProcess, namespa
       await until(() => github.job(job).result === 'Succeeded');
     }
     const lock = client.workflow.getHandle(machineLockId(target.host, target.machine));
-    const isHeld = isCare && (await lock.describe()).status.name === 'RUNNING';
+    // It is given back by a signal, which its own worker hears a moment after the operation's end.
+    if (isCare) await until(async () => (await lock.describe()).status.name !== 'RUNNING');
     await crew.stop();
     const machine = new SandboxMachine({ file: machineFile, pace: 0 });
     const isAside = machine.isAside(target);
-    const cared = failedRun === null ? null : { ...(await caredFor(machine, target)), ...rerunOf(github, failedRun), isHeld };
+    const cared = failedRun === null ? null : { ...(await caredFor(machine, target)), ...rerunOf(github, failedRun) };
     await machine.close();
     return {
       report,

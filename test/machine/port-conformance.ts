@@ -192,6 +192,8 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       const { drain, service } = await look();
       expect(drain).toEqual({ since: expect.any(Number), by: 'person', reason: 'no room on the disk' });
       expect(service.state).toBe('active');
+      expect(await setAside()).toMatchObject({ kind: 'refused-unfit', evidence: expect.stringContaining('drained') });
+      expect(await start()).toMatchObject({ kind: 'refused-unfit', evidence: expect.stringContaining('drained') });
 
       expect(await world.machine.freeze(world.target, anAct(), CALL)).toMatchObject({ kind: 'frozen' });
       expect(await world.machine.thaw(world.target, anAct(), CALL)).toEqual({ kind: 'thawed' });

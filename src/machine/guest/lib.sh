@@ -914,6 +914,11 @@ is_drained() {
   [ -e "$STATE/drained" ]
 }
 
+# Ends the step if the runner is to take no jobs: whoever asked for it may have looked before it was drained.
+prove_not_drained() {
+  if is_drained; then otherwise refused-unfit 'the runner is drained, and stays so until `runward runner resume`'; fi
+}
+
 # A frozen runner takes no job: its listener, and what would start another one, are held by SIGSTOP. Its worker is never frozen.
 # Whatever becomes of who froze it, systemd thaws it after THAW_SECONDS: GitHub loses patience with a listener only after minutes.
 THAW_SECONDS=120

@@ -5,6 +5,7 @@
 
 enter_directory
 prove_idle runner
+prove_not_drained
 id "$user" >/dev/null || otherwise refused-unfit "there is no user $user in the guest: check RUNNER_USER or the file's \`user\`"
 prove_room
 own_state

@@ -4,6 +4,7 @@
 . "${0%/*}/lib.sh"
 
 enter_directory
+prove_not_drained
 read_unit
 prove_own_unit
 if [ "$active" != active ]; then

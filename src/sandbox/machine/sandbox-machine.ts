@@ -408,6 +408,9 @@ export class SandboxMachine implements MachinePort {
       if (runner.job !== null && !force) {
         return { kind: 'refused-busy', evidence: describeJob(runner) };
       }
+      if (runner.drain !== null) {
+        return STAYS_DRAINED;
+      }
       if (runner.missingProgram !== null) {
         return unfit(runner.missingProgram);
       }
@@ -458,7 +461,9 @@ export class SandboxMachine implements MachinePort {
   }
 
   async startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal> {
-    return this.#act<ServiceStarted>(target, act, call, (clock, { machine, runner }) => this.#bringUp(target, clock, machine, runner));
+    return this.#act<ServiceStarted>(target, act, call, async (clock, { machine, runner }) =>
+      runner.drain === null ? this.#bringUp(target, clock, machine, runner) : STAYS_DRAINED,
+    );
   }
 
   async restartService(
@@ -1029,6 +1034,8 @@ function refusedFreeze(runner: InstalledRunner): NotFrozen | ActRefusal | null {
 function refusedStop(listener: Listener | undefined): NotFrozen | null {
   return listener === undefined || listener.isFrozen ? null : { kind: 'not-frozen', evidence: 'the runner was thawed meanwhile' };
 }
+
+const STAYS_DRAINED: ActRefusal = { kind: 'refused-unfit', evidence: 'the runner is drained' };
 
 function unfit(missing: string): ActRefusal {
   return { kind: 'refused-unfit', evidence: `the runner's programs are broken: ${missing}. Unpack the runner's package again` };

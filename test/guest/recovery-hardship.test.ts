@@ -8,7 +8,7 @@ import { run, start } from '../kit/product.ts';
 
 /** As long as a closed lid for a moment; every heartbeat is missed by then. */
 const FROZEN_MS = 90_000;
-/** `config.sh` takes so long after it has registered. */
+/** The registration takes so long after GitHub has made it. */
 const SLOW_STEP_S = 60;
 
 afterEach(expectHealed);
@@ -80,7 +80,7 @@ async function breakService(): Promise<void> {
 }
 
 async function isConfiguring(): Promise<void> {
-  await untilSo(async () => (await world.guest.exec('pgrep -f "[c]onfig.sh --unattended"')).exitCode === 0);
+  await untilSo(async () => (await world.guest.exec('pgrep -f "[c]onfigure --unattended"')).exitCode === 0);
 }
 
 /** A process and all that descend from it. */

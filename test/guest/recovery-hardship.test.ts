@@ -8,7 +8,9 @@ import { run, start } from '../kit/product.ts';
 
 /** As long as a closed lid for a moment; every heartbeat is missed by then. */
 const FROZEN_MS = 90_000;
-/** The registration takes so long after GitHub has made it. */
+/** The registration takes so long after GitHub has made it that a test sees it running. */
+const SEEN_S = 10;
+/** The same that outlasts a new `up`. */
 const SLOW_STEP_S = 60;
 
 afterEach(expectHealed);
@@ -16,6 +18,7 @@ afterEach(expectHealed);
 describe('in the middle of reconfigure', () => {
   test('worker and server stand still for 90 s: one registration, and each act once', async () => {
     await breakService();
+    await world.guest.must(`echo CONFIGURE=${SEEN_S} >>/etc/runner-stand-in.env`);
     const registrations = repairs();
     const begun = run(['recover', '--no-wait', '--json'], world.environment);
     await isConfiguring();
@@ -24,6 +27,7 @@ describe('in the middle of reconfigure', () => {
     signal(frozen, 'SIGSTOP');
     await sleep(FROZEN_MS);
     signal(frozen, 'SIGCONT');
+    await world.guest.must(`sed -i '/^CONFIGURE=/d' /etc/runner-stand-in.env`);
     const after = await recover();
     expect(after.outcome, after.summary).toBe('already-healthy');
     expect(repairs() - registrations).toBe(1);

@@ -25,6 +25,9 @@ import { run, start } from '../kit/product.ts';
 
 let guestProcesses: readonly string[] = [];
 
+/** The registration takes so long after GitHub has made it, in seconds, that a test sees it running. */
+const SEEN_S = 10;
+
 describe('recovered in a real guest', () => {
   afterEach(expectHealed);
 
@@ -146,13 +149,14 @@ test('a worker that is told to end in the middle of a step ends in order, and th
   expect((await world.up.ended).exitCode).toBe(0);
   world.up = start(['up'], world.environment);
   await world.up.says(/looks after 1 runner/);
-  await world.guest.must(`cd ${DIRECTORY} && ./svc.sh stop`);
+  await world.guest.must(`cd ${DIRECTORY} && ./svc.sh stop && echo CONFIGURE=${SEEN_S} >>/etc/runner-stand-in.env`);
   await offline();
   const following = run(['recover', '--json'], world.environment);
   await untilSo(async () => (await world.guest.exec('pgrep -f "[c]onfigure --unattended"')).exitCode === 0);
   world.up.kill('SIGTERM');
   expect((await world.up.ended).exitCode).toBe(0);
   await following;
+  await world.guest.must(`sed -i '/^CONFIGURE=/d' /etc/runner-stand-in.env`);
   world.up = start(['up'], world.environment);
   await world.up.says(/looks after 1 runner/);
   const { exitCode, stderr } = await run(['recover', '--json', '--wait', '5m'], world.environment);

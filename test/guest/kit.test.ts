@@ -319,6 +319,14 @@ describe('the runner’s stand-ins', () => {
     expect(await guest.exec(asRunner('./config.sh remove --local'))).toMatchObject({ exitCode: 0 });
   });
 
+  it('take the folder that their bin truly lies in for the runner’s, so that a link to another bin leads there', async () => {
+    await guest.unpackRunner();
+    await guest.must(`install -d -o github-runner /var/tmp/linked && ln -s ${directory}/bin /var/tmp/linked/bin
+      runuser -u github-runner -- touch ${directory}/.runner /var/tmp/linked/.runner
+      cd /var/tmp/linked && runuser -u github-runner -- ./bin/Runner.Listener remove --local`);
+    expect(await guest.must(`ls -A /var/tmp/linked && test ! -e ${directory}/.runner && rm -r /var/tmp/linked`)).toBe('.runner\nbin');
+  });
+
   it('come with a package as GitHub offers it, kept as Runward keeps it', async () => {
     await guest.unpackRunner();
     const seen = await guest.must(`cd /var/lib/runward/packages/2.336.0 && stat -c '%a %U' . .. && cat sha256 && sha256sum <package.tar.gz

@@ -288,17 +288,30 @@ describe('tokens, drains and neighbours', () => {
     expect((await look()).drain).toBeNull();
   });
 
-  it.each(['systemd-timesyncd.service', 'actions.runner.octo-org-widgets.other.service', '-.service'])(
-    'a .service that names %s touches no unit but its own',
-    async (name) => {
-      await inRunner(`echo '${name}' >.service`);
-      const timesync = await guest.must('systemctl show -p ActiveState,InvocationID,UnitFileState systemd-timesyncd');
-      for (const step of [drain, restartService, setAside, restore, resume]) await step();
-      expect(await guest.must('systemctl show -p ActiveState,InvocationID,UnitFileState systemd-timesyncd')).toBe(timesync);
-      expect(await neighbour()).toBe(neighbourBefore);
-      await inRunner(`rm -f .service && echo '${unit}' >.service`);
-    },
-  );
+  // systemd answers for no unit behind a name that is none.
+  const NAMES = ['systemd-timesyncd.service', 'actions.runner.octo-org-widgets.other.service', '-.service', 'actions.runner.x@.service'];
+  it.each(NAMES)('a .service that names %s touches no unit but its own, and blinds no look', async (name) => {
+    await inRunner(`echo '${name}' >.service`);
+    expect((await look()).service.unit).toBe(unit);
+    const timesync = await guest.must('systemctl show -p ActiveState,InvocationID,UnitFileState systemd-timesyncd');
+    for (const step of [drain, restartService, setAside, restore, resume]) await step();
+    expect(await guest.must('systemctl show -p ActiveState,InvocationID,UnitFileState systemd-timesyncd')).toBe(timesync);
+    expect(await neighbour()).toBe(neighbourBefore);
+    await inRunner(`rm -f .service && echo '${unit}' >.service`);
+  });
+
+  it('a program that stops whoever waits for it holds up a step for seconds, and not for its whole time', async () => {
+    await inRunner(
+      `printf "#!/bin/bash\\ntrap '' TERM\\nwhile :; do kill -STOP \\$\\$; done\\n" >bin/Runner.Listener && pkill -x runsvc.sh`,
+    );
+    await guest.must(`until ! systemctl -q is-active ${unit}; do sleep 0.1; done`);
+    const patient = { ...anAct(), deadlineMs: 200_000 };
+    expect(await machine.startService(target, patient, CALL)).toMatchObject({
+      kind: 'refused-unfit',
+      evidence: expect.stringContaining('bin/Runner.Listener does not run'),
+    });
+    await asInstalled();
+  });
 });
 
 describe('a look', () => {

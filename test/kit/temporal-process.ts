@@ -34,8 +34,7 @@ export async function startTemporalProcess(
     ...all.flatMap((name) => ['--namespace', name]),
     ...NO_HTTP_API,
   ];
-  let server = launch(args);
-  await untilItAnswers(address, all);
+  let server = await launchUntilItAnswers(args, address, all);
   const connection = await Connection.connect({ address });
   // One after the other: the server refuses what it is told of two namespaces at once, and the client tries again.
   for (const namespace of namespaces) {
@@ -43,6 +42,7 @@ export async function startTemporalProcess(
   }
   await connection.close();
   const end = async (): Promise<void> => {
+    if (hasEnded(server)) return;
     process.kill(-(server.pid as number), 'SIGKILL');
     await once(server, 'exit');
   };
@@ -50,8 +50,7 @@ export async function startTemporalProcess(
     address,
     crash: async () => {
       await end();
-      server = launch(args);
-      await untilItAnswers(address, all);
+      server = await launchUntilItAnswers(args, address, all);
     },
     stop: end,
   };
@@ -65,15 +64,32 @@ function launch(args: readonly string[]): ChildProcess {
   return spawn('/bin/sh', command, { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
 }
 
-async function untilItAnswers(address: string, namespaces: readonly string[]): Promise<void> {
-  for (const deadline = Date.now() + 30_000; ; await sleep(100)) {
+const LAUNCHES = 50;
+
+/** Launches it again if it ends at once: the leash of one that was killed is gone before the server, which may hold the port for a moment more. */
+async function launchUntilItAnswers(args: readonly string[], address: string, namespaces: readonly string[]): Promise<ChildProcess> {
+  for (let tries = 1; tries <= LAUNCHES; tries += 1) {
+    const server = launch(args);
+    if (await answers(server, address, namespaces)) return server;
+    await sleep(100);
+  }
+  throw new Error(`Temporal's server at ${address} ended ${LAUNCHES} times as soon as it was started`);
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+/** Whether it does before it ends. */
+async function answers(server: ChildProcess, address: string, namespaces: readonly string[]): Promise<boolean> {
+  for (const deadline = Date.now() + 30_000; !hasEnded(server); await sleep(100)) {
     try {
       const connection = await Connection.connect({ address, connectTimeout: 1_000 });
       try {
         for (const namespace of namespaces) {
           await connection.workflowService.describeNamespace({ namespace });
         }
-        return;
+        return true;
       } finally {
         await connection.close();
       }
@@ -83,6 +99,7 @@ async function untilItAnswers(address: string, namespaces: readonly string[]): P
       }
     }
   }
+  return false;
 }
 
 async function freePort(): Promise<number> {

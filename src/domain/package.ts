@@ -34,7 +34,7 @@ export interface PackageWanted extends PackageOffer {
   readonly leastFreeBytes: number;
 }
 
-/** What came of it. */
+/** Result of a fetch. */
 export type PackageStored =
   /** `kept`: it was there. */
   | { readonly kind: 'fetched' | 'kept'; readonly version: string }

@@ -68,7 +68,7 @@ export interface HostObservation {
   readonly bootedAt: number;
   /** When it last woke from a sleep that this worker saw, epoch milliseconds by its own clock. */
   readonly wokeAt: number | null;
-  /** Of the host's time, with its daylight saving; absent where it is not known. */
+  /** Offset of the host's time zone at that moment; absent if it is not known. */
   readonly utcOffsetMinutes?: number;
   /** The line by which cron still runs the shell script that Runward replaces; `null` without one. */
   readonly oldCronJob: Reading<string | null>;
@@ -123,7 +123,7 @@ export interface RunnerMemory {
   readonly uncleanedSince?: number;
   /** GitHub's last word of it was that it goes after one job. */
   readonly isEphemeral?: true;
-  /** Since when GitHub has called it idle while only listeners that its service did not start had workers; absent where it is not so. */
+  /** Since when GitHub has called it idle although a stray listener has a worker; absent if that is not the case. */
   readonly straySince?: number;
 }
 

@@ -8,7 +8,7 @@ import { Ended, hostSilence, type Site } from './site.ts';
 
 // Having the runner's package in the guest: from GitHub's word for it to the bytes.
 
-/** What came of it; `why` says in a sentence what failed. */
+/** Result of a fetch; `why` says in a sentence what failed. */
 export type PackageHad =
   | { readonly kind: 'fetched' | 'kept'; readonly version: string }
   | { readonly kind: 'not-fetched'; readonly why: string };

@@ -96,7 +96,7 @@ enter() {
 
 enter_directory() {
   if [ ! -d "$directory" ]; then fail "no directory $directory in the guest; is it this machine's runner?"; fi
-  enter "$place" || fail "on the way to $directory is a link that others than root can change, so root does not follow it; name the directory itself (RUNNER_DIR or the file's \`directory\`)"
+  enter "$runner_path" || fail "on the way to $directory is a link that others than root can change, so root does not follow it; name the directory itself (RUNNER_DIR or the file's \`directory\`)"
 }
 
 # trusted_path PATH: with the links resolved that root made in folders of root's. From the first one on that somebody else can change, the path
@@ -133,8 +133,8 @@ trusted_path() {
 
 # Where root keeps what it believes: nobody else can write there.
 ROOTS=/var/lib/runward
-place=$(trusted_path "${directory%/}")
-key=${place//%/%25}
+runner_path=$(trusted_path "${directory%/}")
+key=${runner_path//%/%25}
 key=${key//\//%2F}
 # Of this runner: `aside` and `aside.new`, `registered` and `registered.new`, `drained`, and `unit`, the name of its unit.
 STATE=$ROOTS/runner.$key
@@ -166,10 +166,6 @@ SYSTEM_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # How long the user's side may take, and how much of what it prints is read, in bytes.
 USER_SECONDS=30
 USER_BYTES=65536
-
-home_of_user() {
-  printf '%s\n' "$user_home"
-}
 
 # ask_user SCRIPT ARGUMENT …: prints what the script prints, which runs as the user in the runner's directory. Whatever else runs as this user can
 # change what it does and says, so links and races gain nothing there that the user could not do by itself, and its words are data. It
@@ -363,7 +359,7 @@ MOST_TRIED=3
 
 # runs PROGRAM: whether it starts at all, as the runner's user.
 runs() {
-  timeout -k 2 20 runuser -u "$user" -- env "HOME=$(home_of_user)" "./$1" --version {nothing}>&- </dev/null >/dev/null 2>&1
+  timeout -k 2 20 runuser -u "$user" -- env "HOME=$user_home" "./$1" --version {nothing}>&- </dev/null >/dev/null 2>&1
 }
 
 # Ends the step unless the runner's programs are there and run, after mending what can be mended.
@@ -649,7 +645,7 @@ take_units() {
 }
 
 works_here() {
-  [ "$works_in" = "$directory" ] || [ "$works_in" = "$place" ] || [ "$(trusted_path "$works_in")" = "$place" ]
+  [ "$works_in" = "$directory" ] || [ "$works_in" = "$runner_path" ] || [ "$(trusted_path "$works_in")" = "$runner_path" ]
 }
 
 UNIT_VALUES=(load active works_in unit_file drop_ins runs_as starts is_privileged main_process last_process invocation active_for started_ago)
@@ -707,7 +703,7 @@ unit_alteration() {
     return 0
   fi
   case $starts in
-    "$directory/runsvc.sh" | "$place/runsvc.sh" | "$directory/run.sh" | "$place/run.sh") ;;
+    "$directory/runsvc.sh" | "$runner_path/runsvc.sh" | "$directory/run.sh" | "$runner_path/run.sh") ;;
     *)
       printf '%s starts %s and not %s/runsvc.sh\n' "$unit" "${starts:-nothing}" "$directory"
       return 0

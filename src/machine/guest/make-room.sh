@@ -37,11 +37,10 @@ remove_folders() {
 
 # It is for a day that may never come, and can be had again.
 make_runner_package() {
-  local packages=/var/lib/runward/packages
-  items=$(find "$packages" -mindepth 1 -maxdepth 1 -printf x 2>/dev/null | wc -c || true)
+  items=$(find "$PACKAGES" -mindepth 1 -maxdepth 1 -printf x 2>/dev/null | wc -c || true)
   if [ "$items" -eq 0 ]; then nothing 'no package of the runner is kept'; fi
-  if [ "$(stat -c %d "$packages")" != "$(stat -c %d .)" ]; then nothing 'the package of the runner lies on another disk'; fi
-  rm -rf "$packages"
+  if [ "$(stat -c %d "$PACKAGES")" != "$(stat -c %d .)" ]; then nothing 'the package of the runner lies on another disk'; fi
+  rm -rf -- "$PACKAGES"
 }
 
 make_diagnostic_logs() {
@@ -213,7 +212,7 @@ make_workspaces() {
 enter_directory
 place=_work whose=runner
 case ${given[source]} in
-  runner-package) place=/var/lib/runward ;;
+  runner-package) place=$ROOTS ;;
   diagnostic-logs) place=_diag ;;
   docker) place=/var/lib/docker whose=machine ;;
   journal) place=/var/log/journal whose=machine ;;

@@ -317,7 +317,7 @@ names_work() {
 
 found=
 declare -A told=()
-if [ -d "$directory" ] && enter "$place"; then found=yes; fi
+if [ -d "$directory" ] && enter "$runner_path"; then found=yes; fi
 if [ -n "$found" ]; then hear; fi
 
 read -r boot </proc/sys/kernel/random/boot_id

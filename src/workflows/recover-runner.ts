@@ -228,7 +228,7 @@ class Recovery {
     if (decision.kind !== 'recover') {
       return decision;
     }
-    const { waited } = await this.#site.takeFence();
+    const { waited } = await this.#site.takeFence({ isRecovery: true });
     return waited ? this.#decide() : decision;
   }
 
@@ -307,11 +307,13 @@ class Recovery {
     const act = await this.#site.whileFresh(async () => {
       const busyAskedAt = Date.now();
       this.#proveIdle(await this.#site.askGitHub());
-      return this.#site.act(
+      return this.#site.stoppingAct(
         'restart-service',
         `restart the service of ${runner}`,
         this.#policy.deadlines.restartServiceMs,
-        (acts, input) => acts.restartService({ ...input, force: false, busyAskedAt, busyAnswerMaxAgeMs }),
+        { purpose: 'restart-service' },
+        { force: false, busyAskedAt, busyAnswerMaxAgeMs },
+        (acts, input) => acts.restartService(input),
         { options: freshActOptions },
       );
     });
@@ -515,7 +517,7 @@ class Recovery {
       const { outcome, message } = this.#refusal(after);
       throw new Ended(outcome, `machine ${machine} was ${verb}ed, and nothing else was done: ${message}`);
     }
-    if ((await this.#site.takeFence()).waited) {
+    if ((await this.#site.takeFence({ isRecovery: true })).waited) {
       this.#site.forgetLook();
     }
   }
@@ -526,8 +528,15 @@ class Recovery {
     const options = verb === 'start' ? startMachineOptions : restartMachineOptions;
     const acts = proxyActivities<ActActivities>(options(this.#policy, host, `${verb} machine ${machine}`));
     try {
-      await this.#site.answer(() => (verb === 'start' ? acts.startMachine : acts.restartMachine)({ target: this.#target }));
-      return null;
+      const asked = { busyAskedAt: Date.now(), busyAnswerMaxAgeMs: this.#policy.busyAnswerMaxAgeMs };
+      const target = this.#target;
+      const ended =
+        verb === 'start'
+          ? await this.#site.answer(() => acts.startMachine({ target }))
+          : await this.#site.answer(() => acts.restartMachine({ target, ...asked }));
+      return ended.kind === 'running'
+        ? null
+        : new Ended('failed', ended.kind === 'given-up' ? ended.evidence : "GitHub's word was too old");
     } catch (error) {
       if (isCancellation(error) || (verb === 'start' && !isGuestUnreachable(error))) {
         throw error;
@@ -571,11 +580,13 @@ class Recovery {
       this.#proveIdle(await this.#site.askGitHub());
       // From here on the act may have worked although its answer is lost.
       this.#aside ??= { agentId: this.#registered };
-      const answer = await this.#site.act(
+      const answer = await this.#site.stoppingAct(
         'config-cleanup',
         `stop the service of ${runner}, set its configuration aside`,
         this.#policy.deadlines.setAsideMs,
-        (acts, input) => acts.setConfigurationAside({ ...input, token, force, busyAskedAt, busyAnswerMaxAgeMs }),
+        { purpose: 'config-cleanup' },
+        { force, busyAskedAt, busyAnswerMaxAgeMs },
+        (acts, input) => acts.setConfigurationAside({ ...input, token }),
         { options: freshActOptions, onRefusal: () => this.#forgetUntouched() },
       );
       if (answer.kind === 'ask-again') {
@@ -748,8 +759,13 @@ class Recovery {
       return `The old registration ${agentId} is gone, so its configuration stays aside`;
     }
     this.#board.say('putting the old configuration back');
-    await this.#site.act('restore', `put the old configuration of ${runner} back`, this.#policy.deadlines.restoreMs, (acts, input) =>
-      acts.restoreConfiguration(input),
+    await this.#site.stoppingAct(
+      'restore',
+      `put the old configuration of ${runner} back`,
+      this.#policy.deadlines.restoreMs,
+      { purpose: 'restore' },
+      { force: false, busyAskedAt: Date.now(), busyAnswerMaxAgeMs: this.#policy.busyAnswerMaxAgeMs },
+      (acts, input) => acts.restoreConfiguration(input),
     );
     await this.#serviceUp('leave');
     return 'The old configuration was put back and its service started; see `runward status` whether GitHub takes it';

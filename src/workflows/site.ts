@@ -5,10 +5,18 @@ import type {
   ActInput,
   ActRefusal,
   Answered,
+  AskedInput,
+  FenceTaken,
+  Heard,
+  LetGo,
   Limited,
   LockHolder,
   LookActivities,
   MainActivities,
+  NotPaused,
+  Paused,
+  PauseWanted,
+  StoppingInput,
 } from '../activities/contract.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
 import { withNextStep } from '../domain/provider.ts';
@@ -50,6 +58,8 @@ export class Site {
   /** Number of the guest's fence; 0 before it was taken. */
   #fence = 0;
   #lastAttempt = 0;
+  /** Paused so many times; each is an act of its own. */
+  #pauses = 0;
   #hasChanged = false;
   /** The side that could not be reached, or read, when it was asked last. */
   #unreachable: Side | null = null;
@@ -100,6 +110,11 @@ export class Site {
       : this.look();
   }
 
+  /** When the last look began; 0 without one. */
+  get lookedAt(): number {
+    return this.#lastLook?.begunAt ?? 0;
+  }
+
   forgetLook(): void {
     this.#lastLook = null;
   }
@@ -134,12 +149,12 @@ export class Site {
   // Acting
 
   /** An act of somebody else that runs in the guest is waited for: it ends at its deadline at the latest. */
-  async takeFence(): Promise<{ readonly waited: boolean }> {
+  async takeFence({ isRecovery = false } = {}): Promise<{ readonly waited: boolean }> {
     const { host, machine } = this.target;
     const acts = proxyActivities<ActActivities>(actOptions(this.policy, host, `take the fence of ${machine}`));
     const deadline = Date.now() + this.policy.strangerActWithinMs;
     for (let waited = false; ; waited = true) {
-      const taken = await this.answer(() => acts.takeFence({ target: this.target, holder: ascii(workflowInfo().workflowId) }));
+      const taken = await this.answer(() => acts.takeFence({ target: this.target, holder: ascii(workflowInfo().workflowId), isRecovery }));
       if (taken.kind === 'taken') {
         this.#fence = taken.fence;
         return { waited };
@@ -189,6 +204,45 @@ export class Site {
         this.#teller.say(`waiting for host ${host}: its worker takes no tasks. Start it with \`runward worker --host ${host}\``);
       }
     }
+  }
+
+  /** An act that stops something: without a pause if no listener lives, else with one. */
+  async stoppingAct<T extends { readonly kind: string }>(
+    step: string,
+    summary: string,
+    deadlineMs: number,
+    wanted: PauseWanted,
+    asked: AskedInput & { readonly force: boolean },
+    start: (
+      acts: ReturnType<typeof proxyActivities<ActActivities>>,
+      input: StoppingInput,
+    ) => Promise<Answered<T | Heard | NotPaused | ActRefusal>>,
+    how: { readonly options?: typeof actOptions; readonly onRefusal?: () => void } = {},
+  ): Promise<Exclude<T, ActRefusal | Heard | NotPaused>> {
+    const act = (key: string, pause: StoppingInput['pause']) =>
+      this.act<T | Heard | NotPaused>(key, summary, deadlineMs, (acts, input) => start(acts, { ...input, ...asked, pause }), how);
+    const bare = await act(step, null);
+    if (bare.kind !== 'not-paused') {
+      return bare as Exclude<T, ActRefusal | Heard | NotPaused>;
+    }
+    const round = (this.#pauses += 1);
+    const paused = await this.act<Paused>(`${step}-pause-${round}`, `pause before: ${summary}`, deadlineMs, (acts, input) =>
+      acts.pauseRunner({ ...input, ...wanted }),
+    );
+    const { runner } = this.target;
+    if (paused.kind !== 'paused') {
+      throw new Ended('refused-busy', busyText(runner, paused.evidence));
+    }
+    const answer = await act(`${step}-${round}`, { unread: paused.unread });
+    if (answer.kind === 'heard' || answer.kind === 'not-paused' || answer.kind === 'ask-again') {
+      await this.act<LetGo>(`${step}-let-go-${round}`, `let ${runner} go on`, deadlineMs, (acts, input) =>
+        acts.letGo({ ...input, purpose: wanted.purpose }),
+      );
+    }
+    if (answer.kind === 'heard' || answer.kind === 'not-paused') {
+      throw new Ended('refused-busy', busyText(runner, 'GitHub has sent it something'));
+    }
+    return answer as Exclude<T, ActRefusal | Heard | NotPaused>;
   }
 
   /** Repeats a look and the act that hangs on it, where the act was not begun while the look was fresh; up to the time of a silent host. */
@@ -321,15 +375,19 @@ export function hostSilence(error: unknown): 'never started' | 'may have begun' 
 }
 
 function isRefusal(answer: { readonly kind: string }): answer is ActRefusal {
-  return ['refused-busy', 'refused-unfit', 'refused-late', 'refused-in-progress'].includes(answer.kind);
+  return ['refused-busy', 'refused-unfit', 'refused-drained', 'refused-late', 'refused-in-progress'].includes(answer.kind);
 }
 
-function refusalText(refusal: ActRefusal, runner: string, machine: string): Ended {
+function refusalText(refusal: ActRefusal | Exclude<FenceTaken, { readonly kind: 'taken' }>, runner: string, machine: string): Ended {
   switch (refusal.kind) {
     case 'refused-busy':
       return new Ended('refused-busy', busyText(runner, refusal.evidence));
     case 'refused-unfit':
       return new Ended('failed', `${machine}: ${refusal.evidence}`);
+    case 'refused-drained':
+      return new Ended('refused-drained', `${runner}: ${refusal.evidence}`);
+    case 'refused-unfinished':
+      return new Ended('refused-in-progress', `a recovery is half done in ${machine} (${refusal.holder}): recover that runner again`);
     case 'refused-late':
       return new Ended('refused-in-progress', `${machine} was taken over by ${refusal.holder}`);
     case 'refused-in-progress':

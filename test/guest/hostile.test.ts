@@ -86,7 +86,20 @@ async function look(): Promise<GuestObservation> {
 
 /** What Runward does to a runner, one after the other. */
 async function everything(): Promise<void> {
-  for (const step of [drain, stop, resume, startService, clean, makeRoom, setAside, configure, startService, setAside, restore, restartService])
+  for (const step of [
+    drain,
+    stop,
+    resume,
+    startService,
+    clean,
+    makeRoom,
+    setAside,
+    configure,
+    startService,
+    setAside,
+    restore,
+    restartService,
+  ])
     await step();
   await machine.observe(target, CALL);
 }

@@ -382,7 +382,10 @@ export interface MainActivities extends QueueActivities, FailureActivities {
   listRunners(): Promise<readonly NamedRunner[]>;
   /** Looks the runner up in configuration. Fails for good, naming the choices, where the input names none or several. */
   resolveRunner(input: { readonly runner: unknown }): Promise<ResolvedRunner>;
-  observeGitHub(input: { readonly target: RunnerTarget }): Promise<Answered<({ readonly kind: 'seen' } & GitHubObservation) | Limited>>;
+  /** `askedAt`: when the attempt that has answered was scheduled, by Temporal's clock: its requests left no sooner. */
+  observeGitHub(input: {
+    readonly target: RunnerTarget;
+  }): Promise<Answered<({ readonly kind: 'seen'; readonly askedAt: number } & GitHubObservation) | Limited>>;
   requestRegistrationToken(input: { readonly target: RunnerTarget }): Promise<Answered<TokenGranted | Limited>>;
   /** The newest package of the runner for Linux on this architecture, as configured. */
   findPackage(input: { readonly target: RunnerTarget; readonly architecture: string }): Promise<Answered<PackageFound | Limited>>;
@@ -406,7 +409,11 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly asking: { readonly workflowId: string; readonly runId: string };
     readonly onlyReads?: boolean;
   }): Promise<LockState>;
-  readLedger(input: { readonly ledgerId: string }): Promise<{ readonly entries: readonly LedgerEntry[] }>;
+  /** With a lock, also whether its run still holds it. */
+  readLedger(input: {
+    readonly ledgerId: string;
+    readonly lock?: { readonly lockId: string; readonly lockRunId: string };
+  }): Promise<{ readonly entries: readonly LedgerEntry[]; readonly isHeld?: boolean }>;
   /** Looks the scope up in configuration, and what its last scheduled pass left. Fails for good, naming the choices, where the input names none or several. */
   resolveScope(input: { readonly scope: unknown }): Promise<ResolvedScope>;
   /** GitHub's lists, read once for all these runners of the scope. */

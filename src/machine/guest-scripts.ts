@@ -23,9 +23,9 @@ const STEPS = {
   restore: read('restore'),
   discard: read('discard'),
   'mark-drained': read('mark-drained'),
-  freeze: read('freeze'),
-  'stop-frozen': read('stop-frozen'),
-  thaw: read('thaw'),
+  pause: read('pause'),
+  'let-go': read('let-go'),
+  'stop-service': read('stop-service'),
   'unmark-drained': read('unmark-drained'),
   'list-cache': read('list-cache'),
   'remove-from-cache': read('remove-from-cache'),
@@ -38,7 +38,7 @@ const STEPS = {
 export type Step = keyof typeof STEPS;
 
 /** Steps that need the second half of the library. */
-const OF_DISK: ReadonlySet<Step> = new Set(['list-cache', 'remove-from-cache', 'make-room', 'list-workspaces']);
+const OF_DISK: ReadonlySet<Step> = new Set(['pause', 'list-cache', 'remove-from-cache', 'make-room', 'list-workspaces']);
 
 /** Steps that need what is shared about packages. */
 const OF_PACKAGE: ReadonlySet<Step> = new Set(['fetch-package', 'store-piece']);
@@ -66,8 +66,9 @@ export function act(
   return call(words, [libraryOf(step), STEPS[step], RECORD, packed(parameters), Buffer.from(secret)]);
 }
 
-export function takeFence(holder: string): DriverCall {
-  return call(['fence-take'], [Buffer.from(holder)]);
+/** @param recovers the runner's directory, if it is for a recovery; else empty */
+export function takeFence(holder: string, recovers: string): DriverCall {
+  return call(['fence-take'], [Buffer.from(holder), Buffer.from(recovers)]);
 }
 
 export function cancel(key: string, attempt: string): DriverCall {

@@ -1,5 +1,15 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { LookActivities } from '../activities/contract.ts';
+import type {
+  ActActivities,
+  ActRefusal,
+  Answered,
+  AskAgain,
+  Heard,
+  LookActivities,
+  NotPaused,
+  PauseWanted,
+  StoppingInput,
+} from '../activities/contract.ts';
 import type { CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import type { CountedAct } from '../domain/ledger.ts';
 import type { GuestObservation } from '../domain/runner.ts';
@@ -86,12 +96,26 @@ export async function holdingForUpkeep<Step extends string>(
 export function actBetweenJobs<T extends { readonly kind: string }, Step extends string>(
   operation: Operation<Step>,
   { step, summary }: { readonly step: string; readonly summary: string },
-  start: Parameters<typeof operation.site.act<T>>[3],
+  wanted: PauseWanted,
+  start: (
+    acts: ReturnType<typeof proxyActivities<ActActivities>>,
+    input: StoppingInput,
+  ) => Promise<Answered<T | Heard | NotPaused | ActRefusal | AskAgain>>,
 ) {
-  const { site } = operation;
+  const { site, request } = operation;
+  const { busyAnswerMaxAgeMs } = site.policy;
   return site.whileFresh(async () => {
-    await lookFreshly(operation);
-    return site.act<T>(step, summary, site.policy.upkeep.deadlineMs, start, { options: upkeepOptions });
+    const { drain } = await lookFreshly(operation);
+    const asked = { force: request.force, busyAskedAt: site.lookedAt, busyAnswerMaxAgeMs };
+    return site.stoppingAct<T | AskAgain>(
+      step,
+      summary,
+      site.policy.upkeep.deadlineMs,
+      wanted,
+      asked,
+      (acts, input) => start(acts, { ...input, ...(drain === null ? {} : { drainSeen: drain.by }) }),
+      { options: upkeepOptions },
+    );
   });
 }
 
@@ -101,12 +125,13 @@ export async function removeFromCache<Step extends string>(
   step: Step,
   wanted: CacheWanted,
 ): Promise<CacheRemoved> {
-  const { site, board, request } = operation;
+  const { site, board } = operation;
   board.begin(step);
   const removed = await actBetweenJobs<CacheRemoved, Step>(
     operation,
     { step, summary: `${WORDS[wanted.kind]} from the actions cache of ${site.target.runner}` },
-    (acts, input) => acts.removeFromCache({ ...input, wanted, force: request.force }),
+    { purpose: 'remove-from-cache', wanted },
+    (acts, input) => acts.removeFromCache({ ...input, wanted }),
   );
   return removed as CacheRemoved;
 }

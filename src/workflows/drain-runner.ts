@@ -152,20 +152,22 @@ class Drain {
   async #stop(): Promise<boolean> {
     const { site, board } = this.#operation;
     const { runner } = site.target;
-    const { drainMs } = site.policy.deadlines;
+    const { deadlines, busyAnswerMaxAgeMs } = site.policy;
+    const { drainMs } = deadlines;
     const round = (this.#tries += 1);
     this.#beginWaiting(`freezing the listener of ${runner}`);
     const isStopped = await this.#unlessBusy(async () => {
       const frozen = await site.act(`freeze-${round}`, `freeze the listener of ${runner}`, drainMs, (acts, input) =>
-        acts.freezeRunner(input),
+        acts.pauseRunner({ ...input, purpose: 'drain' }),
       );
-      if (frozen.kind === 'not-frozen') {
+      if (frozen.kind === 'not-paused') {
         return false;
       }
       let isFrozen = true;
       try {
         let { unread } = frozen;
         for (let asked = 1; asked <= ASKED_WHILE_FROZEN; asked += 1) {
+          const busyAskedAt = Date.now();
           if (!(await this.#isIdleForGitHub())) {
             return false;
           }
@@ -174,9 +176,12 @@ class Drain {
             `stop-${round}-${asked}`,
             `stop the service of ${runner}, which is frozen`,
             drainMs,
-            (acts, input) => acts.stopFrozenRunner({ ...input, unread: heard }),
+            (acts, input) => acts.stopRunner({ ...input, pause: { unread: heard }, force: false, busyAskedAt, busyAnswerMaxAgeMs }),
             { options: freshActOptions },
           );
+          if (stopped.kind === 'ask-again') {
+            continue;
+          }
           if (stopped.kind !== 'heard') {
             isFrozen = false;
             return stopped.kind === 'stopped';
@@ -234,7 +239,7 @@ class Drain {
     const { site } = this.#operation;
     try {
       await site.act(`thaw-${round}`, `let ${site.target.runner} go on`, site.policy.deadlines.drainMs, (acts, input) =>
-        acts.thawRunner(input),
+        acts.letGo({ ...input, purpose: 'drain' }),
       );
     } catch (error) {
       this.#operation.board.say(`it is thawed by its guest: ${site.asEnded(error).message}`);

@@ -144,6 +144,7 @@ class Making {
       const made = (await actBetweenJobs<RoomMade, RoomStep>(
         this.#operation,
         { step: source, summary: `make room on ${site.target.machine} from ${source}` },
+        { purpose: 'make-room', wanted },
         (acts, input) => acts.makeRoom({ ...input, wanted }),
       )) as RoomMade;
       this.#disk = made.disk;

@@ -26,7 +26,7 @@ export async function mendClock(
   },
 ): Promise<MendedClock> {
   const { machine } = site.target;
-  const { driftThresholdMs, deadlines } = site.policy;
+  const { driftThresholdMs, deadlines, busyAnswerMaxAgeMs } = site.policy;
   let before = 0;
   const act = await site.whileFresh(async () => {
     const { github, guest } = await see();
@@ -38,11 +38,13 @@ export async function mendClock(
     if (busy !== null) {
       throw new Ended('refused-busy', busyText(machine, busy));
     }
-    return site.act(
+    return site.stoppingAct(
       step,
       `set the clock of ${machine}, ${describeOffset(before)}`,
       deadlines.timeSyncMs,
-      (acts, input) => acts.syncClock({ ...input, force }),
+      { purpose: 'sync-clock' },
+      { force, busyAskedAt: site.lookedAt, busyAnswerMaxAgeMs },
+      (acts, input) => acts.syncClock(input),
       { options: freshActOptions },
     );
   });

@@ -4,7 +4,7 @@
 #   look       SECONDS LIBRARY STEP PARAMETERS    runs a reading step at once, and ends it after so long
 #   act        KEY FENCE SECONDS ATTEMPT LIBRARY STEP RECORD PARAMETERS SECRET
 #                                                 runs a writing step as the unit runward-act, or waits for the one of the same KEY
-#   fence-take HOLDER                             gives an operation the next number of the fence
+#   fence-take HOLDER RECOVERS                    gives an operation the next number of the fence
 #   cancel     KEY ATTEMPT                        ends the act of KEY, and keeps ATTEMPT from starting it
 #
 # What follows the driver on standard input is a file for each capital name after the verb's own words, given there by its length in bytes.
@@ -158,7 +158,7 @@ look() {
 }
 
 fence_take() {
-  receive holder "$1"
+  receive holder "$1" recovers "$2"
   local taker running number holder
   taker=$(tr -cd ' -~' <"$folder/holder")
   lock

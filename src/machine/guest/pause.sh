@@ -4,11 +4,11 @@
 . "${0%/*}/lib.sh"
 
 enter_directory
-if ! is_drained; then otherwise not-frozen 'the runner is not marked as drained any more'; fi
+if [ "${given[purpose]}" = drain ] && ! is_drained; then otherwise not-paused 'the runner is not marked as drained any more'; fi
 prove_idle runner
 read_unit
 freeze_idle
-if [ "$(freezable)" != "$processes" ]; then otherwise not-frozen 'the runner started or ended a process meanwhile'; fi
+if [ "$(freezable)" != "$processes" ]; then otherwise not-paused 'the runner started or ended a process meanwhile'; fi
 trap - EXIT
-say kind frozen
+say kind paused
 say_text unread "$(unread)"

@@ -7,7 +7,7 @@
 enter_directory
 if ! is_drained; then
   thaw
-  otherwise not-frozen 'the runner is not marked as drained any more'
+  otherwise not-paused 'the runner is not marked as drained any more'
 fi
 read_unit
 prove_own_unit
@@ -15,7 +15,7 @@ processes=$(freezable)
 if [ -n "$processes" ]; then
   trap thaw EXIT
   arm_thaw "$processes"
-  are_frozen "$processes" || otherwise not-frozen 'the runner was thawed meanwhile'
+  are_frozen "$processes" || otherwise not-paused 'the runner was thawed meanwhile'
   prove_idle runner
   heard=$(unread)
   if [ "$heard" != "${given[unread]}" ]; then

@@ -5,4 +5,4 @@
 
 enter_directory
 thaw
-say kind thawed
+say kind let-go

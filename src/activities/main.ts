@@ -5,6 +5,7 @@ import type { LedgerEntry } from '../domain/ledger.ts';
 import { recall } from '../domain/open-findings.ts';
 import type { SearchAttribute } from '../domain/names.ts';
 import type { PackageSource } from '../domain/package.ts';
+import type { PassMemory, RunnersMemory } from '../domain/pass.ts';
 import { isOfQueue } from '../domain/queue/findings.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedQueue, ResolvedRunner, ResolvedScope } from './contract.ts';
@@ -15,7 +16,7 @@ import { createFailureActivities } from './inspect-failures.ts';
 import { observeGitHub } from './observe-github.ts';
 import { createQueueMemoryActivities, recallQueueMemory } from './queue-memory.ts';
 import { createQueueActivities } from './queue.ts';
-import { recallPass } from './recall-pass.ts';
+import { lastIdsIn, recallPass } from './recall-pass.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
 
 /** What the main queue's activities work with. */
@@ -78,7 +79,7 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
         listOpenFindings(client, resolved.scope),
         recallQueueMemory(client, resolved.scope),
       ]);
-      const previous = memory === null ? null : { at: memory.at, runners: memory.runners };
+      const previous = memory === null ? null : withoutOpen(memory);
       const setAside = queue.setAside.filter(({ retryAt }) => Date.now() < retryAt).map(({ run }) => run);
       return {
         ...resolved,
@@ -92,7 +93,7 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
     async observeGitHub({ target }) {
       return attempted(() =>
         withGitHubFailures(async () => {
-          const seen = await observeGitHub(github, target, cancellationSignal());
+          const seen = await observeGitHub(github, target, lastIdsIn(Context.current().client), cancellationSignal());
           return { kind: 'seen' as const, askedAt: activityInfo().currentAttemptScheduledTimestampMs, ...seen };
         }),
       );
@@ -170,6 +171,11 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
       return { entries: Array.isArray(entries) ? (entries as LedgerEntry[]) : [], ...(isHeld === undefined ? {} : { isHeld }) };
     },
   };
+}
+
+function withoutOpen(memory: PassMemory): RunnersMemory {
+  const { open: _, ...runners } = memory;
+  return runners;
 }
 
 /** Well below every heartbeat time-out; a slow page or a neighbour's look-up may take longer than that. */

@@ -61,7 +61,7 @@ export interface RunnerSeen extends Look {
 export async function lookAtRunner(ports: Ports, target: RunnerTarget, interrupted: AbortSignal): Promise<RunnerSeen> {
   const signal = lookSignal(interrupted);
   const [github, machine] = await Promise.all([
-    reading('GitHub', () => observeGitHub(ports.github, target, signal)),
+    reading('GitHub', () => observeGitHub(ports.github, target, async () => null, signal)),
     target.host === ports.host ? reading(PROVIDER, () => ports.machine.observe(target, callOf(signal))) : elsewhere(target),
   ]);
   return { github, machine, runningJob: await readRunningJob(ports, target, { github, machine }, signal) };
@@ -147,10 +147,11 @@ export function lookOf({ github }: ScopeSeen, { target, machine }: RunnerLook): 
   if (!github.known) {
     return { github, machine };
   }
-  const { observedAt, runners } = github.value;
+  const { observedAt, runners, absent } = github.value;
   const name = target.runner.toLowerCase();
   const runner = runners.find((registered) => registered.name.toLowerCase() === name) ?? null;
-  return { github: known({ observedAt, runner, busyNeighbours: [] }), machine };
+  const absence = absent?.[target.runner];
+  return { github: known({ observedAt, runner, ...(absence === undefined ? {} : { absence }), busyNeighbours: [] }), machine };
 }
 
 /** Whether both sides could be read, as whoever acts needs it; a guest that does not answer is a reading. */

@@ -1,7 +1,7 @@
 import type { DamagedRun } from './damaged-run.ts';
 import type { Reading } from './reading.ts';
 import type { JobOnRunner } from './running-job.ts';
-import type { MachineObservation, RegisteredRunner, RunnerTarget } from './runner.ts';
+import type { Absence, MachineObservation, RegisteredRunner, RunnerTarget } from './runner.ts';
 
 // What one pass of a health check sees of a scope, and what it remembers for the next one.
 
@@ -50,6 +50,8 @@ export interface ScopeObservation {
   readonly observedAt: number;
   /** Registered runners that are configured here. */
   readonly runners: readonly RegisteredRunner[];
+  /** What is known of the configured ones that were not found, by name. */
+  readonly absent?: Readonly<Record<string, Absence>>;
   /** `null` for an organisation, which has no list of runs. */
   readonly queue: Reading<QueueObservation | null>;
   readonly versions: Reading<RunnerVersions>;
@@ -121,6 +123,8 @@ export interface RunnerMemory {
   readonly drainedSince: number | null;
   /** Since when its guest has shown that its actions cache was never cleaned; absent where it is not so. */
   readonly uncleanedSince?: number;
+  /** Since when GitHub's list has lacked it without proof that it is gone; absent if that is not the case. */
+  readonly unlistedSince?: number;
   /** GitHub's last word of it was that it goes after one job. */
   readonly isEphemeral?: true;
   /** Since when GitHub has called it idle although a stray listener has a worker; absent if that is not the case. */
@@ -139,8 +143,10 @@ export interface OpenFinding {
 /** What a pass remembers of the runners. */
 export interface RunnersMemory {
   readonly at: number;
-  /** By `scope/name`; a runner about which there is nothing to remember but that its machine ran at the pass is left out. */
-  readonly runners: Readonly<Record<string, RunnerMemory>>;
+  /** By `scope/name`, without what is not so; a runner about which there is nothing to remember but that its machine ran at the pass is left out. */
+  readonly runners: Readonly<Record<string, Partial<RunnerMemory>>>;
+  /** The id that GitHub last gave for each runner, by `scope/name`. */
+  readonly ids?: Readonly<Record<string, number>>;
 }
 
 /** What one pass leaves for the next: comfort, never a reason to act without looking again. */

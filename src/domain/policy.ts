@@ -175,6 +175,8 @@ export interface HealthPolicy {
   readonly justWokeMs: number;
   /** What was seen longer ago says nothing about what has held since: three passes that were missed. */
   readonly memoryLastsMs: number;
+  /** Two readings that are closer together count as one, whoever made them: what lags or hiccups at GitHub lasts for a minute or two. */
+  readonly readingsApartMs: number;
   /** Deadline of the look at one machine. */
   readonly machineLookMs: number;
   /** Runs whose jobs one pass reads. */
@@ -316,6 +318,7 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
   retirementWarningMs: 21 * DAY,
   justWokeMs: 3 * MINUTE,
   memoryLastsMs: 15 * MINUTE,
+  readingsApartMs: 2 * MINUTE,
   machineLookMs: 45_000,
   runsRead: 30,
   groupSize: 200,

@@ -150,7 +150,7 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
     return { reason: 'unknown', why: 'unknown: GitHub could not be read' };
   }
   if (standing === 'unknown') {
-    return { reason: 'unknown', why: `unknown: GitHub's word is ${registered?.status}` };
+    return { reason: 'unknown', why: `unknown: ${situation.unproven ?? `GitHub's word is ${registered?.status}`}` };
   }
   if (!machine.known) {
     return { reason: 'unknown', why: `unknown: machine ${target.machine} could not be asked` };

@@ -1,3 +1,4 @@
+import { unprovenAbsence } from './absence.ts';
 import { type Reading } from './reading.ts';
 import type { RecoveryPolicy } from './policy.ts';
 import type { Suspicion } from './recovery-request.ts';
@@ -101,6 +102,12 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
   const drain = markOf(guest.value);
   if (drain !== null) {
     return { kind: 'refused-drained', why: drainedText(target, drain), evidence };
+  }
+  const unproven = unprovenAbsence(github.value, target, guest.value);
+  if (unproven !== null && !options.force) {
+    return options.lookedForMs < policy.goneShownWithinMs
+      ? { kind: 'look-again', why: unproven, evidence }
+      : { kind: 'impossible', why: `${unproven}; see the runner on GitHub, or use --force; nothing was touched`, evidence };
   }
   const status = github.value.runner?.status;
   if (status !== undefined && status !== 'online' && status !== 'offline') {

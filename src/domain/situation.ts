@@ -1,3 +1,4 @@
+import { unprovenAbsence } from './absence.ts';
 import type { DamagedRun } from './damaged-run.ts';
 import type { HostObservation, PassObservation, RunnerMemory, RunnersMemory, ScopeObservation, WaitingJobs } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
@@ -9,7 +10,7 @@ import type { GuestObservation, MachineObservation, MachineState, RegisteredRunn
 
 // One runner as a pass sees it from all sides, and the questions that rules ask.
 
-/** What GitHub's list says of a runner; `unknown` where it could not be read or says another word. */
+/** What GitHub says of a runner; `unknown` where it could not be read, says another word, or only lists it no more. */
 export type Standing = 'online' | 'offline' | 'unregistered' | 'unknown';
 
 export interface Situation {
@@ -23,6 +24,8 @@ export interface Situation {
   /** `null` where it is not registered, or GitHub could not be read. */
   readonly registered: RegisteredRunner | null;
   readonly standing: Standing;
+  /** Why it may be registered although GitHub's list lacks it; `null` where that is proven, or it is listed. */
+  readonly unproven: string | null;
   readonly host: Reading<HostObservation>;
   readonly machine: Reading<MachineObservation>;
   readonly state: MachineState | null;
@@ -73,6 +76,8 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
     const registered = byName.get(target.runner.toLowerCase()) ?? null;
     const host = seen.hosts[target.host] ?? unknown(`host ${target.host} was not looked at`);
     const looked = valueOrNull(machine);
+    const unproven =
+      github === null ? null : unprovenAbsence({ runner: registered, absence: github.absent?.[target.runner] }, target, livingIn(looked));
     return {
       name: qualifiedName(target),
       target,
@@ -80,7 +85,8 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       at: seen.at,
       github: seen.github,
       registered,
-      standing: github === null ? 'unknown' : standingOf(registered),
+      standing: github === null || unproven !== null ? 'unknown' : standingOf(registered),
+      unproven,
       host,
       machine,
       state: looked?.state ?? null,
@@ -96,6 +102,14 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       isJustWoke: host.known && host.value.wokeAt !== null && host.value.observedAt - host.value.wokeAt < policy.justWokeMs,
     };
   });
+}
+
+/** The guest as it tells whether a listener lives there; a machine in state `unknown` may run. */
+function livingIn(looked: MachineObservation | null): GuestObservation | 'none' | null {
+  if (looked === null) {
+    return null;
+  }
+  return mayRun(looked.state) ? valueOrNull(looked.guest) : 'none';
 }
 
 function damagedOf({ damaged }: Pick<PassObservation, 'damaged'>, target: RunnerTarget): readonly DamagedRun[] | null {
@@ -134,9 +148,9 @@ function earlierOf(
   if (previous === null) {
     return NOTHING_REMEMBERED;
   }
-  const remembered = previous.runners[name] ?? { ...NOTHING_REMEMBERED, ranAt: previous.at };
+  const remembered: RunnerMemory = { ...NOTHING_REMEMBERED, ...(previous.runners[name] ?? { ranAt: previous.at }) };
   if (!isRemembered) {
-    const { straySince: _, ...rest } = remembered;
+    const { straySince: _stray, unlistedSince: _unlisted, ...rest } = remembered;
     return { ...rest, brokenSince: null, silentSince: null, idleDespiteDemandSince: null, busyAloneSince: null };
   }
   const { ranAt, brokenSince } = remembered;
@@ -158,17 +172,23 @@ export function serves(
 }
 
 /** Whether GitHub has been seen to miss it by the pass before as well. */
-export function isOfflineTwice({ standing, earlier, isRemembered, at }: Situation): boolean {
+export function isOfflineTwice(situation: Situation): boolean {
+  const { standing, earlier, isRemembered } = situation;
   const isMissed = standing === 'offline' || standing === 'unregistered';
-  return isMissed && isRemembered && earlier.offlineSince !== null && earlier.offlineSince < at;
+  return isMissed && isRemembered && wasSeenBefore(situation, earlier.offlineSince);
 }
 
-export function isBrokenTwice({ earlier, at }: Situation): boolean {
-  return earlier.brokenSince !== null && earlier.brokenSince < at;
+export function isBrokenTwice(situation: Situation): boolean {
+  return wasSeenBefore(situation, situation.earlier.brokenSince);
 }
 
-export function isSilentTwice({ earlier, at }: Situation): boolean {
-  return earlier.silentSince !== null && earlier.silentSince < at;
+export function isSilentTwice(situation: Situation): boolean {
+  return wasSeenBefore(situation, situation.earlier.silentSince);
+}
+
+/** Whether this reading and the one that began it are two: readings moments apart, as of a check by hand right after a scheduled one, are one. */
+export function wasSeenBefore({ at, policy }: Pick<Situation, 'at' | 'policy'>, since: number | null | undefined): boolean {
+  return since != null && since < at && at - since >= policy.readingsApartMs;
 }
 
 /** What the guest shows is wrong, and GitHub agrees that it does not work, or an earlier pass saw something wrong as well. */

@@ -25,6 +25,8 @@ export interface StoppingAct<T> {
   readonly pause: PauseWanted;
   /** A person's word to go past a job. */
   readonly force: boolean;
+  /** What would be disturbed; the runner by default. */
+  readonly busyWhat?: string;
   /** Whether something lives there that may take a job, as far as it was seen; the act proves it. */
   readonly mayListen: boolean;
   /** Whether GitHub is asked also where nothing listens; as by default. */
@@ -209,7 +211,7 @@ class Stopping<T extends { readonly kind: string }> {
   #refuseIfBusy(github: GitHubObservation): void {
     const busy = this.#act.busyReason(github);
     if (busy !== null) {
-      throw new Ended('refused-busy', busyText(this.#site.target.runner, busy));
+      throw new Ended('refused-busy', busyText(this.#act.busyWhat ?? this.#site.target.runner, busy));
     }
   }
 

@@ -89,10 +89,31 @@ describe('whatever is seen', () => {
           const github = valueOrNull(seen.github);
           expect(github).not.toBeNull();
           expect(['online', 'offline', undefined]).toContain(github?.runners.find(({ name }) => name === look.target.runner)?.status);
+          const isMissing = github?.runners.every(({ name }) => name !== look.target.runner);
+          expect(isMissing === true && github?.absent?.[look.target.runner]?.kind === 'unknown').toBe(false);
           expect(seen.hosts['local']?.known).toBe(true);
           const at = valueOrNull(look.machine);
           expect(at).not.toBeNull();
           expect(at?.state !== 'running' || at.guest.known || because === 'guest-unreachable').toBe(true);
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test('nothing is done to a listener that lives, on the word of a list that lacks it', () => {
+    fc.assert(
+      fc.property(anyPass, anyMemory, (seen, previous) => {
+        for (const { runner } of check(seen, previous).prescriptions) {
+          const look = seen.runners.find(({ target: { scope: of, runner: name } }) => `${of}/${name}` === runner)!;
+          const github = valueOrNull(seen.github)!;
+          const at = valueOrNull(look.machine)!;
+          const inside = at.state === 'running' ? valueOrNull(at.guest) : null;
+          const absence = github.absent?.[look.target.runner];
+          const isMissing = github.runners.every(({ name }) => name !== look.target.runner);
+          const lives = inside !== null && inside.service.state === 'active' && inside.listeners > 0 && inside.registration !== null;
+          expect(isMissing && lives && !(absence?.kind === 'gone' && absence.id === inside.registration?.agentId)).toBe(false);
+          expect(isMissing && absence?.kind !== 'gone' && at.state === 'running' && inside === null).toBe(false);
         }
       }),
       { numRuns: 3_000 },

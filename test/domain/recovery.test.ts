@@ -33,7 +33,32 @@ describe('what a recovery decides', () => {
       'recover',
       /^/,
     ],
-    ['not registered', look({ github: known(github({ runner: null })) }), false, 'recover', /^/],
+    ['gone by its id', look({ github: known(github({ runner: null, absence: { kind: 'gone', id: 7 } })) }), false, 'recover', /^/],
+    [
+      'not registered, and nothing lives in its guest',
+      look({
+        github: known(github({ runner: null })),
+        machine: known(machine({ guest: known(guest({ service: { unit: 'u', state: 'inactive' }, listeners: 0 })) })),
+      }),
+      false,
+      'recover',
+      /^/,
+    ],
+    [
+      'missing in the list alone, while its listener lives',
+      look({ github: known(github({ runner: null })) }),
+      false,
+      'look-again',
+      /GitHub's list lacks r1, but its listener works under id 7: lists lag/,
+    ],
+    ['missing in the list alone, and forced', look({ github: known(github({ runner: null })) }), true, 'recover', /^/],
+    [
+      'gone by its last id, while its listener works under a newer one',
+      look({ github: known(github({ runner: null, absence: { kind: 'gone', id: 6 } })) }),
+      false,
+      'look-again',
+      /under id 7: lists lag/,
+    ],
     [
       'online under another registration',
       look({ machine: known(machine({ guest: known(guest({ registration: { agentId: 8, agentName: 'r1', url: '' } })) })) }),

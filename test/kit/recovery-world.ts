@@ -82,6 +82,7 @@ export const QUICK_POLICY: RecoveryPolicy = {
 export const QUICK_HEALTH: HealthPolicy = {
   ...DEFAULT_HEALTH_POLICY,
   machineLookMs: 2_000,
+  readingsApartMs: 0,
   hostSilentAfterMs: 2_000,
   limits: {
     look: { ...DEFAULT_HEALTH_POLICY.limits.look, heartbeat: '3s', scheduleToClose: '5s', retryInitial: '100ms' },

@@ -45,7 +45,7 @@ import type {
   UnmarkedDrained,
 } from '../machine/port.ts';
 
-export type { ActRefusal, FenceTaken, Heard, LetGo, NotPaused, Paused, PauseWanted };
+export type { ActRefusal, ClockSynced, FenceTaken, Heard, NotPaused, PauseWanted, Restored, ServiceStarted, SetAside, Stopped };
 
 /** What an activity answered, and the attempt that did. */
 export interface Answered<T> {

@@ -48,6 +48,7 @@ export async function mendClock(
     mayListen: neighbours.length > 0 || mayListen(guest),
     busyReason,
     patienceMs: hostSilentAfterMs,
+    ...(guest.drain === null ? {} : { drainSeen: guest.drain.by }),
     start: (acts, input) => acts.syncClock(input),
   });
   if (Math.abs(act.offsetMs) >= driftThresholdMs) {

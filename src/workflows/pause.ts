@@ -46,6 +46,18 @@ export interface StoppingAct<T> {
   readonly options?: ActOptions;
 }
 
+/** It could not be proven in time that the runner is idle: nothing was touched. */
+class NotProven extends Ended {
+  constructor(message: string) {
+    super('failed', message);
+  }
+}
+
+/** Whether an act was left alone for a job, or since it was not known whether there is one: another moment may be better. */
+export function isNotIdle(error: unknown): boolean {
+  return error instanceof NotProven || (error instanceof Ended && error.outcome === 'refused-busy') || hostSilence(error) === 'never started';
+}
+
 /** What an act may end with that has touched nothing, so that it is tried again. */
 type Untouched = Heard | NotPaused | AskAgain;
 
@@ -149,7 +161,7 @@ class Stopping<T extends { readonly kind: string }> {
       for (let asked = 1; asked <= ASKED_WHILE_PAUSED; asked += 1) {
         const github = await this.#site.askGitHubNow();
         if (github === null) {
-          throw new Ended('failed', `GitHub could not be asked whether ${runner} is idle while it was paused, so it was let go: try again`);
+          throw new NotProven(`GitHub could not be asked whether ${runner} is idle while it was paused, so it was let go: try again`);
         }
         this.#refuseIfBusy(github);
         const answer = await this.#attempt({ pause: { unread }, askedAt: github.askedAt }, letGoByItself);
@@ -244,8 +256,7 @@ class Stopping<T extends { readonly kind: string }> {
     const { busyAnswerMaxAgeMs } = this.#site.policy;
     switch (answer.kind) {
       case 'ask-again':
-        return new Ended(
-          'failed',
+        return new NotProven(
           `GitHub's word that ${runner} is idle was older than ${busyAnswerMaxAgeMs / 1_000} s each time before ${this.#act.step} could begin, so nothing was touched: look why GitHub, or the worker of host ${this.#site.target.host}, is slow`,
         );
       case 'not-paused':

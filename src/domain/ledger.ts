@@ -110,14 +110,11 @@ export function unfetched(entries: readonly LedgerEntry[]): { readonly at: numbe
   return last?.outcome === 'not-fetched' || last?.outcome === 'failed' ? { at: last.at, why: last.why ?? 'the last try failed' } : null;
 }
 
-/**
- * Since when a machine stands still that Runward itself has stopped and not seen up again, epoch milliseconds; `null` if that is not the case.
- * @param answeredAt when its guest was last seen to answer; `null` if that is not known
- */
-export function stoppedByRunwardSince(entries: readonly LedgerEntry[], answeredAt: number | null): number | null {
-  // Whatever acted in the guest, or found it up, came after its start.
+/** When Runward began to stop a machine that it has not seen up again since, epoch milliseconds; `null` if it has not. */
+export function leftStoppedAt(entries: readonly LedgerEntry[]): number | null {
+  // Whatever has acted in the guest, or found it up, came after its start.
   const last = entries.findLast(({ onlyLooked }) => onlyLooked !== true);
-  return last?.leavesStopped === true && (answeredAt === null || answeredAt < last.at) ? last.at : null;
+  return last?.leavesStopped === true ? last.at : null;
 }
 
 /** Recoveries of this runner that are left to checks at this moment, if nothing else holds them back. */

@@ -19,7 +19,7 @@ import type {
   SetAside,
   TokenGranted,
 } from '../activities/contract.ts';
-import { budgetRefusal, stoppedByRunwardSince, type LedgerEntry } from '../domain/ledger.ts';
+import { budgetRefusal, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
 import { PACKAGE_ADVICE, PACKAGE_BYTES } from '../domain/package.ts';
@@ -226,7 +226,7 @@ class Recovery {
         return this.#report(new Ended('refused-budget', refusal));
       }
     }
-    this.#isStopped = seen.kind === 'start-machine' && stoppedByRunwardSince(before, null) !== null;
+    this.#isStopped = seen.kind === 'start-machine' && leftStoppedAt(before) !== null;
     const concernsMachine = seen.kind !== 'recover';
     const leavesStopped = seen.kind === 'restart-machine' || this.#isStopped;
     const entry = new OpenEntry(

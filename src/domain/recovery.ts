@@ -1,4 +1,5 @@
 import { unprovenAbsence } from './absence.ts';
+import { qualifiedName } from './names.ts';
 import { type Reading } from './reading.ts';
 import type { RecoveryPolicy } from './policy.ts';
 import type { Suspicion } from './recovery-request.ts';
@@ -226,8 +227,8 @@ function runnersOf(target: RunnerTarget, { runner, absence, neighbours = [], bus
     runner === null
       ? { name: target.runner, standing: absence?.kind === 'gone' ? 'gone' : 'unknown', word: '', busy: false }
       : { name: target.runner, standing: standingOf(runner.status), word: runner.status, busy: runner.busy };
-  const others = target.neighbours.map((neighbour): Around => {
-    const name = `${neighbour.scope}/${neighbour.runner}`;
+  const names = new Set([...target.neighbours.map(qualifiedName), ...busyNeighbours.map(({ name }) => name)]);
+  const others = [...names].map((name): Around => {
     const seen = neighbours.find((other) => other.name === name);
     const busy = busyNeighbours.find((other) => other.name === name);
     const word = busy?.status ?? (seen === undefined || seen.standing === 'unknown' ? '' : seen.standing);

@@ -21,8 +21,10 @@ describe.concurrent("a limit of GitHub that lasts, met before anything was done,
     const fault = { kind: 'primary-limit', resetMs: LIMIT_MS, status: 403 } as const;
     world.github.misbehave({ match: { path }, fault, times: 1 });
     const handle = await world.recover();
-    await world.until(async () => (await handle.query<Progress>('progress')).doing.startsWith("GitHub's limit"), 'it waits for the limit');
+    const isWaiting = async (): Promise<boolean> => (await handle.query<Progress>('progress')).doing.startsWith("GitHub's limit");
+    await world.until(isWaiting, 'it waits for the limit');
     await world.until(async () => !(await isLocked(world)), 'the machine is free');
+    expect(await isWaiting()).toBe(true);
     const report = await handle.result();
     expect(report.outcome, report.summary).toBe('recovered');
     const ledger = await world.client.workflow.getHandle(machineLedgerId(world.target.host, world.target.machine)).describe();

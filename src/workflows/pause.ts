@@ -12,7 +12,7 @@ import type {
 import { allListeners } from '../domain/recovery.ts';
 import type { DrainedBy, GitHubObservation, GuestObservation } from '../domain/runner.ts';
 import { freshActOptions } from './options.ts';
-import { busyText, Ended, hostSilence, type ActOptions, type Site } from './site.ts';
+import { busyText, Ended, hostSilence, type ActOptions, type Asked, type Site } from './site.ts';
 
 // The one way to stop a runner that may take a job, or to move something of it: pause, ask GitHub, act.
 
@@ -29,6 +29,8 @@ export interface StoppingAct<T> {
   readonly busyWhat?: string;
   /** Whether something lives there that may take a job, as far as it was seen; the act proves it. */
   readonly mayListen: boolean;
+  /** What GitHub has said a moment ago, if it was asked already. */
+  readonly word?: Asked | undefined;
   /** Whether GitHub is asked also where nothing listens; as by default. */
   readonly needsWord?: boolean;
   /** Why GitHub's word forbids the act, or `null`. */
@@ -82,11 +84,13 @@ class Stopping<T extends { readonly kind: string }> {
   readonly #act: StoppingAct<T>;
   /** An act that was answered is over; the next one has a key of its own. */
   #answered = 0;
+  #word: Asked | undefined;
   #pauses = 0;
 
   constructor(site: Site, act: StoppingAct<T>) {
     this.#site = site;
     this.#act = act;
+    this.#word = act.word;
   }
 
   async run(): Promise<T> {
@@ -132,7 +136,8 @@ class Stopping<T extends { readonly kind: string }> {
     if (this.#act.needsWord === false) {
       return this.#attempt({ pause: null, askedAt: Date.now() });
     }
-    const github = await this.#site.askGitHub();
+    const github = this.#word ?? (await this.#site.askGitHub());
+    this.#word = undefined;
     this.#refuseIfBusy(github);
     return this.#attempt({ pause: null, askedAt: github.askedAt });
   }

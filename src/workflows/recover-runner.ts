@@ -52,7 +52,7 @@ import { mendClock, type MendedClock } from './mend-clock.ts';
 import { havePackage } from './package.ts';
 import { actWhenIdle, mayListen, type StoppingAct } from './pause.ts';
 import { label, lookUpLabelled, trigger } from './search-attributes.ts';
-import { busyText, Ended, holderText, hostSilence, isGuestUnreachable, LimitMet, Site, TakenOver } from './site.ts';
+import { busyText, Ended, holderText, hostSilence, isGuestUnreachable, LimitMet, Site, TakenOver, type Asked } from './site.ts';
 import { StepBoard } from './step-board.ts';
 
 /** GitHub's bad moments are short; what fails for another reason fails as often. */
@@ -117,6 +117,8 @@ class Recovery {
   #shownLabels: readonly string[] = [];
   #lock: HeldLock | null = null;
   #ledger: OpenEntry | null = null;
+  /** Deletes what lies aside of a runner that is online again. */
+  #discarding: Promise<void> | null = null;
   /** Whether both sides were read by the last look. */
   #isRead = false;
   /** Whether it was told that it began: after a limit of GitHub it goes on. */
@@ -253,7 +255,7 @@ class Recovery {
         throw error;
       }
     }
-    await this.#closeLedger(ended);
+    await Promise.all([this.#closeLedger(ended), this.#discarding]);
     return this.#report(ended);
   }
 
@@ -423,9 +425,11 @@ class Recovery {
     }
     this.#board.begin('registration-token');
     await this.#provePackage();
-    const token = await this.#registrationToken();
+    // Where nothing listens that would have to be paused before, both can be asked for at once.
+    const isAsked = !this.#request.force && !mayListen(this.#site.lastGuest);
+    const [token, word] = await Promise.all([this.#registrationToken(), isAsked ? this.#site.askGitHub() : undefined]);
     this.#board.end('registration-token', 'done', `from ${this.#target.scope}, lives ${Math.round(token.livesMs / 60_000)} min`);
-    await this.#configCleanup(token);
+    await this.#configCleanup(token, word);
     await this.#reconfigure(token);
     await this.#startService();
     await this.#verifyOnline();
@@ -693,7 +697,7 @@ class Recovery {
   }
 
   /** Proves on both sides that no job runs, then stops the service and moves its configuration aside. */
-  async #configCleanup({ token }: TokenGranted): Promise<void> {
+  async #configCleanup({ token }: TokenGranted, word: Asked | undefined): Promise<void> {
     const { runner } = this.#target;
     const { force } = this.#request;
     this.#board.begin('config-cleanup');
@@ -704,6 +708,7 @@ class Recovery {
       deadlineMs: this.#policy.deadlines.setAsideMs,
       pause: { purpose: 'config-cleanup' },
       force,
+      word,
       start: (acts, input) => acts.setConfigurationAside({ ...input, token }),
       // From here on the act may have worked although its answer is lost.
       onBegin: () => {
@@ -793,9 +798,11 @@ class Recovery {
         `${runner} is registered and its service is active, but after ${this.#policy.onlineWithinMs / 1_000} s GitHub still shows ${state}: look at ${this.#target.directory}/_diag in ${this.#target.machine}, and at the runner in the settings of ${scope}`,
       );
     }
-    // The old credentials are of no use any more; failing to delete them does not undo the recovery.
-    const left = await this.#discardAside();
-    this.#board.end('verify-online', 'done', `online as id ${agentId}${left}`);
+    // The old credentials are of no use any more; failing to delete them does not undo the recovery, and nobody waits for it.
+    this.#discarding = CancellationScope.nonCancellable(async () => {
+      const left = await this.#discardAside();
+      this.#board.end('verify-online', 'done', `online as id ${agentId}${left}`);
+    });
   }
 
   async #awaitOnline(agentId: number, deadline: number, pollMs: number) {
@@ -815,9 +822,6 @@ class Recovery {
       this.#aside = null;
       return '';
     } catch (error) {
-      if (isCancellation(error)) {
-        throw error;
-      }
       return `; old files left in /var/lib/runward of ${this.#target.machine} (${this.#site.asEnded(error).message})`;
     }
   }

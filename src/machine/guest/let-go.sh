@@ -1,8 +1,7 @@
 #!/bin/bash
-# Lets a frozen runner go on.
+# Lets a paused runner go on.
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
 
-enter_directory
-thaw
+let_go
 say kind let-go

@@ -174,7 +174,7 @@ class Pass {
       runners: runners.filter(({ verdict }) => verdict !== 'healthy'),
       ...listed({ findings: told, started, withheld }),
       figures: passFigures({ runners, findings: told, started, withheld, costs }),
-      memory: { ...diagnosis.memory, open: open.open },
+      memory: { ...diagnosis.memory, turns: plan.turns, open: open.open },
     };
   }
 

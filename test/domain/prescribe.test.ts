@@ -36,7 +36,8 @@ function check(
   ledgers: Readonly<Record<string, readonly LedgerEntry[]>> = {},
 ) {
   const diagnosis = diagnose(seen, previous, policy);
-  return { ...diagnosis, ...prescribe(diagnosis, seen, { ledgers, policy }), found: diagnosis.findings };
+  const prescribed = prescribe(diagnosis, seen, { ledgers, policy });
+  return { ...diagnosis, ...prescribed, memory: { ...diagnosis.memory, turns: prescribed.turns }, found: diagnosis.findings };
 }
 
 function codes(findings: readonly { readonly code: string; readonly subject: string }[]): readonly string[] {
@@ -321,7 +322,10 @@ describe('a scope of many', () => {
     const dead = { github: { status: 'offline', labels: ['self-hosted'] }, guest: INACTIVE };
     const wanted = { github: { status: 'offline', labels: ['self-hosted', 'gpu'] }, guest: INACTIVE };
     const { prescriptions } = check(fleet([dead, wanted], { queue: known(queue(jobs({ labels: ['GPU'] }))) }));
-    expect(prescriptions.map(({ runner, isUrgent }) => ({ runner, isUrgent }))).toEqual([
+    expect(prescriptions).toMatchObject([{ runner: 'acme/kernel/r2', isUrgent: true }]);
+    const drifting = { guest: { clockOffsetMs: HOUR } };
+    const clocks = fleet([drifting, { ...drifting, github: { labels: ['gpu'] } }], { queue: known(queue(jobs({ labels: ['GPU'] }))) });
+    expect(check(clocks).prescriptions.map(({ runner, isUrgent }) => ({ runner, isUrgent }))).toEqual([
       { runner: 'acme/kernel/r2', isUrgent: true },
       { runner: 'acme/kernel/r1', isUrgent: false },
     ]);
@@ -350,7 +354,13 @@ describe('a scope of many', () => {
     const seen = fleet([{}, {}], { queue: known(queue(jobs({ oldestAt: NOW - HOUR }))) });
     const { prescriptions, withheld } = check(seen, memory(NOW - EVERY, { 'acme/kernel/r1': since, 'acme/kernel/r2': since }));
     expect(prescriptions).toMatchObject([{ runner: 'acme/kernel/r1', suspicion: 'deaf-listener' }]);
-    expect(withheld).toMatchObject([{ runner: 'acme/kernel/r2', why: expect.stringContaining('one deaf listener at a time') }]);
+    expect(withheld).toMatchObject([
+      {
+        runner: 'acme/kernel/r2',
+        reason: 'one-at-a-time',
+        why: '2 of 2 machines show the same: acme/kernel/r1 goes first, and is not well yet',
+      },
+    ]);
   });
 });
 

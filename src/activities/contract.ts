@@ -9,6 +9,7 @@ import type { Diagnosed } from '../domain/finding.ts';
 import type { FindingLife } from '../domain/finding-life.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { SearchAttribute } from '../domain/names.ts';
+import type { CureAtWork } from '../domain/cure-stuck.ts';
 import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
 import type { FailurePolicy, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
@@ -406,6 +407,8 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly asking: { readonly workflowId: string; readonly runId: string };
     readonly onlyReads?: boolean;
   }): Promise<LockState>;
+  /** Which of these runners of the scope, by name, have a cure of a check at work. */
+  inspectCures(input: { readonly scope: string; readonly runners: readonly string[] }): Promise<{ readonly atWork: readonly CureAtWork[] }>;
   readLedger(input: { readonly ledgerId: string }): Promise<{ readonly entries: readonly LedgerEntry[] }>;
   /** Looks the scope up in configuration, and what its last scheduled pass left. Fails for good, naming the choices, where the input names none or several. */
   resolveScope(input: { readonly scope: unknown }): Promise<ResolvedScope>;

@@ -1,8 +1,10 @@
 import { bySeverity } from './alert.ts';
+import type { CureAtWork } from './cure-stuck.ts';
 import { clockText } from './duration.ts';
 import type { CureKind, Diagnosed } from './finding.ts';
 import type { HealthOutcome, HealthReport, PassFigures, RunnerHealth, StartedCure, Withheld } from './health-report.ts';
 import type { PassObservation } from './pass.ts';
+import { CURE_STUCK_AFTER_MS } from './policy.ts';
 import { isInMotion, nextStep, type Work } from './next-step.ts';
 import { namesText, standingOf, statusSentence, type Verdict } from './status.ts';
 
@@ -36,36 +38,47 @@ export const CURE_TYPES = {
   'fetch-package': 'fetchPackage',
 } as const satisfies Record<CureKind, string>;
 
-/** How long people wait for a cure that has begun. */
-const PATIENCE_MS = 30 * 60_000;
-
 /** What has been decided about the findings of a pass; `at`: epoch milliseconds. */
 export interface Decided {
   readonly scope: string;
   readonly at: number;
   readonly mode: 'act' | 'watch';
-  /** Cures that have begun. */
+  /** Cures that have begun, or were at work. */
   readonly begun: readonly { readonly runner: string; readonly cure: CureKind }[];
+  /** Those that were at work before. */
+  readonly cures?: readonly CureAtWork[];
+  /** After so long they are no comfort any more. */
+  readonly cureStuckAfterMs?: number;
   readonly withheld: readonly Withheld[];
   /** Operations of others on runners (`scope/name`) or their machines, as far as that was asked. */
   readonly atWork?: ReadonlyMap<string, Work>;
 }
 
 /** The findings as people are to read them: what is left to do once the pass has done its part. */
-export function withNextSteps(findings: readonly Diagnosed[], { scope, at, mode, begun, withheld, atWork }: Decided): readonly Diagnosed[] {
-  const cures = new Map(begun.map(({ runner, cure }) => [runner, cure]));
+export function withNextSteps(
+  findings: readonly Diagnosed[],
+  { scope, at, mode, begun, withheld, atWork, cures = [], cureStuckAfterMs = CURE_STUCK_AFTER_MS }: Decided,
+): readonly Diagnosed[] {
+  const cureOf = new Map(begun.map(({ runner, cure }) => [runner, cure]));
+  const sinceOf = new Map(cures.map(({ runner, since }) => [runner, since]));
   return findings.map((finding) => {
     const { subject, code } = finding;
-    const cure = cures.get(subject);
+    const cure = cureOf.get(subject);
     if (finding.severity === 'info') {
       return finding;
     }
+    const until = (sinceOf.get(subject) ?? at) + cureStuckAfterMs;
     if (cure !== undefined && isInMotion(finding, CURE_TYPES[cure])) {
-      const until = clockText(at + PATIENCE_MS, at);
+      if (at >= until) {
+        return {
+          ...finding,
+          advice: `its ${CURE_NAMES[cure]} has not ended since ${clockText(until - cureStuckAfterMs, at)}: ${finding.advice}`,
+        };
+      }
       return {
         ...finding,
         isBeingCured: true,
-        advice: `the ${CURE_NAMES[cure]} has begun; nothing to do unless it is still so at ${until}: ${finding.advice}`,
+        advice: `the ${CURE_NAMES[cure]} has begun; nothing to do unless it is still so at ${clockText(until, at)}: ${finding.advice}`,
       };
     }
     const found = withheld.find(({ runner, because }) => runner === subject && because === code) ?? null;

@@ -154,6 +154,8 @@ export interface RunnersMemory {
   readonly runners: Readonly<Record<string, Partial<RunnerMemory>>>;
   /** The id that GitHub last gave for each runner, by `scope/name`. */
   readonly ids?: Readonly<Record<string, number>>;
+  /** Runners (`scope/name`) on which a cure was at work when the pass ended. */
+  readonly cures?: readonly string[];
   /** By the code of what they show. */
   readonly turns?: Readonly<Record<string, Turn>>;
 }

@@ -186,6 +186,8 @@ export interface HealthPolicy {
   /** Passes in a row without it after which a finding is cleared. */
   readonly goodPasses: number;
   readonly limits: { readonly look: ActivityLimits; readonly github: ActivityLimits };
+  /** A cure that is at work for so long is told: it is longer than any of them takes, but for a drain that waits for a job. */
+  readonly cureStuckAfterMs: number;
   /** A host whose worker takes no look for this long is silent. */
   readonly hostSilentAfterMs: number;
   readonly budgets: BudgetPolicy;
@@ -206,6 +208,9 @@ export interface FindingPolicy {
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 const MIB = 1024 * 1024;
+
+/** How long people are asked to wait for an operation that has begun. */
+export const CURE_STUCK_AFTER_MS = 30 * MINUTE;
 
 export const DEFAULT_UPKEEP_POLICY: UpkeepPolicy = {
   cleanEveryMs: DAY,
@@ -328,6 +333,7 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
     look: { startToClose: '3m', heartbeat: '20s', scheduleToClose: '4m', retryInitial: '1s', retryMaximum: '10s' },
     github: { startToClose: '60s', heartbeat: '20s', scheduleToClose: '90s', retryInitial: '2s', retryMaximum: '20s' },
   },
+  cureStuckAfterMs: CURE_STUCK_AFTER_MS,
   hostSilentAfterMs: MINUTE,
   budgets: DEFAULT_RECOVERY_POLICY.budgets,
   upkeep: DEFAULT_UPKEEP_POLICY,

@@ -13,6 +13,7 @@ import type { LookActivities, MainActivities, ResolvedScope } from '../activitie
 import { asSummary } from '../domain/alert.ts';
 import { readCheckRequest, type CheckRequest } from '../domain/check-request.ts';
 import { chooseRunner } from '../domain/choose-runner.ts';
+import { findStuck, type CureAtWork } from '../domain/cure-stuck.ts';
 import { diagnose, type Diagnosis } from '../domain/diagnose.ts';
 import { fewOf } from '../domain/few-of.ts';
 import type { CureKind, Diagnosed } from '../domain/finding.ts';
@@ -36,6 +37,7 @@ import { DEFAULT_UPKEEP_POLICY } from '../domain/policy.ts';
 import { prescribe, UPKEEP_CURES, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
+import { situationsOf } from '../domain/situation.ts';
 import { settleFailures } from './failure-ledger.ts';
 import { causeMemo } from './events.ts';
 import { inspectOptions, passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
@@ -149,10 +151,13 @@ class Pass {
     const plan = await this.#plan(scope, { diagnosis, observation, isMeant });
     const { children, held, begun } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
     const withheld = [...plan.withheld, ...held];
+    const cures = await readCures(scope, held);
+    const { cureStuckAfterMs } = policy;
+    const stuck = findStuck(cures, situationsOf(observation, previous, policy), { at: observation.at, cureStuckAfterMs });
     const atWork = await readWork(scope.targets, { begun, withheld });
     // What a dry run finds is left to the next check.
-    const decided = { scope: scope.scope, at: observation.at, mode: resolved.mode, begun, withheld, atWork };
-    const findings = withNextSteps(withTold(diagnosis.findings, plan.findings), decided);
+    const decided = { scope: scope.scope, at: observation.at, mode: resolved.mode, begun, withheld, atWork, cures, cureStuckAfterMs };
+    const findings = withNextSteps([...withTold(diagnosis.findings, plan.findings), ...stuck], decided);
     const open = advance(scope.open, { ...diagnosis, at: observation.at, findings }, policy.goodPasses);
     if (!dryRun) {
       await reportFindings(scope, observation.at, open);
@@ -174,7 +179,12 @@ class Pass {
       runners: runners.filter(({ verdict }) => verdict !== 'healthy'),
       ...listed({ findings: told, started, withheld }),
       figures: passFigures({ runners, findings: told, started, withheld, costs }),
-      memory: { ...diagnosis.memory, turns: plan.turns, open: open.open },
+      memory: {
+        ...diagnosis.memory,
+        turns: plan.turns,
+        cures: [...new Set([...cures, ...children.map(({ started: cure }) => cure)].map(({ runner }) => runner))],
+        open: open.open,
+      },
     };
   }
 
@@ -431,6 +441,17 @@ async function readWork(
     }),
   );
   return new Map(read.flat());
+}
+
+/** Cures that were at work before this pass, as the last one left them, and those that kept it from starting others. */
+async function readCures({ scope, targets, previous }: ResolvedScope, held: readonly Withheld[]): Promise<readonly CureAtWork[]> {
+  const asked = new Set([...(previous?.cures ?? []), ...held.flatMap(({ reason, runner }) => (reason === 'at-work' ? [runner] : []))]);
+  const runners = targets.filter((target) => asked.has(qualifiedName(target))).map(({ runner }) => runner);
+  if (runners.length === 0) {
+    return [];
+  }
+  const temporal = proxyActivities<MainActivities>(temporalOptions('since when are its cures at work?'));
+  return (await temporal.inspectCures({ scope, runners })).atWork;
 }
 
 /** In parts, each of which an attempt has time for, and an input room. */

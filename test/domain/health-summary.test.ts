@@ -152,6 +152,19 @@ describe('what is left to do is told', () => {
     expect(labels?.advice).toBe(diagnosed().advice);
   });
 
+  test('of what a cure is at work about only until the time that it was given at its begin is over', () => {
+    const cure = (since: number) => ({ runner: R1, workflowId: 'cure/acme/kernel/r1', type: 'recoverRunner', since, waitsFor: 'x' });
+    const told = (since: number) =>
+      withNextSteps([diagnosed()], { ...decided, begun: [{ runner: R1, cure: 'recover' }], cures: [cure(since)] })[0];
+    expect(told(decided.at - 20 * 60_000)).toMatchObject({
+      isBeingCured: true,
+      advice: expect.stringContaining('nothing to do unless it is still so at 03:00 UTC'),
+    });
+    const late = told(decided.at - 30 * 60_000);
+    expect(late?.isBeingCured).toBeUndefined();
+    expect(late?.advice).toBe('its recovery has not ended since 02:20 UTC: run `runward recover --runner r1`');
+  });
+
   test('of what somebody else is at work on, not at all', () => {
     const [curable, labels] = withNextSteps([diagnosed(), diagnosed({ code: 'labels-differ', cure: null })], {
       ...decided,

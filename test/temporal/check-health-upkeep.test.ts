@@ -66,7 +66,7 @@ describe.concurrent('a pass', () => {
     await world.until(() => world.targets.every((target) => world.shown(target) === 'offline'), 'GitHub shows them offline');
     const dry = await (await world.check({ scope, dryRun: true, wait: '20s' })).result();
     expect(dry).toMatchObject({ mode: 'watch', started: [] });
-    expect(dry.withheld.map(({ reason }) => reason).toSorted()).toEqual(['one-at-a-time', 'watch']);
+    expect(new Set(dry.withheld.map(({ reason }) => reason))).toEqual(new Set(['watch', 'one-at-a-time']));
     expect(dry.withheld.find(({ reason }) => reason === 'watch')?.why).toContain('dry run');
     await expect(world.client.workflow.getHandle(failureLedgerId(scope)).describe()).rejects.toThrow(WorkflowNotFoundError);
     expect(await listOpenFindings(world.client, scope)).toEqual([]);

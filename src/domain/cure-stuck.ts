@@ -42,6 +42,6 @@ export function findStuck(
 }
 
 /** How a person ends an operation. */
-export function endAdvice(workflowId: string): string {
+function endAdvice(workflowId: string): string {
   return `see to what it waits for, or end it with \`runward temporal workflow cancel -w ${workflowId}\`, which leaves the machine in order, or \`terminate\` if that does not; then run \`runward check\``;
 }

@@ -198,6 +198,8 @@ export interface HealthPolicy {
 export interface FindingPolicy {
   /** Passes in a row without it after which it is cleared. */
   readonly goodPasses: number;
+  /** As of a health check: passes that are closer together count as one. */
+  readonly readingsApartMs: number;
   /** After so long, one run of the workflow is followed by the next, so that no history outlives a release. */
   readonly continueAfterMs: number;
   /** A message that could not be delivered for so long is given up. */
@@ -341,6 +343,7 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
 
 export const DEFAULT_FINDING_POLICY: FindingPolicy = {
   goodPasses: DEFAULT_HEALTH_POLICY.goodPasses,
+  readingsApartMs: DEFAULT_HEALTH_POLICY.readingsApartMs,
   continueAfterMs: 6 * 60 * MINUTE,
   deliverWithinMs: DAY,
   // A channel gives up an attempt after ten seconds.

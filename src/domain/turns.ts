@@ -42,7 +42,10 @@ export class TurnTaking {
     this.#situations = new Map(situations.map((situation) => [situation.name, situation]));
     this.#findings = findings;
     this.#machines = new Set(situations.map(machineOf)).size;
-    this.#turns = new Map(Object.entries(previous).filter(([code, turn]) => !this.#isOver(code, turn)));
+    const begun = Object.entries(previous).map(
+      ([code, { runner, since }]) => [code, { runner, since: Math.min(since, this.#at) }] as const,
+    );
+    this.#turns = new Map(begun.filter(([code, turn]) => !this.#isOver(code, turn)));
   }
 
   /** For the next pass. */

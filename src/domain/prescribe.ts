@@ -6,9 +6,9 @@ import type { PassObservation } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { SUSPICIONS, type Suspicion } from './recovery-request.ts';
 import { unfetchedPackage } from './rules/package.ts';
-import { isDrainedForRoom } from './upkeep.ts';
+import { isDrainedForRoom, roomDrainId } from './upkeep.ts';
 import { TurnTaking, type Turns } from './turns.ts';
-import { floorReason } from './room.ts';
+import { floorReason, resumeObstacle } from './room.ts';
 import { LEAST_FREE_BYTES } from './runner.ts';
 import {
   areStraysIdle,
@@ -104,7 +104,7 @@ export function prescribe(
       } else if (refusal !== null) {
         const { why, limit, until } = refusal;
         withhold(chosen.code, { reason: 'budget', why: `${why}; until ${momentOf(until)}`, limit, until: new Date(until).toISOString() });
-        findings.push(...(isTold(chosen) ? [] : [budgetFinding(situation, chosen, refusal)]));
+        findings.push(...(isTold(chosen, situation) ? [] : [budgetFinding(situation, chosen, refusal)]));
       } else {
         if (share !== null) {
           machines.set(`${machine} ${share}`, target.runner);
@@ -223,7 +223,7 @@ function isRoomForOwnDrain({ cure }: Diagnosed, { guest }: Situation): boolean {
 
 function isToBeTakenUp(finding: Diagnosed, situation: Situation): boolean {
   const { guest, policy } = situation;
-  return isRoomForOwnDrain(finding, situation) && guest !== null && floorReason(guest.disk, policy.upkeep.room) === null;
+  return isRoomForOwnDrain(finding, situation) && guest !== null && resumeObstacle(guest.disk, policy.upkeep.room) === null;
 }
 
 function isMachineStopped(state: Situation['state']): boolean {
@@ -250,8 +250,13 @@ function inOrder(allowed: readonly Diagnosed[]): readonly Curable[] {
 export const UPKEEP_CURES: ReadonlySet<CureKind> = new Set(['make-room', 'heal-cache', 'clean-cache', 'fetch-package']);
 
 /** Whether its own finding tells people, also where its budget is used up. */
-function isTold({ cure }: Curable): boolean {
-  return cure === 'make-room' || cure === 'heal-cache';
+function isTold(finding: Curable, situation: Situation): boolean {
+  return (finding.cure === 'make-room' && !isToBeTakenUp(finding, situation)) || finding.cure === 'heal-cache';
+}
+
+/** What a person does instead of a check, as words of the command. */
+function byHand({ cure }: Curable): string {
+  return cure === 'clean-cache' ? 'cache clean' : cure === 'make-room' ? 'runner resume' : 'recover';
 }
 
 function isUpkeep({ cure }: Curable): boolean {
@@ -291,13 +296,15 @@ function refusalOf(
   entries: readonly LedgerEntry[],
   { budgets }: HealthPolicy,
 ): BudgetRefusal | null {
-  const { target, at } = situation;
+  const { name, target, at } = situation;
+  const asked = { scope: target.scope, runner: target.runner, now: at };
   const type = COUNTED[finding.cure];
-  // What is removed has a budget, which the operation keeps; that a runner is drained, or taken up where there is room again, has none.
-  if (type === null || isToBeDrained(finding, situation) || isToBeTakenUp(finding, situation)) {
-    return null;
+  // That a runner is drained is safe at any time; what would be drained once more soon is not resumed for ever.
+  if (isToBeTakenUp(finding, situation)) {
+    const own = entries.filter(({ workflowId }) => workflowId === roomDrainId(name));
+    return refusedByBudget(own, asked, budgets, 'drainRunner');
   }
-  return refusedByBudget(entries, { scope: target.scope, runner: target.runner, now: at }, budgets, type);
+  return type === null || isToBeDrained(finding, situation) ? null : refusedByBudget(entries, asked, budgets, type);
 }
 
 function refusedRecovery({ target, at }: Situation, entries: readonly LedgerEntry[], { budgets }: HealthPolicy): BudgetRefusal | null {
@@ -310,7 +317,7 @@ function budgetFinding({ name, target }: Situation, chosen: Curable, { why, unti
     severity: 'critical',
     summary: `checks leave ${target.runner} alone, although ${chosen.summary}`,
     evidence: why,
-    advice: `look why it does not last, then run \`runward ${chosen.cure === 'clean-cache' ? 'cache clean' : 'recover'} --runner ${target.runner}\`; checks try again after ${momentOf(until)}`,
+    advice: `look why it does not last, then run \`runward ${byHand(chosen)} --runner ${target.runner}\`; checks try again after ${momentOf(until)}`,
     subject: name,
     isProven: true,
     cure: null,

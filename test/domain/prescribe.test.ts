@@ -257,6 +257,43 @@ describe('a scope of many', () => {
     expect(cures(guest().disk, [false, true])).toEqual(['acme/kernel/r2 make-room']);
   });
 
+  test('a disk that hovers at the floor drains its runner once, and says so while it stays drained', () => {
+    const seen = (freeBytes: number, isDrained: boolean) =>
+      fleet([
+        {
+          github: isDrained ? { status: 'offline' } : {},
+          guest: {
+            disk: { usedPercent: 97, freeBytes, inodesUsedPercent: 10 },
+            ...(isDrained ? { ...INACTIVE, drain: { since: NOW, by: 'room' as const, reason: 'no room on the disk' } } : {}),
+          },
+        },
+      ]);
+    const MIB = 1024 * 1024;
+    expect(check(seen(500 * MIB, false)).prescriptions).toMatchObject([{ because: 'disk-below-floor' }]);
+    // Removing more is tried as often as the budget allows.
+    const used = [5, 3, 1].map((hours) => act({ type: 'makeRoom', at: NOW - hours * HOUR, runId: `${hours}` }));
+    for (const freeBytes of [540 * MIB, 500 * MIB, 540 * MIB]) {
+      expect(check(seen(freeBytes, true), null, { 'acme/kernel/r1': used }).prescriptions).toEqual([]);
+    }
+    expect(codes(check(seen(540 * MIB, true)).found.filter(({ severity }) => severity === 'warning'))).toContain('acme/kernel/r1: drained');
+    expect(check(seen(1_600 * MIB, true), null, { 'acme/kernel/r1': used }).prescriptions).toMatchObject([{ cure: 'make-room' }]);
+  });
+
+  test('a runner that was drained for want of room again and again stays drained, and a finding says why', () => {
+    const seen = fleet([
+      { github: { status: 'offline' }, guest: { ...INACTIVE, drain: { since: NOW, by: 'room' as const, reason: 'no room on the disk' } } },
+    ]);
+    const drains = (workflowId: string) =>
+      [5, 3, 1].map((hours) => act({ type: 'drainRunner', workflowId, at: NOW - hours * HOUR, runId: `${hours}`, outcome: 'drained' }));
+    const own = check(seen, null, { 'acme/kernel/r1': drains('drain/acme/kernel/r1/room') });
+    expect(own).toMatchObject({
+      prescriptions: [],
+      withheld: [{ because: 'drained', reason: 'budget', why: expect.stringContaining('3 drains of r1 within 6 h: the budget is 3') }],
+      findings: [{ code: 'budget-used-up', advice: expect.stringContaining('`runward runner resume --runner r1`') }],
+    });
+    expect(check(seen, null, { 'acme/kernel/r1': drains('by-hand') }).prescriptions).toMatchObject([{ because: 'drained' }]);
+  });
+
   test('a silent host is one finding, and nothing is said of its runners', () => {
     const seen = { ...fleet([{ github: { status: 'offline' } }, {}, {}]), hosts: { local: unknown('no worker polls') } };
     const { found, runners, unreadable } = check(seen);

@@ -1,5 +1,6 @@
 import { bySeverity } from './alert.ts';
 import type { CureAtWork } from './cure-stuck.ts';
+import { isGoodOutcome } from './good-outcomes.ts';
 import { clockText } from './duration.ts';
 import type { CureKind, Diagnosed } from './finding.ts';
 import type { HealthOutcome, HealthReport, PassFigures, RunnerHealth, StartedCure, Withheld } from './health-report.ts';
@@ -95,19 +96,16 @@ export function healthOutcome({
   runners,
   findings,
   started,
-  goodOutcomes,
 }: {
   readonly observation: Pick<PassObservation, 'github' | 'runners'>;
   readonly runners: readonly RunnerHealth[];
   readonly findings: readonly Diagnosed[];
   readonly started: readonly StartedCure[];
-  /** Outcomes of a cure that are as good as done. */
-  readonly goodOutcomes: (cure: StartedCure) => readonly string[];
 }): HealthOutcome {
   if (!observation.github.known && observation.runners.every(({ machine }) => !machine.known)) {
     return 'unknown';
   }
-  if (started.some((cure) => cure.outcome !== null && !goodOutcomes(cure).includes(cure.outcome))) {
+  if (started.some((cure) => cure.outcome !== null && !isGoodOutcome(cure.outcome))) {
     return 'not-cured';
   }
   if (started.some(({ outcome }) => outcome === null)) {
@@ -131,21 +129,18 @@ export function healthSentence({
   findings,
   started,
   outcome,
-  goodOutcomes,
 }: {
   readonly scope: string;
   readonly runners: readonly RunnerHealth[];
   readonly findings: readonly Diagnosed[];
   readonly started: readonly StartedCure[];
   readonly outcome: HealthOutcome;
-  readonly goodOutcomes: (cure: StartedCure) => readonly string[];
 }): string {
   if (outcome === 'unknown') {
     return 'neither GitHub nor any machine could be read, so nothing is known and nothing was touched';
   }
   const bySubject = Map.groupBy(findings, ({ subject }) => subject);
   const nameOf = (runner: string): string => (runner.startsWith(`${scope}/`) ? runner.slice(scope.length + 1) : runner);
-  const isGood = (cure: StartedCure): boolean => cure.outcome !== null && goodOutcomes(cure).includes(cure.outcome);
   const isHealed = (runner: string): boolean => started.some((cure) => cure.runner === runner && HEALING.has(cure.cure) && isGood(cure));
   const stands = statusSentence(
     runners.map(({ runner, verdict }) => ({
@@ -155,8 +150,12 @@ export function healthSentence({
     { namesShown: NAMES_SHOWN },
   );
   const worst = findings.find(({ severity }) => severity === 'critical') ?? findings.find(({ severity }) => severity === 'warning');
-  const cures = curesTexts(started, { nameOf, isGood });
+  const cures = curesTexts(started, nameOf);
   return [stands, ...(cures.length > 0 ? cures : [worst?.summary])].filter((part) => part !== undefined).join('; ');
+}
+
+function isGood({ outcome }: StartedCure): boolean {
+  return outcome !== null && isGoodOutcome(outcome);
 }
 
 /** Cures after which a runner is well. */
@@ -166,10 +165,7 @@ const HEALING: ReadonlySet<CureKind> = new Set(['recover', 'sync-clock']);
 const NAMES_SHOWN = 2;
 
 /** What was done, each kind once: a single cure with its words, several by the names of their runners. */
-function curesTexts(
-  started: readonly StartedCure[],
-  { nameOf, isGood }: { readonly nameOf: (runner: string) => string; readonly isGood: (cure: StartedCure) => boolean },
-): string[] {
+function curesTexts(started: readonly StartedCure[], nameOf: (runner: string) => string): string[] {
   const stateOf = (cure: StartedCure): string => (cure.outcome === null ? 'at work' : isGood(cure) ? 'done' : (cure.outcome ?? ''));
   return [...Map.groupBy(started, (cure) => `${CURE_NAMES[cure.cure]}\n${stateOf(cure)}`).values()].flatMap((alike) => {
     const [first] = alike;

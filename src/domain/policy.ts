@@ -289,7 +289,8 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   drainPollMs: 15_000,
   drainHistoryMs: 6 * 60 * MINUTE,
   limits: {
-    look: { startToClose: '60s', heartbeat: '20s', scheduleToClose: '5m', retryInitial: '1s', retryMaximum: '10s' },
+    // The list of machines may take 30 s and the guest 45 s: a guest that is dead is to be told by the look, and not by its end.
+    look: { startToClose: '90s', heartbeat: '20s', scheduleToClose: '5m', retryInitial: '1s', retryMaximum: '10s' },
     github: { startToClose: '30s', heartbeat: '20s', scheduleToClose: '10m', retryInitial: '2s', retryMaximum: '60s' },
     // One attempt outlives the online deadline; a second one follows a worker that was restarted.
     verify: { startToClose: '5m', heartbeat: '20s', scheduleToClose: '15m', retryInitial: '1s', retryMaximum: '10s' },

@@ -16,7 +16,7 @@ import { chooseRunner } from '../domain/choose-runner.ts';
 import { findStuck, type CureAtWork } from '../domain/cure-stuck.ts';
 import { diagnose, type Diagnosis } from '../domain/diagnose.ts';
 import { fewOf } from '../domain/few-of.ts';
-import type { CureKind, Diagnosed } from '../domain/finding.ts';
+import type { Diagnosed } from '../domain/finding.ts';
 import {
   CURE_NAMES,
   CURE_TYPES,
@@ -51,17 +51,6 @@ const CURE_WAIT = '10m';
 
 /** Findings that are seen, and that are not, of one call. */
 const TOLD_AT_ONCE = 100;
-
-/** Outcomes of each cure that are as good as done. */
-const GOOD_OUTCOMES: Readonly<Record<CureKind, readonly string[]>> = {
-  recover: ['recovered', 'already-healthy'],
-  'sync-clock': ['synced', 'already-right'],
-  'finish-drain': ['drained', 'already-drained', 'undone'],
-  'make-room': ['room-made', 'enough-room', 'some-room'],
-  'heal-cache': ['healed', 'nothing-damaged'],
-  'clean-cache': ['cleaned'],
-  'fetch-package': ['fetched', 'kept', 'not-needed'],
-};
 
 /**
  * One pass over a scope: looks at everything, decides by rules, starts the cheapest cures as children that outlive it, and tells what it
@@ -165,8 +154,8 @@ class Pass {
     const started = await this.#ends(children, waitMs);
     const runners = diagnosis.runners.filter(({ runner }) => isMeant(runner));
     const told = findings.filter(({ subject }) => isMeant(subject));
-    const outcome = healthOutcome({ observation, runners, findings: told, started, goodOutcomes: goodOutcomesOf });
-    const summary = healthSentence({ scope: scope.scope, runners, findings: told, started, outcome, goodOutcomes: goodOutcomesOf });
+    const outcome = healthOutcome({ observation, runners, findings: told, started });
+    const summary = healthSentence({ scope: scope.scope, runners, findings: told, started, outcome });
     this.#told.say(summary);
     return {
       outcome,
@@ -513,10 +502,6 @@ function cureInput({ runner, cure, startsMachine, suspicion }: Prescription, rea
 function endOf(value: unknown): Pick<StartedCure, 'outcome' | 'summary'> {
   const { outcome = 'failed', summary = '' } = value as { readonly outcome?: string; readonly summary?: string };
   return { outcome, summary };
-}
-
-function goodOutcomesOf({ cure }: Pick<StartedCure, 'cure'>): readonly string[] {
-  return GOOD_OUTCOMES[cure];
 }
 
 /** In a person's words why a cure was started. */

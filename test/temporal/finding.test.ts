@@ -12,6 +12,7 @@ import { listOpenFindings, type Alerts } from '../../src/activities/findings.ts'
 import { createWebhook } from '../../src/alerts/webhook.ts';
 import type { FindingLife, FindingReport } from '../../src/domain/finding-life.ts';
 import type { Diagnosed } from '../../src/domain/finding.ts';
+import { listOpenFindings as listForStatus } from '../../src/cli/open-findings.ts';
 import { findingId, MAIN_QUEUE } from '../../src/domain/names.ts';
 import type { FindingPolicy } from '../../src/domain/policy.ts';
 import { startAlertReceiver, type AlertReceiver } from '../kit/alert-receiver.ts';
@@ -332,6 +333,22 @@ describe.concurrent('while the receiver is down', () => {
     expect(await at.clear()).toMatchObject({ messages: 2, acknowledgedBy: 'anna' });
     expect(at.states()).toEqual(['opened', 'cleared']);
     expect(at.messageIds()).toBe(2);
+  });
+
+  test('one that is over is not listed as open, although its last message is on its way', async () => {
+    const at = await aScope();
+    const list = async () => (await listForStatus(crew.client, at.scope)).map(({ code }) => code);
+    await at.pass({ seen: [at.finding()] });
+    await at.told(1);
+    await until(async () => (await list()).length === 1, 'it is listed');
+    at.receiver.answer(503);
+    for (let pass = 0; pass < 3; pass += 1) {
+      await at.pass({ good: [at.finding()] });
+    }
+    await until(async () => (await list()).length === 0, 'it is not listed any more');
+    expect(await at.life()).toMatchObject({ phase: 'cleared', pending: { message: { state: 'cleared' } } });
+    at.receiver.answer(204);
+    expect(await at.handle().result()).toMatchObject({ outcome: 'cleared' });
   });
 
   test('for too long, the message is given up, and said', async () => {

@@ -9,6 +9,7 @@ import type { Diagnosed } from '../domain/finding.ts';
 import type { FindingLife } from '../domain/finding-life.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { SearchAttribute } from '../domain/names.ts';
+import type { CureAtWork } from '../domain/cure-stuck.ts';
 import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
 import type { FailurePolicy, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
@@ -415,6 +416,8 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly asking: { readonly workflowId: string; readonly runId: string };
     readonly onlyReads?: boolean;
   }): Promise<LockState>;
+  /** Which of these runners of the scope, by name, have a cure of a check at work. */
+  inspectCures(input: { readonly scope: string; readonly runners: readonly string[] }): Promise<{ readonly atWork: readonly CureAtWork[] }>;
   /** With a lock, also whether its run still holds it. */
   readLedger(input: {
     readonly ledgerId: string;

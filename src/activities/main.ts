@@ -13,6 +13,7 @@ import { describeExecution } from './describe-execution.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
 import { createFindingActivities, listOpenFindings, type Alerts } from './findings.ts';
 import { createFailureActivities } from './inspect-failures.ts';
+import { inspectCures } from './inspect-cures.ts';
 import { observeGitHub } from './observe-github.ts';
 import { createQueueMemoryActivities, recallQueueMemory } from './queue-memory.ts';
 import { createQueueActivities } from './queue.ts';
@@ -159,6 +160,10 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
 
     async inspectLock(asked) {
       return inspectLock(Context.current().client, asked);
+    },
+
+    async inspectCures({ scope, runners }) {
+      return { atWork: await inspectCures(Context.current().client, scope, runners) };
     },
 
     async readLedger({ ledgerId, lock }) {

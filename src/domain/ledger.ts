@@ -42,6 +42,7 @@ const COUNTED_ACTS = {
   makeRoom: 'disk upkeeps',
   healActionsCache: 'repairs of the actions cache',
   cleanActionsCache: 'cleanings of the actions cache',
+  drainRunner: 'drains',
 } as const;
 export type CountedAct = keyof typeof COUNTED_ACTS;
 

@@ -144,6 +144,13 @@ export interface OpenFinding {
   readonly goodPasses: number;
 }
 
+/** Who of several runners that show the same is recovered first. */
+export interface Turn {
+  /** `scope/name`. */
+  readonly runner: string;
+  readonly since: number;
+}
+
 /** What a pass remembers of the runners. */
 export interface RunnersMemory {
   readonly at: number;
@@ -151,6 +158,10 @@ export interface RunnersMemory {
   readonly runners: Readonly<Record<string, Partial<RunnerMemory>>>;
   /** The id that GitHub last gave for each runner, by `scope/name`. */
   readonly ids?: Readonly<Record<string, number>>;
+  /** Runners (`scope/name`) on which a cure was at work when the pass ended. */
+  readonly cures?: readonly string[];
+  /** By the code of what they show. */
+  readonly turns?: Readonly<Record<string, Turn>>;
 }
 
 /** What one pass leaves for the next: comfort, never a reason to act without looking again. */

@@ -73,12 +73,12 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
   const github = valueOrNull(seen.github);
   const byName = new Map(github?.runners.map((runner) => [runner.name.toLowerCase(), runner]));
   const queue = github === null ? null : valueOrNull(github.queue);
-  const isRemembered = previous !== null && seen.at - previous.at <= policy.memoryLastsMs;
+  const isRemembered = previous !== null && previous.at <= seen.at && seen.at - previous.at <= policy.memoryLastsMs;
   return seen.runners.map(({ target, machine, leftStoppedAt }) => {
     const registered = byName.get(target.runner.toLowerCase()) ?? null;
     const host = seen.hosts[target.host] ?? unknown(`host ${target.host} was not looked at`);
     const looked = valueOrNull(machine);
-    const earlier = earlierOf(previous, qualifiedName(target), { isRemembered, state: looked?.state ?? null });
+    const earlier = earlierOf(previous, qualifiedName(target), { at: seen.at, isRemembered, state: looked?.state ?? null });
     const unproven =
       github === null ? null : unprovenAbsence({ runner: registered, absence: github.absent?.[target.runner] }, target, livingIn(looked));
     return {
@@ -147,12 +147,15 @@ function isQueueless(github: ScopeObservation | null): boolean {
 function earlierOf(
   previous: RunnersMemory | null,
   name: string,
-  { isRemembered, state }: Pick<Situation, 'isRemembered' | 'state'>,
+  { at, isRemembered, state }: Pick<Situation, 'at' | 'isRemembered' | 'state'>,
 ): RunnerMemory {
   if (previous === null) {
     return NOTHING_REMEMBERED;
   }
-  const remembered: RunnerMemory = { ...NOTHING_REMEMBERED, ...(previous.runners[name] ?? { ranAt: previous.at, answeredAt: previous.at }) };
+  const remembered: RunnerMemory = {
+    ...NOTHING_REMEMBERED,
+    ...untilNow(previous.runners[name] ?? { ranAt: previous.at, answeredAt: previous.at }, at),
+  };
   if (!isRemembered) {
     const { straySince: _stray, unlistedSince: _unlisted, ...rest } = remembered;
     return { ...rest, brokenSince: null, silentSince: null, idleDespiteDemandSince: null, busyAloneSince: null };
@@ -161,6 +164,11 @@ function earlierOf(
   // While its machine did not run nothing was seen of its service.
   const hasBegunToRun = state === 'running' && brokenSince !== null && (ranAt === null || ranAt < brokenSince);
   return hasBegunToRun ? { ...remembered, brokenSince: null } : remembered;
+}
+
+/** A clock that was ahead, and was set right since, has left times that are yet to come: what was so then is so since now. */
+function untilNow(memory: Partial<RunnerMemory>, at: number): Partial<RunnerMemory> {
+  return Object.fromEntries(Object.entries(memory).map(([name, value]) => [name, typeof value === 'number' ? Math.min(value, at) : value]));
 }
 
 /** What `config.sh` adds to the labels of a guest that is not registered yet: always Linux, of an architecture that is not known. */

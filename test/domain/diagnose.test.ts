@@ -1153,6 +1153,15 @@ describe.each(Object.entries(CASES))('%s', (_about, cases) => {
   });
 });
 
+test('what was remembered while the clock was ahead is as old as this pass, and counts from the next one on', () => {
+  const ahead = NOW + 365 * 24 * HOUR;
+  const seen = lookOf({ github: OFFLINE, finds: [], verdict: 'down' });
+  const first = diagnose(seen, memory(ahead, { 'acme/kernel/r1': remembered({ offlineSince: ahead }) }), DEFAULT_HEALTH_POLICY);
+  expect(first.findings).toMatchObject([{ code: 'runner-offline', isProven: false }]);
+  const second = diagnose({ ...seen, at: NOW + 5 * MINUTE }, first.memory, DEFAULT_HEALTH_POLICY);
+  expect(second.findings).toMatchObject([{ code: 'runner-offline', isProven: true }]);
+});
+
 test('a provider that hangs is told with its likely cause and how its daemon is restarted, for one machine and for several', () => {
   const why = `list instances: ${providerHangsReason(15)}`;
   const one = lookOf({ machine: { why }, finds: [], verdict: 'unknown' });

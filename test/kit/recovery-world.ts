@@ -105,6 +105,7 @@ export const QUICK_QUEUE: QueuePolicy = {
 /** The same for findings. */
 const QUICK_FINDINGS: FindingPolicy = {
   ...DEFAULT_FINDING_POLICY,
+  readingsApartMs: 0,
   delivery: { startToClose: '5s', heartbeat: '5s', retryInitial: '50ms', retryMaximum: '200ms' },
 };
 

@@ -160,6 +160,19 @@ describe.concurrent('below the floor', () => {
     ]);
   });
 
+  test('a little more than the floor does not resume it', async () => {
+    await using world = await startFull(BELOW_FLOOR);
+    expect(await run(world, 'makeRoom')).toMatchObject({ outcome: 'no-room' });
+    await untilDrained(world);
+    world.machine.setDisk(world.target.machine, { ...BELOW_FLOOR, freeBytes: 540 * 1024 * 1024 });
+    expect(await run(world, 'makeRoom', { wait: '10s' })).toMatchObject({
+      outcome: 'some-room',
+      summary: expect.stringContaining('stays drained until 1.5 GiB are free, or 85 % are used at most'),
+    });
+    expect((await look(world)).drain).toMatchObject({ by: 'room' });
+    expect((await ledgerOf(world)).filter(({ type }) => type === 'resumeRunner')).toEqual([]);
+  });
+
   test('the job that runs goes on, and no other follows it', async () => {
     await using world = await startFull(BELOW_FLOOR);
     const wants = asked(world);

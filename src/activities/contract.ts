@@ -9,6 +9,7 @@ import type { Diagnosed } from '../domain/finding.ts';
 import type { FindingLife } from '../domain/finding-life.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { SearchAttribute } from '../domain/names.ts';
+import type { CureAtWork } from '../domain/cure-stuck.ts';
 import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
 import type { FailurePolicy, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
@@ -45,7 +46,7 @@ import type {
   UnmarkedDrained,
 } from '../machine/port.ts';
 
-export type { ActRefusal, FenceTaken, Heard, LetGo, NotPaused, Paused, PauseWanted };
+export type { ActRefusal, ClockSynced, FenceTaken, Heard, NotPaused, PauseWanted, Restored, ServiceStarted, SetAside, Stopped };
 
 /** What an activity answered, and the attempt that did. */
 export interface Answered<T> {
@@ -388,7 +389,10 @@ export interface MainActivities extends QueueActivities, FailureActivities {
   listRunners(): Promise<readonly NamedRunner[]>;
   /** Looks the runner up in configuration. Fails for good, naming the choices, where the input names none or several. */
   resolveRunner(input: { readonly runner: unknown }): Promise<ResolvedRunner>;
-  observeGitHub(input: { readonly target: RunnerTarget }): Promise<Answered<({ readonly kind: 'seen' } & GitHubObservation) | Limited>>;
+  /** `askedAt`: when the attempt that has answered was scheduled, by Temporal's clock: its requests left no sooner. */
+  observeGitHub(input: {
+    readonly target: RunnerTarget;
+  }): Promise<Answered<({ readonly kind: 'seen'; readonly askedAt: number } & GitHubObservation) | Limited>>;
   requestRegistrationToken(input: { readonly target: RunnerTarget }): Promise<Answered<TokenGranted | Limited>>;
   /** The newest package of the runner for Linux on this architecture, as configured. */
   findPackage(input: { readonly target: RunnerTarget; readonly architecture: string }): Promise<Answered<PackageFound | Limited>>;
@@ -412,7 +416,13 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly asking: { readonly workflowId: string; readonly runId: string };
     readonly onlyReads?: boolean;
   }): Promise<LockState>;
-  readLedger(input: { readonly ledgerId: string }): Promise<{ readonly entries: readonly LedgerEntry[] }>;
+  /** Which of these runners of the scope, by name, have a cure of a check at work. */
+  inspectCures(input: { readonly scope: string; readonly runners: readonly string[] }): Promise<{ readonly atWork: readonly CureAtWork[] }>;
+  /** With a lock, also whether its run still holds it. */
+  readLedger(input: {
+    readonly ledgerId: string;
+    readonly lock?: { readonly lockId: string; readonly lockRunId: string };
+  }): Promise<{ readonly entries: readonly LedgerEntry[]; readonly isHeld?: boolean }>;
   /** Looks the scope up in configuration, and what its last scheduled pass left. Fails for good, naming the choices, where the input names none or several. */
   resolveScope(input: { readonly scope: unknown }): Promise<ResolvedScope>;
   /** GitHub's lists, read once for all these runners of the scope. */
@@ -420,6 +430,8 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly scope: string;
     /** Names of the configured runners. */
     readonly runners: readonly string[];
+    /** The ids that GitHub last gave for them, by name. */
+    readonly lastIds?: Readonly<Record<string, number>>;
     /** Whether runners' groups matter: one request more, and only at an organisation. */
     readonly readsGroups: boolean;
     /** Runs whose jobs are read, at most. */

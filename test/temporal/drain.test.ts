@@ -189,6 +189,14 @@ describe.concurrent('a drain', () => {
     await drained(world, handle);
   });
 
+  test('of a runner that GitHub calls busy for ever without a worker ends on the word of its guest', async () => {
+    await using world = await startWorld({ policy: { jobLostAfterMs: 3_000 } });
+    world.github.showRunner(world.target.scope, world.target.runner, { busy: true });
+    const handle = await drain(world);
+    await world.until(async () => /waiting for the job to end: GitHub calls/.test(await doing(handle)), 'it waits for the job');
+    await drained(world, handle);
+  });
+
   test('that is cancelled leaves the runner at work and marked, and the next one goes on', async () => {
     await using world = await startWorld();
     world.machine.stopService = (_target, _act, _stopping, { signal, heartbeat }) => {
@@ -206,7 +214,7 @@ describe.concurrent('a drain', () => {
     Reflect.deleteProperty(world.machine, 'stopService');
     expect(await look(world)).toMatchObject({ service: { state: 'active' }, listeners: 1, drain: { reason: 'by hand' } });
     const job = giveJob(world, 0);
-    await world.until(() => world.github.job(job).result === 'Succeeded', 'it was let go');
+    await world.until(() => world.github.job(job).result === 'Succeeded', 'it is let go');
     await drained(world, await drain(world));
   });
 });

@@ -7,7 +7,6 @@ import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import type { Progress, RecoveryReport } from '../../src/domain/report.ts';
 import type { CallContext } from '../../src/machine/port.ts';
 import { breakRunner, startRival, startWorld, type World } from '../kit/recovery-world.ts';
-import { pausing } from '../kit/paused.ts';
 
 const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
 
@@ -51,16 +50,14 @@ describe.concurrent('an operation that is', () => {
     await using world = await startWorld({ pace: 1 });
     await breakRunner(world, 'service');
     const takeFence = world.machine.takeFence.bind(world.machine);
-    const taken = await takeFence(world.target, 'another Runward', { isRecovery: true }, CALL);
+    const taken = await takeFence(world.target, 'another Runward', { isRecovery: false }, CALL);
     const act = { key: 'of-another', fence: taken.kind === 'taken' ? taken.fence : 0, deadlineMs: 10_000 };
     const acted: unknown[] = [];
     let isActing = false;
     world.machine.takeFence = async (...given) => {
       if (!isActing) {
         isActing = true;
-        void pausing(world.machine)
-          .syncClock(world.target, act, { force: false }, CALL)
-          .then((answer) => acted.push(answer));
+        void world.machine.syncClock(world.target, act, { pause: null, force: true }, CALL).then((answer) => acted.push(answer));
       }
       await sleep(50);
       return takeFence(...given);

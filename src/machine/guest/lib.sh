@@ -584,8 +584,10 @@ signal() {
 
 # signal_as USER-ID NAME PROCESS …: as that user, so that a number which was given away meanwhile costs no other user's process.
 signal_as() {
+  local as=(setpriv "--reuid=$1" --clear-groups --)
+  if [ "$1" = "$user_id" ]; then as=(runuser -u "$user" --); fi
   if [ $# -gt 2 ]; then
-    timeout -k 2 10 setpriv "--reuid=$1" --clear-groups -- /bin/bash -c 'kill "$@"' kill "-$2" "${@:3}" {nothing}>&- >/dev/null 2>&1 || true
+    timeout -k 2 10 "${as[@]}" /bin/bash -c 'kill "$@"' kill "-$2" "${@:3}" {nothing}>&- >/dev/null 2>&1 || true
   fi
 }
 
@@ -998,9 +1000,9 @@ prove_drain_seen() {
 # A paused runner takes no job: its listener, and what would start another one, are held by SIGSTOP. Its worker never is. Nothing ends a listener
 # that is not paused, but for a person's force.
 #
-# Each pause is a folder of root's, PAUSE.RANDOM, which the step that uses it finds by what it is for. A unit of systemd, named like the folder, watches
-# over it: it lets go within a second or two of the sight of a worker, since a listener renews the lock of its job, and after PAUSE_SECONDS. However that
-# unit ends, systemd lets go.
+# Each pause is a folder of root's, PAUSE.RANDOM, which the step that uses it finds by what it is for. A unit of systemd, named like the folder,
+# watches over it: it lets go within a second or two of the sight of a worker, since a listener renews the lock of its job, and after PAUSE_SECONDS.
+# However that unit ends, systemd lets go.
 #   held      what is held, a line each: PROCESS STARTED USER-ID; it goes as the first of letting go
 #   purpose   what it is for
 #   chosen    what is to go, if that was chosen before
@@ -1054,8 +1056,8 @@ are_held() {
   done <<<"$held"
 }
 
-# Holds what takes jobs, and sees it held; sets `held` and `pause_folder`, which are empty where nothing does. What was paused before goes over into it without a gap.
-# Whoever calls it lets go, or ends what is held.
+# Holds what takes jobs, and sees it held; sets `held` and `pause_folder`, which are empty where nothing does. What was paused before goes over
+# into it without a gap. Whoever calls it lets go, or ends what is held.
 hold() {
   local folder earlier=() each
   held=$(takers | describe)
@@ -1072,7 +1074,7 @@ hold() {
   printf '%s\n' "$purpose" >"$folder/purpose"
   if [ -e "$STEP_FOLDER/chosen" ]; then cp -- "$STEP_FOLDER/chosen" "$folder"; fi
   printf '%s\n' "$held" >"$folder/held"
-  systemd-run -q --collect "--unit=${folder##*/}" -p "RuntimeMaxSec=$((PAUSE_SECONDS + 5))" -p TimeoutStopSec=2 \
+  systemd-run -q --collect "--unit=${folder##*/}" -p "RuntimeMaxSec=$((PAUSE_SECONDS + 5))" -p TimeoutStopSec=30 \
     -p "ExecStopPost=/bin/bash $folder/release.sh $folder" /bin/bash "$folder/watch.sh" "$folder"
   signal_held STOP
   for each in "${earlier[@]}"; do
@@ -1080,8 +1082,12 @@ hold() {
     end_pause "$each"
   done
   pause_folder=$folder
-  within 5 is_settled
-  are_held || { prove_idle "$whose" && otherwise not-paused "what takes jobs does not stand still, or was let go (process $(in_one_line "${held//$'\n'/;}"))"; }
+  within 5 is_settled || true
+  if ! are_held || ! [ -e "$folder/held" ]; then
+    signal_held CONT # it may have been let go before it was held
+    prove_idle "$whose"
+    otherwise not-paused "what takes jobs does not stand still, or was let go (process $(in_one_line "${held//$'\n'/;}"))"
+  fi
 }
 
 # Whether what is held stands still, or was let go meanwhile.
@@ -1095,13 +1101,11 @@ end_pause() {
   release "$1"
 }
 
-# release FOLDER: lets go by one who is the first.
+# release FOLDER: lets go. It can be cut off anywhere, and done by several at once.
 release() {
   local held
-  if mv -- "$1/held" "$1/held.gone" 2>/dev/null; then
-    held=$(<"$1/held.gone")
-    signal_held CONT
-  fi
+  mv -- "$1/held" "$1/held.gone" 2>/dev/null || true
+  if held=$(cat -- "$1/held.gone" 2>/dev/null); then signal_held CONT; fi
   rm -rf -- "$1"
 }
 
@@ -1124,6 +1128,10 @@ watch_pause() {
     rest 0.5
     read_uptime
   done
+  mv -- "$STEP_FOLDER/held" "$STEP_FOLDER/held.gone"
+  held=$(<"$STEP_FOLDER/held.gone")
+  signal_held CONT
+  rest 2 # who holds it may have been about to, and `release` comes then
 }
 
 # Sets `pause_folder` to the pause for this purpose that stands, and `held`; to nothing without one.
@@ -1216,8 +1224,8 @@ prove_nothing_heard() {
   fi
 }
 
-# The one way to stop this runner's service, after `begin_stopping`. SIGINT waits for the held listener, and is what it hears first when it is let go: it ends
-# its session with GitHub, and reads no more of it.
+# The one way to stop this runner's service, after `begin_stopping`. SIGINT waits for the held listener, and is what it hears first when it is let
+# go: it ends its session with GitHub, and reads no more of it.
 # shellcheck disable=SC2086 # numbers
 stop_paused() {
   local processes found
@@ -1254,8 +1262,8 @@ REGISTERED=$STATE/registered
 # The programs of the pristine package that register, while a recovery needs them.
 REGISTERING=$ROOTS/registering
 
-# Notes that the runner is left without a service until a recovery brings it to serve again: by whom, in which directory, and when, by the uptime. While the
-# note stands the driver gives the fence to nobody else.
+# Notes that the runner is left without a service until a recovery brings it to serve again: by whom, in which directory, and when, by the uptime.
+# While the note stands the driver gives the fence to nobody else.
 note_unfinished() {
   local holder='' boot
   { read -r _ && IFS= read -r holder; } 2>/dev/null <"$ROOTS/fence" || true

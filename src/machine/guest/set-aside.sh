@@ -6,9 +6,9 @@
 enter_directory
 prove_drain_seen
 begin_stopping config-cleanup prepare_config_cleanup
+stop_paused
 own_state
 note_unfinished
-stop_paused
 # A reboot before the end of the recovery starts no runner without a configuration.
 if is_loaded; then systemctl -q disable -- "$unit"; fi
 

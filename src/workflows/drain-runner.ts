@@ -191,7 +191,11 @@ class Drain {
       return false;
     }
     this.#hasActed = true;
-    board.end('wait-until-idle', 'done', `idle ${this.#isStuckBusy ? 'in its guest for long' : 'on both sides'}, and again once it was paused`);
+    board.end(
+      'wait-until-idle',
+      'done',
+      `idle ${this.#isStuckBusy ? 'in its guest for long' : 'on both sides'}, and again once it was paused`,
+    );
     board.begin('stop-service');
     board.end('stop-service', 'done', 'nothing of it is left running');
     return true;

@@ -22,7 +22,8 @@ import type { Tally } from '../domain/queue/tally.ts';
 import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
 import type { PackageFound, PackageStored, PackageWanted } from '../domain/package.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
-import type { DrainedBy, GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
+import type { PlainJobs } from '../domain/cordon.ts';
+import type { DrainMark, GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import type {
   ActRefusal,
   ClockSynced,
@@ -37,6 +38,7 @@ import type {
   SetAside,
   Thawed,
   UnmarkedDrained,
+  WaitsForEnd,
 } from '../machine/port.ts';
 
 export type { ActRefusal };
@@ -383,6 +385,22 @@ export interface MainActivities extends QueueActivities, FailureActivities {
   /** Looks the runner up in configuration. Fails for good, naming the choices, where the input names none or several. */
   resolveRunner(input: { readonly runner: unknown }): Promise<ResolvedRunner>;
   observeGitHub(input: { readonly target: RunnerTarget }): Promise<Answered<({ readonly kind: 'seen' } & GitHubObservation) | Limited>>;
+  /** Takes the custom labels of a runner away at GitHub, unless it has one that its mark does not remember. */
+  takeLabelsAway(input: {
+    readonly target: RunnerTarget;
+    readonly id: number;
+    readonly remembered: readonly string[];
+  }): Promise<Answered<{ readonly kind: 'taken-away' | 'unremembered' | 'gone' } | Limited>>;
+  giveLabelsBack(input: {
+    readonly target: RunnerTarget;
+    readonly id: number;
+    readonly labels: readonly string[];
+  }): Promise<Answered<{ readonly kind: 'given-back' | 'gone' } | Limited>>;
+  /** Waiting jobs of a repository that ask for none of the runner's custom labels. */
+  countPlainJobs(input: {
+    readonly target: RunnerTarget;
+    readonly runner: RegisteredRunner;
+  }): Promise<Answered<({ readonly kind: 'counted' } & PlainJobs) | Limited>>;
   requestRegistrationToken(input: { readonly target: RunnerTarget }): Promise<Answered<TokenGranted | Limited>>;
   /** The newest package of the runner for Linux on this architecture, as configured. */
   findPackage(input: { readonly target: RunnerTarget; readonly architecture: string }): Promise<Answered<PackageFound | Limited>>;
@@ -520,10 +538,11 @@ export interface ActActivities {
   ): Promise<Answered<ServiceStarted | ActRefusal | { readonly kind: 'ask-again' }>>;
   restoreConfiguration(input: ActInput): Promise<Answered<Restored | ActRefusal>>;
   discardAside(input: ActInput): Promise<Answered<Discarded | ActRefusal>>;
-  markDrained(input: ActInput & { readonly reason: string; readonly by: DrainedBy }): Promise<Answered<MarkedDrained | ActRefusal>>;
+  markDrained(input: ActInput & Omit<DrainMark, 'since'>): Promise<Answered<MarkedDrained | ActRefusal>>;
   freezeRunner(input: ActInput): Promise<Answered<Frozen | ActRefusal>>;
   stopFrozenRunner(input: ActInput & { readonly unread: string }): Promise<Answered<FrozenStopped | ActRefusal>>;
   thawRunner(input: ActInput): Promise<Answered<Thawed | ActRefusal>>;
+  pauseAfterJob(input: ActInput): Promise<Answered<WaitsForEnd | ActRefusal>>;
   unmarkDrained(input: ActInput): Promise<Answered<UnmarkedDrained | ActRefusal>>;
   removeFromCache(
     input: ActInput & { readonly wanted: CacheWanted; readonly force: boolean },

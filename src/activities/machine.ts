@@ -75,13 +75,19 @@ export function createActActivities(machine: MachinePort, sealing: Sealing, pack
     discardAside: (input) => answered(() => machine.discardAside(input.target, actOf(input), callContext())),
 
     markDrained: (input) =>
-      answered(() => machine.markDrained(input.target, actOf(input), { reason: input.reason, by: input.by }, callContext())),
+      answered(() => {
+        const { by, reason, labels } = input;
+        const mark = { by, reason, ...(labels === undefined ? {} : { labels }) };
+        return machine.markDrained(input.target, actOf(input), mark, callContext());
+      }),
 
     freezeRunner: (input) => answered(() => machine.freeze(input.target, actOf(input), callContext())),
 
     stopFrozenRunner: (input) => answered(() => machine.stopFrozen(input.target, actOf(input), input.unread, callContext())),
 
     thawRunner: (input) => answered(() => machine.thaw(input.target, actOf(input), callContext())),
+
+    pauseAfterJob: (input) => answered(() => machine.pauseAfterJob(input.target, actOf(input), callContext())),
 
     unmarkDrained: (input) => answered(() => machine.unmarkDrained(input.target, actOf(input), callContext())),
 

@@ -8,6 +8,7 @@ import type { PackageSource } from '../domain/package.ts';
 import { isOfQueue } from '../domain/queue/findings.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedQueue, ResolvedRunner, ResolvedScope } from './contract.ts';
+import { countPlainJobs } from './cordon.ts';
 import { describeExecution } from './describe-execution.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
 import { createFindingActivities, listOpenFindings, type Alerts } from './findings.ts';
@@ -95,6 +96,35 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
           const seen = await observeGitHub(github, target, cancellationSignal());
           return { kind: 'seen' as const, ...seen };
         }),
+      );
+    },
+
+    async takeLabelsAway({ target, id, remembered }) {
+      return attempted(() =>
+        withGitHubFailures(async () => {
+          const known = new Set(remembered.map((label) => label.toLowerCase()));
+          const { value: runner } = await github.getRunner(target.scope, id, cancellationSignal());
+          if (runner?.customLabels?.some((label) => !known.has(label.toLowerCase()))) {
+            return { kind: 'unremembered' as const };
+          }
+          const left = runner === null ? null : (await github.removeCustomLabels(target.scope, id, cancellationSignal())).value;
+          return left === null ? { kind: 'gone' as const } : { kind: 'taken-away' as const };
+        }),
+      );
+    },
+
+    async giveLabelsBack({ target, id, labels }) {
+      return attempted(() =>
+        withGitHubFailures(async () => {
+          const { value } = await github.addCustomLabels(target.scope, id, labels, cancellationSignal());
+          return { kind: value === null ? ('gone' as const) : ('given-back' as const) };
+        }),
+      );
+    },
+
+    async countPlainJobs({ target, runner }) {
+      return attempted(() =>
+        withGitHubFailures(async () => ({ kind: 'counted' as const, ...(await countPlainJobs(github, target.scope, runner)) })),
       );
     },
 

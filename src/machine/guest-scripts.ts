@@ -26,6 +26,7 @@ const STEPS = {
   freeze: read('freeze'),
   'stop-frozen': read('stop-frozen'),
   thaw: read('thaw'),
+  'wait-for-end': read('wait-for-end'),
   'unmark-drained': read('unmark-drained'),
   'list-cache': read('list-cache'),
   'remove-from-cache': read('remove-from-cache'),

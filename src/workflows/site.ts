@@ -16,7 +16,7 @@ import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
 import type { RecoveryOutcome, Side } from '../domain/report.ts';
 import type { GitHubObservation, MachineObservation, RunnerTarget } from '../domain/runner.ts';
-import { actOptions, githubOptions, GUEST_UNREACHABLE, lookOptions } from './options.ts';
+import { actOptions, askedFrozenOptions, githubOptions, GUEST_UNREACHABLE, lookOptions } from './options.ts';
 import { waitOutLimit } from './told.ts';
 
 /** Ends an operation with an outcome that is no surprise; everything that was opened is closed on the way out. */
@@ -91,6 +91,25 @@ export class Site {
     const [github, machine] = await Promise.all([this.#reading('github', this.askGitHub()), this.#reading('machine', this.askMachine())]);
     this.#lastLook = { begunAt, look: { github, machine } };
     return this.#lastLook.look;
+  }
+
+  /** The same at this moment: neither a limit nor an outage of GitHub is waited for. */
+  async lookNow(): Promise<Look> {
+    const [github, machine] = await Promise.all([this.#reading('github', this.#askGitHubNow()), this.lookAtMachine()]);
+    return { github, machine };
+  }
+
+  async #askGitHubNow(): Promise<GitHubObservation> {
+    const github = proxyActivities<MainActivities>(askedFrozenOptions(this.policy, `how does GitHub see ${this.target.runner}?`));
+    const answer = await this.answer(() => github.observeGitHub({ target: this.target }));
+    if (answer.kind === 'limited') {
+      throw new Ended('failed', answer.why);
+    }
+    return answer;
+  }
+
+  lookAtMachine(): Promise<Reading<MachineObservation>> {
+    return this.#reading('machine', this.askMachine());
   }
 
   /** The last look while it is fresh, else a new one. */

@@ -29,6 +29,7 @@ import {
   type SetAside,
   type Thawed,
   type UnmarkedDrained,
+  type WaitsForEnd,
 } from '../../machine/port.ts';
 import { type ActClock, ActFence } from './act-fence.ts';
 import type { Break } from './breaks.ts';
@@ -94,6 +95,8 @@ const TWO_HOURS_MS = 2 * AN_HOUR_MS;
 
 /** As in src/machine/guest/lib.sh. */
 const THAW_MS = 120_000;
+/** The same of one that was held at the end of its job, since nobody may come. */
+const WAITER_HOLDS_MS = 45_000;
 
 /** All make-believe machines of a host. */
 export class SandboxMachine implements MachinePort {
@@ -105,6 +108,8 @@ export class SandboxMachine implements MachinePort {
   readonly #jobTimers = new Map<InstalledRunner, NodeJS.Timeout>();
   /** Machines whose guests let every look hang. */
   readonly #hangs = new Map<string, { readonly end: PromiseWithResolvers<void>; readonly despiteAbort: boolean }>();
+  /** Whose listeners are held when their job ends. */
+  readonly #waiting = new Set<InstalledRunner>();
   readonly #thawTimers = new Map<InstalledRunner, NodeJS.Timeout>();
   readonly #closed = new AbortController();
 
@@ -523,9 +528,10 @@ export class SandboxMachine implements MachinePort {
   ): Promise<MarkedDrained | ActRefusal> {
     return this.#act<MarkedDrained>(target, act, call, async (clock, { machine, runner }) => {
       await this.#work('drain', clock);
-      if (runner.drain === null || runner.drain.by === 'room') {
-        runner.drain = { since: Date.now() + machine.clockOffsetMs, ...mark };
-      }
+      const { by, reason, labels = runner.drain?.labels } = mark;
+      const isNew = runner.drain === null || runner.drain.by === 'room';
+      const words = isNew ? { since: Date.now() + machine.clockOffsetMs, by, reason } : runner.drain;
+      runner.drain = { ...words!, ...(labels === undefined ? {} : { labels }) };
       if (runner.unit !== null) {
         runner.unit.startsAtBoot = false;
       }
@@ -539,8 +545,7 @@ export class SandboxMachine implements MachinePort {
       await this.#work('drain', clock);
       const refused = refusedFreeze(runner);
       if (refused === null) {
-        this.#listeners.get(runner)?.freeze();
-        this.#thawTimers.set(runner, setTimeout(() => this.#thaw(runner), THAW_MS).unref());
+        this.#freeze(runner, THAW_MS);
       }
       return refused ?? { kind: 'frozen', unread: '' };
     });
@@ -570,6 +575,14 @@ export class SandboxMachine implements MachinePort {
     });
   }
 
+  async pauseAfterJob(target: RunnerTarget, act: Act, call: CallContext): Promise<WaitsForEnd | ActRefusal> {
+    return this.#act<WaitsForEnd>(target, act, call, async (clock, { runner }) => {
+      await this.#work('drain', clock);
+      this.#waiting.add(runner);
+      return { kind: 'waiting' };
+    });
+  }
+
   async unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal> {
     return this.#act<UnmarkedDrained>(target, act, call, async (clock, { runner }) => {
       await this.#work('drain', clock);
@@ -578,6 +591,7 @@ export class SandboxMachine implements MachinePort {
         runner.unit.startsAtBoot = true;
       }
       runner.drain = null;
+      this.#waiting.delete(runner);
       return { kind: 'unmarked' };
     });
   }
@@ -739,6 +753,7 @@ export class SandboxMachine implements MachinePort {
       now: () => Date.now() + machine.clockOffsetMs,
       retryMs: this.#options.retryMs ?? 1_000,
       onJob: (job) => this.#beginJob(runner, job),
+      isBusy: () => runner.job !== null,
       onSign: (sign) => {
         if (this.#listeners.get(runner) === listener) {
           runner.log = { ...runner.log, ...(sign === null ? { exitCode: null, relaunches: 0, signs: [] } : { signs: [sign] }) };
@@ -778,6 +793,12 @@ export class SandboxMachine implements MachinePort {
         this.#awaitJob(runner, runner.job.endsAt - Date.now());
       }
     }
+  }
+
+  #freeze(runner: InstalledRunner, thawsAfterMs: number): void {
+    clearTimeout(this.#thawTimers.get(runner));
+    this.#listeners.get(runner)?.freeze();
+    this.#thawTimers.set(runner, setTimeout(() => this.#thaw(runner), thawsAfterMs).unref());
   }
 
   #thaw(runner: InstalledRunner): void {
@@ -825,6 +846,10 @@ export class SandboxMachine implements MachinePort {
     if (job !== null && configuration !== null) {
       await new RunnerApi(configuration.url).finishJob(job.id, result, AbortSignal.timeout(2_000)).catch(() => undefined);
     }
+    if (this.#waiting.has(runner) && runner.drain !== null) {
+      this.#freeze(runner, WAITER_HOLDS_MS);
+    }
+    this.#listeners.get(runner)?.jobEnded();
   }
 
   #forgetJob(runner: InstalledRunner): void {

@@ -432,6 +432,8 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly scope: string;
     /** Names of the configured runners. */
     readonly runners: readonly string[];
+    /** Custom labels that they have by configuration, or had before a drain. */
+    readonly customLabels?: readonly (readonly string[])[];
     /** Whether runners' groups matter: one request more, and only at an organisation. */
     readonly readsGroups: boolean;
     /** Runs whose jobs are read, at most. */

@@ -6,6 +6,7 @@ import { recall } from '../domain/open-findings.ts';
 import type { SearchAttribute } from '../domain/names.ts';
 import type { PackageSource } from '../domain/package.ts';
 import { isOfQueue } from '../domain/queue/findings.ts';
+import { labelSetOf } from '../domain/queue/run.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedQueue, ResolvedRunner, ResolvedScope } from './contract.ts';
 import { countPlainJobs } from './cordon.ts';
@@ -56,8 +57,13 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
       if ('problem' in resolved) {
         throw invalidInput(resolved.problem);
       }
-      const open = await listOpenFindings(Context.current().client, resolved.scope);
-      return { ...resolved, searchAttributes, open: open.filter(isOfQueue) };
+      const { client } = Context.current();
+      const [open, memory] = await Promise.all([listOpenFindings(client, resolved.scope), recallPass(client, resolved.scope)]);
+      const configured = resolved.configured.map(({ name, labels }) => ({
+        name,
+        labels: labelSetOf([...labels, ...(memory?.runners[`${resolved.scope}/${name}`]?.cordoned ?? [])]),
+      }));
+      return { ...resolved, configured, searchAttributes, open: open.filter(isOfQueue) };
     },
 
     async resolveRunner({ runner }) {

@@ -16,11 +16,17 @@ export type CordonDecision =
   | { readonly kind: 'take-away'; readonly id: number; readonly labels: readonly string[] }
   | { readonly kind: 'impossible'; readonly why: string };
 
-export function decideCordon({ labels: remembered = [] }: Pick<DrainMark, 'labels'>, github: Reading<GitHubObservation>): CordonDecision {
-  if (!github.known) {
-    return { kind: 'impossible', why: `GitHub could not be read: ${github.why}` };
-  }
-  const { runner } = github.value;
+export function decideCordon(mark: Pick<DrainMark, 'labels'>, github: Reading<GitHubObservation>): CordonDecision {
+  return github.known ? decideFor(mark, github.value.runner) : { kind: 'impossible', why: `GitHub could not be read: ${github.why}` };
+}
+
+/** Whether GitHub is to be told that a runner with this mark has no labels. */
+export function isUncordoned(mark: Pick<DrainMark, 'labels'>, runner: RegisteredRunner): boolean {
+  const { kind } = decideFor(mark, runner);
+  return kind === 'remember' || kind === 'take-away';
+}
+
+function decideFor({ labels: remembered = [] }: Pick<DrainMark, 'labels'>, runner: RegisteredRunner | null): CordonDecision {
   const shown = runner?.customLabels ?? [];
   if (runner === null || shown.length === 0) {
     return { kind: 'cordoned', labels: remembered, isRegistered: runner !== null };
@@ -50,7 +56,7 @@ export function decideRelabelling(
 }
 
 /** Those of the wanted labels that are not there. */
-function lacking(there: readonly string[], wanted: readonly string[]): readonly string[] {
+export function lacking(there: readonly string[], wanted: readonly string[]): readonly string[] {
   const known = new Set(there.map((label) => label.toLowerCase()));
   return wanted.filter((label) => !known.has(label.toLowerCase()));
 }

@@ -13,7 +13,7 @@ export interface WaitingJobs {
   readonly oldestAt: number;
   /** The run of the oldest. */
   readonly runId: number;
-  /** Whether any runner registered at the scope, online or not, configured here or not, has all the labels. */
+  /** Whether any runner of the scope has all the labels, online or not: by GitHub's list, or by configuration. */
   readonly isServable: boolean;
 }
 
@@ -121,6 +121,8 @@ export interface RunnerMemory {
   readonly drainedSince: number | null;
   /** Since when its guest has shown that its actions cache was never cleaned; absent where it is not so. */
   readonly uncleanedSince?: number;
+  /** Labels that a drain has taken away at GitHub, while it lacks one of them or the runner is drained; absent if there is none. */
+  readonly cordoned?: readonly string[];
   /** GitHub's last word of it was that it goes after one job. */
   readonly isEphemeral?: true;
   /** Since when GitHub has called it idle although a stray listener has a worker; absent if that is not the case. */

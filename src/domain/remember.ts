@@ -1,3 +1,4 @@
+import { lacking } from './cordon.ts';
 import type { RunnerMemory } from './pass.ts';
 import { hasSign, isBroken, isBusyAlone, isDrained, isEphemeral, isIdleDespiteDemand, isStrayWork, type Situation } from './situation.ts';
 
@@ -16,16 +17,27 @@ export function remember(situation: Situation): RunnerMemory | null {
   };
   const uncleanedSince = since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null);
   const straySince = since(situation, earlier.straySince ?? null, isStrayWork(situation) ?? false);
+  const cordoned = cordonedLabels(situation);
   const { ranAt, ...rest } = memory;
   const added = {
     ...(uncleanedSince === null ? {} : { uncleanedSince }),
     ...(straySince === null ? {} : { straySince }),
+    ...(cordoned.length === 0 ? {} : { cordoned }),
     ...(isEphemeral(situation) ? { isEphemeral: true as const } : {}),
   };
   if (ranAt === at && Object.keys(added).length === 0 && Object.values(rest).every((moment) => moment === null)) {
     return null;
   }
   return { ...memory, ...added };
+}
+
+/** Of a runner that is drained no more as long as GitHub lacks one of them. */
+function cordonedLabels({ guest, registered, cordoned, earlier }: Situation): readonly string[] {
+  if (guest === null || guest.drain !== null) {
+    return cordoned;
+  }
+  const { cordoned: before = [] } = earlier;
+  return registered === null || lacking(registered.labels, before).length > 0 ? before : [];
 }
 
 /** `isSo` is `null` where it is not known; what a host shows that just woke begins nothing. */

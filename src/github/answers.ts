@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { lineOf, nameOf } from '../domain/plain.ts';
 import type { Retirement } from '../domain/pass.ts';
 import type { Run } from '../domain/queue/run.ts';
+import { ADDED_LABELS } from '../domain/situation.ts';
 import type { RegisteredRunner } from '../domain/runner.ts';
 import { Secret } from '../domain/secret.ts';
 import type { RegistrationToken } from './port.ts';
@@ -275,7 +276,12 @@ export const RunnerLabels: z.ZodType<{ readonly custom: readonly string[] }> = z
   .transform(({ labels }) => ({ custom: customOf(labels) }));
 
 function customOf(labels: z.infer<typeof RunnerFields>['labels']): readonly string[] {
-  return labels.flatMap(({ name, type }) => (type === 'custom' ? [name] : [])).slice(0, MOST_LABELS);
+  const isCustom = ({ name, type }: (typeof labels)[number]): boolean =>
+    type == null ? !ADDED_LABELS.includes(name.toLowerCase()) : type === 'custom';
+  return labels
+    .filter(isCustom)
+    .map(({ name }) => name)
+    .slice(0, MOST_LABELS);
 }
 
 /** The last part of its address. */

@@ -30,6 +30,8 @@ export interface RunCounts {
 export interface ScopeLook {
   /** Names of the configured runners. */
   readonly runners: readonly string[];
+  /** Sets of custom labels that they have by configuration, or had before a drain: jobs that ask for them wait for one of these runners. */
+  readonly customLabels?: readonly (readonly string[])[];
   /** Whether runners' groups matter: one request more, and only at an organisation. */
   readonly readsGroups: boolean;
   /** Runs whose jobs are read, at most. */

@@ -297,12 +297,13 @@ async function readGitHub(scope: ResolvedScope, { isBeforeUpkeep, dryRun }: Look
   return { github, damaged: isBeforeUpkeep ? unknown('not looked for') : await inspectFailures(scope, dryRun) };
 }
 
-async function observeGitHub({ scope, targets, policy, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {
+async function observeGitHub({ scope, targets, policy, previous, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {
   const github = proxyActivities<MainActivities>(passGithubOptions(policy, `how does GitHub see ${scope}?`));
   try {
     const { value } = await github.observeScope({
       scope,
       runners: targets.map(({ runner }) => runner),
+      customLabels: targets.map((target) => [...target.labels, ...(previous?.runners[qualifiedName(target)]?.cordoned ?? [])]),
       readsGroups: targets.some(({ group }) => group !== null),
       runsRead: policy.runsRead,
       setAside,

@@ -129,6 +129,10 @@ const METHODS: { readonly [Method in Exclude<keyof MachinePort, 'state' | 'state
   },
   stopFrozen: { call: (machine) => machine.stopFrozen(TARGET, ACT, '', CALL), says: [{ kind: 'heard', unread64: base64('12:3 ') }] },
   thaw: { call: (machine) => machine.thaw(TARGET, ACT, CALL), says: [{ kind: 'thawed' }] },
+  pauseAfterJob: {
+    call: (machine) => machine.pauseAfterJob(TARGET, ACT, CALL),
+    says: [{ kind: 'not-waiting', evidence64: base64('why') }],
+  },
   unmarkDrained: { call: (machine) => machine.unmarkDrained(TARGET, ACT, CALL), says: [{ kind: 'unmarked' }] },
   fetchPackage: { call: (machine) => machine.fetchPackage(TARGET, ACT, PACKAGE, CALL), says: PACKAGE_SAYS },
   passPackage: { call: (machine) => machine.passPackage(TARGET, ACT, PACKAGE, { path: '/dev/null', bytes: 1 }, CALL), says: PACKAGE_SAYS },

@@ -10,30 +10,36 @@ HOLD_SECONDS=45
 
 # Waits for a worker of a listener, then for its end, and holds the listener: before the listener hears of that end, since the kernel wakes who waits
 # on a pidfd first, and this program before others. Ends with 0 once it has held it, with 3 if the runner is not to be drained any more, and
-# with 4 if the listener is gone. 434 is pidfd_open, 424 pidfd_send_signal, 19 SIGSTOP.
+# with 4 if the listener is gone. 434 is pidfd_open, 424 pidfd_send_signal, 19 SIGSTOP, 18 SIGCONT.
 # https://man7.org/linux/man-pages/man2/pidfd_open.2.html
 # shellcheck disable=SC2016 # Perl's own
 HOLD_AT_END='
+  use strict;
   my ($mark, $listener) = @ARGV;
   my $held = syscall(434, $listener + 0, 0);
   my $worker;
   until (defined $worker) {
     exit 3 unless -e $mark;
     exit 4 unless $held >= 0 && -e "/proc/$listener/exe";
-    for (map { split } map { open(my $file, "<", $_) ? <$file> : () } glob("/proc/$listener/task/*/children")) {
-      $worker = $_ if open(my $name, "<", "/proc/$_/comm") && (<$name> // "") eq "Runner.Worker\n";
+    for (glob("/proc/[0-9]*/stat")) {
+      open(my $file, "<", $_) or next;
+      my $stat = <$file> // "";
+      $worker = $1 if $stat =~ /^(\d+) \(Runner\.Worker\) [^Z] (\d+) / && $2 == $listener;
     }
-    select(undef, undef, undef, 0.1) unless defined $worker;
+    select(undef, undef, undef, 0.2) unless defined $worker;
   }
   my $end = syscall(434, $worker + 0, 0);
-  while ($end >= 0) {
-    my $ready = "";
-    vec($ready, $end, 1) = 1;
-    last if select($ready, undef, undef, 1) > 0;
+  my $watched = "";
+  vec($watched, $end, 1) = 1 if $end >= 0;
+  for (my $ended = $watched; $end >= 0 && select($ended, undef, undef, 1) == 0; $ended = $watched) {
     exit 3 unless -e $mark;
   }
-  exit 3 unless -e $mark;
-  exit 4 if syscall(424, $held, 19, 0, 0) != 0;'
+  my $failed = syscall(424, $held, 19, 0, 0);
+  exit 4 if $failed;
+  unless (-e $mark) {
+    syscall(424, $held, 18, 0, 0);
+    exit 3;
+  }'
 
 start_waiter() {
   local name folder

@@ -541,13 +541,12 @@ export class SandboxMachine implements MachinePort {
 
   async freeze(target: RunnerTarget, act: Act, call: CallContext): Promise<Frozen | ActRefusal> {
     return this.#act<Frozen>(target, act, call, async (clock, { runner }) => {
-      this.#thaw(runner);
       await this.#work('drain', clock);
       const refused = refusedFreeze(runner);
       if (refused === null) {
         this.#freeze(runner, THAW_MS);
       }
-      return refused ?? { kind: 'frozen', unread: '' };
+      return refused ?? { kind: 'frozen', unread: this.#listeners.get(runner)?.unread ?? '' };
     });
   }
 

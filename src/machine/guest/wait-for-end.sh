@@ -1,11 +1,10 @@
 #!/bin/bash
-# Has the guest hold the listener of a drained runner in the moment in which its job ends, before it asks for the next one. A unit of its own
-# does that (`wait-for-end.sh FOLDER waiter`), which ends with the drain or its undoing and lets go as it ends, however it does.
+# Has the guest pause the listener of a drained runner in the moment in which its job ends, before it asks for the next one. A unit of its own
+# does that (`wait-for-end.sh FOLDER wait`), and ends with the drain or its undoing.
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
 
-WAITERS=/run/runward
-# For how long a listener is held that nobody comes to stop.
+# For how long a listener is paused that nobody comes to stop.
 HOLD_SECONDS=45
 
 # Waits for a worker of a listener, then for its end, and holds the listener: before the listener hears of that end, since the kernel wakes who waits
@@ -42,16 +41,16 @@ HOLD_AT_END='
   }'
 
 start_waiter() {
-  local name folder
-  name=runward-wait-$(printf '%s' "$home" | cksum | cut -d ' ' -f 1)
-  folder=$WAITERS/$name
+  local name=runward-wait-${PAUSE##*/runward-pause-} folder
+  folder=$RUN/$name
   if systemctl -q is-active -- "$name"; then return 0; fi
   rm -rf -- "$folder"
   mkdir -m 700 -- "$folder"
   cp -- "$0" "$folder/wait-for-end.sh"
   cp -- "${0%/*}/lib.sh" "$STEP_FOLDER/parameters" "$folder"
-  systemd-run -q --collect "--unit=$name" "--description=holds the listener in $directory when its job ends" \
-    -p "ExecStopPost=/bin/bash $folder/wait-for-end.sh $folder let-go" /bin/bash "$folder/wait-for-end.sh" "$folder" waiter
+  printf 'pause_seconds=%s\n' "$HOLD_SECONDS" >>"$folder/parameters"
+  systemd-run -q --collect "--unit=$name" "--description=pauses the listener in $directory when its job ends" \
+    -p "ExecStopPost=/bin/bash $folder/wait-for-end.sh $folder end" /bin/bash "$folder/wait-for-end.sh" "$folder" wait
 }
 
 wait_for_ends() {
@@ -61,48 +60,51 @@ wait_for_ends() {
     read_unit
     if is_at_rest; then break; fi
     listener=$(own_listeners)
-    if ! [[ $listener =~ ^[0-9]+$ ]]; then
-      pause 1
+    if has_pause || ! [[ $listener =~ ^[0-9]+$ ]]; then
+      rest 0.5
       continue
     fi
     code=0
     "${priority[@]}" perl -e "$HOLD_AT_END" -- "$STATE/drained" "$listener" || code=$?
-    if [ "$code" = 0 ]; then hold "$listener"; fi
-    if [ "$code" != 0 ] && [ "$code" != 3 ]; then pause 1; fi
+    case $code in
+      0) bash "$0" "$STEP_FOLDER" pause || true ;;
+      3) ;;
+      *) rest 1 ;;
+    esac
   done
 }
 
-# hold LISTENER: until it was stopped or let go by somebody else, or for as long as nobody comes. A worker that began all the same needs its
-# listener, which renews the lock of the job.
-hold() {
-  local until
-  read_uptime
-  until=$((uptime + HOLD_SECONDS))
-  while is_drained && is_held "$1" && [ -z "$(workers runner)" ] && [ "$uptime" -lt "$until" ]; do
-    pause 0.5
-    read_uptime
+# By a pause as any other, which whoever stops the runner takes over. A job that has begun all the same goes on.
+pause_all() {
+  purpose=drain
+  trap let_go_all EXIT
+  hold
+  prove_idle runner
+  is_drained
+  trap - EXIT
+}
+
+let_go_all() {
+  let_go
+  # shellcheck disable=SC2046 # numbers
+  signal CONT $(listeners)
+}
+
+has_pause() {
+  local folder
+  for folder in "$PAUSE".*; do
+    if [ -d "$folder" ]; then return 0; fi
   done
-  let_go "$1"
-}
-
-is_held() {
-  [ -e "/proc/$1/exe" ] && are_frozen "$1"
-}
-
-# let_go LISTENER: unless an act holds it by now, which sees to it by itself.
-let_go() {
-  if [ -n "$(workers runner)" ] || ! is_armed "$1"; then signal CONT "$1"; fi
-}
-
-is_armed() {
-  [ -n "$(systemctl list-units --plain --no-legend 'runward-thaw-*.timer' | cut -d ' ' -f 1)" ]
+  return 1
 }
 
 enter_directory
 case ${2:-} in
-  waiter) wait_for_ends ;;
-  let-go)
-    for listener in $(listeners); do let_go "$listener"; done
+  wait) wait_for_ends ;;
+  pause) pause_all ;;
+  end)
+    # It may have ended between its own hold and the pause.
+    if ! has_pause; then let_go_all; fi
     rm -rf -- "$STEP_FOLDER"
     ;;
   *)

@@ -30,7 +30,7 @@ beforeEach(async () => {
     stdio: 'ignore',
   });
   await until(() => (first = childOf(namespace)) !== '', 'the namespace is there');
-  await once(spawn('mkfifo', [path.join(root, 'nothing')]), 'exit');
+  await once(inNamespace(['mkfifo', path.join(root, 'nothing')], 'ignore'), 'exit');
   for (const script of readdirSync(GUEST)) {
     const own = readFileSync(path.join(GUEST, script), 'utf8')
       .replace('ROOTS=/var/lib/runward\n', `ROOTS=${root}/roots\n`)

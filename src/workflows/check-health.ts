@@ -319,6 +319,7 @@ async function observeGitHub({ scope, targets, policy, previous, setAside = [] }
     const { value } = await github.observeScope({
       scope,
       runners: targets.map(({ runner }) => runner),
+      customLabels: targets.map((target) => [...target.labels, ...(previous?.runners[qualifiedName(target)]?.cordoned ?? [])]),
       lastIds: lastIdsOf(targets, previous),
       readsGroups: targets.some(({ group }) => group !== null),
       runsRead: policy.runsRead,

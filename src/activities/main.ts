@@ -95,7 +95,7 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
       return attempted(() =>
         withGitHubFailures(async () => {
           const seen = await observeGitHub(github, target, lastIdsIn(Context.current().client), cancellationSignal());
-          return { kind: 'seen' as const, ...seen };
+          return { kind: 'seen' as const, askedAt: activityInfo().currentAttemptScheduledTimestampMs, ...seen };
         }),
       );
     },
@@ -154,9 +154,8 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
       );
     },
 
-    async isLockHeld({ lockId, lockRunId }) {
-      const lock = await describeExecution(Context.current().client, lockId, lockRunId);
-      return { held: lock?.status.name === 'RUNNING' };
+    async isLockHeld(lock) {
+      return { held: await isLockHeld(Context.current().client, lock) };
     },
 
     async inspectLock(asked) {
@@ -167,10 +166,14 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
       return { atWork: await inspectCures(Context.current().client, scope, runners) };
     },
 
-    async readLedger({ ledgerId }) {
-      const ledger = await describeExecution(Context.current().client, ledgerId);
+    async readLedger({ ledgerId, lock }) {
+      const { client } = Context.current();
+      const [ledger, isHeld] = await Promise.all([
+        describeExecution(client, ledgerId),
+        lock === undefined ? undefined : isLockHeld(client, lock),
+      ]);
       const entries = ledger?.memo?.['entries'];
-      return { entries: Array.isArray(entries) ? (entries as LedgerEntry[]) : [] };
+      return { entries: Array.isArray(entries) ? (entries as LedgerEntry[]) : [], ...(isHeld === undefined ? {} : { isHeld }) };
     },
   };
 }
@@ -191,6 +194,10 @@ async function attempted<T>(call: () => Promise<T>): Promise<{ attempt: number; 
   } finally {
     clearInterval(beating);
   }
+}
+
+async function isLockHeld(client: Client, { lockId, lockRunId }: Parameters<MainActivities['isLockHeld']>[0]): Promise<boolean> {
+  return (await describeExecution(client, lockId, lockRunId))?.status.name === 'RUNNING';
 }
 
 /**

@@ -91,6 +91,8 @@ export const STILL_HANGS = 'the last look at it still hangs';
 export interface RunnerLook {
   readonly target: RunnerTarget;
   readonly machine: Reading<MachineObservation>;
+  /** When Runward began to stop it, by the ledger of a machine that is stopped, and has not seen it up again since; epoch milliseconds. */
+  readonly leftStoppedAt?: number;
 }
 
 /** What one pass saw. */
@@ -121,6 +123,8 @@ export interface RunnerMemory {
   readonly busyAloneSince: number | null;
   /** Since when it is drained; remembered while its machine does not run, since the mark stands in the guest. */
   readonly drainedSince: number | null;
+  /** When its guest last answered; absent if that is not known. */
+  readonly answeredAt?: number;
   /** Since when its guest has shown that its actions cache was never cleaned; absent where it is not so. */
   readonly uncleanedSince?: number;
   /** Since when GitHub's list has lacked it without proof that it is gone; absent if that is not the case. */

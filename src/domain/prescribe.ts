@@ -159,8 +159,8 @@ const WHOLE_MACHINE: ReadonlySet<string> = new Set([
   'clock-drift',
 ]);
 
-function isMeantSo({ code, cure }: Diagnosed): boolean {
-  return cure === null && (code === 'machine-stopped' || code === 'machine-suspended');
+function isMeantSo({ code, cure, severity }: Diagnosed): boolean {
+  return cure === null && severity === 'info' && (code === 'machine-stopped' || code === 'machine-suspended');
 }
 
 type Against = Omit<Withheld, 'runner' | 'because'> & { readonly reason: WithheldReason };

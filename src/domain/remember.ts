@@ -20,11 +20,12 @@ export function remember(situation: Situation): Partial<RunnerMemory> | null {
     unlistedSince: since(situation, earlier.unlistedSince ?? null, situation.github.known ? situation.unproven !== null : null),
     isEphemeral: isEphemeral(situation) || null,
   };
+  const answeredAt = guest === null ? (earlier.answeredAt ?? null) : at;
   const { ranAt, ...rest } = { ...memory, ...added };
   if (ranAt === at && Object.values(rest).every((each) => each === null)) {
     return null;
   }
-  return Object.fromEntries(Object.entries({ ranAt, ...rest }).filter(([, each]) => each !== null)) as Partial<RunnerMemory>;
+  return Object.fromEntries(Object.entries({ ranAt, answeredAt, ...rest }).filter(([, each]) => each !== null)) as Partial<RunnerMemory>;
 }
 
 /** The id of each runner, as GitHub last gave it: whom a list lacks is asked for by it. */

@@ -40,6 +40,8 @@ export interface Situation {
   readonly busyNeighbours: readonly string[];
   /** The same that GitHub calls online: their guest lives. */
   readonly onlineNeighbours: readonly string[];
+  /** Its machine is stopped since Runward itself has stopped it, to restart it, and has not seen it up again. */
+  readonly isLeftStopped: boolean;
   /** What earlier passes have left. */
   readonly earlier: RunnerMemory;
   /** The last pass was so lately that its reading and this one are two in a row. */
@@ -72,10 +74,11 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
   const byName = new Map(github?.runners.map((runner) => [runner.name.toLowerCase(), runner]));
   const queue = github === null ? null : valueOrNull(github.queue);
   const isRemembered = previous !== null && previous.at <= seen.at && seen.at - previous.at <= policy.memoryLastsMs;
-  return seen.runners.map(({ target, machine }) => {
+  return seen.runners.map(({ target, machine, leftStoppedAt }) => {
     const registered = byName.get(target.runner.toLowerCase()) ?? null;
     const host = seen.hosts[target.host] ?? unknown(`host ${target.host} was not looked at`);
     const looked = valueOrNull(machine);
+    const earlier = earlierOf(previous, qualifiedName(target), { at: seen.at, isRemembered, state: looked?.state ?? null });
     const unproven =
       github === null ? null : unprovenAbsence({ runner: registered, absence: github.absent?.[target.runner] }, target, livingIn(looked));
     return {
@@ -97,7 +100,8 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       leftRuns: damagedOf(seen, target)?.filter(({ left }) => left !== undefined) ?? null,
       busyNeighbours: neighboursOf(target, byName, ({ busy }) => busy),
       onlineNeighbours: neighboursOf(target, byName, ({ status }) => status === 'online'),
-      earlier: earlierOf(previous, qualifiedName(target), { at: seen.at, isRemembered, state: looked?.state ?? null }),
+      earlier,
+      isLeftStopped: leftStoppedAt !== undefined && (earlier.answeredAt ?? -Infinity) < leftStoppedAt,
       isRemembered,
       isJustWoke: host.known && host.value.wokeAt !== null && host.value.observedAt - host.value.wokeAt < policy.justWokeMs,
     };
@@ -148,7 +152,10 @@ function earlierOf(
   if (previous === null) {
     return NOTHING_REMEMBERED;
   }
-  const remembered: RunnerMemory = { ...NOTHING_REMEMBERED, ...untilNow(previous.runners[name] ?? { ranAt: previous.at }, at) };
+  const remembered: RunnerMemory = {
+    ...NOTHING_REMEMBERED,
+    ...untilNow(previous.runners[name] ?? { ranAt: previous.at, answeredAt: previous.at }, at),
+  };
   if (!isRemembered) {
     const { straySince: _stray, unlistedSince: _unlisted, ...rest } = remembered;
     return { ...rest, brokenSince: null, silentSince: null, idleDespiteDemandSince: null, busyAloneSince: null };
@@ -388,11 +395,16 @@ export function waitedMs({ oldestAt }: WaitingJobs, github: ScopeObservation): n
   return github.observedAt - oldestAt;
 }
 
+export const LEFT_STOPPED = 'Runward stopped it to restart it, and it was not started again';
+
 /** Why its machine is to be started by a check, or `null`. What a person said by a drain holds. */
 export function startReason(situation: Situation): string | null {
   const { policy, demand, host, earlier, at } = situation;
   if (policy.autostart === 'never' || isDrained(situation)) {
     return null;
+  }
+  if (situation.isLeftStopped) {
+    return LEFT_STOPPED;
   }
   if (policy.autostart === 'always') {
     return 'it shall always run';

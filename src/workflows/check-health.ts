@@ -28,7 +28,7 @@ import {
   type LookCosts,
 } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
-import type { LedgerEntry } from '../domain/ledger.ts';
+import { leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, machineLockId, qualifiedName } from '../domain/names.ts';
 import type { Work } from '../domain/next-step.ts';
 import { advance } from '../domain/open-findings.ts';
@@ -36,7 +36,7 @@ import type { HostLook, HostObservation, PassObservation, RunnerLook, RunnersMem
 import { DEFAULT_UPKEEP_POLICY } from '../domain/policy.ts';
 import { prescribe, UPKEEP_CURES, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
-import type { RunnerTarget } from '../domain/runner.ts';
+import type { MachineState, RunnerTarget } from '../domain/runner.ts';
 import { situationsOf } from '../domain/situation.ts';
 import { settleFailures } from './failure-ledger.ts';
 import { causeMemo } from './events.ts';
@@ -268,6 +268,7 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       seenHosts[group.host] = host;
     }
   }
+  const stopped = await readStopped(scope.targets.filter((target) => stateOf(machineOf.get(target)) === 'stopped'));
   const requests = github.known ? github.value.requests : { sent: 0, unchanged: 0 };
   return {
     observation: {
@@ -276,7 +277,14 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       github,
       hosts: seenHosts,
       damaged,
-      runners: scope.targets.map((target) => ({ target, machine: machineOf.get(target) ?? unknown('it was not looked at') })),
+      runners: scope.targets.map((target) => {
+        const leftStopped = leftStoppedAt(stopped[qualifiedName(target)] ?? []);
+        return {
+          target,
+          machine: machineOf.get(target) ?? unknown('it was not looked at'),
+          ...(leftStopped === null ? {} : { leftStoppedAt: leftStopped }),
+        };
+      }),
     },
     costs: {
       githubRequests: requests.sent,
@@ -285,6 +293,15 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       lookMs: Date.now() - begunAt,
     },
   };
+}
+
+function stateOf(machine: RunnerLook['machine'] | undefined): MachineState | null {
+  return machine?.known === true ? machine.value.state : null;
+}
+
+/** Whether it was Runward that has stopped them stands in their ledgers. */
+async function readStopped(targets: readonly RunnerTarget[]): Promise<Ledgers> {
+  return targets.length === 0 ? {} : readLedgers(targets);
 }
 
 /** Failed runs are not asked for where GitHub has just failed to answer: a pass over a silent GitHub shall not take twice as long. */

@@ -143,11 +143,11 @@ class Making {
     board.begin(source);
     const wanted = { source, unusedForMs: room.unusedForMs[source] ?? 0, journalBytes: room.journalBytes };
     try {
-      const made = (await actBetweenJobs<RoomMade, RoomStep>(
+      const made = await actBetweenJobs<RoomMade, RoomStep>(
         this.#operation,
-        { step: source, summary: `make room on ${site.target.machine} from ${source}` },
+        { step: source, summary: `make room on ${site.target.machine} from ${source}`, pause: { purpose: 'make-room', wanted } },
         (acts, input) => acts.makeRoom({ ...input, wanted }),
-      )) as RoomMade;
+      );
       this.#disk = made.disk;
       this.#tell(source, made);
     } catch (error) {

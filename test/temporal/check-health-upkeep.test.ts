@@ -148,12 +148,15 @@ describe.concurrent('a pass', () => {
     world.machine.removeFromCache = async (...given) => {
       tries += 1;
       if (tries === 1) {
-        await beginJob(world);
+        const { github, target } = world;
+        github.giveJob(target.scope, target.runner, { seconds: 3_600 });
+        await world.until(() => github.runners(target.scope)[0]?.busy === true, 'GitHub has given the job');
       }
       return remove(...given);
     };
     expect((await check(world)).started).toMatchObject([{ cure: 'clean-cache', outcome: 'refused-busy' }]);
     expect([tries, await cached(world)]).toEqual([1, ['acme/legacy/v1']]);
+    await world.until(async () => (await look(world)).workers === 1, 'the job runs');
     await endJob(world);
     expect((await check(world)).started).toMatchObject([{ cure: 'clean-cache', outcome: 'cleaned' }]);
     expect(await cached(world)).toEqual([]);

@@ -18,6 +18,7 @@ export function remember(situation: Situation): Partial<RunnerMemory> | null {
     uncleanedSince: since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null),
     straySince: since(situation, earlier.straySince ?? null, isStrayWork(situation) ?? false),
     unlistedSince: since(situation, earlier.unlistedSince ?? null, situation.github.known ? situation.unproven !== null : null),
+    notedSince: guest !== null && guest.drain !== null ? null : (earlier.notedSince ?? null),
     isEphemeral: isEphemeral(situation) || null,
   };
   const answeredAt = guest === null ? (earlier.answeredAt ?? null) : at;

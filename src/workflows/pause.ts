@@ -57,7 +57,9 @@ class NotProven extends Ended {
 
 /** Whether an act was left alone for a job, or since it was not known whether there is one: another moment may be better. */
 export function isNotIdle(error: unknown): boolean {
-  return error instanceof NotProven || (error instanceof Ended && error.outcome === 'refused-busy') || hostSilence(error) === 'never started';
+  return (
+    error instanceof NotProven || (error instanceof Ended && error.outcome === 'refused-busy') || hostSilence(error) === 'never started'
+  );
 }
 
 /** What an act may end with that has touched nothing, so that it is tried again. */

@@ -19,7 +19,7 @@ import type {
   SetAside,
   TokenGranted,
 } from '../activities/contract.ts';
-import { budgetRefusal, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
+import { budgetRefusal, drainWord, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
 import { PACKAGE_ADVICE, PACKAGE_BYTES } from '../domain/package.ts';
@@ -41,13 +41,7 @@ import { ADDED_LABELS } from '../domain/situation.ts';
 import { operationBegan, operationEnded } from './events.ts';
 import { OpenEntry, readLedger } from './machine-ledger.ts';
 import { lockMachine, type HeldLock } from './lock.ts';
-import {
-  configurationOptions,
-  githubOptions,
-  restartMachineOptions,
-  startMachineOptions,
-  verifyOptions,
-} from './options.ts';
+import { configurationOptions, githubOptions, restartMachineOptions, startMachineOptions, verifyOptions } from './options.ts';
 import { mendClock, type MendedClock } from './mend-clock.ts';
 import { havePackage } from './package.ts';
 import { actWhenIdle, mayListen, type StoppingAct } from './pause.ts';
@@ -227,6 +221,10 @@ class Recovery {
       if (refusal !== null) {
         return this.#report(new Ended('refused-budget', refusal));
       }
+    }
+    if (seen.kind === 'start-machine' && drainWord(before, this.#target)?.isNoted === true) {
+      const why = `${runner} was drained while its machine did not run, so it was not started: run \`runward runner resume\` first`;
+      return this.#report(new Ended('refused-drained', why));
     }
     this.#isStopped = seen.kind === 'start-machine' && leftStoppedAt(before) !== null;
     const concernsMachine = seen.kind !== 'recover';
@@ -601,7 +599,11 @@ class Recovery {
       await (verb === 'start' ? this.#startMachine() : this.#restartMachine());
       return null;
     } catch (error) {
-      if (isCancellation(error) || (error instanceof Ended && error.outcome !== 'failed') || (verb === 'start' && !isGuestUnreachable(error))) {
+      if (
+        isCancellation(error) ||
+        (error instanceof Ended && error.outcome !== 'failed') ||
+        (verb === 'start' && !isGuestUnreachable(error))
+      ) {
         throw error;
       }
       return this.#site.asEnded(error);
@@ -871,7 +873,10 @@ class Recovery {
       await this.#noteUp();
       return new Ended(ended.outcome, `${ended.message}. Machine ${machine} was started again`);
     } catch (error) {
-      return new Ended(ended.outcome, bringUpByHand(machine, `${ended.message}. Machine ${machine} could not be started again: ${this.#site.asEnded(error).message}`));
+      return new Ended(
+        ended.outcome,
+        bringUpByHand(machine, `${ended.message}. Machine ${machine} could not be started again: ${this.#site.asEnded(error).message}`),
+      );
     }
   }
 

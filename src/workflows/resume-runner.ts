@@ -27,6 +27,10 @@ async function resume(operation: Operation<ResumeStep>): Promise<End<ResumeOutco
     if (decision.kind === 'resume' && (await operation.beginActs()).waited) {
       decision = await operation.look(decide);
     }
+    if (decision.kind !== 'resume' && operation.startedBy !== 'check' && operation.isDrainNoted) {
+      end = ['resumed', `the drain of ${runner} that was noted while ${machine} did not run holds no more`];
+      return operation.note('resumed');
+    }
     end = decision.kind === 'resume' ? await takeUp(operation, decision.agentId) : withoutActs(decision, runner);
     return end[0];
   });

@@ -26,7 +26,9 @@ beforeEach(async () => {
   state = path.join(root, 'roots', `runner.${directory.replaceAll('/', '%2F')}`);
   for (const folder of ['step', 'bin', 'scripts', 'run', 'units', 'system']) mkdirSync(path.join(root, folder));
   mkdirSync(state, { recursive: true, mode: 0o700 });
-  namespace = spawn('unshare', ['--pid', '--fork', '--kill-child', '--mount-proc', 'bash', '-c', 'sleep infinity & wait'], { stdio: 'ignore' });
+  namespace = spawn('unshare', ['--pid', '--fork', '--kill-child', '--mount-proc', 'bash', '-c', 'sleep infinity & wait'], {
+    stdio: 'ignore',
+  });
   await until(() => (first = childOf(namespace)) !== '', 'the namespace is there');
   await once(spawn('mkfifo', [path.join(root, 'nothing')]), 'exit');
   for (const script of readdirSync(GUEST)) {
@@ -68,7 +70,8 @@ const gap = (name: string): string =>
   `if [ -e ${root}/gap.${name} ]; then mv ${root}/gap.${name} ${root}/job; for try in {1..50}; do [ -e ${root}/begun ] && break; sleep 0.02; done; fi`;
 
 /** Notes what would harm a job, if one runs. */
-const harms = (what: string): string => `if grep -qsx Runner.Worker /proc/[0-9]*/comm; then echo '${what} while a job runs' >>${root}/harm; fi`;
+const harms = (what: string): string =>
+  `if grep -qsx Runner.Worker /proc/[0-9]*/comm; then echo '${what} while a job runs' >>${root}/harm; fi`;
 
 function makeRunner(): void {
   for (const folder of ['bin', 'externals/node20/bin', '_diag', '_work/_temp', '_work/_actions/octo/lint/v1']) {
@@ -94,7 +97,10 @@ function makeRunner(): void {
     done`,
   );
   for (const name of ['runsvc.sh', 'bin/runsvc.sh']) {
-    program(name, `trap 'kill -INT $listener' TERM INT\nenv --default-signal=INT ./bin/Runner.Listener run & listener=$!\nwait $listener\nwait $listener`);
+    program(
+      name,
+      `trap 'kill -INT $listener' TERM INT\nenv --default-signal=INT ./bin/Runner.Listener run & listener=$!\nwait $listener\nwait $listener`,
+    );
   }
   const contents = { '.runner': '{ "agentId": 7, "agentName": "r" }', '.credentials': 'secret', '.service': UNIT, '_work/_temp/file': '' };
   for (const [name, content] of Object.entries({ ...contents, '_work/_actions/octo/lint/v1.completed': '' })) {

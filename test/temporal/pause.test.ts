@@ -82,7 +82,10 @@ describe.concurrent('a listener that lives is paused, GitHub is asked, and only 
     };
     const calls = callsOf(world, 'letGo', 'setConfigurationAside');
     const report = await (await world.recover()).result();
-    expect(report, report.summary).toMatchObject({ outcome: 'refused-busy', summary: expect.stringContaining('GitHub calls the runner busy') });
+    expect(report, report.summary).toMatchObject({
+      outcome: 'refused-busy',
+      summary: expect.stringContaining('GitHub calls the runner busy'),
+    });
     expect(calls).toEqual(['letGo']);
     await isUntouched(world, job);
   });

@@ -1,13 +1,5 @@
 import { ApplicationFailure, CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import {
-  CancellationScope,
-  condition,
-  isCancellation,
-  proxyActivities,
-  startChild,
-  upsertMemo,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, proxyActivities, startChild, upsertMemo, workflowInfo } from '@temporalio/workflow';
 import type { LookActivities, MainActivities, ResolvedScope } from '../activities/contract.ts';
 import { asSummary } from '../domain/alert.ts';
 import { readCheckRequest, type CheckRequest } from '../domain/check-request.ts';
@@ -27,7 +19,7 @@ import {
   type LookCosts,
 } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
-import { leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
+import { drainWord, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, machineLockId, qualifiedName } from '../domain/names.ts';
 import type { Work } from '../domain/next-step.ts';
 import { advance } from '../domain/open-findings.ts';
@@ -249,7 +241,12 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       seenHosts[group.host] = host;
     }
   }
-  const stopped = await readStopped(scope.targets.filter((target) => stateOf(machineOf.get(target)) === 'stopped'));
+  const stopped = await readStopped(
+    scope.targets.filter((target) => {
+      const isNoted = scope.previous?.runners[qualifiedName(target)]?.notedSince !== undefined;
+      return isNoted || ['stopped', 'suspended'].includes(stateOf(machineOf.get(target)) ?? '');
+    }),
+  );
   const requests = github.known ? github.value.requests : { sent: 0, unchanged: 0 };
   return {
     observation: {
@@ -259,11 +256,14 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       hosts: seenHosts,
       damaged,
       runners: scope.targets.map((target) => {
-        const leftStopped = leftStoppedAt(stopped[qualifiedName(target)] ?? []);
+        const ledger = stopped[qualifiedName(target)] ?? [];
+        const leftStopped = stateOf(machineOf.get(target)) === 'stopped' ? leftStoppedAt(ledger) : null;
+        const word = drainWord(ledger, target);
         return {
           target,
           machine: machineOf.get(target) ?? unknown('it was not looked at'),
           ...(leftStopped === null ? {} : { leftStoppedAt: leftStopped }),
+          ...(word === null ? {} : { drainWord: word }),
         };
       }),
     },
@@ -280,7 +280,7 @@ function stateOf(machine: RunnerLook['machine'] | undefined): MachineState | nul
   return machine?.known === true ? machine.value.state : null;
 }
 
-/** Whether it was Runward that has stopped them stands in their ledgers. */
+/** Whether it was Runward that has stopped them, and whether they are drained, stands in their ledgers. */
 async function readStopped(targets: readonly RunnerTarget[]): Promise<Ledgers> {
   return targets.length === 0 ? {} : readLedgers(targets);
 }

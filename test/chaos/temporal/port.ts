@@ -6,8 +6,11 @@ import type { Client } from '@temporalio/client';
 export interface VirtualClock {
   /** Milliseconds since 1970, as `Date.now()` is while the clock is installed. */
   now(): number;
-  /** Runs the action at that time, or next if it is over; it belongs to the world and outlives every worker. Answers with what takes it back. */
-  schedule(at: number, action: () => void): () => void;
+  /**
+   * Runs the action at that time, or next if it is over; it belongs to the world and outlives every worker. Nothing else happens until a promise
+   * of it is settled, so it must not wait for a later time. Answers with what takes it back.
+   */
+  schedule(at: number, action: () => void | Promise<unknown>): () => void;
   /** Resolves after that time; inside an activity whose worker is killed meanwhile, never. */
   sleep(ms: number): Promise<void>;
   /** Lets everything happen that happens until then, in the order of its time. Throws what an action throws. */
@@ -112,6 +115,8 @@ export interface ScheduleSettings {
   readonly runTimeoutMs: number;
   /** What was missed for longer than this, since Temporal was away, is left out. */
   readonly catchupMs: number;
+  /** Search attributes of what it starts. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** A Temporal in virtual time: its server, and one worker for each queue. */

@@ -59,6 +59,7 @@ export class Server {
   /** By workflow id, the newest last. */
   readonly #runs = new Map<string, Execution[]>();
   readonly #open = new Set<Execution>();
+  readonly #ofType = new Map<string, Set<Execution>>();
   readonly #queues = new Map<string, TaskQueue>();
   /** What happens as soon as the server is back. */
   readonly #held: (() => void | Promise<void>)[] = [];
@@ -160,10 +161,10 @@ export class Server {
     return this.#open;
   }
 
-  /** As lists show it, newest first. */
-  *listed(): Generator<Execution> {
-    const all = [...this.#runs.values()].flat().filter(({ listed }) => listed !== null);
-    yield* all.toSorted((one, other) => other.settings.startedAt - one.settings.startedAt);
+  /** As lists show them, newest first; of all types for `null`. */
+  listed(type: string | null): readonly Execution[] {
+    const all = type === null ? [...this.#ofType.values()].flatMap((each) => [...each]) : [...(this.#ofType.get(type) ?? [])];
+    return all.filter(({ listed }) => listed !== null).toSorted((one, other) => other.settings.startedAt - one.settings.startedAt);
   }
 
   start({ type, workflowId, args, memo = {}, searchAttributes = {}, parent, runTimeoutMs = null, continued, jobs = [] }: NewRun): Execution {
@@ -349,6 +350,8 @@ export class Server {
       runs.push(execution);
     }
     this.#open.add(execution);
+    const alike = this.#ofType.get(settings.type) ?? new Set();
+    this.#ofType.set(settings.type, alike.add(execution));
     this.#showLater(execution);
     if (settings.runTimeoutMs !== null) {
       execution.runTimeout = this.timer(settings.startedAt + settings.runTimeoutMs, () =>
@@ -401,6 +404,7 @@ export class Server {
       }
     }
     this.clock.add(this.clock.now() + (this.#options.retentionMs ?? 3 * DAY_MS), () => {
+      this.#ofType.get(execution.type)?.delete(execution);
       const runs = this.#runs.get(execution.workflowId)?.filter((run) => run !== execution) ?? [];
       if (runs.length === 0) {
         this.#runs.delete(execution.workflowId);

@@ -158,7 +158,9 @@ export class ActivityTask {
     this.attemptScheduledAt = this.#server.clock.now();
     this.isDispatched = true;
     if (this.#scheduleToStartMs !== null) {
-      this.#scheduleToStart = this.#server.timer(this.attemptScheduledAt + this.#scheduleToStartMs, () => this.#timeOut('SCHEDULE_TO_START'));
+      this.#scheduleToStart = this.#server.timer(this.attemptScheduledAt + this.#scheduleToStartMs, () =>
+        this.#timeOut('SCHEDULE_TO_START'),
+      );
     }
     this.#server.offer(this);
   }
@@ -183,7 +185,7 @@ export class ActivityTask {
     this.#server.hear({ kind: 'activity-timed-out', attempt, timeout });
     const failure = timeoutFailure(timeout, timeout === 'SCHEDULE_TO_CLOSE' ? this.#lastFailure : null);
     if (timeout === 'SCHEDULE_TO_START' || timeout === 'SCHEDULE_TO_CLOSE') {
-      this.#end({ failed: { failure: activityFailure(this, failure, 'NON_RETRYABLE_FAILURE') } });
+      this.#end({ failed: { failure: activityFailure(this, failure, 'TIMEOUT') } });
       return;
     }
     const end = this.#retry(failure);

@@ -42,7 +42,8 @@ export class Attempt {
     this.process = { isAlive: true, skewMs };
     const { workflowId, runId } = task.execution;
     this.name = { workflowId, runId, activity: task.type, taskQueue: task.taskQueue, attempt: task.attempt };
-    this.#throttleMs = task.heartbeatMs === null ? THROTTLED_WITHOUT_TIMEOUT_MS : Math.min(THROTTLED_TO * task.heartbeatMs, THROTTLED_AT_MOST_MS);
+    this.#throttleMs =
+      task.heartbeatMs === null ? THROTTLED_WITHOUT_TIMEOUT_MS : Math.min(THROTTLED_TO * task.heartbeatMs, THROTTLED_AT_MOST_MS);
   }
 
   begin(activity: AnyActivity): void {

@@ -126,11 +126,9 @@ async function* listed(server: Server, query: string): AsyncGenerator<unknown> {
   const isRunning = /ExecutionStatus = ["']Running["']/.test(query);
   const id = /WorkflowId = ["']([^"']+)["']/.exec(query)?.[1] ?? null;
   const found = await server.call(() =>
-    [...server.listed()].flatMap((execution) => {
+    server.listed(type).flatMap((execution) => {
       const { isOpen, memo, searchAttributes } = execution.listed as NonNullable<Execution['listed']>;
-      const isMeant =
-        (type === null || execution.type === type) && (!isRunning || isOpen) && (id === null || execution.workflowId === id);
-      if (!isMeant) {
+      if ((isRunning && !isOpen) || (id !== null && execution.workflowId !== id)) {
         return [];
       }
       const status = { name: isOpen ? 'RUNNING' : (execution.closed?.status ?? 'RUNNING'), code: 0 };

@@ -4,7 +4,12 @@ import type { Failure } from './payloads.ts';
 import type { TimeoutName } from './port.ts';
 
 /** https://github.com/temporalio/api/blob/master/temporal/api/enums/v1/workflow.proto */
-const TIMEOUT_TYPES: Readonly<Record<TimeoutName, number>> = { START_TO_CLOSE: 1, SCHEDULE_TO_START: 2, SCHEDULE_TO_CLOSE: 3, HEARTBEAT: 4 };
+const TIMEOUT_TYPES: Readonly<Record<TimeoutName, number>> = {
+  START_TO_CLOSE: 1,
+  SCHEDULE_TO_START: 2,
+  SCHEDULE_TO_CLOSE: 3,
+  HEARTBEAT: 4,
+};
 
 const TIMEOUT_WORDS: Readonly<Record<TimeoutName, string>> = {
   START_TO_CLOSE: 'StartToClose',
@@ -88,5 +93,5 @@ export const RUN_TIMED_OUT: Failure = {
 export const CANCELLED: Failure = { message: 'Workflow execution cancelled', source: 'Server', canceledFailureInfo: {} };
 
 export function notFound(what: string): Failure {
-  return { message: what, source: 'Server', applicationFailureInfo: { type: 'NotFound', nonRetryable: false } };
+  return { message: what, source: 'Server', applicationFailureInfo: { type: 'ExternalWorkflowExecutionNotFound', nonRetryable: false } };
 }

@@ -52,9 +52,9 @@ export function createVirtualTemporal(options: VirtualTemporalOptions): VirtualT
       ),
     cancel: (workflowId) => withOpen(workflowId, (execution) => server.cancel(execution)),
     terminate: (workflowId) => withOpen(workflowId, (execution) => server.terminate(execution)),
-    reset: async (workflowId) => {
+    reset: async (workflowId, before = 'any') => {
       const base = server.find(workflowId);
-      return base === null ? null : ((await server.reset(base))?.name ?? null);
+      return base === null ? null : ((await server.reset(base, before))?.name ?? null);
     },
     describe: (workflowId, runId) => server.find(workflowId, runId)?.describe() ?? null,
     outcome: (workflowId, runId) => {

@@ -59,7 +59,13 @@ export type Happening = { readonly at: number } & (
   /** A workflow's code threw what is no failure of Temporal: the execution stands still for good. */
   | { readonly kind: 'task-failed'; readonly workflowId: string; readonly runId: string; readonly type: string; readonly error: unknown }
   /** A call of one of the workflows' sinks. */
-  | { readonly kind: 'sink'; readonly workflowId: string; readonly sink: string; readonly method: string; readonly args: readonly unknown[] }
+  | {
+      readonly kind: 'sink';
+      readonly workflowId: string;
+      readonly sink: string;
+      readonly method: string;
+      readonly args: readonly unknown[];
+    }
   | { readonly kind: 'worker-killed' | 'worker-started'; readonly taskQueue: string }
 );
 
@@ -129,8 +135,8 @@ export interface VirtualTemporal {
   signal(workflowId: string, name: string, ...args: readonly unknown[]): boolean;
   cancel(workflowId: string): boolean;
   terminate(workflowId: string, reason?: string): boolean;
-  /** Ends the newest run and starts another that remembers only what was before one of its activities began; `null` if it began none. */
-  reset(workflowId: string): Promise<Started | null>;
+  /** Ends the newest run and starts another that remembers only what was before one of its activities began, by chance or the last; `null` if it began none. */
+  reset(workflowId: string, before?: 'any' | 'last'): Promise<Started | null>;
   /** The newest run, or that one; `null` for none, or where its retention is over. */
   describe(workflowId: string, runId?: string): Described | null;
   /** `null` while it runs. */

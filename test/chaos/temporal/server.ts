@@ -25,6 +25,9 @@ const MISSED_AFTER_MS = 3_000;
 /** Closed executions that can still be queried. */
 const QUERIED_AFTER_CLOSE = 200;
 
+/** The real server's timers are late by up to this. */
+const TIMERS_LATE_MS = 1_000;
+
 const DAY_MS = 24 * 3_600_000;
 
 type Told = Happening extends infer Each ? (Each extends Happening ? Omit<Each, 'at'> : never) : never;
@@ -59,6 +62,7 @@ export class Server {
   /** By workflow id, the newest last. */
   readonly #runs = new Map<string, Execution[]>();
   readonly #open = new Set<Execution>();
+  readonly #ofType = new Map<string, Set<Execution>>();
   readonly #queues = new Map<string, TaskQueue>();
   /** What happens as soon as the server is back. */
   readonly #held: (() => void | Promise<void>)[] = [];
@@ -86,8 +90,13 @@ export class Server {
     return 1 + Math.floor(this.#options.random() * 12);
   }
 
-  /** A timer of the server: one that is due while it is away fires when it is back. */
+  /** A timer of the server, which keeps them to the second. */
   timer(at: number, action: () => void): QueuedEvent {
+    return this.#onceUp(at + Math.floor(this.#options.random() * TIMERS_LATE_MS), action);
+  }
+
+  /** What is due while the server is away happens when it is back. */
+  #onceUp(at: number, action: () => void): QueuedEvent {
     const event = this.clock.add(at, () => {
       if (this.isUp) {
         action();
@@ -105,7 +114,7 @@ export class Server {
 
   /** What a client or worker sends, which keeps sending it until the server is there. */
   receive(action: () => void): void {
-    this.timer(this.clock.now() + this.latency(), action);
+    this.#onceUp(this.clock.now() + this.latency(), action);
   }
 
   /** A call that is answered; of a process that was killed meanwhile neither the answer comes nor, if it had not left, the call. */
@@ -160,13 +169,23 @@ export class Server {
     return this.#open;
   }
 
-  /** As lists show it, newest first. */
-  *listed(): Generator<Execution> {
-    const all = [...this.#runs.values()].flat().filter(({ listed }) => listed !== null);
-    yield* all.toSorted((one, other) => other.settings.startedAt - one.settings.startedAt);
+  /** As lists show them, newest first; of all types for `null`. */
+  listed(type: string | null): readonly Execution[] {
+    const all = type === null ? [...this.#ofType.values()].flatMap((each) => [...each]) : [...(this.#ofType.get(type) ?? [])];
+    return all.filter(({ listed }) => listed !== null).toSorted((one, other) => other.settings.startedAt - one.settings.startedAt);
   }
 
-  start({ type, workflowId, args, memo = {}, searchAttributes = {}, parent, runTimeoutMs = null, continued, jobs = [] }: NewRun): Execution {
+  start({
+    type,
+    workflowId,
+    args,
+    memo = {},
+    searchAttributes = {},
+    parent,
+    runTimeoutMs = null,
+    continued,
+    jobs = [],
+  }: NewRun): Execution {
     const workflow = this.#options.workflows[type];
     if (workflow === undefined) {
       throw new Error(`there is no workflow ${type}`);
@@ -260,9 +279,9 @@ export class Server {
   }
 
   /** As `temporal workflow reset` does: signals that came later are sent anew, activities that had not ended by then begin anew. */
-  async reset(base: Execution): Promise<Execution | null> {
+  async reset(base: Execution, before: 'any' | 'last'): Promise<Execution | null> {
     const points = base.done.flatMap(({ beganActivity }, index) => (beganActivity ? [index] : []));
-    const point = points[Math.floor(this.#options.random() * points.length)];
+    const point = before === 'last' ? points.at(-1) : points[Math.floor(this.#options.random() * points.length)];
     if (point === undefined || base.runtime === null) {
       return null;
     }
@@ -349,6 +368,8 @@ export class Server {
       runs.push(execution);
     }
     this.#open.add(execution);
+    const alike = this.#ofType.get(settings.type) ?? new Set();
+    this.#ofType.set(settings.type, alike.add(execution));
     this.#showLater(execution);
     if (settings.runTimeoutMs !== null) {
       execution.runTimeout = this.timer(settings.startedAt + settings.runTimeoutMs, () =>
@@ -401,6 +422,7 @@ export class Server {
       }
     }
     this.clock.add(this.clock.now() + (this.#options.retentionMs ?? 3 * DAY_MS), () => {
+      this.#ofType.get(execution.type)?.delete(execution);
       const runs = this.#runs.get(execution.workflowId)?.filter((run) => run !== execution) ?? [];
       if (runs.length === 0) {
         this.#runs.delete(execution.workflowId);
@@ -414,7 +436,7 @@ export class Server {
   #showLater(execution: Execution): void {
     const { isOpen, memo, searchAttributes } = execution;
     const lagMs = Math.floor(this.#options.random() * (this.#options.visibilityLagMs ?? 2_000));
-    this.timer(this.clock.now() + lagMs, () => {
+    this.#onceUp(this.clock.now() + lagMs, () => {
       if (execution.listed === null || execution.listed.isOpen) {
         execution.listed = { isOpen: isOpen && execution.isOpen, memo, searchAttributes };
       }
@@ -455,7 +477,12 @@ export class Server {
     const at = this.clock.now();
     const continueAsNewSuggested = historyLength > SUGGESTED_AFTER_EVENTS;
     try {
-      const { commands, sinkCalls } = await execution.runtime.activate(jobs, { at, historyLength, continueAsNewSuggested, isReplaying: false });
+      const { commands, sinkCalls } = await execution.runtime.activate(jobs, {
+        at,
+        historyLength,
+        continueAsNewSuggested,
+        isReplaying: false,
+      });
       execution.done.push({ at, jobs, historyLength, beganActivity: commands.some(({ scheduleActivity }) => scheduleActivity != null) });
       for (const { ifaceName: sink, fnName: method, args } of sinkCalls) {
         this.hear({ kind: 'sink', workflowId: execution.workflowId, sink, method, args });
@@ -527,7 +554,11 @@ export class Server {
   }
 
   #applyToOthers(execution: Execution, command: Command): boolean {
-    const { signalExternalWorkflowExecution: signal, requestCancelExternalWorkflowExecution: cancel, cancelChildWorkflowExecution } = command;
+    const {
+      signalExternalWorkflowExecution: signal,
+      requestCancelExternalWorkflowExecution: cancel,
+      cancelChildWorkflowExecution,
+    } = command;
     if (signal != null) {
       execution.historyLength += 2;
       const { seq, signalName, args } = signal;
@@ -538,7 +569,10 @@ export class Server {
           this.signal(target, signalName as string, args ?? []);
         }
         const failure = target === null ? { failure: notFound('Unable to signal external workflow because it was not found') } : {};
-        this.#give(execution, { variant: 'resolveSignalExternalWorkflow', resolveSignalExternalWorkflow: { seq: seq as number, ...failure } });
+        this.#give(execution, {
+          variant: 'resolveSignalExternalWorkflow',
+          resolveSignalExternalWorkflow: { seq: seq as number, ...failure },
+        });
       });
       return true;
     }
@@ -578,7 +612,10 @@ export class Server {
       return true;
     }
     if (failWorkflowExecution != null) {
-      this.#close(execution, { status: 'FAILED', ...(failWorkflowExecution.failure == null ? {} : { failure: failWorkflowExecution.failure }) });
+      this.#close(execution, {
+        status: 'FAILED',
+        ...(failWorkflowExecution.failure == null ? {} : { failure: failWorkflowExecution.failure }),
+      });
       return true;
     }
     if (cancelWorkflowExecution != null) {
@@ -592,16 +629,20 @@ export class Server {
     return false;
   }
 
-  #continueAsNew(execution: Execution, { workflowType, arguments: args, memo, searchAttributes }: NonNullable<Command['continueAsNewWorkflowExecution']>): void {
-    const { parent, runTimeoutMs } = execution.settings;
-    const { memo: ownMemo, searchAttributes: ownAttributes } = execution;
+  #continueAsNew(
+    execution: Execution,
+    { workflowType, arguments: args, memo, searchAttributes }: NonNullable<Command['continueAsNewWorkflowExecution']>,
+  ): void {
+    // What the run has upserted is lost.
+    const { parent, runTimeoutMs, memo: firstMemo } = execution.settings;
+    const { searchAttributes: ownAttributes } = execution;
     const isLast = this.find(execution.workflowId) === execution;
     this.#close(execution, { status: 'CONTINUED_AS_NEW', newRunId: isLast ? this.#nextRunId() : '' });
     this.start({
       type: workflowType === '' || workflowType == null ? execution.type : workflowType,
       workflowId: execution.workflowId,
       args: args ?? [],
-      memo: (memo as Fields | null | undefined) ?? ownMemo,
+      memo: (memo as Fields | null | undefined) ?? firstMemo,
       searchAttributes: (searchAttributes?.indexedFields as Fields | null | undefined) ?? ownAttributes,
       ...(parent === null ? {} : { parent }),
       runTimeoutMs,

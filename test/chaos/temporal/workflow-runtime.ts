@@ -16,7 +16,9 @@ type Commands = NonNullable<NonNullable<ReturnType<typeof concludeActivation>['s
 export type Command = Commands[number];
 
 /** A job of an activation, by the name of its kind. */
-export type Job = Omit<NonNullable<Activation['jobs']>[number], 'variant'> & { readonly variant: keyof NonNullable<Activation['jobs']>[number] };
+export type Job = Omit<NonNullable<Activation['jobs']>[number], 'variant'> & {
+  readonly variant: keyof NonNullable<Activation['jobs']>[number];
+};
 
 export interface SinkCall {
   readonly ifaceName: string;
@@ -41,7 +43,11 @@ export class WorkflowRuntime {
   readonly #activator: Activator;
   #patches: readonly string[] = [];
 
-  constructor(workflow: AnyWorkflow, info: Omit<RunInfo, 'searchAttributes' | 'typedSearchAttributes' | 'unsafe'>, seed: readonly number[]) {
+  constructor(
+    workflow: AnyWorkflow,
+    info: Omit<RunInfo, 'searchAttributes' | 'typedSearchAttributes' | 'unsafe'>,
+    seed: readonly number[],
+  ) {
     const activator = new Activator({
       info: {
         ...info,

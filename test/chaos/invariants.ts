@@ -12,6 +12,8 @@ export interface Violation {
   readonly invariant: InvariantName;
   /** What was so, in a sentence. */
   readonly what: string;
+  /** The same without names and numbers: two of one kind most likely have one cause. */
+  readonly sort: string;
 }
 
 /** Each in a sentence, for stories and reports. */
@@ -52,6 +54,9 @@ const HELD_IDLE_MS = 30 * MINUTE;
 const CURES: ReadonlySet<string> = new Set(['recoverRunner', 'drainRunner', 'resumeRunner', 'syncClock', 'makeRoom', 'healActionsCache', 'cleanActionsCache']);
 const NEEDS_WORD: ReadonlySet<string> = new Set(['service-stopped', 'set-aside', 'clock-set', 'removed-from-cache', 'room-made']);
 
+/** Workflow id of what a check does about a runner. */
+const CURE = /^cure\/(.+)$/;
+
 interface OpenOperation {
   readonly installation: string;
   readonly workflowId: string;
@@ -62,7 +67,9 @@ interface OpenOperation {
 }
 
 export class Watch {
-  violation: Violation | null = null;
+  /** One of each kind and sort of act, oldest first. */
+  readonly violations: Violation[] = [];
+  readonly #seen = new Set<string>();
   readonly #world: World;
   readonly #installations: readonly Installation[];
   /** By run id. */
@@ -75,10 +82,12 @@ export class Watch {
   readonly #troubledAt = new Map<string, number>();
   #workerTroubleAt = 0;
   readonly #stops = new Map<string, number[]>();
+  /** When checks began to cure something of a runner. */
+  readonly #cures = new Map<string, number[]>();
   readonly #failures = new Map<string, number[]>();
   readonly #registered = new Set<string>();
   readonly #told: Extract<Fact, { kind: 'told' }>[] = [];
-  readonly #drains = new Map<string, { readonly at: number; readonly by: string; isBlocked: boolean }>();
+  readonly #drains = new Map<string, { readonly at: number; readonly by: string }>();
   readonly #pressedAt = new Map<string, number>();
   readonly #offSince = new Map<string, number>();
   readonly #workedAt = new Map<string, number>();
@@ -90,7 +99,10 @@ export class Watch {
   }
 
   #break(invariant: InvariantName, what: string): void {
-    this.violation ??= { at: this.#world.now, invariant, what };
+    const sort = `${invariant}: ${sortOf(what)}`;
+    if (this.#seen.has(sort)) return;
+    this.#seen.add(sort);
+    this.violations.push({ at: this.#world.now, invariant, what, sort });
   }
 
   // As things happen
@@ -216,18 +228,21 @@ export class Watch {
       if (!this.#since.has(id)) this.#since.set(id, now);
       this.#open.set(key, { installation, workflowId, type, since: this.#since.get(id) ?? now, hasChanged: false, setAside: null });
       this.#drainBegan(installation, workflowId, type);
+      const [, cured] = CURE.exec(workflowId) ?? [];
+      if (cured !== undefined && ['recoverRunner', 'syncClock'].includes(type)) this.#cures.set(cured, [...(this.#cures.get(cured) ?? []), now]);
       return;
     }
     const operation = this.#open.get(key);
     this.#open.delete(key);
     if (outcome !== 'CONTINUED_AS_NEW') this.#since.delete(id);
+    if (type === 'drainRunner' && outcome !== 'CONTINUED_AS_NEW') this.#drainEnded(workflowId, outcome);
     if (operation === undefined) return;
-    this.#ended(operation, runId, outcome, summary);
+    this.#ended(operation, outcome, summary);
   }
 
-  #ended(operation: OpenOperation, runId: string, outcome: string, summary: string): void {
-    const { installation, workflowId, type, hasChanged } = operation;
-    const [, ofRunner] = /^cure\/(.+)$/.exec(workflowId) ?? [];
+  #ended(operation: OpenOperation, outcome: string, summary: string): void {
+    const { workflowId, type, hasChanged } = operation;
+    const [, ofRunner] = CURE.exec(workflowId) ?? [];
     if (type === 'recoverRunner' && ofRunner !== undefined && outcome === 'failed') {
       this.#count(this.#failures, ofRunner, MOST_FAILED_ATTEMPTS, 'a recovery failed');
     }
@@ -242,23 +257,31 @@ export class Watch {
     }
     if (!hasChanged) return;
     if (outcome !== 'CANCELLED' && outcome !== 'FAILED' && summary === '') this.#break('unexplained', `${type} ${workflowId} ended without a report`);
-    if (CURES.has(type) && !this.#isInLedger(installation, runId)) this.#break('unexplained', `${type} ${workflowId} has no entry in a ledger`);
+    if (CURES.has(type) && !this.#isInLedger(operation)) this.#break('unexplained', `${type} ${workflowId} has no entry in a ledger`);
   }
 
-  #isInLedger(installation: string, runId: string): boolean {
+  #isInLedger({ installation, workflowId, since }: OpenOperation): boolean {
     const { temporal } = this.#installations.find(({ name }) => name === installation) as Installation;
     return [...this.#world.machines.values()].some((machine) => {
       const entries = temporal.describe(machineLedgerId(machine.host.name, machine.name))?.memo['entries'] as readonly LedgerEntry[] | undefined;
-      return entries?.some((entry) => entry.runId === runId) ?? false;
+      return entries?.some((entry) => entry.workflowId === workflowId && entry.at >= since) ?? false;
     });
   }
 
   /** A person's drain of a runner whose guest can be reached. */
   #drainBegan(installation: string, workflowId: string, type: string): void {
-    if (type !== 'drainRunner' || !this.#world.byHand.has(workflowId)) return;
-    const { runners } = this.#world;
-    const wished = runners.filter(({ isWishedDrained, drain }) => isWishedDrained && drain === null);
-    for (const { name } of wished) this.#drains.set(name, { at: this.#world.now, by: `${installation} ${workflowId}`, isBlocked: false });
+    const asked = this.#world.byHand.get(workflowId);
+    if (type !== 'drainRunner' || asked === undefined) return;
+    if (this.#world.runnerNamed(asked.runner).drain === null) this.#drains.set(asked.runner, { at: this.#world.now, by: `${installation} ${workflowId}` });
+  }
+
+  /** A drain that has ended otherwise is no word that holds, but for one of a machine that is off: it is told to leave it so. */
+  #drainEnded(workflowId: string, outcome: string): void {
+    const asked = this.#world.byHand.get(workflowId);
+    if (asked === undefined) return;
+    const runner = this.#world.runnerNamed(asked.runner);
+    const isOff = outcome === 'failed' && runner.machine.state === 'stopped' && runner.machine.stoppedBy?.by === 'person';
+    if (runner.drain?.by !== 'person' && !isOff) runner.isWishedDrained = false;
   }
 
   // As things stand
@@ -300,9 +323,9 @@ export class Watch {
 
   #lookWhetherOnline(runner: Runner): void {
     const world = this.#world;
-    const { name, machine, drain, isWishedDrained } = runner;
+    const { name, machine, drain, isWishedDrained, listener } = runner;
     const { now } = world;
-    const isOff = !world.isWell(runner);
+    const isOff = !world.isWell(runner) && machine.runners.every(({ job }) => job === null);
     const since = isOff ? (this.#offSince.get(name) ?? now) : null;
     if (since === null) {
       this.#offSince.delete(name);
@@ -311,14 +334,21 @@ export class Watch {
     this.#offSince.set(name, since);
     const troubledAt = Math.max(this.#troubledAt.get(name) ?? 0, this.#workerTroubleAt);
     const isQuietFor = now - Math.max(troubledAt, since);
+    if (listener?.isDeaf === true && !this.#isMissed(runner)) return;
     const isMeant = drain !== null || isWishedDrained || (machine.stoppedBy !== null && machine.stoppedBy.by !== 'runward');
     if (isQuietFor < GRACE_MS || isMeant || this.#isBudgetUsedUp(runner)) return;
-    if (runner.job !== null) return;
     if (machine.state === 'stopped' && machine.stoppedBy?.by === 'runward') {
       this.#break('not-started', `${machine.name} was stopped by ${nameOf(machine.stoppedBy)}, and is off an hour after the last fault`);
     } else {
       this.#break('not-online', `${name} is not online ${Math.round(isQuietFor / MINUTE)} minutes after the last fault (${this.#stateOf(runner)})`);
     }
+  }
+
+  /** Whether GitHub shows that a listener is deaf: by its status, or by a job that waits for long. */
+  #isMissed(runner: Runner): boolean {
+    const registration = this.#world.registrationOf(runner);
+    const hasWaited = runner.scope.waiting.some(({ createdAt }) => this.#world.now - createdAt > GRACE_MS);
+    return registration?.status !== 'online' || (runner.scope.isRepository && hasWaited);
   }
 
   #stateOf({ machine, unit, listener, agentId, aside, sign }: Runner): string {
@@ -335,13 +365,9 @@ export class Watch {
   /** By the truth: what checks have done within the budget's time. */
   #isBudgetUsedUp({ name, machine }: Runner): boolean {
     const { now } = this.#world;
-    const tries = machine.runners.flatMap((runner) => this.#recoveries.get(runner.name) ?? []).filter((at) => now - at < BUDGET_WITHIN_MS + GRACE_MS);
+    const tries = machine.runners.flatMap((runner) => this.#cures.get(runner.name) ?? []).filter((at) => now - at < BUDGET_WITHIN_MS + GRACE_MS);
     const failures = (this.#failures.get(name) ?? []).filter((at) => now - at < BUDGET_WITHIN_MS + GRACE_MS);
     return tries.length >= 3 || failures.length >= 2;
-  }
-
-  get #recoveries(): Map<string, number[]> {
-    return this.#stops;
   }
 
   #lookAtRuns(): void {
@@ -398,6 +424,14 @@ export class Watch {
     const [first] = this.#installations;
     return [...(first?.away.entries() ?? [])].some(([queue, count]) => queue === 'runward' && count > 0);
   }
+}
+
+function sortOf(what: string): string {
+  return what
+    .replaceAll(/by-hand-\w+-\d+/g, 'an operation by hand')
+    .replaceAll(/\b(?:acme\/kernel|acme)\/r\d\b/g, 'RUNNER')
+    .replaceAll(/\bm\d\b/g, 'MACHINE')
+    .replaceAll(/\d+/g, 'N');
 }
 
 function isUnforced(cause: Cause): cause is Runwards {

@@ -1,6 +1,5 @@
 // Plays a story: the world and one or two Runwards go on by themselves, faults come and go, and people do what they do.
 
-import { machineLedgerId, parkedId, queueLedgerId } from '../../src/domain/names.ts';
 import { actQueue, lookQueue, MAIN_QUEUE } from '../../src/domain/names.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { install, type Installation } from './installation.ts';
@@ -16,8 +15,10 @@ export const BEGUN_AT = Date.UTC(2026, 0, 5, 8);
 
 export interface Played {
   readonly facts: readonly Fact[];
-  /** `null`: all held. */
+  /** The one that ended the story; `null` without one. */
   readonly violation: Violation | null;
+  /** All that were broken, one of each kind. */
+  readonly violations: readonly Violation[];
   readonly hours: number;
   readonly jobs: number;
   readonly harmed: number;
@@ -28,10 +29,15 @@ const CALM_MS = 100 * MINUTE;
 /** Invariants on how things stand are looked at so often. */
 const LOOK_EVERY_MS = 5 * MINUTE;
 
-export async function play(story: Story): Promise<Played> {
+export interface PlayOptions {
+  /** Which violation ends the story; any without it. */
+  readonly endsAt?: (violation: Violation) => boolean;
+}
+
+export async function play(story: Story, options: PlayOptions = {}): Promise<Played> {
   const clock = createVirtualClock(BEGUN_AT) as Clock;
   try {
-    return await new Play(story, clock).run();
+    return await new Play(story, clock, options).run();
   } finally {
     clock.uninstall();
   }
@@ -39,14 +45,16 @@ export async function play(story: Story): Promise<Played> {
 
 class Play {
   readonly #story: Story;
+  readonly #endsAt: NonNullable<PlayOptions['endsAt']>;
   readonly #clock: Clock;
   readonly #world: World;
   readonly #installations: readonly Installation[];
   readonly #watch: Watch;
   #ids = 0;
 
-  constructor(story: Story, clock: Clock) {
+  constructor(story: Story, clock: Clock, { endsAt = () => true }: PlayOptions) {
     this.#story = story;
+    this.#endsAt = endsAt;
     this.#clock = clock;
     const targets = targetsOf(story);
     const world = new World(timeOf(clock), story.seed, { targets });
@@ -63,7 +71,7 @@ class Play {
     const { events, hours } = this.#story;
     for (const { at, event } of events) this.#clock.schedule(BEGUN_AT + at, () => this.#happens(event));
     const end = BEGUN_AT + hours * HOUR + CALM_MS;
-    for (let at = BEGUN_AT + LOOK_EVERY_MS; at <= end && this.#watch.violation === null; at += LOOK_EVERY_MS) {
+    for (let at = BEGUN_AT + LOOK_EVERY_MS; at <= end && !this.#watch.violations.some(this.#endsAt); at += LOOK_EVERY_MS) {
       await this.#clock.runUntil(at);
       this.#world.advance();
       this.#watch.look();
@@ -71,7 +79,8 @@ class Play {
     const { all } = this.#world.facts;
     return {
       facts: all,
-      violation: this.#watch.violation,
+      violation: this.#watch.violations.find(this.#endsAt) ?? null,
+      violations: this.#watch.violations,
       hours: (this.#clock.now() - BEGUN_AT) / HOUR,
       jobs: all.filter((fact) => fact.kind === 'job' && fact.what === 'assigned').length,
       harmed: all.filter((fact) => fact.kind === 'job-disturbed' && fact.cause.by === 'runward' && !fact.cause.isForced).length,
@@ -290,7 +299,7 @@ class Play {
     switch (does) {
       case 'check':
         say(`\`runward check ${runner.scope.name}\``, []);
-        this.#start(installation, 'checkHealth', { scope: runner.scope.name }, false);
+        installation.temporal.start('checkHealth', { workflowId: `by-hand-check-${(this.#ids += 1)}`, args: [{ scope: runner.scope.name }] });
         break;
       case 'recover':
       case 'recover --force': {
@@ -352,9 +361,9 @@ class Play {
     }
   }
 
-  #start({ temporal }: Installation, type: string, input: object, isForced: boolean): void {
+  #start({ temporal }: Installation, type: string, input: { readonly runner: string } & Readonly<Record<string, unknown>>, isForced: boolean): void {
     const workflowId = `by-hand-${type}-${(this.#ids += 1)}`;
-    this.#world.byHand.set(workflowId, { isForced });
+    this.#world.byHand.set(workflowId, { isForced, runner: input.runner });
     temporal.start(type, { workflowId, args: [input] });
   }
 
@@ -381,10 +390,6 @@ class Play {
 }
 
 const OPERATIONS: ReadonlySet<string> = new Set(['recoverRunner', 'drainRunner', 'resumeRunner', 'syncClock', 'makeRoom', 'checkHealth', 'maintainQueue', 'cleanActionsCache']);
-
-void machineLedgerId;
-void parkedId;
-void queueLedgerId;
 
 function pickOf<T>(list: readonly T[], number: number): T {
   return list[number % list.length] as T;

@@ -29,7 +29,10 @@ function lineOf(fact: Fact): string | null {
   return words === null ? null : `${clockOf(fact.at)}  ${words}.`;
 }
 
-const TOLD_OPERATIONS = new Set(['recoverRunner', 'drainRunner', 'resumeRunner', 'syncClock', 'makeRoom', 'parkedRuns', 'cleanActionsCache', 'healActionsCache']);
+const TOLD_OPERATIONS = new Set(['checkHealth', 'recoverRunner', 'drainRunner', 'resumeRunner', 'syncClock', 'makeRoom', 'parkedRuns', 'cleanActionsCache', 'healActionsCache']);
+
+/** As every act ends that has done its part. */
+const PLAIN_ANSWERS = new Set(['running', 'started', 'set-aside', 'configured', 'restored', 'discarded', 'marked', 'unmarked', 'synced', 'made', 'nothing', 'removed', 'let-go', 'thawed']);
 
 function wordsOf(fact: Fact): string | null {
   switch (fact.kind) {
@@ -44,7 +47,7 @@ function wordsOf(fact: Fact): string | null {
     case 'act-began':
       return fact.cause.by === 'runward' ? `${nameOf(fact.cause)} begins in ${fact.machine}` : null;
     case 'act-ended':
-      return fact.cause.by === 'runward' ? `${nameOf(fact.cause)} ends: ${fact.answer}` : null;
+      return fact.cause.by === 'runward' && !PLAIN_ANSWERS.has(fact.answer) ? `${nameOf(fact.cause)} ends: ${fact.answer}` : null;
     case 'changed':
       return `${fact.runner}: ${fact.what}, by ${nameOf(fact.cause)}${fact.wasHealthy ? ' (it was well)' : ''}`;
     case 'power':

@@ -280,8 +280,10 @@ class SimulatedGitHub implements GitHubPort {
     }
     const answer = value === null ? read(scope) : value.read;
     this.#note(scopeName, about, true);
-    for (const { runner } of scope.registrations.values()) {
-      if (about === '*' || about?.toLowerCase() === runner.target.runner.toLowerCase()) runner.askedAt.set(this.#installation, sentAt);
+    if (about !== null) {
+      for (const runner of world.runners) {
+        if (runner.scope === scope && (about === '*' || about === runner.target.runner)) runner.askedAt.set(this.#installation, sentAt);
+      }
     }
     return { value: answer, githubTime: world.now };
   }

@@ -178,8 +178,8 @@ export class World {
   readonly runners: Runner[] = [];
   readonly scopes = new Map<string, Scope>();
   readonly github: GitHubDays = { downUntil: 0, limitedUntil: 0, slowUntil: 0, lostShare: 0 };
-  /** Workflow ids that people started, and whether with `--force`. */
-  readonly byHand = new Map<string, { readonly isForced: boolean }>();
+  /** By the ids of workflows that people started: about which runner, and whether with `--force`. */
+  readonly byHand = new Map<string, { readonly isForced: boolean; readonly runner: string }>();
   readonly #time: Time;
   #ids = 100;
 
@@ -715,7 +715,7 @@ export class World {
 
   /** From `starting` on. */
   beginStart(machine: Machine, cause: Cause): void {
-    const isKeptDown = machine.stoppedBy?.by === 'person' && machine.runners.some(({ isWishedDrained }) => isWishedDrained);
+    const isKeptDown = machine.stoppedBy?.by === 'person' && machine.runners.every(({ isWishedDrained }) => isWishedDrained);
     this.facts.note({ kind: 'power', what: 'started', machine: machine.name, cause, living: [], isKeptDown });
     machine.state = 'starting';
     machine.era += 1;

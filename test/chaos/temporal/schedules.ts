@@ -62,7 +62,7 @@ export class Schedules {
   }
 
   #wait(schedule: Schedule, at: number): void {
-    const { everyMs, catchupMs } = schedule.settings;
+    const { everyMs, offsetMs, catchupMs } = schedule.settings;
     const server = this.#server;
     server.timer(at, () => {
       const now = server.clock.now();
@@ -71,7 +71,9 @@ export class Schedules {
       }
       // What was missed beyond the catch-up window is left out.
       const missed = Math.max(1, Math.ceil((now - catchupMs - at) / everyMs));
-      this.#wait(schedule, at + missed * everyMs);
+      // A server whose clock was ahead goes on by the right one.
+      const next = at > now + everyMs ? offsetMs + Math.ceil((now - offsetMs) / everyMs) * everyMs : at + missed * everyMs;
+      this.#wait(schedule, next);
     });
   }
 

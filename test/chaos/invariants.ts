@@ -156,7 +156,8 @@ export class Watch {
   #actBegan({ act, machine, cause }: Extract<Fact, { kind: 'act-began' }>): void {
     if (cause.by !== 'runward') return;
     for (const other of this.#acts.values()) {
-      if (other.machine === machine && (other.cause.runId !== cause.runId || other.cause.installation !== cause.installation)) {
+      // Two Runwards know nothing of each other but what the guest's fence says.
+      if (other.machine === machine && other.cause.installation === cause.installation && other.cause.runId !== cause.runId) {
         this.#break('two-acts', `${nameOf(cause)} began in ${machine} while ${nameOf(other.cause)} was at it`);
       }
     }
@@ -228,7 +229,7 @@ export class Watch {
       if (!this.#since.has(id)) this.#since.set(id, now);
       this.#open.set(key, { installation, workflowId, type, since: this.#since.get(id) ?? now, hasChanged: false, setAside: null });
       this.#drainBegan(installation, workflowId, type);
-      const [, cured] = CURE.exec(workflowId) ?? [];
+      const cured = CURE.exec(workflowId)?.[1] ?? this.#world.byHand.get(workflowId)?.runner;
       if (cured !== undefined && ['recoverRunner', 'syncClock'].includes(type)) this.#cures.set(cured, [...(this.#cures.get(cured) ?? []), now]);
       return;
     }

@@ -72,10 +72,10 @@ class Play {
     const targets = targetsOf(story);
     const world = new World(timeOf(clock), story.seed, { targets });
     this.#world = world;
-    const { everyMinutes, hasRival } = story.site;
+    const { everyMinutes, rival } = story.site;
     this.#installations = [
       installOn(world, { name: 'Runward', targets, everyMinutes, hasSchedules: true }),
-      ...(hasRival ? [installOn(world, { name: 'another Runward', targets, everyMinutes, hasSchedules: false })] : []),
+      ...(rival === 'none' ? [] : [installOn(world, { name: 'another Runward', targets, everyMinutes, hasSchedules: rival === 'checks too' })]),
     ];
     this.#watch = new Watch(world, this.#installations);
   }
@@ -151,7 +151,8 @@ class Play {
         break;
       case 'GitHub is slow':
         github.slowUntil = Math.max(github.slowUntil, until);
-        github.lostShare = size / 150;
+        github.lostShare = (size % 10) / 15;
+        github.slowness = size / 100;
         break;
       case 'a list of GitHub lacks a runner':
         scope.unlisted.set(runner.target.runner, until);
@@ -228,6 +229,9 @@ class Play {
         break;
       case 'the disk is nearly full for a while':
         this.#hover(machine, until);
+        break;
+      case 'the guest writes nothing':
+        machine.readOnlyUntil = Math.max(machine.readOnlyUntil, until);
         break;
       case 'the package is gone':
         machine.packageVersion = null;
@@ -337,6 +341,7 @@ class Play {
         break;
       case 'cancel an operation':
       case 'terminate an operation':
+      case 'terminate an operation and recover':
       case 'reset an operation':
       case 'terminate what Temporal remembers':
         return this.#toExecution(installation, does, on, say);
@@ -380,7 +385,8 @@ class Play {
     temporal.start(type, { workflowId, args: [input] });
   }
 
-  #toExecution({ temporal }: Installation, does: PersonDoes, on: number, say: (what: string, touches?: readonly string[]) => void): void | Promise<unknown> {
+  #toExecution(installation: Installation, does: PersonDoes, on: number, say: (what: string, touches?: readonly string[]) => void): void | Promise<unknown> {
+    const { temporal } = installation;
     const open = temporal.open();
     const all = this.#world.runners.map(({ name }) => name);
     if (does === 'terminate what Temporal remembers') {
@@ -399,6 +405,11 @@ class Play {
     if (verb === 'cancel') temporal.cancel(workflowId);
     else if (verb === 'terminate') temporal.terminate(workflowId, 'by hand');
     else return temporal.reset(workflowId);
+    if (does === 'terminate an operation and recover') {
+      const { name } = pickOf(this.#world.runners, on);
+      say(`\`runward recover --runner ${name}\``);
+      this.#start(installation, 'recoverRunner', { runner: name, wait: '2m' }, false);
+    }
   }
 }
 

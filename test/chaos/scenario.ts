@@ -19,6 +19,11 @@ export const LAYOUTS = {
     { scope: 'acme', machine: 'm1' },
     { scope: 'acme', machine: 'm2' },
   ],
+  'three runners on one machine': [
+    { scope: 'acme/kernel', machine: 'm1' },
+    { scope: 'acme', machine: 'm1' },
+    { scope: 'acme/kernel', machine: 'm1' },
+  ],
   'two runners on one machine and one beside': [
     { scope: 'acme/kernel', machine: 'm1' },
     { scope: 'acme/kernel', machine: 'm1' },
@@ -30,8 +35,8 @@ export type Layout = keyof typeof LAYOUTS;
 export interface SiteShape {
   readonly layout: Layout;
   readonly everyMinutes: number;
-  /** Another Runward, with a Temporal of its own, has the same runners. */
-  readonly hasRival: boolean;
+  /** Another Runward, with a Temporal of its own, has the same runners: people use it, or it also checks by itself. */
+  readonly rival: 'none' | 'by hand' | 'checks too';
 }
 
 /** Which of several, by a number that is taken modulo how many there are. */
@@ -59,7 +64,7 @@ export interface Story {
 const FAULTS = {
   'GitHub answers 503': { weight: 3, most: 40 },
   "GitHub's limit is reached": { weight: 3, most: 65 },
-  'GitHub is slow': { weight: 4, most: 60 },
+  'GitHub is slow': { weight: 4, most: 120 },
   'a list of GitHub lacks a runner': { weight: 3, most: 30 },
   'a list of GitHub lacks all runners': { weight: 3, most: 30 },
   'GitHub shows a runner online that is not': { weight: 1, most: 4 },
@@ -71,7 +76,7 @@ const FAULTS = {
   'the host sleeps': { weight: 2, most: 60 },
   'the worker is killed': { weight: 4, most: 8 },
   'Temporal is away': { weight: 1, most: 8 },
-  "Temporal's clock is ahead": { weight: 1, most: 120 },
+  "Temporal's clock is ahead": { weight: 3, most: 120 },
   'the guest is out of reach': { weight: 5, most: 45 },
   'the guest hangs': { weight: 8, most: 300 },
   'the network is gone': { weight: 4, most: 45 },
@@ -80,6 +85,7 @@ const FAULTS = {
   'the machine reboots': { weight: 2, most: 0 },
   'the disk fills': { weight: 2, most: 0 },
   'the disk is nearly full for a while': { weight: 2, most: 240 },
+  'the guest writes nothing': { weight: 2, most: 300 },
   'the package is gone': { weight: 1, most: 0 },
   'the service ends': { weight: 6, most: 0 },
   'the listener is deaf': { weight: 4, most: 0 },
@@ -95,6 +101,7 @@ const PERSON = {
   resume: 4,
   'cancel an operation': 3,
   'terminate an operation': 3,
+  'terminate an operation and recover': 2,
   'terminate what Temporal remembers': 1,
   'reset an operation': 1,
   'stop a machine': 2,
@@ -131,7 +138,7 @@ const person: fc.Arbitrary<StoryEvent> = fc.record({
   kind: fc.constant('person' as const),
   does: fc.oneof(...Object.entries(PERSON).map(([does, weight]) => ({ weight, arbitrary: fc.constant(does as PersonDoes) }))),
   on: pick,
-  isRival: fc.oneof({ weight: 2, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+  isRival: fc.boolean(),
 });
 
 const event = fc.oneof({ weight: 4, arbitrary: fault }, { weight: 5, arbitrary: runs }, { weight: 3, arbitrary: person });
@@ -148,7 +155,11 @@ const hour = (): fc.Arbitrary<readonly Timed[]> =>
 const site: fc.Arbitrary<SiteShape> = fc.record({
   layout: fc.constantFrom(...(Object.keys(LAYOUTS) as Layout[])),
   everyMinutes: fc.constantFrom(5, 5, 10),
-  hasRival: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+  rival: fc.oneof(
+    { weight: 6, arbitrary: fc.constant('none' as const) },
+    { weight: 2, arbitrary: fc.constant('by hand' as const) },
+    { weight: 1, arbitrary: fc.constant('checks too' as const) },
+  ),
 });
 
 /** The story of a seed; each of its hours has a fault, a job or a command in it. */

@@ -23,7 +23,7 @@ export async function shrunk(story: Story, violation: Violation, { most = 400 }:
     if (size === 1 && !isSmaller) break;
     size = size === 1 ? 1 : Math.max(1, Math.floor(size / 2));
   }
-  if (found.story.site.hasRival && plays < most) await tryWith({ ...found.story, site: { ...found.story.site, hasRival: false } });
+  if (found.story.site.rival !== 'none' && plays < most) await tryWith({ ...found.story, site: { ...found.story.site, rival: 'none' } });
   return found;
 }
 

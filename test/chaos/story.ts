@@ -6,16 +6,18 @@ import type { Story } from './scenario.ts';
 import type { Fact } from './world/facts.ts';
 import { HOUR, MINUTE, SECOND } from './world/time.ts';
 
-/** What of a story is told: the last hours before its end, without what does not matter for it. */
-const TOLD_MS = 3 * HOUR;
+/** What of a long story is told: the last hours before its end. */
+const TOLD_MS = 6 * HOUR;
 
 export function tell(story: Story, facts: readonly Fact[], violation: Violation, command: string): string {
   const { site } = story;
-  const lines = facts.filter(({ at }) => at <= violation.at && at >= violation.at - TOLD_MS).flatMap((fact) => lineOf(fact) ?? []);
+  const [first] = story.events;
+  const from = Math.max(violation.at - TOLD_MS, BEGUN_AT + (first?.at ?? 0));
+  const lines = facts.filter(({ at }) => at <= violation.at && at >= from).flatMap((fact) => lineOf(fact) ?? []);
   return [
     `${violation.invariant}: ${INVARIANTS[violation.invariant]}`,
     '',
-    `The site: ${site.layout}, a check every ${site.everyMinutes} minutes${site.hasRival ? ', and another Runward with a Temporal of its own' : ''}.`,
+    `The site: ${site.layout}, a check every ${site.everyMinutes} minutes${RIVAL_WORDS[site.rival]}.`,
     ...lines,
     `${clockOf(violation.at)}  Broken: ${violation.what}.`,
     '',
@@ -57,6 +59,7 @@ function wordsOf(fact: Fact): string | null {
     case 'run':
       return fact.what === 'made' || fact.what === 'over' ? null : `Run ${fact.run} was ${fact.what} by ${nameOf(fact.cause)}: ${fact.why}`;
     case 'operation':
+      if (fact.type === 'checkHealth' && (fact.what === 'began' || fact.outcome === 'healthy')) return null;
       return TOLD_OPERATIONS.has(fact.type) ? `${fact.type} ${fact.workflowId} (${fact.installation}) ${fact.what}${fact.what === 'ended' ? `: ${fact.outcome}. ${fact.summary}` : ''}` : null;
     case 'told':
       return `People are told: ${fact.code} of ${fact.subject}, ${fact.state}`;
@@ -69,6 +72,12 @@ const JOB_WORDS = {
   works: 'works on',
   ended: 'ends on',
   'back in the queue': 'is back in the queue',
+} as const;
+
+const RIVAL_WORDS = {
+  none: '',
+  'by hand': ', and another Runward with a Temporal of its own that people use',
+  'checks too': ', and another Runward with a Temporal of its own that checks too',
 } as const;
 
 /** Since the story began: `02:14:05`. */

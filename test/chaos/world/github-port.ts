@@ -1,5 +1,6 @@
 // The simulated GitHub behind the product's own port.
 
+import { activityInfo } from '@temporalio/activity';
 import type { ScopeObservation, WaitingJobs } from '../../../src/domain/pass.ts';
 import { known, unknown } from '../../../src/domain/reading.ts';
 import { labelSetOf, type Run, type RunJobs } from '../../../src/domain/queue/run.ts';
@@ -259,13 +260,14 @@ class SimulatedGitHub implements GitHubPort {
     world.advance();
     const scope = this.#scope(scopeName);
     const sentAt = world.now;
+    const asking = `${this.#installation} ${activityInfo().workflowExecution?.runId}`;
     const { github, chance } = world;
     if (github.limitedUntil > sentAt) {
       this.#note(scopeName, about, false);
       throw new GitHubError('limited', 'API rate limit exceeded', { retryAt: github.limitedUntil, status: 403 });
     }
     const isSlow = github.slowUntil > sentAt;
-    const takesMs = isSlow ? (chance.isSo('never back', github.lostShare) ? 60_000 : chance.between('slow', 2_000, 14_500)) : chance.skewed('request', 80, 1_500);
+    const takesMs = isSlow ? (chance.isSo('never back', github.lostShare) ? 60_000 : chance.between('slow', 1_000 + 8_000 * github.slowness, 4_000 + 10_500 * github.slowness)) : chance.skewed('request', 80, 1_500);
     if (isSlow) {
       await world.pass(Math.min(takesMs, PATIENCE_MS) / 2);
       signal.throwIfAborted();
@@ -282,7 +284,7 @@ class SimulatedGitHub implements GitHubPort {
     this.#note(scopeName, about, true);
     if (about !== null) {
       for (const runner of world.runners) {
-        if (runner.scope === scope && (about === '*' || about === runner.target.runner)) runner.askedAt.set(this.#installation, sentAt);
+        if (runner.scope === scope && (about === '*' || about === runner.target.runner)) runner.askedAt.set(asking, sentAt);
       }
     }
     return { value: answer, githubTime: world.now };

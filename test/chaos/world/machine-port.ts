@@ -163,6 +163,8 @@ export class SimulatedMachines {
     if (state !== 'running') return this.start(name, call);
     if (await this.#reaches(machine, 20 * SECOND, call)) return;
     await this.#asPowerAct(machine, cause, async () => {
+      // A guest that still hears of its end is given time for it.
+      if (world.chance.isSo('an orderly end', 0.3)) await this.#beating(world.chance.between('an orderly end', 5, 60) * SECOND, call);
       // The daemon goes on with it whatever becomes of its client.
       let isDown = false;
       const { era } = machine;
@@ -224,6 +226,7 @@ export class SimulatedMachines {
     await this.#enter(machine, 30 * SECOND, call);
     const { act, fence } = machine;
     if (act !== null) return { kind: 'refused-in-progress' as const, holder: act.holder };
+    if (machine.readOnlyUntil > this.#world.now) return { kind: 'refused-unfit' as const, evidence: 'the guest takes no file' };
     machine.fence = { number: fence.number + 1, holder };
     return { kind: 'taken' as const, fence: machine.fence.number };
   }
@@ -264,6 +267,7 @@ export class SimulatedMachines {
     const perform = async (): Promise<Answer> => {
       let answer: Answer = { kind: 'cut off' };
       try {
+        if (machine.readOnlyUntil > world.now) throw new MachineError('act-failed', `${act.key} ended with exit code 1`, { evidence: 'Read-only file system' });
         answer = await body({ cause, wait });
         if (!['refused-', 'not-paused', 'heard', 'not-started', 'not-configured'].some((word) => answer.kind.startsWith(word))) machine.records.set(act.key, answer);
         return answer;

@@ -48,6 +48,8 @@ export interface Machine {
   roomLeft: number;
   packageVersion: string | null;
   fence: { number: number; holder: string };
+  /** Its disk takes no file until then. */
+  readOnlyUntil: number;
   readonly records: Map<string, { readonly kind: string }>;
   act: RunningAct | null;
   /** Who stopped it last, while it does not run. */
@@ -85,7 +87,7 @@ export interface Runner {
   isWishedDrained: boolean;
   /** Since when it has been as it should be; `null` while it is not. */
   wellSince: number | null;
-  /** By installation: when a question about it that GitHub answered left. */
+  /** By operation: when a question about it that GitHub answered left. */
   readonly askedAt: Map<string, number>;
 }
 
@@ -163,6 +165,8 @@ export interface GitHubDays {
   slowUntil: number;
   /** Of requests in a slow hour that never come back. */
   lostShare: number;
+  /** From 0 up to 1: how slow a slow hour is. */
+  slowness: number;
 }
 
 export interface Site {
@@ -177,7 +181,7 @@ export class World {
   readonly machines = new Map<string, Machine>();
   readonly runners: Runner[] = [];
   readonly scopes = new Map<string, Scope>();
-  readonly github: GitHubDays = { downUntil: 0, limitedUntil: 0, slowUntil: 0, lostShare: 0 };
+  readonly github: GitHubDays = { downUntil: 0, limitedUntil: 0, slowUntil: 0, lostShare: 0, slowness: 0 };
   /** By the ids of workflows that people started: about which runner, and whether with `--force`. */
   readonly byHand = new Map<string, { readonly isForced: boolean; readonly runner: string }>();
   readonly #time: Time;
@@ -255,6 +259,7 @@ export class World {
       roomLeft: 0,
       packageVersion: VERSION,
       fence: { number: 0, holder: 'nobody' },
+      readOnlyUntil: 0,
       records: new Map(),
       act: null,
       stoppedBy: null,
@@ -730,6 +735,7 @@ export class World {
     machine.isOutOfReach = false;
     machine.isFrozen = false;
     machine.hasNetwork = true;
+    machine.readOnlyUntil = 0;
     machine.clockOffsetMs = 0;
     this.facts.note({ kind: 'power', what: 'on', machine: machine.name, cause, living: [], isKeptDown: false });
     for (const runner of machine.runners) {
@@ -828,7 +834,7 @@ export class World {
 
   changed(what: Change, runner: Runner, cause: Cause): void {
     const { machine } = runner;
-    const askedAt = cause.by === 'runward' ? runner.askedAt.get(cause.installation) : undefined;
+    const askedAt = cause.by === 'runward' ? runner.askedAt.get(`${cause.installation} ${cause.runId}`) : undefined;
     this.facts.note({
       kind: 'changed',
       what,

@@ -1,34 +1,31 @@
-// A stage on which time is skipped: Temporal's test server, and a process of the product's real workers that is killed by chance.
+// What plays and invariants use of Temporal, on a real server: what they ask for at once was looked up a moment ago.
 
-import { Client, WorkflowNotFoundError, type WorkflowExecutionDescription } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Client, WorkflowNotFoundError, type Connection, type WorkflowExecutionDescription } from '@temporalio/client';
 import { healthScheduleId, machineLedgerId, machineLockId, MAIN_QUEUE, queueScheduleId } from '../../../src/domain/names.ts';
 import type { Alert } from '../../../src/domain/alert.ts';
-import { installRuntime } from '../../../src/worker/runtime.ts';
-import type { Installation, InstallationSettings } from '../installation.ts';
-import type { Stage } from '../play.ts';
-import { ServerClock } from '../server-clock.ts';
-import type { ClosedStatus, Described, Outcome, VirtualTemporal } from '../temporal/index.ts';
+import type { InstallationSettings } from '../installation.ts';
+import type { ClosedStatus, Described, Outcome, VirtualClock } from '../temporal/index.ts';
 import { createGitHubPort } from '../world/github-port.ts';
 import { SimulatedMachines } from '../world/machine-port.ts';
 import { MINUTE, SECOND } from '../world/time.ts';
 import type { World } from '../world/world.ts';
-import { SkippedClock } from './skipped-clock.ts';
 import { WorkerProcess } from './worker-process.ts';
 import type { Execution } from './wire.ts';
 
-export interface StageSettings {
-  /** The test server's program. */
-  readonly server: string;
-  /** The bundled workflows. */
-  readonly workflowBundle: string;
-  /** One of so many calls of a port is the last of its process. */
-  readonly callsPerDeath: number;
+/** The server that workers and people go to. */
+export interface Served {
+  readonly address: string;
+  readonly namespace: string;
+  readonly connection: Connection;
+  /** Whether its time is not the computer's. */
+  readonly isSkipped: boolean;
+  /** Kills it; resolves once it answers again. */
+  readonly crash: () => Promise<void>;
 }
 
-export interface SkippedStage extends Stage, AsyncDisposable {
-  /** How often the worker's process was killed. */
-  readonly kills: () => number;
+export interface ServedClock extends VirtualClock {
+  /** Somebody has just done something. */
+  noteWork(): void;
 }
 
 /** Executions are looked at so often while one is at work. */
@@ -36,43 +33,16 @@ const LOOK_MS = 2 * SECOND;
 /** What the test server does not skip is time in which a workflow's task waits for a worker, so a killed one is started again at once. */
 const AWAY_MS = 100;
 
-export async function openStage({ server, workflowBundle, callsPerDeath }: StageSettings): Promise<SkippedStage> {
-  installRuntime('ERROR');
-  const environment = await TestWorkflowEnvironment.createTimeSkipping({
-    server: { executable: { type: 'existing-path', path: server } },
-  });
-  let temporal: SkippedTemporal | null = null;
-  const begunAt = await environment.currentTimeMs();
-  const clock = new SkippedClock(environment, begunAt, {
-    worker: () => temporal?.worker ?? null,
-    sent: async () => temporal?.sent(),
-    look: async () => temporal?.look(),
-  });
-  return {
-    begunAt,
-    clock,
-    install(world, settings) {
-      temporal = new SkippedTemporal(environment, clock, world, { ...settings, workflowBundle, callsPerDeath });
-      return { name: settings.name, temporal: temporal as unknown as VirtualTemporal, clock: new ServerClock(clock as never), away: new Map() } satisfies Installation;
-    },
-    kills: () => temporal?.worker.kills ?? 0,
-    async [Symbol.asyncDispose]() {
-      await temporal?.worker.end();
-      await environment.teardown();
-    },
-  };
-}
-
 interface Known {
   readonly described: Described;
   readonly isTold: boolean;
 }
 
-/** What plays and invariants use of a virtual Temporal; what they ask for at once was looked up a moment ago. */
-class SkippedTemporal {
+export class ServedTemporal {
   readonly worker: WorkerProcess;
   readonly #client: Client;
-  readonly #clock: SkippedClock;
+  readonly #served: Served;
+  readonly #clock: ServedClock;
   readonly #world: World;
   readonly #settings: InstallationSettings;
   /** The newest run that is known, by workflow id. */
@@ -83,18 +53,20 @@ class SkippedTemporal {
   #lookedAt = 0;
 
   constructor(
-    environment: TestWorkflowEnvironment,
-    clock: SkippedClock,
+    served: Served,
+    clock: ServedClock,
     world: World,
-    settings: InstallationSettings & Pick<StageSettings, 'workflowBundle' | 'callsPerDeath'>,
+    settings: InstallationSettings & { readonly workflowBundle: string; readonly callsPerDeath: number },
   ) {
-    this.#client = new Client({ connection: environment.connection });
+    const { connection, namespace, address, isSkipped } = served;
+    this.#client = new Client({ connection, namespace });
+    this.#served = served;
     this.#clock = clock;
     this.#world = world;
     this.#settings = settings;
     const { name, targets, workflowBundle, callsPerDeath } = settings;
     const machines = new SimulatedMachines(world, name);
-    this.worker = new WorkerProcess(() => ({ address: environment.address, workflowBundle, targets, now: clock.now() }), {
+    this.worker = new WorkerProcess(() => ({ address, namespace, isSkipped, workflowBundle, targets, now: clock.now() }), {
       ports: {
         github: createGitHubPort(world, name),
         machine: machines,
@@ -156,6 +128,13 @@ class SkippedTemporal {
     this.worker.kill();
     this.#startSoon();
   }
+
+  /** A server of one's own starts again at once. */
+  stopServer(): void {
+    this.#send(() => this.#served.crash());
+  }
+
+  startServer(): void {}
 
   startWorker(): void {}
 

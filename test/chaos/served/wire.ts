@@ -15,6 +15,9 @@ export interface Execution {
 /** What the worker's process is told at its start. */
 export interface WorkerOrder {
   readonly address: string;
+  readonly namespace: string;
+  /** Whether the server's time is not the computer's; then it is told. */
+  readonly isSkipped: boolean;
   readonly workflowBundle: string;
   readonly targets: readonly RunnerTarget[];
   /** The server's time. */

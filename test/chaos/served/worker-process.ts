@@ -143,7 +143,7 @@ export class WorkerProcess {
   }
 
   #serve(child: ChildProcess, { id, port, method, args, execution }: FromCall): void {
-    const dies = port === 'github' || port === 'machine' ? this.#ports.dies() : null;
+    const dies = port === 'people' || port === 'schedules' ? null : this.#ports.dies();
     if (dies === 'before') {
       this.kill();
       return;

@@ -51,6 +51,7 @@ export class ServedTemporal {
   readonly #recent = new Map<string, { readonly at: number; readonly workflowId: string; readonly runId: string }[]>();
   #sent: Promise<unknown>[] = [];
   #lookedAt = 0;
+  #isClosed = false;
 
   constructor(
     served: Served,
@@ -286,7 +287,7 @@ export class ServedTemporal {
     this.#sent.push(
       call().catch((error: unknown) => {
         // Ended meanwhile, or begun by another.
-        if (!['WorkflowNotFoundError', 'WorkflowExecutionAlreadyStartedError'].includes((error as Error).name)) {
+        if (!this.#isClosed && !['WorkflowNotFoundError', 'WorkflowExecutionAlreadyStartedError'].includes((error as Error).name)) {
           throw error;
         }
       }),
@@ -295,6 +296,12 @@ export class ServedTemporal {
 
   async sent(): Promise<void> {
     await Promise.all(this.#sent.splice(0));
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.worker.end();
+    await this.sent();
   }
 }
 

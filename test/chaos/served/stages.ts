@@ -85,7 +85,7 @@ async function stageOf(settings: StageSettings, { served, clockOf, close }: Part
     },
     kills: () => temporal?.worker.kills ?? 0,
     async [Symbol.asyncDispose]() {
-      await temporal?.worker.end();
+      await temporal?.close();
       await close();
     },
   };

@@ -51,18 +51,15 @@ export class WorkerProcess {
     const child = fork(PROGRAM, [JSON.stringify(this.#order())], { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child = child;
     this.#activities.set(child, 0);
-    child.once('exit', (code, signal) => {
-      this.#activities.delete(child);
-      if (this.#child === child) {
-        this.#child = null;
-        this.#ticked?.(0);
-        if (signal !== 'SIGKILL') {
-          throw new Error(`the worker's process ended with ${code ?? signal}`);
-        }
-      }
-    });
     const ready = new Promise<void>((resolve, reject) => {
-      child.once('exit', () => reject(new Error("the worker's process did not start")));
+      child.once('exit', (code, signal) => {
+        this.#activities.delete(child);
+        if (signal === 'SIGKILL') {
+          resolve();
+        } else {
+          reject(new Error(`the worker's process ended with ${code ?? signal}`));
+        }
+      });
       child.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') {
           resolve();

@@ -5,7 +5,15 @@ import { createMainActivities } from '../../src/activities/main.ts';
 import { createActActivities, createLookActivities } from '../../src/activities/machine.ts';
 import { onlyConfigured } from '../../src/activities/configured.ts';
 import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
-import { actQueue, ALL_SEARCH_ATTRIBUTES, healthScheduleId, lookQueue, MAIN_QUEUE, queueScheduleId, SEARCH_ATTRIBUTES } from '../../src/domain/names.ts';
+import {
+  actQueue,
+  ALL_SEARCH_ATTRIBUTES,
+  healthScheduleId,
+  lookQueue,
+  MAIN_QUEUE,
+  queueScheduleId,
+  SEARCH_ATTRIBUTES,
+} from '../../src/domain/names.ts';
 import { DEFAULT_FINDING_POLICY, DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../../src/domain/policy.ts';
 import { DEFAULT_QUEUE_POLICY } from '../../src/domain/queue/policy.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
@@ -41,7 +49,11 @@ const NO_PACKAGES: PackagePort = {
   archiveOf: async () => ({ path: '/dev/null', bytes: 0 }),
 };
 
-export function install(world: World, base: ConstructorParameters<typeof ServerClock>[0], { name, targets, everyMinutes, hasSchedules }: InstallationSettings): Installation {
+export function install(
+  world: World,
+  base: ConstructorParameters<typeof ServerClock>[0],
+  { name, targets, everyMinutes, hasSchedules }: InstallationSettings,
+): Installation {
   const clock = new ServerClock(base);
   const machine = new SimulatedMachines(world, name);
   const ports = {
@@ -97,7 +109,9 @@ export function install(world: World, base: ConstructorParameters<typeof ServerC
     workflows: workflows as unknown as Readonly<Record<string, AnyWorkflow>>,
     activities: {
       [MAIN_QUEUE]: activities(main),
-      ...Object.fromEntries(hosts.flatMap((host) => [[lookQueue(host), activities(looks)] as const, [actQueue(host), activities(acts)] as const])),
+      ...Object.fromEntries(
+        hosts.flatMap((host) => [[lookQueue(host), activities(looks)] as const, [actQueue(host), activities(acts)] as const]),
+      ),
     },
     workflowQueue: MAIN_QUEUE,
     hear: (happening) => {
@@ -109,7 +123,8 @@ export function install(world: World, base: ConstructorParameters<typeof ServerC
         const { workflowId, runId, type, status } = happening;
         world.advance();
         const ended = temporal.outcome(workflowId, runId);
-        const { outcome = status, summary = '' } = (ended?.status === 'COMPLETED' ? (ended.result as { outcome?: string; summary?: string } | null) : null) ?? {};
+        const { outcome = status, summary = '' } =
+          (ended?.status === 'COMPLETED' ? (ended.result as { outcome?: string; summary?: string } | null) : null) ?? {};
         world.facts.note({ kind: 'operation', installation: name, workflowId, runId, type, what: 'ended', outcome, summary });
       } else if (happening.kind === 'task-failed') {
         throw new Error(`the code of ${happening.type} ${happening.workflowId} threw`, { cause: happening.error });
@@ -118,9 +133,21 @@ export function install(world: World, base: ConstructorParameters<typeof ServerC
   });
   if (hasSchedules) {
     for (const scope of new Set(targets.map((target) => target.scope))) {
-      addSchedule(temporal, { scheduleId: healthScheduleId(scope), scope, workflowType: 'checkHealth', everyMinutes, runTimeoutMs: 15 * MINUTE });
+      addSchedule(temporal, {
+        scheduleId: healthScheduleId(scope),
+        scope,
+        workflowType: 'checkHealth',
+        everyMinutes,
+        runTimeoutMs: 15 * MINUTE,
+      });
       if (scope.includes('/')) {
-        addSchedule(temporal, { scheduleId: queueScheduleId(scope), scope, workflowType: 'maintainQueue', everyMinutes, runTimeoutMs: 360 * MINUTE });
+        addSchedule(temporal, {
+          scheduleId: queueScheduleId(scope),
+          scope,
+          workflowType: 'maintainQueue',
+          everyMinutes,
+          runTimeoutMs: 360 * MINUTE,
+        });
       }
     }
   }
@@ -129,7 +156,19 @@ export function install(world: World, base: ConstructorParameters<typeof ServerC
 
 function addSchedule(
   temporal: VirtualTemporal,
-  { scheduleId, scope, workflowType, everyMinutes, runTimeoutMs }: { readonly scheduleId: string; readonly scope: string; readonly workflowType: string; readonly everyMinutes: number; readonly runTimeoutMs: number },
+  {
+    scheduleId,
+    scope,
+    workflowType,
+    everyMinutes,
+    runTimeoutMs,
+  }: {
+    readonly scheduleId: string;
+    readonly scope: string;
+    readonly workflowType: string;
+    readonly everyMinutes: number;
+    readonly runTimeoutMs: number;
+  },
 ): void {
   temporal.addSchedule({
     scheduleId,

@@ -101,6 +101,7 @@ export function install(
   const machines = lazily(() => alive().machine);
   const looks = onlyConfigured(createLookActivities(machines, machine.observeAll), () => targets);
   const acts = onlyConfigured(createActActivities(machines, SEALING, NO_PACKAGES), () => targets);
+  const restless = new Restless();
   const hosts = [...new Set(targets.map(({ host }) => host))];
   const activities = (given: object) => given as unknown as Readonly<Record<string, AnyActivity>>;
   const temporal = createVirtualTemporal({
@@ -115,6 +116,7 @@ export function install(
     },
     workflowQueue: MAIN_QUEUE,
     hear: (happening) => {
+      restless.hear(happening.at, happening);
       if (happening.kind === 'started') {
         const { workflowId, runId, type } = happening;
         world.advance();
@@ -152,6 +154,20 @@ export function install(
     }
   }
   return { name, temporal, clock, away: new Map() };
+}
+
+/** What goes on without end and without time passing is told, and not waited for. */
+class Restless {
+  static readonly #MOST = 20_000;
+  #minute = 0;
+  #heard = 0;
+
+  hear(at: number, happening: unknown): void {
+    const minute = Math.floor(at / MINUTE);
+    this.#heard = minute === this.#minute ? this.#heard + 1 : 0;
+    this.#minute = minute;
+    if (this.#heard > Restless.#MOST) throw new Error(`something goes on without end: ${JSON.stringify(happening)}`);
+  }
 }
 
 function addSchedule(

@@ -174,7 +174,8 @@ class Stories {
       for (const { at, sort } of violations) {
         const hour = (at - BEGUN_AT) / HOUR;
         const known = sorts.get(sort);
-        if (known === undefined) sorts.set(sort, { first: `seed ${seed}, ${hour.toFixed(1)} h into it, after ${Math.round(before + hour)} h`, count: 1 });
+        if (known === undefined)
+          sorts.set(sort, { first: `seed ${seed}, ${hour.toFixed(1)} h into it, after ${Math.round(before + hour)} h`, count: 1 });
         else known.count += 1;
       }
       before += hours;

@@ -2,10 +2,10 @@
 
 import { actQueue, lookQueue, MAIN_QUEUE } from '../../src/domain/names.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
-import { install, type Installation } from './installation.ts';
+import { install, type Installation, type InstallationSettings } from './installation.ts';
 import { Watch, type Violation } from './invariants.ts';
 import { LAYOUTS, type FaultName, type PersonDoes, type Story, type StoryEvent } from './scenario.ts';
-import { createVirtualClock } from './temporal/index.ts';
+import { createVirtualClock, type VirtualClock } from './temporal/index.ts';
 import type { Clock } from './temporal/clock.ts';
 import { FAULT, PERSON, type Fact } from './world/facts.ts';
 import { HOUR, MINUTE, SECOND, type Time } from './world/time.ts';
@@ -34,46 +34,59 @@ export interface PlayOptions {
   readonly endsAt?: (violation: Violation) => boolean;
 }
 
+/** What a story is played on. */
+export interface Stage {
+  readonly begunAt: number;
+  readonly clock: VirtualClock;
+  readonly install: (world: World, settings: InstallationSettings) => Installation;
+}
+
 export async function play(story: Story, options: PlayOptions = {}): Promise<Played> {
   const clock = createVirtualClock(BEGUN_AT) as Clock;
   try {
-    return await new Play(story, clock, options).run();
+    return await playOn({ begunAt: BEGUN_AT, clock, install: (world, settings) => install(world, clock, settings) }, story, options);
   } finally {
     clock.uninstall();
   }
 }
 
+export async function playOn(stage: Stage, story: Story, options: PlayOptions = {}): Promise<Played> {
+  return new Play(story, stage, options).run();
+}
+
 class Play {
   readonly #story: Story;
   readonly #endsAt: NonNullable<PlayOptions['endsAt']>;
-  readonly #clock: Clock;
+  readonly #begunAt: number;
+  readonly #clock: VirtualClock;
   readonly #world: World;
   readonly #installations: readonly Installation[];
   readonly #watch: Watch;
   #ids = 0;
 
-  constructor(story: Story, clock: Clock, { endsAt = () => true }: PlayOptions) {
+  constructor(story: Story, { begunAt, clock, install: installOn }: Stage, { endsAt = () => true }: PlayOptions) {
     this.#story = story;
     this.#endsAt = endsAt;
+    this.#begunAt = begunAt;
     this.#clock = clock;
     const targets = targetsOf(story);
     const world = new World(timeOf(clock), story.seed, { targets });
     this.#world = world;
     const { everyMinutes, rival } = story.site;
     this.#installations = [
-      install(world, clock, { name: 'Runward', targets, everyMinutes, hasSchedules: true }),
+      installOn(world, { name: 'Runward', targets, everyMinutes, hasSchedules: true }),
       ...(rival === 'none'
         ? []
-        : [install(world, clock, { name: 'another Runward', targets, everyMinutes, hasSchedules: rival === 'checks too' })]),
+        : [installOn(world, { name: 'another Runward', targets, everyMinutes, hasSchedules: rival === 'checks too' })]),
     ];
     this.#watch = new Watch(world, this.#installations);
   }
 
   async run(): Promise<Played> {
     const { events, hours } = this.#story;
-    for (const { at, event } of events) this.#clock.schedule(BEGUN_AT + at, () => this.#happens(event));
-    const end = BEGUN_AT + hours * HOUR + CALM_MS;
-    for (let at = BEGUN_AT + LOOK_EVERY_MS; at <= end && !this.#watch.violations.some(this.#endsAt); at += LOOK_EVERY_MS) {
+    for (const { at, event } of events) this.#clock.schedule(this.#begunAt + at, () => this.#happens(event));
+    const end = this.#begunAt + hours * HOUR + CALM_MS;
+    for (let at = this.#begunAt + LOOK_EVERY_MS; at <= end && !this.#watch.violations.some(this.#endsAt); at += LOOK_EVERY_MS) {
       await this.#clock.runUntil(at);
       this.#world.advance();
       this.#watch.look();
@@ -83,7 +96,7 @@ class Play {
       facts: all,
       violation: this.#watch.violations.find(this.#endsAt) ?? null,
       violations: this.#watch.violations,
-      hours: (this.#clock.now() - BEGUN_AT) / HOUR,
+      hours: (this.#clock.now() - this.#begunAt) / HOUR,
       jobs: all.filter((fact) => fact.kind === 'job' && fact.what === 'assigned').length,
       harmed: all.filter((fact) => fact.kind === 'job-disturbed' && fact.cause.by === 'runward' && !fact.cause.isForced).length,
     };
@@ -478,7 +491,7 @@ function targetsOf({ site: { layout } }: Story): readonly RunnerTarget[] {
 }
 
 /** Of the world: it goes on whatever becomes of a worker. */
-function timeOf(clock: Clock): Time {
+function timeOf(clock: VirtualClock): Time {
   return {
     now: () => clock.now(),
     sleep: (ms, signal) =>

@@ -18,6 +18,11 @@ export class EventQueue {
     return event;
   }
 
+  /** When the next one is due, or one that was taken back; `null` if there is none. */
+  nextAt(): number | null {
+    return this.#heap[0]?.at ?? null;
+  }
+
   /** The next event that was not taken back, if it is due by then. */
   takeUntil(at: number): QueuedEvent | null {
     for (;;) {

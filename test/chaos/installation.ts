@@ -5,7 +5,15 @@ import { createMainActivities } from '../../src/activities/main.ts';
 import { createActActivities, createLookActivities } from '../../src/activities/machine.ts';
 import { onlyConfigured } from '../../src/activities/configured.ts';
 import { createSealing, SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
-import { actQueue, ALL_SEARCH_ATTRIBUTES, healthScheduleId, lookQueue, MAIN_QUEUE, queueScheduleId, SEARCH_ATTRIBUTES } from '../../src/domain/names.ts';
+import {
+  actQueue,
+  ALL_SEARCH_ATTRIBUTES,
+  healthScheduleId,
+  lookQueue,
+  MAIN_QUEUE,
+  queueScheduleId,
+  SEARCH_ATTRIBUTES,
+} from '../../src/domain/names.ts';
 import { DEFAULT_FINDING_POLICY, DEFAULT_HEALTH_POLICY, DEFAULT_RECOVERY_POLICY } from '../../src/domain/policy.ts';
 import { DEFAULT_QUEUE_POLICY } from '../../src/domain/queue/policy.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
@@ -41,7 +49,11 @@ const NO_PACKAGES: PackagePort = {
   archiveOf: async () => ({ path: '/dev/null', bytes: 0 }),
 };
 
-export function install(world: World, base: ConstructorParameters<typeof ServerClock>[0], { name, targets, everyMinutes, hasSchedules }: InstallationSettings): Installation {
+export function install(
+  world: World,
+  base: ConstructorParameters<typeof ServerClock>[0],
+  { name, targets, everyMinutes, hasSchedules }: InstallationSettings,
+): Installation {
   const clock = new ServerClock(base);
   const machine = new SimulatedMachines(world, name);
   const ports = {
@@ -89,6 +101,7 @@ export function install(world: World, base: ConstructorParameters<typeof ServerC
   const machines = lazily(() => alive().machine);
   const looks = onlyConfigured(createLookActivities(machines, machine.observeAll), () => targets);
   const acts = onlyConfigured(createActActivities(machines, SEALING, NO_PACKAGES), () => targets);
+  const restless = new Restless();
   const hosts = [...new Set(targets.map(({ host }) => host))];
   const activities = (given: object) => given as unknown as Readonly<Record<string, AnyActivity>>;
   const temporal = createVirtualTemporal({
@@ -97,10 +110,13 @@ export function install(world: World, base: ConstructorParameters<typeof ServerC
     workflows: workflows as unknown as Readonly<Record<string, AnyWorkflow>>,
     activities: {
       [MAIN_QUEUE]: activities(main),
-      ...Object.fromEntries(hosts.flatMap((host) => [[lookQueue(host), activities(looks)] as const, [actQueue(host), activities(acts)] as const])),
+      ...Object.fromEntries(
+        hosts.flatMap((host) => [[lookQueue(host), activities(looks)] as const, [actQueue(host), activities(acts)] as const]),
+      ),
     },
     workflowQueue: MAIN_QUEUE,
     hear: (happening) => {
+      restless.hear(happening.at, happening);
       if (happening.kind === 'started') {
         const { workflowId, runId, type } = happening;
         world.advance();
@@ -109,7 +125,8 @@ export function install(world: World, base: ConstructorParameters<typeof ServerC
         const { workflowId, runId, type, status } = happening;
         world.advance();
         const ended = temporal.outcome(workflowId, runId);
-        const { outcome = status, summary = '' } = (ended?.status === 'COMPLETED' ? (ended.result as { outcome?: string; summary?: string } | null) : null) ?? {};
+        const { outcome = status, summary = '' } =
+          (ended?.status === 'COMPLETED' ? (ended.result as { outcome?: string; summary?: string } | null) : null) ?? {};
         world.facts.note({ kind: 'operation', installation: name, workflowId, runId, type, what: 'ended', outcome, summary });
       } else if (happening.kind === 'task-failed') {
         throw new Error(`the code of ${happening.type} ${happening.workflowId} threw`, { cause: happening.error });
@@ -118,18 +135,56 @@ export function install(world: World, base: ConstructorParameters<typeof ServerC
   });
   if (hasSchedules) {
     for (const scope of new Set(targets.map((target) => target.scope))) {
-      addSchedule(temporal, { scheduleId: healthScheduleId(scope), scope, workflowType: 'checkHealth', everyMinutes, runTimeoutMs: 15 * MINUTE });
+      addSchedule(temporal, {
+        scheduleId: healthScheduleId(scope),
+        scope,
+        workflowType: 'checkHealth',
+        everyMinutes,
+        runTimeoutMs: 15 * MINUTE,
+      });
       if (scope.includes('/')) {
-        addSchedule(temporal, { scheduleId: queueScheduleId(scope), scope, workflowType: 'maintainQueue', everyMinutes, runTimeoutMs: 360 * MINUTE });
+        addSchedule(temporal, {
+          scheduleId: queueScheduleId(scope),
+          scope,
+          workflowType: 'maintainQueue',
+          everyMinutes,
+          runTimeoutMs: 360 * MINUTE,
+        });
       }
     }
   }
   return { name, temporal, clock, away: new Map() };
 }
 
+/** What goes on without end and without time passing is told, and not waited for. */
+class Restless {
+  static readonly #MOST = 20_000;
+  #minute = 0;
+  #heard = 0;
+
+  hear(at: number, happening: unknown): void {
+    const minute = Math.floor(at / MINUTE);
+    this.#heard = minute === this.#minute ? this.#heard + 1 : 0;
+    this.#minute = minute;
+    if (this.#heard > Restless.#MOST) throw new Error(`something goes on without end: ${JSON.stringify(happening)}`);
+  }
+}
+
 function addSchedule(
   temporal: VirtualTemporal,
-  { scheduleId, scope, workflowType, everyMinutes, runTimeoutMs }: { readonly scheduleId: string; readonly scope: string; readonly workflowType: string; readonly everyMinutes: number; readonly runTimeoutMs: number },
+  {
+    scheduleId,
+    scope,
+    workflowType,
+    everyMinutes,
+    runTimeoutMs,
+  }: {
+    readonly scheduleId: string;
+    readonly scope: string;
+    readonly workflowType: string;
+    readonly everyMinutes: number;
+    readonly runTimeoutMs: number;
+  },
 ): void {
   temporal.addSchedule({
     scheduleId,

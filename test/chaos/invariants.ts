@@ -51,7 +51,15 @@ const MARKED_WITHIN_MS = 10 * MINUTE;
 const SILENT_AFTER_MS = 45 * MINUTE;
 const HELD_IDLE_MS = 30 * MINUTE;
 
-const CURES: ReadonlySet<string> = new Set(['recoverRunner', 'drainRunner', 'resumeRunner', 'syncClock', 'makeRoom', 'healActionsCache', 'cleanActionsCache']);
+const CURES: ReadonlySet<string> = new Set([
+  'recoverRunner',
+  'drainRunner',
+  'resumeRunner',
+  'syncClock',
+  'makeRoom',
+  'healActionsCache',
+  'cleanActionsCache',
+]);
 const NEEDS_WORD: ReadonlySet<string> = new Set(['service-stopped', 'set-aside', 'clock-set', 'removed-from-cache', 'room-made']);
 
 /** Workflow id of what a check does about a runner. */
@@ -183,7 +191,10 @@ export class Watch {
       this.#registered.add(key);
     }
     if (NEEDS_WORD.has(what) && !cause.isForced && (wordAgeMs === null || wordAgeMs > OLDEST_WORD_MS)) {
-      this.#break('old-word', `${what} of ${runner} by ${nameOf(cause)}: GitHub's last answer about it was ${wordAgeMs === null ? 'none' : `${Math.round(wordAgeMs / SECOND)} s old`}`);
+      this.#break(
+        'old-word',
+        `${what} of ${runner} by ${nameOf(cause)}: GitHub's last answer about it was ${wordAgeMs === null ? 'none' : `${Math.round(wordAgeMs / SECOND)} s old`}`,
+      );
     }
     const isResume = cause.type === 'resumeRunner' && cause.isByHand;
     if (fact.isDrainedByPerson && !isResume && ['service-started', 'unmarked', 'registered'].includes(what)) {
@@ -203,7 +214,10 @@ export class Watch {
   #power({ what, machine, cause, living, isKeptDown }: Extract<Fact, { kind: 'power' }>): void {
     if (cause.by !== 'runward') return;
     if (what === 'cut' && living.length > 0 && !cause.isForced) {
-      this.#break('living-guest-cut', `the power of ${machine} was cut by ${nameOf(cause)} while GitHub would show ${living.join(', ')} online or at work`);
+      this.#break(
+        'living-guest-cut',
+        `the power of ${machine} was cut by ${nameOf(cause)} while GitHub would show ${living.join(', ')} online or at work`,
+      );
     }
     if (what === 'started' && isKeptDown && !cause.isByHand) {
       this.#break('kept-down-started', `${machine} was started by ${nameOf(cause)}`);
@@ -217,7 +231,8 @@ export class Watch {
     }
     if (what === 're-run') {
       const found = [...this.#world.scopes.values()].flatMap(({ runs }) => runs).find(({ id }) => id === run);
-      if (found?.shallComeBack !== true) this.#break('done-twice', `run ${run} was run again by ${nameOf(cause)}, although it had not made way`);
+      if (found?.shallComeBack !== true)
+        this.#break('done-twice', `run ${run} was run again by ${nameOf(cause)}, although it had not made way`);
     }
   }
 
@@ -230,7 +245,8 @@ export class Watch {
       this.#open.set(key, { installation, workflowId, type, since: this.#since.get(id) ?? now, hasChanged: false, setAside: null });
       this.#drainBegan(installation, workflowId, type);
       const cured = CURE.exec(workflowId)?.[1] ?? this.#world.byHand.get(workflowId)?.runner;
-      if (cured !== undefined && ['recoverRunner', 'syncClock'].includes(type)) this.#cures.set(cured, [...(this.#cures.get(cured) ?? []), now]);
+      if (cured !== undefined && ['recoverRunner', 'syncClock'].includes(type))
+        this.#cures.set(cured, [...(this.#cures.get(cured) ?? []), now]);
       return;
     }
     const operation = this.#open.get(key);
@@ -249,23 +265,35 @@ export class Watch {
     }
     if (outcome === 'TERMINATED' || outcome === 'CONTINUED_AS_NEW') return;
     const { setAside: runner } = operation;
-    if (runner !== null && runner.agentId === null && runner.aside?.agentId != null && runner.scope.registrations.has(runner.aside.agentId)) {
+    if (
+      runner !== null &&
+      runner.agentId === null &&
+      runner.aside?.agentId != null &&
+      runner.scope.registrations.has(runner.aside.agentId)
+    ) {
       const { machine } = runner;
-      const isTakenOver = [...this.#open.values()].some((other) => other.type === 'recoverRunner' && other.hasChanged);
-      if (machine.state === 'running' && !machine.isFrozen && !machine.isOutOfReach && !isTakenOver) {
+      const isTakenOver = [...this.#open.values()].some(
+        (other) => other.type === 'recoverRunner' && other.workflowId === machine.fence.holder,
+      );
+      const isReached =
+        machine.state === 'running' && !machine.isFrozen && !machine.isOutOfReach && machine.readOnlyUntil < this.#world.now - GRACE_MS;
+      if (isReached && !isTakenOver) {
         this.#break('half-done', `${type} ${workflowId} ended as ${outcome} and left ${runner.name} without its configuration`);
       }
     }
     if (!hasChanged) return;
-    if (outcome !== 'CANCELLED' && outcome !== 'FAILED' && summary === '') this.#break('unexplained', `${type} ${workflowId} ended without a report`);
+    if (outcome !== 'CANCELLED' && outcome !== 'FAILED' && summary === '')
+      this.#break('unexplained', `${type} ${workflowId} ended without a report`);
     if (CURES.has(type) && !this.#isInLedger(operation)) this.#break('unexplained', `${type} ${workflowId} has no entry in a ledger`);
   }
 
   #isInLedger({ installation, workflowId, since }: OpenOperation): boolean {
     const { temporal } = this.#installations.find(({ name }) => name === installation) as Installation;
     return [...this.#world.machines.values()].some((machine) => {
-      const entries = temporal.describe(machineLedgerId(machine.host.name, machine.name))?.memo['entries'] as readonly LedgerEntry[] | undefined;
-      return entries?.some((entry) => entry.workflowId === workflowId && entry.at >= since) ?? false;
+      const entries = temporal.describe(machineLedgerId(machine.host.name, machine.name))?.memo['entries'] as
+        | readonly LedgerEntry[]
+        | undefined;
+      return entries?.some((entry) => entry.workflowId === workflowId && entry.at >= since - HOUR) ?? false;
     });
   }
 
@@ -273,7 +301,8 @@ export class Watch {
   #drainBegan(installation: string, workflowId: string, type: string): void {
     const asked = this.#world.byHand.get(workflowId);
     if (type !== 'drainRunner' || asked === undefined) return;
-    if (this.#world.runnerNamed(asked.runner).drain === null) this.#drains.set(asked.runner, { at: this.#world.now, by: `${installation} ${workflowId}` });
+    if (this.#world.runnerNamed(asked.runner).drain === null)
+      this.#drains.set(asked.runner, { at: this.#world.now, by: `${installation} ${workflowId}` });
   }
 
   /** A drain that has ended otherwise is no word that holds, but for one of a machine that is off: it is told to leave it so. */
@@ -306,7 +335,12 @@ export class Watch {
     const troubledAt = this.#troubleOfGuest(runner);
     if (!isOpen || runner.drain !== null || machine.state !== 'running' || machine.isFrozen || machine.isOutOfReach) {
       this.#drains.delete(name);
-    } else if (now - drain.at > MARKED_WITHIN_MS && machine.act === null && troubledAt < drain.at && !this.#isHeldByAnother(machine.name, drain.by)) {
+    } else if (
+      now - drain.at > MARKED_WITHIN_MS &&
+      machine.act === null &&
+      troubledAt < drain.at &&
+      !this.#isHeldByAnother(machine.name, drain.by)
+    ) {
       this.#break('drain-not-marked', `a person drained ${name} ${Math.round((now - drain.at) / MINUTE)} minutes ago, and it takes jobs`);
     }
   }
@@ -318,7 +352,12 @@ export class Watch {
 
   #isHeldByAnother(machine: string, by: string): boolean {
     return this.#installations.some(({ name, temporal }) =>
-      temporal.open().some(({ type, workflowId, parent }) => type === 'holdMachine' && workflowId.endsWith(`/${machine}`) && `${name} ${parent?.workflowId}` !== by),
+      temporal
+        .open()
+        .some(
+          ({ type, workflowId, parent }) =>
+            type === 'holdMachine' && workflowId.endsWith(`/${machine}`) && `${name} ${parent?.workflowId}` !== by,
+        ),
     );
   }
 
@@ -341,7 +380,10 @@ export class Watch {
     if (machine.state === 'stopped' && machine.stoppedBy?.by === 'runward') {
       this.#break('not-started', `${machine.name} was stopped by ${nameOf(machine.stoppedBy)}, and is off an hour after the last fault`);
     } else {
-      this.#break('not-online', `${name} is not online ${Math.round(isQuietFor / MINUTE)} minutes after the last fault (${this.#stateOf(runner)})`);
+      this.#break(
+        'not-online',
+        `${name} is not online ${Math.round(isQuietFor / MINUTE)} minutes after the last fault (${this.#stateOf(runner)})`,
+      );
     }
   }
 
@@ -366,7 +408,9 @@ export class Watch {
   /** By the truth: what checks have done within the budget's time. */
   #isBudgetUsedUp({ name, machine }: Runner): boolean {
     const { now } = this.#world;
-    const tries = machine.runners.flatMap((runner) => this.#cures.get(runner.name) ?? []).filter((at) => now - at < BUDGET_WITHIN_MS + GRACE_MS);
+    const tries = machine.runners
+      .flatMap((runner) => this.#cures.get(runner.name) ?? [])
+      .filter((at) => now - at < BUDGET_WITHIN_MS + GRACE_MS);
     const failures = (this.#failures.get(name) ?? []).filter((at) => now - at < BUDGET_WITHIN_MS + GRACE_MS);
     return tries.length >= 3 || failures.length >= 2;
   }
@@ -374,13 +418,21 @@ export class Watch {
   #lookAtRuns(): void {
     const { now, scopes } = this.#world;
     for (const scope of scopes.values()) {
-      const waiting = scope.runs.filter((run) => run.conclusion === null && run.event === 'pull_request' && run.jobs.every(({ state }) => state === 'queued'));
+      const waiting = scope.runs.filter(
+        (run) => run.conclusion === null && run.event === 'pull_request' && run.jobs.every(({ state }) => state === 'queued'),
+      );
       if (waiting.length > 5) this.#pressedAt.set(scope.name, now);
-      const quietSince = Math.max(this.#pressedAt.get(scope.name) ?? 0, this.#workerTroubleAt, ...this.#world.runners.filter((runner) => runner.scope === scope).map(({ name }) => this.#troubledAt.get(name) ?? 0));
+      const quietSince = Math.max(
+        this.#pressedAt.get(scope.name) ?? 0,
+        this.#workerTroubleAt,
+        ...this.#world.runners.filter((runner) => runner.scope === scope).map(({ name }) => this.#troubledAt.get(name) ?? 0),
+      );
       if (now - quietSince < GRACE_MS) continue;
       for (const run of scope.runs) {
         if (!run.shallComeBack || run.conclusion !== 'cancelled') continue;
-        const newer = scope.runs.some((other) => other.id > run.id && other.workflowId === run.workflowId && other.event === run.event && other.branch === run.branch);
+        const newer = scope.runs.some(
+          (other) => other.id > run.id && other.workflowId === run.workflowId && other.event === run.event && other.branch === run.branch,
+        );
         const isTold = this.#told.some(({ code, at }) => code.startsWith('queue') && at > run.createdAt);
         if (!newer && !isTold) this.#break('parked-run-lost', `run ${run.id} of ${scope.name} made way, and nobody runs it again`);
       }
@@ -403,9 +455,13 @@ export class Watch {
     const machine = lock.split('/').at(-1) ?? '';
     const { runners, isFrozen, isOutOfReach } = this.#world.machine(machine);
     const idleSince = Math.max(startedAt, this.#lastActAt.get(machine) ?? 0);
-    const isTroubled = isFrozen || isOutOfReach || this.#workerTroubleAt > idleSince || this.#world.machine(machine).host.hangsUntil > idleSince;
+    const isTroubled =
+      isFrozen || isOutOfReach || this.#workerTroubleAt > idleSince || this.#world.machine(machine).host.hangsUntil > idleSince;
     if (now - idleSince > HELD_IDLE_MS && !isTroubled) {
-      this.#break('machine-held-idle', `${holder} has held ${machine} for ${Math.round((now - startedAt) / MINUTE)} minutes, and done nothing in it for ${Math.round((now - idleSince) / MINUTE)} (${runners.length} runners)`);
+      this.#break(
+        'machine-held-idle',
+        `${holder} has held ${machine} for ${Math.round((now - startedAt) / MINUTE)} minutes, and done nothing in it for ${Math.round((now - idleSince) / MINUTE)} (${runners.length} runners)`,
+      );
     }
   }
 
@@ -414,10 +470,23 @@ export class Watch {
     const { now, runners } = this.#world;
     const runner = runners.find(({ name }) => workflowId === `cure/${name}` || workflowId.startsWith(`drain/${name}/`));
     const concerned = runner === undefined ? runners.filter(({ isWishedDrained }) => isWishedDrained) : [runner];
-    const isAtWork = concerned.some(({ name, job, machine }) => job !== null || machine.runners.some((each) => each.job !== null) || now - (this.#workedAt.get(name) ?? 0) < SILENT_AFTER_MS);
+    const isAtWork = concerned.some(
+      ({ name, job, machine }) =>
+        job !== null || machine.runners.some((each) => each.job !== null) || now - (this.#workedAt.get(name) ?? 0) < SILENT_AFTER_MS,
+    );
     if (isAtWork || this.#isWorkerAway()) return;
-    const isTold = this.#told.some((told) => told.at >= since + 20 * MINUTE && concerned.some(({ name, machine }) => told.subject === name || told.text.includes(machine.name) || told.subject.includes(machine.host.name)));
-    if (!isTold) this.#break('stuck-in-silence', `${workflowId} of ${installation} has been at it for ${Math.round((now - since) / MINUTE)} minutes, no job runs, and nobody was told`);
+    const isTold = this.#told.some(
+      (told) =>
+        told.at >= since + 20 * MINUTE &&
+        concerned.some(
+          ({ name, machine }) => told.subject === name || told.text.includes(machine.name) || told.subject.includes(machine.host.name),
+        ),
+    );
+    if (!isTold)
+      this.#break(
+        'stuck-in-silence',
+        `${workflowId} of ${installation} has been at it for ${Math.round((now - since) / MINUTE)} minutes, no job runs, and nobody was told`,
+      );
   }
 
   /** The first Runward can tell nobody. */

@@ -75,7 +75,9 @@ class Play {
     const { everyMinutes, rival } = story.site;
     this.#installations = [
       installOn(world, { name: 'Runward', targets, everyMinutes, hasSchedules: true }),
-      ...(rival === 'none' ? [] : [installOn(world, { name: 'another Runward', targets, everyMinutes, hasSchedules: rival === 'checks too' })]),
+      ...(rival === 'none'
+        ? []
+        : [installOn(world, { name: 'another Runward', targets, everyMinutes, hasSchedules: rival === 'checks too' })]),
     ];
     this.#watch = new Watch(world, this.#installations);
   }
@@ -190,7 +192,8 @@ class Play {
         break;
       case 'the worker is killed':
         this.#takeAway(first.temporal, first.away, MAIN_QUEUE, Math.max(20 * SECOND, ms / 8));
-        for (const queue of [actQueue(host.name), lookQueue(host.name)]) this.#takeAway(first.temporal, first.away, queue, Math.max(20 * SECOND, ms / 8));
+        for (const queue of [actQueue(host.name), lookQueue(host.name)])
+          this.#takeAway(first.temporal, first.away, queue, Math.max(20 * SECOND, ms / 8));
         break;
       case 'Temporal is away':
         first.temporal.stopServer();
@@ -251,10 +254,24 @@ class Play {
   /** Names of runners; none for a fault that touches all. */
   #touchedBy(fault: FaultName, { name, machine, scope }: Runner): readonly string[] {
     const all = this.#world.runners.map((runner) => runner.name);
-    if (['GitHub answers 503', "GitHub's limit is reached", 'GitHub is slow', 'Temporal is away', "Temporal's clock is ahead", 'the worker is killed'].includes(fault)) return all;
-    if (fault === 'a list of GitHub lacks all runners') return this.#world.runners.filter((runner) => runner.scope === scope).map((runner) => runner.name);
-    if (fault.startsWith('multipass') || fault.includes('host')) return this.#world.runners.filter((runner) => runner.machine.host === machine.host).map((runner) => runner.name);
-    return fault.startsWith('the ') && !['the service ends', 'the listener is deaf'].includes(fault) ? machine.runners.map((runner) => runner.name) : [name];
+    if (
+      [
+        'GitHub answers 503',
+        "GitHub's limit is reached",
+        'GitHub is slow',
+        'Temporal is away',
+        "Temporal's clock is ahead",
+        'the worker is killed',
+      ].includes(fault)
+    )
+      return all;
+    if (fault === 'a list of GitHub lacks all runners')
+      return this.#world.runners.filter((runner) => runner.scope === scope).map((runner) => runner.name);
+    if (fault.startsWith('multipass') || fault.includes('host'))
+      return this.#world.runners.filter((runner) => runner.machine.host === machine.host).map((runner) => runner.name);
+    return fault.startsWith('the ') && !['the service ends', 'the listener is deaf'].includes(fault)
+      ? machine.runners.map((runner) => runner.name)
+      : [name];
   }
 
   #takeAway(temporal: Installation['temporal'], away: Map<string, number>, queue: string, ms: number): void {
@@ -311,12 +328,16 @@ class Play {
     const installation = (isRival ? this.#installations[1] : undefined) ?? (this.#installations[0] as Installation);
     const runner = pickOf(world.runners, on);
     const { machine } = runner;
-    const say = (what: string, touches: readonly string[] = [runner.name]): void => world.facts.note({ kind: 'person', what: `${what}${installation.name === 'Runward' ? '' : ', of another Runward'}`, touches });
+    const say = (what: string, touches: readonly string[] = [runner.name]): void =>
+      world.facts.note({ kind: 'person', what: `${what}${installation.name === 'Runward' ? '' : ', of another Runward'}`, touches });
     const ofMachine = machine.runners.map(({ name }) => name);
     switch (does) {
       case 'check':
         say(`\`runward check ${runner.scope.name}\``, []);
-        installation.temporal.start('checkHealth', { workflowId: `by-hand-check-${(this.#ids += 1)}`, args: [{ scope: runner.scope.name }] });
+        installation.temporal.start('checkHealth', {
+          workflowId: `by-hand-check-${(this.#ids += 1)}`,
+          args: [{ scope: runner.scope.name }],
+        });
         break;
       case 'recover':
       case 'recover --force': {
@@ -367,7 +388,8 @@ class Play {
         }
         break;
       case 'register a runner by hand':
-        if (machine.state !== 'running' || runner.job !== null || machine.act !== null || runner.isWishedDrained || runner.drain !== null) break;
+        if (machine.state !== 'running' || runner.job !== null || machine.act !== null || runner.isWishedDrained || runner.drain !== null)
+          break;
         say(`\`config.sh remove\` and \`config.sh\` for ${runner.name} in ${machine.name}`);
         world.stopListener(runner, PERSON);
         runner.agentId = world.register(runner).id;
@@ -379,13 +401,23 @@ class Play {
     }
   }
 
-  #start({ temporal }: Installation, type: string, input: { readonly runner: string } & Readonly<Record<string, unknown>>, isForced: boolean): void {
+  #start(
+    { temporal }: Installation,
+    type: string,
+    input: { readonly runner: string } & Readonly<Record<string, unknown>>,
+    isForced: boolean,
+  ): void {
     const workflowId = `by-hand-${type}-${(this.#ids += 1)}`;
     this.#world.byHand.set(workflowId, { isForced, runner: input.runner });
     temporal.start(type, { workflowId, args: [input] });
   }
 
-  #toExecution(installation: Installation, does: PersonDoes, on: number, say: (what: string, touches?: readonly string[]) => void): void | Promise<unknown> {
+  #toExecution(
+    installation: Installation,
+    does: PersonDoes,
+    on: number,
+    say: (what: string, touches?: readonly string[]) => void,
+  ): void | Promise<unknown> {
     const { temporal } = installation;
     const open = temporal.open();
     const all = this.#world.runners.map(({ name }) => name);
@@ -413,14 +445,30 @@ class Play {
   }
 }
 
-const OPERATIONS: ReadonlySet<string> = new Set(['recoverRunner', 'drainRunner', 'resumeRunner', 'syncClock', 'makeRoom', 'checkHealth', 'maintainQueue', 'cleanActionsCache']);
+const OPERATIONS: ReadonlySet<string> = new Set([
+  'recoverRunner',
+  'drainRunner',
+  'resumeRunner',
+  'syncClock',
+  'makeRoom',
+  'checkHealth',
+  'maintainQueue',
+  'cleanActionsCache',
+]);
 
 function pickOf<T>(list: readonly T[], number: number): T {
   return list[number % list.length] as T;
 }
 
 function textOf(fault: FaultName, { name, machine }: Runner, minutes: number): string {
-  const about = fault.startsWith('GitHub') || fault.startsWith('a list') || fault.startsWith('a job') || fault.includes('service') || fault.includes('listener') ? name : machine.name;
+  const about =
+    fault.startsWith('GitHub') ||
+    fault.startsWith('a list') ||
+    fault.startsWith('a job') ||
+    fault.includes('service') ||
+    fault.includes('listener')
+      ? name
+      : machine.name;
   return ` (${about}${minutes === 0 ? '' : `, ${minutes} min`})`;
 }
 
@@ -436,7 +484,9 @@ function targetsOf({ site: { layout } }: Story): readonly RunnerTarget[] {
     machine,
     directory: `/opt/${runner}`,
     user: 'runner',
-    neighbours: places.filter((other) => other.machine === machine && other.runner !== runner).map(({ scope: at, runner: other }) => ({ scope: at, runner: other })),
+    neighbours: places
+      .filter((other) => other.machine === machine && other.runner !== runner)
+      .map(({ scope: at, runner: other }) => ({ scope: at, runner: other })),
   }));
 }
 

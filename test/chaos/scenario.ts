@@ -115,7 +115,9 @@ export type PersonDoes = keyof typeof PERSON;
 const pick = fc.nat({ max: 11 });
 
 const fault: fc.Arbitrary<StoryEvent> = fc
-  .oneof(...Object.entries(FAULTS).map(([name, { weight, most }]) => ({ weight, arbitrary: fc.constant({ name: name as FaultName, most }) })))
+  .oneof(
+    ...Object.entries(FAULTS).map(([name, { weight, most }]) => ({ weight, arbitrary: fc.constant({ name: name as FaultName, most }) })),
+  )
   .chain(({ name, most }) =>
     fc.record({
       kind: fc.constant('fault' as const),
@@ -145,12 +147,21 @@ const event = fc.oneof({ weight: 4, arbitrary: fault }, { weight: 5, arbitrary: 
 
 /** Some follow so soon that they meet in the middle of what the one before began. */
 const hour = (): fc.Arbitrary<readonly Timed[]> =>
-  fc.array(
-    fc.record({ at: fc.nat({ max: HOUR - 1 }), event, followers: fc.array(fc.record({ after: fc.integer({ min: 500, max: 4 * MINUTE }), event }), { maxLength: 2 }) }),
-    { minLength: 1, maxLength: 4 },
-  ).map((events) =>
-    events.flatMap(({ at, event: first, followers }) => [{ at, event: first }, ...followers.map(({ after, event: next }) => ({ at: at + after, event: next }))]),
-  );
+  fc
+    .array(
+      fc.record({
+        at: fc.nat({ max: HOUR - 1 }),
+        event,
+        followers: fc.array(fc.record({ after: fc.integer({ min: 500, max: 4 * MINUTE }), event }), { maxLength: 2 }),
+      }),
+      { minLength: 1, maxLength: 4 },
+    )
+    .map((events) =>
+      events.flatMap(({ at, event: first, followers }) => [
+        { at, event: first },
+        ...followers.map(({ after, event: next }) => ({ at: at + after, event: next })),
+      ]),
+    );
 
 const site: fc.Arbitrary<SiteShape> = fc.record({
   layout: fc.constantFrom(...(Object.keys(LAYOUTS) as Layout[])),
@@ -162,11 +173,16 @@ const site: fc.Arbitrary<SiteShape> = fc.record({
   ),
 });
 
-/** The story of a seed; each of its hours has a fault, a job or a command in it. */
-export function storyOf(seed: number, hours: number): Story {
-  const arbitrary = fc.record({ site, hours: fc.array(hour(), { minLength: hours, maxLength: hours }) });
+/** Of each story. */
+export const STORY_HOURS = 24;
+
+/** The story of a seed, or its beginning; each of its hours has a fault, a job or a command in it. */
+export function storyOf(seed: number, hours = STORY_HOURS): Story {
+  const arbitrary = fc.record({ site, hours: fc.array(hour(), { minLength: STORY_HOURS, maxLength: STORY_HOURS }) });
   const [story] = fc.sample(arbitrary, { seed, numRuns: 1 });
   if (story === undefined) throw new Error('fast-check gave no story');
-  const events = story.hours.flatMap((ofHour, index) => ofHour.map(({ at, event: what }) => ({ at: index * HOUR + at, event: what })));
+  const events = story.hours
+    .slice(0, Math.ceil(hours))
+    .flatMap((ofHour, index) => ofHour.map(({ at, event: what }) => ({ at: index * HOUR + at, event: what })));
   return { seed, hours, site: story.site, events: events.toSorted((one, other) => one.at - other.at) };
 }

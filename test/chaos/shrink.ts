@@ -3,7 +3,11 @@ import { play } from './play.ts';
 import type { Story, Timed } from './scenario.ts';
 
 /** The same story with as few events as still break the same invariant, and no longer than needed. */
-export async function shrunk(story: Story, violation: Violation, { most = 400 }: { readonly most?: number } = {}): Promise<{ readonly story: Story; readonly violation: Violation }> {
+export async function shrunk(
+  story: Story,
+  violation: Violation,
+  { most = 400 }: { readonly most?: number } = {},
+): Promise<{ readonly story: Story; readonly violation: Violation }> {
   let plays = 0;
   let found = { story, violation };
   const tryWith = async (smaller: Story): Promise<boolean> => {
@@ -13,9 +17,9 @@ export async function shrunk(story: Story, violation: Violation, { most = 400 }:
     found = { story: smaller, violation: again };
     return true;
   };
-  for (let size = Math.ceil(story.events.length / 2); size >= 1 && plays < most; ) {
+  for (let size = Math.ceil(story.events.length / 2); size >= 1 && plays < most;) {
     let isSmaller = false;
-    for (let first = 0; first < found.story.events.length && plays < most; ) {
+    for (let first = 0; first < found.story.events.length && plays < most;) {
       const events = without(found.story.events, first, size);
       if (await tryWith({ ...found.story, events })) isSmaller = true;
       else first += size;
@@ -23,7 +27,6 @@ export async function shrunk(story: Story, violation: Violation, { most = 400 }:
     if (size === 1 && !isSmaller) break;
     size = size === 1 ? 1 : Math.max(1, Math.floor(size / 2));
   }
-  if (found.story.site.rival !== 'none' && plays < most) await tryWith({ ...found.story, site: { ...found.story.site, rival: 'none' } });
   return found;
 }
 

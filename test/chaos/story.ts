@@ -31,10 +31,35 @@ function lineOf(fact: Fact): string | null {
   return words === null ? null : `${clockOf(fact.at)}  ${words}.`;
 }
 
-const TOLD_OPERATIONS = new Set(['checkHealth', 'recoverRunner', 'drainRunner', 'resumeRunner', 'syncClock', 'makeRoom', 'parkedRuns', 'cleanActionsCache', 'healActionsCache']);
+const TOLD_OPERATIONS = new Set([
+  'checkHealth',
+  'recoverRunner',
+  'drainRunner',
+  'resumeRunner',
+  'syncClock',
+  'makeRoom',
+  'parkedRuns',
+  'cleanActionsCache',
+  'healActionsCache',
+]);
 
 /** As every act ends that has done its part. */
-const PLAIN_ANSWERS = new Set(['running', 'started', 'set-aside', 'configured', 'restored', 'discarded', 'marked', 'unmarked', 'synced', 'made', 'nothing', 'removed', 'let-go', 'thawed']);
+const PLAIN_ANSWERS = new Set([
+  'running',
+  'started',
+  'set-aside',
+  'configured',
+  'restored',
+  'discarded',
+  'marked',
+  'unmarked',
+  'synced',
+  'made',
+  'nothing',
+  'removed',
+  'let-go',
+  'thawed',
+]);
 
 function wordsOf(fact: Fact): string | null {
   switch (fact.kind) {
@@ -43,7 +68,9 @@ function wordsOf(fact: Fact): string | null {
     case 'person':
       return `A person: ${fact.what}`;
     case 'job':
-      return fact.what === 'waits' ? `Job ${fact.job} waits` : `Job ${fact.job} ${JOB_WORDS[fact.what]}${fact.runner === null ? '' : ` ${fact.runner}`}`;
+      return fact.what === 'waits'
+        ? `Job ${fact.job} waits`
+        : `Job ${fact.job} ${JOB_WORDS[fact.what]}${fact.runner === null ? '' : ` ${fact.runner}`}`;
     case 'job-disturbed':
       return `Job ${fact.job} of ${fact.runner} was disturbed: ${fact.how}, by ${nameOf(fact.cause)}`;
     case 'act-began':
@@ -60,7 +87,9 @@ function wordsOf(fact: Fact): string | null {
       return fact.what === 'made' || fact.what === 'over' ? null : `Run ${fact.run} was ${fact.what} by ${nameOf(fact.cause)}: ${fact.why}`;
     case 'operation':
       if (fact.type === 'checkHealth' && (fact.what === 'began' || fact.outcome === 'healthy')) return null;
-      return TOLD_OPERATIONS.has(fact.type) ? `${fact.type} ${fact.workflowId} (${fact.installation}) ${fact.what}${fact.what === 'ended' ? `: ${fact.outcome}. ${fact.summary}` : ''}` : null;
+      return TOLD_OPERATIONS.has(fact.type)
+        ? `${fact.type} ${fact.workflowId} (${fact.installation}) ${fact.what}${fact.what === 'ended' ? `: ${fact.outcome}. ${fact.summary}` : ''}`
+        : null;
     case 'told':
       return `People are told: ${fact.code} of ${fact.subject}, ${fact.state}`;
   }

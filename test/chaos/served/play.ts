@@ -4,7 +4,12 @@ import { openRealStage, openSkippedStage, type ServedStage, type StageSettings }
 import { testServer } from './test-server.ts';
 
 /** What takes workers away for long, or is done to the server: the test server's time stands still then. */
-const NOT_SKIPPED: ReadonlySet<FaultName> = new Set(['the host is silent', 'the host sleeps', 'Temporal is away', "Temporal's clock is ahead"]);
+const NOT_SKIPPED: ReadonlySet<FaultName> = new Set([
+  'the host is silent',
+  'the host sleeps',
+  'Temporal is away',
+  "Temporal's clock is ahead",
+]);
 /** The computer's clock is left alone. */
 const NOT_REAL: ReadonlySet<FaultName> = new Set(["Temporal's clock is ahead"]);
 
@@ -32,7 +37,10 @@ function without(faults: ReadonlySet<FaultName>, story: Story): Story {
 
 async function playServed(stage: ServedStage, story: Story): Promise<PlayedServed> {
   const played = await playOn(stage, story);
-  const asInStories = <Thing extends { readonly at: number }>(thing: Thing): Thing => ({ ...thing, at: thing.at - stage.begunAt + BEGUN_AT });
+  const asInStories = <Thing extends { readonly at: number }>(thing: Thing): Thing => ({
+    ...thing,
+    at: thing.at - stage.begunAt + BEGUN_AT,
+  });
   return {
     ...played,
     facts: played.facts.map(asInStories),

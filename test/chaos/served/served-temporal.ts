@@ -93,7 +93,11 @@ export class ServedTemporal {
 
   start(type: string, { workflowId, args = [] }: { readonly workflowId: string; readonly args?: readonly unknown[] }) {
     this.#send(async () => {
-      const { firstExecutionRunId: runId } = await this.#client.workflow.start(type, { workflowId, taskQueue: MAIN_QUEUE, args: [...args] });
+      const { firstExecutionRunId: runId } = await this.#client.workflow.start(type, {
+        workflowId,
+        taskQueue: MAIN_QUEUE,
+        args: [...args],
+      });
       this.#hear({ workflowId, runId, workflowType: type });
     });
     return { workflowId, runId: '' };
@@ -203,7 +207,17 @@ export class ServedTemporal {
     if (known?.described.runId === runId) {
       return;
     }
-    const described = { workflowId, runId, type, status: 'RUNNING', memo: {}, startedAt: this.#clock.now(), closedAt: null, parent: null, pending: [] } as const;
+    const described = {
+      workflowId,
+      runId,
+      type,
+      status: 'RUNNING',
+      memo: {},
+      startedAt: this.#clock.now(),
+      closedAt: null,
+      parent: null,
+      pending: [],
+    } as const;
     this.#known.set(workflowId, { described, isTold: true });
     this.#note({ workflowId, runId, type, what: 'began', outcome: '', summary: '' });
   }
@@ -239,7 +253,8 @@ export class ServedTemporal {
     }
     await this.#readLedgers();
     const ended = await this.#outcomeOf(workflowId, runId, described.status as ClosedStatus);
-    const { outcome = described.status, summary = '' } = (ended.status === 'COMPLETED' ? (ended.result as { outcome?: string; summary?: string } | null) : null) ?? {};
+    const { outcome = described.status, summary = '' } =
+      (ended.status === 'COMPLETED' ? (ended.result as { outcome?: string; summary?: string } | null) : null) ?? {};
     this.#note({ workflowId, runId, type: described.type, what: 'ended', outcome, summary });
   }
 
@@ -276,7 +291,14 @@ export class ServedTemporal {
     this.#world.facts.note({ kind: 'told', installation: this.#settings.name, subject, code, state, text });
   }
 
-  #note(about: { readonly workflowId: string; readonly runId: string; readonly type: string; readonly what: 'began' | 'ended'; readonly outcome: string; readonly summary: string }): void {
+  #note(about: {
+    readonly workflowId: string;
+    readonly runId: string;
+    readonly type: string;
+    readonly what: 'began' | 'ended';
+    readonly outcome: string;
+    readonly summary: string;
+  }): void {
     this.#world.advance();
     this.#world.facts.note({ kind: 'operation', installation: this.#settings.name, ...about });
   }
@@ -305,7 +327,16 @@ export class ServedTemporal {
   }
 }
 
-function describedOf({ workflowId, runId, type, status, memo, startTime, closeTime, parentExecution }: WorkflowExecutionDescription): Described {
+function describedOf({
+  workflowId,
+  runId,
+  type,
+  status,
+  memo,
+  startTime,
+  closeTime,
+  parentExecution,
+}: WorkflowExecutionDescription): Described {
   const { workflowId: parentId, runId: parentRun } = parentExecution ?? {};
   return {
     workflowId,

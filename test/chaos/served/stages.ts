@@ -81,7 +81,12 @@ async function stageOf(settings: StageSettings, { served, clockOf, close }: Part
     install(world, installation) {
       temporal = new ServedTemporal(served, clock, world, { ...installation, ...settings });
       const { name } = installation;
-      return { name, temporal: temporal as unknown as VirtualTemporal, clock: new ServerClock(clock as never), away: new Map() } satisfies Installation;
+      return {
+        name,
+        temporal: temporal as unknown as VirtualTemporal,
+        clock: new ServerClock(clock as never),
+        away: new Map(),
+      } satisfies Installation;
     },
     kills: () => temporal?.worker.kills ?? 0,
     async [Symbol.asyncDispose]() {

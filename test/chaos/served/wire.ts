@@ -100,7 +100,10 @@ export function pack(value: unknown): unknown {
   return isPlain(value) ? Object.fromEntries(Object.entries(value).map(([key, each]) => [key, pack(each)])) : value;
 }
 
-export function unpack(value: unknown, call: { readonly signal: AbortSignal; readonly heartbeat: (doing: string) => void } | null): unknown {
+export function unpack(
+  value: unknown,
+  call: { readonly signal: AbortSignal; readonly heartbeat: (doing: string) => void } | null,
+): unknown {
   if (Array.isArray(value)) {
     return value.map((each) => unpack(each, call));
   }

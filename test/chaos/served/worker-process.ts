@@ -48,7 +48,10 @@ export class WorkerProcess {
     if (this.#child !== null) {
       return;
     }
-    const child = fork(PROGRAM, [JSON.stringify(this.#order())], { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = fork(PROGRAM, [JSON.stringify(this.#order())], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
     this.#child = child;
     this.#activities.set(child, 0);
     const ready = new Promise<void>((resolve, reject) => {
@@ -180,4 +183,3 @@ function inPlaceOf<T>(execution: Execution | null, work: () => Promise<T>): Prom
   });
   return asyncLocalStorage.run(context, work);
 }
-

@@ -20,7 +20,18 @@ import { createDirectory } from '../../../src/worker/directory.ts';
 import { installRuntime } from '../../../src/worker/runtime.ts';
 import { sinksOf } from '../../../src/worker/workers.ts';
 import { Clock } from '../temporal/clock.ts';
-import { errorOf, isContext, pack, unpack, wireError, type Execution, type FromWorker, type PortName, type ToWorker, type WorkerOrder } from './wire.ts';
+import {
+  errorOf,
+  isContext,
+  pack,
+  unpack,
+  wireError,
+  type Execution,
+  type FromWorker,
+  type PortName,
+  type ToWorker,
+  type WorkerOrder,
+} from './wire.ts';
 
 setFlagsFromString('--stack-trace-limit=4');
 const order = JSON.parse(process.argv[2] ?? '') as WorkerOrder;
@@ -64,7 +75,8 @@ function call(port: PortName, method: string, args: readonly unknown[], executio
 
 function remote<Port extends object>(port: PortName, own: Partial<Port> = {}): Port {
   return new Proxy(own as Port, {
-    get: (_target, method) => (Reflect.get(own, method) as unknown) ?? ((...args: unknown[]) => call(port, String(method), args, executionOf())),
+    get: (_target, method) =>
+      (Reflect.get(own, method) as unknown) ?? ((...args: unknown[]) => call(port, String(method), args, executionOf())),
   });
 }
 

@@ -338,7 +338,11 @@ export class Server {
           execution.children.set(seq as number, { workflowId: workflowId as string, runId: null });
         } else if (requestCancelActivity != null) {
           begun.delete(requestCancelActivity.seq as number);
-        } else if (command.modifyWorkflowProperties != null || command.upsertWorkflowSearchAttributes != null || command.setPatchMarker != null) {
+        } else if (
+          command.modifyWorkflowProperties != null ||
+          command.upsertWorkflowSearchAttributes != null ||
+          command.setPatchMarker != null
+        ) {
           this.#describeAnew(execution, command);
         }
       }

@@ -57,8 +57,21 @@ export type Happening =
       /** A person stopped it, and wants it drained. */
       readonly isKeptDown: boolean;
     }
-  | { readonly kind: 'asked-github'; readonly scope: string; readonly runner: string | null; readonly installation: string; readonly isAnswered: boolean }
-  | { readonly kind: 'run'; readonly run: number; readonly scope: string; readonly what: 'made' | 'cancelled' | 're-run' | 'over'; readonly cause: Cause; readonly why: string }
+  | {
+      readonly kind: 'asked-github';
+      readonly scope: string;
+      readonly runner: string | null;
+      readonly installation: string;
+      readonly isAnswered: boolean;
+    }
+  | {
+      readonly kind: 'run';
+      readonly run: number;
+      readonly scope: string;
+      readonly what: 'made' | 'cancelled' | 're-run' | 'over';
+      readonly cause: Cause;
+      readonly why: string;
+    }
   /** An execution of Temporal begins or ends. */
   | {
       readonly kind: 'operation';
@@ -71,7 +84,14 @@ export type Happening =
       readonly outcome: string;
       readonly summary: string;
     }
-  | { readonly kind: 'told'; readonly installation: string; readonly subject: string; readonly code: string; readonly state: string; readonly text: string };
+  | {
+      readonly kind: 'told';
+      readonly installation: string;
+      readonly subject: string;
+      readonly code: string;
+      readonly state: string;
+      readonly text: string;
+    };
 
 export type JobPhase = 'waits' | 'offered' | 'assigned' | 'works' | 'ended' | 'back in the queue';
 

@@ -60,7 +60,10 @@ class SimulatedGitHub implements GitHubPort {
   }
 
   async createRegistrationToken(scope: string, signal: AbortSignal) {
-    return this.#ask(scope, signal, null, () => ({ token: new Secret(`token-${scope}-${this.#world.newId()}`), expiresAt: this.#world.now + HOUR }));
+    return this.#ask(scope, signal, null, () => ({
+      token: new Secret(`token-${scope}-${this.#world.newId()}`),
+      expiresAt: this.#world.now + HOUR,
+    }));
   }
 
   async findPackage(scope: string, _wanted: unknown, signal: AbortSignal) {
@@ -69,10 +72,16 @@ class SimulatedGitHub implements GitHubPort {
     return this.#ask(scope, signal, null, () => ({ kind: 'found' as const, offer }));
   }
 
-  async observeScope(scope: string, wanted: { readonly runners: readonly string[]; readonly runsRead: number; readonly setAside: readonly number[] }, signal: AbortSignal): Promise<ScopeObservation> {
+  async observeScope(
+    scope: string,
+    wanted: { readonly runners: readonly string[]; readonly runsRead: number; readonly setAside: readonly number[] },
+    signal: AbortSignal,
+  ): Promise<ScopeObservation> {
     const names = new Set(wanted.runners.map((name) => name.toLowerCase()));
     const { value: runners, githubTime } = await this.#ask(scope, signal, '*', (at) =>
-      registrationsOf(at).filter((each) => names.has(each.name.toLowerCase()) && this.#world.isListed(each)).map((each) => this.#shown(each)),
+      registrationsOf(at)
+        .filter((each) => names.has(each.name.toLowerCase()) && this.#world.isListed(each))
+        .map((each) => this.#shown(each)),
     );
     const at = this.#scope(scope);
     const isRead = this.#world.github.slowUntil <= this.#world.now || this.#world.chance.isSo('the queue is read', 0.5);
@@ -86,7 +95,11 @@ class SimulatedGitHub implements GitHubPort {
     };
   }
 
-  #queue(scope: Scope, names: ReadonlySet<string>, { runsRead, setAside }: { readonly runsRead: number; readonly setAside: readonly number[] }) {
+  #queue(
+    scope: Scope,
+    names: ReadonlySet<string>,
+    { runsRead, setAside }: { readonly runsRead: number; readonly setAside: readonly number[] },
+  ) {
     const open = scope.runs.filter(({ id, conclusion }) => conclusion === null && !setAside.includes(id));
     const read = open.slice(0, runsRead);
     const groups = new Map<string, WaitingJobs>();
@@ -123,7 +136,11 @@ class SimulatedGitHub implements GitHubPort {
 
   // The queue
 
-  async listRuns(scope: string, wanted: { readonly status: string; readonly createdUntil: number | null; readonly createdFrom: number | null }, signal: AbortSignal) {
+  async listRuns(
+    scope: string,
+    wanted: { readonly status: string; readonly createdUntil: number | null; readonly createdFrom: number | null },
+    signal: AbortSignal,
+  ) {
     return this.#ask(scope, signal, null, (at) => {
       const runs = at.runs
         .filter((run) => statusOf(run) === wanted.status || run.conclusion === wanted.status)
@@ -168,9 +185,15 @@ class SimulatedGitHub implements GitHubPort {
     return this.#ask(scope, signal, null, () => false);
   }
 
-  async findNewestRun(scope: string, like: { readonly workflowId: number; readonly event: string; readonly branch: string }, signal: AbortSignal) {
+  async findNewestRun(
+    scope: string,
+    like: { readonly workflowId: number; readonly event: string; readonly branch: string },
+    signal: AbortSignal,
+  ) {
     return this.#ask(scope, signal, null, (at) => {
-      const found = at.runs.findLast(({ workflowId, event, branch }) => workflowId === like.workflowId && event === like.event && branch === like.branch);
+      const found = at.runs.findLast(
+        ({ workflowId, event, branch }) => workflowId === like.workflowId && event === like.event && branch === like.branch,
+      );
       return found === undefined ? null : runOf(found);
     });
   }
@@ -267,7 +290,11 @@ class SimulatedGitHub implements GitHubPort {
       throw new GitHubError('limited', 'API rate limit exceeded', { retryAt: github.limitedUntil, status: 403 });
     }
     const isSlow = github.slowUntil > sentAt;
-    const takesMs = isSlow ? (chance.isSo('never back', github.lostShare) ? 60_000 : chance.between('slow', 1_000 + 8_000 * github.slowness, 4_000 + 10_500 * github.slowness)) : chance.skewed('request', 80, 1_500);
+    const takesMs = isSlow
+      ? chance.isSo('never back', github.lostShare)
+        ? 60_000
+        : chance.between('slow', 1_000 + 8_000 * github.slowness, 4_000 + 10_500 * github.slowness)
+      : chance.skewed('request', 80, 1_500);
     if (isSlow) {
       await world.pass(Math.min(takesMs, PATIENCE_MS) / 2);
       signal.throwIfAborted();
@@ -346,7 +373,14 @@ function jobsOf({ id, attempt, jobs }: WorkflowRun): RunJobs {
 function whyCancelled(run: WorkflowRun, now: number): string {
   if (run.jobs.some((job) => !isQueued(job) && job.startedAt !== null)) return 'a job of it had started';
   if (now - run.startedAt >= STALE_MS - MINUTE) return 'stale';
-  const newer = run.scope.runs.find((other) => other.id > run.id && other.workflowId === run.workflowId && other.event === run.event && other.branch === run.branch && other.pullRequest === run.pullRequest);
+  const newer = run.scope.runs.find(
+    (other) =>
+      other.id > run.id &&
+      other.workflowId === run.workflowId &&
+      other.event === run.event &&
+      other.branch === run.branch &&
+      other.pullRequest === run.pullRequest,
+  );
   if (newer !== undefined) return `superseded by run ${newer.id}`;
   return run.event === 'push' ? 'it made way' : 'no rule names it';
 }

@@ -133,7 +133,10 @@ export class SimulatedMachines {
       workers: hasWorker(runner) ? 1 : 0,
       workersOnMachine: machine.runners.filter(hasWorker).length,
       listeners: listener === null || isUpdating ? 0 : 1,
-      registration: runner.agentId === null ? null : { agentId: runner.writtenAgentId ?? runner.agentId, agentName: target.runner, url: target.registrationUrl },
+      registration:
+        runner.agentId === null
+          ? null
+          : { agentId: runner.writtenAgentId ?? runner.agentId, agentName: target.runner, url: target.registrationUrl },
       installedVersion: VERSION,
       packageVersion: machine.packageVersion,
       architecture: 'x86_64',
@@ -231,7 +234,13 @@ export class SimulatedMachines {
     return { kind: 'taken' as const, fence: machine.fence.number };
   }
 
-  async #act<T extends Answer>(step: string, target: RunnerTarget, act: Act, call: CallContext, body: (doing: Doing, runner: Runner) => Promise<T>): Promise<T> {
+  async #act<T extends Answer>(
+    step: string,
+    target: RunnerTarget,
+    act: Act,
+    call: CallContext,
+    body: (doing: Doing, runner: Runner) => Promise<T>,
+  ): Promise<T> {
     const world = this.#world;
     const machine = world.machine(target.machine);
     const cause = callerOf(world, this.#installation, step);
@@ -242,7 +251,10 @@ export class SimulatedMachines {
       if (running === null) {
         const record = machine.records.get(act.key);
         if (record !== undefined) return record as T;
-        return (await this.#follow(this.#begin(machine, act, cause, (doing) => body(doing, world.runner(target)), world.runner(target)), call)) as T;
+        return (await this.#follow(
+          this.#begin(machine, act, cause, (doing) => body(doing, world.runner(target)), world.runner(target)),
+          call,
+        )) as T;
       }
       if (running.key === act.key) return (await this.#follow(running, call)) as T;
       if (running.fence !== act.fence) return { kind: 'refused-in-progress', holder: running.holder } as unknown as T;
@@ -256,7 +268,8 @@ export class SimulatedMachines {
     const ending = new AbortController();
     const id = world.newId();
     world.facts.note({ kind: 'act-began', machine: machine.name, runner: runner.name, act: id, cause });
-    const late = (): void => ending.abort(new MachineError('act-failed', `act ${act.key} was ended at its deadline of ${act.deadlineMs} ms`));
+    const late = (): void =>
+      ending.abort(new MachineError('act-failed', `act ${act.key} was ended at its deadline of ${act.deadlineMs} ms`));
     world.timeline.after(act.deadlineMs, late);
     const wait = async (ms: number): Promise<void> => {
       await world.pass(ms, ending.signal);
@@ -267,9 +280,11 @@ export class SimulatedMachines {
     const perform = async (): Promise<Answer> => {
       let answer: Answer = { kind: 'cut off' };
       try {
-        if (machine.readOnlyUntil > world.now) throw new MachineError('act-failed', `${act.key} ended with exit code 1`, { evidence: 'Read-only file system' });
+        if (machine.readOnlyUntil > world.now)
+          throw new MachineError('act-failed', `${act.key} ended with exit code 1`, { evidence: 'Read-only file system' });
         answer = await body({ cause, wait });
-        if (!['refused-', 'not-paused', 'heard', 'not-started', 'not-configured'].some((word) => answer.kind.startsWith(word))) machine.records.set(act.key, answer);
+        if (!['refused-', 'not-paused', 'heard', 'not-started', 'not-configured'].some((word) => answer.kind.startsWith(word)))
+          machine.records.set(act.key, answer);
         return answer;
       } finally {
         machine.act = null;
@@ -350,7 +365,8 @@ export class SimulatedMachines {
     const world = this.#world;
     return this.#act<Answer>('reconfigure', target, act, call, async ({ cause, wait }, runner) => {
       if (runner.aside !== null && runner.agentId !== null) return { kind: 'configured', agentId: runner.agentId } as Answer;
-      if (runner.machine.packageVersion === null) return { kind: 'refused-unfit', evidence: 'no package of the runner is kept in the guest' } as Answer;
+      if (runner.machine.packageVersion === null)
+        return { kind: 'refused-unfit', evidence: 'no package of the runner is kept in the guest' } as Answer;
       await wait(world.chance.skewed('configure', 3_000, 40_000));
       if (world.github.downUntil > world.now || !runner.machine.hasNetwork) {
         return { kind: 'not-configured', exitCode: 1, evidence: 'GitHub answered 503', reason: 'other' } as Answer;
@@ -375,8 +391,10 @@ export class SimulatedMachines {
     return this.#act<Answer>('restart-service', target, act, call, async ({ cause, wait }, runner) => {
       const { chance } = world;
       await wait(chance.between('prove', 200, 1_000));
-      if (runner.unit === 'missing') return { kind: 'not-started', unit: null, state: 'missing', evidence: 'no unit of this runner is loaded' } as Answer;
-      const refused = busyOf([runner], prepared) ?? (prepared.pause === undefined ? null : drainedOf(runner)) ?? this.#unprepared([runner], prepared);
+      if (runner.unit === 'missing')
+        return { kind: 'not-started', unit: null, state: 'missing', evidence: 'no unit of this runner is loaded' } as Answer;
+      const refused =
+        busyOf([runner], prepared) ?? (prepared.pause === undefined ? null : drainedOf(runner)) ?? this.#unprepared([runner], prepared);
       if (refused !== null) return refused;
       if (prepared.pause === undefined) {
         await wait(chance.skewed("the programs' tests", 300, 20_000));
@@ -439,7 +457,12 @@ export class SimulatedMachines {
     return this.#act<Answer>('mark-drained', target, act, call, async ({ cause, wait }, runner) => {
       await wait(world.chance.between('mark', 200, 1_500));
       if (runner.drain === null || runner.drain.by === 'room') {
-        runner.drain = { since: world.now + runner.machine.clockOffsetMs, by: mark.by, reason: mark.reason, installation: this.#installation };
+        runner.drain = {
+          since: world.now + runner.machine.clockOffsetMs,
+          by: mark.by,
+          reason: mark.reason,
+          installation: this.#installation,
+        };
       }
       runner.startsAtBoot = false;
       world.changed('marked', runner, cause);
@@ -646,7 +669,7 @@ export class SimulatedMachines {
   async #reaches(machine: Machine, withinMs: number, call: CallContext): Promise<boolean> {
     const world = this.#world;
     await world.pass(world.chance.skewed('exec', 200, 4_000));
-    for (const deadline = world.now + withinMs; !isReachable(machine); ) {
+    for (const deadline = world.now + withinMs; !isReachable(machine);) {
       if (world.now >= deadline || machine.state !== 'running') return false;
       await this.#beating(Math.min(BEAT_MS, deadline - world.now), call);
     }

@@ -503,9 +503,23 @@ export class World {
 
   // Jobs
 
-  addRun(scope: Scope, about: Pick<WorkflowRun, 'workflowId' | 'event' | 'branch' | 'pullRequest' | 'sha'>, jobs: readonly Pick<Job, 'labels' | 'lastsMs'>[]): WorkflowRun {
+  addRun(
+    scope: Scope,
+    about: Pick<WorkflowRun, 'workflowId' | 'event' | 'branch' | 'pullRequest' | 'sha'>,
+    jobs: readonly Pick<Job, 'labels' | 'lastsMs'>[],
+  ): WorkflowRun {
     const now = this.now;
-    const run: WorkflowRun = { ...about, id: this.newId(), scope, createdAt: now, attempt: 1, startedAt: now, jobs: [], conclusion: null, shallComeBack: false };
+    const run: WorkflowRun = {
+      ...about,
+      id: this.newId(),
+      scope,
+      createdAt: now,
+      attempt: 1,
+      startedAt: now,
+      jobs: [],
+      conclusion: null,
+      shallComeBack: false,
+    };
     scope.runs.push(run);
     this.#queueJobs(run, jobs);
     this.facts.note({ kind: 'run', run: run.id, scope: scope.name, what: 'made', cause: NATURE, why: `${about.event} to ${about.branch}` });
@@ -602,7 +616,8 @@ export class World {
   #takeSoon(listener: Listener, job: Job): void {
     const { runner } = listener;
     this.timeline.after(this.chance.between(`take ${runner.name}`, 100, 1_500), () => {
-      const mayTake = listener.offer === job && !listener.isEnded && !this.isHeld(runner) && this.#moves(runner) && runner.machine.hasNetwork;
+      const mayTake =
+        listener.offer === job && !listener.isEnded && !this.isHeld(runner) && this.#moves(runner) && runner.machine.hasNetwork;
       if (!mayTake || job.state !== 'offered') return;
       listener.offer = null;
       job.state = 'assigned';
@@ -694,8 +709,18 @@ export class World {
   /** Nobody says goodbye. */
   cutPower(machine: Machine, cause: Cause, state: 'stopped' | 'suspended' = 'stopped'): void {
     if (machine.state === 'stopped' || machine.state === 'suspended') return;
-    const living = machine.isFrozen || !machine.hasNetwork || machine.state !== 'running' ? [] : machine.runners.filter((runner) => this.#livesForGitHub(runner));
-    this.facts.note({ kind: 'power', what: 'cut', machine: machine.name, cause, living: living.map(({ name }) => name), isKeptDown: false });
+    const living =
+      machine.isFrozen || !machine.hasNetwork || machine.state !== 'running'
+        ? []
+        : machine.runners.filter((runner) => this.#livesForGitHub(runner));
+    this.facts.note({
+      kind: 'power',
+      what: 'cut',
+      machine: machine.name,
+      cause,
+      living: living.map(({ name }) => name),
+      isKeptDown: false,
+    });
     machine.state = state;
     machine.era += 1;
     machine.stoppedBy = cause;
@@ -715,7 +740,9 @@ export class World {
   /** GitHub would say so if it were asked. */
   #livesForGitHub(runner: Runner): boolean {
     const registration = this.registrationOf(runner);
-    return runner.listener?.isConnected === true && registration !== null && (registration.status === 'online' || this.isBusyShown(registration));
+    return (
+      runner.listener?.isConnected === true && registration !== null && (registration.status === 'online' || this.isBusyShown(registration))
+    );
   }
 
   /** From `starting` on. */
@@ -769,7 +796,8 @@ export class World {
       const { listener, job } = runner;
       if (listener !== null) this.#disconnect(listener, false);
       this.timeline.after(Math.min(ms, LEASE_MS), () => {
-        if (ms > LEASE_MS && machine.era === era && job !== null && runner.job === job) this.loseJob(runner, 'its runner was silent for too long', FAULT);
+        if (ms > LEASE_MS && machine.era === era && job !== null && runner.job === job)
+          this.loseJob(runner, 'its runner was silent for too long', FAULT);
       });
     }
     this.timeline.after(ms, () => {
@@ -807,7 +835,13 @@ export class World {
       // Its token is refused when it is next renewed.
       if (listener === null) continue;
       this.timeline.after(this.chance.between('token', 1, 20) * MINUTE, () => {
-        if (Math.abs(machine.clockOffsetMs) < CLOCK_TOLERATED_MS || listener.isEnded || listener.runner.job !== null || listener.offer !== null) return;
+        if (
+          Math.abs(machine.clockOffsetMs) < CLOCK_TOLERATED_MS ||
+          listener.isEnded ||
+          listener.runner.job !== null ||
+          listener.offer !== null
+        )
+          return;
         this.#disconnect(listener, false);
         this.#connectSoon(listener, 1_000, 5_000);
       });
@@ -819,7 +853,13 @@ export class World {
     machine.clockOffsetMs = 0;
     for (const runner of machine.runners) {
       if (step >= MINUTE && runner.job !== null) {
-        this.facts.note({ kind: 'job-disturbed', job: runner.job.id, runner: runner.name, how: `the clock of its machine was set by ${Math.round(step / SECOND)} s`, cause });
+        this.facts.note({
+          kind: 'job-disturbed',
+          job: runner.job.id,
+          runner: runner.name,
+          how: `the clock of its machine was set by ${Math.round(step / SECOND)} s`,
+          cause,
+        });
       }
       this.changed('clock-set', runner, cause);
     }

@@ -9,6 +9,7 @@ import type { Diagnosed } from '../domain/finding.ts';
 import type { FindingLife } from '../domain/finding-life.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import type { SearchAttribute } from '../domain/names.ts';
+import type { CureAtWork } from '../domain/cure-stuck.ts';
 import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
 import type { FailurePolicy, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
@@ -29,17 +30,23 @@ import type {
   Configured,
   Discarded,
   FenceTaken,
-  Frozen,
-  FrozenStopped,
+  Heard,
+  LetGo,
+  MachineRestarted,
   MarkedDrained,
+  NotPaused,
+  Paused,
+  PauseFor,
+  PauseWanted,
   Restored,
   ServiceStarted,
   SetAside,
-  Thawed,
+  Stopped,
+  Stopping,
   UnmarkedDrained,
 } from '../machine/port.ts';
 
-export type { ActRefusal };
+export type { ActRefusal, ClockSynced, FenceTaken, Heard, NotPaused, PauseWanted, Restored, ServiceStarted, SetAside, Stopped };
 
 /** What an activity answered, and the attempt that did. */
 export interface Answered<T> {
@@ -382,7 +389,10 @@ export interface MainActivities extends QueueActivities, FailureActivities {
   listRunners(): Promise<readonly NamedRunner[]>;
   /** Looks the runner up in configuration. Fails for good, naming the choices, where the input names none or several. */
   resolveRunner(input: { readonly runner: unknown }): Promise<ResolvedRunner>;
-  observeGitHub(input: { readonly target: RunnerTarget }): Promise<Answered<({ readonly kind: 'seen' } & GitHubObservation) | Limited>>;
+  /** `askedAt`: when the attempt that has answered was scheduled, by Temporal's clock: its requests left no sooner. */
+  observeGitHub(input: {
+    readonly target: RunnerTarget;
+  }): Promise<Answered<({ readonly kind: 'seen'; readonly askedAt: number } & GitHubObservation) | Limited>>;
   requestRegistrationToken(input: { readonly target: RunnerTarget }): Promise<Answered<TokenGranted | Limited>>;
   /** The newest package of the runner for Linux on this architecture, as configured. */
   findPackage(input: { readonly target: RunnerTarget; readonly architecture: string }): Promise<Answered<PackageFound | Limited>>;
@@ -406,7 +416,13 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly asking: { readonly workflowId: string; readonly runId: string };
     readonly onlyReads?: boolean;
   }): Promise<LockState>;
-  readLedger(input: { readonly ledgerId: string }): Promise<{ readonly entries: readonly LedgerEntry[] }>;
+  /** Which of these runners of the scope, by name, have a cure of a check at work. */
+  inspectCures(input: { readonly scope: string; readonly runners: readonly string[] }): Promise<{ readonly atWork: readonly CureAtWork[] }>;
+  /** With a lock, also whether its run still holds it. */
+  readLedger(input: {
+    readonly ledgerId: string;
+    readonly lock?: { readonly lockId: string; readonly lockRunId: string };
+  }): Promise<{ readonly entries: readonly LedgerEntry[]; readonly isHeld?: boolean }>;
   /** Looks the scope up in configuration, and what its last scheduled pass left. Fails for good, naming the choices, where the input names none or several. */
   resolveScope(input: { readonly scope: unknown }): Promise<ResolvedScope>;
   /** GitHub's lists, read once for all these runners of the scope. */
@@ -414,6 +430,8 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly scope: string;
     /** Names of the configured runners. */
     readonly runners: readonly string[];
+    /** The ids that GitHub last gave for them, by name. */
+    readonly lastIds?: Readonly<Record<string, number>>;
     /** Whether runners' groups matter: one request more, and only at an organisation. */
     readonly readsGroups: boolean;
     /** Runs whose jobs are read, at most. */
@@ -486,49 +504,65 @@ export interface ActInput {
   readonly fence: number;
   readonly deadlineMs: number;
   readonly ignoresStrays?: boolean;
+  /** The mark of a drained runner that was seen, and is acted in spite of: any other is refused; `person` covers both. */
+  readonly drainSeen?: DrainedBy;
 }
+
+/** GitHub's word that the runner is idle, on which an act hangs. */
+export interface AskedInput {
+  /** When GitHub was asked whether the runner is busy, epoch milliseconds by Temporal's clock. */
+  readonly busyAskedAt: number;
+  readonly busyAnswerMaxAgeMs: number;
+}
+
+/** What every act is given that stops, or moves something of, a runner that may take a job. */
+export type StoppingInput = ActInput & Stopping & AskedInput;
+
+/** GitHub's word is too old to act on. Nothing was done, and what was paused still is: GitHub is to be asked again. */
+export interface AskAgain {
+  readonly kind: 'ask-again';
+}
+
+/** How an act may end that stops something: without a pause, or with a pause in which GitHub has sent something, it has done nothing. */
+type StoppingAnswer<T> = Promise<Answered<T | Heard | NotPaused | ActRefusal | AskAgain>>;
 
 /** Activities of a host's act queue. */
 export interface ActActivities {
   startMachine(input: { readonly target: RunnerTarget }): Promise<Answered<{ readonly kind: 'running' }>>;
-  /** Forces a machine down whose guest does not answer, and starts it; one that answers is left as it is. */
-  restartMachine(input: { readonly target: RunnerTarget }): Promise<Answered<{ readonly kind: 'running' }>>;
-  takeFence(input: { readonly target: RunnerTarget; readonly holder: string }): Promise<Answered<FenceTaken>>;
-  syncClock(input: ActInput & { readonly force: boolean }): Promise<Answered<ClockSynced | ActRefusal>>;
-  setConfigurationAside(
-    input: ActInput & {
-      readonly force: boolean;
-      /** When GitHub was asked whether the runner is busy, epoch milliseconds by Temporal's clock. */
-      readonly busyAskedAt: number;
-      readonly busyAnswerMaxAgeMs: number;
-      /** Opened as a proof that this worker can, before anything is taken away. */
-      readonly token: SealedToken;
-    },
-  ): Promise<Answered<SetAside | ActRefusal | { readonly kind: 'ask-again' }>>;
+  /**
+   * Forces a machine down whose guest does not answer, and starts it; one that answers is left as it is. Right before each stop Temporal is
+   * asked whether the execution is still open, and with `lockId` and `lockRunId` whether it still holds the lock.
+   */
+  restartMachine(
+    input: { readonly target: RunnerTarget; readonly lockId?: string; readonly lockRunId?: string } & AskedInput,
+  ): Promise<Answered<MachineRestarted | AskAgain>>;
+  /** `isRecovery`: of the runner itself, so that it may take over what another recovery has set aside of it. */
+  takeFence(input: { readonly target: RunnerTarget; readonly holder: string; readonly isRecovery: boolean }): Promise<Answered<FenceTaken>>;
+  /**
+   * Proves that no job runs, does what is slow of an act, holds the listener, and proves it again. The guest lets go by itself within seconds
+   * of the sight of a worker, and after two minutes at the latest.
+   */
+  pauseRunner(input: ActInput & PauseWanted): Promise<Answered<Paused | ActRefusal>>;
+  letGo(input: ActInput & { readonly purpose: PauseFor }): Promise<Answered<LetGo | ActRefusal>>;
+  syncClock(input: StoppingInput): StoppingAnswer<ClockSynced>;
+  /** `token`: opened as a proof that this worker can, before anything is taken away. */
+  setConfigurationAside(input: StoppingInput & { readonly token: SealedToken }): StoppingAnswer<SetAside>;
   /** `shownLabels`: those that GitHub showed, which it has if none are configured. */
   configureRunner(
     input: ActInput & { readonly token: SealedToken; readonly shownLabels: readonly string[] },
   ): Promise<Answered<Configured | ActRefusal>>;
   startService(input: ActInput): Promise<Answered<ServiceStarted | ActRefusal>>;
-  restartService(
-    input: ActInput & {
-      readonly force: boolean;
-      /** When GitHub was asked whether the runner is busy, epoch milliseconds by Temporal's clock. */
-      readonly busyAskedAt: number;
-      readonly busyAnswerMaxAgeMs: number;
-    },
-  ): Promise<Answered<ServiceStarted | ActRefusal | { readonly kind: 'ask-again' }>>;
-  restoreConfiguration(input: ActInput): Promise<Answered<Restored | ActRefusal>>;
+  restartService(input: StoppingInput): StoppingAnswer<ServiceStarted>;
+  /** Without a pause GitHub's word is not needed, and may be of any age. */
+  restoreConfiguration(input: StoppingInput): StoppingAnswer<Restored>;
   discardAside(input: ActInput): Promise<Answered<Discarded | ActRefusal>>;
   markDrained(input: ActInput & { readonly reason: string; readonly by: DrainedBy }): Promise<Answered<MarkedDrained | ActRefusal>>;
-  freezeRunner(input: ActInput): Promise<Answered<Frozen | ActRefusal>>;
-  stopFrozenRunner(input: ActInput & { readonly unread: string }): Promise<Answered<FrozenStopped | ActRefusal>>;
-  thawRunner(input: ActInput): Promise<Answered<Thawed | ActRefusal>>;
+  /** Stops the service of a runner that is marked as drained. */
+  stopRunner(input: StoppingInput): StoppingAnswer<Stopped>;
   unmarkDrained(input: ActInput): Promise<Answered<UnmarkedDrained | ActRefusal>>;
-  removeFromCache(
-    input: ActInput & { readonly wanted: CacheWanted; readonly force: boolean },
-  ): Promise<Answered<CacheRemoved | ActRefusal>>;
-  makeRoom(input: ActInput & { readonly wanted: RoomWanted }): Promise<Answered<RoomMade | ActRefusal>>;
+  /** Where nothing is to go, nothing has to be paused; the same holds for {@link makeRoom}. */
+  removeFromCache(input: StoppingInput & { readonly wanted: CacheWanted }): StoppingAnswer<CacheRemoved>;
+  makeRoom(input: StoppingInput & { readonly wanted: RoomWanted }): StoppingAnswer<RoomMade>;
   fetchPackage(input: ActInput & { readonly wanted: PackageWanted }): Promise<Answered<PackageStored | ActRefusal>>;
   /** The host has it, and passes it to the guest. */
   passPackage(input: ActInput & { readonly wanted: PackageWanted }): Promise<Answered<PackageStored | ActRefusal>>;

@@ -4,13 +4,14 @@ import {
   CallGivenUp,
   PackageError,
   type Act,
-  type ActRefusal,
   type CallContext,
   type MachinePort,
   type ObserveAll,
   type PackagePort,
+  type PauseWanted,
+  type Stopping,
 } from '../machine/port.ts';
-import type { ActActivities, ActInput, Answered, LookActivities } from './contract.ts';
+import type { ActActivities, ActInput, Answered, AskAgain, AskedInput, LookActivities } from './contract.ts';
 import { withMachineFailures } from './failures.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
 
@@ -34,23 +35,21 @@ export function createActActivities(machine: MachinePort, sealing: Sealing, pack
         return { kind: 'running' as const };
       }),
 
-    restartMachine: ({ target }) =>
-      answered(async () => {
-        await machine.restart(target.machine, callContext());
-        return { kind: 'running' as const };
-      }),
+    restartMachine: (input) =>
+      answered(async () => (isStale(input) ? ASK_AGAIN : machine.restart(input.target.machine, () => mayCutPower(input), callContext()))),
 
-    takeFence: ({ target, holder }) => readily(() => machine.takeFence(target.machine, holder, callContext())),
+    takeFence: ({ target, holder, isRecovery }) => readily(() => machine.takeFence(target, holder, { isRecovery }, callContext())),
 
-    syncClock: (input) => answered(() => machine.syncClock(input.target, actOf(input), { force: input.force }, callContext())),
+    pauseRunner: (input) => answered(() => machine.pause(input.target, actOf(input), pauseOf(input), callContext())),
+
+    letGo: (input) => answered(() => machine.letGo(input.target, actOf(input), input.purpose, callContext())),
+
+    syncClock: (input) => stopping(input, (how) => machine.syncClock(input.target, actOf(input), how, callContext())),
 
     setConfigurationAside: (input) =>
-      answered<Awaited<ReturnType<MachinePort['setConfigurationAside']>> | ActRefusal | { kind: 'ask-again' }>(async () => {
-        if (isStale(input)) {
-          return { kind: 'ask-again' as const };
-        }
+      stopping(input, (how) => {
         sealing.open(input.token, binding(input));
-        return machine.setConfigurationAside(input.target, actOf(input), { force: input.force }, callContext());
+        return machine.setConfigurationAside(input.target, actOf(input), how, callContext());
       }),
 
     configureRunner: (input) =>
@@ -62,33 +61,27 @@ export function createActActivities(machine: MachinePort, sealing: Sealing, pack
 
     startService: (input) => answered(() => machine.startService(input.target, actOf(input), callContext())),
 
-    restartService: (input) =>
-      answered<Awaited<ReturnType<MachinePort['restartService']>> | { kind: 'ask-again' }>(async () => {
-        if (isStale(input)) {
-          return { kind: 'ask-again' as const };
-        }
-        return machine.restartService(input.target, actOf(input), { force: input.force }, callContext());
-      }),
+    restartService: (input) => stopping(input, (how) => machine.restartService(input.target, actOf(input), how, callContext())),
 
-    restoreConfiguration: (input) => answered(() => machine.restoreConfiguration(input.target, actOf(input), callContext())),
+    // A runner without a listener must not stay without its configuration because GitHub can't be asked.
+    restoreConfiguration: (input) =>
+      stopping({ ...input, ...(input.pause === null ? { busyAskedAt: Infinity } : {}) }, (how) =>
+        machine.restoreConfiguration(input.target, actOf(input), how, callContext()),
+      ),
 
     discardAside: (input) => answered(() => machine.discardAside(input.target, actOf(input), callContext())),
 
     markDrained: (input) =>
       answered(() => machine.markDrained(input.target, actOf(input), { reason: input.reason, by: input.by }, callContext())),
 
-    freezeRunner: (input) => answered(() => machine.freeze(input.target, actOf(input), callContext())),
-
-    stopFrozenRunner: (input) => answered(() => machine.stopFrozen(input.target, actOf(input), input.unread, callContext())),
-
-    thawRunner: (input) => answered(() => machine.thaw(input.target, actOf(input), callContext())),
+    stopRunner: (input) => stopping(input, (how) => machine.stopService(input.target, actOf(input), how, callContext())),
 
     unmarkDrained: (input) => answered(() => machine.unmarkDrained(input.target, actOf(input), callContext())),
 
     removeFromCache: (input) =>
-      answered(() => machine.removeFromCache(input.target, actOf(input), input.wanted, { force: input.force }, callContext())),
+      stopping(input, (how) => machine.removeFromCache(input.target, actOf(input), input.wanted, how, callContext())),
 
-    makeRoom: (input) => answered(() => machine.makeRoom(input.target, actOf(input), input.wanted, callContext())),
+    makeRoom: (input) => stopping(input, (how) => machine.makeRoom(input.target, actOf(input), input.wanted, how, callContext())),
 
     fetchPackage: (input) => answered(() => machine.fetchPackage(input.target, actOf(input), input.wanted, callContext())),
 
@@ -121,13 +114,32 @@ async function answered<T>(call: () => Promise<T>, patience = { waitsForProvider
   }
 }
 
-/** Whether GitHub's idle answer is too old to act on. Both times are the server's, so a wrong clock here does not matter. */
-function isStale(input: { readonly force: boolean; readonly busyAskedAt: number; readonly busyAnswerMaxAgeMs: number }): boolean {
-  return !input.force && activityInfo().currentAttemptScheduledTimestampMs - input.busyAskedAt > input.busyAnswerMaxAgeMs;
+const ASK_AGAIN = { kind: 'ask-again' } as const;
+
+/** An act that stops something: at no attempt on an old word of GitHub. */
+function stopping<T>(input: Stopping & AskedInput, act: (how: Stopping) => Promise<T>): Promise<Answered<T | AskAgain>> {
+  const { pause, force } = input;
+  return answered<T | AskAgain>(async () => (!force && isStale(input) ? ASK_AGAIN : act({ pause, force })));
 }
 
-function actOf({ key, fence, deadlineMs, ignoresStrays = false }: ActInput): Act {
-  return { key, fence, deadlineMs, ...(ignoresStrays ? { ignoresStrays } : {}) };
+/** Whether GitHub's idle answer is too old to act on. Both times are the server's, so a wrong clock here does not matter. */
+function isStale({ busyAskedAt, busyAnswerMaxAgeMs }: AskedInput): boolean {
+  return activityInfo().currentAttemptScheduledTimestampMs - busyAskedAt > busyAnswerMaxAgeMs;
+}
+
+function actOf({ key, fence, deadlineMs, ignoresStrays = false, drainSeen }: ActInput): Act {
+  return { key, fence, deadlineMs, ...(ignoresStrays ? { ignoresStrays } : {}), ...(drainSeen === undefined ? {} : { drainSeen }) };
+}
+
+function pauseOf(input: PauseWanted): PauseWanted {
+  switch (input.purpose) {
+    case 'remove-from-cache':
+      return { purpose: input.purpose, wanted: input.wanted };
+    case 'make-room':
+      return { purpose: input.purpose, wanted: input.wanted };
+    default:
+      return { purpose: input.purpose };
+  }
 }
 
 function binding({ target }: ActInput): string {
@@ -140,15 +152,26 @@ const RETRIED: ReadonlySet<string> = new Set(['WORKER_SHUTDOWN', 'TIMED_OUT']);
 /** What an attempt hears after its workflow has closed, and also after its heartbeat was missed and the next attempt was scheduled. */
 const SUPERSEDED = 'NOT_FOUND';
 
-async function isOpen(client: Client, execution: { readonly workflowId: string; readonly runId: string } | undefined): Promise<boolean> {
-  if (execution === undefined) {
-    return false;
-  }
+interface Execution {
+  readonly workflowId: string;
+  readonly runId: string;
+}
+
+async function isOpen(client: Client, execution: Execution | undefined): Promise<boolean> {
+  return (
+    execution !== undefined && (await client.workflow.getHandle(execution.workflowId, execution.runId).describe()).status.name === 'RUNNING'
+  );
+}
+
+/** Whether the operation still goes on and still has the machine. If Temporal can't be asked, it is not known, and that is no. */
+async function mayCutPower({ lockId, lockRunId }: { readonly lockId?: string; readonly lockRunId?: string }): Promise<boolean> {
+  const { client, info } = Context.current();
+  const lock = lockId === undefined || lockRunId === undefined ? [] : [{ workflowId: lockId, runId: lockRunId }];
   try {
-    return (await client.workflow.getHandle(execution.workflowId, execution.runId).describe()).status.name === 'RUNNING';
+    const open = await Promise.all([info.workflowExecution, ...lock].map((execution) => isOpen(client, execution)));
+    return open.every(Boolean);
   } catch {
-    // Where Temporal can't be asked the act is left alone: its deadline in the guest stands.
-    return true;
+    return false;
   }
 }
 
@@ -158,7 +181,9 @@ function callContext(): CallContext {
   const call = new AbortController();
   const end = async (): Promise<void> => {
     const cause = cancelled.reason as Error;
-    const isRetried = RETRIED.has(cause.message) || (cause.message === SUPERSEDED && (await isOpen(client, info.workflowExecution)));
+    // Where Temporal can't be asked the act is left alone: its deadline in the guest stands.
+    const isRetried =
+      RETRIED.has(cause.message) || (cause.message === SUPERSEDED && (await isOpen(client, info.workflowExecution).catch(() => true)));
     call.abort(isRetried ? new CallGivenUp(cause.message, { cause }) : cause);
   };
   cancelled.addEventListener('abort', () => void end(), { once: true });

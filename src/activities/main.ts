@@ -5,6 +5,7 @@ import type { LedgerEntry } from '../domain/ledger.ts';
 import { recall } from '../domain/open-findings.ts';
 import type { SearchAttribute } from '../domain/names.ts';
 import type { PackageSource } from '../domain/package.ts';
+import type { PassMemory, RunnersMemory } from '../domain/pass.ts';
 import { isOfQueue } from '../domain/queue/findings.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedQueue, ResolvedRunner, ResolvedScope } from './contract.ts';
@@ -12,10 +13,11 @@ import { describeExecution } from './describe-execution.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
 import { createFindingActivities, listOpenFindings, type Alerts } from './findings.ts';
 import { createFailureActivities } from './inspect-failures.ts';
+import { inspectCures } from './inspect-cures.ts';
 import { observeGitHub } from './observe-github.ts';
 import { createQueueMemoryActivities, recallQueueMemory } from './queue-memory.ts';
 import { createQueueActivities } from './queue.ts';
-import { recallPass } from './recall-pass.ts';
+import { lastIdsIn, recallPass } from './recall-pass.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
 
 /** What the main queue's activities work with. */
@@ -78,7 +80,7 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
         listOpenFindings(client, resolved.scope),
         recallQueueMemory(client, resolved.scope),
       ]);
-      const previous = memory === null ? null : { at: memory.at, runners: memory.runners };
+      const previous = memory === null ? null : withoutOpen(memory);
       const setAside = queue.setAside.filter(({ retryAt }) => Date.now() < retryAt).map(({ run }) => run);
       return {
         ...resolved,
@@ -92,8 +94,8 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
     async observeGitHub({ target }) {
       return attempted(() =>
         withGitHubFailures(async () => {
-          const seen = await observeGitHub(github, target, cancellationSignal());
-          return { kind: 'seen' as const, ...seen };
+          const seen = await observeGitHub(github, target, lastIdsIn(Context.current().client), cancellationSignal());
+          return { kind: 'seen' as const, askedAt: activityInfo().currentAttemptScheduledTimestampMs, ...seen };
         }),
       );
     },
@@ -152,21 +154,33 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
       );
     },
 
-    async isLockHeld({ lockId, lockRunId }) {
-      const lock = await describeExecution(Context.current().client, lockId, lockRunId);
-      return { held: lock?.status.name === 'RUNNING' };
+    async isLockHeld(lock) {
+      return { held: await isLockHeld(Context.current().client, lock) };
     },
 
     async inspectLock(asked) {
       return inspectLock(Context.current().client, asked);
     },
 
-    async readLedger({ ledgerId }) {
-      const ledger = await describeExecution(Context.current().client, ledgerId);
+    async inspectCures({ scope, runners }) {
+      return { atWork: await inspectCures(Context.current().client, scope, runners) };
+    },
+
+    async readLedger({ ledgerId, lock }) {
+      const { client } = Context.current();
+      const [ledger, isHeld] = await Promise.all([
+        describeExecution(client, ledgerId),
+        lock === undefined ? undefined : isLockHeld(client, lock),
+      ]);
       const entries = ledger?.memo?.['entries'];
-      return { entries: Array.isArray(entries) ? (entries as LedgerEntry[]) : [] };
+      return { entries: Array.isArray(entries) ? (entries as LedgerEntry[]) : [], ...(isHeld === undefined ? {} : { isHeld }) };
     },
   };
+}
+
+function withoutOpen(memory: PassMemory): RunnersMemory {
+  const { open: _, ...runners } = memory;
+  return runners;
 }
 
 /** Well below every heartbeat time-out; a slow page or a neighbour's look-up may take longer than that. */
@@ -180,6 +194,10 @@ async function attempted<T>(call: () => Promise<T>): Promise<{ attempt: number; 
   } finally {
     clearInterval(beating);
   }
+}
+
+async function isLockHeld(client: Client, { lockId, lockRunId }: Parameters<MainActivities['isLockHeld']>[0]): Promise<boolean> {
+  return (await describeExecution(client, lockId, lockRunId))?.status.name === 'RUNNING';
 }
 
 /**

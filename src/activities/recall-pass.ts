@@ -1,7 +1,8 @@
 import { ScheduleNotFoundError, type Client } from '@temporalio/client';
 import type { HealthReport } from '../domain/health-report.ts';
-import { healthScheduleId } from '../domain/names.ts';
+import { healthScheduleId, qualifiedName } from '../domain/names.ts';
 import type { PassMemory } from '../domain/pass.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
 import { describeExecution } from './describe-execution.ts';
 
 /**
@@ -20,6 +21,16 @@ export async function recallPass(client: Client, scope: string): Promise<PassMem
     }
   }
   return null;
+}
+
+/** Looks the id that GitHub last gave for a runner up in what passes have left: never in the guest, where a job can write it. */
+export function lastIdsIn(client: Client): (runner: Pick<RunnerTarget, 'scope' | 'runner'>) => Promise<number | null> {
+  const passes = new Map<string, Promise<PassMemory | null>>();
+  return async (runner) => {
+    const pass = passes.get(runner.scope) ?? recallPass(client, runner.scope);
+    passes.set(runner.scope, pass);
+    return (await pass)?.ids?.[qualifiedName(runner)] ?? null;
+  };
 }
 
 async function recentPasses(client: Client, scope: string) {

@@ -1,14 +1,19 @@
 import type { Finding } from '../domain/finding.ts';
 import type { HealthReport } from '../domain/health-report.ts';
 import { qualifiedName } from '../domain/names.ts';
-import type { HealthPolicy } from '../domain/policy.ts';
+import { DEFAULT_HEALTH_POLICY, type HealthPolicy } from '../domain/policy.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import type { RunnerStatus } from '../domain/status.ts';
+import type { PassSchedule } from '../worker/schedules.ts';
 import { runnerInPass } from './pass-text.ts';
 import { agoText } from './schedule-text.ts';
 
-/** An older word of a health check says nothing about now: three passes of the default interval. */
-export const BELIEVED_MS = 15 * 60_000;
+/** An older word of a pass says nothing about now: three passes of the default interval, or of the schedule's own where that is longer. */
+export function believedMs(schedule: Pick<PassSchedule, 'everyMs'> | null): number {
+  return Math.max(DEFAULT_HEALTH_POLICY.memoryLastsMs, PASSES_BELIEVED * (schedule?.everyMs ?? 0));
+}
+
+const PASSES_BELIEVED = 3;
 
 /**
  * A runner whose machine can't be asked from this computer: what the last health check found, as long as GitHub still shows it online.

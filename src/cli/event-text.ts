@@ -116,6 +116,8 @@ const GOOD_ENDS: Readonly<Record<string, string>> = {
   'nothing-damaged': 'actions cache whole, nothing was done',
   'room-made': 'disk space freed',
   'enough-room': 'disk has space, nothing was done',
+  'some-room': 'some disk space freed, less than wished',
+  undone: 'was resumed meanwhile',
   fetched: 'package of the runner stored',
   kept: 'package of the runner was there',
   'not-needed': 'registered by its own programs, nothing was done',

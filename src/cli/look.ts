@@ -4,7 +4,8 @@ import type { HostLook, HostObservation, RunnerLook, ScopeObservation } from '..
 import { DEFAULT_HEALTH_POLICY } from '../domain/policy.ts';
 import { known, unknown, valueOrNull, type Reading } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
-import type { RunnerTarget } from '../domain/runner.ts';
+import { qualifiedName } from '../domain/names.ts';
+import type { Neighbour, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import { NO_RUN_HAS_ITS_JOB, ORGANIZATION_HAS_NO_RUNS, type RunningJob } from '../domain/running-job.ts';
 import { isRepository } from '../github/endpoints.ts';
 import type { GitHubPort } from '../github/port.ts';
@@ -61,7 +62,7 @@ export interface RunnerSeen extends Look {
 export async function lookAtRunner(ports: Ports, target: RunnerTarget, interrupted: AbortSignal): Promise<RunnerSeen> {
   const signal = lookSignal(interrupted);
   const [github, machine] = await Promise.all([
-    reading('GitHub', () => observeGitHub(ports.github, target, signal)),
+    reading('GitHub', () => observeGitHub(ports.github, target, async () => null, signal)),
     target.host === ports.host ? reading(PROVIDER, () => ports.machine.observe(target, callOf(signal))) : elsewhere(target),
   ]);
   return { github, machine, runningJob: await readRunningJob(ports, target, { github, machine }, signal) };
@@ -147,10 +148,21 @@ export function lookOf({ github }: ScopeSeen, { target, machine }: RunnerLook): 
   if (!github.known) {
     return { github, machine };
   }
-  const { observedAt, runners } = github.value;
-  const name = target.runner.toLowerCase();
-  const runner = runners.find((registered) => registered.name.toLowerCase() === name) ?? null;
-  return { github: known({ observedAt, runner, busyNeighbours: [] }), machine };
+  const { observedAt, runners, absent } = github.value;
+  const listed = (name: string): RegisteredRunner | null =>
+    runners.find((registered) => registered.name.toLowerCase() === name.toLowerCase()) ?? null;
+  const absence = absent?.[target.runner];
+  const neighbours = target.neighbours.map((neighbour): Neighbour => {
+    const seen = neighbour.scope === target.scope ? listed(neighbour.runner) : null;
+    const isOut = seen === null && neighbour.scope === target.scope && absent?.[neighbour.runner]?.kind === 'gone';
+    const status = seen?.status === 'online' || seen?.status === 'offline' ? seen.status : null;
+    return { name: qualifiedName(neighbour), standing: status ?? (isOut ? 'gone' : 'unknown'), busy: seen?.busy === true };
+  });
+  const runner = listed(target.runner);
+  return {
+    github: known({ observedAt, runner, ...(absence === undefined ? {} : { absence }), neighbours, busyNeighbours: [] }),
+    machine,
+  };
 }
 
 /** Whether both sides could be read, as whoever acts needs it; a guest that does not answer is a reading. */

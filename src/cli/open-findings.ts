@@ -33,13 +33,16 @@ const memoSchema = z.object({
   }),
 });
 
-/** Findings of a scope that are open now, by Temporal's visibility. One that has not yet told what it is about is left out. */
+/**
+ * Findings of a scope that are open now, by Temporal's visibility. One that has not yet told what it is about is left out, and so is one that is
+ * over, and still has to deliver its last message.
+ */
 export async function listOpenFindings(client: Client, scope: string): Promise<readonly OpenFindingSummary[]> {
   const withoutAttributes = `WorkflowType = ${quote(FINDING_TYPE)} AND ExecutionStatus = 'Running'`;
   const query: LabelledQuery = {
     withAttributes: `${withoutAttributes} AND ${labelIs('scope', scope)}`,
     withoutAttributes,
-    matches: (info) => labelOf(info, 'scope') === scope,
+    matches: (info) => labelOf(info, 'scope') === scope && labelOf(info, 'outcome') !== 'cleared',
   };
   const open: OpenFindingSummary[] = [];
   for await (const { workflowId, memo } of listLabelled(client, query, { onMissing: () => tellMissing(client) })) {

@@ -1,3 +1,4 @@
+import { isGoodOutcome } from '../domain/good-outcomes.ts';
 import { fewOf } from '../domain/few-of.ts';
 import { troubleIn } from '../domain/recovery.ts';
 import type { OperationReport, RecoveryReport } from '../domain/report.ts';
@@ -18,29 +19,8 @@ export type ToldReport = Omit<OperationReport, 'evidence' | 'steps'> &
       Pick<RoomReport, 'freed'>
   >;
 
-const GOOD_OUTCOMES: readonly string[] = [
-  'recovered',
-  'already-healthy',
-  'synced',
-  'already-right',
-  'drained',
-  'already-drained',
-  'resumed',
-  'already-resumed',
-  'planned',
-  'cleaned',
-  'cleared',
-  'healed',
-  'nothing-damaged',
-  'room-made',
-  'enough-room',
-  'fetched',
-  'kept',
-  'not-needed',
-];
-
 export function isGood({ outcome }: Pick<ToldReport, 'outcome'>): boolean {
-  return GOOD_OUTCOMES.includes(outcome);
+  return isGoodOutcome(outcome);
 }
 
 /** The outcome in one line, coloured on a terminal. `tookMs`: the whole time; `null` if unknown. */
@@ -177,6 +157,9 @@ function leftText(report: ToldReport, type: string): string {
   const { outcome, runner } = report;
   const again =
     type === 'makeRoom' || type === 'fetchPackage' ? '`runward check`' : `\`runward ${COMMANDS[type] ?? 'recover'} --runner ${runner}\``;
+  if (outcome === 'some-room') {
+    return 'look what takes the room (`du -xh` in the guest), or let Runward remove more of it (`disk` in the configuration)';
+  }
   if (isGood(report)) {
     return 'nothing';
   }
@@ -197,12 +180,8 @@ function leftText(report: ToldReport, type: string): string {
       return 'run the failed jobs again on GitHub, and give the token the permission to (`actions=write`)';
     case 'given-up':
       return 'find out what damages the cache again and again (`runward check` names what else cleans there), then run the failed jobs again on GitHub';
-    case 'some-room':
-      return 'look what takes the room (`du -xh` in the guest), or let Runward remove more of it (`disk` in the configuration)';
     case 'no-room':
       return `make room in the guest, then run \`runward runner resume --runner ${runner}\``;
-    case 'undone':
-      return 'nothing: somebody wanted it otherwise meanwhile';
     case 'cancelled':
       return `run ${again} once it may be touched again`;
     default:

@@ -6,7 +6,7 @@ import { PARKED_QUERY, parkedId, queueLedgerId } from '../domain/names.ts';
 import type { QueueMemory } from '../domain/queue/memory.ts';
 import type { ParkedRun } from '../domain/queue/parked.ts';
 import { readSchedule, type PassSchedule } from '../worker/schedules.ts';
-import { BELIEVED_MS } from './elsewhere.ts';
+import { believedMs } from './elsewhere.ts';
 import { tellMissing } from './missing-attributes.ts';
 import { QUEUE_TYPE } from './operations.ts';
 import { nullWithoutWorker } from './temporal.ts';
@@ -28,11 +28,12 @@ const QUERY_TIMEOUT_MS = 5_000;
 
 /** @param now epoch milliseconds */
 export async function readQueueCare(client: Client, scope: string, now: number, queryTimeoutMs: number): Promise<QueueCareView> {
-  const [look, parked, setAside, schedule] = await Promise.all([
-    readLastLook(client, scope, now),
+  const [[schedule, look], parked, setAside] = await Promise.all([
+    readSchedule(client, scope, 'queue').then(
+      async (found) => [found, await readLastLook(client, scope, now - believedMs(found))] as const,
+    ),
     readParked(client, scope, queryTimeoutMs),
     readSetAside(client, scope, now),
-    readSchedule(client, scope, 'queue'),
   ]);
   return { stale: look?.stale ?? null, parked: parked?.length ?? look?.parked ?? null, setAside, schedule };
 }
@@ -47,11 +48,11 @@ const lookSchema = z.object({
 });
 
 /** The figures of the newest care, by the schedule or by hand, that has seen the queue of late. */
-async function readLastLook(client: Client, scope: string, now: number): Promise<z.output<typeof lookSchema>['queue'] | null> {
+async function readLastLook(client: Client, scope: string, since: number): Promise<z.output<typeof lookSchema>['queue'] | null> {
   const withoutAttributes = [
     `WorkflowType = ${quote(QUEUE_TYPE)}`,
     `ExecutionStatus = 'Completed'`,
-    `CloseTime > ${quote(new Date(now - BELIEVED_MS).toISOString())}`,
+    `CloseTime > ${quote(new Date(since).toISOString())}`,
   ].join(' AND ');
   const query: LabelledQuery = {
     withAttributes: `${withoutAttributes} AND ${labelIs('scope', scope)}`,

@@ -34,6 +34,7 @@ const TEXTS = {
   'restart-machine': 'would be recovered',
   'look-again': 'would be looked at again',
   'refused-busy': 'would be skipped, since it is busy',
+  'refused-online': 'would be skipped, since GitHub shows it online',
   'refused-drained': 'would be skipped',
   impossible: "can't be recovered now",
 } as const satisfies Record<RecoveryDecision['kind'], string>;

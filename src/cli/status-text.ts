@@ -22,7 +22,7 @@ export interface StatusDocument {
     /** Without quarantined ones. */
     readonly queued: number | null;
     readonly inProgress: number | null;
-    /** Queued for too long at the newest look of queue care within 15 minutes. */
+    /** Queued for too long at the newest look of queue care, if it is of late. */
     readonly stale: number | null;
     /** Jobs that wait for a runner of the scope; at least so many where runs were not read. */
     readonly waitingForRunner: number | null;

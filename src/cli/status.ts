@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogUpdate } from 'log-update';
 import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
+import { formatDuration } from '../domain/duration.ts';
 import type { Finding } from '../domain/finding.ts';
 import { unknown, valueOrNull, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
@@ -14,7 +15,7 @@ import { healthPolicy, recoveryPolicy } from '../worker/policy.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { print, printJson, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtScope, lookOf, sayWhenSlow, type Ports, type ScopeSeen } from './look.ts';
-import { BELIEVED_MS, elsewhereStatus } from './elsewhere.ts';
+import { believedMs, elsewhereStatus } from './elsewhere.ts';
 import { readLoss } from './lost-history.ts';
 import { passesText, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
 import { scopeLines, type StatusDocument } from './status-text.ts';
@@ -120,8 +121,9 @@ function documentOf(config: Config, scope: string, seen: ScopeSeen, view: Tempor
 }
 
 /** What the newest check, if it is of late, was told by its worker, which may have been started with `--watch-only`. */
-function modeOfWorker({ lastPass }: TemporalView, now: number): Config['mode'] | null {
-  return lastPass !== null && now - Date.parse(lastPass.report.observedAt) < BELIEVED_MS ? lastPass.report.mode : null;
+function modeOfWorker({ lastPass, schedule }: TemporalView, now: number): Config['mode'] | null {
+  const lastsMs = believedMs(schedule?.found ?? null);
+  return lastPass !== null && now - Date.parse(lastPass.report.observedAt) < lastsMs ? lastPass.report.mode : null;
 }
 
 /** The schedule, with the newest check that ended, whoever started it. */
@@ -254,7 +256,10 @@ function findQueueCare(scope: string, view: TemporalView, now: number): Finding[
     return [];
   }
   const passes = scheduleStatus(queueCare.schedule);
-  const ran = passes.lastPassAt === null ? 'no queue maintenance has run yet' : 'no queue maintenance ended in the last 15 minutes';
+  const ran =
+    passes.lastPassAt === null
+      ? 'no queue maintenance has run yet'
+      : `no queue maintenance ended in the last ${formatDuration(believedMs(queueCare.schedule))}`;
   return [
     {
       ...finding,

@@ -2,7 +2,7 @@ import type { Diagnosed, Verdict } from './finding.ts';
 import type { PassObservation, RunnersMemory } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { isHealthy } from './recovery.ts';
-import { remember } from './remember.ts';
+import { remember, rememberIds } from './remember.ts';
 import { CLOCK_RULES } from './rules/clock.ts';
 import { HOST_RULES, hostSubject, isProviderSilent, type HostSituation } from './rules/host.ts';
 import { JOB_RULES } from './rules/job.ts';
@@ -69,6 +69,8 @@ export function diagnose(seen: PassObservation, previous: RunnersMemory | null, 
           return remembered === null ? [] : [[situation.name, remembered]];
         }),
       ),
+      ids: rememberIds(situations, previous),
+      turns: previous?.turns ?? {},
     },
   };
 }

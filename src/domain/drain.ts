@@ -29,7 +29,8 @@ export type DrainDecision =
   /** It could not be done, now or later. */
   | ({ readonly kind: 'impossible'; readonly why: string } & Seen);
 
-export function decideDrain(target: RunnerTarget, look: Look, { isByPerson = true } = {}): DrainDecision {
+/** `isStuckBusy`: GitHub has called it busy for so long without a worker in its guest that the guest alone is believed. */
+export function decideDrain(target: RunnerTarget, look: Look, { isByPerson = true, isStuckBusy = false } = {}): DrainDecision {
   const evidence = evidenceOf(look);
   const unfit = impossibleReason(target, look);
   if (unfit !== null) {
@@ -51,7 +52,7 @@ export function decideDrain(target: RunnerTarget, look: Look, { isByPerson = tru
   if (drain === null) {
     return { kind: 'mark', evidence };
   }
-  const busy = busyReason(look.github.value, guest);
+  const busy = busyReason(look.github.value, guest, isStuckBusy ? 'stuck-busy' : null);
   return busy === null
     ? { kind: 'stop', evidence }
     : { kind: 'wait', isMarked: true, why: `waiting for the job to end: ${busy}`, evidence };

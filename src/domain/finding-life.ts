@@ -1,4 +1,5 @@
 import { alertText, isMoreUrgent, type AlertState, type FindingPlace, type Message } from './alert.ts';
+import type { FindingPolicy } from './policy.ts';
 import type { Diagnosed, Finding, Severity } from './finding.ts';
 
 /** What has become of a finding; its search attribute `RunwardOutcome`. */
@@ -89,13 +90,36 @@ export function see(life: FindingLife | null, found: Diagnosed, at: number): Fin
   };
 }
 
-/** A pass looked for it and did not see it. */
-export function miss(life: FindingLife, at: number, goodPasses: number): FindingLife {
-  if (life.phase === 'cleared' || at <= life.heardAt) {
+/** A pass looked for it and did not see it. Passes moments apart, as of a check by hand after a scheduled one, are one reading. */
+export function miss(life: FindingLife, at: number, { goodPasses, readingsApartMs }: Counting): FindingLife {
+  if (life.phase === 'cleared' || at <= life.heardAt || at - life.heardAt < readingsApartMs) {
     return life;
   }
   const missed = { ...life, heardAt: at, goodPasses: life.goodPasses + 1 };
   return missed.goodPasses < goodPasses ? missed : { ...missed, phase: 'cleared', clearedAt: at };
+}
+
+/** When it is over. */
+type Counting = Pick<FindingPolicy, 'goodPasses' | 'readingsApartMs'>;
+
+/** A clock that was ahead, and was set right since, has left times that are yet to come: what was heard then is older than any word of now. */
+export function untilNow(life: FindingLife, now: number): FindingLife {
+  const { since, seenAt, heardAt, clearedAt, acknowledged, pending, undelivered } = life;
+  const isAhead = [since, seenAt, heardAt, clearedAt, acknowledged?.at, pending?.begunAt, undelivered?.at].some(
+    (moment) => moment != null && moment > now,
+  );
+  return isAhead
+    ? {
+        ...life,
+        since: Math.min(since, now),
+        seenAt: Math.min(seenAt, now),
+        heardAt: heardAt > now ? 0 : heardAt,
+        clearedAt: clearedAt === null ? null : Math.min(clearedAt, now),
+        acknowledged: acknowledged === null ? null : { ...acknowledged, at: Math.min(acknowledged.at, now) },
+        pending: pending === null ? null : { ...pending, begunAt: Math.min(pending.begunAt, now) },
+        undelivered: undelivered === null ? null : { ...undelivered, at: Math.min(undelivered.at, now) },
+      }
+    : life;
 }
 
 export function acknowledge(life: FindingLife, { by, note }: Acknowledgement, at: number): FindingLife {

@@ -1,8 +1,11 @@
 import { bySeverity } from './alert.ts';
+import type { CureAtWork } from './cure-stuck.ts';
+import { isGoodOutcome } from './good-outcomes.ts';
 import { clockText } from './duration.ts';
 import type { CureKind, Diagnosed } from './finding.ts';
 import type { HealthOutcome, HealthReport, PassFigures, RunnerHealth, StartedCure, Withheld } from './health-report.ts';
 import type { PassObservation } from './pass.ts';
+import { CURE_STUCK_AFTER_MS } from './policy.ts';
 import { isInMotion, nextStep, type Work } from './next-step.ts';
 import { namesText, standingOf, statusSentence, type Verdict } from './status.ts';
 
@@ -36,36 +39,47 @@ export const CURE_TYPES = {
   'fetch-package': 'fetchPackage',
 } as const satisfies Record<CureKind, string>;
 
-/** How long people wait for a cure that has begun. */
-const PATIENCE_MS = 30 * 60_000;
-
 /** What has been decided about the findings of a pass; `at`: epoch milliseconds. */
 export interface Decided {
   readonly scope: string;
   readonly at: number;
   readonly mode: 'act' | 'watch';
-  /** Cures that have begun. */
+  /** Cures that have begun, or were at work. */
   readonly begun: readonly { readonly runner: string; readonly cure: CureKind }[];
+  /** Those that were at work before. */
+  readonly cures?: readonly CureAtWork[];
+  /** After so long they are no comfort any more. */
+  readonly cureStuckAfterMs?: number;
   readonly withheld: readonly Withheld[];
   /** Operations of others on runners (`scope/name`) or their machines, as far as that was asked. */
   readonly atWork?: ReadonlyMap<string, Work>;
 }
 
 /** The findings as people are to read them: what is left to do once the pass has done its part. */
-export function withNextSteps(findings: readonly Diagnosed[], { scope, at, mode, begun, withheld, atWork }: Decided): readonly Diagnosed[] {
-  const cures = new Map(begun.map(({ runner, cure }) => [runner, cure]));
+export function withNextSteps(
+  findings: readonly Diagnosed[],
+  { scope, at, mode, begun, withheld, atWork, cures = [], cureStuckAfterMs = CURE_STUCK_AFTER_MS }: Decided,
+): readonly Diagnosed[] {
+  const cureOf = new Map(begun.map(({ runner, cure }) => [runner, cure]));
+  const sinceOf = new Map(cures.map(({ runner, since }) => [runner, since]));
   return findings.map((finding) => {
     const { subject, code } = finding;
-    const cure = cures.get(subject);
+    const cure = cureOf.get(subject);
     if (finding.severity === 'info') {
       return finding;
     }
+    const until = (sinceOf.get(subject) ?? at) + cureStuckAfterMs;
     if (cure !== undefined && isInMotion(finding, CURE_TYPES[cure])) {
-      const until = clockText(at + PATIENCE_MS, at);
+      if (at >= until) {
+        return {
+          ...finding,
+          advice: `its ${CURE_NAMES[cure]} has not ended since ${clockText(until - cureStuckAfterMs, at)}: ${finding.advice}`,
+        };
+      }
       return {
         ...finding,
         isBeingCured: true,
-        advice: `the ${CURE_NAMES[cure]} has begun; nothing to do unless it is still so at ${until}: ${finding.advice}`,
+        advice: `the ${CURE_NAMES[cure]} has begun; nothing to do unless it is still so at ${clockText(until, at)}: ${finding.advice}`,
       };
     }
     const found = withheld.find(({ runner, because }) => runner === subject && because === code) ?? null;
@@ -82,19 +96,16 @@ export function healthOutcome({
   runners,
   findings,
   started,
-  goodOutcomes,
 }: {
   readonly observation: Pick<PassObservation, 'github' | 'runners'>;
   readonly runners: readonly RunnerHealth[];
   readonly findings: readonly Diagnosed[];
   readonly started: readonly StartedCure[];
-  /** Outcomes of a cure that are as good as done. */
-  readonly goodOutcomes: (cure: StartedCure) => readonly string[];
 }): HealthOutcome {
   if (!observation.github.known && observation.runners.every(({ machine }) => !machine.known)) {
     return 'unknown';
   }
-  if (started.some((cure) => cure.outcome !== null && !goodOutcomes(cure).includes(cure.outcome))) {
+  if (started.some((cure) => cure.outcome !== null && !isGoodOutcome(cure.outcome))) {
     return 'not-cured';
   }
   if (started.some(({ outcome }) => outcome === null)) {
@@ -118,21 +129,18 @@ export function healthSentence({
   findings,
   started,
   outcome,
-  goodOutcomes,
 }: {
   readonly scope: string;
   readonly runners: readonly RunnerHealth[];
   readonly findings: readonly Diagnosed[];
   readonly started: readonly StartedCure[];
   readonly outcome: HealthOutcome;
-  readonly goodOutcomes: (cure: StartedCure) => readonly string[];
 }): string {
   if (outcome === 'unknown') {
     return 'neither GitHub nor any machine could be read, so nothing is known and nothing was touched';
   }
   const bySubject = Map.groupBy(findings, ({ subject }) => subject);
   const nameOf = (runner: string): string => (runner.startsWith(`${scope}/`) ? runner.slice(scope.length + 1) : runner);
-  const isGood = (cure: StartedCure): boolean => cure.outcome !== null && goodOutcomes(cure).includes(cure.outcome);
   const isHealed = (runner: string): boolean => started.some((cure) => cure.runner === runner && HEALING.has(cure.cure) && isGood(cure));
   const stands = statusSentence(
     runners.map(({ runner, verdict }) => ({
@@ -142,8 +150,12 @@ export function healthSentence({
     { namesShown: NAMES_SHOWN },
   );
   const worst = findings.find(({ severity }) => severity === 'critical') ?? findings.find(({ severity }) => severity === 'warning');
-  const cures = curesTexts(started, { nameOf, isGood });
+  const cures = curesTexts(started, nameOf);
   return [stands, ...(cures.length > 0 ? cures : [worst?.summary])].filter((part) => part !== undefined).join('; ');
+}
+
+function isGood({ outcome }: StartedCure): boolean {
+  return outcome !== null && isGoodOutcome(outcome);
 }
 
 /** Cures after which a runner is well. */
@@ -153,10 +165,7 @@ const HEALING: ReadonlySet<CureKind> = new Set(['recover', 'sync-clock']);
 const NAMES_SHOWN = 2;
 
 /** What was done, each kind once: a single cure with its words, several by the names of their runners. */
-function curesTexts(
-  started: readonly StartedCure[],
-  { nameOf, isGood }: { readonly nameOf: (runner: string) => string; readonly isGood: (cure: StartedCure) => boolean },
-): string[] {
+function curesTexts(started: readonly StartedCure[], nameOf: (runner: string) => string): string[] {
   const stateOf = (cure: StartedCure): string => (cure.outcome === null ? 'at work' : isGood(cure) ? 'done' : (cure.outcome ?? ''));
   return [...Map.groupBy(started, (cure) => `${CURE_NAMES[cure.cure]}\n${stateOf(cure)}`).values()].flatMap((alike) => {
     const [first] = alike;

@@ -17,6 +17,10 @@ export interface LedgerEntry {
   readonly why?: string;
   /** It was about the whole machine, such as its start or its clock: all runners there are charged with it. */
   readonly concernsMachine?: boolean;
+  /** It stops the machine, or has found it stopped by such an act, and nobody has seen it up again since: it is Runward's to start. */
+  readonly leavesStopped?: boolean;
+  /** It ended before it touched anything. */
+  readonly onlyLooked?: boolean;
 }
 
 /** Entries of one runner that a ledger keeps, so that no neighbour's acts hide them; the memo of one workflow holds all. */
@@ -38,6 +42,7 @@ const COUNTED_ACTS = {
   makeRoom: 'disk upkeeps',
   healActionsCache: 'repairs of the actions cache',
   cleanActionsCache: 'cleanings of the actions cache',
+  drainRunner: 'drains',
 } as const;
 export type CountedAct = keyof typeof COUNTED_ACTS;
 
@@ -106,16 +111,26 @@ export function unfetched(entries: readonly LedgerEntry[]): { readonly at: numbe
   return last?.outcome === 'not-fetched' || last?.outcome === 'failed' ? { at: last.at, why: last.why ?? 'the last try failed' } : null;
 }
 
+/** When Runward began to stop a machine that it has not seen up again since, epoch milliseconds; `null` if it has not. */
+export function leftStoppedAt(entries: readonly LedgerEntry[]): number | null {
+  // Whatever has acted in the guest, or found it up, came after its start.
+  const last = entries.findLast(({ onlyLooked }) => onlyLooked !== true);
+  return last?.leavesStopped === true ? last.at : null;
+}
+
 /** Recoveries of this runner that are left to checks at this moment, if nothing else holds them back. */
 export function recoveriesLeft(entries: readonly LedgerEntry[], asked: Asked, budget: BudgetPolicy): number {
   return Math.max(0, budget.recoveries - chargedTo(entries, asked, budget, 'recoverRunner').length);
 }
 
-/** Acts of one kind on this runner, or on its whole machine for whichever runner, that are not cooled down. */
+/**
+ * Acts of one kind on this runner, or on its whole machine for whichever runner, that are not cooled down. The time of an act that lies far
+ * ahead says nothing: a clock was wrong, and an act must not count until that time has come.
+ */
 function chargedTo(entries: readonly LedgerEntry[], asked: Asked, { withinMs }: BudgetPolicy, type: CountedAct): readonly LedgerEntry[] {
   const isForeign = isOfNeighbour(asked);
   return entries.filter(
-    (entry) => entry.type === type && asked.now - entry.at < withinMs && (entry.concernsMachine === true || !isForeign(entry)),
+    (entry) => entry.type === type && Math.abs(asked.now - entry.at) < withinMs && (entry.concernsMachine === true || !isForeign(entry)),
   );
 }
 

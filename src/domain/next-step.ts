@@ -4,6 +4,7 @@
 import { clockText, formatDuration } from './duration.ts';
 import type { CureKind, Finding } from './finding.ts';
 import type { Withheld } from './health-report.ts';
+import { CURE_STUCK_AFTER_MS } from './policy.ts';
 import type { RunningJob } from './running-job.ts';
 
 /** An operation at work on a runner or its machine. */
@@ -56,12 +57,20 @@ export interface NextStep {
 export function nextStep(finding: Told, around: Around): NextStep {
   const { atWork, now } = around;
   if (atWork !== null && finding.runner !== null && isInMotion(finding, atWork.type)) {
+    if (isTooLong(atWork, now)) {
+      return byPerson(`it should be over: ${workText(atWork, now)}; \`runward explain ${atWork.workflowId}\` shows what it waits for`);
+    }
     return { handledBy: 'operation', advice: `nothing yet: ${workText(atWork, now)}` };
   }
   // What is only worth knowing says by itself that it needs nobody.
   return finding.cure === null || finding.severity === 'info' || MISSED_BY_CHECKS.has(finding.code)
     ? byPerson(finding.advice)
     : stepOfCurable({ ...finding, cure: finding.cure }, around);
+}
+
+/** A drain lets a job end, however long that lasts. */
+function isTooLong({ type, since }: Work, now: number): boolean {
+  return type !== 'drainRunner' && since !== null && now - since >= CURE_STUCK_AFTER_MS;
 }
 
 /** Checks have tried for long, so that it is a person's turn. */
@@ -186,6 +195,7 @@ const UNTOUCHED: ReadonlySet<string> = new Set([
   'time-sync-off',
   'run-left',
   'budget-used-up',
+  'cure-stuck',
   'registration-from-directory',
   'ephemeral-runner',
 ]);

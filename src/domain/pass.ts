@@ -1,7 +1,7 @@
 import type { DamagedRun } from './damaged-run.ts';
 import type { Reading } from './reading.ts';
 import type { JobOnRunner } from './running-job.ts';
-import type { MachineObservation, RegisteredRunner, RunnerTarget } from './runner.ts';
+import type { Absence, MachineObservation, RegisteredRunner, RunnerTarget } from './runner.ts';
 
 // What one pass of a health check sees of a scope, and what it remembers for the next one.
 
@@ -50,6 +50,8 @@ export interface ScopeObservation {
   readonly observedAt: number;
   /** Registered runners that are configured here. */
   readonly runners: readonly RegisteredRunner[];
+  /** What is known of the configured ones that were not found, by name. */
+  readonly absent?: Readonly<Record<string, Absence>>;
   /** `null` for an organisation, which has no list of runs. */
   readonly queue: Reading<QueueObservation | null>;
   readonly versions: Reading<RunnerVersions>;
@@ -89,6 +91,8 @@ export const STILL_HANGS = 'the last look at it still hangs';
 export interface RunnerLook {
   readonly target: RunnerTarget;
   readonly machine: Reading<MachineObservation>;
+  /** When Runward began to stop it, by the ledger of a machine that is stopped, and has not seen it up again since; epoch milliseconds. */
+  readonly leftStoppedAt?: number;
 }
 
 /** What one pass saw. */
@@ -119,8 +123,12 @@ export interface RunnerMemory {
   readonly busyAloneSince: number | null;
   /** Since when it is drained; remembered while its machine does not run, since the mark stands in the guest. */
   readonly drainedSince: number | null;
+  /** When its guest last answered; absent if that is not known. */
+  readonly answeredAt?: number;
   /** Since when its guest has shown that its actions cache was never cleaned; absent where it is not so. */
   readonly uncleanedSince?: number;
+  /** Since when GitHub's list has lacked it without proof that it is gone; absent if that is not the case. */
+  readonly unlistedSince?: number;
   /** GitHub's last word of it was that it goes after one job. */
   readonly isEphemeral?: true;
   /** Since when GitHub has called it idle although a stray listener has a worker; absent if that is not the case. */
@@ -136,11 +144,24 @@ export interface OpenFinding {
   readonly goodPasses: number;
 }
 
+/** Who of several runners that show the same is recovered first. */
+export interface Turn {
+  /** `scope/name`. */
+  readonly runner: string;
+  readonly since: number;
+}
+
 /** What a pass remembers of the runners. */
 export interface RunnersMemory {
   readonly at: number;
-  /** By `scope/name`; a runner about which there is nothing to remember but that its machine ran at the pass is left out. */
-  readonly runners: Readonly<Record<string, RunnerMemory>>;
+  /** By `scope/name`, without what is not so; a runner about which there is nothing to remember but that its machine ran at the pass is left out. */
+  readonly runners: Readonly<Record<string, Partial<RunnerMemory>>>;
+  /** The id that GitHub last gave for each runner, by `scope/name`. */
+  readonly ids?: Readonly<Record<string, number>>;
+  /** Runners (`scope/name`) on which a cure was at work when the pass ended. */
+  readonly cures?: readonly string[];
+  /** By the code of what they show. */
+  readonly turns?: Readonly<Record<string, Turn>>;
 }
 
 /** What one pass leaves for the next: comfort, never a reason to act without looking again. */

@@ -175,6 +175,8 @@ export interface HealthPolicy {
   readonly justWokeMs: number;
   /** What was seen longer ago says nothing about what has held since: three passes that were missed. */
   readonly memoryLastsMs: number;
+  /** Two readings that are closer together count as one, whoever made them: what lags or hiccups at GitHub lasts for a minute or two. */
+  readonly readingsApartMs: number;
   /** Deadline of the look at one machine. */
   readonly machineLookMs: number;
   /** Runs whose jobs one pass reads. */
@@ -184,6 +186,8 @@ export interface HealthPolicy {
   /** Passes in a row without it after which a finding is cleared. */
   readonly goodPasses: number;
   readonly limits: { readonly look: ActivityLimits; readonly github: ActivityLimits };
+  /** A cure that is at work for so long is told: it is longer than any of them takes, but for a drain that waits for a job. */
+  readonly cureStuckAfterMs: number;
   /** A host whose worker takes no look for this long is silent. */
   readonly hostSilentAfterMs: number;
   readonly budgets: BudgetPolicy;
@@ -194,6 +198,8 @@ export interface HealthPolicy {
 export interface FindingPolicy {
   /** Passes in a row without it after which it is cleared. */
   readonly goodPasses: number;
+  /** As of a health check: passes that are closer together count as one. */
+  readonly readingsApartMs: number;
   /** After so long, one run of the workflow is followed by the next, so that no history outlives a release. */
   readonly continueAfterMs: number;
   /** A message that could not be delivered for so long is given up. */
@@ -204,6 +210,9 @@ export interface FindingPolicy {
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 const MIB = 1024 * 1024;
+
+/** How long people are asked to wait for an operation that has begun. */
+export const CURE_STUCK_AFTER_MS = 30 * MINUTE;
 
 export const DEFAULT_UPKEEP_POLICY: UpkeepPolicy = {
   cleanEveryMs: DAY,
@@ -280,7 +289,8 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   drainPollMs: 15_000,
   drainHistoryMs: 6 * 60 * MINUTE,
   limits: {
-    look: { startToClose: '60s', heartbeat: '20s', scheduleToClose: '5m', retryInitial: '1s', retryMaximum: '10s' },
+    // The list of machines may take 30 s and the guest 45 s: a guest that is dead is to be told by the look, and not by its end.
+    look: { startToClose: '90s', heartbeat: '20s', scheduleToClose: '5m', retryInitial: '1s', retryMaximum: '10s' },
     github: { startToClose: '30s', heartbeat: '20s', scheduleToClose: '10m', retryInitial: '2s', retryMaximum: '60s' },
     // One attempt outlives the online deadline; a second one follows a worker that was restarted.
     verify: { startToClose: '5m', heartbeat: '20s', scheduleToClose: '15m', retryInitial: '1s', retryMaximum: '10s' },
@@ -316,6 +326,7 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
   retirementWarningMs: 21 * DAY,
   justWokeMs: 3 * MINUTE,
   memoryLastsMs: 15 * MINUTE,
+  readingsApartMs: 2 * MINUTE,
   machineLookMs: 45_000,
   runsRead: 30,
   groupSize: 200,
@@ -325,6 +336,7 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
     look: { startToClose: '3m', heartbeat: '20s', scheduleToClose: '4m', retryInitial: '1s', retryMaximum: '10s' },
     github: { startToClose: '60s', heartbeat: '20s', scheduleToClose: '90s', retryInitial: '2s', retryMaximum: '20s' },
   },
+  cureStuckAfterMs: CURE_STUCK_AFTER_MS,
   hostSilentAfterMs: MINUTE,
   budgets: DEFAULT_RECOVERY_POLICY.budgets,
   upkeep: DEFAULT_UPKEEP_POLICY,
@@ -332,6 +344,7 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
 
 export const DEFAULT_FINDING_POLICY: FindingPolicy = {
   goodPasses: DEFAULT_HEALTH_POLICY.goodPasses,
+  readingsApartMs: DEFAULT_HEALTH_POLICY.readingsApartMs,
   continueAfterMs: 6 * 60 * MINUTE,
   deliverWithinMs: DAY,
   // A channel gives up an attempt after ten seconds.

@@ -6,8 +6,9 @@ import type { PassObservation } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
 import { SUSPICIONS, type Suspicion } from './recovery-request.ts';
 import { unfetchedPackage } from './rules/package.ts';
-import { isDrainedForRoom } from './upkeep.ts';
-import { floorReason } from './room.ts';
+import { isDrainedForRoom, roomDrainId } from './upkeep.ts';
+import { TurnTaking, type Turns } from './turns.ts';
+import { floorReason, resumeObstacle } from './room.ts';
 import { LEAST_FREE_BYTES } from './runner.ts';
 import {
   areStraysIdle,
@@ -38,6 +39,8 @@ export interface Prescribed {
   readonly withheld: readonly Withheld[];
   /** Findings that the prescribing itself has made. */
   readonly findings: readonly Diagnosed[];
+  /** Whose turn it is, for the next pass. */
+  readonly turns: Turns;
 }
 
 /** What is to be done, and why the rest is not. */
@@ -47,16 +50,19 @@ export function prescribe(
   { ledgers, policy, isMeant = () => true }: PrescriptionContext,
 ): Prescribed {
   // What the pass leaves says since when things are so, this pass included.
-  const situations = situationsOf(seen, diagnosis.memory, policy).filter(({ name }) => isMeant(name));
+  const all = situationsOf(seen, diagnosis.memory, policy);
   const bySubject = Map.groupBy(diagnosis.findings, ({ subject }) => subject);
+  const turns = new TurnTaking(all, bySubject, diagnosis.memory.turns ?? {});
   const prescriptions: Prescription[] = [];
   const withheld: Withheld[] = [];
   const findings: Diagnosed[] = [];
   const machines = new Map<string, string>();
-  let deafRunner: string | null = null;
+  const isGivenUp = (runner: string): boolean => {
+    const situation = all.find(({ name }) => name === runner);
+    return situation !== undefined && refusedRecovery(situation, ledgers[runner] ?? [], policy) !== null;
+  };
 
-  // Of runners that share a disk without room each is to be drained, so those that are give way to the others.
-  for (const situation of situations.toSorted((one, other) => Number(isDrained(one)) - Number(isDrained(other)))) {
+  for (const situation of inTurn(all.filter(({ name }) => isMeant(name)))) {
     const { name: runner, target } = situation;
     const own = bySubject.get(runner) ?? [];
     const withhold = (because: string, against: Against): void => void withheld.push({ runner, because, ...against });
@@ -81,13 +87,12 @@ export function prescribe(
       const share = shareOf(chosen);
       const helper = machines.get(`${machine} ${share}`);
       const refusal = refusalOf(chosen, situation, ledgers[runner] ?? [], policy);
+      const alike = allowed.filter(({ cure }) => cure === chosen.cure);
+      const others = turns.against(alike, runner, isGivenUp);
       if (helper !== undefined) {
         withhold(chosen.code, { reason: 'sharing', why: `the cure of ${helper} concerns its machine as well` });
-      } else if (chosen.code === 'deaf-listener' && deafRunner !== null) {
-        withhold(chosen.code, {
-          reason: 'one-at-a-time',
-          why: `one deaf listener at a time: ${deafRunner} first, to see whether the queue moves`,
-        });
+      } else if (others !== null) {
+        alike.forEach(({ code }) => withhold(code, { reason: 'one-at-a-time', why: others }));
       } else if (chosen.cure === 'fetch-package' && fetch !== null && situation.at < fetch.at + policy.upkeep.package.retryMs) {
         const until = fetch.at + policy.upkeep.package.retryMs;
         withhold(chosen.code, {
@@ -99,19 +104,17 @@ export function prescribe(
       } else if (refusal !== null) {
         const { why, limit, until } = refusal;
         withhold(chosen.code, { reason: 'budget', why: `${why}; until ${momentOf(until)}`, limit, until: new Date(until).toISOString() });
-        findings.push(...(isTold(chosen) ? [] : [budgetFinding(situation, chosen, refusal)]));
+        findings.push(...(isTold(chosen, situation) ? [] : [budgetFinding(situation, chosen, refusal)]));
       } else {
         if (share !== null) {
           machines.set(`${machine} ${share}`, target.runner);
         }
-        if (chosen.code === 'deaf-listener') {
-          deafRunner = target.runner;
-        }
+        turns.take(alike, runner);
         prescriptions.push({
           runner,
           cure: chosen.cure,
           because: chosen.code,
-          isUrgent: (situation.demand ?? []).length > 0 && chosen.cure !== 'finish-drain' && !isUpkeep(chosen),
+          isUrgent: isWanted(situation) && chosen.cure !== 'finish-drain' && !isUpkeep(chosen),
           startsMachine: isMachineStopped(situation.state),
           suspicion: suspicionOf(allowed) ?? (areStraysIdle(situation) ? 'stray-listener' : null),
         });
@@ -123,7 +126,26 @@ export function prescribe(
       }
     }
   }
-  return { prescriptions: prescriptions.toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent)), withheld, findings };
+  const many = turns.find(seen.scope);
+  return {
+    prescriptions: prescriptions.toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent)),
+    withheld,
+    findings: many === null ? findings : [...findings, many],
+    turns: turns.turns,
+  };
+}
+
+/**
+ * Of those that show the same the one goes first that a job waits for. Of runners that share a disk without room each is to be drained, so
+ * those that are give way to the others.
+ */
+function inTurn(situations: readonly Situation[]): readonly Situation[] {
+  const place = (situation: Situation): number => 2 * Number(isDrained(situation)) - Number(isWanted(situation));
+  return situations.toSorted((one, other) => place(one) - place(other));
+}
+
+function isWanted({ demand }: Situation): boolean {
+  return (demand ?? []).length > 0;
 }
 
 type Curable = Diagnosed & { readonly cure: CureKind };
@@ -137,8 +159,8 @@ const WHOLE_MACHINE: ReadonlySet<string> = new Set([
   'clock-drift',
 ]);
 
-function isMeantSo({ code, cure }: Diagnosed): boolean {
-  return cure === null && (code === 'machine-stopped' || code === 'machine-suspended');
+function isMeantSo({ code, cure, severity }: Diagnosed): boolean {
+  return cure === null && severity === 'info' && (code === 'machine-stopped' || code === 'machine-suspended');
 }
 
 type Against = Omit<Withheld, 'runner' | 'because'> & { readonly reason: WithheldReason };
@@ -150,7 +172,7 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
     return { reason: 'unknown', why: 'unknown: GitHub could not be read' };
   }
   if (standing === 'unknown') {
-    return { reason: 'unknown', why: `unknown: GitHub's word is ${registered?.status}` };
+    return { reason: 'unknown', why: `unknown: ${situation.unproven ?? `GitHub's word is ${registered?.status}`}` };
   }
   if (!machine.known) {
     return { reason: 'unknown', why: `unknown: machine ${target.machine} could not be asked` };
@@ -165,7 +187,7 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
   if (work !== null) {
     return { reason: hasJob(situation, isStuck) ? 'job' : 'busy', why: `busy: ${work}` };
   }
-  if (finding.cure === 'fetch-package' && (situation.demand ?? []).length > 0) {
+  if (finding.cure === 'fetch-package' && isWanted(situation)) {
     return { reason: 'busy', why: 'busy: a job waits for it' };
   }
   if (finding.cure === 'recover' && isEphemeral(situation)) {
@@ -201,7 +223,7 @@ function isRoomForOwnDrain({ cure }: Diagnosed, { guest }: Situation): boolean {
 
 function isToBeTakenUp(finding: Diagnosed, situation: Situation): boolean {
   const { guest, policy } = situation;
-  return isRoomForOwnDrain(finding, situation) && guest !== null && floorReason(guest.disk, policy.upkeep.room) === null;
+  return isRoomForOwnDrain(finding, situation) && guest !== null && resumeObstacle(guest.disk, policy.upkeep.room) === null;
 }
 
 function isMachineStopped(state: Situation['state']): boolean {
@@ -228,8 +250,13 @@ function inOrder(allowed: readonly Diagnosed[]): readonly Curable[] {
 export const UPKEEP_CURES: ReadonlySet<CureKind> = new Set(['make-room', 'heal-cache', 'clean-cache', 'fetch-package']);
 
 /** Whether its own finding tells people, also where its budget is used up. */
-function isTold({ cure }: Curable): boolean {
-  return cure === 'make-room' || cure === 'heal-cache';
+function isTold(finding: Curable, situation: Situation): boolean {
+  return (finding.cure === 'make-room' && !isToBeTakenUp(finding, situation)) || finding.cure === 'heal-cache';
+}
+
+/** What a person does instead of a check, as words of the command. */
+function byHand({ cure }: Curable): string {
+  return cure === 'clean-cache' ? 'cache clean' : cure === 'make-room' ? 'runner resume' : 'recover';
 }
 
 function isUpkeep({ cure }: Curable): boolean {
@@ -269,13 +296,19 @@ function refusalOf(
   entries: readonly LedgerEntry[],
   { budgets }: HealthPolicy,
 ): BudgetRefusal | null {
-  const { target, at } = situation;
+  const { name, target, at } = situation;
+  const asked = { scope: target.scope, runner: target.runner, now: at };
   const type = COUNTED[finding.cure];
-  // What is removed has a budget, which the operation keeps; that a runner is drained, or taken up where there is room again, has none.
-  if (type === null || isToBeDrained(finding, situation) || isToBeTakenUp(finding, situation)) {
-    return null;
+  // That a runner is drained is safe at any time; what would be drained once more soon is not resumed for ever.
+  if (isToBeTakenUp(finding, situation)) {
+    const own = entries.filter(({ workflowId }) => workflowId === roomDrainId(name));
+    return refusedByBudget(own, asked, budgets, 'drainRunner');
   }
-  return refusedByBudget(entries, { scope: target.scope, runner: target.runner, now: at }, budgets, type);
+  return type === null || isToBeDrained(finding, situation) ? null : refusedByBudget(entries, asked, budgets, type);
+}
+
+function refusedRecovery({ target, at }: Situation, entries: readonly LedgerEntry[], { budgets }: HealthPolicy): BudgetRefusal | null {
+  return refusedByBudget(entries, { scope: target.scope, runner: target.runner, now: at }, budgets, 'recoverRunner');
 }
 
 function budgetFinding({ name, target }: Situation, chosen: Curable, { why, until }: BudgetRefusal): Diagnosed {
@@ -284,7 +317,7 @@ function budgetFinding({ name, target }: Situation, chosen: Curable, { why, unti
     severity: 'critical',
     summary: `checks leave ${target.runner} alone, although ${chosen.summary}`,
     evidence: why,
-    advice: `look why it does not last, then run \`runward ${chosen.cure === 'clean-cache' ? 'cache clean' : 'recover'} --runner ${target.runner}\`; checks try again after ${momentOf(until)}`,
+    advice: `look why it does not last, then run \`runward ${byHand(chosen)} --runner ${target.runner}\`; checks try again after ${momentOf(until)}`,
     subject: name,
     isProven: true,
     cure: null,

@@ -1,8 +1,10 @@
+import { unprovenAbsence } from './absence.ts';
+import { qualifiedName } from './names.ts';
 import { type Reading } from './reading.ts';
 import type { RecoveryPolicy } from './policy.ts';
 import type { Suspicion } from './recovery-request.ts';
 import { RUNGS, type Rung } from './report.ts';
-import type { DrainMark, GitHubObservation, GuestObservation, MachineObservation, RunnerTarget } from './runner.ts';
+import type { DrainMark, GitHubObservation, GuestObservation, MachineObservation, Neighbour, RunnerTarget } from './runner.ts';
 
 /** One look at both sides. */
 export interface Look {
@@ -21,6 +23,8 @@ export type RecoveryDecision =
   /** The machine is on its way up, its guest does not answer yet, or GitHub may be late: look again. Ends with the time that it is given. */
   | { readonly kind: 'look-again'; readonly why: string; readonly evidence: readonly string[] }
   | { readonly kind: 'refused-busy'; readonly why: string; readonly evidence: readonly string[] }
+  /** GitHub shows somebody online in a guest that does not answer: he may get a job at any moment. */
+  | { readonly kind: 'refused-online'; readonly why: string; readonly evidence: readonly string[] }
   /** A person said that the runner shall take no jobs, which holds also against force. */
   | { readonly kind: 'refused-drained'; readonly why: string; readonly evidence: readonly string[] }
   | { readonly kind: 'impossible'; readonly why: string; readonly evidence: readonly string[] };
@@ -82,7 +86,7 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
     case 'unknown': {
       const why = `Multipass does not know the state of machine ${target.machine}, as while it boots for the first time`;
       const patient = { ...policy, guestAnswersWithinMs: UNKNOWN_FOR_TIMES * policy.guestAnswersWithinMs };
-      return decideUnanswered({ github: github.value, why, evidence }, patient, options);
+      return decideUnanswered(target, { github: github.value, why, evidence }, patient, options);
     }
     case 'running':
       break;
@@ -90,7 +94,7 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
   const guest = machine.value.guest;
   if (!guest.known) {
     const why = `machine ${target.machine} runs, but its guest does not answer: ${guest.why}`;
-    return decideUnanswered({ github: github.value, why, evidence }, policy, options);
+    return decideUnanswered(target, { github: github.value, why, evidence }, policy, options);
   }
   const stranger = strangerReason(target, guest.value);
   if (stranger !== null) {
@@ -99,6 +103,12 @@ export function decideRecovery(target: RunnerTarget, look: Look, policy: Recover
   const drain = markOf(guest.value);
   if (drain !== null) {
     return { kind: 'refused-drained', why: drainedText(target, drain), evidence };
+  }
+  const unproven = unprovenAbsence(github.value, target, guest.value);
+  if (unproven !== null && !options.force) {
+    return options.lookedForMs < policy.goneShownWithinMs
+      ? { kind: 'look-again', why: unproven, evidence }
+      : { kind: 'impossible', why: `${unproven}; see the runner on GitHub, or use --force; nothing was touched`, evidence };
   }
   const status = github.value.runner?.status;
   if (status !== undefined && status !== 'online' && status !== 'offline') {
@@ -154,8 +164,12 @@ export function decideInTheEnd(
 /** A first boot, in which Multipass knows no state, takes longer than a guest that ran a moment ago needs to answer. */
 const UNKNOWN_FOR_TIMES = 2;
 
-/** A guest that is out of reach: whether jobs run in it can only be told by GitHub. */
+/**
+ * A guest that is out of reach: whether jobs run in it can only be told by GitHub. Nobody lives there only if GitHub calls all its runners
+ * offline, or has proven that they are gone; for some time it shows one that is gone online.
+ */
 function decideUnanswered(
+  target: RunnerTarget,
   { github, why, evidence }: { readonly github: GitHubObservation; readonly why: string; readonly evidence: readonly string[] },
   policy: RecoveryPolicy,
   { force, lookedForMs }: DecisionOptions,
@@ -163,18 +177,68 @@ function decideUnanswered(
   if (lookedForMs < policy.guestAnswersWithinMs) {
     return { kind: 'look-again', why, evidence };
   }
-  const busy = [
-    ...(github.runner?.busy === true ? [{ name: github.runner.name, status: github.runner.status }] : []),
-    ...github.busyNeighbours,
-  ];
-  const atWork = busy.find(({ status }) => status !== 'offline');
-  if (atWork !== undefined && !force) {
-    return { kind: 'refused-busy', why: `GitHub calls ${atWork.name} ${atWork.status} and busy; ${why}`, evidence };
+  if (force) {
+    return { kind: 'restart-machine', why, evidence };
   }
-  if (busy.length > 0 && !force && lookedForMs < policy.jobLostAfterMs) {
+  const around = runnersOf(target, github);
+  const living = around.filter(({ standing }) => mayLive(standing));
+  const atWork = living.find(({ busy }) => busy);
+  if (atWork !== undefined) {
+    return { kind: 'refused-busy', why: `GitHub calls ${atWork.name} ${atWork.word} and busy; ${why}`, evidence };
+  }
+  const reason = livingReason(target, github);
+  if (reason !== null) {
+    return lookedForMs < policy.goneShownWithinMs
+      ? { kind: 'look-again', why: `${why}; ${reason}, and may be late`, evidence }
+      : { kind: 'refused-online', why: `${reason}; ${why}`, evidence };
+  }
+  if (around.some(({ busy }) => busy) && lookedForMs < policy.jobLostAfterMs) {
     return { kind: 'look-again', why: `${why}; GitHub still knows of a job`, evidence };
   }
   return { kind: 'restart-machine', why, evidence };
+}
+
+/** Why the power of the runner's machine must not be cut by GitHub's word, or `null` where nobody can live there. */
+export function livingReason(target: RunnerTarget, github: GitHubObservation): string | null {
+  const living = runnersOf(target, github).find(({ standing }) => mayLive(standing));
+  if (living === undefined) {
+    return null;
+  }
+  return living.standing === 'unknown' && living.word === ''
+    ? `GitHub does not list ${living.name}, which does not prove that it is gone`
+    : `GitHub shows ${living.name} ${living.word}${living.busy ? ' and busy' : ''}`;
+}
+
+/** A runner on the machine, with GitHub's word for it; empty where its list lacks it. */
+interface Around {
+  readonly name: string;
+  readonly standing: Neighbour['standing'];
+  readonly word: string;
+  readonly busy: boolean;
+}
+
+function mayLive(standing: Neighbour['standing']): boolean {
+  return standing !== 'offline' && standing !== 'gone';
+}
+
+/** The runner and all that are configured on its machine, of whatever scope. */
+function runnersOf(target: RunnerTarget, { runner, absence, neighbours = [], busyNeighbours }: GitHubObservation): readonly Around[] {
+  const own: Around =
+    runner === null
+      ? { name: target.runner, standing: absence?.kind === 'gone' ? 'gone' : 'unknown', word: '', busy: false }
+      : { name: target.runner, standing: standingOf(runner.status), word: runner.status, busy: runner.busy };
+  const names = new Set([...target.neighbours.map(qualifiedName), ...busyNeighbours.map(({ name }) => name)]);
+  const others = [...names].map((name): Around => {
+    const seen = neighbours.find((other) => other.name === name);
+    const busy = busyNeighbours.find((other) => other.name === name);
+    const word = busy?.status ?? (seen === undefined || seen.standing === 'unknown' ? '' : seen.standing);
+    return { name, standing: seen?.standing ?? standingOf(word), word, busy: busy !== undefined };
+  });
+  return [own, ...others];
+}
+
+function standingOf(word: string): Neighbour['standing'] {
+  return word === 'online' || word === 'offline' ? word : 'unknown';
 }
 
 /** GitHub shows the runner online without anything in its own machine that could be it; `null` where that is not so. */

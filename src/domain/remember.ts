@@ -1,8 +1,8 @@
-import type { RunnerMemory } from './pass.ts';
+import type { RunnerMemory, RunnersMemory } from './pass.ts';
 import { hasSign, isBroken, isBusyAlone, isDrained, isEphemeral, isIdleDespiteDemand, isStrayWork, type Situation } from './situation.ts';
 
 /** What the next pass shall know of the runner; `null` where that is only that its machine ran. */
-export function remember(situation: Situation): RunnerMemory | null {
+export function remember(situation: Situation): Partial<RunnerMemory> | null {
   const { at, state, guest, earlier } = situation;
   const memory: RunnerMemory = {
     ranAt: state === 'running' ? at : earlier.ranAt,
@@ -14,18 +14,28 @@ export function remember(situation: Situation): RunnerMemory | null {
     busyAloneSince: since(situation, earlier.busyAloneSince, isBusyAlone(situation) ?? false),
     drainedSince: guest === null ? earlier.drainedSince : (guest.drain?.since ?? null),
   };
-  const uncleanedSince = since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null);
-  const straySince = since(situation, earlier.straySince ?? null, isStrayWork(situation) ?? false);
-  const { ranAt, ...rest } = memory;
   const added = {
-    ...(uncleanedSince === null ? {} : { uncleanedSince }),
-    ...(straySince === null ? {} : { straySince }),
-    ...(isEphemeral(situation) ? { isEphemeral: true as const } : {}),
+    uncleanedSince: since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null),
+    straySince: since(situation, earlier.straySince ?? null, isStrayWork(situation) ?? false),
+    unlistedSince: since(situation, earlier.unlistedSince ?? null, situation.github.known ? situation.unproven !== null : null),
+    isEphemeral: isEphemeral(situation) || null,
   };
-  if (ranAt === at && Object.keys(added).length === 0 && Object.values(rest).every((moment) => moment === null)) {
+  const answeredAt = guest === null ? (earlier.answeredAt ?? null) : at;
+  const { ranAt, ...rest } = { ...memory, ...added };
+  if (ranAt === at && Object.values(rest).every((each) => each === null)) {
     return null;
   }
-  return { ...memory, ...added };
+  return Object.fromEntries(Object.entries({ ranAt, answeredAt, ...rest }).filter(([, each]) => each !== null)) as Partial<RunnerMemory>;
+}
+
+/** The id of each runner, as GitHub last gave it: whom a list lacks is asked for by it. */
+export function rememberIds(situations: readonly Situation[], previous: RunnersMemory | null): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    situations.flatMap(({ name, registered }) => {
+      const id = registered?.id ?? previous?.ids?.[name];
+      return id === undefined ? [] : [[name, id]];
+    }),
+  );
 }
 
 /** `isSo` is `null` where it is not known; what a host shows that just woke begins nothing. */

@@ -79,6 +79,23 @@ export function floorReason(
   return inodesUsedPercent !== null && inodesUsedPercent >= floorInodesPercent ? `${inodesUsedPercent} % of the inodes used` : null;
 }
 
+/** Above the floor, in bytes: a disk that hovers there shall not drain and resume its runner with each check. */
+const CLEAR_OF_FLOOR_BYTES = 1024 ** 3;
+/** Below the floor of inodes, in percent of all. */
+const CLEAR_OF_FLOOR_PERCENT = 5;
+
+/** What a runner that was drained for lack of disk space still waits for, in a few words; `null` once it may take jobs again. */
+export function resumeObstacle(disk: Disk, policy: Pick<RoomPolicy, 'floorBytes' | 'floorInodesPercent' | 'enoughPercent'>): string | null {
+  const { usedPercent, freeBytes, inodesUsedPercent } = disk;
+  const { floorBytes, floorInodesPercent, enoughPercent } = policy;
+  const wantedBytes = floorBytes + CLEAR_OF_FLOOR_BYTES;
+  if (freeBytes < floorBytes || (freeBytes < wantedBytes && usedPercent > enoughPercent)) {
+    return `until ${bytesText(wantedBytes)} are free, or ${enoughPercent} % are used at most`;
+  }
+  const mostInodes = Math.max(enoughPercent, floorInodesPercent - CLEAR_OF_FLOOR_PERCENT);
+  return inodesUsedPercent !== null && inodesUsedPercent > mostInodes ? `until ${mostInodes} % of the inodes are used at most` : null;
+}
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
 /** `512 MiB`, `1.5 GiB`. */

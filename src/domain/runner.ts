@@ -172,11 +172,33 @@ export interface RegisteredRunner {
   readonly group: string | null;
 }
 
-/** One look at GitHub; `runner` is `null` where no runner of that name is registered. */
+/** What is known of a runner that GitHub's list lacks, which by itself proves nothing: lists lag, and have bad hours. */
+export type Absence =
+  /** GitHub knows nobody under the id that it last gave for the name, and lists nobody of that name. */
+  | { readonly kind: 'gone'; readonly id: number }
+  /** GitHub lists nobody of the name, and no id is known by which it could be asked. */
+  | { readonly kind: 'unlisted' }
+  /** It could not be asked for. */
+  | { readonly kind: 'unknown'; readonly why: string };
+
+/** A runner on the same machine, of any configured scope, as GitHub shows it. */
+export interface Neighbour {
+  /** `scope/name`. */
+  readonly name: string;
+  /** `unknown`: the list lacks it and it is not proven to be gone, or GitHub uses another word. */
+  readonly standing: 'online' | 'offline' | 'gone' | 'unknown';
+  readonly busy: boolean;
+}
+
+/** One look at GitHub. */
 export interface GitHubObservation {
   /** GitHub's own clock (`Date` header) at the look, epoch milliseconds. */
   readonly observedAt: number;
+  /** `null` where it was not found; `absence` says what that is worth. */
   readonly runner: RegisteredRunner | null;
-  /** Neighbours on the same machine that GitHub calls busy, as `scope/name`, with GitHub's word for each. */
+  readonly absence?: Absence;
+  /** All that are configured on the same machine; absent where they were not asked for. */
+  readonly neighbours?: readonly Neighbour[];
+  /** Neighbours that GitHub calls busy, as `scope/name`, with GitHub's word for each. */
   readonly busyNeighbours: readonly { readonly name: string; readonly status: string }[];
 }

@@ -1,3 +1,4 @@
+import { unprovenAbsence } from './absence.ts';
 import type { DamagedRun } from './damaged-run.ts';
 import type { HostObservation, PassObservation, RunnerMemory, RunnersMemory, ScopeObservation, WaitingJobs } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
@@ -9,7 +10,7 @@ import type { GuestObservation, MachineObservation, MachineState, RegisteredRunn
 
 // One runner as a pass sees it from all sides, and the questions that rules ask.
 
-/** What GitHub's list says of a runner; `unknown` where it could not be read or says another word. */
+/** What GitHub says of a runner; `unknown` where it could not be read, says another word, or only lists it no more. */
 export type Standing = 'online' | 'offline' | 'unregistered' | 'unknown';
 
 export interface Situation {
@@ -23,6 +24,8 @@ export interface Situation {
   /** `null` where it is not registered, or GitHub could not be read. */
   readonly registered: RegisteredRunner | null;
   readonly standing: Standing;
+  /** Why it may be registered although GitHub's list lacks it; `null` where that is proven, or it is listed. */
+  readonly unproven: string | null;
   readonly host: Reading<HostObservation>;
   readonly machine: Reading<MachineObservation>;
   readonly state: MachineState | null;
@@ -37,6 +40,8 @@ export interface Situation {
   readonly busyNeighbours: readonly string[];
   /** The same that GitHub calls online: their guest lives. */
   readonly onlineNeighbours: readonly string[];
+  /** Its machine is stopped since Runward itself has stopped it, to restart it, and has not seen it up again. */
+  readonly isLeftStopped: boolean;
   /** What earlier passes have left. */
   readonly earlier: RunnerMemory;
   /** The last pass was so lately that its reading and this one are two in a row. */
@@ -68,11 +73,14 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
   const github = valueOrNull(seen.github);
   const byName = new Map(github?.runners.map((runner) => [runner.name.toLowerCase(), runner]));
   const queue = github === null ? null : valueOrNull(github.queue);
-  const isRemembered = previous !== null && seen.at - previous.at <= policy.memoryLastsMs;
-  return seen.runners.map(({ target, machine }) => {
+  const isRemembered = previous !== null && previous.at <= seen.at && seen.at - previous.at <= policy.memoryLastsMs;
+  return seen.runners.map(({ target, machine, leftStoppedAt }) => {
     const registered = byName.get(target.runner.toLowerCase()) ?? null;
     const host = seen.hosts[target.host] ?? unknown(`host ${target.host} was not looked at`);
     const looked = valueOrNull(machine);
+    const earlier = earlierOf(previous, qualifiedName(target), { at: seen.at, isRemembered, state: looked?.state ?? null });
+    const unproven =
+      github === null ? null : unprovenAbsence({ runner: registered, absence: github.absent?.[target.runner] }, target, livingIn(looked));
     return {
       name: qualifiedName(target),
       target,
@@ -80,7 +88,8 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       at: seen.at,
       github: seen.github,
       registered,
-      standing: github === null ? 'unknown' : standingOf(registered),
+      standing: github === null || unproven !== null ? 'unknown' : standingOf(registered),
+      unproven,
       host,
       machine,
       state: looked?.state ?? null,
@@ -91,11 +100,20 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       leftRuns: damagedOf(seen, target)?.filter(({ left }) => left !== undefined) ?? null,
       busyNeighbours: neighboursOf(target, byName, ({ busy }) => busy),
       onlineNeighbours: neighboursOf(target, byName, ({ status }) => status === 'online'),
-      earlier: earlierOf(previous, qualifiedName(target), { isRemembered, state: looked?.state ?? null }),
+      earlier,
+      isLeftStopped: leftStoppedAt !== undefined && (earlier.answeredAt ?? -Infinity) < leftStoppedAt,
       isRemembered,
       isJustWoke: host.known && host.value.wokeAt !== null && host.value.observedAt - host.value.wokeAt < policy.justWokeMs,
     };
   });
+}
+
+/** The guest as it tells whether a listener lives there; a machine in state `unknown` may run. */
+function livingIn(looked: MachineObservation | null): GuestObservation | 'none' | null {
+  if (looked === null) {
+    return null;
+  }
+  return mayRun(looked.state) ? valueOrNull(looked.guest) : 'none';
 }
 
 function damagedOf({ damaged }: Pick<PassObservation, 'damaged'>, target: RunnerTarget): readonly DamagedRun[] | null {
@@ -129,20 +147,28 @@ function isQueueless(github: ScopeObservation | null): boolean {
 function earlierOf(
   previous: RunnersMemory | null,
   name: string,
-  { isRemembered, state }: Pick<Situation, 'isRemembered' | 'state'>,
+  { at, isRemembered, state }: Pick<Situation, 'at' | 'isRemembered' | 'state'>,
 ): RunnerMemory {
   if (previous === null) {
     return NOTHING_REMEMBERED;
   }
-  const remembered = previous.runners[name] ?? { ...NOTHING_REMEMBERED, ranAt: previous.at };
+  const remembered: RunnerMemory = {
+    ...NOTHING_REMEMBERED,
+    ...untilNow(previous.runners[name] ?? { ranAt: previous.at, answeredAt: previous.at }, at),
+  };
   if (!isRemembered) {
-    const { straySince: _, ...rest } = remembered;
+    const { straySince: _stray, unlistedSince: _unlisted, ...rest } = remembered;
     return { ...rest, brokenSince: null, silentSince: null, idleDespiteDemandSince: null, busyAloneSince: null };
   }
   const { ranAt, brokenSince } = remembered;
   // While its machine did not run nothing was seen of its service.
   const hasBegunToRun = state === 'running' && brokenSince !== null && (ranAt === null || ranAt < brokenSince);
   return hasBegunToRun ? { ...remembered, brokenSince: null } : remembered;
+}
+
+/** A clock that was ahead, and was set right since, has left times that are yet to come: what was so then is so since now. */
+function untilNow(memory: Partial<RunnerMemory>, at: number): Partial<RunnerMemory> {
+  return Object.fromEntries(Object.entries(memory).map(([name, value]) => [name, typeof value === 'number' ? Math.min(value, at) : value]));
 }
 
 /** What `config.sh` adds to the labels of a guest that is not registered yet: always Linux, of an architecture that is not known. */
@@ -158,17 +184,23 @@ export function serves(
 }
 
 /** Whether GitHub has been seen to miss it by the pass before as well. */
-export function isOfflineTwice({ standing, earlier, isRemembered, at }: Situation): boolean {
+export function isOfflineTwice(situation: Situation): boolean {
+  const { standing, earlier, isRemembered } = situation;
   const isMissed = standing === 'offline' || standing === 'unregistered';
-  return isMissed && isRemembered && earlier.offlineSince !== null && earlier.offlineSince < at;
+  return isMissed && isRemembered && wasSeenBefore(situation, earlier.offlineSince);
 }
 
-export function isBrokenTwice({ earlier, at }: Situation): boolean {
-  return earlier.brokenSince !== null && earlier.brokenSince < at;
+export function isBrokenTwice(situation: Situation): boolean {
+  return wasSeenBefore(situation, situation.earlier.brokenSince);
 }
 
-export function isSilentTwice({ earlier, at }: Situation): boolean {
-  return earlier.silentSince !== null && earlier.silentSince < at;
+export function isSilentTwice(situation: Situation): boolean {
+  return wasSeenBefore(situation, situation.earlier.silentSince);
+}
+
+/** Whether this reading and the one that began it are two: readings moments apart, as of a check by hand right after a scheduled one, are one. */
+export function wasSeenBefore({ at, policy }: Pick<Situation, 'at' | 'policy'>, since: number | null | undefined): boolean {
+  return since != null && since < at && at - since >= policy.readingsApartMs;
 }
 
 /** What the guest shows is wrong, and GitHub agrees that it does not work, or an earlier pass saw something wrong as well. */
@@ -363,11 +395,16 @@ export function waitedMs({ oldestAt }: WaitingJobs, github: ScopeObservation): n
   return github.observedAt - oldestAt;
 }
 
+export const LEFT_STOPPED = 'Runward stopped it to restart it, and it was not started again';
+
 /** Why its machine is to be started by a check, or `null`. What a person said by a drain holds. */
 export function startReason(situation: Situation): string | null {
   const { policy, demand, host, earlier, at } = situation;
   if (policy.autostart === 'never' || isDrained(situation)) {
     return null;
+  }
+  if (situation.isLeftStopped) {
+    return LEFT_STOPPED;
   }
   if (policy.autostart === 'always') {
     return 'it shall always run';

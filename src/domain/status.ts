@@ -4,7 +4,7 @@ import type { PassObservation, RunnersMemory, ScopeObservation } from './pass.ts
 import { DEFAULT_HEALTH_POLICY, type HealthPolicy } from './policy.ts';
 import { known, unknown, valueOrNull, type Reading } from './reading.ts';
 import type { Look } from './recovery.ts';
-import type { GuestObservation, RunnerTarget } from './runner.ts';
+import type { GitHubObservation, GuestObservation, RunnerTarget } from './runner.ts';
 import { nextStep, type Checks, type Handler, type Work } from './next-step.ts';
 import { prescribe, type PrescriptionContext } from './prescribe.ts';
 import type { Withheld } from './health-report.ts';
@@ -113,9 +113,10 @@ function passOf(
   { github, machine }: Look,
   { at, running }: { readonly at: number; readonly running: readonly JobOnRunner[] },
 ): PassObservation {
-  const scope = (observedAt: number, runners: ScopeObservation['runners']): ScopeObservation => ({
+  const scope = ({ observedAt, runner, absence }: GitHubObservation): ScopeObservation => ({
     observedAt,
-    runners,
+    runners: runner === null ? [] : [runner],
+    ...(absence === undefined ? {} : { absent: { [target.runner]: absence } }),
     queue: known({ queued: 0, inProgress: 0, waiting: [], running, runsNotRead: 0 }),
     versions: known({ latest: null, retirements: [] }),
     tokenExpiresAt: null,
@@ -124,7 +125,7 @@ function passOf(
   return {
     at,
     scope: target.scope,
-    github: github.known ? known(scope(github.value.observedAt, github.value.runner === null ? [] : [github.value.runner])) : github,
+    github: github.known ? known(scope(github.value)) : github,
     hosts: {
       [target.host]: known({ observedAt: 0, githubOffsetMs: unknown('not looked at'), bootedAt: 0, wokeAt: null, oldCronJob: known(null) }),
     },

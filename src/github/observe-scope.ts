@@ -3,18 +3,13 @@
 import type { QueueObservation, Retirement, RunnerVersions, ScopeObservation, WaitingJobs } from '../domain/pass.ts';
 import { known, unknown, valueOrNull, type Reading } from '../domain/reading.ts';
 import type { JobOnRunner } from '../domain/running-job.ts';
-import { Deprecation, Jobs, NewestVersion, RunnerGroups, RunnerList, Runs } from './answers.ts';
+import { Deprecation, Jobs, NewestVersion, RunnerGroups, Runs } from './answers.ts';
 import type { Job, ListedRunner } from './answers.ts';
 import type { Answer, Client } from './client.ts';
 import { below, isRepository, pageAt, pagesOf, runnersPermission } from './endpoints.ts';
 import { GitHubError, type ScopeLook } from './port.ts';
+import { readAllRunners, type Asking } from './runners.ts';
 import { jobsOnRunners } from './running-job.ts';
-
-interface Asking {
-  readonly client: Client;
-  readonly scope: string;
-  readonly signal: AbortSignal;
-}
 
 /** GitHub's most. */
 const PER_PAGE = 100;
@@ -29,12 +24,14 @@ const RUNS_THAT_MAY_FAIL = 2;
 export async function observeScope(client: Client, scope: string, wanted: ScopeLook, signal: AbortSignal): Promise<ScopeObservation> {
   const requests = { sent: 0, unchanged: 0 };
   const asking = (isOptional: boolean): Asking => ({ client: countedBy(requests, client, isOptional), scope, signal });
-  const { listed, configured, observedAt, tokenExpiresAt } = await readRunners(asking(false), wanted.runners);
+  const { lastIds = {} } = wanted;
+  const asked = { names: wanted.runners, lastId: async (name: string) => lastIds[name] ?? null };
+  const { listed, wanted: configured, absent, observedAt, tokenExpiresAt } = await readAllRunners(asking(false), asked);
   const queue = isRepository(scope) ? await part(() => readQueue(asking(true), listed, wanted)) : known(null);
   const versions = await part(() => readVersions(asking(true), configured));
   const groups = wanted.readsGroups && !isRepository(scope) ? valueOrNull(await part(() => readGroups(asking(true)))) : null;
   const runners = configured.map(({ runner, groupId }) => ({ ...runner, group: groups?.get(groupId) ?? null }));
-  return { observedAt, runners, queue, versions, tokenExpiresAt, requests };
+  return { observedAt, runners, absent, queue, versions, tokenExpiresAt, requests };
 }
 
 /** A part that GitHub does not give is unknown; a limit is none of a part alone. */
@@ -56,55 +53,6 @@ function countedBy(requests: { sent: number; unchanged: number }, client: Client
       return answer;
     },
   };
-}
-
-interface RunnersRead {
-  /** All of the scope. */
-  readonly listed: readonly ListedRunner[];
-  readonly configured: readonly ListedRunner[];
-  /** Epoch milliseconds by GitHub's clock. */
-  readonly observedAt: number;
-  readonly tokenExpiresAt: number | null;
-}
-
-async function readRunners(asking: Asking, names: readonly string[]): Promise<RunnersRead> {
-  const { listed, total, observedAt, tokenExpiresAt } = await listRunners(asking);
-  if (listed.size < total) {
-    // A runner that is deleted while the pages are read moves another one to a page that was read before.
-    const seen = new Set([...listed.values()].map(nameOf));
-    for (const name of names.filter((candidate) => !seen.has(candidate.toLowerCase()))) {
-      for (const [id, runner] of (await listRunners(asking, name)).listed) listed.set(id, runner);
-    }
-  }
-  const wanted = new Set(names.map((name) => name.toLowerCase()));
-  const all = [...listed.values()];
-  return { listed: all, configured: all.filter((runner) => wanted.has(nameOf(runner))), observedAt, tokenExpiresAt };
-}
-
-function nameOf({ runner }: ListedRunner): string {
-  return runner.name.toLowerCase();
-}
-
-interface RunnersListed extends Pick<RunnersRead, 'observedAt' | 'tokenExpiresAt'> {
-  /** By id. */
-  readonly listed: Map<number, ListedRunner>;
-  /** What GitHub says that there are. */
-  readonly total: number;
-}
-
-/** All of the scope, or what GitHub finds by a name. */
-async function listRunners({ client, scope, signal }: Asking, name?: string): Promise<RunnersListed> {
-  const parameters = { per_page: PER_PAGE, ...(name === undefined ? {} : { name }) };
-  const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), parameters);
-  const listed = new Map<number, ListedRunner>();
-  let [total, observedAt] = [0, 0];
-  let tokenExpiresAt: number | null = null;
-  for await (const page of pagesOf(client, { ...call, answer: RunnerList, signal })) {
-    for (const found of page.value.listed) listed.set(found.runner.id, found);
-    total = Math.max(total, page.value.total);
-    ({ githubTime: observedAt, tokenExpiresAt } = page);
-  }
-  return { listed, total, observedAt, tokenExpiresAt };
 }
 
 async function readQueue(

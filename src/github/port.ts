@@ -4,7 +4,7 @@ import type { ActionPart } from '../domain/cache-failure.ts';
 import type { PackageFound, PackageSource } from '../domain/package.ts';
 import type { ScopeObservation } from '../domain/pass.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
-import type { RegisteredRunner } from '../domain/runner.ts';
+import type { Absence, RegisteredRunner } from '../domain/runner.ts';
 import type { RunningJob } from '../domain/running-job.ts';
 import type { Secret } from '../domain/secret.ts';
 
@@ -20,6 +20,19 @@ export interface RegistrationToken {
   readonly expiresAt: number;
 }
 
+/** Runners of a scope that are asked for together. */
+export interface RunnersWanted {
+  readonly names: readonly string[];
+  /** The id that GitHub last gave for a name; `null` where none is known. Asked only for whom the list lacks. */
+  readonly lastId: (name: string) => Promise<number | null>;
+}
+
+export interface RunnersFound {
+  readonly runners: readonly RegisteredRunner[];
+  /** Why the others were not found, by name. */
+  readonly absent: Readonly<Record<string, Absence>>;
+}
+
 /** Numbers of workflow runs by GitHub's status. */
 export interface RunCounts {
   readonly queued: number;
@@ -30,6 +43,8 @@ export interface RunCounts {
 export interface ScopeLook {
   /** Names of the configured runners. */
   readonly runners: readonly string[];
+  /** The ids that GitHub last gave for them, by name: whom the list lacks is asked for by it. */
+  readonly lastIds?: Readonly<Record<string, number>>;
   /** Whether runners' groups matter: one request more, and only at an organisation. */
   readonly readsGroups: boolean;
   /** Runs whose jobs are read, at most. */
@@ -214,6 +229,8 @@ export interface PermissionPort {
 export interface GitHubPort extends QueuePort, FailurePort, PermissionPort {
   /** The runner of exactly this name, compared without regard to case; `null` where there is none. */
   findRunner(scope: string, name: string, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>>;
+  /** All of these by one list, and whom it lacks by the last id and the name. */
+  findRunners(scope: string, wanted: RunnersWanted, signal: AbortSignal): Promise<Dated<RunnersFound>>;
   /** The runner of this id; `null` once its registration is gone. */
   getRunner(scope: string, id: number, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>>;
   /**

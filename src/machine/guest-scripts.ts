@@ -6,6 +6,8 @@ const read = (name: string): Buffer => readFileSync(new URL(`guest/${name}.sh`, 
 
 const LIBRARY = read('lib');
 const DISK_LIBRARY = Buffer.concat([LIBRARY, read('disk')]);
+const ROOM_LIBRARY = Buffer.concat([DISK_LIBRARY, read('room')]);
+const CLOCK_LIBRARY = Buffer.concat([LIBRARY, read('clock')]);
 const PACKAGE_LIBRARY = Buffer.concat([LIBRARY, read('package')]);
 const RECORD = read('record');
 
@@ -23,9 +25,9 @@ const STEPS = {
   restore: read('restore'),
   discard: read('discard'),
   'mark-drained': read('mark-drained'),
-  freeze: read('freeze'),
-  'stop-frozen': read('stop-frozen'),
-  thaw: read('thaw'),
+  pause: read('pause'),
+  'let-go': read('let-go'),
+  'stop-service': read('stop-service'),
   'unmark-drained': read('unmark-drained'),
   'list-cache': read('list-cache'),
   'remove-from-cache': read('remove-from-cache'),
@@ -37,11 +39,16 @@ const STEPS = {
 
 export type Step = keyof typeof STEPS;
 
-/** Steps that need the second half of the library. */
-const OF_DISK: ReadonlySet<Step> = new Set(['list-cache', 'remove-from-cache', 'make-room', 'list-workspaces']);
-
-/** Steps that need what is shared about packages. */
-const OF_PACKAGE: ReadonlySet<Step> = new Set(['fetch-package', 'store-piece']);
+/** What steps need besides the prelude of all; the pause before one needs the same. */
+const LIBRARIES: Readonly<Record<string, Buffer>> = {
+  'list-cache': DISK_LIBRARY,
+  'list-workspaces': DISK_LIBRARY,
+  'remove-from-cache': DISK_LIBRARY,
+  'make-room': ROOM_LIBRARY,
+  'sync-clock': CLOCK_LIBRARY,
+  'fetch-package': PACKAGE_LIBRARY,
+  'store-piece': PACKAGE_LIBRARY,
+};
 
 /** Runs the driver of standard input in the guest. */
 export interface DriverCall {
@@ -53,7 +60,7 @@ export type Parameters = Readonly<Record<string, string>>;
 
 /** @param seconds after which it is ended */
 export function look(step: Step, seconds: number, parameters: Parameters): DriverCall {
-  return call(['look', String(seconds)], [libraryOf(step), STEPS[step], packed(parameters)]);
+  return call(['look', String(seconds)], [libraryOf(step, parameters), STEPS[step], packed(parameters)]);
 }
 
 export function act(
@@ -63,20 +70,20 @@ export function act(
   secret: string,
 ): DriverCall {
   const words = ['act', act.key, String(act.fence), String(act.seconds), act.attempt];
-  return call(words, [libraryOf(step), STEPS[step], RECORD, packed(parameters), Buffer.from(secret)]);
+  return call(words, [libraryOf(step, parameters), STEPS[step], RECORD, packed(parameters), Buffer.from(secret)]);
 }
 
-export function takeFence(holder: string): DriverCall {
-  return call(['fence-take'], [Buffer.from(holder)]);
+/** @param recovers the runner's directory, if it is for a recovery; else empty */
+export function takeFence(holder: string, recovers: string): DriverCall {
+  return call(['fence-take'], [Buffer.from(holder), Buffer.from(recovers)]);
 }
 
 export function cancel(key: string, attempt: string): DriverCall {
   return call(['cancel', key, attempt], []);
 }
 
-function libraryOf(step: Step): Buffer {
-  if (OF_PACKAGE.has(step)) return PACKAGE_LIBRARY;
-  return OF_DISK.has(step) ? DISK_LIBRARY : LIBRARY;
+function libraryOf(step: Step, { purpose = '' }: Parameters): Buffer {
+  return LIBRARIES[step === 'pause' ? purpose : step] ?? LIBRARY;
 }
 
 function call(words: readonly string[], files: readonly Buffer[]): DriverCall {

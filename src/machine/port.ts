@@ -5,7 +5,7 @@ import type { CacheListed, CacheRemoved, CacheWanted } from '../domain/cache.ts'
 import type { PackageOffer, PackageStored, PackageWanted } from '../domain/package.ts';
 import type { HostLook, HostObservation } from '../domain/pass.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
-import type { DrainMark, MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
+import type { DrainedBy, DrainMark, MachineObservation, MachineState, RunnerTarget } from '../domain/runner.ts';
 import type { Secret } from '../domain/secret.ts';
 
 /** Reason of an abort that ends the call alone: its act goes on in the guest, where a retry with the same key waits for it. */
@@ -31,6 +31,34 @@ export interface Act {
   readonly deadlineMs: number;
   /** Workers of strays are known to be at no job. */
   readonly ignoresStrays?: boolean;
+  /** The mark of a drained runner that the caller has seen, and acts in spite of: any other is refused; `person` covers both. */
+  readonly drainSeen?: DrainedBy;
+}
+
+/**
+ * What a pause is for: what is slow of that act (its proofs, and the choice of what is to go) is done before the listener is held.
+ * `sync-clock` pauses all runners of the machine, and so does `make-room` for what they share.
+ */
+export type PauseWanted =
+  | { readonly purpose: 'config-cleanup' | 'restart-service' | 'restore' | 'drain' | 'sync-clock' }
+  | { readonly purpose: 'remove-from-cache'; readonly wanted: CacheWanted }
+  | { readonly purpose: 'make-room'; readonly wanted: RoomWanted };
+export type PauseFor = PauseWanted['purpose'];
+
+/** A listener lives that is not paused (any more), so nothing was done; `evidence` says why. */
+export type NotPaused = { readonly kind: 'not-paused'; readonly evidence: string };
+/** `unread`: what GitHub has sent and no paused listener has read, to be told from what there will be by the act. */
+export type Paused = { readonly kind: 'paused'; readonly unread: string } | NotPaused;
+/** GitHub has sent something since, which may be a job: all is left paused and nothing was done, so that GitHub can be asked again. */
+export type Heard = { readonly kind: 'heard'; readonly unread: string };
+export type LetGo = { readonly kind: 'let-go' };
+
+/** How an act stops, or moves something of, a runner that may take a job. */
+export interface Stopping {
+  /** By {@link MachinePort.pause}; `null`: nothing lives there that could take a job, which the act proves itself. */
+  readonly pause: { readonly unread: string } | null;
+  /** A person's word to go past a job, without a pause. */
+  readonly force: boolean;
 }
 
 export type Unfit = { readonly kind: 'refused-unfit'; readonly evidence: string };
@@ -41,6 +69,8 @@ export type ActRefusal =
   | { readonly kind: 'refused-busy'; readonly evidence: string }
   /** The guest or the runner's directory could not carry it out, so nothing was begun; `evidence` says what lacks and what to do. Final. */
   | Unfit
+  /** The runner is marked as drained, and the act was not told of the mark. */
+  | { readonly kind: 'refused-drained'; readonly evidence: string }
   /** A newer operation has taken the fence. */
   | { readonly kind: 'refused-late'; readonly holder: string }
   /** An act of another operation is running in the guest. */
@@ -49,7 +79,12 @@ export type ActRefusal =
 export type FenceTaken =
   | { readonly kind: 'taken'; readonly fence: number }
   | Unfit
-  | { readonly kind: 'refused-in-progress'; readonly holder: string };
+  | { readonly kind: 'refused-in-progress'; readonly holder: string }
+  /** A recovery, whose holder is told, has set the configuration of a runner on this machine aside, and that runner does not serve again yet. */
+  | { readonly kind: 'refused-unfinished'; readonly holder: string };
+
+/** `given-up`: the machine was not stopped, or not started again, since its caller may not any more. */
+export type MachineRestarted = { readonly kind: 'running' } | { readonly kind: 'given-up'; readonly evidence: string };
 
 export interface ClockSynced {
   readonly kind: 'synced';
@@ -87,13 +122,7 @@ export type Discarded = { readonly kind: 'discarded'; readonly files: readonly s
 
 export type MarkedDrained = { readonly kind: 'marked' };
 export type UnmarkedDrained = { readonly kind: 'unmarked' };
-/** `not-frozen`: the runner takes jobs (again), and `evidence` says why. */
-export type NotFrozen = { readonly kind: 'not-frozen'; readonly evidence: string };
-/** `unread`: what GitHub has sent and the frozen listener has not read, to be told from what it will have by the stop. */
-export type Frozen = { readonly kind: 'frozen'; readonly unread: string } | NotFrozen;
-/** `heard`: GitHub has sent something else meanwhile, which may be a job; it is left frozen, so that GitHub can be asked again. */
-export type FrozenStopped = { readonly kind: 'stopped' } | { readonly kind: 'heard'; readonly unread: string } | NotFrozen;
-export type Thawed = { readonly kind: 'thawed' };
+export type Stopped = { readonly kind: 'stopped' };
 
 /** Every method rejects with {@link MachineError} where the machine could not be asked or the act could not be done. */
 export interface MachinePort {
@@ -110,24 +139,34 @@ export interface MachinePort {
   start(machine: string, call: CallContext): Promise<void>;
   /**
    * For a machine whose guest does not answer: cuts its power, after an orderly end from inside if it has SSH, and starts it. One that
-   * answers by now is left as it is. Resolves once the guest answers. No fence can be asked here, so the caller must know that no job runs.
+   * answers by now is left as it is. Resolves once the guest answers. No fence can be asked here, so the caller must know that no job runs:
+   * `mayStop` is asked right before each stop.
    */
-  restart(machine: string, call: CallContext): Promise<void>;
-  /** An operation's first call under the lock: gives it the next number of the guest's fence. `holder` is told to those that are refused later (ASCII). */
-  takeFence(machine: string, holder: string, call: CallContext): Promise<FenceTaken>;
-  /** Whole machine: proves that no job runs on any of its runners. `force` overrides busy only. */
-  syncClock(target: RunnerTarget, act: Act, options: { readonly force: boolean }, call: CallContext): Promise<ClockSynced | ActRefusal>;
+  restart(machine: string, mayStop: () => Promise<boolean>, call: CallContext): Promise<MachineRestarted>;
+  /**
+   * An operation's first call under the lock: gives it the next number of the guest's fence. `holder` is told to those that are refused
+   * later (ASCII). While a recovery is half done only another recovery of the same runner is given one, which takes over what was set aside.
+   */
+  takeFence(target: RunnerTarget, holder: string, options: { readonly isRecovery: boolean }, call: CallContext): Promise<FenceTaken>;
+  /**
+   * Proves that no job runs, does what is slow of an act, holds the listener and what would start another, and proves it again. The guest
+   * lets go by itself within seconds of the sight of a worker, and after two minutes at the latest. Without a listener nothing is held.
+   */
+  pause(target: RunnerTarget, act: Act, wanted: PauseWanted, call: CallContext): Promise<Paused | ActRefusal>;
+  /** Lets a paused runner go on; a job that was given to it meanwhile begins. */
+  letGo(target: RunnerTarget, act: Act, purpose: PauseFor, call: CallContext): Promise<LetGo | ActRefusal>;
+  /** Whole machine: while all its listeners are paused, unless forced. They go on afterwards. */
+  syncClock(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext): Promise<ClockSynced | Heard | NotPaused | ActRefusal>;
   /**
    * Proves that no job runs and that the runner can be set up anew (its programs run, or could be mended, the disk has room, and programs that
-   * no job has touched can register it), stops and disables the runner's own service, and moves its configuration files aside. `force`
-   * overrides busy only.
+   * no job has touched can register it), stops and disables the runner's own service, and moves its configuration files aside.
    */
   setConfigurationAside(
     target: RunnerTarget,
     act: Act,
-    options: { readonly force: boolean },
+    stopping: Stopping,
     call: CallContext,
-  ): Promise<SetAside | ActRefusal>;
+  ): Promise<SetAside | Heard | NotPaused | ActRefusal>;
   /**
    * Registers the runner by a pristine package, out of the reach of its jobs, and gives the configuration to its user. What an earlier
    * attempt of the same recovery has registered is given once more.
@@ -136,15 +175,20 @@ export interface MachinePort {
   configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext, labels?: readonly string[]): Promise<Configured | ActRefusal>;
   /** Writes the unit if it is missing or not as it should be, starts it if it is not active, and sees it stay active. */
   startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal>;
-  /** Proves that no job runs, then stops the service, sees its listener gone, and starts it. */
+  /** Stops the service, sees its listener gone, and starts it. */
   restartService(
     target: RunnerTarget,
     act: Act,
-    options: { readonly force: boolean },
+    stopping: Stopping,
     call: CallContext,
-  ): Promise<ServiceStarted | ActRefusal>;
-  /** Puts the set-aside files back over whatever a failed configuration left. */
-  restoreConfiguration(target: RunnerTarget, act: Act, call: CallContext): Promise<Restored | ActRefusal>;
+  ): Promise<ServiceStarted | Heard | NotPaused | ActRefusal>;
+  /** Puts the set-aside files back over whatever a failed configuration left. The service is not started. */
+  restoreConfiguration(
+    target: RunnerTarget,
+    act: Act,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<Restored | Heard | NotPaused | ActRefusal>;
   /** Deletes the set-aside files once they are not needed any more. */
   discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal>;
   /**
@@ -153,35 +197,31 @@ export interface MachinePort {
    * `reason`: one printable line of 200 characters at most.
    */
   markDrained(target: RunnerTarget, act: Act, mark: Omit<DrainMark, 'since'>, call: CallContext): Promise<MarkedDrained | ActRefusal>;
-  /**
-   * Holds the listener of a runner that is marked as drained, so that it takes no job, and proves before and after that none runs. It is
-   * thawed by the next act, or by the guest itself after two minutes.
-   */
-  freeze(target: RunnerTarget, act: Act, call: CallContext): Promise<Frozen | ActRefusal>;
-  /**
-   * Stops the service of a runner that was frozen all the time, and has heard nothing since GitHub was asked whether it is idle; one that
-   * was thawed or has a job goes on. `unread`: what it had not read when GitHub was asked.
-   */
-  stopFrozen(target: RunnerTarget, act: Act, unread: string, call: CallContext): Promise<FrozenStopped | ActRefusal>;
-  /** Lets a frozen runner go on; a job that was given to it meanwhile begins. */
-  thaw(target: RunnerTarget, act: Act, call: CallContext): Promise<Thawed | ActRefusal>;
+  /** Stops the service of a runner that is marked as drained. */
+  stopService(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext): Promise<Stopped | Heard | NotPaused | ActRefusal>;
   /** Lets the service start at boot again, and takes the mark away. The service is not started. */
   unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal>;
   /** Reads what the actions cache holds and what of it would go. Changes nothing. */
   listCache(target: RunnerTarget, wanted: CacheWanted, call: CallContext): Promise<CacheListed>;
   /**
-   * Removes from the actions cache between two jobs: freezes the listener, proves that no job runs, moves away what is to go, sees that it is
-   * gone, and thaws; what was moved is deleted afterwards. A job that was given to it meanwhile begins then. `force` overrides busy only.
+   * Removes from the actions cache between two jobs: moves away what the pause has chosen, sees that it is gone, and lets go; what was moved is
+   * deleted afterwards. A job that was given to it meanwhile begins then. Where nothing is to go, nothing has to be paused.
    */
   removeFromCache(
     target: RunnerTarget,
     act: Act,
     wanted: CacheWanted,
-    options: { readonly force: boolean },
+    stopping: Stopping,
     call: CallContext,
-  ): Promise<CacheRemoved | ActRefusal>;
+  ): Promise<CacheRemoved | Heard | NotPaused | ActRefusal>;
   /** Makes room on the machine's disk from one source, between two jobs in the same way; `docker`, `journal` and `apt` need all runners of the machine idle. */
-  makeRoom(target: RunnerTarget, act: Act, wanted: RoomWanted, call: CallContext): Promise<RoomMade | ActRefusal>;
+  makeRoom(
+    target: RunnerTarget,
+    act: Act,
+    wanted: RoomWanted,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<RoomMade | Heard | NotPaused | ActRefusal>;
   /**
    * Downloads the runner's package in the guest, checks it, and keeps it in the place of every other one; a download that was cut off is gone on
    * with. Whether a job runs makes no difference.

@@ -30,16 +30,22 @@ import {
   type Configured,
   type Discarded,
   type FenceTaken,
-  type Frozen,
-  type FrozenStopped,
+  type Heard,
+  type LetGo,
   MachineError,
   type MachineErrorKind,
   type MachinePort,
+  type MachineRestarted,
   type MarkedDrained,
+  type NotPaused,
+  type Paused,
+  type PauseFor,
+  type PauseWanted,
   type Restored,
   type ServiceStarted,
   type SetAside,
-  type Thawed,
+  type Stopped,
+  type Stopping,
   type UnmarkedDrained,
 } from './port.ts';
 import { evidenceOf } from './text.ts';
@@ -65,6 +71,8 @@ export interface ShellMachineTiming {
   readonly ntpSeconds: number;
   /** How long the actions cache may be counted. */
   readonly cacheSeconds: number;
+  /** After which the guest lets a paused runner go by itself: GitHub loses patience with a listener only after minutes. */
+  readonly pauseSeconds: number;
 }
 
 const TIMING: ShellMachineTiming = {
@@ -78,6 +86,7 @@ const TIMING: ShellMachineTiming = {
   startSeconds: 60,
   ntpSeconds: 20,
   cacheSeconds: 3,
+  pauseSeconds: 120,
 };
 
 /** Steps of one operation follow each other closely: the end of one shows that the machine ran a moment ago. */
@@ -109,8 +118,8 @@ export class ShellMachine implements MachinePort {
     return this.#transport.start(machine, call);
   }
 
-  restart(machine: string, call: CallContext): Promise<void> {
-    return this.#transport.restart(machine, call);
+  restart(machine: string, mayStop: () => Promise<boolean>, call: CallContext): Promise<MachineRestarted> {
+    return this.#transport.restart(machine, mayStop, call);
   }
 
   async observe(target: RunnerTarget, call: CallContext, told?: MachineState): Promise<MachineObservation> {
@@ -120,36 +129,50 @@ export class ShellMachine implements MachinePort {
     return withinLength({ observedAt, state, guest: await this.#look(target, call) });
   }
 
-  async takeFence(machine: string, holder: string, call: CallContext): Promise<FenceTaken> {
+  async takeFence(
+    { machine, directory }: RunnerTarget,
+    holder: string,
+    { isRecovery }: { readonly isRecovery: boolean },
+    call: CallContext,
+  ): Promise<FenceTaken> {
     const printable = holder.replace(/[^ -~]/g, '?').slice(0, 200);
-    const { answer } = await this.#drive('take the fence', machine, guest.takeFence(printable), this.#timing.shortMs, call);
+    const request = guest.takeFence(printable, isRecovery ? directory : '');
+    const { answer } = await this.#drive('take the fence', machine, request, this.#timing.shortMs, call);
     return parsed(FENCE_TAKEN, answer, 'take the fence');
+  }
+
+  async pause(target: RunnerTarget, act: Act, wanted: PauseWanted, call: CallContext): Promise<Paused | ActRefusal> {
+    const parameters = { ...pauseParameters(wanted), pause_seconds: String(this.#timing.pauseSeconds) };
+    const ended = await this.#act('pause', target, act, parameters, call);
+    return ended.kind === 'ended' ? parsed(PAUSED, ended.output, 'pause') : ended;
+  }
+
+  async letGo(target: RunnerTarget, act: Act, purpose: PauseFor, call: CallContext): Promise<LetGo | ActRefusal> {
+    const ended = await this.#act('let-go', target, act, { purpose }, call);
+    return ended.kind === 'ended' ? parsed(LET_GO, ended.output, 'let-go') : ended;
   }
 
   async syncClock(
     target: RunnerTarget,
     act: Act,
-    options: { readonly force: boolean },
+    stopping: Stopping,
     call: CallContext,
-  ): Promise<ClockSynced | ActRefusal> {
-    const parameters = {
-      host_ms: String(Date.now()),
-      ntp_seconds: String(this.#timing.ntpSeconds),
-      force: options.force ? 'yes' : 'no',
-    };
+  ): Promise<ClockSynced | Heard | NotPaused | ActRefusal> {
+    const parameters = { ...stoppingParameters(stopping), host_ms: String(Date.now()), ntp_seconds: String(this.#timing.ntpSeconds) };
     const ended = await this.#act('sync-clock', target, act, parameters, call);
     if (ended.kind !== 'ended') return ended;
-    return { ...parsed(CLOCK_SYNCED, ended.output, 'sync-clock'), offsetMs: ended.clockOffsetMs };
+    const answer = parsed(z.union([CLOCK_SYNCED, STAYS]), ended.output, 'sync-clock');
+    return answer.kind === 'synced' ? { ...answer, offsetMs: ended.clockOffsetMs } : answer;
   }
 
   async setConfigurationAside(
     target: RunnerTarget,
     act: Act,
-    options: { readonly force: boolean },
+    stopping: Stopping,
     call: CallContext,
-  ): Promise<SetAside | ActRefusal> {
-    const ended = await this.#act('set-aside', target, act, { force: options.force ? 'yes' : 'no' }, call);
-    return ended.kind === 'ended' ? parsed(SET_ASIDE, ended.output, 'set-aside') : ended;
+  ): Promise<SetAside | Heard | NotPaused | ActRefusal> {
+    const ended = await this.#act('set-aside', target, act, stoppingParameters(stopping), call);
+    return ended.kind === 'ended' ? parsed(z.union([SET_ASIDE, STAYS]), ended.output, 'set-aside') : ended;
   }
 
   async configure(
@@ -172,16 +195,21 @@ export class ShellMachine implements MachinePort {
   async restartService(
     target: RunnerTarget,
     act: Act,
-    options: { readonly force: boolean },
+    stopping: Stopping,
     call: CallContext,
-  ): Promise<ServiceStarted | ActRefusal> {
-    const ended = await this.#act('restart-service', target, act, { ...this.#patience(), force: options.force ? 'yes' : 'no' }, call);
-    return ended.kind === 'ended' ? parsed(SERVICE_STARTED, ended.output, 'restart-service') : ended;
+  ): Promise<ServiceStarted | Heard | NotPaused | ActRefusal> {
+    const ended = await this.#act('restart-service', target, act, { ...this.#patience(), ...stoppingParameters(stopping) }, call);
+    return ended.kind === 'ended' ? parsed(z.union([SERVICE_STARTED, STAYS]), ended.output, 'restart-service') : ended;
   }
 
-  async restoreConfiguration(target: RunnerTarget, act: Act, call: CallContext): Promise<Restored | ActRefusal> {
-    const ended = await this.#act('restore', target, act, {}, call);
-    return ended.kind === 'ended' ? parsed(RESTORED, ended.output, 'restore') : ended;
+  async restoreConfiguration(
+    target: RunnerTarget,
+    act: Act,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<Restored | Heard | NotPaused | ActRefusal> {
+    const ended = await this.#act('restore', target, act, stoppingParameters(stopping), call);
+    return ended.kind === 'ended' ? parsed(z.union([RESTORED, STAYS]), ended.output, 'restore') : ended;
   }
 
   async discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal> {
@@ -199,19 +227,14 @@ export class ShellMachine implements MachinePort {
     return ended.kind === 'ended' ? parsed(MARKED_DRAINED, ended.output, 'mark-drained') : ended;
   }
 
-  async freeze(target: RunnerTarget, act: Act, call: CallContext): Promise<Frozen | ActRefusal> {
-    const ended = await this.#act('freeze', target, act, {}, call);
-    return ended.kind === 'ended' ? parsed(FROZEN, ended.output, 'freeze') : ended;
-  }
-
-  async stopFrozen(target: RunnerTarget, act: Act, unread: string, call: CallContext): Promise<FrozenStopped | ActRefusal> {
-    const ended = await this.#act('stop-frozen', target, act, { unread }, call);
-    return ended.kind === 'ended' ? parsed(FROZEN_STOPPED, ended.output, 'stop-frozen') : ended;
-  }
-
-  async thaw(target: RunnerTarget, act: Act, call: CallContext): Promise<Thawed | ActRefusal> {
-    const ended = await this.#act('thaw', target, act, {}, call);
-    return ended.kind === 'ended' ? parsed(THAWED, ended.output, 'thaw') : ended;
+  async stopService(
+    target: RunnerTarget,
+    act: Act,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<Stopped | Heard | NotPaused | ActRefusal> {
+    const ended = await this.#act('stop-service', target, act, stoppingParameters(stopping), call);
+    return ended.kind === 'ended' ? parsed(z.union([STOPPED, STAYS]), ended.output, 'stop-service') : ended;
   }
 
   async unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal> {
@@ -227,19 +250,23 @@ export class ShellMachine implements MachinePort {
     target: RunnerTarget,
     act: Act,
     wanted: CacheWanted,
-    options: { readonly force: boolean },
+    stopping: Stopping,
     call: CallContext,
-  ): Promise<CacheRemoved | ActRefusal> {
-    const parameters = { ...cacheParameters(wanted), force: options.force ? 'yes' : 'no' };
+  ): Promise<CacheRemoved | Heard | NotPaused | ActRefusal> {
+    const parameters = { ...cacheParameters(wanted), ...stoppingParameters(stopping) };
     const ended = await this.#act('remove-from-cache', target, act, parameters, call);
-    return ended.kind === 'ended' ? parsed(CACHE_REMOVED, ended.output, 'remove-from-cache') : ended;
+    return ended.kind === 'ended' ? parsed(z.union([CACHE_REMOVED, STAYS]), ended.output, 'remove-from-cache') : ended;
   }
 
-  async makeRoom(target: RunnerTarget, act: Act, wanted: RoomWanted, call: CallContext): Promise<RoomMade | ActRefusal> {
-    const { source, unusedForMs, journalBytes } = wanted;
-    const parameters = { source, unused_seconds: inSeconds(unusedForMs), journal_bytes: String(journalBytes) };
-    const ended = await this.#act('make-room', target, act, parameters, call);
-    return ended.kind === 'ended' ? parsed(ROOM_MADE, ended.output, 'make-room') : ended;
+  async makeRoom(
+    target: RunnerTarget,
+    act: Act,
+    wanted: RoomWanted,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<RoomMade | Heard | NotPaused | ActRefusal> {
+    const ended = await this.#act('make-room', target, act, { ...roomParameters(wanted), ...stoppingParameters(stopping) }, call);
+    return ended.kind === 'ended' ? parsed(z.union([ROOM_MADE, STAYS]), ended.output, 'make-room') : ended;
   }
 
   async listWorkspaces(target: RunnerTarget, call: CallContext): Promise<readonly Workspace[]> {
@@ -331,8 +358,7 @@ export class ShellMachine implements MachinePort {
     if (!KEY.test(act.key)) throw new MachineError('protocol', `${step}: ${JSON.stringify(act.key)} is no key of an act`);
     const seconds = Math.max(1, Math.ceil(act.deadlineMs / 1_000));
     const attempt = randomUUID();
-    const strays: guest.Parameters = act.ignoresStrays === true ? { strays: 'ignored' } : {};
-    const own = { ...ownParameters(target), least_bytes: String(LEAST_FREE_BYTES), ...strays, ...parameters };
+    const own = { ...ownParameters(target), least_bytes: String(LEAST_FREE_BYTES), ...actParameters(act), ...parameters };
     const request = guest.act(step, { key: act.key, fence: act.fence, seconds, attempt }, own, input);
 
     const { answer, clockOffsetMs } = await this.#drive(step, target.machine, request, act.deadlineMs + this.#timing.slackMs, call).catch(
@@ -347,7 +373,7 @@ export class ShellMachine implements MachinePort {
     const output = linesOf(outcome.output);
     if (outcome.record === 'success exited 0') return { kind: 'ended', output, clockOffsetMs };
     if (outcome.record === 'success exited 75') {
-      const refusal = z.union([BUSY, UNFIT]).safeParse(output);
+      const refusal = z.union([BUSY, DRAINED, UNFIT]).safeParse(output);
       return refusal.success ? refusal.data : { kind: 'ended', output, clockOffsetMs };
     }
     const ending = outcome.record.startsWith('timeout ') ? `did not end within ${seconds} s` : `ended with ${lineOf(outcome.record, 100)}`;
@@ -449,6 +475,30 @@ function mayBeDownloaded(address: string, { registrationUrl }: RunnerTarget): bo
   return address.startsWith('https://') || (address.startsWith('http://') && new URL(address).origin === new URL(registrationUrl).origin);
 }
 
+function actParameters({ ignoresStrays = false, drainSeen }: Act): guest.Parameters {
+  return { ...(ignoresStrays ? { strays: 'ignored' } : {}), ...(drainSeen === undefined ? {} : { drain_seen: drainSeen }) };
+}
+
+/** Without a pause `paused` is empty. */
+function stoppingParameters({ pause, force }: Stopping): guest.Parameters {
+  return { force: force ? 'yes' : 'no', ...(pause === null ? { paused: '' } : { paused: 'yes', unread: pause.unread }) };
+}
+
+function pauseParameters(wanted: PauseWanted): guest.Parameters {
+  switch (wanted.purpose) {
+    case 'remove-from-cache':
+      return { purpose: wanted.purpose, ...cacheParameters(wanted.wanted) };
+    case 'make-room':
+      return { purpose: wanted.purpose, ...roomParameters(wanted.wanted) };
+    default:
+      return { purpose: wanted.purpose };
+  }
+}
+
+function roomParameters({ source, unusedForMs, journalBytes }: RoomWanted): guest.Parameters {
+  return { source, unused_seconds: inSeconds(unusedForMs), journal_bytes: String(journalBytes) };
+}
+
 function cacheParameters(wanted: CacheWanted): guest.Parameters {
   switch (wanted.kind) {
     case 'all':
@@ -536,7 +586,11 @@ const UNFIT = z
   .object({ kind: z.enum(['refused-unfit', 'refused-no-package']), evidence64 })
   .transform((answer) => ({ kind: 'refused-unfit' as const, evidence: answer.evidence64 }));
 
-const FENCE_TAKEN = z.union([z.object({ kind: z.literal('taken'), fence: count }), UNFIT, REFUSED_IN_PROGRESS]);
+const REFUSED_UNFINISHED = z
+  .object({ kind: z.literal('refused-unfinished'), holder64: line64(NAME_LENGTH) })
+  .transform(({ kind, holder64 }) => ({ kind, holder: holder64 }));
+
+const FENCE_TAKEN = z.union([z.object({ kind: z.literal('taken'), fence: count }), UNFIT, REFUSED_IN_PROGRESS, REFUSED_UNFINISHED]);
 
 const ACT_ANSWER = z.union([
   z
@@ -549,9 +603,10 @@ const ACT_ANSWER = z.union([
   UNFIT,
 ]);
 
-const BUSY = z
-  .object({ kind: z.literal('refused-busy'), evidence64 })
-  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidence64 }));
+const withEvidence = <Kind extends string>(kind: Kind) =>
+  z.object({ kind: z.literal(kind), evidence64 }).transform((answer) => ({ kind, evidence: answer.evidence64 }));
+const BUSY = withEvidence('refused-busy');
+const DRAINED = withEvidence('refused-drained');
 
 const CLOCK_SYNCED = z.object({ kind: z.literal('synced'), source: z.enum(['ntp', 'host']) });
 
@@ -586,16 +641,16 @@ const DISCARDED = z.object({ kind: z.literal('discarded'), files64: names64 }).t
 
 const MARKED_DRAINED = z.object({ kind: z.literal('marked') });
 const UNMARKED_DRAINED = z.object({ kind: z.literal('unmarked') });
-const THAWED = z.object({ kind: z.literal('thawed') });
-const NOT_FROZEN = z
-  .object({ kind: z.literal('not-frozen'), evidence64 })
-  .transform(({ kind, evidence64 }) => ({ kind, evidence: evidence64 }));
+const STOPPED = z.object({ kind: z.literal('stopped') });
+const LET_GO = z.object({ kind: z.literal('let-go') });
+const NOT_PAUSED = withEvidence('not-paused');
 /** Compared by the guest itself, with what it said before. */
 const UNREAD_LENGTH = 4_096;
 const unreadAs = <Kind extends string>(kind: Kind) =>
   z.object({ kind: z.literal(kind), unread64: name64(UNREAD_LENGTH) }).transform(({ unread64 }) => ({ kind, unread: unread64 }));
-const FROZEN = z.union([unreadAs('frozen'), NOT_FROZEN]);
-const FROZEN_STOPPED = z.union([z.object({ kind: z.literal('stopped') }), unreadAs('heard'), NOT_FROZEN]);
+const PAUSED = z.union([unreadAs('paused'), NOT_PAUSED]);
+/** What an act says that has stopped nothing, since something may take a job. */
+const STAYS = z.union([unreadAs('heard'), NOT_PAUSED]);
 
 /** GitHub's most, and what its addresses need. In characters. */
 const AGENT_LENGTH = 64;

@@ -1,5 +1,5 @@
 import type { MachineState } from '../domain/runner.ts';
-import type { CallContext } from './port.ts';
+import type { CallContext, MachineRestarted } from './port.ts';
 
 /** A command to run in a guest. */
 export interface RemoteCommand {
@@ -35,9 +35,9 @@ export interface Transport {
   start(machine: string, call: CallContext): Promise<void>;
   /**
    * Cuts the machine's power, after an orderly end from inside if its guest can be told, starts it, and resolves once its guest answers; one
-   * that answers is left as it is. A machine in state `unknown` counts as one that does not answer.
+   * that answers is left as it is. A machine in state `unknown` counts as one that does not answer. `mayStop` is asked right before each stop.
    */
-  restart(machine: string, call: CallContext): Promise<void>;
+  restart(machine: string, mayStop: () => Promise<boolean>, call: CallContext): Promise<MachineRestarted>;
   /** Only on a machine that is running: rejects with `not-running` otherwise, and does not start it. */
   exec(machine: string, command: RemoteCommand, call: CallContext): Promise<RemoteResult>;
 }

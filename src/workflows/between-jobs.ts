@@ -2,10 +2,12 @@ import { proxyActivities } from '@temporalio/workflow';
 import type { LookActivities } from '../activities/contract.ts';
 import type { CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import type { CountedAct } from '../domain/ledger.ts';
+import { busyReason } from '../domain/recovery.ts';
 import type { GuestObservation } from '../domain/runner.ts';
 import { decideUpkeep, type CacheFigures } from '../domain/upkeep.ts';
 import { type End, type Operation } from './operation.ts';
 import { listOptions, upkeepOptions } from './options.ts';
+import { actWhenIdle, mayListen, type StoppingAct } from './pause.ts';
 import { Ended } from './site.ts';
 
 // Upkeep of a runner: done between two jobs or not at all, and nobody waits for such a moment while holding the machine.
@@ -82,16 +84,27 @@ export async function holdingForUpkeep<Step extends string>(
   }
 }
 
-/** One act while both sides have called the runner idle a moment ago; its script proves it again, with the listener held. */
-export function actBetweenJobs<T extends { readonly kind: string }, Step extends string>(
+/** One act while both sides call the runner idle, with its listener paused; nobody waits for a better moment. */
+export async function actBetweenJobs<T extends { readonly kind: string }, Step extends string>(
   operation: Operation<Step>,
-  { step, summary }: { readonly step: string; readonly summary: string },
-  start: Parameters<typeof operation.site.act<T>>[3],
-) {
-  const { site } = operation;
-  return site.whileFresh(async () => {
-    await lookFreshly(operation);
-    return site.act<T>(step, summary, site.policy.upkeep.deadlineMs, start, { options: upkeepOptions });
+  { step, summary, pause }: Pick<StoppingAct<T>, 'step' | 'summary' | 'pause'>,
+  start: StoppingAct<T>['start'],
+): Promise<T> {
+  const { site, request } = operation;
+  const guest = await lookFreshly(operation);
+  const { drain } = guest;
+  return actWhenIdle<T>(site, {
+    step,
+    summary,
+    pause,
+    deadlineMs: site.policy.upkeep.deadlineMs,
+    force: request.force,
+    mayListen: mayListen(guest),
+    busyReason: (github) => (request.force ? null : busyReason(github, guest)),
+    patienceMs: 0,
+    ...(drain === null ? {} : { drainSeen: drain.by }),
+    start,
+    options: upkeepOptions,
   });
 }
 
@@ -101,14 +114,17 @@ export async function removeFromCache<Step extends string>(
   step: Step,
   wanted: CacheWanted,
 ): Promise<CacheRemoved> {
-  const { site, board, request } = operation;
+  const { site, board } = operation;
   board.begin(step);
-  const removed = await actBetweenJobs<CacheRemoved, Step>(
+  return actBetweenJobs<CacheRemoved, Step>(
     operation,
-    { step, summary: `${WORDS[wanted.kind]} from the actions cache of ${site.target.runner}` },
-    (acts, input) => acts.removeFromCache({ ...input, wanted, force: request.force }),
+    {
+      step,
+      summary: `${WORDS[wanted.kind]} from the actions cache of ${site.target.runner}`,
+      pause: { purpose: 'remove-from-cache', wanted },
+    },
+    (acts, input) => acts.removeFromCache({ ...input, wanted }),
   );
-  return removed as CacheRemoved;
 }
 
 const WORDS = { all: 'remove all', unused: 'remove what is unused', damaged: 'remove what is damaged' } as const;

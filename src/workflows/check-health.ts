@@ -13,9 +13,10 @@ import type { LookActivities, MainActivities, ResolvedScope } from '../activitie
 import { asSummary } from '../domain/alert.ts';
 import { readCheckRequest, type CheckRequest } from '../domain/check-request.ts';
 import { chooseRunner } from '../domain/choose-runner.ts';
+import { findStuck, type CureAtWork } from '../domain/cure-stuck.ts';
 import { diagnose, type Diagnosis } from '../domain/diagnose.ts';
 import { fewOf } from '../domain/few-of.ts';
-import type { CureKind, Diagnosed } from '../domain/finding.ts';
+import type { Diagnosed } from '../domain/finding.ts';
 import {
   CURE_NAMES,
   CURE_TYPES,
@@ -27,15 +28,16 @@ import {
   type LookCosts,
 } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
-import type { LedgerEntry } from '../domain/ledger.ts';
+import { leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, machineLockId, qualifiedName } from '../domain/names.ts';
 import type { Work } from '../domain/next-step.ts';
 import { advance } from '../domain/open-findings.ts';
-import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
+import type { HostLook, HostObservation, PassObservation, RunnerLook, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
 import { DEFAULT_UPKEEP_POLICY } from '../domain/policy.ts';
 import { prescribe, UPKEEP_CURES, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
-import type { RunnerTarget } from '../domain/runner.ts';
+import type { MachineState, RunnerTarget } from '../domain/runner.ts';
+import { situationsOf } from '../domain/situation.ts';
 import { settleFailures } from './failure-ledger.ts';
 import { causeMemo } from './events.ts';
 import { inspectOptions, passGithubOptions, passLookOptions, temporalOptions } from './options.ts';
@@ -49,17 +51,6 @@ const CURE_WAIT = '10m';
 
 /** Findings that are seen, and that are not, of one call. */
 const TOLD_AT_ONCE = 100;
-
-/** Outcomes of each cure that are as good as done. */
-const GOOD_OUTCOMES: Readonly<Record<CureKind, readonly string[]>> = {
-  recover: ['recovered', 'already-healthy'],
-  'sync-clock': ['synced', 'already-right'],
-  'finish-drain': ['drained', 'already-drained', 'undone'],
-  'make-room': ['room-made', 'enough-room', 'some-room'],
-  'heal-cache': ['healed', 'nothing-damaged'],
-  'clean-cache': ['cleaned'],
-  'fetch-package': ['fetched', 'kept', 'not-needed'],
-};
 
 /**
  * One pass over a scope: looks at everything, decides by rules, starts the cheapest cures as children that outlive it, and tells what it
@@ -149,10 +140,13 @@ class Pass {
     const plan = await this.#plan(scope, { diagnosis, observation, isMeant });
     const { children, held, begun } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
     const withheld = [...plan.withheld, ...held];
+    const cures = await readCures(scope, held);
+    const { cureStuckAfterMs } = policy;
+    const stuck = findStuck(cures, situationsOf(observation, previous, policy), { at: observation.at, cureStuckAfterMs });
     const atWork = await readWork(scope.targets, { begun, withheld });
     // What a dry run finds is left to the next check.
-    const decided = { scope: scope.scope, at: observation.at, mode: resolved.mode, begun, withheld, atWork };
-    const findings = withNextSteps(withTold(diagnosis.findings, plan.findings), decided);
+    const decided = { scope: scope.scope, at: observation.at, mode: resolved.mode, begun, withheld, atWork, cures, cureStuckAfterMs };
+    const findings = withNextSteps([...withTold(diagnosis.findings, plan.findings), ...stuck], decided);
     const open = advance(scope.open, { ...diagnosis, at: observation.at, findings }, policy.goodPasses);
     if (!dryRun) {
       await reportFindings(scope, observation.at, open);
@@ -160,8 +154,8 @@ class Pass {
     const started = await this.#ends(children, waitMs);
     const runners = diagnosis.runners.filter(({ runner }) => isMeant(runner));
     const told = findings.filter(({ subject }) => isMeant(subject));
-    const outcome = healthOutcome({ observation, runners, findings: told, started, goodOutcomes: goodOutcomesOf });
-    const summary = healthSentence({ scope: scope.scope, runners, findings: told, started, outcome, goodOutcomes: goodOutcomesOf });
+    const outcome = healthOutcome({ observation, runners, findings: told, started });
+    const summary = healthSentence({ scope: scope.scope, runners, findings: told, started, outcome });
     this.#told.say(summary);
     return {
       outcome,
@@ -174,7 +168,12 @@ class Pass {
       runners: runners.filter(({ verdict }) => verdict !== 'healthy'),
       ...listed({ findings: told, started, withheld }),
       figures: passFigures({ runners, findings: told, started, withheld, costs }),
-      memory: { ...diagnosis.memory, open: open.open },
+      memory: {
+        ...diagnosis.memory,
+        turns: plan.turns,
+        cures: [...new Set([...cures, ...children.map(({ started: cure }) => cure)].map(({ runner }) => runner))],
+        open: open.open,
+      },
     };
   }
 
@@ -269,6 +268,7 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       seenHosts[group.host] = host;
     }
   }
+  const stopped = await readStopped(scope.targets.filter((target) => stateOf(machineOf.get(target)) === 'stopped'));
   const requests = github.known ? github.value.requests : { sent: 0, unchanged: 0 };
   return {
     observation: {
@@ -277,7 +277,14 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       github,
       hosts: seenHosts,
       damaged,
-      runners: scope.targets.map((target) => ({ target, machine: machineOf.get(target) ?? unknown('it was not looked at') })),
+      runners: scope.targets.map((target) => {
+        const leftStopped = leftStoppedAt(stopped[qualifiedName(target)] ?? []);
+        return {
+          target,
+          machine: machineOf.get(target) ?? unknown('it was not looked at'),
+          ...(leftStopped === null ? {} : { leftStoppedAt: leftStopped }),
+        };
+      }),
     },
     costs: {
       githubRequests: requests.sent,
@@ -286,6 +293,15 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       lookMs: Date.now() - begunAt,
     },
   };
+}
+
+function stateOf(machine: RunnerLook['machine'] | undefined): MachineState | null {
+  return machine?.known === true ? machine.value.state : null;
+}
+
+/** Whether it was Runward that has stopped them stands in their ledgers. */
+async function readStopped(targets: readonly RunnerTarget[]): Promise<Ledgers> {
+  return targets.length === 0 ? {} : readLedgers(targets);
 }
 
 /** Failed runs are not asked for where GitHub has just failed to answer: a pass over a silent GitHub shall not take twice as long. */
@@ -297,12 +313,13 @@ async function readGitHub(scope: ResolvedScope, { isBeforeUpkeep, dryRun }: Look
   return { github, damaged: isBeforeUpkeep ? unknown('not looked for') : await inspectFailures(scope, dryRun) };
 }
 
-async function observeGitHub({ scope, targets, policy, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {
+async function observeGitHub({ scope, targets, policy, previous, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {
   const github = proxyActivities<MainActivities>(passGithubOptions(policy, `how does GitHub see ${scope}?`));
   try {
     const { value } = await github.observeScope({
       scope,
       runners: targets.map(({ runner }) => runner),
+      lastIds: lastIdsOf(targets, previous),
       readsGroups: targets.some(({ group }) => group !== null),
       runsRead: policy.runsRead,
       setAside,
@@ -313,6 +330,16 @@ async function observeGitHub({ scope, targets, policy, setAside = [] }: Resolved
   } catch (error) {
     return unknown(lookFailure(error, 'local'));
   }
+}
+
+/** By the runner's name, as the last scheduled pass left them. */
+function lastIdsOf(targets: readonly RunnerTarget[], previous: RunnersMemory | null): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    targets.flatMap((target) => {
+      const id = previous?.ids?.[qualifiedName(target)];
+      return id === undefined ? [] : [[target.runner, id]];
+    }),
+  );
 }
 
 /** Runs that failed because of a runner's cache; what failed otherwise is remembered, so that each is looked at once. A dry run remembers nothing. */
@@ -422,6 +449,17 @@ async function readWork(
   return new Map(read.flat());
 }
 
+/** Cures that were at work before this pass, as the last one left them, and those that kept it from starting others. */
+async function readCures({ scope, targets, previous }: ResolvedScope, held: readonly Withheld[]): Promise<readonly CureAtWork[]> {
+  const asked = new Set([...(previous?.cures ?? []), ...held.flatMap(({ reason, runner }) => (reason === 'at-work' ? [runner] : []))]);
+  const runners = targets.filter((target) => asked.has(qualifiedName(target))).map(({ runner }) => runner);
+  if (runners.length === 0) {
+    return [];
+  }
+  const temporal = proxyActivities<MainActivities>(temporalOptions('since when are its cures at work?'));
+  return (await temporal.inspectCures({ scope, runners })).atWork;
+}
+
 /** In parts, each of which an attempt has time for, and an input room. */
 async function reportFindings({ scope, policy }: ResolvedScope, at: number, told: ReturnType<typeof advance>): Promise<void> {
   for (let first = 0; first < Math.max(told.seen.length, told.good.length); first += TOLD_AT_ONCE) {
@@ -481,10 +519,6 @@ function cureInput({ runner, cure, startsMachine, suspicion }: Prescription, rea
 function endOf(value: unknown): Pick<StartedCure, 'outcome' | 'summary'> {
   const { outcome = 'failed', summary = '' } = value as { readonly outcome?: string; readonly summary?: string };
   return { outcome, summary };
-}
-
-function goodOutcomesOf({ cure }: Pick<StartedCure, 'cure'>): readonly string[] {
-  return GOOD_OUTCOMES[cure];
 }
 
 /** In a person's words why a cure was started. */

@@ -1,12 +1,12 @@
-import { CancellationScope, continueAsNew, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
-import type { MainActivities } from '../activities/contract.ts';
+import { continueAsNew, sleep, workflowInfo } from '@temporalio/workflow';
+import type { Stopped } from '../activities/contract.ts';
 import { decideDrain, drainReason, type DrainDecision } from '../domain/drain.ts';
+import type { Look } from '../domain/recovery.ts';
 import { DRAIN_STEPS, type DrainOutcome, type DrainReport, type DrainStep } from '../domain/report.ts';
 import { qualifiedName } from '../domain/names.ts';
 import { roomDrainId } from '../domain/upkeep.ts';
 import { type End, operate, type Operation } from './operation.ts';
-import { askedFrozenOptions, freshActOptions } from './options.ts';
-import { Ended, hostSilence } from './site.ts';
+import { actWhenIdle, isNotIdle, mayListen } from './pause.ts';
 
 /**
  * Lets a runner take no more jobs, without cutting the one that runs: marks it as drained in its guest, waits until it is idle on both
@@ -17,19 +17,18 @@ export async function drainRunner(...given: unknown[]): Promise<DrainReport> {
   return operate<DrainOutcome, DrainStep>('drainRunner', DRAIN_STEPS, given, (operation) => new Drain(operation, given).run());
 }
 
-/** GitHub is asked again where it has sent a word to the frozen listener: a poll that ends, or a job. Nothing follows the first one. */
-const ASKED_WHILE_FROZEN = 3;
-
 class Drain {
   readonly #operation: Operation<DrainStep>;
   readonly #given: readonly unknown[];
   /** Whether the mark was there, so that a runner without it was resumed by a person. */
   #wasMarked = workflowInfo().continuedFromExecutionRunId !== undefined;
   #hasActed = this.#wasMarked;
-  /** Frozen so many times; each is an act of its own. */
+  /** Tried to stop so many times; each is an act of its own. */
   #tries = 0;
-  /** Thawed without a wait since then. */
-  #isJustThawed = false;
+  /** Let go without a wait since then. */
+  #isJustLetGo = false;
+  /** Since when GitHub has called it busy without a worker in its guest; `null` where that is not so. */
+  #busyAloneSince: number | null = null;
 
   constructor(operation: Operation<DrainStep>, given: readonly unknown[]) {
     this.#operation = operation;
@@ -56,7 +55,7 @@ class Drain {
         await this.#wait(decision.why);
         continue;
       }
-      if (this.#isJustThawed) {
+      if (this.#isJustLetGo) {
         await this.#wait('it was not idle in the last moment');
         continue;
       }
@@ -100,11 +99,26 @@ class Drain {
   }
 
   async #look(): Promise<DrainDecision> {
-    const decision = await this.#operation.look((target, look) => decideDrain(target, look, { isByPerson: this.#isByPerson }));
+    const decision = await this.#operation.look((target, look) => {
+      this.#noteBusyAlone(look);
+      return decideDrain(target, look, { isByPerson: this.#isByPerson, isStuckBusy: this.#isStuckBusy });
+    });
     if (decision.kind === 'stop' || (decision.kind === 'wait' && decision.isMarked)) {
       this.#noteMark('skipped', 'marked already');
     }
     return decision;
+  }
+
+  /** A job that is lost stays busy at GitHub: after its lease has long decayed the guest alone is believed. */
+  get #isStuckBusy(): boolean {
+    return this.#busyAloneSince !== null && Date.now() - this.#busyAloneSince >= this.#operation.site.policy.jobLostAfterMs;
+  }
+
+  #noteBusyAlone({ github, machine }: Look): void {
+    if (github.known && machine.known && machine.value.guest.known) {
+      const { workers } = machine.value.guest.value;
+      this.#busyAloneSince = github.value.runner?.busy === true && workers === 0 ? (this.#busyAloneSince ?? Date.now()) : null;
+    }
   }
 
   #noteMark(status: 'done' | 'skipped', detail: string): void {
@@ -146,106 +160,48 @@ class Drain {
   }
 
   /**
-   * Stops the service of a runner that was idle on both sides a moment ago. Its listener is frozen first, so that what GitHub says then
+   * Stops the service of a runner that was idle on both sides a moment ago. Its listener is paused first, so that what GitHub says then
    * holds until the stop: a job that was given to it before shows as busy, and one that is given to it later stays unread, and is seen.
    */
   async #stop(): Promise<boolean> {
     const { site, board } = this.#operation;
     const { runner } = site.target;
-    const { drainMs } = site.policy.deadlines;
-    const round = (this.#tries += 1);
-    this.#beginWaiting(`freezing the listener of ${runner}`);
-    const isStopped = await this.#unlessBusy(async () => {
-      const frozen = await site.act(`freeze-${round}`, `freeze the listener of ${runner}`, drainMs, (acts, input) =>
-        acts.freezeRunner(input),
-      );
-      if (frozen.kind === 'not-frozen') {
-        return false;
+    this.#tries += 1;
+    this.#beginWaiting(`pausing the listener of ${runner}`);
+    try {
+      await actWhenIdle<Stopped>(site, {
+        step: `stop-${this.#tries}`,
+        summary: `stop the service of ${runner}`,
+        deadlineMs: site.policy.deadlines.drainMs,
+        pause: { purpose: 'drain' },
+        force: false,
+        mayListen: mayListen(site.lastGuest),
+        busyReason: ({ runner: seen }) => (seen?.busy === true && !this.#isStuckBusy ? 'GitHub calls the runner busy' : null),
+        patienceMs: 0,
+        drainSeen: 'person',
+        start: (acts, input) => acts.stopRunner(input),
+      });
+    } catch (error) {
+      // A job that came in between is a reason to wait on, and so is what could not be proven in time.
+      if (!isNotIdle(error)) {
+        throw error;
       }
-      let isFrozen = true;
-      try {
-        let { unread } = frozen;
-        for (let asked = 1; asked <= ASKED_WHILE_FROZEN; asked += 1) {
-          if (!(await this.#isIdleForGitHub())) {
-            return false;
-          }
-          const heard = unread;
-          const stopped = await site.act(
-            `stop-${round}-${asked}`,
-            `stop the service of ${runner}, which is frozen`,
-            drainMs,
-            (acts, input) => acts.stopFrozenRunner({ ...input, unread: heard }),
-            { options: freshActOptions },
-          );
-          if (stopped.kind !== 'heard') {
-            isFrozen = false;
-            return stopped.kind === 'stopped';
-          }
-          ({ unread } = stopped);
-        }
-        return false;
-      } finally {
-        if (isFrozen) {
-          await CancellationScope.nonCancellable(() => this.#thaw(round));
-        }
-      }
-    });
-    if (isStopped) {
-      this.#hasActed = true;
-      board.end('wait-until-idle', 'done', 'idle on both sides, and again once it was frozen');
-      board.begin('stop-service');
-      board.end('stop-service', 'done', 'nothing of it is left running');
-    } else {
-      this.#isJustThawed = true;
+      this.#isJustLetGo = true;
       this.#beginWaiting(`${runner} was not idle in the last moment`);
-    }
-    return isStopped;
-  }
-
-  /** A job that came in between is a reason to wait on, and so is an act that was not begun while GitHub's word was fresh. */
-  async #unlessBusy(act: () => Promise<boolean>): Promise<boolean> {
-    try {
-      return await act();
-    } catch (error) {
-      if ((error instanceof Ended && error.outcome === 'refused-busy') || hostSilence(error) === 'never started') {
-        return false;
-      }
-      throw error;
-    }
-  }
-
-  /** Asked while the runner is frozen, so neither a limit nor an outage is waited for: then it is not known, and that is no. */
-  async #isIdleForGitHub(): Promise<boolean> {
-    const { site } = this.#operation;
-    const summary = `is ${site.target.runner} idle, now that it is frozen?`;
-    const github = proxyActivities<MainActivities>(askedFrozenOptions(site.policy, summary));
-    try {
-      const answer = await site.answer(() => github.observeGitHub({ target: site.target }));
-      return answer.kind === 'seen' && answer.runner?.busy !== true;
-    } catch (error) {
-      const { message } = site.asEnded(error);
-      this.#operation.board.say(`GitHub could not be read: ${message}`);
       return false;
     }
-  }
-
-  /** Where it fails the guest thaws it by itself. */
-  async #thaw(round: number): Promise<void> {
-    const { site } = this.#operation;
-    try {
-      await site.act(`thaw-${round}`, `let ${site.target.runner} go on`, site.policy.deadlines.drainMs, (acts, input) =>
-        acts.thawRunner(input),
-      );
-    } catch (error) {
-      this.#operation.board.say(`it is thawed by its guest: ${site.asEnded(error).message}`);
-    }
+    this.#hasActed = true;
+    board.end('wait-until-idle', 'done', `idle ${this.#isStuckBusy ? 'in its guest for long' : 'on both sides'}, and again once it was paused`);
+    board.begin('stop-service');
+    board.end('stop-service', 'done', 'nothing of it is left running');
+    return true;
   }
 
   /** Waits without the machine's lock: a job may take hours. */
   async #wait(why: string): Promise<void> {
     const { policy } = this.#operation.site;
     this.#beginWaiting(why);
-    this.#isJustThawed = false;
+    this.#isJustLetGo = false;
     const { continueAsNewSuggested, startTime } = workflowInfo();
     if (continueAsNewSuggested || Date.now() - startTime.getTime() > policy.drainHistoryMs) {
       await continueAsNew<typeof drainRunner>(...this.#given);

@@ -35,6 +35,7 @@ import {
   see,
   sendOff,
   snooze,
+  untilNow,
   wake,
   type FindingLife,
   type FindingReport,
@@ -93,7 +94,7 @@ class OpenFinding {
     }
     this.#become(this.#life);
     for (;;) {
-      this.#become(wake(this.#life, Date.now()));
+      this.#become(wake(untilNow(this.#life, Date.now()), Date.now()));
       this.#tell();
       if (this.#delivery === null && isOver(this.#life)) {
         return reportOf(this.#life, place);
@@ -113,11 +114,7 @@ class OpenFinding {
     setHandler(state, () => this.#life);
     setHandler(seen, (given) => this.#hear(readSeen(given), 'seen is for health checks', (life, word) => see(life, word.finding, word.at)));
     setHandler(good, (given) =>
-      this.#hear(
-        readMissed(given),
-        'good is for health checks',
-        (life, word) => life && miss(life, word.at, this.#input.policy.goodPasses),
-      ),
+      this.#hear(readMissed(given), 'good is for health checks', (life, word) => life && miss(life, word.at, this.#input.policy)),
     );
     setHandler(acknowledged, (given) =>
       this.#hear(
@@ -137,7 +134,7 @@ class OpenFinding {
 
   #hear<Word>(word: Word | null, allowed: string, step: (life: FindingLife | null, word: Word) => FindingLife | null): void {
     this.#misunderstood = word === null ? `A signal was not understood: ${allowed}` : null;
-    this.#become(word === null ? this.#life : step(this.#life, word));
+    this.#become(word === null ? this.#life : step(this.#life && untilNow(this.#life, Date.now()), word));
   }
 
   #become(given: FindingLife | null): void {

@@ -39,6 +39,8 @@ async function untilReleased(): Promise<void> {
 
 export interface HeldLock {
   readonly kind: 'locked';
+  readonly lockId: string;
+  readonly lockRunId: string;
   /** Asked of the server: in a run that a reset made, the lock may be a memory of the history alone. */
   readonly isHeld: () => Promise<boolean>;
   readonly release: () => Promise<void>;
@@ -70,7 +72,7 @@ async function takeLock(lockId: string, hold: () => Promise<void>, asked: LockAs
   for (;;) {
     const lockRunId = await startHolding(lockId, hold, asked.reason);
     if (lockRunId !== null) {
-      return { kind: 'locked', isHeld: () => isLockHeld(lockId, lockRunId), release: () => releaseLock(lockId, lockRunId) };
+      return { kind: 'locked', lockId, lockRunId, isHeld: () => isLockHeld(lockId, lockRunId), release: () => releaseLock(lockId, lockRunId) };
     }
     const { workflowId, runId } = workflowInfo();
     const temporal = proxyActivities<MainActivities>(temporalOptions(`who holds ${lockId}?`));

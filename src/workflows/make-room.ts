@@ -9,6 +9,7 @@ import {
   floorReason,
   hasRoom,
   lacksRoom,
+  resumeObstacle,
   ROOM_SOURCES,
   SHARED_SOURCES,
   type Disk,
@@ -73,7 +74,8 @@ class Making {
     const { room } = site.policy.upkeep;
     const guest = await this.#look();
     const before = guest.disk;
-    if (!lacksRoom(before, room) && floorReason(before, room) === null) {
+    const isHeldBack = isDrainedForRoom(guest) && resumeObstacle(before, room) !== null;
+    if (!lacksRoom(before, room) && floorReason(before, room) === null && !isHeldBack) {
       await this.#takeUp(guest);
       return ['enough-room', `the disk of ${machine} has room: ${diskText(before)}`];
     }
@@ -141,11 +143,11 @@ class Making {
     board.begin(source);
     const wanted = { source, unusedForMs: room.unusedForMs[source] ?? 0, journalBytes: room.journalBytes };
     try {
-      const made = (await actBetweenJobs<RoomMade, RoomStep>(
+      const made = await actBetweenJobs<RoomMade, RoomStep>(
         this.#operation,
-        { step: source, summary: `make room on ${site.target.machine} from ${source}` },
+        { step: source, summary: `make room on ${site.target.machine} from ${source}`, pause: { purpose: 'make-room', wanted } },
         (acts, input) => acts.makeRoom({ ...input, wanted }),
-      )) as RoomMade;
+      );
       this.#disk = made.disk;
       this.#tell(source, made);
     } catch (error) {
@@ -207,7 +209,7 @@ class Making {
     const floor = floorReason(after, room);
     if (floor !== null && guest.drain === null) {
       await this.#drain(floor);
-    } else if (floor === null) {
+    } else if (resumeObstacle(after, room) === null) {
       await this.#takeUp(guest);
     }
     if (refusal !== null) {
@@ -223,7 +225,8 @@ class Making {
         `${made}: too little for a job, so ${runner} is drained; make room, then run \`runward runner resume --runner ${runner}\`, or let the next health check do it`,
       ];
     }
-    return [this.#isEnough() ? 'room-made' : 'some-room', made];
+    const obstacle = isDrainedForRoom(guest) ? resumeObstacle(after, room) : null;
+    return [this.#isEnough() ? 'room-made' : 'some-room', obstacle === null ? made : `${made}; ${runner} stays drained ${obstacle}`];
   }
 
   async #drain(floor: string): Promise<void> {

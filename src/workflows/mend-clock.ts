@@ -1,6 +1,7 @@
+import type { ClockSynced } from '../activities/contract.ts';
 import { busyMachineReason, describeOffset } from '../domain/recovery.ts';
 import type { GitHubObservation, GuestObservation } from '../domain/runner.ts';
-import { freshActOptions } from './options.ts';
+import { actWhenIdle, mayListen } from './pause.ts';
 import { busyText, Ended, type Site } from './site.ts';
 
 export interface MendedClock {
@@ -25,30 +26,31 @@ export async function mendClock(
     readonly see: () => Promise<{ readonly github: GitHubObservation; readonly guest: GuestObservation }>;
   },
 ): Promise<MendedClock> {
-  const { machine } = site.target;
-  const { driftThresholdMs, deadlines } = site.policy;
-  let before = 0;
-  const act = await site.whileFresh(async () => {
-    const { github, guest } = await see();
-    before = guest.clockOffsetMs;
-    if (Math.abs(before) < driftThresholdMs) {
-      return null;
-    }
-    const busy = force ? null : busyMachineReason(github, guest);
-    if (busy !== null) {
-      throw new Ended('refused-busy', busyText(machine, busy));
-    }
-    return site.act(
-      step,
-      `set the clock of ${machine}, ${describeOffset(before)}`,
-      deadlines.timeSyncMs,
-      (acts, input) => acts.syncClock({ ...input, force }),
-      { options: freshActOptions },
-    );
-  });
-  if (act === null) {
+  const { machine, neighbours } = site.target;
+  const { driftThresholdMs, deadlines, hostSilentAfterMs } = site.policy;
+  const { github, guest } = await see();
+  const before = guest.clockOffsetMs;
+  if (Math.abs(before) < driftThresholdMs) {
     return { before, after: before, by: null };
   }
+  const busyReason = (seen: GitHubObservation): string | null => (force ? null : busyMachineReason(seen, guest));
+  const busy = busyReason(github);
+  if (busy !== null) {
+    throw new Ended('refused-busy', busyText(machine, busy));
+  }
+  const act = await actWhenIdle<ClockSynced>(site, {
+    step,
+    summary: `set the clock of ${machine}, ${describeOffset(before)}`,
+    deadlineMs: deadlines.timeSyncMs,
+    pause: { purpose: 'sync-clock' },
+    force,
+    busyWhat: machine,
+    mayListen: neighbours.length > 0 || mayListen(guest),
+    busyReason,
+    patienceMs: hostSilentAfterMs,
+    ...(guest.drain === null ? {} : { drainSeen: guest.drain.by }),
+    start: (acts, input) => acts.syncClock(input),
+  });
   if (Math.abs(act.offsetMs) >= driftThresholdMs) {
     throw new Ended('failed', `the clock of ${machine} is still ${describeOffset(act.offsetMs)} after a sync: check its time servers`);
   }

@@ -4,7 +4,6 @@ import {
   ContinueAsNew,
   defineQuery,
   isCancellation,
-  log,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -17,11 +16,11 @@ import type { Look } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest, type RunnerOperation } from '../domain/recovery-request.ts';
 import type { OperationReport, Progress } from '../domain/report.ts';
 import { operationBegan, operationEnded } from './events.ts';
-import { readLedger, writeLedger } from './machine-ledger.ts';
+import { OpenEntry, readLedger } from './machine-ledger.ts';
 import { lockMachine } from './lock.ts';
 import { configurationOptions } from './options.ts';
 import { label, lookUpLabelled, trigger } from './search-attributes.ts';
-import { Ended, holderText, Site } from './site.ts';
+import { Ended, holderText, LimitMet, Site } from './site.ts';
 import { StepBoard } from './step-board.ts';
 
 const progress = defineQuery<Progress>(PROGRESS_QUERY);
@@ -93,7 +92,7 @@ export class Operation<Step extends string> {
   evidence: readonly string[] = [];
   /** The ledger without this operation, while it holds the machine. */
   #before: readonly LedgerEntry[] = [];
-  #entry: LedgerEntry | null = null;
+  #entry: OpenEntry | null = null;
   #why: string | null = null;
 
   constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard<Step>) {
@@ -137,8 +136,24 @@ export class Operation<Step extends string> {
     return decision;
   }
 
-  /** Does the work while it holds the machine, or answers who has it. What the work answers with stands in the ledger, if it has acted. */
+  /**
+   * Does the work while it holds the machine, or answers who has it. What the work answers with stands in the ledger, if it has acted. Where
+   * GitHub's limit is met before the first act, it is waited for without the machine, and the work is done anew.
+   */
   async holding(work: () => Promise<string>): Promise<{ readonly kind: 'done' } | { readonly kind: 'held'; readonly by: string }> {
+    for (;;) {
+      try {
+        return await this.#holding(work);
+      } catch (error) {
+        if (!(error instanceof LimitMet)) {
+          throw error;
+        }
+        await this.site.waitOut(error.limited);
+      }
+    }
+  }
+
+  async #holding(work: () => Promise<string>): Promise<{ readonly kind: 'done' } | { readonly kind: 'held'; readonly by: string }> {
     const { target, policy } = this.site;
     const lock = await lockMachine(target, {
       reason: this.request.reason,
@@ -149,9 +164,10 @@ export class Operation<Step extends string> {
     if (lock.kind === 'held') {
       return { kind: 'held', by: holderText(lock.holder) };
     }
-    let outcome = 'failed';
+    let outcome: string | null = 'failed';
+    this.site.noteHeld();
     try {
-      const [isHeld, entries] = await Promise.all([lock.isHeld(), readLedger(target)]);
+      const { isHeld, entries } = await readLedger(target, lock);
       if (!isHeld) {
         throw new Ended('failed', `the lock of ${target.machine} was given back before this run began to act: start it anew`);
       }
@@ -159,9 +175,10 @@ export class Operation<Step extends string> {
       outcome = await work();
       return { kind: 'done' };
     } catch (error) {
-      outcome = isCancellation(error) ? 'cancelled' : error instanceof Ended ? error.outcome : 'failed';
+      outcome = outcomeOf(error);
       throw error;
     } finally {
+      this.site.noteLetGo();
       await CancellationScope.nonCancellable(() => this.#closeLedger(outcome));
       await lock.release();
     }
@@ -176,17 +193,19 @@ export class Operation<Step extends string> {
   }
 
   /**
-   * Before the first act under a lock: takes the guest's fence, and enters the operation into the ledger. `waited`: what was seen before is old.
+   * Before the first act under a lock: enters the operation into the ledger, and takes the guest's fence. `waited`: what was seen before is old.
    * @param place what is charged with it
    */
   async beginActs(place: 'runner' | 'machine' = 'runner'): Promise<{ readonly waited: boolean }> {
-    const taken = await this.site.takeFence();
-    const { runner, scope } = this.site.target;
+    const { target } = this.site;
+    const { runner, scope } = target;
     const { workflowId, firstExecutionRunId: runId, workflowType: type } = workflowInfo();
-    const act = { at: Date.now(), type, scope, runner, trigger: this.startedBy, workflowId, runId };
-    this.#entry = { ...act, outcome: null, ...(place === 'machine' ? { concernsMachine: true } : {}) };
-    await writeLedger(this.site.target, this.#before, this.#entry);
-    operationBegan({ target: this.site.target, startedBy: this.startedBy });
+    const act = { at: Date.now(), type, scope, runner, trigger: this.startedBy, workflowId, runId, outcome: null };
+    const entry = new OpenEntry(target, this.#before, { ...act, ...(place === 'machine' ? { concernsMachine: true } : {}) });
+    this.#entry = entry;
+    await entry.write();
+    const taken = await this.site.takeFence();
+    operationBegan({ target, startedBy: this.startedBy });
     return taken;
   }
 
@@ -195,16 +214,19 @@ export class Operation<Step extends string> {
     this.#why = why.slice(0, WHY_LENGTH);
   }
 
-  /** What was done is done: an entry that stays open counts as cut off, and does not change the outcome. */
-  async #closeLedger(outcome: string): Promise<void> {
-    if (this.#entry === null) {
-      return;
-    }
-    try {
-      await writeLedger(this.site.target, this.#before, { ...this.#entry, outcome, ...(this.#why === null ? {} : { why: this.#why }) });
-    } catch (error) {
-      log.warn(`the ledger of ${this.site.target.machine} could not be written: ${this.site.asEnded(error).message}`);
+  async #closeLedger(outcome: string | null): Promise<void> {
+    // With a limit of GitHub it goes on later.
+    if (outcome !== null) {
+      await this.#entry?.close({ outcome, ...(this.#why === null ? {} : { why: this.#why }) });
     }
     this.#entry = null;
   }
+}
+
+/** What the ledger is to say of work that ended so; `null` where it is done anew. */
+function outcomeOf(error: unknown): string | null {
+  if (error instanceof LimitMet) {
+    return null;
+  }
+  return isCancellation(error) ? 'cancelled' : error instanceof Ended ? error.outcome : 'failed';
 }

@@ -34,7 +34,7 @@ export function githubOptions(policy: RecoveryPolicy, summary: string): Activity
   return onMainQueue(policy.limits.github, summary);
 }
 
-/** Asked while a runner is frozen: an answer that comes late is of no use. */
+/** Asked right before an act, while a listener is paused: an answer that comes late is of no use. */
 export function askedFrozenOptions(policy: RecoveryPolicy, summary: string): ActivityOptions {
   return { ...githubOptions(policy, summary), scheduleToCloseTimeout: policy.busyAnswerMaxAgeMs };
 }

@@ -3,15 +3,23 @@ import {
   CancellationScope,
   defineQuery,
   isCancellation,
-  log,
   proxyActivities,
   setCurrentDetails,
   setHandler,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ActActivities, MainActivities, ResolvedRunner, TokenGranted } from '../activities/contract.ts';
-import { budgetRefusal, type LedgerEntry } from '../domain/ledger.ts';
+import type {
+  ActActivities,
+  Limited,
+  MainActivities,
+  ResolvedRunner,
+  Restored,
+  ServiceStarted,
+  SetAside,
+  TokenGranted,
+} from '../activities/contract.ts';
+import { budgetRefusal, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
 import { PACKAGE_ADVICE, PACKAGE_BYTES } from '../domain/package.ts';
@@ -21,20 +29,20 @@ import {
   workersAtJobs,
   decideRecovery,
   describeOffset,
+  livingReason,
   planLadder,
   type Look,
   type RecoveryDecision,
 } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
 import { RECOVERY_STEPS, type Progress, type RecoveryReport, type Rung, type RungReport } from '../domain/report.ts';
-import type { GitHubObservation, RunnerTarget } from '../domain/runner.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
 import { operationBegan, operationEnded } from './events.ts';
-import { readLedger, writeLedger } from './machine-ledger.ts';
-import { lockMachine } from './lock.ts';
+import { OpenEntry, readLedger } from './machine-ledger.ts';
+import { lockMachine, type HeldLock } from './lock.ts';
 import {
   configurationOptions,
-  freshActOptions,
   githubOptions,
   restartMachineOptions,
   startMachineOptions,
@@ -42,8 +50,9 @@ import {
 } from './options.ts';
 import { mendClock, type MendedClock } from './mend-clock.ts';
 import { havePackage } from './package.ts';
+import { actWhenIdle, mayListen, type StoppingAct } from './pause.ts';
 import { label, lookUpLabelled, trigger } from './search-attributes.ts';
-import { busyText, Ended, holderText, isGuestUnreachable, Site } from './site.ts';
+import { busyText, Ended, holderText, hostSilence, isGuestUnreachable, LimitMet, Site, TakenOver, type Asked } from './site.ts';
 import { StepBoard } from './step-board.ts';
 
 /** GitHub's bad moments are short; what fails for another reason fails as often. */
@@ -106,6 +115,17 @@ class Recovery {
   #isAtWork = false;
   /** Custom labels that GitHub showed before the first act. */
   #shownLabels: readonly string[] = [];
+  #lock: HeldLock | null = null;
+  #ledger: OpenEntry | null = null;
+  /** Deletes what lies aside of a runner that is online again. */
+  #discarding: Promise<void> | null = null;
+  /** Whether both sides were read by the last look. */
+  #isRead = false;
+  /** Whether it was told that it began: after a limit of GitHub it goes on. */
+  #hasBegun = false;
+  /** Whether the machine may stand still by an act of Runward, this one or one before it. */
+  #isStopped = false;
+  #hasCutPower = false;
 
   constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard) {
     this.#request = request;
@@ -145,82 +165,114 @@ class Recovery {
     );
   }
 
+  /** A limit of GitHub is waited for without the lock. */
   async #underLock(): Promise<RecoveryReport> {
-    const lock = await lockMachine(this.#target, {
-      reason: this.#request.reason,
-      waitMs: this.#request.waitMs,
-      pollMs: this.#policy.lockPollMs,
-      onWait: (holder) => this.#board.say(`waiting for ${holderText(holder)}`),
-    });
-    if (lock.kind === 'held') {
-      return this.#report(new Ended('refused-in-progress', `${this.#target.machine} is in the hands of ${holderText(lock.holder)}`));
-    }
-    try {
-      // Only now, since whoever held the lock before may have cured the runner.
-      const decision = await this.#decide();
-      if (!isCure(decision)) {
-        return this.#report(this.#refusal(decision));
+    for (;;) {
+      const lock = await lockMachine(this.#target, {
+        reason: this.#request.reason,
+        waitMs: this.#request.waitMs,
+        pollMs: this.#policy.lockPollMs,
+        onWait: (holder) => this.#board.say(`waiting for ${holderText(holder)}`),
+      });
+      if (lock.kind === 'held') {
+        return this.#report(new Ended('refused-in-progress', `${this.#target.machine} is in the hands of ${holderText(lock.holder)}`));
       }
-      const [isHeld, entries] = await Promise.all([lock.isHeld(), readLedger(this.#target)]);
-      if (!isHeld) {
-        throw new Ended(
-          'failed',
-          `the lock of ${this.#target.machine} was given back before this run began to act: start the recovery anew`,
-        );
+      this.#lock = lock;
+      this.#site.noteHeld();
+      let limited: Limited;
+      try {
+        return await this.#holding(lock);
+      } catch (error) {
+        if (!(error instanceof LimitMet)) {
+          throw error;
+        }
+        ({ limited } = error);
+      } finally {
+        this.#site.noteLetGo();
+        await lock.release();
       }
-      return await this.#underLedger(decision, entries);
-    } finally {
-      await lock.release();
+      await this.#site.waitOut(limited);
     }
+  }
+
+  async #holding(lock: HeldLock): Promise<RecoveryReport> {
+    // Only now, since whoever held the lock before may have cured the runner.
+    const [{ isHeld, entries }, decision] = await Promise.all([readLedger(this.#target, lock), this.#decide()]);
+    const before = entries.filter(({ runId }) => runId !== workflowInfo().runId);
+    if (!isHeld) {
+      throw new Ended('failed', `the lock of ${this.#target.machine} was given back before this run began to act: start the recovery anew`);
+    }
+    if (!isCure(decision)) {
+      // It costs budget too: else a check would hold the machine, and look, with each pass for ever.
+      if (decision.kind === 'impossible' && this.#isRead && this.#trigger !== 'manual') {
+        await new OpenEntry(this.#target, before, this.#entryOf({ onlyLooked: true })).close({ outcome: 'failed' });
+      }
+      return this.#report(this.#refusal(decision));
+    }
+    return this.#underLedger(decision, before);
+  }
+
+  #entryOf(about: Partial<LedgerEntry>): LedgerEntry {
+    const { runner, scope } = this.#target;
+    const { workflowId, runId, workflowType } = workflowInfo();
+    const act = { at: Date.now(), type: workflowType, scope, runner, trigger: this.#trigger, workflowId, runId };
+    return { ...act, outcome: null, ...about };
   }
 
   /** Enters the operation before its first act, and its outcome after the last. */
   async #underLedger(seen: Cure, before: readonly LedgerEntry[]): Promise<RecoveryReport> {
     const { runner, scope } = this.#target;
-    const now = Date.now();
     if (this.#trigger !== 'manual') {
-      const refusal = budgetRefusal(before, { scope, runner, now }, this.#policy.budgets);
+      const refusal = budgetRefusal(before, { scope, runner, now: Date.now() }, this.#policy.budgets);
       if (refusal !== null) {
         return this.#report(new Ended('refused-budget', refusal));
       }
     }
-    const decision = await this.#underFence(seen);
-    if (!isCure(decision)) {
-      return this.#report(this.#refusal(decision));
-    }
-    const { workflowId, runId, workflowType } = workflowInfo();
-    const concernsMachine = decision.kind !== 'recover';
-    const act = { at: now, type: workflowType, scope, runner, trigger: this.#trigger, workflowId, runId };
-    const entry: LedgerEntry = { ...act, outcome: null, ...(concernsMachine ? { concernsMachine } : {}) };
-    const entries = await writeLedger(this.#target, before, entry);
-    operationBegan({ target: this.#target, startedBy: this.#trigger });
+    this.#isStopped = seen.kind === 'start-machine' && leftStoppedAt(before) !== null;
+    const concernsMachine = seen.kind !== 'recover';
+    const leavesStopped = seen.kind === 'restart-machine' || this.#isStopped;
+    const entry = new OpenEntry(
+      this.#target,
+      before,
+      this.#entryOf({ ...(concernsMachine ? { concernsMachine } : {}), ...(leavesStopped ? { leavesStopped } : {}) }),
+    );
+    this.#ledger = entry;
+    const [entered, fenced] = await Promise.allSettled([entry.write(), this.#underFence(seen)]);
     let ended: Ended;
     try {
-      const by = await this.#cure(decision);
-      ended = new Ended(
-        'recovered',
-        `${runner} is ${this.#isAtWork ? 'at work' : 'online'} again${this.#rungs.length === 0 ? '' : ` after ${by}`}`,
-      );
+      valueOf(entered);
+      const decision = valueOf(fenced);
+      ended = isCure(decision) ? await this.#cured(decision) : this.#refusal(decision);
     } catch (error) {
+      if (error instanceof LimitMet) {
+        throw error;
+      }
       ended = isCancellation(error) ? new Ended('cancelled', 'the recovery was cancelled') : this.#site.asEnded(error);
       ended = await CancellationScope.nonCancellable(() => this.#leaveInOrder(ended));
       if (isCancellation(error)) {
-        await this.#closeLedger(entries, { ...entry, outcome: ended.outcome });
+        await this.#closeLedger(ended);
         label(this.#searchAttributes, { outcome: ended.outcome });
         throw error;
       }
     }
-    await this.#closeLedger(entries, { ...entry, outcome: ended.outcome });
+    await Promise.all([this.#closeLedger(ended), this.#discarding]);
     return this.#report(ended);
   }
 
-  /** What was done is done: an entry that stays open counts as cut off, and does not change the outcome. */
-  async #closeLedger(entries: readonly LedgerEntry[], entry: LedgerEntry): Promise<void> {
-    try {
-      await writeLedger(this.#target, entries, entry);
-    } catch (error) {
-      log.warn(`the ledger of ${this.#target.machine} could not be written: ${this.#site.asEnded(error).message}`);
+  async #cured(decision: Cure): Promise<Ended> {
+    if (!this.#hasBegun) {
+      this.#hasBegun = true;
+      operationBegan({ target: this.#target, startedBy: this.#trigger });
     }
+    const by = await this.#cure(decision);
+    const how = this.#rungs.length === 0 ? '' : ` after ${by}`;
+    const cut = this.#hasCutPower ? `; the power of ${this.#target.machine} was cut for it, since its guest did not answer` : '';
+    return new Ended('recovered', `${this.#target.runner} is ${this.#isAtWork ? 'at work' : 'online'} again${how}${cut}`);
+  }
+
+  async #closeLedger({ outcome }: Ended): Promise<void> {
+    const isMarked = this.#ledger?.entry.leavesStopped === true;
+    await this.#ledger?.close({ outcome, ...(isMarked ? { leavesStopped: this.#isStopped } : {}) });
   }
 
   /** Takes the fence of a guest that can be asked. Whoever was at work there may have cured the runner: what was seen before is forgotten. */
@@ -228,7 +280,7 @@ class Recovery {
     if (decision.kind !== 'recover') {
       return decision;
     }
-    const { waited } = await this.#site.takeFence();
+    const { waited } = await this.#site.takeFence({ isRecovery: true });
     return waited ? this.#decide() : decision;
   }
 
@@ -273,6 +325,9 @@ class Recovery {
       report('done', '');
       return true;
     } catch (error) {
+      if (error instanceof LimitMet) {
+        throw error;
+      }
       const ended = this.#site.asEnded(error);
       report('failed', ended.message);
       if (isCancellation(error) || ended.outcome !== 'failed' || name === 'start-machine' || name === 're-register') {
@@ -303,27 +358,28 @@ class Recovery {
   /** Restarts the service of a runner that both sides call idle. */
   async #restartService(): Promise<void> {
     const { runner } = this.#target;
-    const { busyAnswerMaxAgeMs } = this.#policy;
-    const act = await this.#site.whileFresh(async () => {
-      const busyAskedAt = Date.now();
-      this.#proveIdle(await this.#site.askGitHub());
-      return this.#site.act(
-        'restart-service',
-        `restart the service of ${runner}`,
-        this.#policy.deadlines.restartServiceMs,
-        (acts, input) => acts.restartService({ ...input, force: false, busyAskedAt, busyAnswerMaxAgeMs }),
-        { options: freshActOptions },
-      );
+    const act = await actWhenIdle<ServiceStarted>(this.#site, {
+      ...this.#idle(),
+      step: 'restart-service',
+      summary: `restart the service of ${runner}`,
+      deadlineMs: this.#policy.deadlines.restartServiceMs,
+      pause: { purpose: 'restart-service' },
+      force: false,
+      start: (acts, input) => acts.restartService(input),
     });
     if (act.kind === 'not-started') {
       throw new Ended('failed', `${runner}: ${act.unit ?? 'the service'} is ${act.state}: ${act.evidence}`);
     }
   }
 
-  #proveIdle({ runner }: GitHubObservation): void {
-    if (runner?.busy === true && !this.#request.force && this.#request.suspicion !== 'stuck-busy') {
-      throw new Ended('refused-busy', busyText(this.#target.runner, 'GitHub calls the runner busy'));
-    }
+  /** How a recovery proves that the runner is idle. */
+  #idle(): Pick<StoppingAct<never>, 'mayListen' | 'busyReason' | 'patienceMs'> {
+    const { suspicion } = this.#request;
+    return {
+      mayListen: mayListen(this.#site.lastGuest),
+      busyReason: ({ runner }) => (runner?.busy === true && suspicion !== 'stuck-busy' ? 'GitHub calls the runner busy' : null),
+      patienceMs: this.#policy.hostSilentAfterMs,
+    };
   }
 
   /** Whether the runner is itself again on both sides; one that takes a job at once is. */
@@ -369,9 +425,11 @@ class Recovery {
     }
     this.#board.begin('registration-token');
     await this.#provePackage();
-    const token = await this.#registrationToken();
+    // Where nothing listens that would have to be paused before, both can be asked for at once.
+    const isAsked = !this.#request.force && !mayListen(this.#site.lastGuest);
+    const [token, word] = await Promise.all([this.#registrationToken(), isAsked ? this.#site.askGitHub() : undefined]);
     this.#board.end('registration-token', 'done', `from ${this.#target.scope}, lives ${Math.round(token.livesMs / 60_000)} min`);
-    await this.#configCleanup(token);
+    await this.#configCleanup(token, word);
     await this.#reconfigure(token);
     await this.#startService();
     await this.#verifyOnline();
@@ -385,6 +443,7 @@ class Recovery {
     const { evidence } = decision;
     this.#evidence = evidence;
     if (decision.kind === 'start-machine' && !this.#request.mayStart) {
+      this.#isRead = false;
       const why = `machine ${this.#target.machine} was stopped since the check looked, so it was left alone: the next check decides anew`;
       return { kind: 'impossible', why, evidence };
     }
@@ -396,30 +455,44 @@ class Recovery {
    * @param before what people are to read before what is seen
    */
   async #lookUntilAnswered(before = ''): Promise<RecoveryDecision> {
-    let begunAt = Date.now();
-    let lookedAt = begunAt;
+    const { guestPollMs, lookGapMs } = this.#policy;
+    let lookedForMs = 0;
+    let endedAt = Date.now();
     for (;;) {
+      const begunAt = Date.now();
+      // A computer slept between the two looks, or no worker was there: that time says nothing about the guest.
+      lookedForMs = begunAt - endedAt > lookGapMs ? 0 : lookedForMs + begunAt - endedAt;
       const limitsBefore = this.#site.limitsWaitedFor;
       const look = await this.#site.look();
+      endedAt = Date.now();
       if (this.#site.limitsWaitedFor > limitsBefore) {
         // The machine answered before the wait and GitHub after it.
-        begunAt = Date.now();
+        lookedForMs = 0;
         continue;
       }
-      if (Date.now() - lookedAt > this.#policy.lookGapMs) {
-        begunAt = Date.now();
-      }
-      lookedAt = Date.now();
-      const lookedForMs = Date.now() - begunAt;
+      // Nor is one long look an answer that was waited for: it takes several to be sure.
+      lookedForMs += Math.min(endedAt - begunAt, lookGapMs / 2);
       const guest = look.machine.known ? look.machine.value.guest : look.machine;
+      this.#isRead = look.github.known && look.machine.known;
       this.#isAtWork = guest.known && guest.value.workers > 0;
+      if (guest.known) {
+        await this.#noteUp();
+      }
       const { force, suspicion } = this.#request;
       const decision = decideRecovery(this.#target, look, this.#policy, { force, suspicion, lookedForMs });
       if (decision.kind !== 'look-again') {
         return decision;
       }
       this.#board.say(`${before}${decision.why}; looking again`);
-      await sleep(this.#policy.guestPollMs, { summary: 'look again' });
+      await sleep(guestPollMs, { summary: 'look again' });
+    }
+  }
+
+  /** What Runward had stopped is up. */
+  async #noteUp(): Promise<void> {
+    this.#isStopped = false;
+    if (this.#ledger?.entry.leavesStopped === true) {
+      await this.#ledger.write({ leavesStopped: false });
     }
   }
 
@@ -431,6 +504,8 @@ class Recovery {
         return new Ended('refused-busy', busyText(this.#target.runner, decision.why));
       case 'refused-drained':
         return new Ended('refused-drained', decision.why);
+      case 'refused-online':
+        return new Ended('refused-busy', onlineText(this.#target, decision.why));
       case 'look-again':
       case 'impossible':
         return new Ended('failed', decision.why);
@@ -522,18 +597,79 @@ class Recovery {
 
   /** What went wrong where a guest does not come up: only a new look says whether its power may be cut then, or cut again. */
   async #turnOn(verb: 'start' | 'restart'): Promise<Ended | null> {
-    const { host, machine } = this.#target;
-    const options = verb === 'start' ? startMachineOptions : restartMachineOptions;
-    const acts = proxyActivities<ActActivities>(options(this.#policy, host, `${verb} machine ${machine}`));
     try {
-      await this.#site.answer(() => (verb === 'start' ? acts.startMachine : acts.restartMachine)({ target: this.#target }));
+      await (verb === 'start' ? this.#startMachine() : this.#restartMachine());
       return null;
     } catch (error) {
-      if (isCancellation(error) || (verb === 'start' && !isGuestUnreachable(error))) {
+      if (isCancellation(error) || (error instanceof Ended && error.outcome !== 'failed') || (verb === 'start' && !isGuestUnreachable(error))) {
         throw error;
       }
       return this.#site.asEnded(error);
     }
+  }
+
+  async #startMachine(): Promise<void> {
+    const { host, machine } = this.#target;
+    const acts = proxyActivities<ActActivities>(startMachineOptions(this.#policy, host, `start machine ${machine}`));
+    this.#site.noteActed();
+    await this.#site.answer(() => acts.startMachine({ target: this.#target }));
+  }
+
+  /** Cuts the power of a machine in which nobody can live, by GitHub's word of this moment; the ledger says so before, in case it stays down. */
+  async #restartMachine(): Promise<void> {
+    const { host, machine } = this.#target;
+    const { busyAnswerMaxAgeMs, guestPollMs, hostSilentAfterMs } = this.#policy;
+    const { lockId = '', lockRunId = '' } = this.#lock ?? {};
+    const wasStopped = this.#isStopped;
+    this.#site.noteActed();
+    if (this.#ledger?.entry.leavesStopped !== true) {
+      await this.#ledger?.write({ leavesStopped: true, concernsMachine: true });
+    }
+    for (const deadline = Date.now() + hostSilentAfterMs; ; await sleep(guestPollMs, { summary: 'ask GitHub again' })) {
+      const busyAskedAt = await this.#proveDead();
+      const acts = proxyActivities<ActActivities>(restartMachineOptions(this.#policy, host, `restart machine ${machine}`));
+      this.#isStopped = true;
+      let answer: Awaited<ReturnType<ActActivities['restartMachine']>>['value'];
+      try {
+        answer = await this.#site.answer(() =>
+          acts.restartMachine({ target: this.#target, lockId, lockRunId, busyAskedAt, busyAnswerMaxAgeMs }),
+        );
+      } catch (error) {
+        this.#isStopped = hostSilence(error) === 'never started' ? wasStopped : true;
+        throw error;
+      }
+      if (answer.kind === 'running') {
+        this.#hasCutPower = true;
+        return;
+      }
+      if (answer.kind === 'given-up') {
+        // The ledger belongs to whoever has the machine now; what this one wrote there stands.
+        this.#ledger = null;
+        throw new Ended('refused-in-progress', `the restart of machine ${machine} was given up: ${answer.evidence}`);
+      }
+      this.#isStopped = wasStopped;
+      if (Date.now() >= deadline) {
+        const why = `GitHub's word that nobody is online in ${machine} was older than ${busyAnswerMaxAgeMs / 1_000} s each time before its power could be cut`;
+        throw new Ended('failed', `${why}, so it was not: look why GitHub, or the worker of host ${host}, is slow`);
+      }
+    }
+  }
+
+  /** When GitHub was asked who of the machine's runners is online; nobody is, or a person has said to go past it. */
+  async #proveDead(): Promise<number> {
+    const { machine } = this.#target;
+    if (this.#request.force) {
+      return Date.now();
+    }
+    const github = await this.#site.askGitHubNow();
+    if (github === null) {
+      throw new Ended('failed', `GitHub could not be asked who is online in ${machine}, so its power was not cut: try again`);
+    }
+    const living = livingReason(this.#target, github);
+    if (living !== null) {
+      throw new Ended('refused-busy', onlineText(this.#target, living));
+    }
+    return github.askedAt;
   }
 
   /** Before anything is taken away: without a package that no job could change the runner could not be registered anew. */
@@ -561,38 +697,30 @@ class Recovery {
   }
 
   /** Proves on both sides that no job runs, then stops the service and moves its configuration aside. */
-  async #configCleanup({ token }: TokenGranted): Promise<void> {
+  async #configCleanup({ token }: TokenGranted, word: Asked | undefined): Promise<void> {
     const { runner } = this.#target;
     const { force } = this.#request;
-    const { busyAnswerMaxAgeMs } = this.#policy;
     this.#board.begin('config-cleanup');
-    const act = await this.#site.whileFresh(async () => {
-      const busyAskedAt = Date.now();
-      this.#proveIdle(await this.#site.askGitHub());
+    const act = await actWhenIdle<SetAside>(this.#site, {
+      ...this.#idle(),
+      step: 'config-cleanup',
+      summary: `stop the service of ${runner}, set its configuration aside`,
+      deadlineMs: this.#policy.deadlines.setAsideMs,
+      pause: { purpose: 'config-cleanup' },
+      force,
+      word,
+      start: (acts, input) => acts.setConfigurationAside({ ...input, token }),
       // From here on the act may have worked although its answer is lost.
-      this.#aside ??= { agentId: this.#registered };
-      const answer = await this.#site.act(
-        'config-cleanup',
-        `stop the service of ${runner}, set its configuration aside`,
-        this.#policy.deadlines.setAsideMs,
-        (acts, input) => acts.setConfigurationAside({ ...input, token, force, busyAskedAt, busyAnswerMaxAgeMs }),
-        { options: freshActOptions, onRefusal: () => this.#forgetUntouched() },
-      );
-      if (answer.kind === 'ask-again') {
-        this.#forgetUntouched();
-      }
-      return answer;
+      onBegin: () => {
+        this.#aside ??= { agentId: this.#registered };
+      },
+      onUntouched: () => {
+        this.#aside = null;
+      },
     });
     this.#aside = { agentId: act.agentId };
     this.#site.noteChange();
     this.#board.end('config-cleanup', 'done', act.files.length === 0 ? 'nothing to set aside' : `set aside ${act.files.join(', ')}`);
-  }
-
-  /** An act that was refused, or not begun, at its first attempt has moved nothing. */
-  #forgetUntouched(): void {
-    if (this.#site.lastAttempt === 1 && !this.#site.hasChanged) {
-      this.#aside = null;
-    }
   }
 
   /** With one token, also if a try fails: another is asked for only if GitHub refused the first after its end. */
@@ -670,9 +798,11 @@ class Recovery {
         `${runner} is registered and its service is active, but after ${this.#policy.onlineWithinMs / 1_000} s GitHub still shows ${state}: look at ${this.#target.directory}/_diag in ${this.#target.machine}, and at the runner in the settings of ${scope}`,
       );
     }
-    // The old credentials are of no use any more; failing to delete them does not undo the recovery.
-    const left = await this.#discardAside();
-    this.#board.end('verify-online', 'done', `online as id ${agentId}${left}`);
+    // The old credentials are of no use any more; failing to delete them does not undo the recovery, and nobody waits for it.
+    this.#discarding = CancellationScope.nonCancellable(async () => {
+      const left = await this.#discardAside();
+      this.#board.end('verify-online', 'done', `online as id ${agentId}${left}`);
+    });
   }
 
   async #awaitOnline(agentId: number, deadline: number, pollMs: number) {
@@ -692,9 +822,6 @@ class Recovery {
       this.#aside = null;
       return '';
     } catch (error) {
-      if (isCancellation(error)) {
-        throw error;
-      }
       return `; old files left in /var/lib/runward of ${this.#target.machine} (${this.#site.asEnded(error).message})`;
     }
   }
@@ -707,11 +834,18 @@ class Recovery {
     if (current !== null) {
       this.#board.end(current, 'failed', ended.message);
     }
-    // Who was taken over leaves the rest to the one that has the machine now.
-    if (this.#aside === null || ended.outcome === 'refused-in-progress') {
+    if (this.#isStopped && ended.outcome === 'cancelled') {
+      return this.#startAgain(ended);
+    }
+    // Whoever has taken over is a recovery, and has the set that lies aside with it.
+    if (this.#aside === null || ended instanceof TakenOver) {
       return ended;
     }
     try {
+      if (ended.outcome === 'refused-in-progress') {
+        // An act of somebody else runs there, who has no right to what lies aside.
+        await this.#site.takeFence({ isRecovery: true });
+      }
       this.#agentId ??= this.#isConfiguring ? await this.#newRegistration() : null;
       if (this.#agentId !== null) {
         this.#board.say('starting the service under its new registration');
@@ -725,6 +859,19 @@ class Recovery {
         ended.outcome,
         `${ended.message}. Leaving it in order failed too: ${this.#site.asEnded(error).message}. The old configuration is kept in /var/lib/runward of ${machine}; run the recovery again`,
       );
+    }
+  }
+
+  /** A machine that Runward has stopped does not stay so because a person had enough. */
+  async #startAgain(ended: Ended): Promise<Ended> {
+    const { machine } = this.#target;
+    this.#board.say(`starting machine ${machine}, which was stopped for the recovery`);
+    try {
+      await this.#startMachine();
+      await this.#noteUp();
+      return new Ended(ended.outcome, `${ended.message}. Machine ${machine} was started again`);
+    } catch (error) {
+      return new Ended(ended.outcome, bringUpByHand(machine, `${ended.message}. Machine ${machine} could not be started again: ${this.#site.asEnded(error).message}`));
     }
   }
 
@@ -748,9 +895,20 @@ class Recovery {
       return `The old registration ${agentId} is gone, so its configuration stays aside`;
     }
     this.#board.say('putting the old configuration back');
-    await this.#site.act('restore', `put the old configuration of ${runner} back`, this.#policy.deadlines.restoreMs, (acts, input) =>
-      acts.restoreConfiguration(input),
-    );
+    await actWhenIdle<Restored>(this.#site, {
+      ...this.#idle(),
+      step: 'restore',
+      summary: `put the old configuration of ${runner} back`,
+      deadlineMs: this.#policy.deadlines.restoreMs,
+      pause: { purpose: 'restore' },
+      // Whoever listens since then may have a job that nobody has gone past.
+      force: false,
+      mayListen: false,
+      needsWord: false,
+      // It keeps its mark, and its service is not started under one.
+      drainSeen: 'person',
+      start: (acts, input) => acts.restoreConfiguration(input),
+    });
     await this.#serviceUp('leave');
     return 'The old configuration was put back and its service started; see `runward status` whether GitHub takes it';
   }
@@ -788,6 +946,17 @@ class Recovery {
       reason: this.#request.reason,
     };
   }
+}
+
+function onlineText({ machine }: RunnerTarget, why: string): string {
+  return `${why}. Whoever is online lives in ${machine} and may get a job at any moment, so its power was not cut: see why its guest does not answer, or use --force`;
+}
+
+function valueOf<T>(settled: PromiseSettledResult<T>): T {
+  if (settled.status === 'rejected') {
+    throw settled.reason;
+  }
+  return settled.value;
 }
 
 function capitalised(text: string): string {

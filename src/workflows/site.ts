@@ -6,6 +6,7 @@ import type {
   ActRefusal,
   Answered,
   Limited,
+  FenceTaken,
   LockHolder,
   LookActivities,
   MainActivities,
@@ -15,8 +16,8 @@ import { withNextStep } from '../domain/provider.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
 import type { RecoveryOutcome, Side } from '../domain/report.ts';
-import type { GitHubObservation, MachineObservation, RunnerTarget } from '../domain/runner.ts';
-import { actOptions, githubOptions, GUEST_UNREACHABLE, lookOptions } from './options.ts';
+import type { GitHubObservation, GuestObservation, MachineObservation, RunnerTarget } from '../domain/runner.ts';
+import { actOptions, askedFrozenOptions, githubOptions, GUEST_UNREACHABLE, lookOptions } from './options.ts';
 import { waitOutLimit } from './told.ts';
 
 /** Ends an operation with an outcome that is no surprise; everything that was opened is closed on the way out. */
@@ -29,6 +30,30 @@ export class Ended extends Error {
     this.outcome = outcome;
   }
 }
+
+/** Another operation has the guest's fence: what is left to do there is its own. */
+export class TakenOver extends Ended {
+  constructor(message: string) {
+    super('refused-in-progress', message);
+  }
+}
+
+/** GitHub's limit was met while the machine was held and nothing was done: it is waited for without the machine. */
+export class LimitMet extends Error {
+  override readonly name = 'LimitMet';
+  readonly limited: Limited;
+
+  constructor(limited: Limited) {
+    super(limited.why);
+    this.limited = limited;
+  }
+}
+
+/** What GitHub says, and when it was asked: Temporal's time before which the requests did not leave, epoch milliseconds. */
+export type Asked = GitHubObservation & { readonly askedAt: number };
+
+/** The limits of an act. */
+export type ActOptions = typeof actOptions;
 
 /** Who is told how an operation goes. */
 export interface Teller {
@@ -46,7 +71,10 @@ export class Site {
   readonly #teller: Teller;
   readonly #aboutStrays: Pick<ActInput, 'ignoresStrays'>;
   #lastLook: { readonly begunAt: number; readonly look: Look } | null = null;
+  #lastGuest: GuestObservation | null = null;
   #limitsWaitedFor = 0;
+  /** Whether the machine is held and nothing was done in it so far. */
+  #isHeldUntouched = false;
   /** Number of the guest's fence; 0 before it was taken. */
   #fence = 0;
   #lastAttempt = 0;
@@ -84,13 +112,34 @@ export class Site {
     this.#hasChanged = true;
   }
 
+  /** From here to the first act a limit of GitHub ends the work with {@link LimitMet}. */
+  noteHeld(): void {
+    this.#isHeldUntouched = !this.#hasChanged;
+  }
+
+  noteActed(): void {
+    this.#isHeldUntouched = false;
+  }
+
+  noteLetGo(): void {
+    this.#isHeldUntouched = false;
+  }
+
   // Looking
 
   async look(): Promise<Look> {
     const begunAt = Date.now();
     const [github, machine] = await Promise.all([this.#reading('github', this.askGitHub()), this.#reading('machine', this.askMachine())]);
     this.#lastLook = { begunAt, look: { github, machine } };
+    if (machine.known && machine.value.guest.known) {
+      this.#lastGuest = machine.value.guest.value;
+    }
     return this.#lastLook.look;
+  }
+
+  /** What the guest has shown when it was read last; `null` where it never was. */
+  get lastGuest(): GuestObservation | null {
+    return this.#lastGuest;
   }
 
   /** The last look while it is fresh, else a new one. */
@@ -104,10 +153,29 @@ export class Site {
     this.#lastLook = null;
   }
 
-  async askGitHub(): Promise<GitHubObservation> {
+  async askGitHub(): Promise<Asked> {
     const { runner } = this.target;
     const github = proxyActivities<MainActivities>(githubOptions(this.policy, `how does GitHub see ${runner}?`));
     return this.withinLimits(() => github.observeGitHub({ target: this.target }));
+  }
+
+  /** Asks right before an act that hangs on the answer: neither a limit nor an outage is waited for, so `null`, with a word to people, is no. */
+  async askGitHubNow(): Promise<Asked | null> {
+    const { runner } = this.target;
+    const github = proxyActivities<MainActivities>(askedFrozenOptions(this.policy, `is ${runner} idle at this moment?`));
+    try {
+      const answer = await this.answer(() => github.observeGitHub({ target: this.target }));
+      if (answer.kind === 'seen') {
+        return answer;
+      }
+      this.#teller.say(`GitHub could not be read: ${answer.why}`);
+    } catch (error) {
+      if (isCancellation(error)) {
+        throw error;
+      }
+      this.#teller.say(`GitHub could not be read: ${this.asEnded(error).message}`);
+    }
+    return null;
   }
 
   async askMachine(): Promise<MachineObservation> {
@@ -123,7 +191,7 @@ export class Site {
       this.#unreachable = this.#unreachable === side ? null : this.#unreachable;
       return seen;
     } catch (error) {
-      if (isCancellation(error)) {
+      if (isCancellation(error) || error instanceof LimitMet) {
         throw error;
       }
       this.#unreachable = side;
@@ -134,17 +202,17 @@ export class Site {
   // Acting
 
   /** An act of somebody else that runs in the guest is waited for: it ends at its deadline at the latest. */
-  async takeFence(): Promise<{ readonly waited: boolean }> {
+  async takeFence({ isRecovery = false } = {}): Promise<{ readonly waited: boolean }> {
     const { host, machine } = this.target;
     const acts = proxyActivities<ActActivities>(actOptions(this.policy, host, `take the fence of ${machine}`));
     const deadline = Date.now() + this.policy.strangerActWithinMs;
     for (let waited = false; ; waited = true) {
-      const taken = await this.answer(() => acts.takeFence({ target: this.target, holder: ascii(workflowInfo().workflowId) }));
+      const taken = await this.answer(() => acts.takeFence({ target: this.target, holder: ascii(workflowInfo().workflowId), isRecovery }));
       if (taken.kind === 'taken') {
         this.#fence = taken.fence;
         return { waited };
       }
-      if (taken.kind === 'refused-unfit' || Date.now() >= deadline) {
+      if (taken.kind !== 'refused-in-progress' || Date.now() >= deadline) {
         throw refusalText(taken, this.target.runner, machine);
       }
       this.#teller.say(`waiting for an act of ${taken.holder} in ${machine}`);
@@ -154,14 +222,19 @@ export class Site {
 
   /**
    * Runs one writing step in the guest. A refusal ends the operation, after `onRefusal`. Where the host falls silent after something was
-   * changed, the step waits for it to come back; before that, it gives up.
+   * changed, the step waits for it to come back; before that, it gives up, and so it does with `throwsOnSilence`, which is for what hangs on a
+   * word that ages.
    */
   async act<T extends { readonly kind: string }>(
     step: string,
     summary: string,
     deadlineMs: number,
     start: (acts: ReturnType<typeof proxyActivities<ActActivities>>, input: ActInput) => Promise<Answered<T | ActRefusal>>,
-    { options = actOptions, onRefusal = () => {} }: { readonly options?: typeof actOptions; readonly onRefusal?: () => void } = {},
+    {
+      options = actOptions,
+      onRefusal = () => {},
+      throwsOnSilence = false,
+    }: { readonly options?: ActOptions; readonly onRefusal?: () => void; readonly throwsOnSilence?: boolean } = {},
   ): Promise<Exclude<T, ActRefusal>> {
     const { host, machine, runner } = this.target;
     const input: ActInput = {
@@ -171,6 +244,7 @@ export class Site {
       deadlineMs,
       ...this.#aboutStrays,
     };
+    this.noteActed();
     for (;;) {
       try {
         const acts = proxyActivities<ActActivities>(options(this.policy, host, `${this.#teller.current ?? step}: ${summary}`));
@@ -182,35 +256,25 @@ export class Site {
         return answer as Exclude<T, ActRefusal>;
       } catch (error) {
         const silent = hostSilence(error);
-        if (silent === null || (!this.#hasChanged && silent === 'never started')) {
+        if (silent === null || throwsOnSilence || (!this.#hasChanged && silent === 'never started')) {
           throw error;
         }
         this.#hasChanged = true;
-        this.#teller.say(`waiting for host ${host}: its worker takes no tasks. Start it with \`runward worker --host ${host}\``);
+        this.tellOfSilence();
       }
     }
   }
 
-  /** Repeats a look and the act that hangs on it, where the act was not begun while the look was fresh; up to the time of a silent host. */
-  async whileFresh<T extends { readonly kind: string } | null>(
-    lookAndAct: () => Promise<T>,
-  ): Promise<Exclude<T, { readonly kind: 'ask-again' }>> {
-    const deadline = Date.now() + this.policy.hostSilentAfterMs;
-    for (;;) {
-      try {
-        const answer = await lookAndAct();
-        if (answer?.kind !== 'ask-again') {
-          return answer as Exclude<T, { readonly kind: 'ask-again' }>;
-        }
-      } catch (error) {
-        if (hostSilence(error) !== 'never started' || Date.now() >= deadline) {
-          throw error;
-        }
-      }
-    }
+  // Telling and asking
+
+  say(doing: string): void {
+    this.#teller.say(doing);
   }
 
-  // Asking
+  tellOfSilence(): void {
+    const { host } = this.target;
+    this.say(`waiting for host ${host}: its worker takes no tasks. Start it with \`runward worker --host ${host}\``);
+  }
 
   async answer<T>(ask: () => Promise<Answered<T>>): Promise<T> {
     const { attempt, value } = await ask();
@@ -226,9 +290,16 @@ export class Site {
       if (answer.kind !== 'limited') {
         return answer as Exclude<T, Limited>;
       }
-      await waitOutLimit(answer as Limited, (doing) => this.#teller.say(doing));
-      this.#limitsWaitedFor += 1;
+      if (this.#isHeldUntouched) {
+        throw new LimitMet(answer as Limited);
+      }
+      await this.waitOut(answer as Limited);
     }
+  }
+
+  async waitOut(limited: Limited): Promise<void> {
+    await waitOutLimit(limited, (doing) => this.#teller.say(doing));
+    this.#limitsWaitedFor += 1;
   }
 
   asEnded(error: unknown): Ended {
@@ -321,17 +392,24 @@ export function hostSilence(error: unknown): 'never started' | 'may have begun' 
 }
 
 function isRefusal(answer: { readonly kind: string }): answer is ActRefusal {
-  return ['refused-busy', 'refused-unfit', 'refused-late', 'refused-in-progress'].includes(answer.kind);
+  return ['refused-busy', 'refused-unfit', 'refused-drained', 'refused-late', 'refused-in-progress'].includes(answer.kind);
 }
 
-function refusalText(refusal: ActRefusal, runner: string, machine: string): Ended {
+function refusalText(refusal: ActRefusal | Exclude<FenceTaken, { kind: 'taken' }>, runner: string, machine: string): Ended {
   switch (refusal.kind) {
     case 'refused-busy':
       return new Ended('refused-busy', busyText(runner, refusal.evidence));
     case 'refused-unfit':
       return new Ended('failed', `${machine}: ${refusal.evidence}`);
+    case 'refused-drained':
+      return new Ended('refused-drained', `${runner} was drained meanwhile (${refusal.evidence}), so it was left alone`);
+    case 'refused-unfinished':
+      return new Ended(
+        'refused-in-progress',
+        `the recovery ${refusal.holder} is not finished in ${machine}: a configuration lies aside there. Run \`runward recover\`, which takes it over`,
+      );
     case 'refused-late':
-      return new Ended('refused-in-progress', `${machine} was taken over by ${refusal.holder}`);
+      return new TakenOver(`${machine} was taken over by ${refusal.holder}`);
     case 'refused-in-progress':
       return new Ended('refused-in-progress', `an act of ${refusal.holder} is running in ${machine}`);
   }

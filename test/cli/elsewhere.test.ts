@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { elsewhereStatus } from '../../src/cli/elsewhere.ts';
+import { believedMs, elsewhereStatus } from '../../src/cli/elsewhere.ts';
 import { DEFAULT_HEALTH_POLICY as POLICY } from '../../src/domain/policy.ts';
 import { known, unknown } from '../../src/domain/reading.ts';
 import { runnerStatus } from '../../src/domain/status.ts';
@@ -30,4 +30,9 @@ test.each([
   ['GitHub does not show it online any more', told('offline'), healthReport(), NOW],
 ])('it is unknown where %s', (_when, status, report, now) => {
   expect(elsewhereStatus(status, HERE, report, now, POLICY).verdict).toBe('unknown');
+});
+
+test('a pass is believed for three intervals of its schedule, 15 minutes at least', () => {
+  expect([null, 60_000, 300_000, 3_600_000].map((everyMs) => believedMs({ everyMs }) / 60_000)).toEqual([15, 15, 15, 180]);
+  expect(believedMs(null) / 60_000).toBe(15);
 });

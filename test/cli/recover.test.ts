@@ -20,7 +20,7 @@ test.each<readonly [string, Look, boolean, string]>([
   ],
   [
     'a machine in an unknown state',
-    at(null, { state: 'unknown' }),
+    at({ ...idle, status: 'offline' }, { state: 'unknown' }),
     false,
     'would be looked at again, and its machine restarted if its guest still does not answer after 4 min and no job can run there',
   ],

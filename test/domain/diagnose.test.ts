@@ -79,6 +79,7 @@ const DAMAGED: DamagedRun = {
 const ROOMY = DEFAULT_HEALTH_POLICY.upkeep.room;
 
 const WAITING: Partial<WaitingJobs> = { oldestAt: NOW - 6 * MINUTE };
+const GONE: Partial<ScopeObservation> = { absent: { r1: { kind: 'gone', id: 7 } } };
 const SEEN_BROKEN: Partial<RunnerMemory> = { ranAt: LAST_PASS, brokenSince: LAST_PASS };
 const SEEN_OFFLINE: Partial<RunnerMemory> = { offlineSince: LAST_PASS };
 
@@ -564,11 +565,51 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       finds: ['warning runner-status-unknown'],
       verdict: 'unknown',
     },
-    'unregistered, one reading': {
+    'gone by its id, one reading': {
       github: null,
+      of: GONE,
       finds: ['critical runner-unregistered? → recover'],
       does: 'runner-unregistered: seen once: the next scheduled check confirms before acting',
       verdict: 'down',
+    },
+    'gone by its id, in two passes': {
+      github: null,
+      of: GONE,
+      before: SEEN_OFFLINE,
+      finds: ['critical runner-unregistered → recover'],
+      does: 'recover',
+      verdict: 'down',
+    },
+    'gone by its id, while its listener works under another one that the list may lack yet': {
+      github: null,
+      of: GONE,
+      guest: { registration: { agentId: 8, agentName: 'r1', url: '' } },
+      before: SEEN_OFFLINE,
+      finds: ['warning runner-unlisted?'],
+      verdict: 'unknown',
+    },
+    'missing in the list alone, in two passes, while its listener lives': {
+      github: null,
+      before: { ...SEEN_OFFLINE, unlistedSince: LAST_PASS },
+      finds: ['warning runner-unlisted'],
+      verdict: 'unknown',
+    },
+    'missing in the list, and GitHub failed at its id': {
+      github: null,
+      of: { absent: { r1: { kind: 'unknown', why: 'GitHub failed (502)' } } },
+      guest: INACTIVE,
+      before: { ...SEEN_OFFLINE, ...SEEN_BROKEN },
+      finds: ['warning runner-unlisted?', 'critical service-inactive? → recover'],
+      does: "service-inactive: unknown: GitHub's list lacks r1, and whether it is gone is unknown: GitHub failed (502)",
+      verdict: 'unknown',
+    },
+    'missing in the list alone, and its guest does not answer': {
+      github: null,
+      guest: 'timed out',
+      before: { ...SEEN_OFFLINE, silentSince: LAST_PASS },
+      finds: ['warning runner-unlisted?', 'critical guest-unreachable? → recover'],
+      does: "guest-unreachable: unknown: GitHub's list lacks r1, and its guest could not be asked",
+      verdict: 'unknown',
     },
     'unregistered and not configured': {
       github: null,
@@ -1110,6 +1151,15 @@ describe.each(Object.entries(CASES))('%s', (_about, cases) => {
         : `${cure.cure}${cure.isUrgent ? ', urgent' : ''}${cure.suspicion === null ? '' : `, ${cure.suspicion}`}`,
     ).toBe(given.does);
   });
+});
+
+test('what was remembered while the clock was ahead is as old as this pass, and counts from the next one on', () => {
+  const ahead = NOW + 365 * 24 * HOUR;
+  const seen = lookOf({ github: OFFLINE, finds: [], verdict: 'down' });
+  const first = diagnose(seen, memory(ahead, { 'acme/kernel/r1': remembered({ offlineSince: ahead }) }), DEFAULT_HEALTH_POLICY);
+  expect(first.findings).toMatchObject([{ code: 'runner-offline', isProven: false }]);
+  const second = diagnose({ ...seen, at: NOW + 5 * MINUTE }, first.memory, DEFAULT_HEALTH_POLICY);
+  expect(second.findings).toMatchObject([{ code: 'runner-offline', isProven: true }]);
 });
 
 test('a provider that hangs is told with its likely cause and how its daemon is restarted, for one machine and for several', () => {

@@ -21,6 +21,7 @@ import {
   see,
   sendOff,
   snooze,
+  untilNow,
   wake,
   type FindingLife,
 } from '../../src/domain/finding-life.ts';
@@ -29,6 +30,7 @@ import { aFinding } from '../kit/findings.ts';
 
 const MINUTE = 60_000;
 const OPENED = Date.parse('2026-11-24T12:00:00Z');
+const COUNTING = { goodPasses: 3, readingsApartMs: 0 };
 const PLACE: FindingPlace = { subject: 'acme/kernel/r1', scope: 'acme/kernel', runner: 'r1', host: 'mini' };
 
 function opened(severity: Severity = 'critical'): FindingLife {
@@ -44,7 +46,7 @@ function told(life: FindingLife, now = OPENED): FindingLife {
 function afterPasses(life: FindingLife, ...sights: readonly ('seen' | 'good')[]): FindingLife {
   return sights.reduce((now, sight) => {
     const at = now.heardAt + 5 * MINUTE;
-    return sight === 'good' ? miss(now, at, 3) : (see(now, aFinding(), at) as FindingLife);
+    return sight === 'good' ? miss(now, at, COUNTING) : (see(now, aFinding(), at) as FindingLife);
   }, life);
 }
 
@@ -64,10 +66,33 @@ describe('a finding', () => {
   });
 
   test('hears each pass once, and no older one', () => {
-    const once = miss(opened(), OPENED + 1, 3);
-    expect(miss(once, OPENED + 1, 3)).toBe(once);
+    const once = miss(opened(), OPENED + 1, COUNTING);
+    expect(miss(once, OPENED + 1, COUNTING)).toBe(once);
     expect(see(once, aFinding(), OPENED)).toBe(once);
-    expect(miss(once, OPENED - 1, 3)).toBe(once);
+    expect(miss(once, OPENED - 1, COUNTING)).toBe(once);
+  });
+
+  test('counts good passes that are moments apart once', () => {
+    const patient = { goodPasses: 3, readingsApartMs: 2 * MINUTE };
+    const byHand = [1, 2, 3, 4].reduce((life, second) => miss(life, OPENED + second * 1_000, patient), opened());
+    expect(byHand).toEqual(opened());
+    const scheduled = [2, 4, 6].reduce((life, minutes) => miss(life, OPENED + minutes * MINUTE, patient), opened());
+    expect(scheduled.phase).toBe('cleared');
+  });
+
+  test('that was heard while the clock was a year ahead clears, tells worse, and says no time that is yet to come', () => {
+    const now = OPENED;
+    const year = 365 * 24 * 60 * MINUTE;
+    const ahead = sendOff(see(null, aFinding({ severity: 'warning' }), now + year)!, 'opened', PLACE, now + year);
+    const hear = (life: FindingLife, minutes: number) => untilNow(life, now + minutes * MINUTE + 1);
+    const cleared = [5, 10, 15].reduce((life, minutes) => miss(hear(life, minutes), now + minutes * MINUTE, COUNTING), ahead);
+    expect(cleared).toMatchObject({ phase: 'cleared', clearedAt: now + 15 * MINUTE });
+    const told1 = delivered(routed(hear(ahead, 5), ['webhook']), 'webhook');
+    const worse = see(told1, aFinding({ severity: 'critical' }), now + 5 * MINUTE)!;
+    expect(dueAlert(worse)).toBe('worse');
+    const { since, seenAt, heardAt, pending } = hear(ahead, 5);
+    expect(Math.max(since, seenAt, heardAt, pending!.begunAt)).toBeLessThanOrEqual(now + 5 * MINUTE + 1);
+    expect(untilNow(worse, now + 6 * MINUTE)).toBe(worse);
   });
 
   test('keeps the words of the last proof while it is seen without', () => {
@@ -129,7 +154,7 @@ describe('people are told', () => {
         const states: AlertState[] = [];
         for (const [index, severity] of sights.entries()) {
           const at = OPENED + index + 1;
-          life = severity === 'good' ? miss(life, at, 3) : (see(life, aFinding({ severity }), at) as FindingLife);
+          life = severity === 'good' ? miss(life, at, COUNTING) : (see(life, aFinding({ severity }), at) as FindingLife);
           const due = dueAlert(life);
           if (due !== null) {
             states.push(due);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { budgetRefusal, enter, LEDGER_CAPACITY, type LedgerEntry } from '../../src/domain/ledger.ts';
+import { budgetRefusal, enter, LEDGER_CAPACITY, leftStoppedAt, type LedgerEntry } from '../../src/domain/ledger.ts';
 import { DEFAULT_RECOVERY_POLICY } from '../../src/domain/policy.ts';
 
 const { budgets } = DEFAULT_RECOVERY_POLICY;
@@ -42,6 +42,23 @@ describe('a ledger', () => {
   });
 });
 
+describe('a machine that Runward has stopped', () => {
+  test.each<readonly [string, readonly LedgerEntry[], number | null]>([
+    ['never', [], null],
+    ['and seen up again', [entry({ concernsMachine: true, leavesStopped: false })], null],
+    ['and not seen up again', [entry({ concernsMachine: true, outcome: 'failed', leavesStopped: true })], now - HOUR],
+    ['and not seen up again, cut off', [entry({ concernsMachine: true, outcome: null, leavesStopped: true })], now - HOUR],
+    ['by an act before one that worked in its guest', [entry({ leavesStopped: true }), entry({ type: 'drainRunner', runner: 'r2' })], null],
+    [
+      'by an act before one that has only looked',
+      [entry({ leavesStopped: true }), entry({ outcome: 'failed', onlyLooked: true, at: now })],
+      now - HOUR,
+    ],
+  ])('%s', (_name, entries, at) => {
+    expect(leftStoppedAt(entries)).toBe(at);
+  });
+});
+
 describe('the budget of checks', () => {
   const asked = { scope: 'acme/kernel', runner: 'r1', now };
   const cases: readonly [string, readonly LedgerEntry[], RegExp | null][] = [
@@ -64,6 +81,8 @@ describe('the budget of checks', () => {
     ['one cut off, one failed', [entry({ outcome: null }), entry({ outcome: 'failed' })], /waiting for a person/],
     ['a failure, then a success', [entry({ outcome: 'failed' }), entry()], null],
     ['a success, then a failure', [entry(), entry({ outcome: 'failed' })], null],
+    ['three from when a clock was a year ahead', [1, 2, 3].map(() => entry({ at: now + 365 * 24 * HOUR })), null],
+    ['three from when a clock was an hour ahead', [1, 2, 3].map(() => entry({ at: now + HOUR })), /3 recoveries of r1 within 6 h/],
     [
       'failures that are cooled down',
       [entry({ outcome: 'failed', at: now - 7 * HOUR }), entry({ outcome: 'failed', at: now - 7 * HOUR })],

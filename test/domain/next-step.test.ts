@@ -25,6 +25,19 @@ function without(reason: WithheldReason, more: Partial<Withheld> = {}): Around {
 
 const RECOVERY = { workflowId: 'cure/acme/kernel/r1', type: 'recoverRunner', since: NOW - 4_600 };
 
+test('an operation that should be over is no comfort, but for a drain', () => {
+  const since = NOW - 30 * 60_000;
+  expect(nextStep(told('service-inactive'), { ...CHECKED, atWork: { ...RECOVERY, since } })).toEqual({
+    handledBy: null,
+    advice:
+      'it should be over: being recovered for 30 min (cure/acme/kernel/r1); `runward explain cure/acme/kernel/r1` shows what it waits for',
+  });
+  expect(nextStep(told('service-inactive'), { ...CHECKED, atWork: { ...RECOVERY, since: since + 1 } }).handledBy).toBe('operation');
+  expect(nextStep(told('service-inactive'), { ...CHECKED, atWork: { workflowId: 'd', type: 'drainRunner', since } }).handledBy).toBe(
+    'operation',
+  );
+});
+
 describe('what to do next', () => {
   test.each<[name: string, Told, Around, advice: string, handledBy: 'check' | 'operation' | null]>([
     [

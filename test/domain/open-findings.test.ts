@@ -83,7 +83,7 @@ test('passes and the workflow that they signal agree on what is open', () => {
           life = see(life, found, at);
         }
         if (good.length > 0 && life !== null) {
-          life = miss(life, at, goodPasses);
+          life = miss(life, at, { goodPasses, readingsApartMs: 1 });
         }
         const isOpen: boolean = life?.phase === 'open';
         expect(remembered.length === 1).toBe(isOpen);

@@ -36,7 +36,8 @@ function check(
   ledgers: Readonly<Record<string, readonly LedgerEntry[]>> = {},
 ) {
   const diagnosis = diagnose(seen, previous, policy);
-  return { ...diagnosis, ...prescribe(diagnosis, seen, { ledgers, policy }), found: diagnosis.findings };
+  const prescribed = prescribe(diagnosis, seen, { ledgers, policy });
+  return { ...diagnosis, ...prescribed, memory: { ...diagnosis.memory, turns: prescribed.turns }, found: diagnosis.findings };
 }
 
 function codes(findings: readonly { readonly code: string; readonly subject: string }[]): readonly string[] {
@@ -89,10 +90,31 @@ describe('whatever is seen', () => {
           const github = valueOrNull(seen.github);
           expect(github).not.toBeNull();
           expect(['online', 'offline', undefined]).toContain(github?.runners.find(({ name }) => name === look.target.runner)?.status);
+          const isMissing = github?.runners.every(({ name }) => name !== look.target.runner);
+          expect(isMissing === true && github?.absent?.[look.target.runner]?.kind === 'unknown').toBe(false);
           expect(seen.hosts['local']?.known).toBe(true);
           const at = valueOrNull(look.machine);
           expect(at).not.toBeNull();
           expect(at?.state !== 'running' || at.guest.known || because === 'guest-unreachable').toBe(true);
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test('nothing is done to a listener that lives, on the word of a list that lacks it', () => {
+    fc.assert(
+      fc.property(anyPass, anyMemory, (seen, previous) => {
+        for (const { runner } of check(seen, previous).prescriptions) {
+          const look = seen.runners.find(({ target: { scope: of, runner: name } }) => `${of}/${name}` === runner)!;
+          const github = valueOrNull(seen.github)!;
+          const at = valueOrNull(look.machine)!;
+          const inside = at.state === 'running' ? valueOrNull(at.guest) : null;
+          const absence = github.absent?.[look.target.runner];
+          const isMissing = github.runners.every(({ name }) => name !== look.target.runner);
+          const lives = inside !== null && inside.service.state === 'active' && inside.listeners > 0 && inside.registration !== null;
+          expect(isMissing && lives && !(absence?.kind === 'gone' && absence.id === inside.registration?.agentId)).toBe(false);
+          expect(isMissing && absence?.kind !== 'gone' && at.state === 'running' && inside === null).toBe(false);
         }
       }),
       { numRuns: 3_000 },
@@ -235,6 +257,43 @@ describe('a scope of many', () => {
     expect(cures(guest().disk, [false, true])).toEqual(['acme/kernel/r2 make-room']);
   });
 
+  test('a disk that hovers at the floor drains its runner once, and says so while it stays drained', () => {
+    const seen = (freeBytes: number, isDrained: boolean) =>
+      fleet([
+        {
+          github: isDrained ? { status: 'offline' } : {},
+          guest: {
+            disk: { usedPercent: 97, freeBytes, inodesUsedPercent: 10 },
+            ...(isDrained ? { ...INACTIVE, drain: { since: NOW, by: 'room' as const, reason: 'no room on the disk' } } : {}),
+          },
+        },
+      ]);
+    const MIB = 1024 * 1024;
+    expect(check(seen(500 * MIB, false)).prescriptions).toMatchObject([{ because: 'disk-below-floor' }]);
+    // Removing more is tried as often as the budget allows.
+    const used = [5, 3, 1].map((hours) => act({ type: 'makeRoom', at: NOW - hours * HOUR, runId: `${hours}` }));
+    for (const freeBytes of [540 * MIB, 500 * MIB, 540 * MIB]) {
+      expect(check(seen(freeBytes, true), null, { 'acme/kernel/r1': used }).prescriptions).toEqual([]);
+    }
+    expect(codes(check(seen(540 * MIB, true)).found.filter(({ severity }) => severity === 'warning'))).toContain('acme/kernel/r1: drained');
+    expect(check(seen(1_600 * MIB, true), null, { 'acme/kernel/r1': used }).prescriptions).toMatchObject([{ cure: 'make-room' }]);
+  });
+
+  test('a runner that was drained for want of room again and again stays drained, and a finding says why', () => {
+    const seen = fleet([
+      { github: { status: 'offline' }, guest: { ...INACTIVE, drain: { since: NOW, by: 'room' as const, reason: 'no room on the disk' } } },
+    ]);
+    const drains = (workflowId: string) =>
+      [5, 3, 1].map((hours) => act({ type: 'drainRunner', workflowId, at: NOW - hours * HOUR, runId: `${hours}`, outcome: 'drained' }));
+    const own = check(seen, null, { 'acme/kernel/r1': drains('drain/acme/kernel/r1/room') });
+    expect(own).toMatchObject({
+      prescriptions: [],
+      withheld: [{ because: 'drained', reason: 'budget', why: expect.stringContaining('3 drains of r1 within 6 h: the budget is 3') }],
+      findings: [{ code: 'budget-used-up', advice: expect.stringContaining('`runward runner resume --runner r1`') }],
+    });
+    expect(check(seen, null, { 'acme/kernel/r1': drains('by-hand') }).prescriptions).toMatchObject([{ because: 'drained' }]);
+  });
+
   test('a silent host is one finding, and nothing is said of its runners', () => {
     const seen = { ...fleet([{ github: { status: 'offline' } }, {}, {}]), hosts: { local: unknown('no worker polls') } };
     const { found, runners, unreadable } = check(seen);
@@ -300,7 +359,10 @@ describe('a scope of many', () => {
     const dead = { github: { status: 'offline', labels: ['self-hosted'] }, guest: INACTIVE };
     const wanted = { github: { status: 'offline', labels: ['self-hosted', 'gpu'] }, guest: INACTIVE };
     const { prescriptions } = check(fleet([dead, wanted], { queue: known(queue(jobs({ labels: ['GPU'] }))) }));
-    expect(prescriptions.map(({ runner, isUrgent }) => ({ runner, isUrgent }))).toEqual([
+    expect(prescriptions).toMatchObject([{ runner: 'acme/kernel/r2', isUrgent: true }]);
+    const drifting = { guest: { clockOffsetMs: HOUR } };
+    const clocks = fleet([drifting, { ...drifting, github: { labels: ['gpu'] } }], { queue: known(queue(jobs({ labels: ['GPU'] }))) });
+    expect(check(clocks).prescriptions.map(({ runner, isUrgent }) => ({ runner, isUrgent }))).toEqual([
       { runner: 'acme/kernel/r2', isUrgent: true },
       { runner: 'acme/kernel/r1', isUrgent: false },
     ]);
@@ -329,7 +391,13 @@ describe('a scope of many', () => {
     const seen = fleet([{}, {}], { queue: known(queue(jobs({ oldestAt: NOW - HOUR }))) });
     const { prescriptions, withheld } = check(seen, memory(NOW - EVERY, { 'acme/kernel/r1': since, 'acme/kernel/r2': since }));
     expect(prescriptions).toMatchObject([{ runner: 'acme/kernel/r1', suspicion: 'deaf-listener' }]);
-    expect(withheld).toMatchObject([{ runner: 'acme/kernel/r2', why: expect.stringContaining('one deaf listener at a time') }]);
+    expect(withheld).toMatchObject([
+      {
+        runner: 'acme/kernel/r2',
+        reason: 'one-at-a-time',
+        why: '2 of 2 machines show the same: acme/kernel/r1 goes first, and is not well yet',
+      },
+    ]);
   });
 });
 

@@ -14,7 +14,7 @@ import {
 } from '../../src/domain/recovery.ts';
 import type { Suspicion } from '../../src/domain/recovery-request.ts';
 import { RUNGS } from '../../src/domain/report.ts';
-import type { GuestObservation } from '../../src/domain/runner.ts';
+import type { GuestObservation, Neighbour } from '../../src/domain/runner.ts';
 import { anyLook, github, guest, look, machine, target } from '../kit/observations.ts';
 
 const offline = { ...github().runner!, status: 'offline' };
@@ -33,7 +33,32 @@ describe('what a recovery decides', () => {
       'recover',
       /^/,
     ],
-    ['not registered', look({ github: known(github({ runner: null })) }), false, 'recover', /^/],
+    ['gone by its id', look({ github: known(github({ runner: null, absence: { kind: 'gone', id: 7 } })) }), false, 'recover', /^/],
+    [
+      'not registered, and nothing lives in its guest',
+      look({
+        github: known(github({ runner: null })),
+        machine: known(machine({ guest: known(guest({ service: { unit: 'u', state: 'inactive' }, listeners: 0 })) })),
+      }),
+      false,
+      'recover',
+      /^/,
+    ],
+    [
+      'missing in the list alone, while its listener lives',
+      look({ github: known(github({ runner: null })) }),
+      false,
+      'look-again',
+      /GitHub's list lacks r1, but its listener works under id 7: lists lag/,
+    ],
+    ['missing in the list alone, and forced', look({ github: known(github({ runner: null })) }), true, 'recover', /^/],
+    [
+      'gone by its last id, while its listener works under a newer one',
+      look({ github: known(github({ runner: null, absence: { kind: 'gone', id: 6 } })) }),
+      false,
+      'look-again',
+      /under id 7: lists lag/,
+    ],
     [
       'online under another registration',
       look({ machine: known(machine({ guest: known(guest({ registration: { agentId: 8, agentName: 'r1', url: '' } })) })) }),
@@ -168,16 +193,48 @@ describe('what a recovery decides', () => {
   const { guestAnswersWithinMs, jobLostAfterMs, goneShownWithinMs } = policy;
   const later: readonly [name: string, look: Look, force: boolean, lookedForMs: number, kind: string, why: RegExp][] = [
     [
-      'a silent guest whose runner is idle',
-      look({ github: known(github({ runner: idle })), machine: silent }),
+      'a silent guest whose runner is offline',
+      look({ github: known(github({ runner: offline })), machine: silent }),
       false,
       guestAnswersWithinMs,
       'restart-machine',
       /does not answer/,
     ],
     [
-      'a silent guest whose runner is unknown to GitHub',
+      'a silent guest whose runner GitHub may show online too long',
+      look({ github: known(github({ runner: idle })), machine: silent }),
+      false,
+      guestAnswersWithinMs,
+      'look-again',
+      /GitHub shows r1 online, and may be late/,
+    ],
+    [
+      'a silent guest whose runner is online and idle',
+      look({ github: known(github({ runner: idle })), machine: silent }),
+      false,
+      goneShownWithinMs,
+      'refused-online',
+      /GitHub shows r1 online; .*does not answer/,
+    ],
+    [
+      'the same, forced',
+      look({ github: known(github({ runner: idle })), machine: silent }),
+      true,
+      guestAnswersWithinMs,
+      'restart-machine',
+      /^/,
+    ],
+    [
+      'a silent guest whose runner GitHub does not list',
       look({ github: known(github({ runner: null })), machine: silent }),
+      false,
+      jobLostAfterMs,
+      'refused-online',
+      /does not list r1, which does not prove that it is gone/,
+    ],
+    [
+      'a silent guest whose runner is gone from GitHub',
+      look({ github: known(github({ runner: null, absence: { kind: 'gone', id: 7 } })), machine: silent }),
       false,
       guestAnswersWithinMs,
       'restart-machine',
@@ -217,7 +274,7 @@ describe('what a recovery decides', () => {
     ],
     [
       'a silent guest with a neighbour at work',
-      look({ github: known(github({ busyNeighbours: [neighbour] })), machine: silent }),
+      look({ github: known(github({ runner: offline, busyNeighbours: [neighbour] })), machine: silent }),
       false,
       jobLostAfterMs,
       'refused-busy',
@@ -233,7 +290,7 @@ describe('what a recovery decides', () => {
     ],
     [
       'a machine in an unknown state for long',
-      look({ github: known(github({ runner: null })), machine: stateless }),
+      look({ github: known(github({ runner: offline })), machine: stateless }),
       false,
       2 * guestAnswersWithinMs,
       'restart-machine',
@@ -274,7 +331,20 @@ describe('what a recovery decides', () => {
     expect('why' in decision ? decision.why : '').toMatch(why);
   });
 
-  test('a machine is never restarted while GitHub calls one of its runners online and busy, or is not known', () => {
+  test.each<readonly [standing: Neighbour['standing'] | null, kind: string]>([
+    ['offline', 'restart-machine'],
+    ['gone', 'restart-machine'],
+    ['online', 'refused-online'],
+    ['unknown', 'refused-online'],
+    [null, 'refused-online'],
+  ])('a silent guest with a neighbour of another scope that is %s', (standing, kind) => {
+    const shared = target({ neighbours: [{ scope: 'acme/other', runner: 'r2' }] });
+    const neighbours = standing === null ? {} : { neighbours: [{ name: 'acme/other/r2', standing, busy: false }] };
+    const seen = look({ github: known(github({ runner: offline, ...neighbours })), machine: silent });
+    expect(decideRecovery(shared, seen, policy, { force: false, lookedForMs: jobLostAfterMs }).kind).toBe(kind);
+  });
+
+  test('a machine is never restarted while GitHub calls one of its runners online, or is not known', () => {
     fc.assert(
       fc.property(anyLook, fc.nat({ max: 3_600_000 }), (seen, lookedForMs) => {
         if (decideRecovery(target(), seen, policy, { force: false, lookedForMs }).kind !== 'restart-machine') {
@@ -284,7 +354,7 @@ describe('what a recovery decides', () => {
         return (
           gitHub.known &&
           lookedForMs >= guestAnswersWithinMs &&
-          !(gitHub.value.runner?.busy === true && gitHub.value.runner.status !== 'offline') &&
+          (gitHub.value.runner === null ? gitHub.value.absence?.kind === 'gone' : gitHub.value.runner.status === 'offline') &&
           gitHub.value.busyNeighbours.every(({ status }) => status === 'offline')
         );
       }),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_UPKEEP_POLICY } from '../../src/domain/policy.ts';
-import { bytesText, diskText, floorReason, hasRoom, lacksRoom, type Disk } from '../../src/domain/room.ts';
+import { bytesText, diskText, floorReason, hasRoom, lacksRoom, resumeObstacle, type Disk } from '../../src/domain/room.ts';
 
 const POLICY = DEFAULT_UPKEEP_POLICY.room;
 const MIB = 1024 * 1024;
@@ -29,6 +29,19 @@ describe('a disk', () => {
     expect(floorReason(disk(95, 10, 100 * MIB), POLICY)).toBe('100 MiB free, below 512 MiB');
     expect(floorReason(disk(40, 98), POLICY)).toBe('98 % of the inodes used');
     expect(floorReason(disk(40, null), POLICY)).toBeNull();
+  });
+
+  test.each<[Disk, string | null]>([
+    [disk(97, 10, 512 * MIB), 'until 1.5 GiB are free, or 85 % are used at most'],
+    [disk(97, 10, 1536 * MIB - 1), 'until 1.5 GiB are free, or 85 % are used at most'],
+    [disk(97, 10, 1536 * MIB), null],
+    [disk(85, 10, 512 * MIB), null],
+    [disk(85, 10, 512 * MIB - 1), 'until 1.5 GiB are free, or 85 % are used at most'],
+    [disk(40, 97), 'until 93 % of the inodes are used at most'],
+    [disk(40, 93), null],
+    [disk(40, null), null],
+  ])('%j lets a runner that was drained for it take jobs again, or not: %s', (seen, obstacle) => {
+    expect(resumeObstacle(seen, POLICY)).toBe(obstacle);
   });
 
   test('reads as a person would say it', () => {

@@ -47,6 +47,51 @@ describe('runners', () => {
     expect(runners.map(({ name }) => name)).toEqual(['runner-101']);
   });
 
+  test('that a list lacks are asked for by their last id, and are there if GitHub shows them so', async () => {
+    const { id } = server.addRunner('octo/app', { name: 'builder', shown: { ...ONLINE, isUnlisted: true } });
+    const seen = await look({ lastIds: { builder: id } });
+    expect(seen).toMatchObject({ runners: [{ id, name: 'builder', status: 'online' }], absent: {} });
+    expect(asked(/\/actions\/runners[/?](?!downloads|deprecations)/)).toHaveLength(2);
+  });
+
+  test('that a list lacks are gone once GitHub knows neither their last id nor their name, while its list answers', async () => {
+    const { id } = server.addRunner('octo/app', { name: 'builder' });
+    server.removeRunner('octo/app', 'builder');
+    expect(await look({ lastIds: { builder: id } })).toMatchObject({ runners: [], absent: { builder: { kind: 'gone', id } } });
+    server.misbehave({ from: { path: `/runners/${id}` }, match: { path: /\/actions\/runners$/ }, status: 404, times: 1 });
+    expect((await look({ lastIds: { builder: id } })).absent).toMatchObject({ builder: { kind: 'unknown' } });
+    server.misbehave({ match: { path: `/runners/${id}` }, status: 502, times: 1 });
+    expect((await look({ lastIds: { builder: id } })).absent).toMatchObject({
+      builder: { kind: 'unknown', why: expect.stringContaining('502') },
+    });
+  });
+
+  test('that a list lacks and that were never seen are not proven to be gone', async () => {
+    server.addRunner('octo/app', { name: 'builder', shown: { isUnlisted: true } });
+    expect(await look()).toMatchObject({ runners: [], absent: { builder: { kind: 'unlisted' } } });
+  });
+
+  test('that were registered anew while a list lags are found by their name', async () => {
+    const { id } = server.addRunner('octo/app', { name: 'builder' });
+    server.removeRunner('octo/app', 'builder');
+    const lagging = portOf(server.token, {
+      fetch: justBefore('name=builder', () => void server.addRunner('octo/app', { name: 'builder', shown: ONLINE })),
+    });
+    expect(await look({ lastIds: { builder: id } }, 'octo/app', lagging)).toMatchObject({ runners: [{ name: 'builder' }], absent: {} });
+  });
+
+  test('that a list lacks by the hundred are asked for in a bounded number, and the others are unknown', async () => {
+    const names = Array.from({ length: 30 }, (_, number) => `builder-${number}`);
+    const { absent = {} } = await look({ runners: names });
+    expect(Map.groupBy(Object.values(absent), ({ kind }) => kind)).toMatchObject(
+      new Map([
+        ['unlisted', { length: 20 }],
+        ['unknown', { length: 10 }],
+      ]),
+    );
+    expect(asked(/name=builder/)).toHaveLength(20);
+  });
+
   test('of an organisation have their groups, where somebody asks', async () => {
     server.addRunner('octo', { name: 'plain' });
     server.addRunner('octo', { name: 'special', group: 'builders' });

@@ -15,6 +15,7 @@ import { known, unknown, type Reading } from '../../src/domain/reading.ts';
 import type { Look } from '../../src/domain/recovery.ts';
 import {
   MACHINE_STATES,
+  type Absence,
   type GitHubObservation,
   type GuestObservation,
   type MachineObservation,
@@ -299,10 +300,17 @@ const mostlyWell: fc.Arbitrary<Look> = fc
     };
   });
 
+const anyAbsence: fc.Arbitrary<Absence> = fc.constantFrom(
+  { kind: 'unlisted' },
+  { kind: 'gone', id: 1 },
+  { kind: 'unknown', why: 'GitHub failed (502)' },
+);
+
 /** Two runners of one scope, on one machine or on two, seen in every combination of readings. */
 export const anyPass: fc.Arbitrary<PassObservation> = fc
   .record({
     looks: fc.tuple(mostlyWell, mostlyWell),
+    absence: anyAbsence,
     isShared: fc.boolean(),
     isDown: fc.constantFrom(false, false, false, true),
     queue: readingOf(
@@ -337,7 +345,7 @@ export const anyPass: fc.Arbitrary<PassObservation> = fc
       }),
     ),
   })
-  .map(({ looks, isShared, isDown, queue, versions, host }) => {
+  .map(({ looks, absence, isShared, isDown, queue, versions, host }) => {
     const names = ['r1', 'r2'] as const;
     const runners = looks.flatMap(({ github }, index) =>
       github.known && github.value.runner !== null
@@ -345,7 +353,7 @@ export const anyPass: fc.Arbitrary<PassObservation> = fc
         : [],
     );
     return pass({
-      github: isDown ? unknown('GitHub failed') : known(scope({ runners, queue, versions })),
+      github: isDown ? unknown('GitHub failed') : known(scope({ runners, absent: { r1: absence, r2: absence }, queue, versions })),
       hosts: { local: host },
       runners: looks.map(({ machine }, index) => ({
         target: target({

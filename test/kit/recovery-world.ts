@@ -82,6 +82,7 @@ export const QUICK_POLICY: RecoveryPolicy = {
 export const QUICK_HEALTH: HealthPolicy = {
   ...DEFAULT_HEALTH_POLICY,
   machineLookMs: 2_000,
+  readingsApartMs: 0,
   hostSilentAfterMs: 2_000,
   limits: {
     look: { ...DEFAULT_HEALTH_POLICY.limits.look, heartbeat: '3s', scheduleToClose: '5s', retryInitial: '100ms' },
@@ -104,6 +105,7 @@ export const QUICK_QUEUE: QueuePolicy = {
 /** The same for findings. */
 const QUICK_FINDINGS: FindingPolicy = {
   ...DEFAULT_FINDING_POLICY,
+  readingsApartMs: 0,
   delivery: { startToClose: '5s', heartbeat: '5s', retryInitial: '50ms', retryMaximum: '200ms' },
 };
 

@@ -94,7 +94,7 @@ describe.concurrent('passes in a row', () => {
     });
     machine.restart = async (...given) => {
       Object.assign(machine, { states, observe });
-      await restart(...given);
+      return restart(...given);
     };
     await world.until(() => world.shown() !== 'online', 'GitHub shows it offline');
     expect((await world.pass()).started).toEqual([]);

@@ -51,7 +51,7 @@ async function drained(world: World, handle: Handle<DrainReport>): Promise<Drain
 
 describe.concurrent('a drain', () => {
   test('of an idle runner stops it, over a restart of its machine, until it is resumed', async () => {
-    // So often GitHub also answers the listener while it is frozen.
+    // So often GitHub also answers the listener while it is paused.
     await using world = await startWorld({ pollMs: 100 });
     const handle = await drain(world, { reason: 'new\ndisk' });
     const report = await drained(world, handle);
@@ -120,14 +120,14 @@ describe.concurrent('a drain', () => {
           await sleep(50);
         }
       };
-      const freeze = world.machine.freeze.bind(world.machine);
-      const stop = world.machine.stopFrozen.bind(world.machine);
-      world.machine.freeze = async (...given) => {
-        const answer = await freeze(...given);
-        if (when === 'before GitHub is asked' && answer.kind === 'frozen') await giveOnce();
+      const pause = world.machine.pause.bind(world.machine);
+      const stop = world.machine.stopService.bind(world.machine);
+      world.machine.pause = async (...given) => {
+        const answer = await pause(...given);
+        if (when === 'before GitHub is asked' && answer.kind === 'paused') await giveOnce();
         return answer;
       };
-      world.machine.stopFrozen = async (...given) => {
+      world.machine.stopService = async (...given) => {
         if (when === 'before the stop') await giveOnce();
         return stop(...given);
       };
@@ -189,9 +189,17 @@ describe.concurrent('a drain', () => {
     await drained(world, handle);
   });
 
+  test('of a runner that GitHub calls busy for ever without a worker ends on the word of its guest', async () => {
+    await using world = await startWorld({ policy: { jobLostAfterMs: 3_000 } });
+    world.github.showRunner(world.target.scope, world.target.runner, { busy: true });
+    const handle = await drain(world);
+    await world.until(async () => /waiting for the job to end: GitHub calls/.test(await doing(handle)), 'it waits for the job');
+    await drained(world, handle);
+  });
+
   test('that is cancelled leaves the runner at work and marked, and the next one goes on', async () => {
     await using world = await startWorld();
-    world.machine.stopFrozen = (_target, _act, _unread, { signal, heartbeat }) => {
+    world.machine.stopService = (_target, _act, _stopping, { signal, heartbeat }) => {
       void handle.cancel();
       const beating = setInterval(() => heartbeat('stopping'), 100);
       return new Promise((_resolve, reject) => {
@@ -203,10 +211,10 @@ describe.concurrent('a drain', () => {
     };
     const handle = await drain(world);
     await expect(handle.result()).rejects.toThrow('cancelled');
-    Reflect.deleteProperty(world.machine, 'stopFrozen');
+    Reflect.deleteProperty(world.machine, 'stopService');
     expect(await look(world)).toMatchObject({ service: { state: 'active' }, listeners: 1, drain: { reason: 'by hand' } });
     const job = giveJob(world, 0);
-    await world.until(() => world.github.job(job).result === 'Succeeded', 'it is thawed');
+    await world.until(() => world.github.job(job).result === 'Succeeded', 'it is let go');
     await drained(world, await drain(world));
   });
 });
@@ -231,7 +239,7 @@ test.concurrent('whatever a person types is checked', async () => {
 test('a worker that goes away in each of its acts changes nothing', async () => {
   await using world = await startWorld({ pace: 0.1 });
   const restarts: Promise<void>[] = [];
-  for (const step of ['markDrained', 'freeze', 'stopFrozen', 'unmarkDrained', 'startService'] as const) {
+  for (const step of ['markDrained', 'pause', 'stopService', 'unmarkDrained', 'startService'] as const) {
     const original = (world.machine[step] as (...given: unknown[]) => Promise<never>).bind(world.machine);
     let isFirst = true;
     (world.machine as Record<typeof step, unknown>)[step] = (...given: unknown[]) => {

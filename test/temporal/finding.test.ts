@@ -12,6 +12,7 @@ import { listOpenFindings, type Alerts } from '../../src/activities/findings.ts'
 import { createWebhook } from '../../src/alerts/webhook.ts';
 import type { FindingLife, FindingReport } from '../../src/domain/finding-life.ts';
 import type { Diagnosed } from '../../src/domain/finding.ts';
+import { listOpenFindings as listForStatus } from '../../src/cli/open-findings.ts';
 import { findingId, MAIN_QUEUE } from '../../src/domain/names.ts';
 import type { FindingPolicy } from '../../src/domain/policy.ts';
 import { startAlertReceiver, type AlertReceiver } from '../kit/alert-receiver.ts';
@@ -22,6 +23,7 @@ const KEY = Buffer.from('a secret of thirty-two bytes ...').toString('base64');
 
 const QUICK: FindingPolicy = {
   goodPasses: 3,
+  readingsApartMs: 120_000,
   continueAfterMs: 60_000,
   deliverWithinMs: 60_000,
   delivery: { startToClose: '5s', heartbeat: '5s', retryInitial: '50ms', retryMaximum: '200ms' },
@@ -60,8 +62,8 @@ afterAll(async () => {
 class Scope {
   readonly receiver: AlertReceiver;
   readonly scope = `acme/kernel-${randomUUID().slice(0, 8)}`;
-  /** The newest pass. */
-  #at = Date.parse('2026-11-24T12:00:00Z');
+  /** The newest pass; all are over. */
+  #at = Date.now() - 86_400_000;
 
   constructor(receiver: AlertReceiver) {
     this.receiver = receiver;
@@ -331,6 +333,22 @@ describe.concurrent('while the receiver is down', () => {
     expect(await at.clear()).toMatchObject({ messages: 2, acknowledgedBy: 'anna' });
     expect(at.states()).toEqual(['opened', 'cleared']);
     expect(at.messageIds()).toBe(2);
+  });
+
+  test('one that is over is not listed as open, although its last message is on its way', async () => {
+    const at = await aScope();
+    const list = async () => (await listForStatus(crew.client, at.scope)).map(({ code }) => code);
+    await at.pass({ seen: [at.finding()] });
+    await at.told(1);
+    await until(async () => (await list()).length === 1, 'it is listed');
+    at.receiver.answer(503);
+    for (let pass = 0; pass < 3; pass += 1) {
+      await at.pass({ good: [at.finding()] });
+    }
+    await until(async () => (await list()).length === 0, 'it is not listed any more');
+    expect(await at.life()).toMatchObject({ phase: 'cleared', pending: { message: { state: 'cleared' } } });
+    at.receiver.answer(204);
+    expect(await at.handle().result()).toMatchObject({ outcome: 'cleared' });
   });
 
   test('for too long, the message is given up, and said', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { machineLedgerId, MAIN_QUEUE } from '../../src/domain/names.ts';
+import { cureId, machineLedgerId, MAIN_QUEUE } from '../../src/domain/names.ts';
+import { known } from '../../src/domain/reading.ts';
 import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
 
 const TWO_HOURS_MS = 7_200_000;
@@ -48,6 +49,33 @@ describe.concurrent('an act on a whole machine', () => {
     expect(await byHand()).toMatchObject({ outcome: 'synced' });
   });
 });
+
+test.concurrent.each(['a guest that is not fit', 'a runner of somebody else'] as const)(
+  'an attempt that ends before it touched anything costs budget, too: %s',
+  async (what) => {
+    await using world = await startWorld();
+    const { client, machine, target } = world;
+    await breakRunner(world, 'service');
+    const observe = machine.observe.bind(machine);
+    if (what === 'a guest that is not fit') {
+      machine.takeFence = async () => ({ kind: 'refused-unfit', evidence: 'the disk is full: make room' });
+    }
+    const registration = { agentId: 1, agentName: 'real', url: target.registrationUrl };
+    for (const failures of [1, 2]) {
+      expect(await world.pass()).toMatchObject({ started: [{ because: 'service-inactive' }] });
+      if (what === 'a runner of somebody else') {
+        machine.observe = async (...given) => {
+          const seen = await observe(...given);
+          return seen.guest.known ? { ...seen, guest: known({ ...seen.guest.value, registration }) } : seen;
+        };
+      }
+      expect(await client.workflow.getHandle(cureId(`${target.scope}/${target.runner}`)).result()).toMatchObject({ outcome: 'failed' });
+      machine.observe = observe;
+      expect(await ledgerOf(world)).toHaveLength(failures);
+    }
+    expect(await world.pass()).toMatchObject({ started: [], withheld: [{ reason: 'budget' }] });
+  },
+);
 
 test.concurrent('the turn of another runner, where the budget of the first is used up, is a matter of its own budget', async () => {
   const budgets = { recoveries: 1, withinMs: TWO_HOURS_MS, failuresInARow: 2 };

@@ -50,14 +50,14 @@ describe.concurrent('an operation that is', () => {
     await using world = await startWorld({ pace: 1 });
     await breakRunner(world, 'service');
     const takeFence = world.machine.takeFence.bind(world.machine);
-    const taken = await takeFence(world.target.machine, 'another Runward', CALL);
+    const taken = await takeFence(world.target, 'another Runward', { isRecovery: false }, CALL);
     const act = { key: 'of-another', fence: taken.kind === 'taken' ? taken.fence : 0, deadlineMs: 10_000 };
     const acted: unknown[] = [];
     let isActing = false;
     world.machine.takeFence = async (...given) => {
       if (!isActing) {
         isActing = true;
-        void world.machine.syncClock(world.target, act, { force: false }, CALL).then((answer) => acted.push(answer));
+        void world.machine.syncClock(world.target, act, { pause: null, force: true }, CALL).then((answer) => acted.push(answer));
       }
       await sleep(50);
       return takeFence(...given);

@@ -222,6 +222,19 @@ describe.concurrent('a failure on the way', () => {
     await world.until(() => world.shown() === 'online', 'the new registration is online');
   });
 
+  test("somebody else's act in the middle, who has no right to what lies aside: the old configuration is put back", async () => {
+    await using world = await startWorld();
+    await breakRunner(world, 'service');
+    world.machine.configure = async () => ({ kind: 'refused-in-progress', holder: 'another Runward' });
+    const report = await (await world.recover()).result();
+    expect(report).toMatchObject({
+      outcome: 'refused-in-progress',
+      summary: expect.stringContaining('The old configuration was put back and its service started'),
+    });
+    expect(world.machine.isAside(world.target)).toBe(false);
+    await world.until(() => world.shown() === 'online', 'the old registration is online');
+  });
+
   test('GitHub limited for a while only makes it wait', async () => {
     await using world = await startWorld();
     await breakRunner(world, 'service');

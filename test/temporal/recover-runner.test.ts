@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowFailedError } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
 import { machineLedgerId, machineLockId } from '../../src/domain/names.ts';
@@ -51,6 +52,19 @@ describe.concurrent('a broken runner', () => {
       detail: expect.stringContaining('machine restarted; clock'),
     });
     expect(report.evidence.join()).toContain('guest: unknown');
+  });
+
+  test('(machine out of reach) is restarted also where each look lasts longer than a computer may have slept between two', async () => {
+    await using world = await startWorld({ policy: { lookGapMs: 1_500 } });
+    world.machine.cutOff(world.target.machine);
+    await world.until(() => world.shown() !== 'online', 'GitHub shows the runner offline');
+    const observe = world.machine.observe.bind(world.machine);
+    world.machine.observe = async (...given) => {
+      await sleep(1_600);
+      return observe(...given);
+    };
+    const report = await (await world.recover()).result();
+    expect(report.outcome, report.summary).toBe('recovered');
   });
 
   test('(machine that can not be restarted) is tried three times, each time told with why, and left to a person with what to do', async () => {

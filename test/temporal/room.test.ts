@@ -18,9 +18,9 @@ const BELOW_FLOOR = { usedPercent: 99, freeBytes: 300 * MIB };
 function asked({ machine }: World): readonly RoomWanted[] {
   const wants: RoomWanted[] = [];
   const makeRoom = machine.makeRoom.bind(machine);
-  machine.makeRoom = (target, act, wanted, call) => {
+  machine.makeRoom = (target, act, wanted, ...rest) => {
     wants.push(wanted);
-    return makeRoom(target, act, wanted, call);
+    return makeRoom(target, act, wanted, ...rest);
   };
   return wants;
 }
@@ -116,8 +116,8 @@ describe.concurrent('room is made', () => {
   test('from the other sources where one fails, or is in use by the job of a neighbour; from workspaces last, where they are named', async () => {
     await using world = await startFull(LOW, { policy: sources({ docker: DAY_MS, journal: 0, workspaces: 14 * DAY_MS }) });
     const makeRoom = world.machine.makeRoom.bind(world.machine);
-    world.machine.makeRoom = async (target, act, wanted, call) =>
-      wanted.source === 'journal' ? { kind: 'refused-busy', evidence: 'Runner.Worker of r2' } : makeRoom(target, act, wanted, call);
+    world.machine.makeRoom = async (target, act, wanted, ...rest) =>
+      wanted.source === 'journal' ? { kind: 'refused-busy', evidence: 'Runner.Worker of r2' } : makeRoom(target, act, wanted, ...rest);
     const wants = asked(world);
     world.machine.setRoom(world.target, 'docker', { fails: 'docker system prune: the daemon is wedged' });
     world.machine.setRoom(world.target, 'workspaces', { bytes: 9 * PERCENT, items: 1 });
@@ -158,6 +158,19 @@ describe.concurrent('below the floor', () => {
       { type: 'drainRunner', outcome: 'drained', trigger: 'check' },
       { type: 'resumeRunner', trigger: 'check' },
     ]);
+  });
+
+  test('a little more than the floor does not resume it', async () => {
+    await using world = await startFull(BELOW_FLOOR);
+    expect(await run(world, 'makeRoom')).toMatchObject({ outcome: 'no-room' });
+    await untilDrained(world);
+    world.machine.setDisk(world.target.machine, { ...BELOW_FLOOR, freeBytes: 540 * 1024 * 1024 });
+    expect(await run(world, 'makeRoom', { wait: '10s' })).toMatchObject({
+      outcome: 'some-room',
+      summary: expect.stringContaining('stays drained until 1.5 GiB are free, or 85 % are used at most'),
+    });
+    expect((await look(world)).drain).toMatchObject({ by: 'room' });
+    expect((await ledgerOf(world)).filter(({ type }) => type === 'resumeRunner')).toEqual([]);
   });
 
   test('the job that runs goes on, and no other follows it', async () => {

@@ -1,4 +1,4 @@
-import { busyAloneMs, isIdleDespiteDemand, spanOf, waitedMs, type Situation } from '../situation.ts';
+import { busyAloneMs, isIdleDespiteDemand, spanOf, waitedMs, wasSeenBefore, type Situation } from '../situation.ts';
 import { MACHINE_AWAY } from './machine.ts';
 import type { Rule } from './rule.ts';
 
@@ -25,7 +25,7 @@ export const JOB_RULES: readonly Rule<Situation>[] = [
     advice: ({ target }) =>
       `run \`runward recover --runner ${target.runner} --force\`; if the queue does not move then, look at githubstatus.com`,
     cure: 'recover',
-    isProven: ({ earlier, at }) => earlier.idleDespiteDemandSince !== null && earlier.idleDespiteDemandSince < at,
+    isProven: (seen) => wasSeenBefore(seen, seen.earlier.idleDespiteDemandSince),
     isRead: ({ demand }) => demand !== null,
   },
   {

@@ -9,6 +9,7 @@ import {
   isGuestRead,
   isOfflineTwice,
   isSilentTwice,
+  LEFT_STOPPED,
   shortened,
   startReason,
   type Situation,
@@ -21,8 +22,16 @@ function isMissedByGitHub({ standing }: Situation): boolean {
   return standing === 'offline' || standing === 'unregistered';
 }
 
+/** Stopped by Runward itself, which is nobody's wish; a drain is. */
+function isLeftStopped(seen: Situation): boolean {
+  return seen.isLeftStopped && !isDrained(seen);
+}
+
 function meantSo(seen: Situation): string {
   const { policy, demand } = seen;
+  if (policy.autostart === 'never' && isLeftStopped(seen)) {
+    return `${LEFT_STOPPED}: a check never starts it, as configured`;
+  }
   if (policy.autostart === 'never') {
     return 'a check never starts it, as configured';
   }
@@ -42,12 +51,12 @@ function isQueueRead({ github }: Situation): boolean {
 function stoppedRule(state: 'stopped' | 'suspended'): Rule<Situation> {
   return {
     code: `machine-${state}`,
-    severity: (seen) => (startReason(seen) === null ? 'info' : 'critical'),
+    severity: (seen) => (startReason(seen) === null && !isLeftStopped(seen) ? 'info' : 'critical'),
     when: (seen) => (seen.state === state ? (startReason(seen) ?? meantSo(seen)) : null),
     summary: ({ target }) => `machine ${target.machine} is ${state}`,
     advice: (seen) => {
       const command = `\`runward recover --runner ${seen.target.runner}\``;
-      return startReason(seen) === null
+      return startReason(seen) === null && !isLeftStopped(seen)
         ? `nothing, if that is meant so; else start it with \`multipass start ${seen.target.machine}\`, or ${command}`
         : `run ${command}`;
     },
@@ -91,6 +100,11 @@ function passingRule(state: (typeof PASSING_STATES)[number]): Rule<Situation> {
 /** How a person restarts a machine whose guest is dead: a plain `stop` would hang Multipass's daemon. */
 function restartText({ target }: Situation): string {
   return `run \`runward recover --runner ${target.runner}\`, which restarts the machine if no job can run there; or by hand, once its runners are idle: \`multipass stop --force ${target.machine}\` and \`multipass start ${target.machine}\``;
+}
+
+/** By its own stop Runward has not mended what it was stopped for. */
+function isNotLeftStopped(seen: Situation): boolean {
+  return !isLeftStopped(seen);
 }
 
 /** Whoever is online lives in that guest: its power is not cut. */
@@ -152,6 +166,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
     advice: (seen) => `wait if it boots for the first time; else ${restartText(seen)}`,
     cure: restartCure,
     isProven: (seen) => isBrokenTwice(seen) && isOfflineTwice(seen),
+    isRead: isNotLeftStopped,
   },
   {
     code: 'guest-unreachable',
@@ -163,6 +178,7 @@ export const MACHINE_RULES: readonly Rule<Situation>[] = [
     cure: restartCure,
     isProven: (seen) => isSilentTwice(seen) && (seen.standing === 'online' || isOfflineTwice(seen)),
     explainedBy: ['machine-hangs'],
+    isRead: isNotLeftStopped,
   },
   {
     code: 'time-sync-off',

@@ -1,5 +1,15 @@
 import { allListeners } from '../recovery.ts';
-import { hasSettled, isBrokenTwice, isEphemeral, isOfflineTwice, mayRun, spanOf, type Situation } from '../situation.ts';
+import {
+  hasSettled,
+  isBrokenTwice,
+  isEphemeral,
+  isOfflineTwice,
+  mayRun,
+  shortened,
+  spanOf,
+  wasSeenBefore,
+  type Situation,
+} from '../situation.ts';
 import { MACHINE_AWAY } from './machine.ts';
 import { recoverAdvice, type Rule } from './rule.ts';
 
@@ -80,6 +90,15 @@ export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
     when: ({ standing, registered }) => (standing === 'unknown' && registered !== null ? `GitHub's word: ${registered.status}` : null),
     summary: ({ target }) => `GitHub shows ${target.runner} neither online nor offline`,
     advice: () => 'see the runner on GitHub; nothing is changed while it is unknown',
+  },
+  {
+    code: 'runner-unlisted',
+    severity: 'warning',
+    when: ({ unproven }) => (unproven === null ? null : shortened(unproven)),
+    summary: ({ target }) => `GitHub's list lacks ${target.runner}, which may be registered all the same`,
+    advice: ({ target }) =>
+      `see the runner on GitHub; nothing is changed while it is unknown. If it is gone there, run \`runward recover --runner ${target.runner} --force\``,
+    isProven: (seen) => wasSeenBefore(seen, seen.earlier.unlistedSince),
   },
   {
     code: 'runner-elsewhere',

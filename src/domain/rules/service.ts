@@ -1,5 +1,5 @@
 import { strangerReason } from '../recovery.ts';
-import { floorReason } from '../room.ts';
+import { floorReason, resumeObstacle } from '../room.ts';
 import type { GuestObservation, ServiceState } from '../runner.ts';
 import {
   hasDrifted,
@@ -71,14 +71,26 @@ function isForRoom({ guest }: Situation): boolean {
   return guest !== null && isDrainedForRoom(guest);
 }
 
-function isRoomy({ guest, policy }: Situation): boolean {
+/** Below the floor that is a finding of its own. */
+function isAboveFloor({ guest, policy }: Situation): boolean {
   return guest !== null && floorReason(guest.disk, policy.upkeep.room) === null;
+}
+
+/** Nobody wished it so, and no other finding may tell of it. */
+function waitsForRoom(seen: Situation): boolean {
+  const { guest, policy } = seen;
+  return guest !== null && isForRoom(seen) && isAboveFloor(seen) && resumeObstacle(guest.disk, policy.upkeep.room) !== null;
+}
+
+function obstacleText({ guest, policy }: Situation): string {
+  const obstacle = guest === null ? null : resumeObstacle(guest.disk, policy.upkeep.room);
+  return obstacle === null ? '' : ` ${obstacle}`;
 }
 
 export const SERVICE_RULES: readonly Rule<Situation>[] = [
   {
     code: 'drained',
-    severity: 'info',
+    severity: (seen) => (waitsForRoom(seen) ? 'warning' : 'info'),
     when: (seen) => (isDrained(seen) && seen.guest?.service.state !== 'active' ? drainEvidence(seen) : null),
     summary: (seen) =>
       isForRoom(seen)
@@ -86,10 +98,10 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
         : `${seen.target.runner} is drained: it takes no jobs, and checks skip it`,
     advice: (seen) =>
       isForRoom(seen)
-        ? `free disk space on ${seen.target.machine}: the next check resumes it`
+        ? `free disk space on ${seen.target.machine}${obstacleText(seen)}: the next check resumes it then`
         : `run \`runward runner resume --runner ${seen.target.runner}\` to bring it back`,
     // There may be room again by somebody else's doing.
-    cure: (seen) => (isForRoom(seen) && isRoomy(seen) ? 'make-room' : null),
+    cure: (seen) => (isForRoom(seen) && isAboveFloor(seen) ? 'make-room' : null),
   },
   {
     code: 'drain-unfinished',

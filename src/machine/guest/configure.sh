@@ -89,6 +89,7 @@ is_token_refused() {
 }
 
 enter_directory
+prove_drain_seen
 id "$user" >/dev/null || fail "no user $user in the guest"
 prove_room
 own_state

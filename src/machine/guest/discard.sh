@@ -5,5 +5,6 @@
 
 files=$(files_in "$ASIDE")
 drop_all
+rm -f -- "$STATE/unfinished"
 say kind discarded
 say_text files "$files"

@@ -315,39 +315,71 @@ search_logs() {
 # Ends the step where any worker of this runner lives: one without a listener is no job, and may still write.
 prove_no_worker() {
   local pid
-  if [ "${given[force]:-no}" = yes ]; then return 0; fi
+  if is_forced; then return 0; fi
   for pid in $(processes_named Runner.Worker); do
     if is_of_runner "$pid"; then otherwise refused-busy "a Runner.Worker of $directory is left without a listener (process $pid)"; fi
   done
 }
 
-# hold runner|machine: proves that no job runs and none has begun since the step did, and freezes the runner, so that none begins until
-# `release`. By force a job that runs goes on.
-hold() {
-  prove_between_jobs "$1"
-  read_unit
-  if [ -n "$(workers runner)" ]; then return 0; fi
-  freeze_idle
-  if [ "$(freezable)" != "$processes" ]; then otherwise refused-busy 'the runner started or ended a process meanwhile'; fi
-  prove_between_jobs "$1"
-}
-
-release() {
-  # shellcheck disable=SC2086 # numbers
-  signal CONT ${processes:-}
-  if [ -n "${processes:-}" ]; then disarm_thaw "$processes"; fi
-  trap - EXIT
-}
-
+# Ends the step where a job runs, or has begun since the step did.
 prove_between_jobs() {
   local log
-  prove_idle "$1"
+  prove_idle "$whose"
   prove_no_worker
-  if [ "${given[force]:-no}" = yes ]; then return 0; fi
+  if is_forced; then return 0; fi
   : >"$STEP_FOLDER/now"
   for log in _diag/Worker_*.log; do # a clock that was ahead has left some of the future
     if [ "$log" -nt "$STEP_FOLDER/received" ] && ! [ "$log" -nt "$STEP_FOLDER/now" ]; then otherwise refused-busy 'a job began while the disk was read'; fi
   done
+}
+
+# begin_between_jobs PURPOSE: as `begin_stopping`; by force a job that runs goes on, and none begins meanwhile.
+begin_between_jobs() {
+  if ! is_forced; then
+    begin_stopping "$1"
+    prove_between_jobs
+  elif [ -z "$(workers "$whose")" ]; then
+    trap let_go EXIT
+    hold
+  fi
+}
+
+# keep_choice VARIABLE …: what was chosen, for the act after the pause. `find_choice` finds it, and what it finds is read at the top of a step.
+keep_choice() {
+  declare -p "$@" >"$STEP_FOLDER/chosen"
+}
+
+# Sets `choice` to what the pause for this purpose has chosen; /dev/null without one.
+find_choice() {
+  # shellcheck disable=SC2034 # for the step that reads it
+  choice=/dev/null
+  find_pause
+  if [ -n "$pause_folder" ] && [ -s "$pause_folder/chosen" ]; then choice=$pause_folder/chosen; fi
+}
+
+# --- what goes from the actions cache ----------------------------------------------------------------------------------------------------------
+
+# Sets `trash_at` to where what goes from the cache is moved.
+choose_trash() {
+  if ! is_there _work; then
+    # shellcheck disable=SC2016 # expanded by the user's own shell
+    ask_user 'mkdir -p _work' || fail "$directory/_work could not be made as $user"
+  fi
+  trash_at=_work
+  if is_folder "$CACHE" && is_mounted "$CACHE"; then trash_at=$CACHE; fi
+}
+
+# What is slow of removing from the cache.
+prepare_removal() {
+  prove_between_jobs
+  choose_trash
+  open_trash "$trash_at"
+  exec {trash}<&-
+  read_entries
+  measure "${entries[@]}"
+  choose_entries
+  add_up "${chosen[@]}"
+  keep_choice chosen damages is_all unmeasured total bytes_of
 }
 
 # --- removing --------------------------------------------------------------------------------------------------------------------------------
@@ -468,8 +500,15 @@ held_by_trash() {
   find . -mindepth 1 -maxdepth 1 ! -name "$1" -print -quit
 }
 
+# empty_trash FOLDER: deletes one that was left there, or filled while jobs could not run.
+empty_trash() {
+  open_trash "$1"
+  close_trash
+}
+
 # Deletes the trash and its folder.
 close_trash() {
   delete_trash
   (enter "$trash_folder" && rmdir -- "$TRASH") || true
+  exec {trash}<&-
 }

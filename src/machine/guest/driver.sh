@@ -4,7 +4,7 @@
 #   look       SECONDS LIBRARY STEP PARAMETERS    runs a reading step at once, and ends it after so long
 #   act        KEY FENCE SECONDS ATTEMPT LIBRARY STEP RECORD PARAMETERS SECRET
 #                                                 runs a writing step as the unit runward-act, or waits for the one of the same KEY
-#   fence-take HOLDER                             gives an operation the next number of the fence
+#   fence-take HOLDER RECOVERS                    gives an operation the next number of the fence
 #   cancel     KEY ATTEMPT                        ends the act of KEY, and keeps ATTEMPT from starting it
 #
 # What follows the driver on standard input is a file for each capital name after the verb's own words, given there by its length in bytes.
@@ -17,6 +17,7 @@ UNIT=runward-act.service
 STATE=/var/lib/runward # survives a reboot: the fence, and a record of each act
 RUN=/run/runward       # does not: what acts are started from
 KEPT_DAYS=7            # a retry comes within hours
+UNFINISHED_SECONDS=7200
 
 # A pipe that nothing comes from: to wait on it takes no process.
 exec {nothing}<> <(:)
@@ -107,6 +108,22 @@ write_fence() {
     || answer kind=refused-unfit "evidence64=$(encoded "the guest's disk is full: $STATE takes no file ($(room)). Make room, such as by \`docker system prune\` or \`journalctl --vacuum-size=100M\`, and recover again")"
 }
 
+# unfinished_by DIRECTORY: who has left a runner without a service, its configuration set aside, in another directory than this; nothing if
+# nobody has, or so long ago that nobody comes back to it. As `note_unfinished` has it.
+unfinished_by() {
+  local note by at boot since this now
+  read -r this </proc/sys/kernel/random/boot_id
+  now=${received%.*}
+  for note in "$STATE"/runner.*/unfinished; do
+    { IFS= read -r by && IFS= read -r at && read -r boot && read -r since; } 2>/dev/null <"$note" || continue
+    if [ "$boot" != "$this" ]; then since=0; fi
+    if [ "$at" != "$1" ] && [ $((now - since)) -lt "$UNFINISHED_SECONDS" ]; then
+      printf '%s (%s)\n' "$by" "$at"
+      return 0
+    fi
+  done
+}
+
 room() {
   stat -f -c '%a blocks of %S bytes and %d inodes are free' "$STATE" 2>&1 || true
 }
@@ -158,8 +175,8 @@ look() {
 }
 
 fence_take() {
-  receive holder "$1"
-  local taker running number holder
+  receive holder "$1" recovers "$2"
+  local taker running number holder unfinished
   taker=$(tr -cd ' -~' <"$folder/holder")
   lock
   read_fence
@@ -167,6 +184,8 @@ fence_take() {
   if [ -n "$running" ]; then
     answer kind=refused-in-progress "holder64=$(encoded "${holder:-$running}")"
   fi
+  unfinished=$(unfinished_by "$(<"$folder/recovers")")
+  if [ -n "$unfinished" ]; then answer kind=refused-unfinished "holder64=$(encoded "$unfinished")"; fi
   write_fence "$((number + 1))" "$taker"
   prune
   answer kind=taken "fence=$((number + 1))"

@@ -39,7 +39,7 @@ download_all() {
     if [ "$(bytes_of "$archive")" -gt "$had" ]; then tries=0; else tries=$((tries + 1)); fi
     # What the server does not go on with is begun anew: curl's codes of a refusal and of no ranges, and wget's of a refusal.
     case $code in 22 | 33 | 8) rm -f "$archive" ;; esac
-    pause 1
+    rest 1
     read_uptime
   done
   return 1

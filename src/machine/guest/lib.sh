@@ -51,8 +51,8 @@ read_uptime() {
 # A pipe that nothing comes from: to wait on it takes no process.
 exec {nothing}<> <(:)
 
-# pause SECONDS
-pause() {
+# rest SECONDS
+rest() {
   read -r -t "$1" -u "$nothing" || true
 }
 
@@ -65,7 +65,7 @@ within() {
   until "$@"; do
     read_uptime
     if [ "$uptime" -ge "$until" ]; then return 1; fi
-    pause 0.2
+    rest 0.2
   done
 }
 
@@ -136,8 +136,10 @@ ROOTS=/var/lib/runward
 runner_path=$(trusted_path "${directory%/}")
 key=${runner_path//%/%25}
 key=${key//\//%2F}
-# Of this runner: `aside` and `aside.new`, `registered` and `registered.new`, `drained`, and `unit`, the name of its unit.
+# Of this runner: `aside` and `aside.new`, `registered` and `registered.new`, `drained`, `unfinished`, and `unit`, the name of its unit.
 STATE=$ROOTS/runner.$key
+# What does not survive a reboot.
+RUN=/run/runward
 # When this runner's actions cache was last cleaned of what is unused, epoch seconds.
 # shellcheck disable=SC2034 # for observe.sh and remove-from-cache.sh
 CLEANED=$ROOTS/cleaned.$key
@@ -478,6 +480,11 @@ listeners() {
   done
 }
 
+# All of the machine, of whichever user.
+all_listeners() {
+  processes_named Runner.Listener
+}
+
 # Listeners that the runner's unit started, which alone prove that it listens.
 own_listeners() {
   local pid
@@ -513,6 +520,26 @@ supervisors() {
   done
 }
 
+# The same of all listeners on the machine: what is above them, and what the runner's service is made of anywhere. Any program may have a run.sh.
+all_supervisors() {
+  local pid arguments
+  for pid in $(all_listeners); do
+    while pid=$(parent_of "$pid") && [ "$pid" -gt 1 ] && is_supervisor "$pid"; do printf '%s\n' "$pid"; done
+  done
+  for pid in $(processes_named runsvc.sh node MainThread); do
+    arguments_of "$pid"
+    case $arguments in */RunnerService.js* | */runsvc.sh*) printf '%s\n' "$pid" ;; esac
+  done
+}
+
+is_supervisor() {
+  local arguments
+  case $(name_of "$1") in runsvc.sh | run.sh | run-helper.sh | bash | sh | node | MainThread) ;; *) return 1 ;; esac
+  arguments_of "$1"
+  case $arguments in */RunnerService.js* | */runsvc.sh* | */run.sh* | */run-helper.sh*) return 0 ;; esac
+  return 1
+}
+
 # The script by which the runner replaces its own programs: it waits for the listener's end, and then changes the links. What is older than a
 # quarter of an hour is none: the runner starts it when the last job has ended.
 updates() {
@@ -525,10 +552,15 @@ updates() {
   done
 }
 
+# Whether a person has said to go past a job.
+is_forced() {
+  [ "${given[force]:-no}" = yes ]
+}
+
 # prove_idle runner|machine: ends the step where a job runs or the runner updates itself, unless it was told to go on.
 prove_idle() {
   local found
-  if [ "${given[force]:-no}" = yes ]; then return 0; fi
+  if is_forced; then return 0; fi
   if [ "${given[strays]:-}" = ignored ] && [ -z "${main_process:-}" ]; then read_unit; fi
   found=$(workers "$1")
   if [ -n "$found" ]; then otherwise refused-busy "Runner.Worker runs on this $1 (process $(in_one_line "$found"))"; fi
@@ -545,25 +577,39 @@ in_one_line() {
   printf '%s' "${1//$'\n'/ }"
 }
 
-# signal NAME PROCESS …: as the user, so that a number which was given away meanwhile costs no other user's process.
+# signal NAME PROCESS …: as the user.
 signal() {
-  if [ $# -gt 1 ]; then timeout -k 2 10 runuser -u "$user" -- /bin/bash -c 'kill "$@"' kill "-$1" "${@:2}" {nothing}>&- >/dev/null 2>&1 || true; fi
+  signal_as "$user_id" "$@"
 }
 
-# Ends what is left of this runner once its unit is stopped, supervisors first: they would start another listener.
-# shellcheck disable=SC2046 # numbers
-end_leftovers() {
-  signal KILL $(supervisors)
-  signal INT $(listeners)
-  if ! within 10 no_listener; then
-    signal KILL $(listeners)
-    if [ -n "${unit:-}" ]; then systemctl -q kill --signal=KILL -- "$unit" 2>/dev/null || true; fi # also what starts them anew
-    within 5 no_listener || fail "a Runner.Listener of $directory could not be ended (process $(listeners | tr '\n' ' '))"
+# signal_as USER-ID NAME PROCESS …: as that user, so that a number which was given away meanwhile costs no other user's process.
+signal_as() {
+  if [ $# -gt 2 ]; then
+    timeout -k 2 10 setpriv "--reuid=$1" --clear-groups -- /bin/bash -c 'kill "$@"' kill "-$2" "${@:3}" {nothing}>&- >/dev/null 2>&1 || true
   fi
 }
 
+# Ends what is left of this runner once its unit is stopped, supervisors first: they would start another listener. Whatever has not been held
+# came only now, and ends the step.
+# shellcheck disable=SC2046 # numbers
+end_leftovers() {
+  local others
+  signal KILL $(stoppable $(supervisors))
+  signal INT $(stoppable $(listeners))
+  signal CONT $(stoppable $(listeners)) # one that is held hears no other signal
+  if ! within 10 no_listener; then
+    signal KILL $(stoppable $(listeners))
+    # Also what starts them anew.
+    if [ -n "${unit:-}" ] && { is_forced || [ -z "$(workers runner)" ]; }; then systemctl -q kill --signal=KILL -- "$unit" 2>/dev/null || true; fi
+    within 5 no_listener || fail "a Runner.Listener of $directory could not be ended (process $(listeners | tr '\n' ' '))"
+  fi
+  others=$(listeners)
+  if [ -n "$others" ]; then otherwise not-paused "a listener was started meanwhile (process $(in_one_line "$others"))"; fi
+}
+
+# shellcheck disable=SC2046 # numbers
 no_listener() {
-  [ -z "$(listeners)" ]
+  [ -z "$(stoppable $(listeners))" ]
 }
 
 # --- the runner's service --------------------------------------------------------------------------------------------------------------------
@@ -837,6 +883,16 @@ has_said_it_started() {
   return 1
 }
 
+# Whether the unit, which has been read, runs something.
+is_running() {
+  is_loaded && ! is_at_rest && [ "${main_process:-0}" != 0 ]
+}
+
+# One that was started a moment ago.
+await_started() {
+  if is_loaded && [ "${active_for:-60}" -lt 60 ]; then within 30 has_said_it_started || true; fi
+}
+
 is_at_rest() {
   case $active in inactive | failed) return 0 ;; esac
   return 1
@@ -845,13 +901,15 @@ is_at_rest() {
 # Stops the runner's service and sees all of it gone. A service that was started a moment ago has no handler for the signal yet and would
 # hang for five minutes, so its own word that it runs is waited for; one that hangs all the same is helped by ending its processes. A job
 # that was to be stopped by force and goes on is ended: the next listener would start another beside it in the same folders.
+# By `stop_paused` alone.
 stop_service() {
   local doomed='' pid
-  if [ "${given[force]:-no}" = yes ]; then doomed=$(workers runner); fi
+  if is_forced; then doomed=$(workers runner); fi
   read_unit
   prove_own_unit
+  if ! is_forced && [ "${given[paused]:-}" != yes ] && is_running; then otherwise not-paused "$unit was started meanwhile"; fi
   if is_loaded && ! is_at_rest; then
-    if [ "${active_for:-60}" -lt 60 ]; then within 30 has_said_it_started || true; fi
+    await_started
     # shellcheck disable=SC2046 # numbers
     signal CONT $(listeners) # one that is held hears no signal
     if ! timeout 45 systemctl stop -- "$unit"; then
@@ -867,14 +925,27 @@ stop_service() {
   done
 }
 
+# Ends listeners outside of the unit, which is at rest, as everything is ended: paused, and then looked at.
+end_strays() {
+  if [ -n "$(workers runner)" ]; then otherwise refused-busy "a job runs on a listener outside of $unit"; fi
+  purpose=start-service held=''
+  if [ -n "$(takers)" ]; then
+    trap let_go EXIT
+    hold
+    rest 1 # a worker that was being started shows by then
+    if [ -n "$(workers runner)$(unread)" ]; then otherwise refused-busy "a listener outside of $unit has been given a job"; fi
+  fi
+  end_leftovers
+  let_go
+}
+
 # Starts the runner's unit, which is loaded, and watches it until one listener has lived for some seconds.
 start_service() {
   local until listener is_started=
   if [ "$active" = active ]; then
     is_started=yes # a listener that this step has not ended may hold the runner's session
   else
-    if [ -n "$(workers runner)" ]; then otherwise refused-busy "a job runs on a listener outside of $unit"; fi
-    end_leftovers
+    end_strays
     systemctl reset-failed -- "$unit" || true # systemd refuses a sixth start within ten seconds, until it is told to forget the others
     systemctl start -- "$unit" || true
   fi
@@ -883,10 +954,11 @@ start_service() {
   while [ "$uptime" -lt "$until" ]; do
     listener=$(own_listeners)
     if [ -n "$is_started" ] && [ "$(listeners)" != "$listener" ]; then listener=; fi
-    if [ -n "$listener" ]; then pause "${given[settle_seconds]:-5}"; else pause 0.5; fi
+    if [ -n "$listener" ]; then rest "${given[settle_seconds]:-5}"; else rest 0.5; fi
     read_unit
     if is_at_rest; then break; fi
     if [ "$active" = active ] && [[ $listener =~ ^[0-9]+$ ]] && [ "$(own_listeners)" = "$listener" ]; then
+      rm -f -- "$STATE/unfinished"
       say kind started
       say unit "$unit"
       return 0
@@ -910,89 +982,263 @@ is_drained() {
   [ -e "$STATE/drained" ]
 }
 
-# Ends the step if the runner is to take no jobs: whoever asked for it may have looked before it was drained.
-prove_not_drained() {
-  if is_drained; then otherwise refused-unfit 'the runner is drained, and stays so until `runward runner resume`'; fi
+is_drained_for_room() {
+  [[ $(drain_mark) == *$'\n'room$'\n'* ]]
 }
 
-# A frozen runner takes no job: its listener, and what would start another one, are held by SIGSTOP. Its worker is never frozen.
-# Whatever becomes of who froze it, systemd thaws it after THAW_SECONDS: GitHub loses patience with a listener only after minutes.
-THAW_SECONDS=120
-
-freezable() {
-  supervisors
-  listeners
+# Ends the step if the runner is to take no jobs, and the step was not told so: whoever asked for it may have looked before it was drained.
+prove_drain_seen() {
+  if ! is_drained || [ "${given[drain_seen]:-}" = person ]; then return 0; fi
+  if [ "${given[drain_seen]:-}" = room ] && is_drained_for_room; then return 0; fi
+  otherwise refused-drained 'the runner is drained, and stays so until `runward runner resume`'
 }
 
-# arm_thaw PROCESSES: a timer of systemd that thaws them, in the place of every earlier one.
-arm_thaw() {
-  local pattern=runward-thaw-${1%%[[:space:]]*} own timer
-  own=$pattern-$RANDOM
-  systemd-run -q --collect "--unit=$own" "--on-active=$THAW_SECONDS" --timer-property=AccuracySec=1s \
-    "--uid=$user" /bin/bash -c "kill -CONT $(in_one_line "$1")"
-  for timer in $(systemctl list-units --plain --no-legend "$pattern-*.timer" | cut -d ' ' -f 1); do
-    if [ "$timer" != "$own.timer" ]; then systemctl -q stop "$timer" || true; fi
-  done
+# --- the pause -------------------------------------------------------------------------------------------------------------------------------
+
+# A paused runner takes no job: its listener, and what would start another one, are held by SIGSTOP. Its worker never is. Nothing ends a listener
+# that is not paused, but for a person's force.
+#
+# Each pause is a folder of root's, PAUSE.RANDOM, which the step that uses it finds by what it is for. A unit of systemd, named like the folder, watches
+# over it: it lets go within a second or two of the sight of a worker, since a listener renews the lock of its job, and after PAUSE_SECONDS. However that
+# unit ends, systemd lets go.
+#   held      what is held, a line each: PROCESS STARTED USER-ID; it goes as the first of letting go
+#   purpose   what it is for
+#   chosen    what is to go, if that was chosen before
+PAUSE_SECONDS=${given[pause_seconds]:-120}
+PAUSE=$RUN/runward-pause-$(printf '%s' "$runner_path" | cksum | tr ' ' -)
+# What a pause is for, and whose listeners it holds: this `runner`'s, or those of all on the `machine`.
+purpose=${given[purpose]:-} whose=runner held='' pause_folder=''
+
+# Processes that take jobs, or start what does, one a line.
+takers() {
+  if [ "$whose" = machine ]; then
+    { all_supervisors && all_listeners; } | sort -nu
+  else
+    supervisors
+    listeners
+  fi
 }
 
-# disarm_thaw PROCESSES
-disarm_thaw() {
-  systemctl -q stop "runward-thaw-${1%%[[:space:]]*}-*.timer" || true
-}
-
-thaw() {
-  local processes
-  processes=$(freezable)
-  # shellcheck disable=SC2086 # numbers
-  signal CONT $processes
-  if [ -n "$processes" ]; then disarm_thaw "$processes"; fi
-}
-
-# Sets processes, freezes them, and proves once more that the runner is idle: a job that was begun meanwhile goes on, and ends the step.
-# The unit has been read.
-freeze_idle() {
-  if is_loaded && [ -n "$active_for" ] && [ "$active_for" -lt 60 ]; then within 30 has_said_it_started || true; fi
-  processes=$(freezable)
-  if [ -z "$processes" ]; then return 0; fi
-  trap thaw EXIT
-  arm_thaw "$processes"
-  # shellcheck disable=SC2086 # numbers
-  signal STOP $processes
-  within 5 are_frozen "$processes" || fail "a process of $directory does not stop ($(in_one_line "$processes"))"
-  prove_idle runner
-}
-
-# SIGINT waits for the frozen listener, and is what it hears first when it is thawed: it ends its session with GitHub, and reads no more of it.
-end_frozen() {
-  local found
-  if is_loaded && ! is_at_rest; then systemctl stop --no-block -- "$unit"; fi
-  found=$(listeners)
-  # shellcheck disable=SC2086 # numbers
-  signal INT $found
-  # shellcheck disable=SC2086 # numbers
-  signal CONT $found
-  within 15 no_listener || true
-  # shellcheck disable=SC2086 # numbers
-  signal CONT $processes
-  stop_service
-  trap - EXIT
-  if [ -n "$processes" ]; then disarm_thaw "$processes"; fi
-}
-
-# Whether all of them are held, or have ended.
-are_frozen() {
-  local pid stat
-  for pid in $1; do
-    stat=') T'
+# describe: of the processes of standard input a line each as in `held`; one that has ended has none.
+describe() {
+  local pid stat fields name value user_of
+  while read -r pid; do
+    stat='' user_of=''
     { IFS= read -r -d '' stat <"/proc/$pid/stat"; } 2>/dev/null || true # to the end: a name may hold a line's
-    case ${stat##*)} in ' T'*) ;; *) return 1 ;; esac
+    read -r -a fields < <(printf '%s\n' "${stat##*) }")
+    while read -r name value _; do
+      if [ "$name" = Uid: ]; then user_of=$value; fi
+    done 2>/dev/null <"/proc/$pid/status" || true
+    if [ -n "$user_of" ] && [ -n "${fields[19]:-}" ]; then printf '%s %s %s\n' "$pid" "${fields[19]}" "$user_of"; fi
   done
+}
+
+# signal_held NAME: to what is held, those of each user at once.
+signal_held() {
+  local pid started uid
+  local -A of=()
+  while read -r pid started uid; do of[$uid]+=" $pid"; done <<<"$held"
+  for uid in "${!of[@]}"; do
+    # shellcheck disable=SC2086 # numbers
+    if [ -n "$uid" ]; then signal_as "$uid" "$1" ${of[$uid]}; fi
+  done
+}
+
+# Whether all that is held stands still, or has ended.
+are_held() {
+  local pid stat
+  while read -r pid _; do
+    stat=') T'
+    if [ -n "$pid" ]; then { IFS= read -r -d '' stat <"/proc/$pid/stat"; } 2>/dev/null || true; fi
+    case ${stat##*)} in ' T'*) ;; *) return 1 ;; esac
+  done <<<"$held"
+}
+
+# Holds what takes jobs, and sees it held; sets `held` and `pause_folder`, which are empty where nothing does. What was paused before goes over into it without a gap.
+# Whoever calls it lets go, or ends what is held.
+hold() {
+  local folder earlier=() each
+  held=$(takers | describe)
+  if [ -z "$held" ]; then return 0; fi
+  for each in "$PAUSE".*; do
+    if [ -d "$each" ]; then earlier+=("$each"); fi
+  done
+  folder=$PAUSE.$RANDOM$RANDOM
+  mkdir -m 700 -- "$folder"
+  cp -- "$STEP_FOLDER/lib.sh" "$folder"
+  grep -v '^paused=' "$STEP_FOLDER/parameters" >"$folder/parameters"
+  printf '. "${0%%/*}/lib.sh"\npurpose=%q whose=%q\nwatch_pause\n' "$purpose" "$whose" >"$folder/watch.sh"
+  printf '. "${0%%/*}/lib.sh"\nrelease "$STEP_FOLDER"\n' >"$folder/release.sh"
+  printf '%s\n' "$purpose" >"$folder/purpose"
+  if [ -e "$STEP_FOLDER/chosen" ]; then cp -- "$STEP_FOLDER/chosen" "$folder"; fi
+  printf '%s\n' "$held" >"$folder/held"
+  systemd-run -q --collect "--unit=${folder##*/}" -p "RuntimeMaxSec=$((PAUSE_SECONDS + 5))" -p TimeoutStopSec=2 \
+    -p "ExecStopPost=/bin/bash $folder/release.sh $folder" /bin/bash "$folder/watch.sh" "$folder"
+  signal_held STOP
+  for each in "${earlier[@]}"; do
+    rm -f -- "$each/held"
+    end_pause "$each"
+  done
+  pause_folder=$folder
+  within 5 is_settled
+  are_held || { prove_idle "$whose" && otherwise not-paused "what takes jobs does not stand still, or was let go (process $(in_one_line "${held//$'\n'/;}"))"; }
+}
+
+# Whether what is held stands still, or was let go meanwhile.
+is_settled() {
+  are_held || ! [ -e "$pause_folder/held" ]
+}
+
+# end_pause FOLDER: lets go, if it has not been.
+end_pause() {
+  systemctl -q stop "${1##*/}.service" 2>/dev/null || true
+  release "$1"
+}
+
+# release FOLDER: lets go by one who is the first.
+release() {
+  local held
+  if mv -- "$1/held" "$1/held.gone" 2>/dev/null; then
+    held=$(<"$1/held.gone")
+    signal_held CONT
+  fi
+  rm -rf -- "$1"
+}
+
+# Lets this runner go, and all that was held with it.
+let_go() {
+  local folder
+  trap - EXIT
+  for folder in "$PAUSE".*; do
+    if [ -d "$folder" ]; then end_pause "$folder"; fi
+  done
+}
+
+# What watches over a pause does.
+watch_pause() {
+  local until
+  if [ "${given[strays]:-}" = ignored ]; then read_unit; fi
+  read_uptime
+  until=$((uptime + PAUSE_SECONDS))
+  while [ "$uptime" -lt "$until" ] && [ -z "$(workers "$whose")" ]; do
+    rest 0.5
+    read_uptime
+  done
+}
+
+# Sets `pause_folder` to the pause for this purpose that stands, and `held`; to nothing without one.
+find_pause() {
+  local folder
+  pause_folder='' held=''
+  for folder in "$PAUSE".*; do
+    if [ "$(cat -- "$folder/purpose" 2>/dev/null)" = "$purpose" ] && held=$(cat -- "$folder/held" 2>/dev/null); then
+      pause_folder=$folder
+      return 0
+    fi
+  done
+}
+
+# Whether all that takes jobs is held, and has been since the pause began.
+is_all_held() {
+  local line
+  if [ -z "$pause_folder" ]; then return 1; fi
+  while IFS= read -r line; do
+    if ! is_in_held "$line"; then return 1; fi
+  done < <(takers | describe)
+  are_held && [ -e "$pause_folder/held" ]
+}
+
+# is_in_held LINE
+is_in_held() {
+  [[ $'\n'$held$'\n' == *$'\n'$1$'\n'* ]]
+}
+
+# stoppable PROCESS …: those of them that were held, a line each; by force all of them.
+stoppable() {
+  local line
+  if is_forced && [ $# -gt 0 ]; then printf '%s\n' "$@"; fi
+  if is_forced || [ $# -eq 0 ]; then return 0; fi
+  while IFS= read -r line; do
+    if is_in_held "$line"; then printf '%s\n' "${line%% *}"; fi
+  done < <(printf '%s\n' "$@" | describe)
+}
+
+# begin_stopping PURPOSE [PREPARE]: ends the step unless all that could take a job is paused for this purpose and GitHub has sent nothing since it
+# was asked; or nothing is there that could; or a person's force goes past a job. PREPARE is what is slow and the pause has done before it began: without
+# a pause it is done here. The unit has not been read. The end of the step lets go.
+begin_stopping() {
+  local prepare=${2:-:} found
+  purpose=$1 held='' pause_folder=''
+  if is_forced; then
+    "$prepare"
+    return 0
+  fi
+  read_unit
+  if [ "${given[paused]:-}" != yes ]; then
+    prove_nothing_lives
+    if [ "$prepare" != : ]; then
+      "$prepare"
+      prove_nothing_lives
+    fi
+    return 0
+  fi
+  find_pause
+  if is_all_held; then
+    prove_idle "$whose"
+    prove_nothing_heard
+    return 0
+  fi
+  found=$(takers)
+  if [ -n "$found" ]; then otherwise not-paused "a listener was started, or let go, since it was paused (process $(in_one_line "$found"))"; fi
+  prove_idle "$whose"
+  "$prepare"
+  held=''
+}
+
+# Ends the step where something lives that could take a job.
+prove_nothing_lives() {
+  local found
+  prove_idle "$whose"
+  found=$(takers)
+  if [ -n "$found" ]; then otherwise not-paused "a listener, or what starts one, lives (process $(in_one_line "$found"))"; fi
+  if [ "$whose" = runner ] && is_running; then otherwise not-paused "$unit is $active, and may start a listener"; fi
+}
+
+# All stays paused, so that GitHub can be asked again.
+prove_nothing_heard() {
+  local heard
+  heard=$(unread)
+  if [ "$heard" != "${given[unread]:-}" ]; then
+    trap - EXIT
+    say kind heard
+    say_text unread "$heard"
+    exit "$OTHERWISE"
+  fi
+}
+
+# The one way to stop this runner's service, after `begin_stopping`. SIGINT waits for the held listener, and is what it hears first when it is let go: it ends
+# its session with GitHub, and reads no more of it.
+# shellcheck disable=SC2086 # numbers
+stop_paused() {
+  local processes found
+  if [ -n "$held" ]; then
+    is_all_held || otherwise not-paused 'a listener was started, or let go, meanwhile'
+    prove_idle runner
+    processes=$(supervisors)
+    found=$(listeners)
+    if is_loaded && ! is_at_rest; then systemctl stop --no-block -- "$unit"; fi
+    signal INT $found
+    signal CONT $found
+    within 15 no_listener || true
+    signal CONT $processes
+  fi
+  stop_service
 }
 
 # What GitHub has sent and no listener has read, as connections and numbers of bytes: it may be a job, or the end of a poll without one.
 unread() {
   local pid own
-  for pid in $(listeners); do
+  for pid in $(if [ "$whose" = machine ]; then all_listeners; else listeners; fi); do
     own=$(find "/proc/$pid/fd" -lname 'socket:*' -printf '%l ' 2>/dev/null | tr -dc '0-9 ' || true)
     { cat "/proc/$pid/net/tcp" "/proc/$pid/net/tcp6" 2>/dev/null || true; } \
       | awk -v "own= $own" 'index(own, " " $10 " ") && sub(/.*:0*/, "", $5) && $5 != "" { printf "%s:%s ", $10, $5 }'
@@ -1007,6 +1253,16 @@ ASIDE=$STATE/aside
 REGISTERED=$STATE/registered
 # The programs of the pristine package that register, while a recovery needs them.
 REGISTERING=$ROOTS/registering
+
+# Notes that the runner is left without a service until a recovery brings it to serve again: by whom, in which directory, and when, by the uptime. While the
+# note stands the driver gives the fence to nobody else.
+note_unfinished() {
+  local holder='' boot
+  { read -r _ && IFS= read -r holder; } 2>/dev/null <"$ROOTS/fence" || true
+  read -r boot </proc/sys/kernel/random/boot_id
+  read_uptime
+  printf '%s\n%s\n%s\n%s\n' "$holder" "$directory" "$boot" "$uptime" | keep "$STATE/unfinished"
+}
 
 # Away with a folder of root's in one move: a half-deleted one would be taken for a whole.
 drop() {
@@ -1032,6 +1288,15 @@ PACKAGES=$ROOTS/packages
 
 registers_in_directory() {
   [ "${given[registration]:-pristine}" = from-runner-directory ]
+}
+
+# What is slow of setting a configuration aside.
+prepare_config_cleanup() {
+  id "$user" >/dev/null || otherwise refused-unfit "there is no user $user in the guest: check RUNNER_USER or the file's \`user\`"
+  prove_room
+  own_state
+  prove_installed
+  prove_registration
 }
 
 # Ends the step unless programs that no job has touched can register the runner: unpacks them, and sees them run.
@@ -1085,3 +1350,6 @@ throw_away() {
     -p "BindReadOnlyPaths=$REGISTERING/bin:/tmp/bin" -p WorkingDirectory=/tmp -p TimeoutStopSec=5 -p RuntimeMaxSec=300 \
     -E HOME=/tmp -E LC_ALL=C.UTF-8 -E "PATH=$SYSTEM_PATH" /bin/bash -c "$1" runward "${@:2}"
 }
+
+# What was paused for this step goes on whatever becomes of it.
+if [ "${given[paused]:-}" = yes ]; then trap let_go EXIT; fi

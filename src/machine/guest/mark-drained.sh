@@ -8,15 +8,11 @@ write_mark() {
   printf '%s\n%s\n%s\n' "$(date +%s)" "${given[by]}" "${given[reason]}" | keep "$STATE/drained" && sync "$STATE"
 }
 
-is_for_room() {
-  [[ $(drain_mark) == *$'\n'room$'\n'* ]]
-}
-
 enter_directory
 read_unit
 prove_own_unit
 own_state
-if { ! is_drained || is_for_room; } && ! write_mark 2>/dev/null; then
+if { ! is_drained || is_drained_for_room; } && ! write_mark 2>/dev/null; then
   prove_room
   fail "$STATE/drained could not be written"
 fi

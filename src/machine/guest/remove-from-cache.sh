@@ -1,5 +1,5 @@
 #!/bin/bash
-# Removes from the actions cache between two jobs: what is to go is moved away while the runner is frozen, and deleted afterwards.
+# Removes from the actions cache between two jobs: what is to go is moved away while the runner is paused, and deleted afterwards.
 # shellcheck source=disk.sh
 . "${0%/*}/lib.sh"
 
@@ -44,26 +44,27 @@ take_all() {
   take_paths "${paths[@]}"
 }
 
+# Whether anything is to go.
+is_something_to_go() {
+  [ ${#chosen[@]} -gt 0 ] || { [ "$is_all" = yes ] && is_folder "$CACHE" && [ -n "$(find "$CACHE" -mindepth 1 -print -quit)" ]; }
+}
+
 enter_directory
-prove_between_jobs runner
-if ! is_there _work; then
-  ask_user 'mkdir -p _work' || fail "$directory/_work could not be made as $user"
-fi
+prove_drain_seen
+purpose=remove-from-cache
+find_choice
+# shellcheck source=/dev/null
+. "$choice" || otherwise not-paused 'it was let go meanwhile'
+if [ "$choice" = /dev/null ]; then prepare_removal; fi
+if is_something_to_go; then begin_between_jobs remove-from-cache; fi
 read -r free block inodes all < <(stat -f -c '%a %S %d %c' _work)
-trash_at=_work
-if is_folder "$CACHE" && is_mounted "$CACHE"; then trash_at=$CACHE; fi
+choose_trash
 open_trash "$trash_at"
 read_recorded
-read_entries
-measure "${entries[@]}"
-choose_entries
-add_up "${chosen[@]}"
 record_damage
 make_groups "$((${#chosen[@]} + 1))"
-
-hold runner
 if [ "$is_all" = yes ]; then take_all; else take_chosen; fi
-release
+let_go
 close_trash
 if [ "${given[kind]}" = unused ] && [ "$unmeasured" -eq 0 ]; then
   { printf '%s\n' "$EPOCHSECONDS" >"$CLEANED"; } 2>/dev/null || true # a full disk takes none, and is cleaned once more

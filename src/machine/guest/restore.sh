@@ -7,8 +7,8 @@ enter_directory
 files=
 if [ -e "$ASIDE" ]; then
   own_state
-  prove_idle runner
-  stop_service
+  begin_stopping restore
+  stop_paused
   files=$(files_in "$ASIDE")
   drop_configuration
   give_configuration "$ASIDE"

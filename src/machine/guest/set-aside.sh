@@ -1,17 +1,14 @@
 #!/bin/bash
-# Proves that no job runs and that the runner can be set up anew, stops the runner's own service, and moves its configuration files into a folder of root's.
+# Stops the runner's own service while its listener is paused, and moves its configuration files into a folder of root's.
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
 
 enter_directory
-prove_idle runner
-prove_not_drained
-id "$user" >/dev/null || otherwise refused-unfit "there is no user $user in the guest: check RUNNER_USER or the file's \`user\`"
-prove_room
+prove_drain_seen
+begin_stopping config-cleanup prepare_config_cleanup
 own_state
-prove_installed
-prove_registration
-stop_service
+note_unfinished
+stop_paused
 # A reboot before the end of the recovery starts no runner without a configuration.
 if is_loaded; then systemctl -q disable -- "$unit"; fi
 

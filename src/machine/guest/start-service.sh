@@ -4,7 +4,8 @@
 . "${0%/*}/lib.sh"
 
 enter_directory
-prove_not_drained
+if is_drained && is_configured; then rm -f -- "$STATE/unfinished"; fi # it stays as it is
+prove_drain_seen
 read_unit
 prove_own_unit
 if [ "$active" != active ]; then

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Brings the guest's clock to its time servers, or to the host's clock where no server answers. An act on the whole machine.
-# shellcheck source=lib.sh
+# Brings the guest's clock to its time servers, or to the host's clock where no server answers. An act on the whole machine, whose
+# listeners are all paused.
+# shellcheck source=clock.sh
 . "${0%/*}/lib.sh"
 
 # A host's time is as old as the way into the guest, so it is not set for less. Milliseconds.
@@ -14,50 +15,33 @@ offset() {
   printf '%s\n' $(($(date +%s%3N) - (given[host_ms] + (10#${now/./} - 10#${received/./}) * 10)))
 }
 
-# NTPSynchronized stays `yes` over a suspend, so a fresh sync is waited for.
-is_synchronized() {
-  [ -e /run/systemd/timesync/synchronized ]
-}
-
-sync_by_timesyncd() {
-  timedatectl set-ntp true || return 1
-  rm -f /run/systemd/timesync/synchronized
-  systemctl restart systemd-timesyncd.service || return 1
-  within "${given[ntp_seconds]:-20}" is_synchronized
-}
-
-# Time of the newest measurement that chrony goes by. Its fraction changes without one.
-reference() {
-  timeout 5 chronyc -c tracking | cut -d, -f4 | cut -d. -f1
-}
-
-is_measured_anew() {
-  [ "$(reference)" != "$before" ]
-}
-
-sync_by_chrony() {
-  before=$(reference)
-  timeout 5 chronyc online >/dev/null || return 1
-  timeout 5 chronyc burst 2/4 >/dev/null || return 1
-  within "${given[ntp_seconds]:-20}" is_measured_anew || return 1
-  timeout 5 chronyc makestep >/dev/null
-}
-
-sync_by_time_server() {
-  if systemctl -q is-active chrony.service || systemctl -q is-active chronyd.service; then
-    sync_by_chrony
-  else
-    sync_by_timesyncd
+# Ends the step unless what takes jobs is still held, as it was when the wait began.
+prove_still_stopped() {
+  if is_forced; then return 0; fi
+  if [ -z "$held" ]; then
+    prove_nothing_lives
+  elif ! is_all_held; then
+    otherwise not-paused 'a listener was started, or let go, meanwhile'
   fi
+  prove_idle machine
 }
 
-prove_idle machine
+whose=machine purpose=sync-clock
+find_pause
+is_measured=
+if [ -n "$pause_folder" ]; then
+  # shellcheck source=/dev/null
+  . "$pause_folder/chosen" || otherwise not-paused 'it was let go meanwhile'
+fi
+begin_stopping sync-clock prepare_sync
+if [ -n "$held" ]; then hold; fi # for as long as the time server may take
 source=ntp
 if ! sync_by_time_server >&2; then
   source=host
   off=$(offset)
+  prove_still_stopped
   if [ "${off#-}" -ge "$WORTH_SETTING" ]; then
-    right=$(($(date +%s%3N) - off))
+    right=$(($(date +%s%3N) - $(offset)))
     date -s "@${right%???}.${right: -3}" >/dev/null
   fi
 fi

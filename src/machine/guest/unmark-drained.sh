@@ -4,7 +4,7 @@
 . "${0%/*}/lib.sh"
 
 enter_directory
-thaw
+let_go
 read_unit
 if is_loaded; then systemctl -q enable -- "$unit"; fi
 own_state

@@ -4,7 +4,7 @@ import { lineOf } from '../../domain/plain.ts';
 import { providerHangsReason } from '../../domain/provider.ts';
 import { MACHINE_STATES, type MachineState } from '../../domain/runner.ts';
 import { CommandError, type CommandResult, runCommand } from '../command.ts';
-import { type CallContext, MachineError, type MachineErrorKind } from '../port.ts';
+import { type CallContext, MachineError, type MachineErrorKind, type MachineRestarted } from '../port.ts';
 import { evidenceOf } from '../text.ts';
 import type { RemoteCommand, RemoteResult, Transport } from '../transport.ts';
 
@@ -163,14 +163,22 @@ export class MultipassTransport implements Transport {
     }
   }
 
-  async restart(machine: string, call: CallContext): Promise<void> {
+  async restart(machine: string, mayStop: () => Promise<boolean>, call: CallContext): Promise<MachineRestarted> {
     const state = await this.state(machine, call);
-    if (state !== 'running' && state !== 'unknown') return this.start(machine, call);
-    const probe = state === 'unknown' ? SILENT : await this.#probe(machine, call);
-    if (probe.kind === 'well') return;
-    const isOff = probe.kind === 'off' || (probe.kind === 'ill' && (await this.#endsFromInside(machine, call)));
-    if (!isOff) await this.#cutPower(machine, call);
-    return this.start(machine, call);
+    if (state === 'running' || state === 'unknown') {
+      const probe = state === 'unknown' ? SILENT : await this.#probe(machine, call);
+      if (probe.kind === 'well') return { kind: 'running' };
+      if (probe.kind !== 'off') {
+        if (!(await mayStop())) return { kind: 'given-up', evidence: `${machine} was not stopped` };
+        const isOff = probe.kind === 'ill' && (await this.#endsFromInside(machine, call));
+        if (!isOff && !(probe.kind === 'silent' || (await mayStop()))) {
+          return { kind: 'given-up', evidence: `${machine} was told to shut down, and its power was not cut` };
+        }
+        if (!isOff) await this.#cutPower(machine, call);
+      }
+    }
+    await this.start(machine, call);
+    return { kind: 'running' };
   }
 
   async exec(machine: string, command: RemoteCommand, call: CallContext): Promise<RemoteResult> {

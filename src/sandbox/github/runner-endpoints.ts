@@ -70,7 +70,8 @@ export const RUNNER_ENDPOINTS: readonly Endpoint[] = [
 
 function listRunners({ world, request, scope, rest }: Asked): Answer {
   const name = world.ignoresNames ? undefined : request.query.get('name')?.toLowerCase();
-  const runners = world.runnersOf(scope).filter((runner) => name === undefined || runner.name.toLowerCase() === name);
+  const listed = world.runnersOf(scope).filter(({ shown }) => shown.isUnlisted !== true);
+  const runners = listed.filter((runner) => name === undefined || runner.name.toLowerCase() === name);
   const { page, headers } = paginate(runners, request.query, urlById(request, scope, rest));
   return {
     status: 200,

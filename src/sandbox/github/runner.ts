@@ -17,7 +17,12 @@ export interface Runner {
   /** When it was last heard of, by the monotonic clock in milliseconds; `null`: it never connected. */
   lastHeardAt: number | null;
   /** What the API shows instead of the truth. */
-  shown: { readonly status?: string; readonly busy?: boolean };
+  shown: {
+    readonly status?: string;
+    readonly busy?: boolean;
+    /** Lists lack it, whoever asks how; its own address has it. */
+    readonly isUnlisted?: boolean;
+  };
 }
 
 export interface Session {

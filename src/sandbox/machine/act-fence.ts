@@ -5,6 +5,12 @@ import type { Machine } from './guest-state.ts';
 /** How often a caller is told what it waits for; an activity's heartbeat time-out is 20 s. */
 const HEARTBEAT_MS = 3_000;
 
+/** Ends of acts that have not reached their goal: a retry runs them again. */
+const OTHERWISE: ReadonlySet<string> = new Set(['not-paused', 'heard', 'not-configured', 'not-started', 'not-fetched']);
+
+/** After that a recovery that is half done counts as given up. */
+const UNFINISHED_MS = 2 * 3_600_000;
+
 /** An act's own clock: it waits, and ends when the act is ended. */
 export interface ActClock {
   readonly signal: AbortSignal;
@@ -31,9 +37,15 @@ export class ActFence {
     return this.#running?.key ?? null;
   }
 
-  take(machine: Machine, holder: string): FenceTaken {
+  /** @param recovers the directory of the runner that the taker recovers; `null` if it is no recovery */
+  take(machine: Machine, holder: string, recovers: string | null): FenceTaken {
     if (this.#running !== null) {
       return { kind: 'refused-in-progress', holder: this.#running.holder };
+    }
+    for (const [directory, { unfinished }] of Object.entries(machine.runners)) {
+      if (unfinished !== null && directory !== recovers && Date.now() - unfinished.since < UNFINISHED_MS) {
+        return { kind: 'refused-unfinished', holder: unfinished.holder };
+      }
     }
     machine.fence = { number: machine.fence.number + 1, holder };
     return { kind: 'taken', fence: machine.fence.number };
@@ -97,7 +109,7 @@ export class ActFence {
   async #perform<T extends { readonly kind: string }>(machine: Machine, key: string, body: Promise<T>): Promise<T> {
     try {
       const result = await body;
-      if (!result.kind.startsWith('refused-')) {
+      if (!result.kind.startsWith('refused-') && !OTHERWISE.has(result.kind)) {
         machine.records[key] = result;
       }
       return result;

@@ -19,6 +19,8 @@ const installedRunner = z.object({
   configuration: configuration.nullable(),
   /** What a recovery has set aside, be it nothing; `null`: no recovery is under way. */
   aside: z.object({ configuration: configuration.nullable() }).nullable(),
+  /** A recovery that has set it aside and not brought it to serve again: who holds it, and since when, by the host's clock. */
+  unfinished: z.object({ holder: z.string(), since: z.number() }).nullable().default(null),
   /** The unit that svc.sh installed; `null` without one. */
   unit: z.object({ name: z.string(), state: z.enum(['active', 'inactive', 'failed']), startsAtBoot: z.boolean().default(true) }).nullable(),
   /** The mark of a drained runner; `since` in epoch milliseconds by the guest's clock. */

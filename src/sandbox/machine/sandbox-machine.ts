@@ -18,16 +18,21 @@ import {
   type Configured,
   type Discarded,
   type FenceTaken,
-  type Frozen,
-  type FrozenStopped,
+  type Heard,
+  type LetGo,
   MachineError,
   type MachinePort,
+  type MachineRestarted,
   type MarkedDrained,
-  type NotFrozen,
+  type NotPaused,
+  type Paused,
+  type PauseFor,
+  type PauseWanted,
   type Restored,
   type ServiceStarted,
   type SetAside,
-  type Thawed,
+  type Stopped,
+  type Stopping,
   type UnmarkedDrained,
 } from '../../machine/port.ts';
 import { type ActClock, ActFence } from './act-fence.ts';
@@ -81,6 +86,7 @@ const STEP_MS = {
   restore: 500,
   discard: 300,
   drain: 400,
+  pause: 300,
   listCache: 300,
   removeFromCache: 900,
   makeRoom: 900,
@@ -92,8 +98,15 @@ const STEP_MS = {
 const AN_HOUR_MS = 3_600_000;
 const TWO_HOURS_MS = 2 * AN_HOUR_MS;
 
-/** As in src/machine/guest/lib.sh. */
-const THAW_MS = 120_000;
+/** As in src/machine/shell-machine.ts. */
+const PAUSE_MS = 120_000;
+
+/** Runners whose listeners are held together; `end` lets them go. */
+interface Pause {
+  readonly purpose: PauseFor;
+  readonly runners: readonly InstalledRunner[];
+  readonly timer: NodeJS.Timeout;
+}
 
 /** All make-believe machines of a host. */
 export class SandboxMachine implements MachinePort {
@@ -105,7 +118,7 @@ export class SandboxMachine implements MachinePort {
   readonly #jobTimers = new Map<InstalledRunner, NodeJS.Timeout>();
   /** Machines whose guests let every look hang. */
   readonly #hangs = new Map<string, { readonly end: PromiseWithResolvers<void>; readonly despiteAbort: boolean }>();
-  readonly #thawTimers = new Map<InstalledRunner, NodeJS.Timeout>();
+  readonly #pauses = new Set<Pause>();
   readonly #closed = new AbortController();
 
   /** Machines that a file remembers go on as they were; services that were active listen again. */
@@ -139,6 +152,7 @@ export class SandboxMachine implements MachinePort {
     const runner: InstalledRunner = {
       configuration: null,
       aside: null,
+      unfinished: null,
       unit: null,
       drain: null,
       missingProgram: null,
@@ -162,7 +176,7 @@ export class SandboxMachine implements MachinePort {
     const { machine, runner } = this.#find(target);
     switch (how) {
       case 'service':
-        await this.#stopService(runner);
+        await this.#endService(runner);
         break;
       case 'registration':
         await this.#removeRegistration(target);
@@ -314,7 +328,7 @@ export class SandboxMachine implements MachinePort {
     for (const fence of this.#fences.values()) {
       fence.cut();
     }
-    for (const timer of [...this.#jobTimers.values(), ...this.#thawTimers.values()]) {
+    for (const timer of [...this.#jobTimers.values(), ...[...this.#pauses].map((pause) => pause.timer)]) {
       clearTimeout(timer);
     }
     await Promise.all([...this.#listeners.values()].map((listener) => listener.stop()));
@@ -366,67 +380,103 @@ export class SandboxMachine implements MachinePort {
     this.#save();
   }
 
-  async restart(name: string, call: CallContext): Promise<void> {
+  async restart(name: string, mayStop: () => Promise<boolean>, call: CallContext): Promise<MachineRestarted> {
     const machine = this.#known(name);
     if (machine.state === 'running' && !machine.isReachable) {
+      if (!(await mayStop())) {
+        return { kind: 'given-up', evidence: `${name} was not stopped` };
+      }
       this.stop(name, 'stopped');
     }
     await this.start(name, call);
+    return { kind: 'running' };
   }
 
-  async takeFence(name: string, holder: string, _call: CallContext): Promise<FenceTaken> {
-    const taken = this.#fenceOf(name).take(this.#reachable(name), holder);
+  async takeFence(
+    { machine: name, directory }: RunnerTarget,
+    holder: string,
+    { isRecovery }: { readonly isRecovery: boolean },
+    _call: CallContext,
+  ): Promise<FenceTaken> {
+    const taken = this.#fenceOf(name).take(this.#reachable(name), holder, isRecovery ? directory : null);
     this.#save();
     return taken;
+  }
+
+  async pause(target: RunnerTarget, act: Act, wanted: PauseWanted, call: CallContext): Promise<Paused | ActRefusal> {
+    return this.#act<Paused>(target, act, call, async (clock, { machine, runner }) => {
+      const { purpose } = wanted;
+      const runners = concerned(wanted, machine, runner);
+      this.#letGoOf(runners);
+      const refused = (): NotPaused | ActRefusal | null =>
+        refusedForPause(purpose, runner, act) ?? refusedByJob(runners) ?? (purpose === 'config-cleanup' ? refusedByProgram(runner) : null);
+      const before = refused();
+      if (before !== null) {
+        return before;
+      }
+      await this.#work('pause', clock);
+      const after = refused();
+      if (after !== null) {
+        return after;
+      }
+      const living = this.#living(runners);
+      for (const listener of living) {
+        listener.freeze();
+      }
+      if (living.length > 0) {
+        const pause: Pause = { purpose, runners, timer: setTimeout(() => this.#end(pause), PAUSE_MS).unref() };
+        this.#pauses.add(pause);
+      }
+      return { kind: 'paused', unread: unreadOf(living) };
+    });
+  }
+
+  async letGo(target: RunnerTarget, act: Act, _purpose: PauseFor, call: CallContext): Promise<LetGo | ActRefusal> {
+    return this.#act<LetGo>(target, act, call, async (_clock, { runner }) => {
+      this.#letGoOf([runner]);
+      return { kind: 'let-go' };
+    });
   }
 
   async syncClock(
     target: RunnerTarget,
     act: Act,
-    { force }: { readonly force: boolean },
+    stopping: Stopping,
     call: CallContext,
-  ): Promise<ClockSynced | ActRefusal> {
-    return this.#act<ClockSynced>(target, act, call, async (clock, { machine }) => {
-      const busy = Object.values(machine.runners).filter((runner) => runner.job !== null);
-      if (busy.length > 0 && !force) {
-        return { kind: 'refused-busy', evidence: busy.map(describeJob).join('; ') };
-      }
-      await this.#work('syncClock', clock);
-      machine.clockOffsetMs = 0;
-      machine.timeSync = { service: machine.timeSync.service ?? 'timesyncd', isActive: true };
-      return { kind: 'synced', offsetMs: 0, source: 'ntp' };
-    });
+  ): Promise<ClockSynced | Heard | NotPaused | ActRefusal> {
+    return this.#act<ClockSynced | Heard | NotPaused>(target, act, call, (clock, { machine, runner }) =>
+      this.#whilePaused<ClockSynced>({ purpose: 'sync-clock' }, { act, stopping, machine, runner }, async () => {
+        await this.#work('syncClock', clock);
+        machine.clockOffsetMs = 0;
+        machine.timeSync = { service: machine.timeSync.service ?? 'timesyncd', isActive: true };
+        return { kind: 'synced', offsetMs: 0, source: 'ntp' };
+      }),
+    );
   }
 
   async setConfigurationAside(
     target: RunnerTarget,
     act: Act,
-    { force }: { readonly force: boolean },
+    stopping: Stopping,
     call: CallContext,
-  ): Promise<SetAside | ActRefusal> {
-    return this.#act<SetAside>(target, act, call, async (clock, { runner }) => {
-      if (runner.job !== null && !force) {
-        return { kind: 'refused-busy', evidence: describeJob(runner) };
-      }
-      if (runner.drain !== null) {
-        return STAYS_DRAINED;
-      }
-      if (runner.missingProgram !== null) {
-        return unfit(runner.missingProgram);
-      }
-      await this.#stopService(runner);
-      this.#save();
-      await this.#work('stopService', clock);
-      await this.#work('setAside', clock);
-      if (runner.configuration !== null || runner.aside === null) {
-        runner.aside = { configuration: runner.configuration };
-      }
-      runner.configuration = null;
-      if (runner.unit !== null) {
-        runner.unit.startsAtBoot = false;
-      }
-      return { kind: 'set-aside', agentId: runner.aside.configuration?.agentId ?? null, files: filesAside(runner) };
-    });
+  ): Promise<SetAside | Heard | NotPaused | ActRefusal> {
+    return this.#act<SetAside | Heard | NotPaused>(target, act, call, (clock, { machine, runner }) =>
+      this.#whilePaused<SetAside>({ purpose: 'config-cleanup' }, { act, stopping, machine, runner }, async () => {
+        runner.unfinished = { holder: machine.fence.holder, since: Date.now() };
+        await this.#endService(runner);
+        this.#save();
+        await this.#work('stopService', clock);
+        await this.#work('setAside', clock);
+        if (runner.configuration !== null || runner.aside === null) {
+          runner.aside = { configuration: runner.configuration };
+        }
+        runner.configuration = null;
+        if (runner.unit !== null) {
+          runner.unit.startsAtBoot = false;
+        }
+        return { kind: 'set-aside', agentId: runner.aside.configuration?.agentId ?? null, files: filesAside(runner) };
+      }),
+    );
   }
 
   async configure(
@@ -437,6 +487,10 @@ export class SandboxMachine implements MachinePort {
     labels: readonly string[] = target.labels,
   ): Promise<Configured | ActRefusal> {
     return this.#act<Configured>(target, act, call, async (clock, { machine, runner }) => {
+      const marked = refusedByMark(runner, act);
+      if (marked !== null) {
+        return marked;
+      }
       if (runner.aside !== null && runner.configuration?.agentName === target.runner) {
         return { kind: 'configured', agentId: runner.configuration.agentId };
       }
@@ -461,49 +515,65 @@ export class SandboxMachine implements MachinePort {
   }
 
   async startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal> {
-    return this.#act<ServiceStarted>(target, act, call, async (clock, { machine, runner }) =>
-      runner.drain === null ? this.#bringUp(target, clock, machine, runner) : STAYS_DRAINED,
+    return this.#act<ServiceStarted>(
+      target,
+      act,
+      call,
+      async (clock, { machine, runner }) => refusedByMark(runner, act) ?? this.#bringUp(target, clock, machine, runner),
     );
   }
 
   async restartService(
     target: RunnerTarget,
     act: Act,
-    { force }: { readonly force: boolean },
+    stopping: Stopping,
     call: CallContext,
-  ): Promise<ServiceStarted | ActRefusal> {
-    return this.#act<ServiceStarted>(target, act, call, async (clock, { machine, runner }) => {
-      if (runner.unit === null) {
-        return { kind: 'not-started', unit: null, state: 'missing', evidence: 'no unit of this runner is loaded' };
-      }
-      if (runner.job !== null && !force) {
-        return { kind: 'refused-busy', evidence: describeJob(runner) };
-      }
-      if (runner.missingProgram !== null) {
-        return unfit(runner.missingProgram);
-      }
-      await this.#stopService(runner);
-      this.#save();
-      await this.#work('stopService', clock);
-      return this.#bringUp(target, clock, machine, runner);
-    });
+  ): Promise<ServiceStarted | Heard | NotPaused | ActRefusal> {
+    return this.#act<ServiceStarted | Heard | NotPaused>(
+      target,
+      act,
+      call,
+      async (clock, { machine, runner }): Promise<ServiceStarted | Heard | NotPaused | ActRefusal> => {
+        if (runner.unit === null) {
+          this.#letGoOf([runner]);
+          return { kind: 'not-started', unit: null, state: 'missing', evidence: 'no unit of this runner is loaded' };
+        }
+        return this.#whilePaused<ServiceStarted>({ purpose: 'restart-service' }, { act, stopping, machine, runner }, async () => {
+          await this.#endService(runner);
+          this.#save();
+          await this.#work('stopService', clock);
+          return this.#bringUp(target, clock, machine, runner);
+        });
+      },
+    );
   }
 
-  async restoreConfiguration(target: RunnerTarget, act: Act, call: CallContext): Promise<Restored | ActRefusal> {
-    return this.#act<Restored>(target, act, call, async (clock, { runner }) => {
-      const files = filesAside(runner);
-      if (runner.aside === null) {
-        return { kind: 'restored', files };
-      }
-      if (runner.job !== null) {
-        return { kind: 'refused-busy', evidence: describeJob(runner) };
-      }
-      await this.#stopService(runner);
-      await this.#work('restore', clock);
-      runner.configuration = runner.aside.configuration;
-      runner.aside = null;
-      return { kind: 'restored', files };
-    });
+  async restoreConfiguration(
+    target: RunnerTarget,
+    act: Act,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<Restored | Heard | NotPaused | ActRefusal> {
+    return this.#act<Restored | Heard | NotPaused>(
+      target,
+      act,
+      call,
+      async (clock, { machine, runner }): Promise<Restored | Heard | NotPaused | ActRefusal> => {
+        const { aside } = runner;
+        if (aside === null) {
+          this.#letGoOf([runner]);
+          return { kind: 'restored', files: [] };
+        }
+        return this.#whilePaused<Restored>({ purpose: 'restore' }, { act, stopping, machine, runner }, async () => {
+          await this.#endService(runner);
+          await this.#work('restore', clock);
+          const files = filesAside(runner);
+          runner.configuration = aside.configuration;
+          runner.aside = null;
+          return { kind: 'restored', files };
+        });
+      },
+    );
   }
 
   async discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal> {
@@ -511,6 +581,7 @@ export class SandboxMachine implements MachinePort {
       await this.#work('discard', clock);
       const files = filesAside(runner);
       runner.aside = null;
+      runner.unfinished = null;
       return { kind: 'discarded', files };
     });
   }
@@ -533,47 +604,25 @@ export class SandboxMachine implements MachinePort {
     });
   }
 
-  async freeze(target: RunnerTarget, act: Act, call: CallContext): Promise<Frozen | ActRefusal> {
-    return this.#act<Frozen>(target, act, call, async (clock, { runner }) => {
-      this.#thaw(runner);
-      await this.#work('drain', clock);
-      const refused = refusedFreeze(runner);
-      if (refused === null) {
-        this.#listeners.get(runner)?.freeze();
-        this.#thawTimers.set(runner, setTimeout(() => this.#thaw(runner), THAW_MS).unref());
-      }
-      return refused ?? { kind: 'frozen', unread: '' };
-    });
-  }
-
-  async stopFrozen(target: RunnerTarget, act: Act, unread: string, call: CallContext): Promise<FrozenStopped | ActRefusal> {
-    return this.#act<FrozenStopped>(target, act, call, async (clock, { runner }) => {
-      await this.#work('stopService', clock);
-      const listener = this.#listeners.get(runner);
-      const refused = refusedFreeze(runner) ?? refusedStop(listener);
-      if (refused === null && listener !== undefined && listener.unread !== unread) {
-        return { kind: 'heard', unread: listener.unread };
-      }
-      if (refused !== null) {
-        this.#thaw(runner);
-        return refused;
-      }
-      await this.#stopService(runner);
-      return { kind: 'stopped' };
-    });
-  }
-
-  async thaw(target: RunnerTarget, act: Act, call: CallContext): Promise<Thawed | ActRefusal> {
-    return this.#act<Thawed>(target, act, call, async (_clock, { runner }) => {
-      this.#thaw(runner);
-      return { kind: 'thawed' };
-    });
+  async stopService(
+    target: RunnerTarget,
+    act: Act,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<Stopped | Heard | NotPaused | ActRefusal> {
+    return this.#act<Stopped | Heard | NotPaused>(target, act, call, (clock, { machine, runner }) =>
+      this.#whilePaused<Stopped>({ purpose: 'drain' }, { act, stopping, machine, runner }, async () => {
+        await this.#work('stopService', clock);
+        await this.#endService(runner);
+        return { kind: 'stopped' };
+      }),
+    );
   }
 
   async unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal> {
     return this.#act<UnmarkedDrained>(target, act, call, async (clock, { runner }) => {
       await this.#work('drain', clock);
-      this.#thaw(runner);
+      this.#letGoOf([runner]);
       if (runner.unit !== null) {
         runner.unit.startsAtBoot = true;
       }
@@ -590,35 +639,37 @@ export class SandboxMachine implements MachinePort {
     target: RunnerTarget,
     act: Act,
     wanted: CacheWanted,
-    { force }: { readonly force: boolean },
+    stopping: Stopping,
     call: CallContext,
-  ): Promise<CacheRemoved | ActRefusal> {
-    return this.#act<CacheRemoved>(target, act, call, async (clock, { machine, runner }) => {
-      if (runner.job !== null && !force) {
-        return { kind: 'refused-busy', evidence: describeJob(runner) };
-      }
-      await this.#whileFrozen(runner, () => this.#work('removeFromCache', clock));
-      const { removed, disk } = removeFromCache(runner.held, machine.disk, wanted, target.user);
-      machine.disk = disk;
-      return removed;
-    });
+  ): Promise<CacheRemoved | Heard | NotPaused | ActRefusal> {
+    return this.#act<CacheRemoved | Heard | NotPaused>(target, act, call, (clock, { machine, runner }) =>
+      this.#whilePaused<CacheRemoved>({ purpose: 'remove-from-cache', wanted }, { act, stopping, machine, runner }, async () => {
+        await this.#work('removeFromCache', clock);
+        const { removed, disk } = removeFromCache(runner.held, machine.disk, wanted, target.user);
+        machine.disk = disk;
+        return removed;
+      }),
+    );
   }
 
-  async makeRoom(target: RunnerTarget, act: Act, wanted: RoomWanted, call: CallContext): Promise<RoomMade | ActRefusal> {
-    return this.#act<RoomMade>(target, act, call, async (clock, { machine, runner }) => {
-      const concerned = concernsMachine(wanted.source) ? Object.values(machine.runners) : [runner];
-      const busy = concerned.filter(({ job }) => job !== null);
-      if (busy.length > 0) {
-        return { kind: 'refused-busy', evidence: busy.map(describeJob).join('; ') };
-      }
-      await this.#whileFrozen(runner, () => this.#work('makeRoom', clock));
-      const made = makeRoom(runner.held, machine.disk, wanted);
-      if (wanted.source === 'runner-package' && made.kind === 'made') {
-        machine.packageVersion = null;
-      }
-      machine.disk = made.disk;
-      return made;
-    });
+  async makeRoom(
+    target: RunnerTarget,
+    act: Act,
+    wanted: RoomWanted,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<RoomMade | Heard | NotPaused | ActRefusal> {
+    return this.#act<RoomMade | Heard | NotPaused>(target, act, call, (clock, { machine, runner }) =>
+      this.#whilePaused<RoomMade>({ purpose: 'make-room', wanted }, { act, stopping, machine, runner }, async () => {
+        await this.#work('makeRoom', clock);
+        const made = makeRoom(runner.held, machine.disk, wanted);
+        if (wanted.source === 'runner-package' && made.kind === 'made') {
+          machine.packageVersion = null;
+        }
+        machine.disk = made.disk;
+        return made;
+      }),
+    );
   }
 
   async fetchPackage(target: RunnerTarget, act: Act, wanted: PackageWanted, call: CallContext): Promise<PackageStored | ActRefusal> {
@@ -666,14 +717,45 @@ export class SandboxMachine implements MachinePort {
 
   // Acts
 
-  /** A job that is given to the runner meanwhile begins afterwards. */
-  async #whileFrozen(runner: InstalledRunner, work: () => Promise<void>): Promise<void> {
-    this.#listeners.get(runner)?.freeze();
-    try {
-      await work();
-    } finally {
-      this.#thaw(runner);
+  /** Acts while nothing can take a job; whatever comes of it lets go, unless GitHub has sent something. By force it does not look. */
+  async #whilePaused<T extends { readonly kind: string }>(
+    wanted: PauseWanted,
+    { act, stopping, machine, runner }: { act: Act; stopping: Stopping; machine: Machine; runner: InstalledRunner },
+    work: () => Promise<T | ActRefusal>,
+  ): Promise<T | Heard | NotPaused | ActRefusal> {
+    const { purpose } = wanted;
+    const runners = concerned(wanted, machine, runner);
+    const refused =
+      refusedForPause(purpose, runner, act) ??
+      (stopping.force
+        ? null
+        : (refusedByJob(runners) ?? (isNeedless(wanted, runner) ? null : this.#refusedStop(purpose, runners, stopping)))) ??
+      (purpose === 'config-cleanup' || purpose === 'restart-service' ? refusedByProgram(runner) : null);
+    if (refused?.kind === 'heard') {
+      return refused;
     }
+    try {
+      return refused ?? (await work());
+    } finally {
+      this.#letGoOf(runners);
+    }
+  }
+
+  /** Why listeners that live are not to be stopped, or `null`. */
+  #refusedStop(purpose: PauseFor, runners: readonly InstalledRunner[], { pause }: Stopping): NotPaused | Heard | null {
+    const living = this.#living(runners);
+    if (living.length === 0) {
+      return null;
+    }
+    if (pause === null) {
+      return { kind: 'not-paused', evidence: 'a listener lives' };
+    }
+    const isHeld = [...this.#pauses].some((each) => each.purpose === purpose && runners.every((runner) => each.runners.includes(runner)));
+    if (!isHeld || !living.every((listener) => listener.isFrozen)) {
+      return { kind: 'not-paused', evidence: 'the listener was let go meanwhile' };
+    }
+    const unread = unreadOf(living);
+    return unread === pause.unread ? null : { kind: 'heard', unread };
   }
 
   async #act<T extends { readonly kind: string }>(
@@ -704,6 +786,7 @@ export class SandboxMachine implements MachinePort {
       runner.log = newLog(Date.now());
       await this.#listen(machine, runner);
     }
+    runner.unfinished = null;
     // The listener may have ended it meanwhile.
     const { state } = unit as { readonly state: string };
     return state === 'active'
@@ -711,7 +794,7 @@ export class SandboxMachine implements MachinePort {
       : { kind: 'not-started', unit: unit.name, state, evidence: lastWords(runner) };
   }
 
-  async #stopService(runner: InstalledRunner): Promise<void> {
+  async #endService(runner: InstalledRunner): Promise<void> {
     if (runner.unit !== null) {
       runner.unit.state = 'inactive';
     }
@@ -780,10 +863,25 @@ export class SandboxMachine implements MachinePort {
     }
   }
 
-  #thaw(runner: InstalledRunner): void {
-    clearTimeout(this.#thawTimers.get(runner));
-    this.#thawTimers.delete(runner);
-    this.#listeners.get(runner)?.thaw();
+  #living(runners: readonly InstalledRunner[]): readonly Listener[] {
+    return runners.flatMap((runner) => this.#listeners.get(runner) ?? []);
+  }
+
+  /** Ends each pause that holds one of them. */
+  #letGoOf(runners: readonly InstalledRunner[]): void {
+    for (const pause of this.#pauses) {
+      if (pause.runners.some((runner) => runners.includes(runner))) {
+        this.#end(pause);
+      }
+    }
+  }
+
+  #end(pause: Pause): void {
+    clearTimeout(pause.timer);
+    this.#pauses.delete(pause);
+    for (const listener of this.#living(pause.runners)) {
+      listener.thaw();
+    }
   }
 
   #killListener(runner: InstalledRunner): void {
@@ -801,6 +899,7 @@ export class SandboxMachine implements MachinePort {
   }
 
   #beginJob(runner: InstalledRunner, { jobId, name, seconds }: JobMessage): void {
+    this.#letGoOf([runner]);
     runner.job = { id: jobId, name, endsAt: Date.now() + seconds * 1_000 };
     this.#awaitJob(runner, seconds * 1_000);
     this.#save();
@@ -1022,20 +1121,54 @@ function countJobs(runners: readonly InstalledRunner[]): number {
   return runners.filter(({ job }) => job !== null).length;
 }
 
-/** Why a runner is not to be frozen, or `null`. */
-function refusedFreeze(runner: InstalledRunner): NotFrozen | ActRefusal | null {
-  if (runner.drain === null) {
-    return { kind: 'not-frozen', evidence: 'the runner is not marked as drained any more' };
+/** Runners whose listeners are held for it. */
+function concerned(wanted: PauseWanted, machine: Machine, runner: InstalledRunner): readonly InstalledRunner[] {
+  const isShared = wanted.purpose === 'sync-clock' || (wanted.purpose === 'make-room' && concernsMachine(wanted.wanted.source));
+  return isShared ? Object.values(machine.runners) : [runner];
+}
+
+/** Whether nothing would be taken from under a job. */
+function isNeedless(wanted: PauseWanted, { held }: InstalledRunner): boolean {
+  switch (wanted.purpose) {
+    case 'remove-from-cache':
+      return listCache(held, wanted.wanted, '').foundEntries === 0;
+    case 'make-room':
+      return wanted.wanted.source === 'runner-package' || !('bytes' in (held.sources[wanted.wanted.source] ?? {}));
+    default:
+      return false;
   }
-  return runner.job === null ? null : { kind: 'refused-busy', evidence: describeJob(runner) };
 }
 
-/** Why a listener is not to be stopped, or `null`. */
-function refusedStop(listener: Listener | undefined): NotFrozen | null {
-  return listener === undefined || listener.isFrozen ? null : { kind: 'not-frozen', evidence: 'the runner was thawed meanwhile' };
+/** Why what a pause is for is not done on a runner that is drained, or is not; `null` if it may be. */
+function refusedForPause(purpose: PauseFor, runner: InstalledRunner, act: Act): NotPaused | ActRefusal | null {
+  if (purpose === 'drain') {
+    return runner.drain === null ? { kind: 'not-paused', evidence: 'the runner is not marked as drained any more' } : null;
+  }
+  // Its configuration is not kept from a runner that is to stay drained, and a clock is the machine's.
+  return purpose === 'restore' || purpose === 'sync-clock' ? null : refusedByMark(runner, act);
 }
 
-const STAYS_DRAINED: ActRefusal = { kind: 'refused-unfit', evidence: 'the runner is drained' };
+/** Why an act is not done that was not told of the mark of a drained runner, or `null`. */
+function refusedByMark({ drain }: InstalledRunner, { drainSeen }: Act): ActRefusal | null {
+  const isSeen = drain === null || drainSeen === 'person' || drainSeen === drain.by;
+  return isSeen ? null : { kind: 'refused-drained', evidence: 'the runner is drained' };
+}
+
+function refusedByJob(runners: readonly InstalledRunner[]): ActRefusal | null {
+  const busy = runners.filter(({ job }) => job !== null);
+  return busy.length === 0 ? null : { kind: 'refused-busy', evidence: busy.map(describeJob).join('; ') };
+}
+
+function refusedByProgram({ missingProgram }: InstalledRunner): ActRefusal | null {
+  return missingProgram === null ? null : unfit(missingProgram);
+}
+
+function unreadOf(listeners: readonly Listener[]): string {
+  return listeners
+    .map(({ unread }) => unread)
+    .filter((unread) => unread !== '')
+    .join(' ');
+}
 
 function unfit(missing: string): ActRefusal {
   return { kind: 'refused-unfit', evidence: `the runner's programs are broken: ${missing}. Unpack the runner's package again` };

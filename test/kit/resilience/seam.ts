@@ -26,7 +26,7 @@ export const RECOVERY = [
 ] as const;
 
 /** What a drain of an idle runner does besides looking; GitHub is asked for the fourth time while it is frozen. */
-export const DRAIN = ['takeFence 1', 'markDrained 1', 'freezeRunner 1', 'observeGitHub 4', 'stopFrozenRunner 1'] as const;
+export const DRAIN = ['takeFence 1', 'markDrained 1', 'pauseRunner 1', 'observeGitHub 4', 'stopRunner 1'] as const;
 
 /** What is done between two jobs, besides what a drain does as well. */
 export const CARE = {

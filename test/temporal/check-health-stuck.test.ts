@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { cureId } from '../../src/domain/names.ts';
+import { breakRunner, startWorld } from '../kit/recovery-world.ts';
+
+test('a cure that does not end is a finding of its own in every pass, until it is ended', async () => {
+  await using world = await startWorld({ health: { cureStuckAfterMs: 500 }, policy: { strangerActWithinMs: 600_000 } });
+  await breakRunner(world, 'service');
+  const { machine, client, target } = world;
+  const takeFence = machine.takeFence.bind(machine);
+  let isHanging = true;
+  machine.takeFence = async (...given) =>
+    isHanging ? { kind: 'refused-in-progress', holder: 'a stranger', evidence: 'an act runs' } : takeFence(...given);
+  const begun = await world.pass();
+  expect(begun).toMatchObject({ started: [{ because: 'service-inactive' }], memory: { cures: [`${target.scope}/${target.runner}`] } });
+  const cure = client.workflow.getHandle(cureId(`${target.scope}/${target.runner}`));
+  await world.until(async () => Date.now() - (await cure.describe()).startTime.getTime() > 500, 'the cure is late');
+  for (let pass = 0; pass < 2; pass += 1) {
+    const { findings } = await world.pass();
+    expect(findings.find(({ code }) => code === 'cure-stuck')).toMatchObject({
+      severity: 'critical',
+      evidence: expect.stringContaining(`cure/${target.scope}/${target.runner}`),
+      advice: expect.stringContaining('workflow cancel'),
+    });
+    const ill = findings.find(({ code }) => code === 'service-inactive');
+    expect(ill?.advice).not.toMatch(/nothing/);
+    expect(ill?.isBeingCured).toBeUndefined();
+  }
+  await cure.cancel();
+  await expect(cure.result()).rejects.toThrow('cancelled');
+  isHanging = false;
+  const after = await world.pass();
+  expect(after.findings.map(({ code }) => code)).not.toContain('cure-stuck');
+  expect(await client.workflow.getHandle(after.started[0]!.workflowId).result()).toMatchObject({ outcome: 'recovered' });
+  const { memory } = await world.pass();
+  expect(memory.cures).toEqual([]);
+});

@@ -34,7 +34,9 @@ export async function playStories({ depth, seed, hours }: ServedWanted): Promise
       const settings = { workflowBundle, callsPerDeath: CALLS_PER_DEATH[depth] };
       const played = await (depth === 2 ? playSkipped : playReal)(story, settings);
       const { violation, kills, jobs, harmed } = played;
-      process.stdout.write(`Seed ${next}: ${played.hours.toFixed(1)} hours, ${jobs} jobs, ${harmed} harmed, ${kills} times the worker was killed.\n`);
+      process.stdout.write(
+        `Seed ${next}: ${played.hours.toFixed(1)} hours, ${jobs} jobs, ${harmed} harmed, ${kills} times the worker was killed.\n`,
+      );
       if (violation !== null) {
         process.stdout.write(`${tell(story, played.facts, violation, `npm run chaos -- --depth ${depth} --seed ${next}`)}\n`);
         return 1;

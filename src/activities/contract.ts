@@ -430,8 +430,6 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly scope: string;
     /** Names of the configured runners. */
     readonly runners: readonly string[];
-    /** The ids that GitHub last gave for them, by name. */
-    readonly lastIds?: Readonly<Record<string, number>>;
     /** Whether runners' groups matter: one request more, and only at an organisation. */
     readonly readsGroups: boolean;
     /** Runs whose jobs are read, at most. */

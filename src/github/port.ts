@@ -40,11 +40,9 @@ export interface RunCounts {
 }
 
 /** What a look at a scope is to bring. */
-export interface ScopeLook {
+export interface ScopeLook extends Partial<Pick<RunnersWanted, 'lastId'>> {
   /** Names of the configured runners. */
   readonly runners: readonly string[];
-  /** The ids that GitHub last gave for them, by name: whom the list lacks is asked for by it. */
-  readonly lastIds?: Readonly<Record<string, number>>;
   /** Whether runners' groups matter: one request more, and only at an organisation. */
   readonly readsGroups: boolean;
   /** Runs whose jobs are read, at most. */

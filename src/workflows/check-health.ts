@@ -32,7 +32,7 @@ import { drainWord, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts'
 import { cureId, machineLedgerId, machineLockId, qualifiedName } from '../domain/names.ts';
 import type { Work } from '../domain/next-step.ts';
 import { advance } from '../domain/open-findings.ts';
-import type { HostLook, HostObservation, PassObservation, RunnerLook, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
+import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
 import { DEFAULT_UPKEEP_POLICY } from '../domain/policy.ts';
 import { prescribe, UPKEEP_CURES, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
@@ -321,13 +321,12 @@ async function readGitHub(scope: ResolvedScope, { isBeforeUpkeep, dryRun }: Look
   return { github, damaged: isBeforeUpkeep ? unknown('not looked for') : await inspectFailures(scope, dryRun) };
 }
 
-async function observeGitHub({ scope, targets, policy, previous, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {
+async function observeGitHub({ scope, targets, policy, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {
   const github = proxyActivities<MainActivities>(passGithubOptions(policy, `how does GitHub see ${scope}?`));
   try {
     const { value } = await github.observeScope({
       scope,
       runners: targets.map(({ runner }) => runner),
-      lastIds: lastIdsOf(targets, previous),
       readsGroups: targets.some(({ group }) => group !== null),
       runsRead: policy.runsRead,
       setAside,
@@ -338,16 +337,6 @@ async function observeGitHub({ scope, targets, policy, previous, setAside = [] }
   } catch (error) {
     return unknown(lookFailure(error, 'local'));
   }
-}
-
-/** By the runner's name, as the last scheduled pass left them. */
-function lastIdsOf(targets: readonly RunnerTarget[], previous: RunnersMemory | null): Readonly<Record<string, number>> {
-  return Object.fromEntries(
-    targets.flatMap((target) => {
-      const id = previous?.ids?.[qualifiedName(target)];
-      return id === undefined ? [] : [[target.runner, id]];
-    }),
-  );
 }
 
 /** Runs that failed because of a runner's cache; what failed otherwise is remembered, so that each is looked at once. A dry run remembers nothing. */

@@ -27,11 +27,11 @@ import {
   type LookCosts,
 } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
-import { leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
+import { drainWord, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, machineLockId, qualifiedName } from '../domain/names.ts';
 import type { Work } from '../domain/next-step.ts';
 import { advance } from '../domain/open-findings.ts';
-import type { HostLook, HostObservation, PassObservation, RunnerLook, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
+import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
 import { prescribe, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { MachineState, RunnerTarget } from '../domain/runner.ts';
@@ -249,7 +249,12 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       seenHosts[group.host] = host;
     }
   }
-  const stopped = await readStopped(scope.targets.filter((target) => stateOf(machineOf.get(target)) === 'stopped'));
+  const stopped = await readStopped(
+    scope.targets.filter((target) => {
+      const isNoted = scope.previous?.runners[qualifiedName(target)]?.notedSince !== undefined;
+      return isNoted || ['stopped', 'suspended'].includes(stateOf(machineOf.get(target)) ?? '');
+    }),
+  );
   const requests = github.known ? github.value.requests : { sent: 0, unchanged: 0 };
   return {
     observation: {
@@ -259,11 +264,14 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       hosts: seenHosts,
       damaged,
       runners: scope.targets.map((target) => {
-        const leftStopped = leftStoppedAt(stopped[qualifiedName(target)] ?? []);
+        const ledger = stopped[qualifiedName(target)] ?? [];
+        const leftStopped = stateOf(machineOf.get(target)) === 'stopped' ? leftStoppedAt(ledger) : null;
+        const word = drainWord(ledger, target);
         return {
           target,
           machine: machineOf.get(target) ?? unknown('it was not looked at'),
           ...(leftStopped === null ? {} : { leftStoppedAt: leftStopped }),
+          ...(word === null ? {} : { drainWord: word }),
         };
       }),
     },
@@ -280,7 +288,7 @@ function stateOf(machine: RunnerLook['machine'] | undefined): MachineState | nul
   return machine?.known === true ? machine.value.state : null;
 }
 
-/** Whether it was Runward that has stopped them stands in their ledgers. */
+/** Whether it was Runward that has stopped them, and whether they are drained, stands in their ledgers. */
 async function readStopped(targets: readonly RunnerTarget[]): Promise<Ledgers> {
   return targets.length === 0 ? {} : readLedgers(targets);
 }
@@ -301,7 +309,6 @@ async function observeGitHub({ scope, targets, policy, previous, setAside = [] }
       scope,
       runners: targets.map(({ runner }) => runner),
       customLabels: targets.map((target) => [...target.labels, ...(previous?.runners[qualifiedName(target)]?.cordoned ?? [])]),
-      lastIds: lastIdsOf(targets, previous),
       readsGroups: targets.some(({ group }) => group !== null),
       runsRead: policy.runsRead,
       setAside,
@@ -312,16 +319,6 @@ async function observeGitHub({ scope, targets, policy, previous, setAside = [] }
   } catch (error) {
     return unknown(lookFailure(error, 'local'));
   }
-}
-
-/** By the runner's name, as the last scheduled pass left them. */
-function lastIdsOf(targets: readonly RunnerTarget[], previous: RunnersMemory | null): Readonly<Record<string, number>> {
-  return Object.fromEntries(
-    targets.flatMap((target) => {
-      const id = previous?.ids?.[qualifiedName(target)];
-      return id === undefined ? [] : [[target.runner, id]];
-    }),
-  );
 }
 
 /** Runs that failed because of a runner's cache; what failed otherwise is remembered, so that each is looked at once. A dry run remembers nothing. */

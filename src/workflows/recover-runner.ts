@@ -19,7 +19,7 @@ import type {
   SetAside,
   TokenGranted,
 } from '../activities/contract.ts';
-import { budgetRefusal, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
+import { budgetRefusal, drainWord, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
 import { PACKAGE_ADVICE, PACKAGE_BYTES } from '../domain/package.ts';
@@ -221,6 +221,10 @@ class Recovery {
       if (refusal !== null) {
         return this.#report(new Ended('refused-budget', refusal));
       }
+    }
+    if (seen.kind === 'start-machine' && drainWord(before, this.#target)?.isNoted === true) {
+      const why = `${runner} was drained while its machine did not run, so it was not started: run \`runward runner resume\` first`;
+      return this.#report(new Ended('refused-drained', why));
     }
     this.#isStopped = seen.kind === 'start-machine' && leftStoppedAt(before) !== null;
     const concernsMachine = seen.kind !== 'recover';

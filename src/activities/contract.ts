@@ -13,7 +13,7 @@ import type { CureAtWork } from '../domain/cure-stuck.ts';
 import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
 import type { FailurePolicy, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
-import type { QueueMemory } from '../domain/queue/memory.ts';
+import type { Remembered } from '../domain/queue/intended.ts';
 import type { ParkedRun, SettledRun } from '../domain/queue/parked.ts';
 import type { ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
@@ -315,7 +315,7 @@ export interface QueueActivities {
     readonly policy: ParkingPolicy;
   }): Promise<BatchRerun>;
   /** What the last pass has left, and which runs are parked. */
-  recallQueue(input: { readonly scope: string }): Promise<{ readonly memory: QueueMemory; readonly parked: readonly ParkedRun[] }>;
+  recallQueue(input: { readonly scope: string }): Promise<Remembered>;
   /** Has them remembered before they are cancelled: once it returns, Temporal has them. */
   rememberParked(input: { readonly scope: string; readonly runs: readonly ParkedRun[]; readonly policy: ParkingPolicy }): Promise<void>;
   /** Tells what became of parked runs: that they are cancelled, or need not be remembered any more. */

@@ -28,6 +28,7 @@ export function runner(verb: RunnerVerb, flags: OperationFlags, invocation: Invo
 const DRAIN_TEXTS = {
   drained: 'is drained already, so nothing would be done',
   mark: 'would be drained',
+  note: 'would be noted as drained, since its machine does not run',
   stop: 'would be drained',
   wait: 'would be drained once it is known to be idle',
   impossible: 'nothing can be done now',
@@ -50,6 +51,7 @@ function drainSteps(decision: DrainDecision): readonly string[] {
     case 'wait':
       return decision.isMarked ? DRAIN_STEPS.slice(1) : [];
     case 'drained':
+    case 'note':
     case 'impossible':
       return [];
   }

@@ -1,7 +1,7 @@
 import { decideRelabelling, type Relabelling } from './cordon.ts';
 import { busyReason, evidenceOf, strangerReason, type Look } from './recovery.ts';
 import { valueOrNull } from './reading.ts';
-import type { RunnerTarget } from './runner.ts';
+import type { MachineState, RunnerTarget } from './runner.ts';
 import { isDrainedForRoom } from './upkeep.ts';
 
 interface Seen {
@@ -23,6 +23,8 @@ export type DrainDecision =
   | ({ readonly kind: 'drained' } & Seen)
   /** Not marked yet. */
   | ({ readonly kind: 'mark' } & Seen)
+  /** Its machine does not run, so that nothing can be marked in it. */
+  | ({ readonly kind: 'note'; readonly state: MachineState } & Seen)
   /** Marked, and idle on both sides: the service may be stopped. */
   | ({ readonly kind: 'stop' } & Seen)
   /** A job runs, or it can't be told at this moment whether one does. */
@@ -33,6 +35,9 @@ export type DrainDecision =
 /** `isStuckBusy`: GitHub has called it busy for so long without a worker in its guest that the guest alone is believed. */
 export function decideDrain(target: RunnerTarget, look: Look, { isByPerson = true, isStuckBusy = false } = {}): DrainDecision {
   const evidence = evidenceOf(look);
+  if (look.machine.known && ['stopped', 'suspended'].includes(look.machine.value.state)) {
+    return { kind: 'note', state: look.machine.value.state, evidence };
+  }
   const unfit = impossibleReason(target, look);
   if (unfit !== null) {
     return { kind: 'impossible', why: unfit, evidence };
@@ -123,7 +128,7 @@ function impossibleReason(target: RunnerTarget, { machine }: Look): string | nul
       return `machine ${name} is deleted: bring it back with \`multipass recover ${name}\``;
     case 'stopped':
     case 'suspended':
-      return `machine ${name} is ${state}, so nothing can be written in it: start it (\`multipass start ${name}\`) and run this again, or leave it stopped, and it takes no jobs`;
+      return `machine ${name} is ${state}, so nothing can be written in it: start it (\`multipass start ${name}\`) and run this again`;
     default:
       return null;
   }

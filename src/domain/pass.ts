@@ -1,4 +1,5 @@
 import type { DamagedRun } from './damaged-run.ts';
+import type { DrainWord } from './ledger.ts';
 import type { Reading } from './reading.ts';
 import type { JobOnRunner } from './running-job.ts';
 import type { Absence, MachineObservation, RegisteredRunner, RunnerTarget } from './runner.ts';
@@ -93,6 +94,8 @@ export interface RunnerLook {
   readonly machine: Reading<MachineObservation>;
   /** When Runward began to stop it, by the ledger of a machine that is stopped, and has not seen it up again since; epoch milliseconds. */
   readonly leftStoppedAt?: number;
+  /** What the ledger says of its drain, where that was read: of a machine that does not run, and of a drain that is noted. */
+  readonly drainWord?: DrainWord;
 }
 
 /** What one pass saw. */
@@ -131,6 +134,8 @@ export interface RunnerMemory {
   readonly cordoned?: readonly string[];
   /** Since when GitHub's list has lacked it without proof that it is gone; absent if that is not the case. */
   readonly unlistedSince?: number;
+  /** Since when a drain is noted that could not be marked in its guest, whose machine did not run; absent if none is. */
+  readonly notedSince?: number;
   /** GitHub's last word of it was that it goes after one job. */
   readonly isEphemeral?: true;
   /** Since when GitHub has called it idle although a stray listener has a worker; absent if that is not the case. */

@@ -253,7 +253,7 @@ function inOrder(allowed: readonly Diagnosed[]): readonly Curable[] {
 }
 
 /** Care for the cache or the disk. */
-export const UPKEEP_CURES: ReadonlySet<CureKind> = new Set(['make-room', 'heal-cache', 'clean-cache', 'fetch-package']);
+const UPKEEP_CURES: ReadonlySet<CureKind> = new Set(['make-room', 'heal-cache', 'clean-cache', 'fetch-package']);
 
 /** Whether its own finding tells people, also where its budget is used up. */
 function isTold(finding: Curable, situation: Situation): boolean {

@@ -21,6 +21,7 @@ export function remember(situation: Situation): Partial<RunnerMemory> | null {
     straySince: since(situation, earlier.straySince ?? null, isStrayWork(situation) ?? false),
     unlistedSince: since(situation, earlier.unlistedSince ?? null, situation.github.known ? situation.unproven !== null : null),
     cordoned: cordoned.length === 0 ? null : cordoned,
+    notedSince: guest !== null && guest.drain !== null ? null : (earlier.notedSince ?? null),
     isEphemeral: isEphemeral(situation) || null,
   };
   const answeredAt = guest === null ? (earlier.answeredAt ?? null) : at;

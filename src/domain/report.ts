@@ -61,8 +61,16 @@ export interface RecoveryReport extends OperationReport<RecoveryOutcome, Recover
 export const DRAIN_STEPS = ['mark-drained', 'cordon', 'wait-until-idle', 'stop-service'] as const;
 export type DrainStep = (typeof DRAIN_STEPS)[number];
 
-/** `undone`: a person resumed the runner before its job had ended. */
-export type DrainOutcome = 'drained' | 'already-drained' | 'undone' | 'refused-in-progress' | 'refused-watching' | 'failed' | 'cancelled';
+/** `noted`: its machine does not run, and checks do not start it. `undone`: a person resumed the runner before its job had ended. */
+export type DrainOutcome =
+  | 'drained'
+  | 'already-drained'
+  | 'noted'
+  | 'undone'
+  | 'refused-in-progress'
+  | 'refused-watching'
+  | 'failed'
+  | 'cancelled';
 
 /** Result of `drainRunner`. */
 export type DrainReport = OperationReport<DrainOutcome, DrainStep>;

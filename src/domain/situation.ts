@@ -1,4 +1,5 @@
 import { unprovenAbsence } from './absence.ts';
+import type { DrainWord } from './ledger.ts';
 import type { DamagedRun } from './damaged-run.ts';
 import type { HostObservation, PassObservation, RunnerMemory, RunnersMemory, ScopeObservation, WaitingJobs } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
@@ -76,12 +77,13 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
   const byName = new Map(github?.runners.map((runner) => [runner.name.toLowerCase(), runner]));
   const queue = github === null ? null : valueOrNull(github.queue);
   const isRemembered = previous !== null && previous.at <= seen.at && seen.at - previous.at <= policy.memoryLastsMs;
-  return seen.runners.map(({ target, machine, leftStoppedAt }) => {
+  return seen.runners.map(({ target, machine, leftStoppedAt, drainWord }) => {
     const registered = byName.get(target.runner.toLowerCase()) ?? null;
     const host = seen.hosts[target.host] ?? unknown(`host ${target.host} was not looked at`);
     const looked = valueOrNull(machine);
     const guest = looked?.state === 'running' ? valueOrNull(looked.guest) : null;
-    const earlier = earlierOf(previous, qualifiedName(target), { at: seen.at, isRemembered, state: looked?.state ?? null });
+    const left = earlierOf(previous, qualifiedName(target), { at: seen.at, isRemembered, state: looked?.state ?? null });
+    const earlier = drainWord === undefined ? left : withDrainWord(left, drainWord);
     const cordoned = (guest === null ? earlier.cordoned : guest.drain?.labels) ?? [];
     const unproven =
       github === null ? null : unprovenAbsence({ runner: registered, absence: github.absent?.[target.runner] }, target, livingIn(looked));
@@ -180,6 +182,12 @@ function untilNow(memory: Partial<RunnerMemory>, at: number): Partial<RunnerMemo
   return Object.fromEntries(Object.entries(memory).map(([name, value]) => [name, typeof value === 'number' ? Math.min(value, at) : value]));
 }
 
+/** What a person has said since holds, whatever passes remember of the mark. */
+function withDrainWord(earlier: RunnerMemory, { isDrained: is, isNoted, at }: DrainWord): RunnerMemory {
+  const { notedSince: _, ...rest } = earlier;
+  return { ...rest, drainedSince: is ? (earlier.drainedSince ?? at) : null, ...(isNoted ? { notedSince: at } : {}) };
+}
+
 /** What `config.sh` adds to the labels of a guest that is not registered yet: always Linux, of an architecture that is not known. */
 export const ADDED_LABELS: readonly string[] = ['self-hosted', 'linux', 'x64', 'arm64', 'arm'];
 
@@ -250,7 +258,7 @@ export function isGuestRead({ guest, state }: Situation): boolean {
 }
 
 export function isDrained({ guest, earlier }: Situation): boolean {
-  return guest === null ? earlier.drainedSince !== null : guest.drain !== null;
+  return guest === null ? earlier.drainedSince !== null : guest.drain !== null || earlier.notedSince !== undefined;
 }
 
 export function hasSign(guest: GuestObservation | null, code: LogSignCode): boolean {

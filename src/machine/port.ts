@@ -84,7 +84,9 @@ export type FenceTaken =
   | { readonly kind: 'refused-unfinished'; readonly holder: string };
 
 /** `given-up`: the machine was not stopped, or not started again, since its caller may not any more. */
-export type MachineRestarted = { readonly kind: 'running' } | { readonly kind: 'given-up'; readonly evidence: string };
+export type MachineRestarted =
+  | { readonly kind: 'running'; readonly hasCutPower?: true }
+  | { readonly kind: 'given-up'; readonly evidence: string };
 
 export interface ClockSynced {
   readonly kind: 'synced';

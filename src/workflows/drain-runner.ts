@@ -1,13 +1,15 @@
-import { continueAsNew, sleep, workflowInfo } from '@temporalio/workflow';
-import type { Stopped } from '../activities/contract.ts';
+import { continueAsNew, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import type { MainActivities, Stopped } from '../activities/contract.ts';
+import { drainWord } from '../domain/ledger.ts';
 import { decideDrain, drainReason, type DrainDecision } from '../domain/drain.ts';
 import { unknown } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
 import { DRAIN_STEPS, type DrainOutcome, type DrainReport, type DrainStep } from '../domain/report.ts';
-import { qualifiedName } from '../domain/names.ts';
+import { machineLedgerId, qualifiedName } from '../domain/names.ts';
 import { roomDrainId } from '../domain/upkeep.ts';
 import { Cordon } from './cordon.ts';
 import { type End, operate, type Operation } from './operation.ts';
+import { temporalOptions } from './options.ts';
 import { actWhenIdle, isNotIdle, mayListen } from './pause.ts';
 
 /**
@@ -36,6 +38,8 @@ class Drain {
   #tries = 0;
   /** Let go without a wait since then. */
   #isJustLetGo = false;
+  /** Whether a drain stands in the ledger that could not be marked in the guest. */
+  #isNoted = false;
   /** Since when GitHub has called it busy without a worker in its guest; `null` where that is not so. */
   #busyAloneSince: number | null = null;
 
@@ -57,6 +61,7 @@ class Drain {
     const { machine } = this.#operation.site.target;
     for (;;) {
       const decision = await this.#look();
+      await this.#readNote(decision);
       const end = this.#endOf(decision);
       if (end !== null) {
         return end;
@@ -69,7 +74,10 @@ class Drain {
         await this.#wait('it was not idle in the last moment');
         continue;
       }
-      const held = await this.#operation.holding(() => this.#markAndStop());
+      const held = await this.#operation.holding(() => (decision.kind === 'note' ? this.#note() : this.#markAndStop()));
+      if (held.kind === 'done' && decision.kind === 'note' && this.#isNoted) {
+        return this.#noted(decision.state);
+      }
       if (held.kind === 'done') {
         if (decision.kind === 'wait') {
           await this.#wait(decision.why);
@@ -96,8 +104,19 @@ class Drain {
           : ['already-drained', `${runner} is drained already: nothing to do`];
       case 'mark':
         // A check only finishes what a person has asked for; for want of room a drain begins by itself.
-        if (this.#wasMarked || (this.#operation.startedBy === 'check' && !this.#isForRoom)) {
+        if (this.#wasMarked || (this.#isByCheck && !this.#isNoted)) {
           return ['undone', `${runner} was resumed before it was drained, and takes jobs`];
+        }
+        break;
+      case 'note':
+        if (this.#wasMarked) {
+          return [
+            'drained',
+            `${runner} takes no more jobs: its machine is ${decision.state}, and the mark holds until \`runward runner resume\``,
+          ];
+        }
+        if (this.#operation.startedBy === 'check') {
+          return ['failed', `its machine is ${decision.state}; nothing was touched`];
         }
         break;
       case 'wait':
@@ -131,6 +150,38 @@ class Drain {
     this.#operation.evidence = decision.evidence;
     this.#seen = look;
     return decision;
+  }
+
+  /** A check finishes what a person has asked for, and for want of room a drain begins by itself. */
+  get #isByCheck(): boolean {
+    return this.#operation.startedBy === 'check' && !this.#isForRoom;
+  }
+
+  /** A person's wish may stand in the ledger alone, where the machine did not run. */
+  async #readNote({ kind }: DrainDecision): Promise<void> {
+    if (kind === 'mark' && this.#isByCheck && !this.#wasMarked) {
+      const { host, machine } = this.#operation.site.target;
+      const { readLedger } = proxyActivities<MainActivities>(temporalOptions('is a drain noted?'));
+      const { entries } = await readLedger({ ledgerId: machineLedgerId(host, machine) });
+      this.#isNoted = drainWord(entries, this.#operation.site.target)?.isNoted === true;
+    }
+  }
+
+  /** Under the machine's lock. Nothing can be written in a machine that does not run, so the ledger has it, which checks hold to. */
+  async #note(): Promise<string> {
+    if ((await this.#look()).kind !== 'note') {
+      return 'unchanged';
+    }
+    this.#isNoted = true;
+    return this.#operation.note('noted');
+  }
+
+  #noted(state: string): End<DrainOutcome> {
+    const { runner, machine } = this.#operation.site.target;
+    return [
+      'noted',
+      `${machine} is ${state}, so ${runner} takes no jobs: checks do not start it before \`runward runner resume --runner ${runner}\`, and drain ${runner} if somebody else does`,
+    ];
   }
 
   /** A job that is lost stays busy at GitHub: after its lease has long decayed the guest alone is believed. */

@@ -31,6 +31,10 @@ async function resume(operation: Operation<ResumeStep>): Promise<End<ResumeOutco
     if (decision.kind === 'resume' && (await operation.beginActs()).waited) {
       decision = await operation.look(decide);
     }
+    if (decision.kind !== 'resume' && operation.startedBy !== 'check' && operation.isDrainNoted) {
+      end = ['resumed', `the drain of ${runner} that was noted while ${machine} did not run holds no more`];
+      return operation.note('resumed');
+    }
     end = await carryOut(operation, decision);
     return end[0];
   });

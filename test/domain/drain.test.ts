@@ -53,7 +53,8 @@ describe('what a drain decides', () => {
     ['machine unknown', look({ machine: unknown('no daemon') }), 'wait', /m1 could not be read: no daemon/],
     ['guest silent', look({ machine: known(machine({ guest: unknown('time-out') })) }), 'wait', /does not answer: time-out/],
     ['machine starting', down('starting'), 'wait', /m1 is starting/],
-    ['machine stopped', down('stopped'), 'impossible', /m1 is stopped.*multipass start m1.*or leave it stopped/],
+    ['machine stopped', down('stopped'), 'note', /^/],
+    ['machine suspended', down('suspended'), 'note', /^/],
     ['machine missing', down('missing'), 'impossible', /no machine named m1/],
     ['machine deleted', down('deleted'), 'impossible', /multipass recover m1/],
     [

@@ -87,7 +87,7 @@ afterAll(async () => {
 
 afterEach(async () => {
   const leftovers = `find ${DIRECTORY} /opt/tools -name .runward-trash
-    systemctl list-units --plain --no-legend 'runward-thaw-*.timer'
+    systemctl list-units --plain --no-legend 'runward-pause-*'
     ps -e -o stat=,args= | grep ^T || true`;
   expect(await guest.must(leftovers)).toBe('');
 });
@@ -368,7 +368,7 @@ it('a job that arrives while the runner is held waits, and ends well', async () 
   await succeeds(job);
 });
 
-it('a runner whose act was killed is thawed by its guest, and the next attempt goes on with what was left', async () => {
+it('a runner whose act was killed is let go by its guest, and the next attempt goes on with what was left', async () => {
   const paths = ['octo/first/v1', 'octo/second/v1'];
   await inCache('mkdir -p octo/first/v1 octo/second/v1');
   await takesJobs();
@@ -380,11 +380,11 @@ it('a runner whose act was killed is thawed by its guest, and the next attempt g
   expect(await versions()).toBe('octo/second/v1');
   expect(await stateOfListener()).toMatch(/^T/);
   const job = giveJob(1);
-  const [timer = '', ...others] = (
-    await guest.must(`systemctl list-units --plain --no-legend 'runward-thaw-*.timer' | cut -d' ' -f1`)
-  ).split('\n');
+  const [watch = '', ...others] = (await guest.must(`systemctl list-units --plain --no-legend 'runward-pause-*' | cut -d' ' -f1`)).split(
+    '\n',
+  );
   expect(others).toEqual([]);
-  await guest.must(`systemctl start ${timer.replace('.timer', '.service')}`);
+  await guest.must(`systemctl kill --signal=KILL ${watch}`);
   await succeeds(job);
 
   const damage = paths.map((path) => ({ path, state: 'empty' }));

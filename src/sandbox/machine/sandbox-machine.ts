@@ -392,6 +392,8 @@ export class SandboxMachine implements MachinePort {
         return { kind: 'given-up', evidence: `${name} was not stopped` };
       }
       this.stop(name, 'stopped');
+      await this.start(name, call);
+      return { kind: 'running', hasCutPower: true };
     }
     await this.start(name, call);
     return { kind: 'running' };

@@ -737,11 +737,11 @@ const drainMark = text64.transform((text): DrainMark => {
 const LABELS = z
   .string()
   .max(REMEMBERED_LENGTH)
-  .transform((text, { addIssue }): unknown => {
+  .transform((text, context): unknown => {
     try {
       return JSON.parse(text);
     } catch {
-      addIssue('no JSON');
+      context.addIssue('no JSON');
       return z.NEVER;
     }
   })

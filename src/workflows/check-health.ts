@@ -1,13 +1,5 @@
 import { ApplicationFailure, CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import {
-  CancellationScope,
-  condition,
-  isCancellation,
-  proxyActivities,
-  startChild,
-  upsertMemo,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, proxyActivities, startChild, upsertMemo, workflowInfo } from '@temporalio/workflow';
 import type { LookActivities, MainActivities, ResolvedScope } from '../activities/contract.ts';
 import { asSummary } from '../domain/alert.ts';
 import { readCheckRequest, type CheckRequest } from '../domain/check-request.ts';

@@ -599,10 +599,10 @@ export class SandboxMachine implements MachinePort {
   ): Promise<MarkedDrained | ActRefusal> {
     return this.#act<MarkedDrained>(target, act, call, async (clock, { machine, runner }) => {
       await this.#work('drain', clock);
-      const { by, reason, labels = runner.drain?.labels } = mark;
-      const isNew = runner.drain === null || runner.drain.by === 'room';
-      const words = isNew ? { since: Date.now() + machine.clockOffsetMs, by, reason } : runner.drain;
-      runner.drain = { ...words!, ...(labels === undefined ? {} : { labels }) };
+      const { drain } = runner;
+      const { by, reason, labels = drain?.labels } = mark;
+      const words = drain !== null && drain.by !== 'room' ? drain : { since: Date.now() + machine.clockOffsetMs, by, reason };
+      runner.drain = { ...words, ...(labels === undefined ? {} : { labels }) };
       if (runner.unit !== null) {
         runner.unit.startsAtBoot = false;
       }

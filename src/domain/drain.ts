@@ -1,3 +1,4 @@
+import { decideRelabelling, type Relabelling } from './cordon.ts';
 import { busyReason, evidenceOf, strangerReason, type Look } from './recovery.ts';
 import { valueOrNull } from './reading.ts';
 import type { MachineState, RunnerTarget } from './runner.ts';
@@ -51,11 +52,11 @@ export function decideDrain(target: RunnerTarget, look: Look, { isByPerson = tru
   if (drain !== null && guest.listeners === 0 && ['inactive', 'failed', 'missing'].includes(guest.service.state)) {
     return { kind: 'drained', evidence };
   }
-  if (!look.github.known) {
-    return { kind: 'wait', isMarked: drain !== null, why: `GitHub could not be read: ${look.github.why}`, evidence };
-  }
   if (drain === null) {
     return { kind: 'mark', evidence };
+  }
+  if (!look.github.known) {
+    return { kind: 'wait', isMarked: true, why: `GitHub could not be read: ${look.github.why}`, evidence };
   }
   const busy = busyReason(look.github.value, guest, isStuckBusy ? 'stuck-busy' : null);
   return busy === null
@@ -68,7 +69,9 @@ export type ResumeDecision =
   /** Not drained. */
   | ({ readonly kind: 'already-resumed' } & Seen)
   /** `agentId`: the registration that is to come online; `null` where the runner is not configured any more. */
-  | ({ readonly kind: 'resume'; readonly agentId: number | null } & Seen)
+  | ({ readonly kind: 'resume'; readonly agentId: number | null; readonly relabelling: Relabelling } & Seen)
+  /** Not drained, and without any of its labels, as after a drain whose mark is gone. */
+  | ({ readonly kind: 'relabel'; readonly relabelling: NonNullable<Relabelling> } & Seen)
   | ({ readonly kind: 'impossible'; readonly why: string } & Seen);
 
 export function decideResume(target: RunnerTarget, look: Look): ResumeDecision {
@@ -82,13 +85,16 @@ export function decideResume(target: RunnerTarget, look: Look): ResumeDecision {
   if (guest === null) {
     return { kind: 'impossible', why: `${unknownReason(target, look)}; nothing was touched`, evidence };
   }
-  if (guest.drain === null) {
-    return { kind: 'already-resumed', evidence };
-  }
   if (!look.github.known) {
-    return { kind: 'impossible', why: `GitHub could not be read, so nothing was touched: ${look.github.why}`, evidence };
+    return guest.drain === null
+      ? { kind: 'already-resumed', evidence }
+      : { kind: 'impossible', why: `GitHub could not be read, so nothing was touched: ${look.github.why}`, evidence };
   }
-  return { kind: 'resume', agentId: guest.registration?.agentId ?? null, evidence };
+  const relabelling = decideRelabelling(target, guest.drain, look.github.value.runner);
+  if (guest.drain !== null) {
+    return { kind: 'resume', agentId: guest.registration?.agentId ?? null, relabelling, evidence };
+  }
+  return relabelling === null ? { kind: 'already-resumed', evidence } : { kind: 'relabel', relabelling, evidence };
 }
 
 /** The same for a check, which undoes Runward's own drain: a person may have drained the runner since it was seen. */
@@ -96,8 +102,12 @@ export function decideTakeUp(target: RunnerTarget, look: Look): ResumeDecision {
   const decision = decideResume(target, look);
   const machine = valueOrNull(look.machine);
   const guest = machine === null ? null : valueOrNull(machine.guest);
+  const { evidence } = decision;
+  if (decision.kind === 'relabel') {
+    return { kind: 'already-resumed', evidence };
+  }
   return decision.kind === 'resume' && (guest === null || !isDrainedForRoom(guest))
-    ? { kind: 'impossible', why: `${target.runner} is drained by a person by now, so it was left as it is`, evidence: decision.evidence }
+    ? { kind: 'impossible', why: `${target.runner} is drained by a person by now, so it was left as it is`, evidence }
     : decision;
 }
 

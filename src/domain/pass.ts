@@ -14,7 +14,7 @@ export interface WaitingJobs {
   readonly oldestAt: number;
   /** The run of the oldest. */
   readonly runId: number;
-  /** Whether any runner registered at the scope, online or not, configured here or not, has all the labels. */
+  /** Whether any runner of the scope has all the labels, online or not: by GitHub's list, or by configuration. */
   readonly isServable: boolean;
 }
 
@@ -130,6 +130,8 @@ export interface RunnerMemory {
   readonly answeredAt?: number;
   /** Since when its guest has shown that its actions cache was never cleaned; absent where it is not so. */
   readonly uncleanedSince?: number;
+  /** Labels that a drain has taken away at GitHub, while it lacks one of them or the runner is drained; absent if there is none. */
+  readonly cordoned?: readonly string[];
   /** Since when GitHub's list has lacked it without proof that it is gone; absent if that is not the case. */
   readonly unlistedSince?: number;
   /** Since when a drain is noted that could not be marked in its guest, whose machine did not run; absent if none is. */

@@ -45,6 +45,8 @@ export interface Situation {
   readonly isLeftStopped: boolean;
   /** What earlier passes have left. */
   readonly earlier: RunnerMemory;
+  /** Labels that its drain has taken away at GitHub: it has them again once it is resumed, and counts by them until then. */
+  readonly cordoned: readonly string[];
   /** The last pass was so lately that its reading and this one are two in a row. */
   readonly isRemembered: boolean;
   /** Its host woke so lately that nothing bad is believed. */
@@ -79,8 +81,10 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
     const registered = byName.get(target.runner.toLowerCase()) ?? null;
     const host = seen.hosts[target.host] ?? unknown(`host ${target.host} was not looked at`);
     const looked = valueOrNull(machine);
+    const guest = looked?.state === 'running' ? valueOrNull(looked.guest) : null;
     const left = earlierOf(previous, qualifiedName(target), { at: seen.at, isRemembered, state: looked?.state ?? null });
     const earlier = drainWord === undefined ? left : withDrainWord(left, drainWord);
+    const cordoned = (guest === null ? earlier.cordoned : guest.drain?.labels) ?? [];
     const unproven =
       github === null ? null : unprovenAbsence({ runner: registered, absence: github.absent?.[target.runner] }, target, livingIn(looked));
     return {
@@ -95,14 +99,19 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       host,
       machine,
       state: looked?.state ?? null,
-      guest: looked?.state === 'running' ? valueOrNull(looked.guest) : null,
+      guest,
       demand:
-        queue === null ? (isQueueless(github) ? [] : null) : queue.waiting.filter(({ labels }) => serves({ target, registered }, labels)),
+        queue === null
+          ? isQueueless(github)
+            ? []
+            : null
+          : queue.waiting.filter(({ labels }) => serves({ target, registered, cordoned }, labels)),
       damaged: damagedOf(seen, target)?.filter(({ left }) => left === undefined) ?? null,
       leftRuns: damagedOf(seen, target)?.filter(({ left }) => left !== undefined) ?? null,
       busyNeighbours: neighboursOf(target, byName, ({ busy }) => busy),
       onlineNeighbours: neighboursOf(target, byName, ({ status }) => status === 'online'),
       earlier,
+      cordoned,
       isLeftStopped: leftStoppedAt !== undefined && (earlier.answeredAt ?? -Infinity) < leftStoppedAt,
       isRemembered,
       isJustWoke: host.known && host.value.wokeAt !== null && host.value.observedAt - host.value.wokeAt < policy.justWokeMs,
@@ -182,12 +191,17 @@ function withDrainWord(earlier: RunnerMemory, { isDrained: is, isNoted, at }: Dr
 /** What `config.sh` adds to the labels of a guest that is not registered yet: always Linux, of an architecture that is not known. */
 export const ADDED_LABELS: readonly string[] = ['self-hosted', 'linux', 'x64', 'arm64', 'arm'];
 
-/** Whether the runner has all these labels: by GitHub's list, or once it is registered as configured. */
+/** Whether the runner has all these labels: by GitHub's list, or once it is resumed, or registered as configured. */
 export function serves(
-  { target, registered }: { readonly target: RunnerTarget; readonly registered: RegisteredRunner | null },
+  {
+    target,
+    registered,
+    cordoned = [],
+  }: { readonly target: RunnerTarget; readonly registered: RegisteredRunner | null; readonly cordoned?: readonly string[] },
   labels: readonly string[],
 ): boolean {
-  const own = new Set((registered?.labels ?? [...target.labels, ...ADDED_LABELS]).map((label) => label.toLowerCase()));
+  const now = registered?.labels ?? [...target.labels, ...ADDED_LABELS];
+  const own = new Set([...now, ...cordoned].map((label) => label.toLowerCase()));
   return labels.every((label) => own.has(label.toLowerCase()));
 }
 

@@ -2,10 +2,12 @@ import { continueAsNew, proxyActivities, sleep, workflowInfo } from '@temporalio
 import type { MainActivities, Stopped } from '../activities/contract.ts';
 import { drainWord } from '../domain/ledger.ts';
 import { decideDrain, drainReason, type DrainDecision } from '../domain/drain.ts';
+import { unknown } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
 import { DRAIN_STEPS, type DrainOutcome, type DrainReport, type DrainStep } from '../domain/report.ts';
 import { machineLedgerId, qualifiedName } from '../domain/names.ts';
 import { roomDrainId } from '../domain/upkeep.ts';
+import { Cordon } from './cordon.ts';
 import { type End, operate, type Operation } from './operation.ts';
 import { temporalOptions } from './options.ts';
 import { actWhenIdle, isNotIdle, mayListen } from './pause.ts';
@@ -19,9 +21,16 @@ export async function drainRunner(...given: unknown[]): Promise<DrainReport> {
   return operate<DrainOutcome, DrainStep>('drainRunner', DRAIN_STEPS, given, (operation) => new Drain(operation, given).run());
 }
 
+const NOT_ASKED = unknown('not asked yet');
+
 class Drain {
   readonly #operation: Operation<DrainStep>;
   readonly #given: readonly unknown[];
+  readonly #cordon: Cordon;
+  /** What the last decision was made by. */
+  #seen: Look = { github: NOT_ASKED, machine: unknown('not looked at yet') };
+  /** Whether the fence was taken under the lock that is held. */
+  #isActing = false;
   /** Whether the mark was there, so that a runner without it was resumed by a person. */
   #wasMarked = workflowInfo().continuedFromExecutionRunId !== undefined;
   #hasActed = this.#wasMarked;
@@ -37,6 +46,7 @@ class Drain {
   constructor(operation: Operation<DrainStep>, given: readonly unknown[]) {
     this.#operation = operation;
     this.#given = given;
+    this.#cordon = new Cordon(operation);
   }
 
   get #isForRoom(): boolean {
@@ -56,7 +66,7 @@ class Drain {
       if (end !== null) {
         return end;
       }
-      if (decision.kind === 'wait') {
+      if (decision.kind === 'wait' && !this.#cordon.isDue(this.#seen)) {
         await this.#wait(decision.why);
         continue;
       }
@@ -69,6 +79,9 @@ class Drain {
         return this.#noted(decision.state);
       }
       if (held.kind === 'done') {
+        if (decision.kind === 'wait') {
+          await this.#wait(decision.why);
+        }
         continue;
       }
       if (!this.#wasMarked) {
@@ -117,14 +130,25 @@ class Drain {
     return mode === 'watch' ? ['refused-watching', `${runner} is not drained, and Runward only watches (${watchReason})`] : null;
   }
 
+  /** Until the runner is marked its guest alone is asked: what GitHub says matters only then. */
   async #look(): Promise<DrainDecision> {
-    const decision = await this.#operation.look((target, look) => {
-      this.#noteBusyAlone(look);
-      return decideDrain(target, look, { isByPerson: this.#isByPerson, isStuckBusy: this.#isStuckBusy });
-    });
-    if (decision.kind === 'stop' || (decision.kind === 'wait' && decision.isMarked)) {
+    const { site } = this.#operation;
+    if (!this.#wasMarked) {
+      const decision = this.#decide({ github: NOT_ASKED, machine: await site.lookAtMachine() });
+      if (decision.kind !== 'wait' || !decision.isMarked) {
+        return decision;
+      }
       this.#noteMark('skipped', 'marked already');
     }
+    return this.#decide(await site.lookNow());
+  }
+
+  #decide(look: Look): DrainDecision {
+    this.#noteBusyAlone(look);
+    const { target } = this.#operation.site;
+    const decision = decideDrain(target, look, { isByPerson: this.#isByPerson, isStuckBusy: this.#isStuckBusy });
+    this.#operation.evidence = decision.evidence;
+    this.#seen = look;
     return decision;
   }
 
@@ -181,21 +205,41 @@ class Drain {
 
   /** Under the machine's lock, so everything is looked at anew. Answers with what the ledger is to say. */
   async #markAndStop(): Promise<string> {
+    this.#isActing = false;
     let decision = await this.#look();
-    if (decision.kind !== 'stop' && (decision.kind !== 'mark' || this.#wasMarked)) {
-      return 'unchanged';
-    }
-    if ((await this.#operation.beginActs()).waited) {
+    if (decision.kind === 'mark' && !this.#wasMarked && (await this.#beginActs())) {
       decision = await this.#look();
     }
     if (decision.kind === 'mark' && !this.#wasMarked) {
       await this.#mark();
       decision = await this.#look();
     }
-    if (decision.kind !== 'stop') {
+    const isWaiting = decision.kind === 'wait' && decision.isMarked;
+    if (decision.kind !== 'stop' && !isWaiting) {
+      return 'unchanged';
+    }
+    const ground = { look: () => this.#lookAgain(), beginActs: () => this.#beginActs() };
+    await this.#cordon.close(this.#seen, ground);
+    if (isWaiting) {
+      await this.#cordon.guard(ground);
+      return 'draining';
+    }
+    if ((await this.#beginActs()) && (await this.#look()).kind !== 'stop') {
       return 'draining';
     }
     return (await this.#stop()) ? 'drained' : 'draining';
+  }
+
+  async #lookAgain(): Promise<Look> {
+    await this.#look();
+    return this.#seen;
+  }
+
+  /** Before the first act under each lock. Whether what was seen before is old. */
+  async #beginActs(): Promise<boolean> {
+    const isFirst = !this.#isActing;
+    this.#isActing = true;
+    return isFirst && (await this.#operation.beginActs()).waited;
   }
 
   async #mark(): Promise<void> {
@@ -269,6 +313,6 @@ class Drain {
     if (board.current !== 'wait-until-idle') {
       board.begin('wait-until-idle');
     }
-    board.say(why);
+    board.say(`${this.#cordon.warning}${why}`);
   }
 }

@@ -119,7 +119,7 @@ class Recovery {
   #hasBegun = false;
   /** Whether the machine may stand still by an act of Runward, this one or one before it. */
   #isStopped = false;
-  #hasCutPower = false;
+  #power: 'left' | 'may be cut' | 'cut' = 'left';
 
   constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard) {
     this.#request = request;
@@ -264,8 +264,7 @@ class Recovery {
     }
     const by = await this.#cure(decision);
     const how = this.#rungs.length === 0 ? '' : ` after ${by}`;
-    const cut = this.#hasCutPower ? `; the power of ${this.#target.machine} was cut for it, since its guest did not answer` : '';
-    return new Ended('recovered', `${this.#target.runner} is ${this.#isAtWork ? 'at work' : 'online'} again${how}${cut}`);
+    return new Ended('recovered', `${this.#target.runner} is ${this.#isAtWork ? 'at work' : 'online'} again${how}`);
   }
 
   async #closeLedger({ outcome }: Ended): Promise<void> {
@@ -637,11 +636,12 @@ class Recovery {
           acts.restartMachine({ target: this.#target, lockId, lockRunId, busyAskedAt, busyAnswerMaxAgeMs }),
         );
       } catch (error) {
-        this.#isStopped = hostSilence(error) === 'never started' ? wasStopped : true;
+        this.#isStopped = hostSilence(error) !== 'never started' || wasStopped;
+        this.#power = this.#isStopped && this.#power === 'left' ? 'may be cut' : this.#power;
         throw error;
       }
       if (answer.kind === 'running') {
-        this.#hasCutPower = true;
+        this.#power = answer.hasCutPower === true ? 'cut' : this.#power;
         return;
       }
       if (answer.kind === 'given-up') {
@@ -937,8 +937,14 @@ class Recovery {
     return { github: github.value, machine: machine.value, guest };
   }
 
+  /** Who was cut off has to hear of it. */
+  #powerText(): string {
+    const verb = { left: '', 'may be cut': 'may have been', cut: 'was' }[this.#power];
+    return verb === '' ? '' : `. The power of machine ${this.#target.machine} ${verb} cut, since its guest did not answer`;
+  }
+
   #report(ended: Ended): RecoveryReport {
-    const conclusion = this.#site.conclusion(ended.outcome, ended.message);
+    const conclusion = this.#site.conclusion(ended.outcome, `${ended.message}${this.#powerText()}`);
     this.#board.finish(ended.outcome, conclusion.summary);
     const { runner, scope } = this.#target;
     return {

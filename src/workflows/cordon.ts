@@ -193,6 +193,7 @@ const ROUNDS = 5;
 /** Gives a runner its labels back, before it takes jobs again. */
 export async function giveLabelsBack({ site, board }: Operation<ResumeStep>, relabelling: Relabelling): Promise<void> {
   if (relabelling === null) {
+    board.end('restore-labels', 'skipped', 'it lacks none');
     return;
   }
   const { target, policy } = site;

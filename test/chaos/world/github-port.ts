@@ -5,6 +5,7 @@ import type { ScopeObservation, WaitingJobs } from '../../../src/domain/pass.ts'
 import { known, unknown } from '../../../src/domain/reading.ts';
 import { labelSetOf, type Run, type RunJobs } from '../../../src/domain/queue/run.ts';
 import type { RegisteredRunner } from '../../../src/domain/runner.ts';
+import { ADDED_LABELS } from '../../../src/domain/situation.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import { GitHubError, type Dated, type GitHubPort, type RunWritten } from '../../../src/github/port.ts';
 import { callerOf } from './caller.ts';
@@ -46,14 +47,34 @@ class SimulatedGitHub implements GitHubPort {
     });
   }
 
+  removeCustomLabels(scope: string, id: number, signal: AbortSignal): Promise<Dated<readonly string[] | null>> {
+    return this.#relabel(scope, id, signal, (own) => own.filter((label) => !customOf(own).includes(label)));
+  }
+
+  addCustomLabels(scope: string, id: number, labels: readonly string[], signal: AbortSignal): Promise<Dated<readonly string[] | null>> {
+    return this.#relabel(scope, id, signal, (own) => [...new Set([...own, ...labels])]);
+  }
+
+  #relabel(scope: string, id: number, signal: AbortSignal, change: (labels: readonly string[]) => readonly string[]) {
+    const name = this.#scope(scope).registrations.get(id)?.name ?? null;
+    return this.#ask(scope, signal, name, (at) => {
+      const found = at.registrations.get(id);
+      if (found === undefined) return null;
+      found.labels = change(found.labels);
+      return customOf(found.labels);
+    });
+  }
+
   #shown(registration: Registration): RegisteredRunner {
     const { id, name, labels } = registration;
+    const customLabels = customOf(labels);
     return {
       id,
       name,
       status: this.#world.statusShown(registration),
       busy: this.#world.isBusyShown(registration),
       labels,
+      ...(customLabels.length === 0 ? {} : { customLabels }),
       version: VERSION,
       group: null,
     };
@@ -383,4 +404,8 @@ function whyCancelled(run: WorkflowRun, now: number): string {
   );
   if (newer !== undefined) return `superseded by run ${newer.id}`;
   return run.event === 'push' ? 'it made way' : 'no rule names it';
+}
+
+function customOf(labels: readonly string[]): readonly string[] {
+  return labels.filter((label) => !ADDED_LABELS.includes(label.toLowerCase()));
 }

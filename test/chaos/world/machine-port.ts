@@ -456,17 +456,24 @@ export class SimulatedMachines {
     const world = this.#world;
     return this.#act<Answer>('mark-drained', target, act, call, async ({ cause, wait }, runner) => {
       await wait(world.chance.between('mark', 200, 1_500));
-      if (runner.drain === null || runner.drain.by === 'room') {
-        runner.drain = {
-          since: world.now + runner.machine.clockOffsetMs,
-          by: mark.by,
-          reason: mark.reason,
-          installation: this.#installation,
-        };
-      }
+      const { drain } = runner;
+      const labels = mark.labels ?? drain?.labels;
+      const words =
+        drain === null || drain.by === 'room'
+          ? { since: world.now + runner.machine.clockOffsetMs, by: mark.by, reason: mark.reason, installation: this.#installation }
+          : drain;
+      runner.drain = { ...words, ...(labels === undefined ? {} : { labels }) };
       runner.startsAtBoot = false;
       world.changed('marked', runner, cause);
       return { kind: 'marked' };
+    });
+  }
+
+  /** Its guest has nothing to wait with. */
+  pauseAfterJob(target: RunnerTarget, act: Act, call: CallContext) {
+    return this.#act<Answer>('wait-for-end', target, act, call, async ({ wait }) => {
+      await wait(this.#world.chance.between('mark', 200, 1_500));
+      return { kind: 'not-waiting', evidence: 'no perl' };
     });
   }
 

@@ -110,7 +110,8 @@ export interface Listener {
 export interface Registration {
   readonly id: number;
   readonly name: string;
-  readonly labels: readonly string[];
+  /** A drain takes those away that are not GitHub's own. */
+  labels: readonly string[];
   readonly runner: Runner;
   status: 'online' | 'offline';
   /** GitHub goes on to call it busy. */

@@ -72,7 +72,13 @@ async function takeLock(lockId: string, hold: () => Promise<void>, asked: LockAs
   for (;;) {
     const lockRunId = await startHolding(lockId, hold, asked.reason);
     if (lockRunId !== null) {
-      return { kind: 'locked', lockId, lockRunId, isHeld: () => isLockHeld(lockId, lockRunId), release: () => releaseLock(lockId, lockRunId) };
+      return {
+        kind: 'locked',
+        lockId,
+        lockRunId,
+        isHeld: () => isLockHeld(lockId, lockRunId),
+        release: () => releaseLock(lockId, lockRunId),
+      };
     }
     const { workflowId, runId } = workflowInfo();
     const temporal = proxyActivities<MainActivities>(temporalOptions(`who holds ${lockId}?`));

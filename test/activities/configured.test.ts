@@ -35,7 +35,8 @@ function inputs(at: RunnerTarget): Inputs {
   const { scope, runner } = at;
   const act: ActInput = { target: at, key: 'k', fence: 1, deadlineMs: 1_000 };
   const token = { keyId: 'k', nonce: 'n', sealed: 's' };
-  const busy = { force: true, busyAskedAt: 0, busyAnswerMaxAgeMs: 0 };
+  const busy = { pause: null, force: true, busyAskedAt: 0, busyAnswerMaxAgeMs: 0 };
+  const registered = { id: 1, name: runner, status: 'online', busy: false, labels: [], version: null, group: null };
   const configured = [{ name: runner, labels: ['self-hosted'] }];
   const reported = { scope, at: 0, seen: [], good: [], goodPasses: 3 };
   const packageWanted = { version: '2.337.0', filename: 'f', address: null, sha256: '', leastFreeBytes: 0 };
@@ -43,6 +44,9 @@ function inputs(at: RunnerTarget): Inputs {
   return {
     observeGitHub: { target: at },
     requestRegistrationToken: { target: at },
+    takeLabelsAway: { target: at, id: 1, remembered: [] },
+    giveLabelsBack: { target: at, id: 1, labels: ['l'] },
+    countPlainJobs: { target: at, runner: registered },
     findRegistration: { target: at, agentId: 1 },
     awaitOnline: { target: at, agentId: 1, deadline: 0, pollMs: 1 },
     isLockHeld: { lockId: `machine/${at.host}/${at.machine}`, lockRunId: 'r' },
@@ -88,22 +92,23 @@ function inputs(at: RunnerTarget): Inputs {
     listCache: { target: at, wanted: cacheWanted },
     listWorkspaces: { target: at },
     startMachine: { target: at },
-    restartMachine: { target: at },
-    takeFence: { target: at, holder: 'h' },
-    syncClock: { ...act, force: true },
+    restartMachine: { target: at, ...busy },
+    takeFence: { target: at, holder: 'h', isRecovery: true },
+    pauseRunner: { ...act, purpose: 'drain' },
+    letGo: { ...act, purpose: 'drain' },
+    syncClock: { ...act, ...busy },
     setConfigurationAside: { ...act, ...busy, token },
     configureRunner: { ...act, token, shownLabels: [] },
     startService: act,
     restartService: { ...act, ...busy },
-    restoreConfiguration: act,
+    restoreConfiguration: { ...act, ...busy },
     discardAside: act,
     markDrained: { ...act, reason: 'r', by: 'person' },
-    freezeRunner: act,
-    stopFrozenRunner: { ...act, unread: '' },
-    thawRunner: act,
+    pauseAfterJob: act,
+    stopRunner: { ...act, ...busy },
     unmarkDrained: act,
-    removeFromCache: { ...act, wanted: cacheWanted, force: true },
-    makeRoom: { ...act, wanted: { source: 'apt', unusedForMs: 0, journalBytes: 0 } },
+    removeFromCache: { ...act, wanted: cacheWanted, ...busy },
+    makeRoom: { ...act, ...busy, wanted: { source: 'apt', unusedForMs: 0, journalBytes: 0 } },
     findPackage: { target: at, architecture: 'x64' },
     fetchPackage: { ...act, wanted: packageWanted },
     passPackage: { ...act, wanted: packageWanted },

@@ -11,7 +11,12 @@ import { target } from '../kit/observations.ts';
 const client = new Client({ connection: Connection.lazy({ address: '127.0.0.1:9' }) });
 const SCHEDULED_AT = 1_000_000;
 const restartService = vi.fn<MachinePort['restartService']>(async () => ({ kind: 'started', unit: 'u' }));
-const machine = { restartService } as unknown as MachinePort;
+const machine = {
+  restartService,
+  restoreConfiguration: async () => ({ kind: 'restored', files: [] }),
+  restart: async (_name: string, mayStop: () => Promise<boolean>) =>
+    (await mayStop()) ? { kind: 'running' } : { kind: 'given-up', evidence: 'e' },
+} as unknown as MachinePort;
 const acts = createActActivities(machine, createSealing(Buffer.alloc(32)), { archiveOf: async () => ({ path: '/nowhere', bytes: 0 }) });
 
 const restart = (busyAskedAt: number, force = false) =>
@@ -20,6 +25,7 @@ const restart = (busyAskedAt: number, force = false) =>
     key: 'k',
     fence: 1,
     deadlineMs: 10_000,
+    pause: null,
     force,
     busyAskedAt,
     busyAnswerMaxAgeMs: 30_000,
@@ -31,9 +37,72 @@ test("a service is not restarted on an old word of GitHub's, unless by force", a
   expect(await restart(SCHEDULED_AT - 30_000)).toMatchObject({ value: { kind: 'started' } });
   expect(await restart(0, true)).toMatchObject({ value: { kind: 'started' } });
   expect(restartService.mock.calls).toMatchObject([
-    [target(), { key: 'k', fence: 1 }, { force: false }, {}],
-    [target(), { key: 'k', fence: 1 }, { force: true }, {}],
+    [target(), { key: 'k', fence: 1 }, { pause: null, force: false }, {}],
+    [target(), { key: 'k', fence: 1 }, { pause: null, force: true }, {}],
   ]);
+});
+
+test('no act that stops something hangs on an old word of GitHub, but for putting a configuration back where no listener lives', async () => {
+  const old = { busyAskedAt: SCHEDULED_AT - 30_001, busyAnswerMaxAgeMs: 30_000 };
+  const input = { target: target(), key: 'k', fence: 1, deadlineMs: 10_000, pause: { unread: '' }, force: false, ...old };
+  const token = { keyId: 'k', nonce: 'n', sealed: 's' };
+  const more = { token, wanted: { kind: 'all', source: 'apt', unusedForMs: 0, journalBytes: 0 } as never };
+  const STOPPING = [
+    'syncClock',
+    'setConfigurationAside',
+    'restartService',
+    'restoreConfiguration',
+    'stopRunner',
+    'removeFromCache',
+    'makeRoom',
+  ] as const;
+  const environment = () => new MockActivityEnvironment({ currentAttemptScheduledTimestampMs: SCHEDULED_AT }, { client });
+  for (const act of STOPPING) {
+    const ended: unknown = await environment().run(acts[act].bind(acts) as (given: object) => Promise<unknown>, { ...input, ...more });
+    expect(ended, act).toMatchObject({ value: { kind: 'ask-again' } });
+  }
+  expect(await environment().run(acts.restartMachine.bind(acts), { target: target(), ...old })).toMatchObject({
+    value: { kind: 'ask-again' },
+  });
+  expect(await environment().run(acts.restoreConfiguration.bind(acts), { ...input, pause: null })).toMatchObject({
+    value: { kind: 'restored' },
+  });
+});
+
+test('power is not cut for an operation whose end can not be ruled out', async () => {
+  const fresh = { target: target(), busyAskedAt: SCHEDULED_AT, busyAnswerMaxAgeMs: 30_000, lockId: 'lock', lockRunId: 'run' };
+  const asked: unknown[] = [];
+  const environment = (statusOf: (workflowId: string) => string) =>
+    new MockActivityEnvironment(
+      { currentAttemptScheduledTimestampMs: SCHEDULED_AT, workflowExecution: { workflowId: 'operation', runId: 'first' } },
+      {
+        client: {
+          withAbortSignal: <T>(_signal: AbortSignal, ask: () => Promise<T>) => ask(),
+          workflow: {
+            getHandle: (workflowId: string, runId: string) => ({
+              describe: async () => {
+                asked.push([workflowId, runId]);
+                return { status: { name: statusOf(workflowId) } };
+              },
+            }),
+          },
+        } as unknown as Client,
+      },
+    );
+  const restartMachine = acts.restartMachine.bind(acts);
+  expect(await environment(() => 'RUNNING').run(restartMachine, fresh)).toMatchObject({ value: { kind: 'running' } });
+  expect(asked).toEqual([
+    ['operation', 'first'],
+    ['lock', 'run'],
+  ]);
+  for (const ended of ['operation', 'lock']) {
+    const statusOf = (workflowId: string) => (workflowId === ended ? 'TERMINATED' : 'RUNNING');
+    expect(await environment(statusOf).run(restartMachine, fresh)).toMatchObject({ value: { kind: 'given-up' } });
+  }
+  const unknown = environment(() => {
+    throw new Error('Temporal does not answer');
+  });
+  expect(await unknown.run(restartMachine, fresh)).toMatchObject({ value: { kind: 'given-up' } });
 });
 
 test('a look at all machines of a host is handed on as it is', async () => {

@@ -10,6 +10,7 @@ import { ShellMachine } from '../../src/machine/shell-machine.ts';
 import { type SandboxGitHub, startGitHub } from '../../src/sandbox/github/server.ts';
 import { type Guest, startGuest } from '../kit/guest/index.ts';
 import { CALL, SCOPE, targetIn, transportTo } from './shell-machine.ts';
+import { pausing } from '../kit/paused.ts';
 
 const DIRECTORY = '/opt/actions-runner';
 const CACHE = `${DIRECTORY}/_work/_actions`;
@@ -76,7 +77,7 @@ beforeAll(async () => {
   await guest.setClock(0);
   await guest.must(FRESH_FILES);
   await guest.must(HELD_MOVES);
-  const taken = await machine.takeFence(guest.name, 'cache', CALL);
+  const taken = await machine.takeFence(target, 'cache', { isRecovery: true }, CALL);
   fence = taken.kind === 'taken' ? taken.fence : 0;
 });
 afterAll(async () => {
@@ -86,7 +87,7 @@ afterAll(async () => {
 
 afterEach(async () => {
   const leftovers = `find ${DIRECTORY} /opt/tools -name .runward-trash
-    systemctl list-units --plain --no-legend 'runward-thaw-*.timer'
+    systemctl list-units --plain --no-legend 'runward-pause-*'
     ps -e -o stat=,args= | grep ^T || true`;
   expect(await guest.must(leftovers)).toBe('');
 });
@@ -94,8 +95,9 @@ afterEach(async () => {
 const anAct = (): Act => ({ key: `cache:${(acts += 1)}`, fence, deadlineMs: 600_000 });
 const damaged = (...paths: string[]): CacheWanted => ({ kind: 'damaged', named: paths.map((path) => ({ path, lacks: 'entry' })) });
 const list = (wanted: CacheWanted) => machine.listCache(target, wanted, CALL);
-const remove = (wanted: CacheWanted) => machine.removeFromCache(target, anAct(), wanted, { force: false }, CALL);
-const makeRoom = (source: RoomSource) => machine.makeRoom(target, anAct(), { source, unusedForMs: WEEK_MS, journalBytes: 1_000_000 }, CALL);
+const remove = (wanted: CacheWanted) => pausing(machine).removeFromCache(target, anAct(), wanted, { force: false }, CALL);
+const makeRoom = (source: RoomSource) =>
+  pausing(machine).makeRoom(target, anAct(), { source, unusedForMs: WEEK_MS, journalBytes: 1_000_000 }, CALL);
 const inCache = (script: string) => guest.must(`set -e; ${ENTRY}; cd ${CACHE}; ${script}`);
 /** Versions of actions that are there. */
 const versions = () => inCache('find . -mindepth 3 -maxdepth 3 -type d -printf "%P\\n" | sort');
@@ -366,7 +368,7 @@ it('a job that arrives while the runner is held waits, and ends well', async () 
   await succeeds(job);
 });
 
-it('a runner whose act was killed is thawed by its guest, and the next attempt goes on with what was left', async () => {
+it('a runner whose act was killed is let go by its guest, and the next attempt goes on with what was left', async () => {
   const paths = ['octo/first/v1', 'octo/second/v1'];
   await inCache('mkdir -p octo/first/v1 octo/second/v1');
   await takesJobs();
@@ -378,11 +380,11 @@ it('a runner whose act was killed is thawed by its guest, and the next attempt g
   expect(await versions()).toBe('octo/second/v1');
   expect(await stateOfListener()).toMatch(/^T/);
   const job = giveJob(1);
-  const [timer = '', ...others] = (
-    await guest.must(`systemctl list-units --plain --no-legend 'runward-thaw-*.timer' | cut -d' ' -f1`)
-  ).split('\n');
+  const [watch = '', ...others] = (await guest.must(`systemctl list-units --plain --no-legend 'runward-pause-*' | cut -d' ' -f1`)).split(
+    '\n',
+  );
   expect(others).toEqual([]);
-  await guest.must(`systemctl start ${timer.replace('.timer', '.service')}`);
+  await guest.must(`systemctl kill --signal=KILL ${watch}`);
   await succeeds(job);
 
   const damage = paths.map((path) => ({ path, state: 'empty' }));

@@ -52,7 +52,7 @@ beforeEach(() =>
 );
 
 async function takeFence(holder: string): Promise<number> {
-  const taken = await machine.takeFence(guest.name, holder, CALL);
+  const taken = await machine.takeFence(target, holder, { isRecovery: true }, CALL);
   if (taken.kind !== 'taken') throw new Error(`the fence was not given: ${JSON.stringify(taken)}`);
   return taken.fence;
 }
@@ -161,7 +161,7 @@ describe('an act outlives its client', () => {
 
     const retry = configure(act);
     const refused = { kind: 'refused-in-progress', holder: 'the holder (run 1)' };
-    expect(await machine.takeFence(guest.name, 'stranger', CALL)).toEqual(refused);
+    expect(await machine.takeFence(target, 'stranger', { isRecovery: true }, CALL)).toEqual(refused);
     expect(await machine.discardAside(target, anAct(act.fence + 5), CALL)).toEqual(refused);
     expect(await machine.observe(target, CALL)).toMatchObject({ guest: { known: true, value: { runningAct: act.key } } });
     expect(await runs()).toEqual(['began']);

@@ -26,9 +26,11 @@ beforeEach(async () => {
   state = path.join(root, 'roots', `runner.${directory.replaceAll('/', '%2F')}`);
   for (const folder of ['step', 'bin', 'scripts', 'run', 'units', 'system']) mkdirSync(path.join(root, folder));
   mkdirSync(state, { recursive: true, mode: 0o700 });
-  namespace = spawn('unshare', ['--pid', '--fork', '--kill-child', '--mount-proc', 'bash', '-c', 'sleep infinity & wait'], { stdio: 'ignore' });
+  namespace = spawn('unshare', ['--pid', '--fork', '--kill-child', '--mount-proc', 'bash', '-c', 'sleep infinity & wait'], {
+    stdio: 'ignore',
+  });
   await until(() => (first = childOf(namespace)) !== '', 'the namespace is there');
-  await once(spawn('mkfifo', [path.join(root, 'nothing')]), 'exit');
+  await once(inNamespace(['mkfifo', path.join(root, 'nothing')], 'ignore'), 'exit');
   for (const script of readdirSync(GUEST)) {
     const own = readFileSync(path.join(GUEST, script), 'utf8')
       .replace('ROOTS=/var/lib/runward\n', `ROOTS=${root}/roots\n`)
@@ -68,7 +70,8 @@ const gap = (name: string): string =>
   `if [ -e ${root}/gap.${name} ]; then mv ${root}/gap.${name} ${root}/job; for try in {1..50}; do [ -e ${root}/begun ] && break; sleep 0.02; done; fi`;
 
 /** Notes what would harm a job, if one runs. */
-const harms = (what: string): string => `if grep -qsx Runner.Worker /proc/[0-9]*/comm; then echo '${what} while a job runs' >>${root}/harm; fi`;
+const harms = (what: string): string =>
+  `if grep -qsx Runner.Worker /proc/[0-9]*/comm; then echo '${what} while a job runs' >>${root}/harm; fi`;
 
 function makeRunner(): void {
   for (const folder of ['bin', 'externals/node20/bin', '_diag', '_work/_temp', '_work/_actions/octo/lint/v1']) {
@@ -94,7 +97,10 @@ function makeRunner(): void {
     done`,
   );
   for (const name of ['runsvc.sh', 'bin/runsvc.sh']) {
-    program(name, `trap 'kill -INT $listener' TERM INT\nenv --default-signal=INT ./bin/Runner.Listener run & listener=$!\nwait $listener\nwait $listener`);
+    program(
+      name,
+      `trap 'kill -INT $listener' TERM INT\nenv --default-signal=INT ./bin/Runner.Listener run & listener=$!\nwait $listener\nwait $listener`,
+    );
   }
   const contents = { '.runner': '{ "agentId": 7, "agentName": "r" }', '.credentials': 'secret', '.service': UNIT, '_work/_temp/file': '' };
   for (const [name, content] of Object.entries({ ...contents, '_work/_actions/octo/lint/v1.completed': '' })) {
@@ -289,6 +295,66 @@ async function expectUnharmed(): Promise<void> {
   expect(readHarm()).toBe('');
   expect([named('Runner.Worker').length, named('Runner.Listener').length]).toEqual([1, 1]);
 }
+
+describe('the mark of a drained runner', () => {
+  const byPurpose = (purpose: string): Act => ACTS.find((each) => each.purpose === purpose)!;
+  beforeEach(start);
+
+  it.each(['config-cleanup', 'restart-service', 'remove-from-cache', 'make-room'])(
+    'ends %s, if it came after the look',
+    async (purpose) => {
+      const how = byPurpose(purpose);
+      expect(await pauseAskAct(how, async () => mark('person'))).toMatchObject({ kind: 'refused-drained' });
+      await until(() => processes().every((each) => each.state !== 'T'), 'it was let go');
+      expect(await pause(how)).toMatchObject({ kind: 'refused-drained' });
+      expect(named('Runner.Listener')).toHaveLength(1);
+    },
+  );
+
+  it('of Runward’s own is no word of a person', async () => {
+    mark('room');
+    const how = byPurpose('make-room');
+    const paused = await pause(how, { drain_seen: 'room' });
+    expect(paused).toMatchObject({ kind: 'paused' });
+    mark('person');
+    const given = { paused: 'yes', unread: unreadOf(paused) };
+    expect(await act(how, { ...given, drain_seen: 'room' })).toMatchObject({ kind: 'refused-drained' });
+    mark('room');
+    expect(await pause(how, { drain_seen: 'room' })).toMatchObject({ kind: 'paused' });
+    expect(await act(how, { ...given, drain_seen: 'room' })).toMatchObject({ kind: 'made' });
+  });
+
+  it.each(['start-service', 'configure'])('ends %s', async (step) => {
+    mark('person');
+    expect(await run(step, {})).toMatchObject({ kind: 'refused-drained' });
+  });
+
+  it('does not keep a runner from its configuration', async () => {
+    mark('person');
+    setAside();
+    expect(await pauseAskAct(byPurpose('restore'))).toMatchObject({ kind: 'restored' });
+  });
+});
+
+describe('a start of the service', () => {
+  it.each([
+    ['ends a listener outside of it', null, 'started', 0],
+    ['leaves one alone to which a job was just given', 1, 'refused-busy', 1],
+  ] as const)('%s', async (_what, seconds, kind, workers) => {
+    inNamespace(
+      ['bash', '-c', `cd ${directory} && { setsid env --default-signal=INT ./bin/Runner.Listener run >/dev/null 2>&1 </dev/null & }`],
+      'ignore',
+    );
+    await until(() => named('Runner.Listener').length === 1, 'the stray lives');
+    const [stray] = named('Runner.Listener');
+    if (seconds !== null) letJobBegin('gap.hold', seconds * 0.5);
+    expect(await run('start-service', {})).toMatchObject({ kind });
+    await until(() => named('Runner.Worker').length === workers, 'the job runs');
+    await until(() => processes().every((each) => each.state !== 'T'), 'nothing is held');
+    expect(readHarm()).toBe('');
+    expect(named('Runner.Listener').some(({ pid }) => pid === stray?.pid)).toBe(workers === 1);
+  });
+});
 
 describe.each(ACTS)('$purpose', (how) => {
   beforeEach(async () => {

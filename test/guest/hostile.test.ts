@@ -9,6 +9,7 @@ import { type SandboxGitHub, startGitHub } from '../../src/sandbox/github/server
 import { type Attacker, attackerIn, BAIT, PROGRAM, USER } from '../kit/guest/attacker.ts';
 import { type Guest, startGuest } from '../kit/guest/index.ts';
 import { CALL, registrationToken, SCOPE, targetIn, transportTo } from './shell-machine.ts';
+import { pausing } from '../kit/paused.ts';
 
 const DIRECTORY = '/opt/actions-runner';
 /** Where GitHub's own guide puts it, below a folder of the user's. */
@@ -34,7 +35,7 @@ async function begin(directory = DIRECTORY): Promise<void> {
   target = targetIn(guest, 'builder', directory);
   attacker = await attackerIn(guest, directory);
   await guest.must(`cp -a ${directory} /var/backups/runner && cp -a /etc/systemd/system/${unit} /var/backups/`);
-  const taken = await machine.takeFence(guest.name, 'hostile', CALL);
+  const taken = await machine.takeFence(target, 'hostile', { isRecovery: true }, CALL);
   fence = taken.kind === 'taken' ? taken.fence : 0;
 }
 
@@ -64,18 +65,18 @@ async function tried<T>(step: Promise<T>): Promise<T | MachineError> {
   });
 }
 
-const setAside = () => tried(machine.setConfigurationAside(target, anAct(), UNFORCED, CALL));
+const setAside = () => tried(pausing(machine).setConfigurationAside(target, anAct(), UNFORCED, CALL));
 const configure = async () => tried(machine.configure(target, anAct(), await registrationToken(github), CALL));
 const startService = () => tried(machine.startService(target, anAct(), CALL));
-const restartService = () => tried(machine.restartService(target, anAct(), UNFORCED, CALL));
-const restore = () => tried(machine.restoreConfiguration(target, anAct(), CALL));
+const restartService = () => tried(pausing(machine).restartService(target, anAct(), UNFORCED, CALL));
+const restore = () => tried(pausing(machine).restoreConfiguration(target, anAct(), CALL));
 const discard = () => tried(machine.discardAside(target, anAct(), CALL));
-const clean = () => tried(machine.removeFromCache(target, anAct(), { kind: 'all' }, UNFORCED, CALL));
-const makeRoom = () => tried(machine.makeRoom(target, anAct(), { source: 'diagnostic-logs', unusedForMs: 0, journalBytes: 1e9 }, CALL));
+const clean = () => tried(pausing(machine).removeFromCache(target, anAct(), { kind: 'all' }, UNFORCED, CALL));
+const makeRoom = () =>
+  tried(pausing(machine).makeRoom(target, anAct(), { source: 'diagnostic-logs', unusedForMs: 0, journalBytes: 1e9 }, CALL));
 const drain = () => tried(machine.markDrained(target, anAct(), { by: 'person', reason: 'the disk is to be changed' }, CALL));
 const resume = () => tried(machine.unmarkDrained(target, anAct(), CALL));
-const freeze = () => tried(machine.freeze(target, anAct(), CALL));
-const stopFrozen = (unread = '') => tried(machine.stopFrozen(target, anAct(), unread, CALL));
+const stop = () => tried(pausing(machine).stopService(target, anAct(), CALL));
 
 async function look(): Promise<GuestObservation> {
   const seen = await machine.observe(target, CALL);
@@ -85,7 +86,20 @@ async function look(): Promise<GuestObservation> {
 
 /** What Runward does to a runner, one after the other. */
 async function everything(): Promise<void> {
-  for (const step of [drain, freeze, resume, clean, makeRoom, setAside, configure, startService, setAside, restore, restartService])
+  for (const step of [
+    drain,
+    stop,
+    resume,
+    startService,
+    clean,
+    makeRoom,
+    setAside,
+    configure,
+    startService,
+    setAside,
+    restore,
+    restartService,
+  ])
     await step();
   await machine.observe(target, CALL);
 }
@@ -278,12 +292,7 @@ describe('tokens, drains and neighbours', () => {
     await inRunner('rm -rf .runward* && printf "1764021600\\nno room on the disk\\n" >.runward-drained');
     expect((await look()).drain).toEqual({ since, by: 'person', reason: 'the disk is to be changed' });
     await inRunner('rm -rf .runward*');
-    const frozen = await freeze();
-    expect(frozen).toMatchObject({ kind: 'frozen' });
-    let stopped = await stopFrozen('unread' in frozen ? frozen.unread : '');
-    // A poll of a second may end meanwhile, with no job.
-    while ('unread' in stopped) stopped = await stopFrozen(stopped.unread);
-    expect(stopped).toEqual({ kind: 'stopped' });
+    expect(await stop()).toEqual({ kind: 'stopped' });
     expect(await resume()).toEqual({ kind: 'unmarked' });
     expect((await look()).drain).toBeNull();
   });
@@ -388,7 +397,7 @@ describe('a look', () => {
     expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 0, workers: 1, strays });
     expect(await restartService()).toMatchObject({ kind: 'refused-busy' });
     const ignoring = { ...anAct(), deadlineMs: 60_000, ignoresStrays: true };
-    expect(await machine.restartService(target, ignoring, UNFORCED, CALL)).toEqual({ kind: 'started', unit });
+    expect(await pausing(machine).restartService(target, ignoring, UNFORCED, CALL)).toEqual({ kind: 'started', unit });
     const after = await look();
     expect(after).toMatchObject({ service: { state: 'active' }, listeners: 1, workers: 0 });
     expect(after.strays).toBeUndefined();

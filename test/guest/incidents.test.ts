@@ -10,6 +10,7 @@ import { ShellMachine } from '../../src/machine/shell-machine.ts';
 import { type SandboxGitHub, startGitHub } from '../../src/sandbox/github/server.ts';
 import { type Guest, startGuest } from '../kit/guest/index.ts';
 import { CALL, registrationToken, SCOPE, targetIn, transportTo } from './shell-machine.ts';
+import { pausing } from '../kit/paused.ts';
 
 const DIRECTORY = '/opt/actions-runner-2';
 const NEIGHBOUR = '/opt/actions-runner';
@@ -46,16 +47,16 @@ afterAll(async () => {
 });
 
 async function takeFence(): Promise<number> {
-  const taken = await machine.takeFence(guest.name, 'incidents', CALL);
+  const taken = await machine.takeFence(target, 'incidents', { isRecovery: true }, CALL);
   if (taken.kind !== 'taken') throw new Error(`the fence was not given: ${JSON.stringify(taken)}`);
   return taken.fence;
 }
 
 const anAct = (): Act => ({ key: `incident:${(acts += 1)}`, fence, deadlineMs: 120_000 });
-const setAside = (act = anAct(), of = target) => machine.setConfigurationAside(of, act, UNFORCED, CALL);
+const setAside = (act = anAct(), of = target) => pausing(machine).setConfigurationAside(of, act, UNFORCED, CALL);
 const configure = async (act = anAct(), of = target) => machine.configure(of, act, await registrationToken(github), CALL);
 const start = (act = anAct(), of = target) => machine.startService(of, act, CALL);
-const restore = (act = anAct()) => machine.restoreConfiguration(target, act, CALL);
+const restore = (act = anAct()) => pausing(machine).restoreConfiguration(target, act, CALL);
 const discard = (act = anAct(), of = target) => machine.discardAside(of, act, CALL);
 /** In the runner's directory. */
 const inRunner = (script: string) => guest.must(`cd ${DIRECTORY} && ${script}`);
@@ -243,7 +244,7 @@ describe('refused before anything is touched', () => {
   it('a disk that is full for everybody', async () => {
     await fill('root');
     await untouched(async () => {
-      const taken = await machine.takeFence(guest.name, 'on a full disk', CALL);
+      const taken = await machine.takeFence(target, 'on a full disk', { isRecovery: true }, CALL);
       expect(taken).toMatchObject({ kind: 'refused-unfit', evidence: expect.stringMatching(/disk is full.*inodes are free.*Make room/) });
       expect(await setAside()).toMatchObject({ kind: 'refused-unfit', evidence: expect.stringContaining('is full') });
     });
@@ -351,7 +352,7 @@ sleep 60
   });
 
   it('setting the clock', async () => {
-    const sync = (act: Act) => machine.syncClock(target, act, UNFORCED, CALL);
+    const sync = (act: Act) => pausing(machine).syncClock(target, act, UNFORCED, CALL);
     expect(await sync(await killed('systemctl\\ restart*', sync))).toMatchObject({ kind: 'synced' });
   });
 });

@@ -15,6 +15,7 @@ import type { Guest } from '../kit/guest/index.ts';
 import { runnerPackage } from '../kit/guest/package.ts';
 import { DIRECTORY, expectHealed, recover, recovered, SCOPE, world } from '../kit/guest-product.ts';
 import { target as aTarget } from '../kit/observations.ts';
+import { pausing } from '../kit/paused.ts';
 
 const KEPT = '/var/lib/runward/packages';
 const CALL = { signal: new AbortController().signal, heartbeat: () => {} };
@@ -35,7 +36,7 @@ const kept = () => guest.must(`cd ${KEPT} 2>/dev/null && find . -mindepth 1 -pri
 const downloads = (): readonly number[] => github.packageRequests.map(({ status }) => status);
 
 async function anAct(): Promise<Act> {
-  const taken = await machine.takeFence(guest.name, 'test', CALL);
+  const taken = await machine.takeFence(target(), 'test', { isRecovery: true }, CALL);
   if (taken.kind !== 'taken') throw new Error(taken.kind);
   return { key: `package-${(acts += 1)}`, fence: taken.fence, deadlineMs: 120_000 };
 }
@@ -189,10 +190,10 @@ describe('a package through the host', () => {
 it('goes first if the disk is short', async () => {
   await guest.keepPackage();
   const room = { source: 'runner-package', unusedForMs: 0, journalBytes: 0 } as const;
-  const made = (await machine.makeRoom(target(), await anAct(), room, CALL)) as RoomMade;
+  const made = (await pausing(machine).makeRoom(target(), await anAct(), room, CALL)) as RoomMade;
   expect(made).toMatchObject({ kind: 'made', items: 1 });
   expect(await kept()).toBe('');
-  expect(await machine.makeRoom(target(), await anAct(), room, CALL)).toMatchObject({
+  expect(await pausing(machine).makeRoom(target(), await anAct(), room, CALL)).toMatchObject({
     kind: 'nothing',
     why: 'no package of the runner is kept',
   });

@@ -7,6 +7,7 @@ import { ShellMachine } from '../../src/machine/shell-machine.ts';
 import { type SandboxGitHub, startGitHub } from '../../src/sandbox/github/server.ts';
 import { type Guest, startGuest } from '../kit/guest/index.ts';
 import { CALL, registrationToken, SCOPE, targetIn, transportTo } from './shell-machine.ts';
+import { pausing } from '../kit/paused.ts';
 
 const DIRECTORY = '/opt/actions-runner';
 const UNFORCED = { force: false };
@@ -25,7 +26,7 @@ beforeAll(async () => {
   ({ unit } = await guest.installRunner({ scope: SCOPE, name: 'builder', directory: DIRECTORY }));
   machine = new ShellMachine(transportTo(guest), { settleSeconds: 2, ntpSeconds: 4 });
   target = targetIn(guest, 'builder', DIRECTORY);
-  const taken = await machine.takeFence(guest.name, 'steps', CALL);
+  const taken = await machine.takeFence(target, 'steps', { isRecovery: true }, CALL);
   fence = taken.kind === 'taken' ? taken.fence : 0;
 });
 afterAll(async () => {
@@ -35,7 +36,7 @@ afterAll(async () => {
 
 const anAct = (): Act => ({ key: `steps:${(acts += 1)}`, fence, deadlineMs: 120_000 });
 const start = () => machine.startService(target, anAct(), CALL);
-const setAside = (of = target) => machine.setConfigurationAside(of, anAct(), UNFORCED, CALL);
+const setAside = (of = target) => pausing(machine).setConfigurationAside(of, anAct(), UNFORCED, CALL);
 const listener = () => guest.must('pgrep -x Runner.Listener');
 
 async function look(): Promise<GuestObservation> {
@@ -80,7 +81,7 @@ it('a service is stopped only once it can hear that it is to stop', async () => 
   const invocation =
     await guest.must(`sed -i '/^SERVICE_START=/d' /etc/runner-stand-in.env && echo SERVICE_START=6 >>/etc/runner-stand-in.env
     systemctl restart ${unit} && systemctl show --value -p InvocationID ${unit}`);
-  expect(await machine.restartService(target, anAct(), UNFORCED, CALL)).toEqual({ kind: 'started', unit });
+  expect(await pausing(machine).restartService(target, anAct(), UNFORCED, CALL)).toEqual({ kind: 'started', unit });
   expect(await guest.must(`journalctl -o cat _SYSTEMD_INVOCATION_ID=${invocation} + INVOCATION_ID=${invocation}`)).toMatch(
     /Started running service[^]*Deactivated successfully/,
   );
@@ -141,14 +142,14 @@ it('a job that goes on when its service is stopped by force is ended', async () 
   expect((await start()).kind).toBe('started');
   github.giveJob(SCOPE, 'builder', { seconds: 900 });
   await guest.must('for try in $(seq 150); do pgrep -x Runner.Worker && exit 0; sleep 0.2; done; exit 1');
-  expect((await machine.restartService(target, anAct(), { force: true }, CALL)).kind).toBe('started');
+  expect((await pausing(machine).restartService(target, anAct(), { force: true }, CALL)).kind).toBe('started');
   expect(await guest.must('pgrep -c -x Runner.Worker || true')).toBe('0');
 });
 
 it("without a time server the guest gets the host's time", async () => {
   await guest.ntp.stop();
   await guest.setClock(7_200);
-  const synced = await machine.syncClock(target, anAct(), { force: false }, CALL);
+  const synced = await pausing(machine).syncClock(target, anAct(), { force: false }, CALL);
   expect(synced).toMatchObject({ kind: 'synced', source: 'host' });
   expect(Math.abs(await guest.clockOffset())).toBeLessThan(10);
 });

@@ -7,7 +7,8 @@ import type { CacheWanted } from '../../src/domain/cache.ts';
 import type { RoomSource, Workspace } from '../../src/domain/room.ts';
 import type { GuestObservation, RunnerTarget } from '../../src/domain/runner.ts';
 import { Secret } from '../../src/domain/secret.ts';
-import { type Act, type CallContext, MachineError, type MachinePort } from '../../src/machine/port.ts';
+import { type Act, type CallContext, MachineError, type MachinePort, type PauseFor, type PauseWanted } from '../../src/machine/port.ts';
+import { pausing, UNPAUSED } from '../kit/paused.ts';
 
 /** A machine with two runners, and the ways past the port to disturb it. */
 export interface MachineWorld {
@@ -70,7 +71,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
     afterAll(() => world.close());
 
     const takeFence = async (holder: string): Promise<number> => {
-      const taken = await world.machine.takeFence(world.target.machine, holder, CALL);
+      const taken = await world.machine.takeFence(world.target, holder, { isRecovery: true }, CALL);
       if (taken.kind !== 'taken') throw new Error(`the fence was not given: ${JSON.stringify(taken)}`);
       return taken.fence;
     };
@@ -87,19 +88,23 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       );
       return error instanceof MachineError ? error.kind : String(error);
     };
-    const UNFORCED = { force: false };
-    const restart = (runner = world.target, force = false) => world.machine.restartService(runner, anAct(), { force }, CALL);
+    const restart = (runner = world.target, act = anAct(), call = CALL, force = false) =>
+      pausing(world.machine).restartService(runner, act, { force }, call);
+    const syncClock = (runner = world.target) => pausing(world.machine).syncClock(runner, anAct(), { force: false }, CALL);
     const start = () => world.machine.startService(world.target, anAct(), CALL);
-    const setAside = () => world.machine.setConfigurationAside(world.target, anAct(), UNFORCED, CALL);
-    const restore = () => world.machine.restoreConfiguration(world.target, anAct(), CALL);
+    const setAside = (act = anAct()) => pausing(world.machine).setConfigurationAside(world.target, act, { force: false }, CALL);
+    const restore = () => world.machine.restoreConfiguration(world.target, anAct(), UNPAUSED, CALL);
+    const stop = () => pausing(world.machine).stopService(world.target, anAct(), CALL);
+    const pause = (wanted: PauseWanted, runner = world.target) => world.machine.pause(runner, anAct(), wanted, CALL);
+    const letGo = (purpose: PauseFor) => world.machine.letGo(world.target, anAct(), purpose, CALL);
     const discard = () => world.machine.discardAside(world.target, anAct(), CALL);
     const configure = (token: Secret) => world.machine.configure(world.target, anAct(), token, CALL);
 
     const listCache = (wanted: CacheWanted) => world.machine.listCache(world.target, wanted, CALL);
     const removeFromCache = (wanted: CacheWanted, act = anAct(), force = false) =>
-      world.machine.removeFromCache(world.target, act, wanted, { force }, CALL);
-    const makeRoom = (source: RoomSource, runner = world.target) =>
-      world.machine.makeRoom(runner, anAct(), { source, unusedForMs: 3_600_000, journalBytes: 1_000_000_000 }, CALL);
+      pausing(world.machine).removeFromCache(world.target, act, wanted, { force }, CALL);
+    const makeRoom = (source: RoomSource, runner = world.target, act = anAct()) =>
+      pausing(world.machine).makeRoom(runner, act, { source, unusedForMs: 3_600_000, journalBytes: 1_000_000_000 }, CALL);
 
     it('sees a healthy runner', async () => {
       expect(await world.machine.state(world.target.machine, CALL)).toBe('running');
@@ -158,10 +163,10 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
 
     it('answers the retry of a finished act by its record', async () => {
       const act = anAct();
-      const first = await world.machine.restartService(world.target, act, UNFORCED, CALL);
+      const first = await restart(world.target, act);
       expect(first.kind).toBe('started');
       await world.stopService(world.target);
-      expect(await world.machine.restartService(world.target, act, UNFORCED, CALL)).toEqual(first);
+      expect(await restart(world.target, act)).toEqual(first);
       expect((await look()).service.state).toBe('inactive');
     });
 
@@ -174,10 +179,10 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect(after.log.startedAgoMs).toBeLessThan(after.uptimeMs);
     });
 
-    it('freezes and stops only what is marked as drained', async () => {
-      const refused = { kind: 'not-frozen', evidence: expect.stringContaining('not marked') };
-      expect(await world.machine.freeze(world.target, anAct(), CALL)).toEqual(refused);
-      expect(await world.machine.stopFrozen(world.target, anAct(), '', CALL)).toEqual(refused);
+    it('stops for a drain only what is marked as drained', async () => {
+      const refused = { kind: 'not-paused', evidence: expect.stringContaining('not marked') };
+      expect(await pause({ purpose: 'drain' })).toEqual(refused);
+      expect(await stop()).toEqual(refused);
       expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1, drain: null });
     });
 
@@ -192,19 +197,20 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       const { drain, service } = await look();
       expect(drain).toEqual({ since: expect.any(Number), by: 'person', reason: 'no room on the disk' });
       expect(service.state).toBe('active');
-      expect(await setAside()).toMatchObject({ kind: 'refused-unfit', evidence: expect.stringContaining('drained') });
-      expect(await start()).toMatchObject({ kind: 'refused-unfit', evidence: expect.stringContaining('drained') });
+      for (const refused of [
+        await setAside(),
+        await restart(),
+        await start(),
+        await configure(await world.token()),
+        await removeFromCache({ kind: 'all' }),
+      ]) {
+        expect(refused).toMatchObject({ kind: 'refused-drained', evidence: expect.stringContaining('drained') });
+      }
 
-      expect(await world.machine.freeze(world.target, anAct(), CALL)).toMatchObject({ kind: 'frozen' });
-      expect(await world.machine.thaw(world.target, anAct(), CALL)).toEqual({ kind: 'thawed' });
-      expect((await world.machine.stopFrozen(world.target, anAct(), '', CALL)).kind).toBe('not-frozen');
-      expect((await world.machine.freeze(world.neighbour, anAct(), CALL)).kind).toBe('not-frozen');
-
-      // A poll may end meanwhile.
-      const frozen = await world.machine.freeze(world.target, anAct(), CALL);
-      let stopped = await world.machine.stopFrozen(world.target, anAct(), 'unread' in frozen ? frozen.unread : '', CALL);
-      if (stopped.kind === 'heard') stopped = await world.machine.stopFrozen(world.target, anAct(), stopped.unread, CALL);
-      expect(stopped).toEqual({ kind: 'stopped' });
+      expect(await pause({ purpose: 'drain' })).toMatchObject({ kind: 'paused' });
+      expect(await letGo('drain')).toEqual({ kind: 'let-go' });
+      expect((await pause({ purpose: 'drain' }, world.neighbour)).kind).toBe('not-paused');
+      expect(await stop()).toEqual({ kind: 'stopped' });
       expect(await look()).toMatchObject({ drain, service: { unit: service.unit, state: 'inactive' }, listeners: 0 });
       expect(await look(world.neighbour)).toMatchObject({ drain: null, service: { state: 'active' }, listeners: 1 });
 
@@ -301,6 +307,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
     });
 
     it('touches nothing while a job runs', async () => {
+      const marked = (): Act => anAct({ drainSeen: 'person' });
       await world.setCache(world.target, CACHED);
       await world.startJob(world.target);
       const before = await look();
@@ -308,12 +315,12 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
 
       expect((await world.machine.markDrained(world.target, anAct(), { by: 'person', reason: 'new disk' }, CALL)).kind).toBe('marked');
       for (const refused of [
-        await world.machine.freeze(world.target, anAct(), CALL),
-        await restart(),
-        await setAside(),
-        await world.machine.syncClock(world.target, anAct(), { force: false }, CALL),
-        await removeFromCache({ kind: 'all' }),
-        await makeRoom('temporary-files'),
+        await pause({ purpose: 'drain' }),
+        await restart(world.target, marked()),
+        await setAside(marked()),
+        await syncClock(),
+        await removeFromCache({ kind: 'all' }, marked()),
+        await makeRoom('temporary-files', world.target, marked()),
       ]) {
         expect(refused).toEqual({ kind: 'refused-busy', evidence: expect.stringMatching(/./) });
       }
@@ -329,7 +336,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
 
     it("lets a neighbour's job stop what concerns the whole machine, and nothing else", async () => {
       expect(await look(world.neighbour)).toMatchObject({ workers: 0, workersOnMachine: 1 });
-      expect((await world.machine.syncClock(world.neighbour, anAct(), { force: false }, CALL)).kind).toBe('refused-busy');
+      expect((await syncClock(world.neighbour)).kind).toBe('refused-busy');
       expect((await makeRoom('journal', world.neighbour)).kind).toBe('refused-busy');
       expect((await makeRoom('temporary-files', world.neighbour)).kind).toBe('nothing');
       expect((await restart(world.neighbour)).kind).toBe('started');
@@ -341,7 +348,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
     });
 
     it('ends a job where it is told to', async () => {
-      expect((await restart(world.target, true)).kind).toBe('started');
+      expect((await restart(world.target, anAct(), CALL, true)).kind).toBe('started');
       expect(await look()).toMatchObject({ workers: 0, workersOnMachine: 0, listeners: 1, service: { state: 'active' } });
     });
 
@@ -364,6 +371,16 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect(first.kind === 'set-aside' && first.files).toContain('.runner');
       expect(await look()).toMatchObject({ registration: null, service: { state: 'inactive' }, listeners: 0 });
       expect(await setAside()).toEqual(first);
+    });
+
+    it('is kept for a recovery of the same runner while its configuration lies aside', async () => {
+      const take = (target: RunnerTarget, isRecovery: boolean) => world.machine.takeFence(target, 'a rival', { isRecovery }, CALL);
+      for (const refused of [await take(world.target, false), await take(world.neighbour, false), await take(world.neighbour, true)]) {
+        expect(refused).toEqual({ kind: 'refused-unfinished', holder: expect.stringContaining('second operation (run 2)') });
+      }
+      const taken = await take(world.target, true);
+      expect(taken.kind).toBe('taken');
+      fence = taken.kind === 'taken' ? taken.fence : 0;
     });
 
     it('tells that a token was refused, and does not tell the token', async () => {
@@ -415,7 +432,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       const offsetMs = 7_200_000;
       await world.setClock(offsetMs);
       expect(Math.abs((await look()).clockOffsetMs - offsetMs)).toBeLessThan(CLOCK_TOLERANCE_MS);
-      const synced = await world.machine.syncClock(world.target, anAct(), { force: false }, CALL);
+      const synced = await syncClock();
       expect(synced).toMatchObject({ kind: 'synced', source: 'ntp' });
       expect(Math.abs(synced.kind === 'synced' ? synced.offsetMs : Number.NaN)).toBeLessThan(CLOCK_TOLERANCE_MS);
       expect(Math.abs((await look()).clockOffsetMs)).toBeLessThan(CLOCK_TOLERANCE_MS);
@@ -424,7 +441,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
     it('rejects with the reason of an aborted signal, and leaves no act behind', async () => {
       const controller = new AbortController();
       const reason = new Error('because');
-      const running = world.machine.restartService(world.target, anAct(), UNFORCED, { ...CALL, signal: controller.signal });
+      const running = restart(world.target, anAct(), { ...CALL, signal: controller.signal });
       await sleep(50);
       controller.abort(reason);
       await expect(running).rejects.toBe(reason);
@@ -436,7 +453,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       await world.stopMachine();
       expect(await world.machine.state(world.target.machine, CALL)).toBe('stopped');
       expect(await world.machine.observe(world.target, CALL)).toMatchObject({ state: 'stopped', guest: { known: false } });
-      expect(await kindOf(world.machine.takeFence(world.target.machine, 'nobody', CALL))).toBe('not-running');
+      expect(await kindOf(world.machine.takeFence(world.target, 'nobody', { isRecovery: true }, CALL))).toBe('not-running');
       expect(await kindOf(start())).toBe('not-running');
       expect(await kindOf(listCache({ kind: 'all' }))).toBe('not-running');
       expect(await kindOf(world.machine.listWorkspaces(world.target, CALL))).toBe('not-running');

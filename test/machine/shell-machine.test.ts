@@ -8,6 +8,7 @@ import { Secret } from '../../src/domain/secret.ts';
 import { type Act, type CallContext, CallGivenUp, MachineError } from '../../src/machine/port.ts';
 import { ShellMachine } from '../../src/machine/shell-machine.ts';
 import type { RemoteCommand, RemoteResult, Transport } from '../../src/machine/transport.ts';
+import { UNPAUSED } from '../kit/paused.ts';
 
 const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
 const ACT: Act = { key: 'op:1:configure', fence: 3, deadlineMs: 20_000 };
@@ -74,8 +75,8 @@ class ScriptedTransport implements Transport {
 
   async start() {}
 
-  restart(): Promise<void> {
-    return this.start();
+  async restart() {
+    return { kind: 'running' as const };
   }
 
   async exec(_machine: string, command: RemoteCommand, call: CallContext): Promise<RemoteResult> {
@@ -424,8 +425,8 @@ describe('caches and disks', () => {
   };
   const ROOM = { kind: 'made', bytes: 300, items: 2, disk: '81% 123456 7' };
   const list = () => machine.listCache(TARGET, { kind: 'all' }, CALL);
-  const remove = () => machine.removeFromCache(TARGET, ACT, { kind: 'all' }, { force: false }, CALL);
-  const makeRoom = () => machine.makeRoom(TARGET, ACT, { source: 'journal', unusedForMs: 1_500, journalBytes: 9_000 }, CALL);
+  const remove = () => machine.removeFromCache(TARGET, ACT, { kind: 'all' }, UNPAUSED, CALL);
+  const makeRoom = () => machine.makeRoom(TARGET, ACT, { source: 'journal', unusedForMs: 1_500, journalBytes: 9_000 }, UNPAUSED, CALL);
   const listWorkspaces = () => machine.listWorkspaces(TARGET, CALL);
 
   it('are asked in whole seconds, and by paths that may hold anything', async () => {
@@ -537,14 +538,14 @@ describe('caches and disks', () => {
 describe('takeFence', () => {
   it('tells the holder in plain letters', async () => {
     transport.answer = () => answered({ kind: 'taken', fence: 4 });
-    expect(await machine.takeFence('vm', 'recover/ö\n$(x)', CALL)).toEqual({ kind: 'taken', fence: 4 });
+    expect(await machine.takeFence(TARGET, 'recover/ö\n$(x)', { isRecovery: false }, CALL)).toEqual({ kind: 'taken', fence: 4 });
     const input = Buffer.from(transport.commands[0]?.input ?? []).toString();
     expect(input.endsWith('recover/??$(x)')).toBe(true);
   });
 
   it('names who holds it', async () => {
     transport.answer = () => answered({ kind: 'refused-in-progress', holder64: base64('op 1') });
-    expect(await machine.takeFence('vm', 'op 2', CALL)).toEqual({ kind: 'refused-in-progress', holder: 'op 1' });
+    expect(await machine.takeFence(TARGET, 'op 2', { isRecovery: false }, CALL)).toEqual({ kind: 'refused-in-progress', holder: 'op 1' });
   });
 });
 

@@ -12,6 +12,7 @@ import { MultipassTransport } from '../../src/machine/transports/multipass.ts';
 import { fakeMultipass, type FakeMultipass } from '../kit/fake-multipass.ts';
 import { target } from '../kit/observations.ts';
 import { attacked, expectPlain } from '../kit/strangers.ts';
+import { BY_FORCE } from '../kit/paused.ts';
 
 const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
 const ACT: Act = { key: 'k', fence: 1, deadlineMs: 1_000 };
@@ -85,7 +86,7 @@ const PACKAGE_SAYS: readonly Lines[] = [
   { kind: 'fetched', version: '2.337.0' },
   { kind: 'not-fetched', reason: 'no-way', evidence64: base64('why') },
 ];
-const FORCE = { force: true };
+const FORCE = BY_FORCE;
 const ALL = { kind: 'all' } as const;
 
 interface Asked {
@@ -115,27 +116,31 @@ const METHODS: { readonly [Method in Exclude<keyof MachinePort, 'state' | 'state
     says: [{ kind: 'started', unit: 'u' }, NOT_STARTED],
   },
   restoreConfiguration: {
-    call: (machine) => machine.restoreConfiguration(TARGET, ACT, CALL),
+    call: (machine) => machine.restoreConfiguration(TARGET, ACT, FORCE, CALL),
     says: [{ kind: 'restored', files64: base64('.runner\n') }],
   },
   discardAside: { call: (machine) => machine.discardAside(TARGET, ACT, CALL), says: [{ kind: 'discarded', files64: base64('.runner\n') }] },
   markDrained: { call: (machine) => machine.markDrained(TARGET, ACT, { by: 'person', reason: 'r' }, CALL), says: [{ kind: 'marked' }] },
-  freeze: {
-    call: (machine) => machine.freeze(TARGET, ACT, CALL),
+  pause: {
+    call: (machine) => machine.pause(TARGET, ACT, { purpose: 'drain' }, CALL),
     says: [
-      { kind: 'frozen', unread64: base64('12:3 ') },
-      { kind: 'not-frozen', evidence64: base64('why') },
+      { kind: 'paused', unread64: base64('12:3 ') },
+      { kind: 'not-paused', evidence64: base64('why') },
     ],
   },
-  stopFrozen: { call: (machine) => machine.stopFrozen(TARGET, ACT, '', CALL), says: [{ kind: 'heard', unread64: base64('12:3 ') }] },
-  thaw: { call: (machine) => machine.thaw(TARGET, ACT, CALL), says: [{ kind: 'thawed' }] },
+  stopService: { call: (machine) => machine.stopService(TARGET, ACT, FORCE, CALL), says: [{ kind: 'heard', unread64: base64('12:3 ') }] },
+  letGo: { call: (machine) => machine.letGo(TARGET, ACT, 'drain', CALL), says: [{ kind: 'let-go' }] },
+  pauseAfterJob: {
+    call: (machine) => machine.pauseAfterJob(TARGET, ACT, CALL),
+    says: [{ kind: 'not-waiting', evidence64: base64('why') }],
+  },
   unmarkDrained: { call: (machine) => machine.unmarkDrained(TARGET, ACT, CALL), says: [{ kind: 'unmarked' }] },
   fetchPackage: { call: (machine) => machine.fetchPackage(TARGET, ACT, PACKAGE, CALL), says: PACKAGE_SAYS },
   passPackage: { call: (machine) => machine.passPackage(TARGET, ACT, PACKAGE, { path: '/dev/null', bytes: 1 }, CALL), says: PACKAGE_SAYS },
   listCache: { call: (machine) => machine.listCache(TARGET, ALL, CALL), says: [LISTED] },
   removeFromCache: { call: (machine) => machine.removeFromCache(TARGET, ACT, ALL, FORCE, CALL), says: [REMOVED] },
   makeRoom: {
-    call: (machine) => machine.makeRoom(TARGET, ACT, { source: 'apt', unusedForMs: 0, journalBytes: 0 }, CALL),
+    call: (machine) => machine.makeRoom(TARGET, ACT, { source: 'apt', unusedForMs: 0, journalBytes: 0 }, FORCE, CALL),
     says: [{ kind: 'nothing', why64: base64('why'), disk: '81% 1 1' }],
   },
   listWorkspaces: { call: (machine) => machine.listWorkspaces(TARGET, CALL), says: [{ workspaces64: base64('70 widgets\0') }] },
@@ -169,7 +174,7 @@ function machineThatSays(answer: string | RemoteResult): ShellMachine {
     state: async () => 'running',
     states: async (machines) => new Map(machines.map((machine) => [machine, 'running'])),
     start: async () => {},
-    restart: async () => {},
+    restart: async () => ({ kind: 'running' }),
     exec: async () => (typeof answer === 'string' ? { exitCode: 0, stdout: answer, stderr: attacked('said') } : answer),
   } satisfies Transport);
 }
@@ -203,8 +208,12 @@ describe('hands out nothing but plain text:', () => {
 
   test('takeFence', async () => {
     const taken = { kind: 'taken', fence: '3' };
-    for (const [name, answer] of [taken, ...REFUSALS].flatMap(attacksOn)) {
-      expectPlain(await handedOut(machineThatSays(answered(answer)).takeFence('vm', attacked('me'), CALL)), LONGEST, `takeFence ${name}`);
+    for (const [name, answer] of [taken, { kind: 'refused-unfinished', holder64: base64('op 1') }, ...REFUSALS].flatMap(attacksOn)) {
+      expectPlain(
+        await handedOut(machineThatSays(answered(answer)).takeFence(TARGET, attacked('me'), { isRecovery: true }, CALL)),
+        LONGEST,
+        `takeFence ${name}`,
+      );
     }
   });
 

@@ -350,8 +350,8 @@ keep_choice() {
 }
 
 # Sets `choice` to what the pause for this purpose has chosen; /dev/null without one.
+# shellcheck disable=SC2034 # for the step that reads it
 find_choice() {
-  # shellcheck disable=SC2034 # for the step that reads it
   choice=/dev/null
   find_pause
   if [ -n "$pause_folder" ] && [ -s "$pause_folder/chosen" ]; then choice=$pause_folder/chosen; fi
@@ -374,7 +374,7 @@ prepare_removal() {
   prove_between_jobs
   choose_trash
   open_trash "$trash_at"
-  exec {trash}<&-
+  leave_trash
   read_entries
   measure "${entries[@]}"
   choose_entries
@@ -509,6 +509,11 @@ empty_trash() {
 # Deletes the trash and its folder.
 close_trash() {
   delete_trash
-  (enter "$trash_folder" && rmdir -- "$TRASH") || true
+  leave_trash
+}
+
+# Takes its folder away if it is empty.
+leave_trash() {
+  (enter "$trash_folder" && rmdir -- "$TRASH" 2>/dev/null) || true
   exec {trash}<&-
 }

@@ -17,8 +17,10 @@ export interface SimulatedProcess {
 /** The process whose code is running. */
 export const currentProcess = new AsyncLocalStorage<SimulatedProcess>();
 
-/** A promise that is never settled. */
-export const NEVER: Promise<never> = new Promise(() => {});
+/** A promise that is never settled; one for all would keep all that ever waited for it. */
+export function never(): Promise<never> {
+  return new Promise(() => {});
+}
 
 const RealDate = globalThis.Date;
 const real = {

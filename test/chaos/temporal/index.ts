@@ -3,7 +3,7 @@
 import './sandbox.ts';
 import type { Client } from '@temporalio/client';
 import { createClient } from './client.ts';
-import { Clock, currentProcess, NEVER } from './clock.ts';
+import { Clock, currentProcess, never } from './clock.ts';
 import type { Execution } from './execution.ts';
 import { payloads, toFields } from './payloads.ts';
 import type { Outcome, VirtualClock, VirtualTemporal, VirtualTemporalOptions } from './port.ts';
@@ -90,7 +90,7 @@ function perishable<Port extends object>(port: Port): Port {
       return (...given: unknown[]): unknown => {
         const process = currentProcess.getStore();
         if (process?.isAlive === false) {
-          return NEVER;
+          return never();
         }
         const answer: unknown = Reflect.apply(method, target, given);
         return answer instanceof Promise && process !== undefined ? whileAlive(answer, process) : answer;

@@ -7,7 +7,7 @@ import { tsToMs } from '@temporalio/common/lib/time.js';
 import type { Client } from '@temporalio/client';
 import { ActivityTask, type ActivityResult } from './activity-task.ts';
 import { Attempt } from './attempt.ts';
-import { type Clock, currentProcess, NEVER } from './clock.ts';
+import { type Clock, currentProcess, never } from './clock.ts';
 import type { QueuedEvent } from './event-queue.ts';
 import { Execution, type Close, type ExecutionSettings, type Parent } from './execution.ts';
 import { CANCELLED, childFailure, notFound, RUN_TIMED_OUT, TERMINATED } from './failures.ts';
@@ -121,7 +121,7 @@ export class Server {
   async call<T>(action: () => T | Promise<T>): Promise<T> {
     const process = currentProcess.getStore();
     if (process?.isAlive === false) {
-      return NEVER;
+      return never();
     }
     return new Promise<T>((resolve, reject) => {
       const answer = (tell: () => void): void => {

@@ -3,6 +3,8 @@ import { type CallContext, MachineError } from '../../../src/machine/port.ts';
 import { MultipassTransport } from '../../../src/machine/transports/multipass.ts';
 import { deadSsh, type FakeMultipass, type FakeRule, fakeMultipass } from '../../kit/fake-multipass.ts';
 
+/** Nothing has ended the operation meanwhile. */
+const MAY = async (): Promise<boolean> => true;
 const CALL: CallContext = { signal: new AbortController().signal, heartbeat: () => {} };
 const TIMING = { listMs: 5_000, startMs: 5_000, unknownMs: 1_000, stopMs: 1_000, probeMs: 2_000, pauseMs: 10 };
 const SPINNER = '\u001B[2K\u001B[0A\u001B[0EStarting t1  \b-\b\\\b|\u001B[2K\u001B[0A\u001B[0E';
@@ -90,7 +92,7 @@ describe('state', () => {
   it('says that the daemon hangs, and most likely why', async () => {
     fake.script([{ args: ['list'], hangsDaemon: true }]);
     const slow = new MultipassTransport({ multipass: fake.path, environment: { PATH: '/usr/bin:/bin' }, timing: { listMs: 700 } });
-    for (const call of [() => slow.state('t1', CALL), () => slow.start('t1', CALL), () => slow.restart('t1', CALL)]) {
+    for (const call of [() => slow.state('t1', CALL), () => slow.start('t1', CALL), () => slow.restart('t1', MAY, CALL)]) {
       expect(await failure(call())).toMatchObject({
         kind: 'provider-hangs',
         message: "list instances: Multipass's daemon hangs (no answer within 0.7 s), most likely on a guest whose SSH is dead",
@@ -190,7 +192,7 @@ describe('restart', () => {
 
   it('leaves a machine that answers by now as it is', async () => {
     fake.script([listed(['t1', 'Running']), answering(0)]);
-    await transport.restart('t1', CALL);
+    await transport.restart('t1', MAY, CALL);
     expect(commands()).toEqual(['list', 'list', 'exec']);
   });
 
@@ -208,7 +210,7 @@ describe('restart', () => {
 
   it('cuts the power of one whose SSH is dead at once, and hangs no daemon by it', async () => {
     comesBack(1, { ...listed(['t1', 'Running']), args: ['list', '--no-ipv4'], times: 2 }, ...deadSsh('t1', { execs: 1 }));
-    await transport.restart('t1', CALL);
+    await transport.restart('t1', MAY, CALL);
     expect(writes()).toEqual(['stop --force t1', 'start t1']);
   });
 
@@ -217,7 +219,7 @@ describe('restart', () => {
     { what: 'whose shell is broken', rule: { args: ['exec'], exitCode: 126, stderr: 'bash: cannot execute\n' } },
   ])('lets one with SSH $what end itself', async ({ rule }) => {
     comesBack(2, { ...listed(['t1', 'Running']), times: 3 }, { ...rule, times: 1 });
-    await transport.restart('t1', CALL);
+    await transport.restart('t1', MAY, CALL);
     expect(writes()).toEqual([expect.stringMatching(/^exec -n t1 -- sh -c .* sudo systemctl poweroff$/s), 'start t1']);
   });
 
@@ -230,20 +232,35 @@ describe('restart', () => {
       cut,
       answering(0),
     ]);
-    await transport.restart('t1', CALL);
+    await transport.restart('t1', MAY, CALL);
     expect(writes().at(-1)).toBe('stop --force t1');
+  });
+
+  it('leaves one alone whose operation has ended meanwhile, also once it was told to end itself', async () => {
+    const may = [true, false];
+    fake.script([
+      listed(['t1', 'Running']),
+      { args: ['exec'], exitCode: 126, times: 1 },
+      { args: ['exec'], hangs: true, times: 1 },
+      { args: ['exec'], hangs: true },
+    ]);
+    const told = await transport.restart('t1', async () => may.shift() ?? false, CALL);
+    expect(told).toEqual({ kind: 'given-up', evidence: 't1 was told to shut down, and its power was not cut' });
+    const left = await transport.restart('t1', async () => false, CALL);
+    expect(left).toEqual({ kind: 'given-up', evidence: 't1 was not stopped' });
+    expect(writes()).toEqual([expect.stringContaining('poweroff')]);
   });
 
   it('cuts the power of one whose state is unknown, and starts it', async () => {
     comesBack(1, { ...listed(['t1', 'Unknown']), times: 1 });
-    await transport.restart('t1', CALL);
+    await transport.restart('t1', MAY, CALL);
     expect(writes()).toEqual(['stop --force t1', 'start t1']);
   });
 
   it('says at once that its power can not be cut, and waits for no guest then', async () => {
     const refused: FakeRule = { args: ['stop', '--force'], exitCode: 2, stderr: 'stop failed: instance is busy\n' };
     fake.script([listed(['t1', 'Running']), refused, ...deadSsh('t1')]);
-    expect(await failure(transport.restart('t1', CALL))).toMatchObject({
+    expect(await failure(transport.restart('t1', MAY, CALL))).toMatchObject({
       kind: 'unreachable',
       message: '`multipass stop --force t1` exited 2',
       evidence: 'stop failed: instance is busy',
@@ -258,19 +275,19 @@ describe('restart', () => {
       { ...listed(['t1', 'Running']), times: 2 },
       ...deadSsh('t1', { execs: 1 }).filter(({ args }) => args[0] === 'exec'),
     );
-    await transport.restart('t1', CALL);
+    await transport.restart('t1', MAY, CALL);
     expect(writes()).toEqual(['stop --force t1', 'start t1']);
   });
 
   it('only starts one that somebody stops meanwhile', async () => {
     comesBack(2, { ...listed(['t1', 'Running']), times: 1 });
-    await transport.restart('t1', CALL);
+    await transport.restart('t1', MAY, CALL);
     expect(writes()).toEqual(['start t1']);
   });
 
   it('only starts one that stands still', async () => {
     fake.script([{ ...listed(['t1', 'Stopped']), times: 2 }, listed(['t1', 'Running']), { args: ['start', 't1'] }, answering(0)]);
-    await transport.restart('t1', CALL);
+    await transport.restart('t1', MAY, CALL);
     expect(commands()).not.toContain('stop');
   });
 });

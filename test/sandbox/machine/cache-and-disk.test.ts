@@ -6,6 +6,7 @@ import type { GuestObservation, RunnerTarget } from '../../../src/domain/runner.
 import type { SandboxGitHub } from '../../../src/sandbox/github/server.ts';
 import { SandboxMachine } from '../../../src/sandbox/machine/sandbox-machine.ts';
 import { anAct, call, SCOPE, settles, startFastGitHub, statusBecomes, targetAt } from './kit.ts';
+import { pausing } from '../../kit/paused.ts';
 
 const DAY_MS = 86_400_000;
 const ENTRIES = [
@@ -33,7 +34,7 @@ beforeEach(async () => {
   await machine.install(target, github.addRunner(SCOPE, { name: target.runner, labels: target.labels }));
   expect(await statusBecomes(github, 'online')).toBe('online');
   machine.setCache(target, ENTRIES);
-  const taken = await machine.takeFence(target.machine, 'test', call);
+  const taken = await machine.takeFence(target, 'test', { isRecovery: true }, call);
   fence = taken.kind === 'taken' ? taken.fence : 0;
 });
 
@@ -62,7 +63,7 @@ test('damage is told and gone once it is removed', async () => {
     foundEntries: 1,
     damage: [{ path: 'actions/cache/releases/v2/dist', state: 'empty', owner: 'root', mode: '700', isImmutable: true }],
   });
-  expect(await machine.removeFromCache(target, anAct(fence), wanted, { force: false }, call)).toMatchObject({
+  expect(await pausing(machine).removeFromCache(target, anAct(fence), wanted, { force: false }, call)).toMatchObject({
     kind: 'removed',
     isAll: false,
     entries: 1,
@@ -79,7 +80,7 @@ test('nothing goes that is whole, or that is not there', async () => {
     { path: 'who/knows/v1', lacks: 'entry' },
   ] as const;
   const wanted = { kind: 'damaged', named } as const;
-  expect(await machine.removeFromCache(target, anAct(fence), wanted, { force: false }, call)).toMatchObject({
+  expect(await pausing(machine).removeFromCache(target, anAct(fence), wanted, { force: false }, call)).toMatchObject({
     isAll: false,
     entries: 0,
     damage: [{ state: 'whole' }, { state: 'missing', owner: null }],
@@ -90,17 +91,17 @@ test('what is unused goes, and the look tells since when', async () => {
   machine.setCleanedAgo(target, null);
   expect((await look()).cleanedAgoMs).toBeNull();
   const wanted = { kind: 'unused', forMs: 30 * DAY_MS } as const;
-  expect(await machine.removeFromCache(target, anAct(fence), wanted, { force: false }, call)).toMatchObject({ entries: 1 });
+  expect(await pausing(machine).removeFromCache(target, anAct(fence), wanted, { force: false }, call)).toMatchObject({ entries: 1 });
   expect((await look()).cleanedAgoMs).toBeLessThan(10_000);
 });
 
 test('a job that runs is not disturbed but by force', async () => {
   github.giveJob(SCOPE, target.runner, { seconds: 60 });
   expect(await settles(async () => (await look()).workers, 1)).toBe(1);
-  const remove = (force: boolean) => machine.removeFromCache(target, anAct(fence), { kind: 'all' }, { force }, call);
+  const remove = (force: boolean) => pausing(machine).removeFromCache(target, anAct(fence), { kind: 'all' }, { force }, call);
   const room = { source: 'docker', unusedForMs: 0, journalBytes: 0 } as const;
   expect((await remove(false)).kind).toBe('refused-busy');
-  expect((await machine.makeRoom(target, anAct(fence), room, call)).kind).toBe('refused-busy');
+  expect((await pausing(machine).makeRoom(target, anAct(fence), room, call)).kind).toBe('refused-busy');
   expect((await look()).cache?.entries).toBe(3);
   expect(await remove(true)).toMatchObject({ kind: 'removed', entries: 3 });
   expect((await look()).workers).toBe(1);
@@ -112,7 +113,7 @@ test('a source gives room once, nothing, or an act that fails', async () => {
   machine.setRoom(target, 'docker', { nothing: 'a container runs' });
   machine.setRoom(target, 'apt', { fails: 'the lock is held' });
   const make = (source: 'tool-caches' | 'docker' | 'apt') =>
-    machine.makeRoom(target, anAct(fence), { source, unusedForMs: 0, journalBytes: 0 }, call);
+    pausing(machine).makeRoom(target, anAct(fence), { source, unusedForMs: 0, journalBytes: 0 }, call);
   const disk = { usedPercent: 86, freeBytes: 6e9, inodesUsedPercent: 12 };
   expect(await make('tool-caches')).toEqual({ kind: 'made', bytes: 4e9, items: 3, disk });
   expect(await make('tool-caches')).toEqual({ kind: 'nothing', why: 'there is nothing of tool-caches', disk });
@@ -131,6 +132,6 @@ test('the file carries all of it over a restart of the process', async () => {
   machine = new SandboxMachine({ pace: 0, retryMs: 50, file: join(folder, 'machines.json') });
   expect(await look()).toMatchObject({ cache: { entries: 3 }, foreignCleaner: { file: '/etc/crontab', line: 3 } });
   expect((await machine.listWorkspaces(target, call)).map(({ name }) => name)).toEqual(['large', 'small']);
-  const made = await machine.makeRoom(target, anAct(fence), { source: 'journal', unusedForMs: 0, journalBytes: 0 }, call);
+  const made = await pausing(machine).makeRoom(target, anAct(fence), { source: 'journal', unusedForMs: 0, journalBytes: 0 }, call);
   expect(made).toMatchObject({ kind: 'made', bytes: 4e8 });
 });

@@ -8,6 +8,7 @@ import type { SandboxGitHub } from '../../../src/sandbox/github/server.ts';
 import { type Break, BREAKS } from '../../../src/sandbox/machine/breaks.ts';
 import { SandboxMachine, type SandboxMachineOptions } from '../../../src/sandbox/machine/sandbox-machine.ts';
 import { anAct, call, requestToken, SCOPE, settles, startFastGitHub, statusBecomes, targetAt } from './kit.ts';
+import { BY_FORCE, pausing } from '../../kit/paused.ts';
 
 let github: SandboxGitHub;
 let target: RunnerTarget;
@@ -54,7 +55,7 @@ async function look(machine: SandboxMachine, at = target): Promise<GuestObservat
 }
 
 async function takeFence(machine: SandboxMachine, holder = 'operation'): Promise<number> {
-  const taken = await machine.takeFence(target.machine, holder, call);
+  const taken = await machine.takeFence(target, holder, { isRecovery: true }, call);
   if (taken.kind !== 'taken') {
     throw new Error(`the fence was not given: ${JSON.stringify(taken)}`);
   }
@@ -65,9 +66,9 @@ async function takeFence(machine: SandboxMachine, holder = 'operation'): Promise
 async function recover(machine: SandboxMachine): Promise<void> {
   await machine.start(target.machine, call);
   const fence = await takeFence(machine);
-  expect(await machine.syncClock(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'synced' });
+  expect(await pausing(machine).syncClock(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'synced' });
   const token = await requestToken(github);
-  expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'set-aside' });
+  expect(await pausing(machine).setConfigurationAside(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'set-aside' });
   expect(await machine.configure(target, anAct(fence), token, call)).toMatchObject({ kind: 'configured' });
   expect(await machine.startService(target, anAct(fence), call)).toMatchObject({ kind: 'started' });
   expect(await statusBecomes(github, 'online')).toBe('online');
@@ -137,7 +138,7 @@ describe('broken and recovered', () => {
     const machine = await openHealthy();
     await machine.break('clock', target);
     expect(await statusBecomes(github, 'offline')).toBe('offline');
-    await machine.syncClock(target, anAct(await takeFence(machine)), { force: false }, call);
+    await pausing(machine).syncClock(target, anAct(await takeFence(machine)), { force: false }, call);
     expect(await statusBecomes(github, 'online')).toBe('online');
   });
 
@@ -153,7 +154,7 @@ describe('the machine', () => {
     const machine = open();
     expect(await machine.observe(target, call)).toMatchObject({ state: 'missing', guest: { known: false } });
     await expect(machine.start('vm', call)).rejects.toMatchObject({ name: 'MachineError', kind: 'machine-missing' });
-    await expect(machine.takeFence('vm', 'operation', call)).rejects.toMatchObject({ kind: 'machine-missing' });
+    await expect(machine.takeFence(target, 'operation', { isRecovery: true }, call)).rejects.toMatchObject({ kind: 'machine-missing' });
   });
 
   test('a stopped one boots with a right clock and its service; a suspended one goes on', async () => {
@@ -161,7 +162,7 @@ describe('the machine', () => {
     const { bootId } = await look(machine);
     await machine.break('clock', target);
     machine.stop('vm', 'suspended');
-    await expect(machine.syncClock(target, anAct(1), { force: false }, call)).rejects.toMatchObject({ kind: 'not-running' });
+    await expect(pausing(machine).syncClock(target, anAct(1), { force: false }, call)).rejects.toMatchObject({ kind: 'not-running' });
     await machine.start('vm', call);
     expect(await look(machine)).toMatchObject({ bootId, clockOffsetMs: 7_200_000, listeners: 1 });
     machine.stop('vm', 'stopped');
@@ -181,12 +182,12 @@ describe('the steps', () => {
     expect(await settles(async () => (await look(machine)).workers, 1)).toBe(1);
 
     const refused = { kind: 'refused-busy', evidence: 'Runner.Worker runs job deploy' };
-    expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toEqual(refused);
-    expect(await machine.restartService(target, anAct(fence), { force: false }, call)).toEqual(refused);
-    expect(await machine.syncClock(target, anAct(fence), { force: false }, call)).toEqual(refused);
+    expect(await pausing(machine).setConfigurationAside(target, anAct(fence), { force: false }, call)).toEqual(refused);
+    expect(await pausing(machine).restartService(target, anAct(fence), { force: false }, call)).toEqual(refused);
+    expect(await pausing(machine).syncClock(target, anAct(fence), { force: false }, call)).toEqual(refused);
     expect(github.job(job).state).toBe('in_progress');
 
-    expect(await machine.restartService(target, anAct(fence), { force: true }, call)).toMatchObject({ kind: 'started' });
+    expect(await pausing(machine).restartService(target, anAct(fence), { force: true }, call)).toMatchObject({ kind: 'started' });
     expect(await settles(() => github.job(job).result, 'Canceled')).toBe('Canceled');
   });
 
@@ -200,15 +201,15 @@ describe('the steps', () => {
     expect(await look(machine)).toMatchObject({ workers: 0 });
 
     const fence = await takeFence(machine);
-    expect(await machine.syncClock(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'refused-busy' });
-    expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'set-aside' });
+    expect(await pausing(machine).syncClock(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'refused-busy' });
+    expect(await pausing(machine).setConfigurationAside(target, anAct(fence), { force: false }, call)).toMatchObject({ kind: 'set-aside' });
     expect(await look(machine, neighbour)).toMatchObject({ workers: 1, listeners: 1, service: { state: 'active' } });
   });
 
   test('a wrong token is refused by GitHub and leaves nothing configured', async () => {
     const machine = await openHealthy();
     const fence = await takeFence(machine);
-    await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
+    await pausing(machine).setConfigurationAside(target, anAct(fence), { force: false }, call);
     expect(await machine.configure(target, anAct(fence), new Secret('WRONG'), call)).toEqual({
       kind: 'not-configured',
       exitCode: 1,
@@ -223,7 +224,7 @@ describe('the steps', () => {
     const fence = await takeFence(machine);
     const files = ['.credentials', '.credentials_rsaparams', '.runner'];
     const { agentId } = (await look(machine)).registration ?? { agentId: 0 };
-    expect(await machine.setConfigurationAside(target, anAct(fence), { force: false }, call)).toEqual({
+    expect(await pausing(machine).setConfigurationAside(target, anAct(fence), { force: false }, call)).toEqual({
       kind: 'set-aside',
       agentId,
       files,
@@ -232,8 +233,8 @@ describe('the steps', () => {
       registration: null,
       service: { unit: 'actions.runner.octo-org-widgets.builder.service', state: 'inactive' },
     });
-    expect(await machine.restoreConfiguration(target, anAct(fence), call)).toEqual({ kind: 'restored', files });
-    expect(await machine.restoreConfiguration(target, anAct(fence), call)).toEqual({ kind: 'restored', files: [] });
+    expect(await pausing(machine).restoreConfiguration(target, anAct(fence), call)).toEqual({ kind: 'restored', files });
+    expect(await pausing(machine).restoreConfiguration(target, anAct(fence), call)).toEqual({ kind: 'restored', files: [] });
     expect(await machine.startService(target, anAct(fence), call)).toMatchObject({ kind: 'started' });
     expect(await statusBecomes(github, 'online')).toBe('online');
   });
@@ -241,8 +242,8 @@ describe('the steps', () => {
   test('setting aside twice keeps the first set; configuring twice keeps the first registration', async () => {
     const machine = await openHealthy();
     const fence = await takeFence(machine);
-    const first = await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
-    const second = await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
+    const first = await pausing(machine).setConfigurationAside(target, anAct(fence), { force: false }, call);
+    const second = await pausing(machine).setConfigurationAside(target, anAct(fence), { force: false }, call);
     expect(second).toEqual(first);
     const configured = await machine.configure(target, anAct(fence), await requestToken(github), call);
     expect(await machine.configure(target, anAct(fence), new Secret('USED'), call)).toEqual(configured);
@@ -251,8 +252,8 @@ describe('the steps', () => {
   test('without a configuration the service does not stay', async () => {
     const machine = await openHealthy();
     const fence = await takeFence(machine);
-    await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
-    expect(await machine.restartService(target, anAct(fence), { force: false }, call)).toMatchObject({
+    await pausing(machine).setConfigurationAside(target, anAct(fence), { force: false }, call);
+    expect(await pausing(machine).restartService(target, anAct(fence), { force: false }, call)).toMatchObject({
       kind: 'not-started',
       state: 'inactive',
     });
@@ -294,7 +295,7 @@ describe('a package of the runner', () => {
     machine.setWayOut(target.machine, false);
     const fence = await takeFence(machine);
     expect(await machine.fetchPackage(target, anAct(fence), wanted(), call)).toMatchObject({ kind: 'not-fetched', reason: 'no-way' });
-    await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
+    await pausing(machine).setConfigurationAside(target, anAct(fence), { force: false }, call);
     expect(await machine.configure(target, anAct(fence), await requestToken(github), call)).toMatchObject({ kind: 'refused-unfit' });
     const path = join(folder, FILENAME);
     const bytes = github.packages.archiveOf(FILENAME);
@@ -307,16 +308,18 @@ describe('a package of the runner', () => {
 });
 
 describe('a drained runner', () => {
-  test('takes no job while it is frozen, and the one that was given to it once it is thawed', async () => {
+  test('takes no job while it is paused, and the one that was given to it once it is let go', async () => {
     const machine = await openHealthy();
     const fence = await takeFence(machine);
     await machine.markDrained(target, anAct(fence), { by: 'person', reason: 'new disk' }, call);
-    expect(await machine.freeze(target, anAct(fence), call)).toEqual({ kind: 'frozen', unread: '' });
+    expect(await machine.pause(target, anAct(fence), { purpose: 'drain' }, call)).toEqual({ kind: 'paused', unread: '' });
     const job = github.giveJob(SCOPE, 'builder', { seconds: 0 });
     await expect.poll(() => github.runners(SCOPE)[0]?.busy).toBe(true);
     expect(await look(machine)).toMatchObject({ workers: 0, listeners: 1 });
-    await expect.poll(() => machine.stopFrozen(target, anAct(fence), 'nothing', call)).toEqual({ kind: 'heard', unread: 'answer' });
-    await machine.thaw(target, anAct(fence), call);
+    const stop = (unread: string) => machine.stopService(target, anAct(fence), { pause: { unread }, force: false }, call);
+    await expect.poll(() => stop('nothing')).toEqual({ kind: 'heard', unread: 'answer' });
+    await machine.letGo(target, anAct(fence), 'drain', call);
+    expect(await stop('')).toMatchObject({ kind: expect.stringMatching(/not-paused|refused-busy/) });
     expect(await settles(() => github.job(job).result, 'Succeeded')).toBe('Succeeded');
   });
 
@@ -325,8 +328,7 @@ describe('a drained runner', () => {
     const machine = await openHealthy({ file });
     const fence = await takeFence(machine);
     await machine.markDrained(target, anAct(fence), { by: 'person', reason: 'new disk' }, call);
-    await machine.freeze(target, anAct(fence), call);
-    expect(await machine.stopFrozen(target, anAct(fence), '', call)).toEqual({ kind: 'stopped' });
+    expect(await pausing(machine).stopService(target, anAct(fence), call)).toEqual({ kind: 'stopped' });
     machine.stop('vm', 'stopped');
     await machine.close();
     const again = open({ file });
@@ -339,9 +341,9 @@ describe('the fence', () => {
   test('a record answers a retry, without running anything', async () => {
     const machine = await openHealthy();
     const act = anAct(await takeFence(machine));
-    const first = await machine.setConfigurationAside(target, act, { force: false }, call);
-    await machine.restoreConfiguration(target, anAct(act.fence), call);
-    expect(await machine.setConfigurationAside(target, act, { force: false }, call)).toEqual(first);
+    const first = await pausing(machine).setConfigurationAside(target, act, { force: false }, call);
+    await pausing(machine).restoreConfiguration(target, anAct(act.fence), call);
+    expect(await pausing(machine).setConfigurationAside(target, act, { force: false }, call)).toEqual(first);
     expect(await look(machine)).toMatchObject({ registration: { agentName: 'builder' } });
   });
 
@@ -355,11 +357,11 @@ describe('the fence', () => {
   test('while an act runs its retry waits for it, and a stranger is refused by name', async () => {
     const machine = await openHealthy({ pace: 0.2 });
     const act = anAct(await takeFence(machine, 'first'));
-    const running = machine.syncClock(target, act, { force: false }, call);
-    const retry = machine.syncClock(target, act, { force: false }, call);
+    const running = machine.syncClock(target, act, BY_FORCE, call);
+    const retry = machine.syncClock(target, act, BY_FORCE, call);
     expect(await look(machine)).toMatchObject({ runningAct: act.key });
-    expect(await machine.takeFence('vm', 'second', call)).toEqual({ kind: 'refused-in-progress', holder: 'first' });
-    expect(await machine.syncClock(target, anAct(act.fence + 1), { force: false }, call)).toEqual({
+    expect(await machine.takeFence(target, 'second', { isRecovery: true }, call)).toEqual({ kind: 'refused-in-progress', holder: 'first' });
+    expect(await pausing(machine).syncClock(target, anAct(act.fence + 1), { force: false }, call)).toEqual({
       kind: 'refused-in-progress',
       holder: 'first',
     });
@@ -370,7 +372,7 @@ describe('the fence', () => {
     const machine = await openHealthy({ pace: 0.05 });
     const { fence } = anAct(await takeFence(machine));
     const answers = await Promise.all(
-      Array.from({ length: 10 }, (_, index) => machine.syncClock(target, anAct(fence + index), { force: false }, call)),
+      Array.from({ length: 10 }, (_, index) => pausing(machine).syncClock(target, anAct(fence + index), { force: false }, call)),
     );
     expect(answers.filter(({ kind }) => kind === 'synced')).toHaveLength(1);
   });
@@ -379,19 +381,21 @@ describe('the fence', () => {
     const machine = await openHealthy({ pace: 0.5 });
     const act = anAct(await takeFence(machine), { deadlineMs: 100 });
     await machine.break('clock', target);
-    await expect(machine.syncClock(target, act, { force: false }, call)).rejects.toMatchObject({
+    await expect(pausing(machine).syncClock(target, act, { force: false }, call)).rejects.toMatchObject({
       kind: 'act-failed',
       message: expect.stringContaining('deadline'),
     });
     expect(await look(machine)).toMatchObject({ clockOffsetMs: 7_200_000, runningAct: null });
-    expect(await machine.syncClock(target, { ...act, deadlineMs: 5_000 }, { force: false }, call)).toMatchObject({ kind: 'synced' });
+    expect(await pausing(machine).syncClock(target, { ...act, deadlineMs: 5_000 }, { force: false }, call)).toMatchObject({
+      kind: 'synced',
+    });
   });
 
   test('a caller that goes away takes its act with it', async () => {
     const machine = await openHealthy({ pace: 1 });
     const going = new AbortController();
     const act = anAct(await takeFence(machine));
-    const waiting = machine.syncClock(target, act, { force: false }, { ...call, signal: going.signal });
+    const waiting = pausing(machine).syncClock(target, act, { force: false }, { ...call, signal: going.signal });
     setTimeout(() => going.abort(new Error('cancelled')), 50);
     await expect(waiting).rejects.toThrow('cancelled');
     expect(await look(machine)).toMatchObject({ runningAct: null });
@@ -400,11 +404,11 @@ describe('the fence', () => {
   test('a power cut ends an act without a record', async () => {
     const machine = await openHealthy({ pace: 0.3 });
     const act = anAct(await takeFence(machine));
-    const cut = machine.setConfigurationAside(target, act, { force: false }, call);
+    const cut = machine.setConfigurationAside(target, act, BY_FORCE, call);
     setTimeout(() => machine.stop('vm', 'stopped'), 100);
     await expect(cut).rejects.toMatchObject({ kind: 'unreachable' });
     await machine.start('vm', call);
-    expect(await machine.setConfigurationAside(target, act, { force: false }, call)).toMatchObject({
+    expect(await machine.setConfigurationAside(target, act, BY_FORCE, call)).toMatchObject({
       kind: 'set-aside',
       agentId: expect.any(Number),
     });
@@ -428,7 +432,7 @@ describe('a look', () => {
     await machine.break('clock', target);
     expect((await look(machine)).log.signs).toEqual([{ code: 'clock-skew', line: expect.stringContaining('Current server time is') }]);
     const act = anAct(await takeFence(machine));
-    await machine.syncClock(target, act, { force: false }, call);
+    await pausing(machine).syncClock(target, act, { force: false }, call);
     expect(await settles(async () => (await look(machine)).log.signs.length, 0)).toBe(0);
   });
 
@@ -466,7 +470,7 @@ describe('the file', () => {
     const file = join(folder, 'state', 'machines.json');
     const before = await openHealthy({ file });
     const act = anAct(await takeFence(before, 'first'));
-    const first = await before.syncClock(target, act, { force: false }, call);
+    const first = await pausing(before).syncClock(target, act, { force: false }, call);
     const seen = await look(before);
     await before.close();
     expect(await statusBecomes(github, 'offline')).toBe('offline');
@@ -483,7 +487,7 @@ describe('the file', () => {
     });
     expect(again.uptimeMs).toBeGreaterThanOrEqual(seen.uptimeMs);
     expect(again.log.startedAgoMs).toBeGreaterThanOrEqual(seen.log.startedAgoMs ?? Number.NaN);
-    expect(await after.syncClock(target, act, { force: false }, call)).toEqual(first);
+    expect(await pausing(after).syncClock(target, act, { force: false }, call)).toEqual(first);
     expect(await takeFence(after, 'second')).toBe(act.fence + 1);
   });
 
@@ -526,7 +530,7 @@ describe('the file', () => {
     const file = join(folder, 'machines.json');
     const before = await openHealthy({ file, pace: 0.3 });
     const act = anAct(await takeFence(before));
-    const cut = before.setConfigurationAside(target, act, { force: false }, call);
+    const cut = pausing(before).setConfigurationAside(target, act, { force: false }, call);
     setTimeout(() => void before.close(), 100);
     await expect(cut).rejects.toThrow('went down');
     await recover(open({ file }));
@@ -549,7 +553,7 @@ describe('the file', () => {
     const machine = await openHealthy({ file });
     const fence = await takeFence(machine);
     const token = await requestToken(github);
-    await machine.setConfigurationAside(target, anAct(fence), { force: false }, call);
+    await pausing(machine).setConfigurationAside(target, anAct(fence), { force: false }, call);
     await machine.configure(target, anAct(fence), token, call);
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(readFileSync(file, 'utf8')).not.toContain(token.reveal());

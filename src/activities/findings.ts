@@ -3,11 +3,14 @@ import { isGrpcServiceError, ServiceError, WorkflowNotFoundError, type Client } 
 import type { AlertChannel } from '../alerts/port.ts';
 import { alertText, asSummary, type FindingPlace } from '../domain/alert.ts';
 import type { Diagnosed } from '../domain/finding.ts';
-import { FINDING_SIGNALS, findingId, MAIN_QUEUE, type SearchAttribute } from '../domain/names.ts';
+import { isOver, type FindingLife } from '../domain/finding-life.ts';
+import { FINDING_QUERY, FINDING_SIGNALS, findingId, MAIN_QUEUE, type SearchAttribute } from '../domain/names.ts';
 import type { OpenFinding } from '../domain/pass.ts';
 import { DEFAULT_FINDING_POLICY, type FindingPolicy } from '../domain/policy.ts';
 import type { FindingInput, FindingsReported, MainActivities } from './contract.ts';
+import { describeExecution } from './describe-execution.ts';
 import { invalidInput, withAlertFailures } from './failures.ts';
+import { recallCutOff, terminationReason } from './recall-cut-off.ts';
 import { labelIs, labelOf, listLabelled, type LabelledQuery } from './labels.ts';
 
 /** What people are told by, and what only a worker knows about a finding. */
@@ -38,7 +41,7 @@ export function createFindingActivities(
       const { client } = Context.current();
       const words = [
         ...reported.seen.map((finding) => () => saySeen(client, reported, finding, { alerts, searchAttributes })),
-        ...reported.good.map((finding) => () => sayGood(client, reported, finding)),
+        ...reported.good.map((finding) => () => sayGood(client, reported, finding, { alerts, searchAttributes })),
       ];
       const opened: boolean[] = [];
       for (let first = 0; first < words.length; first += AT_ONCE) {
@@ -94,42 +97,90 @@ export async function listOpenFindings(client: Client, scope: string): Promise<r
   return listed;
 }
 
+interface Parts {
+  readonly alerts: Alerts;
+  readonly searchAttributes: readonly SearchAttribute[];
+}
+
 /** Whether that opened it. Without proof nothing is opened. */
-async function saySeen(
-  client: Client,
-  { scope, at, goodPasses }: FindingsReported,
-  finding: Diagnosed,
-  { alerts, searchAttributes }: { readonly alerts: Alerts; readonly searchAttributes: readonly SearchAttribute[] },
-): Promise<boolean> {
+async function saySeen(client: Client, reported: FindingsReported, finding: Diagnosed, parts: Parts): Promise<boolean> {
   const { subject, code } = finding;
   const workflowId = findingId(subject, code);
-  const word = { finding, at };
+  const word = { finding, at: reported.at };
   if ((await signal(client, workflowId, FINDING_SIGNALS.seen, word)) || !finding.isProven) {
     return false;
   }
+  const life = await lifeOfEnded(client, workflowId);
+  const summary = asSummary(alertText('opened', subject, finding, 0));
+  await start(client, reported, { subject, code, life, signal: FINDING_SIGNALS.seen, word, summary }, parts);
+  return true;
+}
+
+/** One that a person ended while it was open is told that it is over as well, since people were told that it is open. */
+async function sayGood(
+  client: Client,
+  reported: FindingsReported,
+  { subject, code }: FindingsReported['good'][number],
+  parts: Parts,
+): Promise<false> {
+  const workflowId = findingId(subject, code);
+  const word = { at: reported.at };
+  if (await signal(client, workflowId, FINDING_SIGNALS.good, word)) {
+    return false;
+  }
+  const life = await lifeOfEnded(client, workflowId);
+  if (life !== null) {
+    const summary = asSummary(alertText('opened', subject, life.finding, 0));
+    await start(client, reported, { subject, code, life, signal: FINDING_SIGNALS.good, word, summary }, parts);
+  }
+  return false;
+}
+
+/** What a finding knew that a person ended before its time, to go on with: what people were told, and said. `null` of any other. */
+async function lifeOfEnded(client: Client, workflowId: string): Promise<FindingLife | null> {
+  const ended = await describeExecution(client, workflowId);
+  const cutOff = await recallCutOff<FindingLife | null>(client, ended, FINDING_QUERY);
+  if (ended === null || cutOff.kind !== 'held' || cutOff.state === null || isOver(cutOff.state)) {
+    return null;
+  }
+  return (await terminationReason(client, ended))?.endsWith(NOT_CONFIGURED) === true ? null : cutOff.state;
+}
+
+/** Ends the reason for which findings of a scope are ended that is taken out of the configuration: they do not go on. */
+export const NOT_CONFIGURED = 'is not configured any more';
+
+interface Starting {
+  readonly subject: string;
+  readonly code: string;
+  readonly life: FindingLife | null;
+  readonly signal: string;
+  readonly word: object;
+  readonly summary: string;
+}
+
+/** Two passes may start it at the same time: the second one's signal reaches the workflow that the first one started. */
+async function start(
+  client: Client,
+  { scope, goodPasses }: FindingsReported,
+  { subject, code, life, signal: name, word, summary }: Starting,
+  { alerts, searchAttributes }: Parts,
+): Promise<void> {
   const input: FindingInput = {
     version: 1,
     code,
     place: placeOf(scope, subject, alerts),
     policy: { ...alerts.policy, goodPasses },
     searchAttributes,
-    life: null,
+    life,
   };
-  // Two passes may open it at the same time: the second one's signal reaches the workflow that the first one started.
   await client.workflow.signalWithStart('finding', {
-    workflowId,
+    workflowId: findingId(subject, code),
     taskQueue: MAIN_QUEUE,
     args: [input],
-    signal: FINDING_SIGNALS.seen,
+    signal: name,
     signalArgs: [word],
-    staticSummary: asSummary(alertText('opened', subject, finding, 0)),
+    staticSummary: summary,
   });
-  return true;
-}
-
-async function sayGood(client: Client, { at }: FindingsReported, { subject, code }: FindingsReported['good'][number]): Promise<false> {
-  await signal(client, findingId(subject, code), FINDING_SIGNALS.good, { at });
-  return false;
 }
 
 /** Whether the finding is open; one that is gone has nothing to be told. */

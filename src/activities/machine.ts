@@ -72,9 +72,15 @@ export function createActActivities(machine: MachinePort, sealing: Sealing, pack
     discardAside: (input) => answered(() => machine.discardAside(input.target, actOf(input), callContext())),
 
     markDrained: (input) =>
-      answered(() => machine.markDrained(input.target, actOf(input), { reason: input.reason, by: input.by }, callContext())),
+      answered(() => {
+        const { by, reason, labels } = input;
+        const mark = { by, reason, ...(labels === undefined ? {} : { labels }) };
+        return machine.markDrained(input.target, actOf(input), mark, callContext());
+      }),
 
     stopRunner: (input) => stopping(input, (how) => machine.stopService(input.target, actOf(input), how, callContext())),
+
+    pauseAfterJob: (input) => answered(() => machine.pauseAfterJob(input.target, actOf(input), callContext())),
 
     unmarkDrained: (input) => answered(() => machine.unmarkDrained(input.target, actOf(input), callContext())),
 

@@ -7,8 +7,10 @@ import type { SearchAttribute } from '../domain/names.ts';
 import type { PackageSource } from '../domain/package.ts';
 import type { PassMemory, RunnersMemory } from '../domain/pass.ts';
 import { isOfQueue } from '../domain/queue/findings.ts';
+import { labelSetOf } from '../domain/queue/run.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedQueue, ResolvedRunner, ResolvedScope } from './contract.ts';
+import { countPlainJobs } from './cordon.ts';
 import { describeExecution } from './describe-execution.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
 import { createFindingActivities, listOpenFindings, type Alerts } from './findings.ts';
@@ -57,8 +59,13 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
       if ('problem' in resolved) {
         throw invalidInput(resolved.problem);
       }
-      const open = await listOpenFindings(Context.current().client, resolved.scope);
-      return { ...resolved, searchAttributes, open: open.filter(isOfQueue) };
+      const { client } = Context.current();
+      const [open, memory] = await Promise.all([listOpenFindings(client, resolved.scope), recallPass(client, resolved.scope)]);
+      const configured = resolved.configured.map(({ name, labels }) => ({
+        name,
+        labels: labelSetOf([...labels, ...(memory?.runners[`${resolved.scope}/${name}`]?.cordoned ?? [])]),
+      }));
+      return { ...resolved, configured, searchAttributes, open: open.filter(isOfQueue) };
     },
 
     async resolveRunner({ runner }) {
@@ -94,16 +101,52 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
     async observeGitHub({ target }) {
       return attempted(() =>
         withGitHubFailures(async () => {
-          const seen = await observeGitHub(github, target, lastIdsIn(Context.current().client), cancellationSignal());
+          const seen = await observeGitHub(
+            github,
+            target,
+            lastIdsIn(() => Context.current().client),
+            cancellationSignal(),
+          );
           return { kind: 'seen' as const, askedAt: activityInfo().currentAttemptScheduledTimestampMs, ...seen };
         }),
+      );
+    },
+
+    async takeLabelsAway({ target, id, remembered }) {
+      return attempted(() =>
+        withGitHubFailures(async () => {
+          const known = new Set(remembered.map((label) => label.toLowerCase()));
+          const { value: runner } = await github.getRunner(target.scope, id, cancellationSignal());
+          if (runner?.customLabels?.some((label) => !known.has(label.toLowerCase()))) {
+            return { kind: 'unremembered' as const };
+          }
+          const left = runner === null ? null : (await github.removeCustomLabels(target.scope, id, cancellationSignal())).value;
+          return left === null ? { kind: 'gone' as const } : { kind: 'taken-away' as const };
+        }),
+      );
+    },
+
+    async giveLabelsBack({ target, id, labels }) {
+      return attempted(() =>
+        withGitHubFailures(async () => {
+          const { value } = await github.addCustomLabels(target.scope, id, labels, cancellationSignal());
+          return { kind: value === null ? ('gone' as const) : ('given-back' as const) };
+        }),
+      );
+    },
+
+    async countPlainJobs({ target, runner }) {
+      return attempted(() =>
+        withGitHubFailures(async () => ({ kind: 'counted' as const, ...(await countPlainJobs(github, target.scope, runner)) })),
       );
     },
 
     async observeScope({ scope, ...wanted }) {
       return attempted(() =>
         withGitHubFailures(async () => {
-          const seen = await github.observeScope(scope, wanted, cancellationSignal());
+          const lastId = lastIdsIn(() => Context.current().client);
+          const asked = { ...wanted, lastId: (runner: string) => lastId({ scope, runner }) };
+          const seen = await github.observeScope(scope, asked, cancellationSignal());
           return { kind: 'seen' as const, ...seen };
         }),
       );

@@ -11,9 +11,11 @@ import {
   type SearchAttribute,
 } from '../domain/names.ts';
 import { NOTHING_REMEMBERED, type QueueMemory } from '../domain/queue/memory.ts';
+import type { Remembered } from '../domain/queue/intended.ts';
 import type { ParkedRun } from '../domain/queue/parked.ts';
 import type { ParkedInput, ParkSignal, QueueActivities, SettleSignal } from './contract.ts';
 import { describeExecution } from './describe-execution.ts';
+import { recallCutOff } from './recall-cut-off.ts';
 
 const SCOPE_KEY = defineSearchAttributeKey(SEARCH_ATTRIBUTES.scope, 'KEYWORD');
 
@@ -26,10 +28,7 @@ export function createQueueMemoryActivities(
     async recallQueue({ scope }) {
       const { client } = Context.current();
       const memory = await recallQueueMemory(client, scope);
-      const keeper = await describeExecution(client, parkedId(scope));
-      const parked =
-        keeper?.status.name === 'RUNNING' ? await client.workflow.getHandle(parkedId(scope)).query<readonly ParkedRun[]>(PARKED_QUERY) : [];
-      return { memory, parked };
+      return { memory, ...(await recallParked(client, scope, memory)) };
     },
 
     async rememberParked({ scope, runs, policy }) {
@@ -58,6 +57,29 @@ export function createQueueMemoryActivities(
       }
     },
   };
+}
+
+/** Of a keeper that a person ended the runs are read once more, to be parked anew. */
+async function recallParked(client: Client, scope: string, memory: QueueMemory): Promise<Pick<Remembered, 'parked' | 'isCutOff' | 'lost'>> {
+  const keeper = await describeExecution(client, parkedId(scope));
+  if (keeper?.status.name === 'RUNNING') {
+    return { parked: await client.workflow.getHandle(parkedId(scope)).query<readonly ParkedRun[]>(PARKED_QUERY) };
+  }
+  if (keeper === null) {
+    return {
+      parked: [],
+      ...((memory.parked ?? []).length === 0 ? {} : { lost: `${parkedId(scope)} was ended, and Temporal has forgotten it` }),
+    };
+  }
+  const cutOff = await recallCutOff<readonly ParkedRun[]>(client, keeper, PARKED_QUERY);
+  switch (cutOff.kind) {
+    case 'none':
+      return { parked: [] };
+    case 'held':
+      return { parked: cutOff.state, ...(cutOff.state.length === 0 ? {} : { isCutOff: true }) };
+    case 'lost':
+      return { parked: [], lost: cutOff.why };
+  }
 }
 
 /** Consistent, as visibility is not. */

@@ -4,7 +4,8 @@ import { judgeParked, type ParkedRun, type ParkedVerdict, type SettledRun } from
 import type { FollowPolicy, ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
 import { withRefusal, type Refusal } from '../domain/queue/report.ts';
 import { review, type FreshLook } from '../domain/queue/review.ts';
-import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
+import { labelSetOf, type LabelSet, type Run, type RunJobs } from '../domain/queue/run.ts';
+import { ADDED_LABELS } from '../domain/situation.ts';
 import type { QueueRunner } from '../domain/queue/takers.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
 import type { GitHubError, QueuePort, RunnersAlike, RunWritten } from '../github/port.ts';
@@ -148,7 +149,7 @@ async function readRunners(github: QueuePort, scope: string, configured: readonl
     case 'done': {
       const alike = read.value.value;
       const names = new Set(configured.map(({ name }) => name.toLowerCase()));
-      const registered = alike.flatMap(({ labels, runners }) =>
+      const registered = withLabelsBack(alike, configured).flatMap(({ labels, runners }) =>
         runners.map(({ name, status, busy }) => ({ name, labels, state: stateOf(status), busy, isOurs: names.has(name.toLowerCase()) })),
       );
       return { kind: 'read', runners: [...registered, ...unregistered(configured, alike)], areAll: true, notes: [] };
@@ -164,6 +165,17 @@ function stateOf(status: string): QueueRunner['state'] {
   return status === 'online' || status === 'offline' ? status : 'unknown';
 }
 
+/** A configured runner without any custom label is cordoned: it counts by the labels that it has once it is resumed. */
+function withLabelsBack(alike: readonly RunnersAlike[], configured: readonly ConfiguredRunner[]): readonly RunnersAlike[] {
+  const own = new Map(configured.map(({ name, labels }) => [name.toLowerCase(), labels.filter((label) => !ADDED_LABELS.includes(label))]));
+  return alike.flatMap(({ labels, runners }) => {
+    if (labels.some((label) => !ADDED_LABELS.includes(label))) {
+      return [{ labels, runners }];
+    }
+    return runners.map((runner) => ({ labels: labelSetOf([...labels, ...(own.get(runner.name.toLowerCase()) ?? [])]), runners: [runner] }));
+  });
+}
+
 /** Configured ones that are not registered: they have their labels by configuration. */
 function unregistered(configured: readonly ConfiguredRunner[], alike: readonly RunnersAlike[]): readonly QueueRunner[] {
   const registered = new Set(alike.flatMap(({ runners }) => runners.map(({ name }) => name.toLowerCase())));
@@ -173,8 +185,9 @@ function unregistered(configured: readonly ConfiguredRunner[], alike: readonly R
 }
 
 /** Labels of the scope's runners, and of those that Runward looks after. */
-function whoServes(alike: readonly RunnersAlike[], configured: readonly ConfiguredRunner[]): Pick<QueueSurroundings, 'offered' | 'ours'> {
+function whoServes(listed: readonly RunnersAlike[], configured: readonly ConfiguredRunner[]): Pick<QueueSurroundings, 'offered' | 'ours'> {
   const names = new Set(configured.map(({ name }) => name.toLowerCase()));
+  const alike = withLabelsBack(listed, configured);
   const missing = unregistered(configured, alike).map(({ labels }) => labels);
   const isOurs = ({ runners }: RunnersAlike): boolean => runners.some(({ name }) => names.has(name.toLowerCase()));
   return {

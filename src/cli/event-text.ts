@@ -117,6 +117,7 @@ const GOOD_ENDS: Readonly<Record<string, string>> = {
   'room-made': 'disk space freed',
   'enough-room': 'disk has space, nothing was done',
   'some-room': 'some disk space freed, less than wished',
+  noted: 'noted, since its machine does not run',
   undone: 'was resumed meanwhile',
   fetched: 'package of the runner stored',
   kept: 'package of the runner was there',

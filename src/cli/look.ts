@@ -102,6 +102,7 @@ export async function lookAtScope(
   const signal = lookSignal(interrupted);
   const wanted = {
     runners: targets.map(({ runner }) => runner),
+    customLabels: targets.map(({ labels }) => labels),
     readsGroups: targets.some(({ group }) => group !== null),
     runsRead: DEFAULT_HEALTH_POLICY.runsRead,
     // Only Temporal knows them, and a look from here asks GitHub alone.

@@ -78,11 +78,14 @@ export async function readParked(
   timeoutMs: number = QUERY_TIMEOUT_MS,
 ): Promise<readonly ParkedRun[] | null> {
   const keeper = await describeExecution(client, parkedId(scope));
-  if (keeper?.status.name !== 'RUNNING') {
+  if (keeper === null || keeper.status.name === 'COMPLETED') {
     return [];
   }
+  // One that a person ended is asked as well: queue care takes its runs over.
   return client.connection
-    .withDeadline(Date.now() + timeoutMs, () => client.workflow.getHandle(parkedId(scope)).query<readonly ParkedRun[]>(PARKED_QUERY))
+    .withDeadline(Date.now() + timeoutMs, () =>
+      client.workflow.getHandle(parkedId(scope), keeper.runId).query<readonly ParkedRun[]>(PARKED_QUERY),
+    )
     .catch(nullWithoutWorker);
 }
 

@@ -28,6 +28,7 @@ export function runner(verb: RunnerVerb, flags: OperationFlags, invocation: Invo
 const DRAIN_TEXTS = {
   drained: 'is drained already, so nothing would be done',
   mark: 'would be drained',
+  note: 'would be noted as drained, since its machine does not run',
   stop: 'would be drained',
   wait: 'would be drained once it is known to be idle',
   impossible: 'nothing can be done now',
@@ -50,6 +51,7 @@ function drainSteps(decision: DrainDecision): readonly string[] {
     case 'wait':
       return decision.isMarked ? DRAIN_STEPS.slice(1) : [];
     case 'drained':
+    case 'note':
     case 'impossible':
       return [];
   }
@@ -57,6 +59,7 @@ function drainSteps(decision: DrainDecision): readonly string[] {
 
 const RESUME_TEXTS = {
   resume: 'would take jobs again',
+  relabel: 'is not drained, and would get its labels back',
   'already-resumed': 'is not drained, so nothing would be done',
   impossible: 'nothing can be done now',
 } as const satisfies Record<ResumeDecision['kind'], string>;
@@ -64,7 +67,7 @@ const RESUME_TEXTS = {
 function planResume(decision: ResumeDecision): Planned {
   const { kind, evidence } = decision;
   const why = 'why' in decision ? decision.why : undefined;
-  const wouldDo = kind === 'resume' ? RESUME_STEPS : [];
+  const wouldDo = kind === 'resume' ? RESUME_STEPS : kind === 'relabel' ? RESUME_STEPS.slice(0, 1) : [];
   return { decision: kind, text: RESUME_TEXTS[kind], why, isRefused: kind === 'impossible', wouldDo, evidence };
 }
 

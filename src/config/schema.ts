@@ -237,7 +237,7 @@ export const fileSchema = section({
   vm: section({
     autostart: choice(['wanted', 'always', 'never']).default('wanted').meta({
       description:
-        'Whether a check starts a stopped VM. wanted: when a job waits for it, or the host has booted since. A recovery asked for by a person always does.',
+        'Whether a check starts a stopped VM. wanted: when a job waits for it, the host has booted since, or Runward itself has stopped it. A recovery asked for by a person always does.',
     }),
   })
     .prefault({})

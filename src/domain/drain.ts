@@ -1,6 +1,7 @@
+import { decideRelabelling, type Relabelling } from './cordon.ts';
 import { busyReason, evidenceOf, strangerReason, type Look } from './recovery.ts';
 import { valueOrNull } from './reading.ts';
-import type { RunnerTarget } from './runner.ts';
+import type { MachineState, RunnerTarget } from './runner.ts';
 import { isDrainedForRoom } from './upkeep.ts';
 
 interface Seen {
@@ -22,6 +23,8 @@ export type DrainDecision =
   | ({ readonly kind: 'drained' } & Seen)
   /** Not marked yet. */
   | ({ readonly kind: 'mark' } & Seen)
+  /** Its machine does not run, so that nothing can be marked in it. */
+  | ({ readonly kind: 'note'; readonly state: MachineState } & Seen)
   /** Marked, and idle on both sides: the service may be stopped. */
   | ({ readonly kind: 'stop' } & Seen)
   /** A job runs, or it can't be told at this moment whether one does. */
@@ -32,6 +35,9 @@ export type DrainDecision =
 /** `isStuckBusy`: GitHub has called it busy for so long without a worker in its guest that the guest alone is believed. */
 export function decideDrain(target: RunnerTarget, look: Look, { isByPerson = true, isStuckBusy = false } = {}): DrainDecision {
   const evidence = evidenceOf(look);
+  if (look.machine.known && ['stopped', 'suspended'].includes(look.machine.value.state)) {
+    return { kind: 'note', state: look.machine.value.state, evidence };
+  }
   const unfit = impossibleReason(target, look);
   if (unfit !== null) {
     return { kind: 'impossible', why: unfit, evidence };
@@ -46,11 +52,11 @@ export function decideDrain(target: RunnerTarget, look: Look, { isByPerson = tru
   if (drain !== null && guest.listeners === 0 && ['inactive', 'failed', 'missing'].includes(guest.service.state)) {
     return { kind: 'drained', evidence };
   }
-  if (!look.github.known) {
-    return { kind: 'wait', isMarked: drain !== null, why: `GitHub could not be read: ${look.github.why}`, evidence };
-  }
   if (drain === null) {
     return { kind: 'mark', evidence };
+  }
+  if (!look.github.known) {
+    return { kind: 'wait', isMarked: true, why: `GitHub could not be read: ${look.github.why}`, evidence };
   }
   const busy = busyReason(look.github.value, guest, isStuckBusy ? 'stuck-busy' : null);
   return busy === null
@@ -63,7 +69,9 @@ export type ResumeDecision =
   /** Not drained. */
   | ({ readonly kind: 'already-resumed' } & Seen)
   /** `agentId`: the registration that is to come online; `null` where the runner is not configured any more. */
-  | ({ readonly kind: 'resume'; readonly agentId: number | null } & Seen)
+  | ({ readonly kind: 'resume'; readonly agentId: number | null; readonly relabelling: Relabelling } & Seen)
+  /** Not drained, and without any of its labels, as after a drain whose mark is gone. */
+  | ({ readonly kind: 'relabel'; readonly relabelling: NonNullable<Relabelling> } & Seen)
   | ({ readonly kind: 'impossible'; readonly why: string } & Seen);
 
 export function decideResume(target: RunnerTarget, look: Look): ResumeDecision {
@@ -77,13 +85,16 @@ export function decideResume(target: RunnerTarget, look: Look): ResumeDecision {
   if (guest === null) {
     return { kind: 'impossible', why: `${unknownReason(target, look)}; nothing was touched`, evidence };
   }
-  if (guest.drain === null) {
-    return { kind: 'already-resumed', evidence };
-  }
   if (!look.github.known) {
-    return { kind: 'impossible', why: `GitHub could not be read, so nothing was touched: ${look.github.why}`, evidence };
+    return guest.drain === null
+      ? { kind: 'already-resumed', evidence }
+      : { kind: 'impossible', why: `GitHub could not be read, so nothing was touched: ${look.github.why}`, evidence };
   }
-  return { kind: 'resume', agentId: guest.registration?.agentId ?? null, evidence };
+  const relabelling = decideRelabelling(target, guest.drain, look.github.value.runner);
+  if (guest.drain !== null) {
+    return { kind: 'resume', agentId: guest.registration?.agentId ?? null, relabelling, evidence };
+  }
+  return relabelling === null ? { kind: 'already-resumed', evidence } : { kind: 'relabel', relabelling, evidence };
 }
 
 /** The same for a check, which undoes Runward's own drain: a person may have drained the runner since it was seen. */
@@ -91,8 +102,12 @@ export function decideTakeUp(target: RunnerTarget, look: Look): ResumeDecision {
   const decision = decideResume(target, look);
   const machine = valueOrNull(look.machine);
   const guest = machine === null ? null : valueOrNull(machine.guest);
+  const { evidence } = decision;
+  if (decision.kind === 'relabel') {
+    return { kind: 'already-resumed', evidence };
+  }
   return decision.kind === 'resume' && (guest === null || !isDrainedForRoom(guest))
-    ? { kind: 'impossible', why: `${target.runner} is drained by a person by now, so it was left as it is`, evidence: decision.evidence }
+    ? { kind: 'impossible', why: `${target.runner} is drained by a person by now, so it was left as it is`, evidence }
     : decision;
 }
 
@@ -113,7 +128,7 @@ function impossibleReason(target: RunnerTarget, { machine }: Look): string | nul
       return `machine ${name} is deleted: bring it back with \`multipass recover ${name}\``;
     case 'stopped':
     case 'suspended':
-      return `machine ${name} is ${state}, so nothing can be written in it: start it (\`multipass start ${name}\`) and run this again, or leave it stopped, and it takes no jobs`;
+      return `machine ${name} is ${state}, so nothing can be written in it: start it (\`multipass start ${name}\`) and run this again`;
     default:
       return null;
   }

@@ -6,6 +6,7 @@ const GOOD_OUTCOMES: ReadonlySet<string> = new Set([
   'already-right',
   'drained',
   'already-drained',
+  'noted',
   'undone',
   'resumed',
   'already-resumed',

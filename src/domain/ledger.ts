@@ -118,6 +118,31 @@ export function leftStoppedAt(entries: readonly LedgerEntry[]): number | null {
   return last?.leavesStopped === true ? last.at : null;
 }
 
+/** What the ledger knows last of a runner's drain; `at`: epoch milliseconds. */
+export interface DrainWord {
+  readonly isDrained: boolean;
+  /** Its machine did not run, so that nothing is marked in its guest. */
+  readonly isNoted: boolean;
+  readonly at: number;
+}
+
+/** `null` where nothing is known, or it was not done. */
+export function drainWord(entries: readonly LedgerEntry[], asked: Pick<Asked, 'scope' | 'runner'>): DrainWord | null {
+  const isForeign = isOfNeighbour(asked);
+  const last = entries.findLast((entry) => !isForeign(entry) && (entry.type === 'drainRunner' || entry.type === 'resumeRunner'));
+  switch (last?.outcome) {
+    case 'noted':
+      return { isDrained: true, isNoted: true, at: last.at };
+    case 'drained':
+    case 'draining':
+      return { isDrained: true, isNoted: false, at: last.at };
+    case 'resumed':
+      return { isDrained: false, isNoted: false, at: last.at };
+    default:
+      return null;
+  }
+}
+
 /** Recoveries of this runner that are left to checks at this moment, if nothing else holds them back. */
 export function recoveriesLeft(entries: readonly LedgerEntry[], asked: Asked, budget: BudgetPolicy): number {
   return Math.max(0, budget.recoveries - chargedTo(entries, asked, budget, 'recoverRunner').length);

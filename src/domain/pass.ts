@@ -1,4 +1,5 @@
 import type { DamagedRun } from './damaged-run.ts';
+import type { DrainWord } from './ledger.ts';
 import type { Reading } from './reading.ts';
 import type { JobOnRunner } from './running-job.ts';
 import type { Absence, MachineObservation, RegisteredRunner, RunnerTarget } from './runner.ts';
@@ -13,7 +14,7 @@ export interface WaitingJobs {
   readonly oldestAt: number;
   /** The run of the oldest. */
   readonly runId: number;
-  /** Whether any runner registered at the scope, online or not, configured here or not, has all the labels. */
+  /** Whether any runner of the scope has all the labels, online or not: by GitHub's list, or by configuration. */
   readonly isServable: boolean;
 }
 
@@ -93,6 +94,8 @@ export interface RunnerLook {
   readonly machine: Reading<MachineObservation>;
   /** When Runward began to stop it, by the ledger of a machine that is stopped, and has not seen it up again since; epoch milliseconds. */
   readonly leftStoppedAt?: number;
+  /** What the ledger says of its drain, where that was read: of a machine that does not run, and of a drain that is noted. */
+  readonly drainWord?: DrainWord;
 }
 
 /** What one pass saw. */
@@ -127,8 +130,12 @@ export interface RunnerMemory {
   readonly answeredAt?: number;
   /** Since when its guest has shown that its actions cache was never cleaned; absent where it is not so. */
   readonly uncleanedSince?: number;
+  /** Labels that a drain has taken away at GitHub, while it lacks one of them or the runner is drained; absent if there is none. */
+  readonly cordoned?: readonly string[];
   /** Since when GitHub's list has lacked it without proof that it is gone; absent if that is not the case. */
   readonly unlistedSince?: number;
+  /** Since when a drain is noted that could not be marked in its guest, whose machine did not run; absent if none is. */
+  readonly notedSince?: number;
   /** GitHub's last word of it was that it goes after one job. */
   readonly isEphemeral?: true;
   /** Since when GitHub has called it idle although a stray listener has a worker; absent if that is not the case. */

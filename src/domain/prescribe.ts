@@ -1,3 +1,4 @@
+import { isUncordoned } from './cordon.ts';
 import type { Diagnosis } from './diagnose.ts';
 import type { CureKind, Diagnosed } from './finding.ts';
 import type { Prescription, Withheld, WithheldReason } from './health-report.ts';
@@ -180,7 +181,7 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
   if (finding.cure !== 'finish-drain' && isDrained(situation) && !isRoomForOwnDrain(finding, situation)) {
     return { reason: 'drained', why: 'skipped: it is drained' };
   }
-  if (isToBeDrained(finding, situation) && guest?.runningAct === null) {
+  if ((isToBeDrained(finding, situation) || isToBeCordoned(finding, situation)) && guest?.runningAct === null) {
     return null;
   }
   const work = workReason(situation, isStuck) ?? (concernsMachine(finding, situation) ? neighbourWorkReason(situation) : null);
@@ -209,6 +210,11 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
   }
   const obstacle = finding.cure === 'finish-drain' ? null : clockObstacle(situation);
   return obstacle === null ? null : { reason: 'host-clock', why: obstacle };
+}
+
+/** A runner that is marked as drained and has labels at GitHub: its drain was cut off, and it would be given the next job. */
+function isToBeCordoned({ cure }: Pick<Diagnosed, 'cure'>, { guest, registered }: Situation): boolean {
+  return cure === 'finish-drain' && guest?.drain != null && registered !== null && isUncordoned(guest.drain, registered);
 }
 
 /** A runner that takes jobs although its disk is below the floor: making room drains it, and lets the job that runs end. */
@@ -247,7 +253,7 @@ function inOrder(allowed: readonly Diagnosed[]): readonly Curable[] {
 }
 
 /** Care for the cache or the disk. */
-export const UPKEEP_CURES: ReadonlySet<CureKind> = new Set(['make-room', 'heal-cache', 'clean-cache', 'fetch-package']);
+const UPKEEP_CURES: ReadonlySet<CureKind> = new Set(['make-room', 'heal-cache', 'clean-cache', 'fetch-package']);
 
 /** Whether its own finding tells people, also where its budget is used up. */
 function isTold(finding: Curable, situation: Situation): boolean {

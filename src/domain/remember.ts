@@ -1,3 +1,4 @@
+import { lacking } from './cordon.ts';
 import type { RunnerMemory, RunnersMemory } from './pass.ts';
 import { hasSign, isBroken, isBusyAlone, isDrained, isEphemeral, isIdleDespiteDemand, isStrayWork, type Situation } from './situation.ts';
 
@@ -14,10 +15,13 @@ export function remember(situation: Situation): Partial<RunnerMemory> | null {
     busyAloneSince: since(situation, earlier.busyAloneSince, isBusyAlone(situation) ?? false),
     drainedSince: guest === null ? earlier.drainedSince : (guest.drain?.since ?? null),
   };
+  const cordoned = cordonedLabels(situation);
   const added = {
     uncleanedSince: since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null),
     straySince: since(situation, earlier.straySince ?? null, isStrayWork(situation) ?? false),
     unlistedSince: since(situation, earlier.unlistedSince ?? null, situation.github.known ? situation.unproven !== null : null),
+    cordoned: cordoned.length === 0 ? null : cordoned,
+    notedSince: guest !== null && guest.drain !== null ? null : (earlier.notedSince ?? null),
     isEphemeral: isEphemeral(situation) || null,
   };
   const answeredAt = guest === null ? (earlier.answeredAt ?? null) : at;
@@ -36,6 +40,15 @@ export function rememberIds(situations: readonly Situation[], previous: RunnersM
       return id === undefined ? [] : [[name, id]];
     }),
   );
+}
+
+/** Of a runner that is drained no more as long as GitHub lacks one of them. */
+function cordonedLabels({ guest, registered, cordoned, earlier }: Situation): readonly string[] {
+  if (guest === null || guest.drain !== null) {
+    return cordoned;
+  }
+  const { cordoned: before = [] } = earlier;
+  return registered === null || lacking(registered.labels, before).length > 0 ? before : [];
 }
 
 /** `isSo` is `null` where it is not known; what a host shows that just woke begins nothing. */

@@ -58,20 +58,28 @@ export interface RecoveryReport extends OperationReport<RecoveryOutcome, Recover
 }
 
 /** The steps of a drain. */
-export const DRAIN_STEPS = ['mark-drained', 'wait-until-idle', 'stop-service'] as const;
+export const DRAIN_STEPS = ['mark-drained', 'cordon', 'wait-until-idle', 'stop-service'] as const;
 export type DrainStep = (typeof DRAIN_STEPS)[number];
 
-/** `undone`: a person resumed the runner before its job had ended. */
-export type DrainOutcome = 'drained' | 'already-drained' | 'undone' | 'refused-in-progress' | 'refused-watching' | 'failed' | 'cancelled';
+/** `noted`: its machine does not run, and checks do not start it. `undone`: a person resumed the runner before its job had ended. */
+export type DrainOutcome =
+  | 'drained'
+  | 'already-drained'
+  | 'noted'
+  | 'undone'
+  | 'refused-in-progress'
+  | 'refused-watching'
+  | 'failed'
+  | 'cancelled';
 
 /** Result of `drainRunner`. */
 export type DrainReport = OperationReport<DrainOutcome, DrainStep>;
 
 /** The steps of a resume. */
-export const RESUME_STEPS = ['remove-mark', 'start-service', 'verify-online'] as const;
+export const RESUME_STEPS = ['restore-labels', 'remove-mark', 'start-service', 'verify-online'] as const;
 export type ResumeStep = (typeof RESUME_STEPS)[number];
 
-/** `already-resumed`: the runner was not drained. */
+/** `already-resumed`: the runner was not drained. `resumed` also if it lacked its labels alone. */
 export type ResumeOutcome = 'resumed' | 'already-resumed' | 'refused-in-progress' | 'refused-watching' | 'failed' | 'cancelled';
 
 /** Result of `resumeRunner`. */

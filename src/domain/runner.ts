@@ -86,6 +86,8 @@ export interface DrainMark {
   readonly since: number;
   readonly by: DrainedBy;
   readonly reason: string;
+  /** Custom labels that are taken away at GitHub until it is resumed; absent while none was. */
+  readonly labels?: readonly string[];
 }
 
 /** A line of a file in the guest. What it says is nobody else's business: it may hold a password, or be written to be read by a person. */
@@ -165,6 +167,8 @@ export interface RegisteredRunner {
   readonly status: string;
   readonly busy: boolean;
   readonly labels: readonly string[];
+  /** Those of them that are not GitHub's own; absent if it has none. */
+  readonly customLabels?: readonly string[];
   readonly version: string | null;
   /** It goes after one job, by design; absent if it stays. */
   readonly isEphemeral?: true;

@@ -1,4 +1,5 @@
 import { unprovenAbsence } from './absence.ts';
+import type { DrainWord } from './ledger.ts';
 import type { DamagedRun } from './damaged-run.ts';
 import type { HostObservation, PassObservation, RunnerMemory, RunnersMemory, ScopeObservation, WaitingJobs } from './pass.ts';
 import type { HealthPolicy } from './policy.ts';
@@ -44,6 +45,8 @@ export interface Situation {
   readonly isLeftStopped: boolean;
   /** What earlier passes have left. */
   readonly earlier: RunnerMemory;
+  /** Labels that its drain has taken away at GitHub: it has them again once it is resumed, and counts by them until then. */
+  readonly cordoned: readonly string[];
   /** The last pass was so lately that its reading and this one are two in a row. */
   readonly isRemembered: boolean;
   /** Its host woke so lately that nothing bad is believed. */
@@ -74,11 +77,14 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
   const byName = new Map(github?.runners.map((runner) => [runner.name.toLowerCase(), runner]));
   const queue = github === null ? null : valueOrNull(github.queue);
   const isRemembered = previous !== null && previous.at <= seen.at && seen.at - previous.at <= policy.memoryLastsMs;
-  return seen.runners.map(({ target, machine, leftStoppedAt }) => {
+  return seen.runners.map(({ target, machine, leftStoppedAt, drainWord }) => {
     const registered = byName.get(target.runner.toLowerCase()) ?? null;
     const host = seen.hosts[target.host] ?? unknown(`host ${target.host} was not looked at`);
     const looked = valueOrNull(machine);
-    const earlier = earlierOf(previous, qualifiedName(target), { at: seen.at, isRemembered, state: looked?.state ?? null });
+    const guest = looked?.state === 'running' ? valueOrNull(looked.guest) : null;
+    const left = earlierOf(previous, qualifiedName(target), { at: seen.at, isRemembered, state: looked?.state ?? null });
+    const earlier = drainWord === undefined ? left : withDrainWord(left, drainWord);
+    const cordoned = (guest === null ? earlier.cordoned : guest.drain?.labels) ?? [];
     const unproven =
       github === null ? null : unprovenAbsence({ runner: registered, absence: github.absent?.[target.runner] }, target, livingIn(looked));
     return {
@@ -93,14 +99,19 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       host,
       machine,
       state: looked?.state ?? null,
-      guest: looked?.state === 'running' ? valueOrNull(looked.guest) : null,
+      guest,
       demand:
-        queue === null ? (isQueueless(github) ? [] : null) : queue.waiting.filter(({ labels }) => serves({ target, registered }, labels)),
+        queue === null
+          ? isQueueless(github)
+            ? []
+            : null
+          : queue.waiting.filter(({ labels }) => serves({ target, registered, cordoned }, labels)),
       damaged: damagedOf(seen, target)?.filter(({ left }) => left === undefined) ?? null,
       leftRuns: damagedOf(seen, target)?.filter(({ left }) => left !== undefined) ?? null,
       busyNeighbours: neighboursOf(target, byName, ({ busy }) => busy),
       onlineNeighbours: neighboursOf(target, byName, ({ status }) => status === 'online'),
       earlier,
+      cordoned,
       isLeftStopped: leftStoppedAt !== undefined && (earlier.answeredAt ?? -Infinity) < leftStoppedAt,
       isRemembered,
       isJustWoke: host.known && host.value.wokeAt !== null && host.value.observedAt - host.value.wokeAt < policy.justWokeMs,
@@ -171,15 +182,26 @@ function untilNow(memory: Partial<RunnerMemory>, at: number): Partial<RunnerMemo
   return Object.fromEntries(Object.entries(memory).map(([name, value]) => [name, typeof value === 'number' ? Math.min(value, at) : value]));
 }
 
+/** What a person has said since holds, whatever passes remember of the mark. */
+function withDrainWord(earlier: RunnerMemory, { isDrained: is, isNoted, at }: DrainWord): RunnerMemory {
+  const { notedSince: _, ...rest } = earlier;
+  return { ...rest, drainedSince: is ? (earlier.drainedSince ?? at) : null, ...(isNoted ? { notedSince: at } : {}) };
+}
+
 /** What `config.sh` adds to the labels of a guest that is not registered yet: always Linux, of an architecture that is not known. */
 export const ADDED_LABELS: readonly string[] = ['self-hosted', 'linux', 'x64', 'arm64', 'arm'];
 
-/** Whether the runner has all these labels: by GitHub's list, or once it is registered as configured. */
+/** Whether the runner has all these labels: by GitHub's list, or once it is resumed, or registered as configured. */
 export function serves(
-  { target, registered }: { readonly target: RunnerTarget; readonly registered: RegisteredRunner | null },
+  {
+    target,
+    registered,
+    cordoned = [],
+  }: { readonly target: RunnerTarget; readonly registered: RegisteredRunner | null; readonly cordoned?: readonly string[] },
   labels: readonly string[],
 ): boolean {
-  const own = new Set((registered?.labels ?? [...target.labels, ...ADDED_LABELS]).map((label) => label.toLowerCase()));
+  const now = registered?.labels ?? [...target.labels, ...ADDED_LABELS];
+  const own = new Set([...now, ...cordoned].map((label) => label.toLowerCase()));
   return labels.every((label) => own.has(label.toLowerCase()));
 }
 
@@ -236,7 +258,7 @@ export function isGuestRead({ guest, state }: Situation): boolean {
 }
 
 export function isDrained({ guest, earlier }: Situation): boolean {
-  return guest === null ? earlier.drainedSince !== null : guest.drain !== null;
+  return guest === null ? earlier.drainedSince !== null : guest.drain !== null || earlier.notedSince !== undefined;
 }
 
 export function hasSign(guest: GuestObservation | null, code: LogSignCode): boolean {

@@ -1,3 +1,4 @@
+import { lacking } from './cordon.ts';
 import { diagnose } from './diagnose.ts';
 import type { Diagnosed, Finding, Verdict } from './finding.ts';
 import type { PassObservation, RunnersMemory, ScopeObservation } from './pass.ts';
@@ -135,7 +136,7 @@ function passOf(
 }
 
 function readingsOf(situation: Situation): Omit<RunnerStatus, 'verdict' | 'findings'> {
-  const { target, registered, standing, guest, machine, github } = situation;
+  const { target, registered, cordoned, standing, guest, machine, github } = situation;
   const versions = github.known ? valueOrNull(github.value.versions) : null;
   return {
     name: target.runner,
@@ -144,7 +145,7 @@ function readingsOf(situation: Situation): Omit<RunnerStatus, 'verdict' | 'findi
       id: registered?.id ?? null,
       status: standing === 'unregistered' ? standing : (registered?.status ?? null),
       busy: registered?.busy ?? null,
-      labels: registered?.labels ?? null,
+      labels: registered && [...registered.labels, ...lacking(registered.labels, cordoned)],
     },
     service: { unit: guest?.service.unit ?? null, state: guest?.service.state ?? null },
     job: { running: guest === null ? null : guest.workers > 0, ...jobOf(situation) },

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { lineOf, nameOf } from '../domain/plain.ts';
 import type { Retirement } from '../domain/pass.ts';
 import type { Run } from '../domain/queue/run.ts';
+import { ADDED_LABELS } from '../domain/situation.ts';
 import type { RegisteredRunner } from '../domain/runner.ts';
 import { Secret } from '../domain/secret.ts';
 import type { RegistrationToken } from './port.ts';
@@ -32,7 +33,7 @@ const RunnerFields = z.object({
   name: Name,
   status: Word,
   busy: z.boolean(),
-  labels: z.array(z.object({ name: Name })),
+  labels: z.array(z.object({ name: Name, type: Word.nullish() })),
   version: Word.nullish(),
   ephemeral: z.boolean().nullish(),
 });
@@ -269,6 +270,20 @@ function sha256In(checksum: string): string | null {
   return /^(?:sha256:)?([0-9a-f]{64})$/i.exec(checksum)?.[1]?.toLowerCase() ?? null;
 }
 
+/** https://docs.github.com/rest/actions/self-hosted-runners#list-labels-for-a-self-hosted-runner-for-a-repository */
+export const RunnerLabels: z.ZodType<{ readonly custom: readonly string[] }> = z
+  .object({ labels: RunnerFields.shape.labels })
+  .transform(({ labels }) => ({ custom: customOf(labels) }));
+
+function customOf(labels: z.infer<typeof RunnerFields>['labels']): readonly string[] {
+  const isCustom = ({ name, type }: (typeof labels)[number]): boolean =>
+    type == null ? !ADDED_LABELS.includes(name.toLowerCase()) : type === 'custom';
+  return labels
+    .filter(isCustom)
+    .map(({ name }) => name)
+    .slice(0, MOST_LABELS);
+}
+
 /** The last part of its address. */
 function checkRunOf(address: string): number | null {
   const id = /\/check-runs\/(\d+)$/.exec(address)?.[1];
@@ -276,9 +291,11 @@ function checkRunOf(address: string): number | null {
 }
 
 function toRunner({ labels, version, ephemeral, ...runner }: z.infer<typeof RunnerFields>): RegisteredRunner {
+  const custom = customOf(labels);
   return {
     ...runner,
     labels: labels.slice(0, MOST_LABELS).map((label) => label.name),
+    ...(custom.length === 0 ? {} : { customLabels: custom }),
     version: version ?? null,
     ...(ephemeral === true ? { isEphemeral: true } : {}),
     group: null,

@@ -34,7 +34,7 @@ export interface ClientOptions {
 export interface Call<T> extends Omit<Asked, 'what'> {
   /** Octokit's form, such as `GET /repos/{owner}/{repo}`, or `GET` and the address of a next page. */
   readonly route: string;
-  readonly parameters?: Readonly<Record<string, string | number>>;
+  readonly parameters?: Readonly<Record<string, string | number | readonly string[]>>;
   readonly answer: z.ZodType<T>;
   readonly signal: AbortSignal;
   /** A missing permission is borne, and no reason to ask for a new token: with it GitHub's ETags would be void each time. */

@@ -9,6 +9,7 @@ import { observeScope } from './observe-scope.ts';
 import type { Pace } from './pace.ts';
 import { findPackage } from './packages.ts';
 import { createPermissions } from './permissions.ts';
+import { changeLabels } from './labels.ts';
 import type { GitHubPort } from './port.ts';
 import { countRunsOf, createQueue } from './queue.ts';
 import { findRunner, findRunners, getRunner } from './runners.ts';
@@ -30,6 +31,8 @@ export function createGitHub({ pace, ...options }: GitHubOptions): GitHubPort {
     findRunners: (scope, wanted, signal) => findRunners({ client, scope, signal }, wanted),
     getRunner: (scope, id, signal) => getRunner({ client, scope, signal }, id),
     findRunningJob: (scope, runner, signal) => findRunningJob({ client, scope, signal }, runner),
+    removeCustomLabels: (scope, id, signal) => changeLabels(client, { scope, id, method: 'DELETE' }, signal),
+    addCustomLabels: (scope, id, labels, signal) => changeLabels(client, { scope, id, method: 'POST', labels }, signal),
     async createRegistrationToken(scope, signal) {
       const call = below(scope, 'POST', '/actions/runners/registration-token', runnersPermission(scope, 'write'));
       const { value, githubTime } = await client.request({ ...call, answer: ExpiringToken, signal });

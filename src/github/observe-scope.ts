@@ -3,6 +3,7 @@
 import type { QueueObservation, Retirement, RunnerVersions, ScopeObservation, WaitingJobs } from '../domain/pass.ts';
 import { known, unknown, valueOrNull, type Reading } from '../domain/reading.ts';
 import type { JobOnRunner } from '../domain/running-job.ts';
+import { ADDED_LABELS } from '../domain/situation.ts';
 import { Deprecation, Jobs, NewestVersion, RunnerGroups, Runs } from './answers.ts';
 import type { Job, ListedRunner } from './answers.ts';
 import type { Answer, Client } from './client.ts';
@@ -24,8 +25,7 @@ const RUNS_THAT_MAY_FAIL = 2;
 export async function observeScope(client: Client, scope: string, wanted: ScopeLook, signal: AbortSignal): Promise<ScopeObservation> {
   const requests = { sent: 0, unchanged: 0 };
   const asking = (isOptional: boolean): Asking => ({ client: countedBy(requests, client, isOptional), scope, signal });
-  const { lastIds = {} } = wanted;
-  const asked = { names: wanted.runners, lastId: async (name: string) => lastIds[name] ?? null };
+  const asked = { names: wanted.runners, lastId: wanted.lastId ?? (async () => null) };
   const { listed, wanted: configured, absent, observedAt, tokenExpiresAt } = await readAllRunners(asking(false), asked);
   const queue = isRepository(scope) ? await part(() => readQueue(asking(true), listed, wanted)) : known(null);
   const versions = await part(() => readVersions(asking(true), configured));
@@ -58,7 +58,7 @@ function countedBy(requests: { sent: number; unchanged: number }, client: Client
 async function readQueue(
   asking: Asking,
   listed: readonly ListedRunner[],
-  { runners, runsRead: most, setAside }: Pick<ScopeLook, 'runners' | 'runsRead' | 'setAside'>,
+  { runners, customLabels = [], runsRead: most, setAside }: Pick<ScopeLook, 'runners' | 'customLabels' | 'runsRead' | 'setAside'>,
 ): Promise<QueueObservation> {
   // In this order: a run that starts in between is in both lists rather than in none.
   const queued = await oldestRuns(asking, 'queued', most + setAside.length);
@@ -77,7 +77,7 @@ async function readQueue(
   return {
     queued: queuedNow,
     inProgress: inProgressNow,
-    waiting: groupJobs(jobs, listed),
+    waiting: groupJobs(jobs, [...listed.map(({ runner }) => runner.labels), ...customLabels.map((own) => [...own, ...ADDED_LABELS])]),
     running: running.filter(({ runner }) => configured.has(runner.toLowerCase())),
     runsNotRead: Math.max(0, queuedNow + inProgressNow - read),
   };
@@ -164,8 +164,8 @@ async function jobsOf({ client, scope, signal }: Asking, runId: number): Promise
 }
 
 /** Jobs of GitHub's own runners are left out; of a job without labels nobody can say who serves it. */
-function groupJobs(jobs: readonly QueuedJob[], listed: readonly ListedRunner[]): WaitingJobs[] {
-  const offered = listed.map(({ runner }) => new Set(runner.labels.map((label) => label.toLowerCase())));
+function groupJobs(jobs: readonly QueuedJob[], labelsOfRunners: readonly (readonly string[])[]): WaitingJobs[] {
+  const offered = labelsOfRunners.map((own) => new Set(own.map((label) => label.toLowerCase())));
   const groups = new Map<string, WaitingJobs>();
   for (const { labels, createdAt, runId } of jobs.toSorted((one, other) => one.createdAt - other.createdAt)) {
     const asked = labels.map((label) => label.toLowerCase());

@@ -40,11 +40,11 @@ export interface RunCounts {
 }
 
 /** What a look at a scope is to bring. */
-export interface ScopeLook {
+export interface ScopeLook extends Partial<Pick<RunnersWanted, 'lastId'>> {
   /** Names of the configured runners. */
   readonly runners: readonly string[];
-  /** The ids that GitHub last gave for them, by name: whom the list lacks is asked for by it. */
-  readonly lastIds?: Readonly<Record<string, number>>;
+  /** Sets of custom labels that they have by configuration, or had before a drain: jobs that ask for them wait for one of these runners. */
+  readonly customLabels?: readonly (readonly string[])[];
   /** Whether runners' groups matter: one request more, and only at an organisation. */
   readonly readsGroups: boolean;
   /** Runs whose jobs are read, at most. */
@@ -238,6 +238,10 @@ export interface GitHubPort extends QueuePort, FailurePort, PermissionPort {
    * a runner that is busy.
    */
   findRunningJob(scope: string, runner: string, signal: AbortSignal): Promise<Dated<RunningJob | null>>;
+  /** Takes all custom labels of the runner of this id away. Answers with those that are left; `null` once its registration is gone. */
+  removeCustomLabels(scope: string, id: number, signal: AbortSignal): Promise<Dated<readonly string[] | null>>;
+  /** Gives the runner of this id custom labels besides those that it has. Answers with all of them; `null` once its registration is gone. */
+  addCustomLabels(scope: string, id: number, labels: readonly string[], signal: AbortSignal): Promise<Dated<readonly string[] | null>>;
   createRegistrationToken(scope: string, signal: AbortSignal): Promise<Dated<RegistrationToken>>;
   /**
    * The newest package of the runner that GitHub names for Linux on this architecture (`x64`, `arm64`, `arm`), or the one that `source` is, with a

@@ -28,6 +28,7 @@ const STEPS = {
   pause: read('pause'),
   'let-go': read('let-go'),
   'stop-service': read('stop-service'),
+  'wait-for-end': read('wait-for-end'),
   'unmark-drained': read('unmark-drained'),
   'list-cache': read('list-cache'),
   'remove-from-cache': read('remove-from-cache'),

@@ -84,7 +84,9 @@ export type FenceTaken =
   | { readonly kind: 'refused-unfinished'; readonly holder: string };
 
 /** `given-up`: the machine was not stopped, or not started again, since its caller may not any more. */
-export type MachineRestarted = { readonly kind: 'running' } | { readonly kind: 'given-up'; readonly evidence: string };
+export type MachineRestarted =
+  | { readonly kind: 'running'; readonly hasCutPower?: true }
+  | { readonly kind: 'given-up'; readonly evidence: string };
 
 export interface ClockSynced {
   readonly kind: 'synced';
@@ -121,6 +123,8 @@ export type Restored = { readonly kind: 'restored'; readonly files: readonly str
 export type Discarded = { readonly kind: 'discarded'; readonly files: readonly string[] };
 
 export type MarkedDrained = { readonly kind: 'marked' };
+/** `not-waiting`: the guest can't, and `evidence` says why. */
+export type WaitsForEnd = { readonly kind: 'waiting' } | { readonly kind: 'not-waiting'; readonly evidence: string };
 export type UnmarkedDrained = { readonly kind: 'unmarked' };
 export type Stopped = { readonly kind: 'stopped' };
 
@@ -194,11 +198,17 @@ export interface MachinePort {
   /**
    * Marks the runner as drained, and keeps its service from starting at boot; what runs goes on. A mark that is there stays as it is,
    * but for one for want of room.
-   * `reason`: one printable line of 200 characters at most.
+   * `reason`: one printable line of 200 characters at most. `labels`: remembered in a mark that is there, in place of those that it held;
+   * without them those stay.
    */
   markDrained(target: RunnerTarget, act: Act, mark: Omit<DrainMark, 'since'>, call: CallContext): Promise<MarkedDrained | ActRefusal>;
   /** Stops the service of a runner that is marked as drained. */
   stopService(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext): Promise<Stopped | Heard | NotPaused | ActRefusal>;
+  /**
+   * Has the guest wait for the end of the job that runs on a runner that is marked as drained, and pause its listener at once, before it asks for
+   * the next one, if that can be won. Whoever stops the runner takes that pause over. Ends with the mark.
+   */
+  pauseAfterJob(target: RunnerTarget, act: Act, call: CallContext): Promise<WaitsForEnd | ActRefusal>;
   /** Lets the service start at boot again, and takes the mark away. The service is not started. */
   unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal>;
   /** Reads what the actions cache holds and what of it would go. Changes nothing. */

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import type { CacheDamage, CacheListed, CacheRemoved, CacheWanted } from '../domain/cache.ts';
+import { REMEMBERED_LENGTH } from '../domain/cordon.ts';
 import { readServiceLog } from '../domain/log-signs.ts';
 import type { PackageStored, PackageWanted } from '../domain/package.ts';
 import { lineOf, linesOf as plainLinesOf, nameOf } from '../domain/plain.ts';
@@ -47,6 +48,7 @@ import {
   type Stopped,
   type Stopping,
   type UnmarkedDrained,
+  type WaitsForEnd,
 } from './port.ts';
 import { evidenceOf } from './text.ts';
 import type { Transport } from './transport.ts';
@@ -220,10 +222,11 @@ export class ShellMachine implements MachinePort {
   async markDrained(
     target: RunnerTarget,
     act: Act,
-    { by, reason }: Omit<DrainMark, 'since'>,
+    { by, reason, labels }: Omit<DrainMark, 'since'>,
     call: CallContext,
   ): Promise<MarkedDrained | ActRefusal> {
-    const ended = await this.#act('mark-drained', target, act, { by, reason }, call);
+    const parameters = { by, reason, labels: labels === undefined ? '' : JSON.stringify(labels) };
+    const ended = await this.#act('mark-drained', target, act, parameters, call);
     return ended.kind === 'ended' ? parsed(MARKED_DRAINED, ended.output, 'mark-drained') : ended;
   }
 
@@ -235,6 +238,11 @@ export class ShellMachine implements MachinePort {
   ): Promise<Stopped | Heard | NotPaused | ActRefusal> {
     const ended = await this.#act('stop-service', target, act, stoppingParameters(stopping), call);
     return ended.kind === 'ended' ? parsed(z.union([STOPPED, STAYS]), ended.output, 'stop-service') : ended;
+  }
+
+  async pauseAfterJob(target: RunnerTarget, act: Act, call: CallContext): Promise<WaitsForEnd | ActRefusal> {
+    const ended = await this.#act('wait-for-end', target, act, {}, call);
+    return ended.kind === 'ended' ? parsed(WAITS_FOR_END, ended.output, 'wait-for-end') : ended;
   }
 
   async unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal> {
@@ -640,6 +648,10 @@ const RESTORED = z.object({ kind: z.literal('restored'), files64: names64 }).tra
 const DISCARDED = z.object({ kind: z.literal('discarded'), files64: names64 }).transform(({ kind, files64 }) => ({ kind, files: files64 }));
 
 const MARKED_DRAINED = z.object({ kind: z.literal('marked') });
+const WAITS_FOR_END = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('waiting') }),
+  z.object({ kind: z.literal('not-waiting'), evidence64 }).transform(({ kind, evidence64: evidence }) => ({ kind, evidence })),
+]);
 const UNMARKED_DRAINED = z.object({ kind: z.literal('unmarked') });
 const STOPPED = z.object({ kind: z.literal('stopped') });
 const LET_GO = z.object({ kind: z.literal('let-go') });
@@ -710,11 +722,30 @@ const strays = z
 const WORDS_LENGTH = 50;
 const inFewWords = (text: string): string => lineOf(text, WORDS_LENGTH);
 
-/** Epoch seconds, whose word it is, and the reason, a line each. A mark that is damaged is a mark, and a person's. */
+/** Epoch seconds, whose word it is, the reason, and the labels, a line each. A mark that is damaged is a mark, and a person's. */
 const drainMark = text64.transform((text): DrainMark => {
-  const [seconds = '', by = '', reason = ''] = text.split('\n', 3);
-  return { since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0, by: by === 'room' ? by : 'person', reason: inFewWords(reason) };
+  const [seconds = '', by = '', reason = '', labels = ''] = text.split('\n', 4);
+  const remembered = LABELS.safeParse(labels);
+  return {
+    since: /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : 0,
+    by: by === 'room' ? by : 'person',
+    reason: inFewWords(reason),
+    ...(remembered.success ? { labels: remembered.data } : {}),
+  };
 });
+
+const LABELS = z
+  .string()
+  .max(REMEMBERED_LENGTH)
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue('no JSON');
+      return z.NEVER;
+    }
+  })
+  .pipe(z.array(z.string()));
 
 /** How much is told of how a unit was altered. */
 const ALTERED_LENGTH = 160;

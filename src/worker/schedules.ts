@@ -11,7 +11,7 @@ import {
 } from '@temporalio/client';
 import { defineSearchAttributeKey, type Workflow } from '@temporalio/common';
 import { describeExecution } from '../activities/describe-execution.ts';
-import { listOpenFindings } from '../activities/findings.ts';
+import { listOpenFindings, NOT_CONFIGURED } from '../activities/findings.ts';
 import { isSameName } from '../domain/choose-runner.ts';
 import {
   findingId,
@@ -168,7 +168,7 @@ async function endFindings(client: Client, scope: string): Promise<void> {
     // It may have ended meanwhile.
     await client.workflow
       .getHandle(findingId(subject, code))
-      .terminate(`${scope} is not configured any more`)
+      .terminate(`${scope} ${NOT_CONFIGURED}`)
       .catch((error: unknown) => {
         if (!(error instanceof WorkflowNotFoundError)) {
           throw error;

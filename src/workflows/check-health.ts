@@ -1,14 +1,5 @@
 import { ApplicationFailure, CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import {
-  CancellationScope,
-  condition,
-  isCancellation,
-  patched,
-  proxyActivities,
-  startChild,
-  upsertMemo,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, proxyActivities, startChild, upsertMemo, workflowInfo } from '@temporalio/workflow';
 import type { LookActivities, MainActivities, ResolvedScope } from '../activities/contract.ts';
 import { asSummary } from '../domain/alert.ts';
 import { readCheckRequest, type CheckRequest } from '../domain/check-request.ts';
@@ -28,13 +19,12 @@ import {
   type LookCosts,
 } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
-import { leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
+import { drainWord, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, machineLockId, qualifiedName } from '../domain/names.ts';
 import type { Work } from '../domain/next-step.ts';
 import { advance } from '../domain/open-findings.ts';
-import type { HostLook, HostObservation, PassObservation, RunnerLook, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
-import { DEFAULT_UPKEEP_POLICY } from '../domain/policy.ts';
-import { prescribe, UPKEEP_CURES, type Prescribed } from '../domain/prescribe.ts';
+import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
+import { prescribe, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { MachineState, RunnerTarget } from '../domain/runner.ts';
 import { situationsOf } from '../domain/situation.ts';
@@ -64,20 +54,6 @@ export async function checkHealth(...given: unknown[]): Promise<HealthReport> {
   });
   upsertMemo({ figures: report.figures });
   return report;
-}
-
-/** Passes that began before it was asked who is at work go on without. */
-const WORK_PATCH = 'work';
-
-/** Passes that began before the care for caches and disks go on without it. */
-const UPKEEP_PATCH = 'upkeep';
-
-function withUpkeepPolicy(scope: ResolvedScope): ResolvedScope {
-  return { ...scope, policy: { ...scope.policy, upkeep: DEFAULT_UPKEEP_POLICY } };
-}
-
-function withoutUpkeep(finding: Diagnosed): Diagnosed {
-  return finding.cure !== null && UPKEEP_CURES.has(finding.cure) ? { ...finding, cure: null } : finding;
 }
 
 /** What the plan tells stands in the place of what the diagnosis says of the same. */
@@ -131,12 +107,10 @@ class Pass {
 
   async run(resolved: ResolvedScope, { waitMs, runners: named, dryRun }: CheckRequest): Promise<HealthReport> {
     const isMeant = meantBy(resolved, named);
-    const isBeforeUpkeep = !patched(UPKEEP_PATCH);
-    const scope = { ...(isBeforeUpkeep ? withUpkeepPolicy(resolved) : resolved), ...(dryRun ? DRY_RUN : {}) };
+    const scope = { ...resolved, ...(dryRun ? DRY_RUN : {}) };
     const { policy, previous, mode } = scope;
-    const { observation, costs } = await observe(scope, { isBeforeUpkeep, dryRun });
-    const seen = diagnose(observation, previous, policy);
-    const diagnosis = isBeforeUpkeep ? { ...seen, findings: seen.findings.map(withoutUpkeep) } : seen;
+    const { observation, costs } = await observe(scope, { dryRun });
+    const diagnosis = diagnose(observation, previous, policy);
     const plan = await this.#plan(scope, { diagnosis, observation, isMeant });
     const { children, held, begun } = await this.#start(scope, plan.prescriptions, diagnosis.findings);
     const withheld = [...plan.withheld, ...held];
@@ -247,7 +221,6 @@ class Pass {
 
 /** How a check looks. */
 interface Looking {
-  readonly isBeforeUpkeep: boolean;
   readonly dryRun: boolean;
 }
 
@@ -268,7 +241,12 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       seenHosts[group.host] = host;
     }
   }
-  const stopped = await readStopped(scope.targets.filter((target) => stateOf(machineOf.get(target)) === 'stopped'));
+  const stopped = await readStopped(
+    scope.targets.filter((target) => {
+      const isNoted = scope.previous?.runners[qualifiedName(target)]?.notedSince !== undefined;
+      return isNoted || ['stopped', 'suspended'].includes(stateOf(machineOf.get(target)) ?? '');
+    }),
+  );
   const requests = github.known ? github.value.requests : { sent: 0, unchanged: 0 };
   return {
     observation: {
@@ -278,11 +256,14 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       hosts: seenHosts,
       damaged,
       runners: scope.targets.map((target) => {
-        const leftStopped = leftStoppedAt(stopped[qualifiedName(target)] ?? []);
+        const ledger = stopped[qualifiedName(target)] ?? [];
+        const leftStopped = stateOf(machineOf.get(target)) === 'stopped' ? leftStoppedAt(ledger) : null;
+        const word = drainWord(ledger, target);
         return {
           target,
           machine: machineOf.get(target) ?? unknown('it was not looked at'),
           ...(leftStopped === null ? {} : { leftStoppedAt: leftStopped }),
+          ...(word === null ? {} : { drainWord: word }),
         };
       }),
     },
@@ -299,18 +280,18 @@ function stateOf(machine: RunnerLook['machine'] | undefined): MachineState | nul
   return machine?.known === true ? machine.value.state : null;
 }
 
-/** Whether it was Runward that has stopped them stands in their ledgers. */
+/** Whether it was Runward that has stopped them, and whether they are drained, stands in their ledgers. */
 async function readStopped(targets: readonly RunnerTarget[]): Promise<Ledgers> {
   return targets.length === 0 ? {} : readLedgers(targets);
 }
 
 /** Failed runs are not asked for where GitHub has just failed to answer: a pass over a silent GitHub shall not take twice as long. */
-async function readGitHub(scope: ResolvedScope, { isBeforeUpkeep, dryRun }: Looking): Promise<Pick<PassObservation, 'github' | 'damaged'>> {
+async function readGitHub(scope: ResolvedScope, { dryRun }: Looking): Promise<Pick<PassObservation, 'github' | 'damaged'>> {
   const github = await observeGitHub(scope);
   if (!github.known) {
     return { github, damaged: github };
   }
-  return { github, damaged: isBeforeUpkeep ? unknown('not looked for') : await inspectFailures(scope, dryRun) };
+  return { github, damaged: await inspectFailures(scope, dryRun) };
 }
 
 async function observeGitHub({ scope, targets, policy, previous, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {
@@ -319,7 +300,7 @@ async function observeGitHub({ scope, targets, policy, previous, setAside = [] }
     const { value } = await github.observeScope({
       scope,
       runners: targets.map(({ runner }) => runner),
-      lastIds: lastIdsOf(targets, previous),
+      customLabels: targets.map((target) => [...target.labels, ...(previous?.runners[qualifiedName(target)]?.cordoned ?? [])]),
       readsGroups: targets.some(({ group }) => group !== null),
       runsRead: policy.runsRead,
       setAside,
@@ -330,16 +311,6 @@ async function observeGitHub({ scope, targets, policy, previous, setAside = [] }
   } catch (error) {
     return unknown(lookFailure(error, 'local'));
   }
-}
-
-/** By the runner's name, as the last scheduled pass left them. */
-function lastIdsOf(targets: readonly RunnerTarget[], previous: RunnersMemory | null): Readonly<Record<string, number>> {
-  return Object.fromEntries(
-    targets.flatMap((target) => {
-      const id = previous?.ids?.[qualifiedName(target)];
-      return id === undefined ? [] : [[target.runner, id]];
-    }),
-  );
 }
 
 /** Runs that failed because of a runner's cache; what failed otherwise is remembered, so that each is looked at once. A dry run remembers nothing. */
@@ -432,7 +403,7 @@ async function readWork(
     const name = qualifiedName(target);
     return held.has(name) && begun.every(({ runner }) => runner !== name);
   });
-  if (asked.length === 0 || !patched(WORK_PATCH)) {
+  if (asked.length === 0) {
     return new Map();
   }
   const { workflowId, runId } = workflowInfo();

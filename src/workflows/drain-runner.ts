@@ -1,11 +1,15 @@
-import { continueAsNew, sleep, workflowInfo } from '@temporalio/workflow';
-import type { Stopped } from '../activities/contract.ts';
+import { continueAsNew, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import type { MainActivities, Stopped } from '../activities/contract.ts';
+import { drainWord } from '../domain/ledger.ts';
 import { decideDrain, drainReason, type DrainDecision } from '../domain/drain.ts';
+import { unknown } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
 import { DRAIN_STEPS, type DrainOutcome, type DrainReport, type DrainStep } from '../domain/report.ts';
-import { qualifiedName } from '../domain/names.ts';
+import { machineLedgerId, qualifiedName } from '../domain/names.ts';
 import { roomDrainId } from '../domain/upkeep.ts';
+import { Cordon } from './cordon.ts';
 import { type End, operate, type Operation } from './operation.ts';
+import { temporalOptions } from './options.ts';
 import { actWhenIdle, isNotIdle, mayListen } from './pause.ts';
 
 /**
@@ -17,9 +21,16 @@ export async function drainRunner(...given: unknown[]): Promise<DrainReport> {
   return operate<DrainOutcome, DrainStep>('drainRunner', DRAIN_STEPS, given, (operation) => new Drain(operation, given).run());
 }
 
+const NOT_ASKED = unknown('not asked yet');
+
 class Drain {
   readonly #operation: Operation<DrainStep>;
   readonly #given: readonly unknown[];
+  readonly #cordon: Cordon;
+  /** What the last decision was made by. */
+  #seen: Look = { github: NOT_ASKED, machine: unknown('not looked at yet') };
+  /** Whether the fence was taken under the lock that is held. */
+  #isActing = false;
   /** Whether the mark was there, so that a runner without it was resumed by a person. */
   #wasMarked = workflowInfo().continuedFromExecutionRunId !== undefined;
   #hasActed = this.#wasMarked;
@@ -27,12 +38,15 @@ class Drain {
   #tries = 0;
   /** Let go without a wait since then. */
   #isJustLetGo = false;
+  /** Whether a drain stands in the ledger that could not be marked in the guest. */
+  #isNoted = false;
   /** Since when GitHub has called it busy without a worker in its guest; `null` where that is not so. */
   #busyAloneSince: number | null = null;
 
   constructor(operation: Operation<DrainStep>, given: readonly unknown[]) {
     this.#operation = operation;
     this.#given = given;
+    this.#cordon = new Cordon(operation);
   }
 
   get #isForRoom(): boolean {
@@ -47,11 +61,12 @@ class Drain {
     const { machine } = this.#operation.site.target;
     for (;;) {
       const decision = await this.#look();
+      await this.#readNote(decision);
       const end = this.#endOf(decision);
       if (end !== null) {
         return end;
       }
-      if (decision.kind === 'wait') {
+      if (decision.kind === 'wait' && !this.#cordon.isDue(this.#seen)) {
         await this.#wait(decision.why);
         continue;
       }
@@ -59,8 +74,14 @@ class Drain {
         await this.#wait('it was not idle in the last moment');
         continue;
       }
-      const held = await this.#operation.holding(() => this.#markAndStop());
+      const held = await this.#operation.holding(() => (decision.kind === 'note' ? this.#note() : this.#markAndStop()));
+      if (held.kind === 'done' && decision.kind === 'note' && this.#isNoted) {
+        return this.#noted(decision.state);
+      }
       if (held.kind === 'done') {
+        if (decision.kind === 'wait') {
+          await this.#wait(decision.why);
+        }
         continue;
       }
       if (!this.#wasMarked) {
@@ -83,8 +104,19 @@ class Drain {
           : ['already-drained', `${runner} is drained already: nothing to do`];
       case 'mark':
         // A check only finishes what a person has asked for; for want of room a drain begins by itself.
-        if (this.#wasMarked || (this.#operation.startedBy === 'check' && !this.#isForRoom)) {
+        if (this.#wasMarked || (this.#isByCheck && !this.#isNoted)) {
           return ['undone', `${runner} was resumed before it was drained, and takes jobs`];
+        }
+        break;
+      case 'note':
+        if (this.#wasMarked) {
+          return [
+            'drained',
+            `${runner} takes no more jobs: its machine is ${decision.state}, and the mark holds until \`runward runner resume\``,
+          ];
+        }
+        if (this.#operation.startedBy === 'check') {
+          return ['failed', `its machine is ${decision.state}; nothing was touched`];
         }
         break;
       case 'wait':
@@ -98,15 +130,58 @@ class Drain {
     return mode === 'watch' ? ['refused-watching', `${runner} is not drained, and Runward only watches (${watchReason})`] : null;
   }
 
+  /** Until the runner is marked its guest alone is asked: what GitHub says matters only then. */
   async #look(): Promise<DrainDecision> {
-    const decision = await this.#operation.look((target, look) => {
-      this.#noteBusyAlone(look);
-      return decideDrain(target, look, { isByPerson: this.#isByPerson, isStuckBusy: this.#isStuckBusy });
-    });
-    if (decision.kind === 'stop' || (decision.kind === 'wait' && decision.isMarked)) {
+    const { site } = this.#operation;
+    if (!this.#wasMarked) {
+      const decision = this.#decide({ github: NOT_ASKED, machine: await site.lookAtMachine() });
+      if (decision.kind !== 'wait' || !decision.isMarked) {
+        return decision;
+      }
       this.#noteMark('skipped', 'marked already');
     }
+    return this.#decide(await site.lookNow());
+  }
+
+  #decide(look: Look): DrainDecision {
+    this.#noteBusyAlone(look);
+    const { target } = this.#operation.site;
+    const decision = decideDrain(target, look, { isByPerson: this.#isByPerson, isStuckBusy: this.#isStuckBusy });
+    this.#operation.evidence = decision.evidence;
+    this.#seen = look;
     return decision;
+  }
+
+  /** A check finishes what a person has asked for, and for want of room a drain begins by itself. */
+  get #isByCheck(): boolean {
+    return this.#operation.startedBy === 'check' && !this.#isForRoom;
+  }
+
+  /** A person's wish may stand in the ledger alone, where the machine did not run. */
+  async #readNote({ kind }: DrainDecision): Promise<void> {
+    if (kind === 'mark' && this.#isByCheck && !this.#wasMarked) {
+      const { host, machine } = this.#operation.site.target;
+      const { readLedger } = proxyActivities<MainActivities>(temporalOptions('is a drain noted?'));
+      const { entries } = await readLedger({ ledgerId: machineLedgerId(host, machine) });
+      this.#isNoted = drainWord(entries, this.#operation.site.target)?.isNoted === true;
+    }
+  }
+
+  /** Under the machine's lock. Nothing can be written in a machine that does not run, so the ledger has it, which checks hold to. */
+  async #note(): Promise<string> {
+    if ((await this.#look()).kind !== 'note') {
+      return 'unchanged';
+    }
+    this.#isNoted = true;
+    return this.#operation.note('noted');
+  }
+
+  #noted(state: string): End<DrainOutcome> {
+    const { runner, machine } = this.#operation.site.target;
+    return [
+      'noted',
+      `${machine} is ${state}, so ${runner} takes no jobs: checks do not start it before \`runward runner resume --runner ${runner}\`, and drain ${runner} if somebody else does`,
+    ];
   }
 
   /** A job that is lost stays busy at GitHub: after its lease has long decayed the guest alone is believed. */
@@ -130,21 +205,41 @@ class Drain {
 
   /** Under the machine's lock, so everything is looked at anew. Answers with what the ledger is to say. */
   async #markAndStop(): Promise<string> {
+    this.#isActing = false;
     let decision = await this.#look();
-    if (decision.kind !== 'stop' && (decision.kind !== 'mark' || this.#wasMarked)) {
-      return 'unchanged';
-    }
-    if ((await this.#operation.beginActs()).waited) {
+    if (decision.kind === 'mark' && !this.#wasMarked && (await this.#beginActs())) {
       decision = await this.#look();
     }
     if (decision.kind === 'mark' && !this.#wasMarked) {
       await this.#mark();
       decision = await this.#look();
     }
-    if (decision.kind !== 'stop') {
+    const isWaiting = decision.kind === 'wait' && decision.isMarked;
+    if (decision.kind !== 'stop' && !isWaiting) {
+      return 'unchanged';
+    }
+    const ground = { look: () => this.#lookAgain(), beginActs: () => this.#beginActs() };
+    await this.#cordon.close(this.#seen, ground);
+    if (isWaiting) {
+      await this.#cordon.guard(ground);
+      return 'draining';
+    }
+    if ((await this.#beginActs()) && (await this.#look()).kind !== 'stop') {
       return 'draining';
     }
     return (await this.#stop()) ? 'drained' : 'draining';
+  }
+
+  async #lookAgain(): Promise<Look> {
+    await this.#look();
+    return this.#seen;
+  }
+
+  /** Before the first act under each lock. Whether what was seen before is old. */
+  async #beginActs(): Promise<boolean> {
+    const isFirst = !this.#isActing;
+    this.#isActing = true;
+    return isFirst && (await this.#operation.beginActs()).waited;
   }
 
   async #mark(): Promise<void> {
@@ -218,6 +313,6 @@ class Drain {
     if (board.current !== 'wait-until-idle') {
       board.begin('wait-until-idle');
     }
-    board.say(why);
+    board.say(`${this.#cordon.warning}${why}`);
   }
 }

@@ -3,8 +3,8 @@ import { executeChild, isCancellation, log, proxyActivities, upsertMemo, workflo
 import type { BatchRerun, LockHolder, MainActivities, ResolvedQueue } from '../activities/contract.ts';
 import { advance } from '../domain/open-findings.ts';
 import { findingsOf, NO_TROUBLE, type QueueTrouble } from '../domain/queue/findings.ts';
-import { intendedActs, type Remembered } from '../domain/queue/intended.ts';
-import { forgetOver, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
+import { intendedActs, lostRuns, type Remembered } from '../domain/queue/intended.ts';
+import { forgetOver, isParkedNews, noteParked, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
 import { dueRuns, parkedOf, unsureRuns, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
 import type { RuleName } from '../domain/queue/policy.ts';
 import { modesOf, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
@@ -154,6 +154,7 @@ class QueueCare {
       if (!isHeld) {
         throw ApplicationFailure.nonRetryable('the lock of the queue was given back before this run began to act: start it anew');
       }
+      await this.#parkAnew(remembered);
       const intended = this.#intend(seen, planned, remembered);
       const done = await this.#act(seen, planned, intended, remembered);
       await this.#tell(
@@ -163,6 +164,7 @@ class QueueCare {
           refusals: done.refusals,
           failure: null,
           lost: done.settled.filter(({ end }) => end === 'refused' || end === 'expired'),
+          forgotten: lostRuns(remembered),
         },
         intended.acts.length > 0 ? [] : ['queue-refused'],
       );
@@ -210,7 +212,10 @@ class QueueCare {
   }
 
   /** Whether the memory changes although nothing is done. */
-  #isToRemember(seen: SeenQueue, { plan }: PlannedQueue, { memory }: Remembered): boolean {
+  #isToRemember(seen: SeenQueue, { plan }: PlannedQueue, { memory, parked, isCutOff = false }: Remembered): boolean {
+    if (isCutOff || isParkedNews(memory, idsOf(parked))) {
+      return true;
+    }
     return plan.zombies.length > 0 || this.#forget(memory, seen).setAside.length < memory.setAside.length;
   }
 
@@ -219,6 +224,17 @@ class QueueCare {
   }
 
   // Acting
+
+  /** A person ended the execution that remembered them; it is none that shall end before they are re-run. */
+  async #parkAnew({ parked, isCutOff = false }: Remembered): Promise<void> {
+    if (isCutOff) {
+      const { scope, policy } = this.#resolved;
+      const temporal = proxyActivities<MainActivities>(
+        temporalOptions(`${parked.length} parked runs are taken over from an execution that was ended`),
+      );
+      await temporal.rememberParked({ scope, runs: parked, policy: policy.parking });
+    }
+  }
 
   async #act(seen: SeenQueue, planned: PlannedQueue, { acts, due, unsure }: Intended, remembered: Remembered): Promise<Done> {
     const { scope, policy } = this.#resolved;
@@ -232,7 +248,9 @@ class QueueCare {
       const tally = acts.length === 0 ? NOTHING_DONE : await this.#cancel(acts, seen, planned, memory);
       memory = tally.setAside.reduce(aside, memory);
       const refusals = rerun.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), tally.refusals);
-      return { tally, refusals, settled: rerun.settled, remembered: { memory, parked: (await this.#recall()).parked } };
+      const { parked } = await this.#recall();
+      memory = noteParked(memory, idsOf(parked));
+      return { tally, refusals, settled: rerun.settled, remembered: { memory, parked } };
     } finally {
       await writeQueueMemory(scope, memory);
     }
@@ -449,6 +467,10 @@ function figuresOf({ runs, surroundings }: SeenQueue, { plan }: PlannedQueue, { 
 function afterwards(figures: QueueFigures, { ended, setAside: aside }: Tally): QueueFigures {
   const { queued, stale, setAside: before } = figures;
   return { ...figures, queued: queued - ended.all, stale: Math.max(0, stale - ended.stale), setAside: before + aside.length };
+}
+
+function idsOf(parked: readonly ParkedRun[]): readonly number[] {
+  return parked.map(({ run }) => run.id);
 }
 
 function parkedFrom(

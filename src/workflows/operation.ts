@@ -10,7 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { LockHolder, MainActivities, ResolvedRunner } from '../activities/contract.ts';
-import { budgetRefusal, type CountedAct, type LedgerEntry } from '../domain/ledger.ts';
+import { budgetRefusal, drainWord, type CountedAct, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { Look } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest, type RunnerOperation } from '../domain/recovery-request.ts';
@@ -207,6 +207,20 @@ export class Operation<Step extends string> {
     const taken = await this.site.takeFence();
     operationBegan({ target, startedBy: this.startedBy });
     return taken;
+  }
+
+  /** While it holds the machine: enters what needs no act in the guest into the ledger. Once it returns, Temporal has it. */
+  async note(outcome: string): Promise<string> {
+    const { target } = this.site;
+    const { workflowId, firstExecutionRunId: runId, workflowType: type } = workflowInfo();
+    const about = { scope: target.scope, runner: target.runner, trigger: this.startedBy, workflowId, runId };
+    await new OpenEntry(target, this.#before, { at: Date.now(), type, ...about, outcome, onlyLooked: true }).write();
+    return outcome;
+  }
+
+  /** While it holds the machine: whether a person has drained the runner while its machine did not run. */
+  get isDrainNoted(): boolean {
+    return drainWord(this.#before, this.site.target)?.isNoted === true;
   }
 
   /** What the ledger is to say of the end. */

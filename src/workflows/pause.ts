@@ -138,10 +138,24 @@ class Stopping<T extends { readonly kind: string }> {
     if (this.#act.needsWord === false) {
       return this.#attempt({ pause: null, askedAt: Date.now() });
     }
-    const github = this.#word ?? (await this.#site.askGitHub());
+    const github = this.#word ?? (await this.#ask());
     this.#word = undefined;
     this.#refuseIfBusy(github);
     return this.#attempt({ pause: null, askedAt: github.askedAt });
+  }
+
+  /** Whoever would not wait for a better moment waits for no limit and no outage of GitHub. */
+  async #ask(): Promise<Asked> {
+    return this.#act.patienceMs === 0 ? this.#askNow() : this.#site.askGitHub();
+  }
+
+  async #askNow(): Promise<Asked> {
+    const { runner } = this.#site.target;
+    const github = await this.#site.askGitHubNow();
+    if (github === null) {
+      throw new NotProven(`GitHub could not be asked at that moment whether ${runner} is idle, so it was left alone: try again`);
+    }
+    return github;
   }
 
   async #whilePaused(): Promise<T | Untouched> {
@@ -166,10 +180,7 @@ class Stopping<T extends { readonly kind: string }> {
       }
       let { unread } = paused;
       for (let asked = 1; asked <= ASKED_WHILE_PAUSED; asked += 1) {
-        const github = await this.#site.askGitHubNow();
-        if (github === null) {
-          throw new NotProven(`GitHub could not be asked whether ${runner} is idle while it was paused, so it was let go: try again`);
-        }
+        const github = await this.#askNow();
         this.#refuseIfBusy(github);
         const answer = await this.#attempt({ pause: { unread }, askedAt: github.askedAt }, letGoByItself);
         if (answer.kind === 'heard') {

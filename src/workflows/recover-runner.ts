@@ -19,7 +19,7 @@ import type {
   SetAside,
   TokenGranted,
 } from '../activities/contract.ts';
-import { budgetRefusal, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
+import { budgetRefusal, drainWord, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
 import { PACKAGE_ADVICE, PACKAGE_BYTES } from '../domain/package.ts';
@@ -119,7 +119,7 @@ class Recovery {
   #hasBegun = false;
   /** Whether the machine may stand still by an act of Runward, this one or one before it. */
   #isStopped = false;
-  #hasCutPower = false;
+  #power: 'left' | 'may be cut' | 'cut' = 'left';
 
   constructor(request: RecoveryRequest, resolved: ResolvedRunner, startedBy: Trigger, board: StepBoard) {
     this.#request = request;
@@ -222,6 +222,10 @@ class Recovery {
         return this.#report(new Ended('refused-budget', refusal));
       }
     }
+    if (seen.kind === 'start-machine' && drainWord(before, this.#target)?.isNoted === true) {
+      const why = `${runner} was drained while its machine did not run, so it was not started: run \`runward runner resume\` first`;
+      return this.#report(new Ended('refused-drained', why));
+    }
     this.#isStopped = seen.kind === 'start-machine' && leftStoppedAt(before) !== null;
     const concernsMachine = seen.kind !== 'recover';
     const leavesStopped = seen.kind === 'restart-machine' || this.#isStopped;
@@ -260,8 +264,7 @@ class Recovery {
     }
     const by = await this.#cure(decision);
     const how = this.#rungs.length === 0 ? '' : ` after ${by}`;
-    const cut = this.#hasCutPower ? `; the power of ${this.#target.machine} was cut for it, since its guest did not answer` : '';
-    return new Ended('recovered', `${this.#target.runner} is ${this.#isAtWork ? 'at work' : 'online'} again${how}${cut}`);
+    return new Ended('recovered', `${this.#target.runner} is ${this.#isAtWork ? 'at work' : 'online'} again${how}`);
   }
 
   async #closeLedger({ outcome }: Ended): Promise<void> {
@@ -633,11 +636,12 @@ class Recovery {
           acts.restartMachine({ target: this.#target, lockId, lockRunId, busyAskedAt, busyAnswerMaxAgeMs }),
         );
       } catch (error) {
-        this.#isStopped = hostSilence(error) === 'never started' ? wasStopped : true;
+        this.#isStopped = hostSilence(error) !== 'never started' || wasStopped;
+        this.#power = this.#isStopped && this.#power === 'left' ? 'may be cut' : this.#power;
         throw error;
       }
       if (answer.kind === 'running') {
-        this.#hasCutPower = true;
+        this.#power = answer.hasCutPower === true ? 'cut' : this.#power;
         return;
       }
       if (answer.kind === 'given-up') {
@@ -933,8 +937,14 @@ class Recovery {
     return { github: github.value, machine: machine.value, guest };
   }
 
+  /** Who was cut off has to hear of it. */
+  #powerText(): string {
+    const verb = { left: '', 'may be cut': 'may have been', cut: 'was' }[this.#power];
+    return verb === '' ? '' : `. The power of machine ${this.#target.machine} ${verb} cut, since its guest did not answer`;
+  }
+
   #report(ended: Ended): RecoveryReport {
-    const conclusion = this.#site.conclusion(ended.outcome, ended.message);
+    const conclusion = this.#site.conclusion(ended.outcome, `${ended.message}${this.#powerText()}`);
     this.#board.finish(ended.outcome, conclusion.summary);
     const { runner, scope } = this.#target;
     return {

@@ -2,6 +2,7 @@ import { proxyActivities } from '@temporalio/workflow';
 import type { MainActivities } from '../activities/contract.ts';
 import { decideResume, decideTakeUp, type ResumeDecision } from '../domain/drain.ts';
 import { RESUME_STEPS, type ResumeOutcome, type ResumeReport, type ResumeStep } from '../domain/report.ts';
+import { giveLabelsBack } from './cordon.ts';
 import { type End, operate, type Operation } from './operation.ts';
 import { verifyOptions } from './options.ts';
 import { Ended } from './site.ts';
@@ -17,8 +18,11 @@ async function resume(operation: Operation<ResumeStep>): Promise<End<ResumeOutco
   const decide = operation.startedBy === 'check' ? decideTakeUp : decideResume;
   if (resolved.mode === 'watch') {
     const decision = await operation.look(decide);
-    return decision.kind === 'resume'
-      ? ['refused-watching', `${runner} is drained, and Runward only watches (${resolved.watchReason ?? 'mode: watch'})`]
+    return decision.kind === 'resume' || decision.kind === 'relabel'
+      ? [
+          'refused-watching',
+          `${runner} is ${decision.kind === 'resume' ? 'drained' : 'without its labels'}, and Runward only watches (${resolved.watchReason ?? 'mode: watch'})`,
+        ]
       : withoutActs(decision, runner);
   }
   let end: End<ResumeOutcome> = ['failed', ''];
@@ -27,19 +31,44 @@ async function resume(operation: Operation<ResumeStep>): Promise<End<ResumeOutco
     if (decision.kind === 'resume' && (await operation.beginActs()).waited) {
       decision = await operation.look(decide);
     }
-    end = decision.kind === 'resume' ? await takeUp(operation, decision.agentId) : withoutActs(decision, runner);
+    if (decision.kind !== 'resume' && operation.startedBy !== 'check' && operation.isDrainNoted) {
+      end = ['resumed', `the drain of ${runner} that was noted while ${machine} did not run holds no more`];
+      return operation.note('resumed');
+    }
+    end = await carryOut(operation, decision);
     return end[0];
   });
   return held.kind === 'held' ? ['refused-in-progress', `${machine} is in the hands of ${held.by}`] : end;
 }
 
-function withoutActs(decision: Exclude<ResumeDecision, { kind: 'resume' }>, runner: string): End<ResumeOutcome> {
+async function carryOut(operation: Operation<ResumeStep>, decision: ResumeDecision): Promise<End<ResumeOutcome>> {
+  const { runner } = operation.site.target;
+  switch (decision.kind) {
+    case 'resume':
+      return takeUp(operation, decision);
+    case 'relabel':
+      await giveLabelsBack(operation, decision.relabelling);
+      return ['resumed', `${runner} was not drained, and has its labels back: ${decision.relabelling.labels.join(', ')}`];
+    default:
+      return withoutActs(decision, runner);
+  }
+}
+
+type Idle = Exclude<ResumeDecision, { kind: 'resume' | 'relabel' }>;
+
+function withoutActs(decision: Idle, runner: string): End<ResumeOutcome> {
   return decision.kind === 'already-resumed' ? ['already-resumed', `${runner} is not drained: nothing to do`] : ['failed', decision.why];
 }
 
-async function takeUp({ site, board }: Operation<ResumeStep>, agentId: number | null): Promise<End<ResumeOutcome>> {
+async function takeUp(
+  operation: Operation<ResumeStep>,
+  { agentId, relabelling }: Extract<ResumeDecision, { kind: 'resume' }>,
+): Promise<End<ResumeOutcome>> {
+  const { site, board } = operation;
   const { policy, target } = site;
   const { runner, machine, directory } = target;
+  // Before the mark, which remembers them, is taken away: cut off in between it is still drained.
+  await giveLabelsBack(operation, relabelling);
   board.begin('remove-mark');
   await site.act('unmark', `take the mark of ${runner} away`, policy.deadlines.drainMs, (acts, input) => acts.unmarkDrained(input));
   // From here on a silent host is waited for: half-way the runner neither is drained nor takes jobs.

@@ -72,6 +72,8 @@ export class Site {
   readonly #aboutStrays: Pick<ActInput, 'ignoresStrays'>;
   #lastLook: { readonly begunAt: number; readonly look: Look } | null = null;
   #lastGuest: GuestObservation | null = null;
+  /** Why GitHub did not answer at a moment. */
+  #whyUnread = '';
   #limitsWaitedFor = 0;
   /** Whether the machine is held and nothing was done in it so far. */
   #isHeldUntouched = false;
@@ -137,6 +139,20 @@ export class Site {
     return this.#lastLook.look;
   }
 
+  /** The same at this moment: neither a limit nor an outage of GitHub is waited for. */
+  async lookNow(): Promise<Look> {
+    const [asked, machine] = await Promise.all([this.askGitHubNow(), this.lookAtMachine()]);
+    return { github: asked === null ? unknown(this.#whyUnread) : known(asked), machine };
+  }
+
+  async lookAtMachine(): Promise<Reading<MachineObservation>> {
+    const machine = await this.#reading('machine', this.askMachine());
+    if (machine.known && machine.value.guest.known) {
+      this.#lastGuest = machine.value.guest.value;
+    }
+    return machine;
+  }
+
   /** What the guest has shown when it was read last; `null` where it never was. */
   get lastGuest(): GuestObservation | null {
     return this.#lastGuest;
@@ -168,12 +184,14 @@ export class Site {
       if (answer.kind === 'seen') {
         return answer;
       }
+      this.#whyUnread = answer.why;
       this.#teller.say(`GitHub could not be read: ${answer.why}`);
     } catch (error) {
       if (isCancellation(error)) {
         throw error;
       }
-      this.#teller.say(`GitHub could not be read: ${this.asEnded(error).message}`);
+      this.#whyUnread = this.asEnded(error).message;
+      this.#teller.say(`GitHub could not be read: ${this.#whyUnread}`);
     }
     return null;
   }

@@ -36,6 +36,7 @@ function inputs(at: RunnerTarget): Inputs {
   const act: ActInput = { target: at, key: 'k', fence: 1, deadlineMs: 1_000 };
   const token = { keyId: 'k', nonce: 'n', sealed: 's' };
   const busy = { pause: null, force: true, busyAskedAt: 0, busyAnswerMaxAgeMs: 0 };
+  const registered = { id: 1, name: runner, status: 'online', busy: false, labels: [], version: null, group: null };
   const configured = [{ name: runner, labels: ['self-hosted'] }];
   const reported = { scope, at: 0, seen: [], good: [], goodPasses: 3 };
   const packageWanted = { version: '2.337.0', filename: 'f', address: null, sha256: '', leastFreeBytes: 0 };
@@ -43,6 +44,9 @@ function inputs(at: RunnerTarget): Inputs {
   return {
     observeGitHub: { target: at },
     requestRegistrationToken: { target: at },
+    takeLabelsAway: { target: at, id: 1, remembered: [] },
+    giveLabelsBack: { target: at, id: 1, labels: ['l'] },
+    countPlainJobs: { target: at, runner: registered },
     findRegistration: { target: at, agentId: 1 },
     awaitOnline: { target: at, agentId: 1, deadline: 0, pollMs: 1 },
     isLockHeld: { lockId: `machine/${at.host}/${at.machine}`, lockRunId: 'r' },
@@ -100,6 +104,7 @@ function inputs(at: RunnerTarget): Inputs {
     restoreConfiguration: { ...act, ...busy },
     discardAside: act,
     markDrained: { ...act, reason: 'r', by: 'person' },
+    pauseAfterJob: act,
     stopRunner: { ...act, ...busy },
     unmarkDrained: act,
     removeFromCache: { ...act, wanted: cacheWanted, ...busy },

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { DamagedRun } from '../../src/domain/damaged-run.ts';
+import type { DrainWord } from '../../src/domain/ledger.ts';
 import { diagnose } from '../../src/domain/diagnose.ts';
 import type { LogSignCode } from '../../src/domain/log-signs.ts';
 import {
@@ -9,6 +10,7 @@ import {
   type HostObservation,
   type PassMemory,
   type RunnerMemory,
+  type PassObservation,
   type ScopeObservation,
   type WaitingJobs,
 } from '../../src/domain/pass.ts';
@@ -654,6 +656,26 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     },
     'another id than in the machine, online [6]': { github: { id: 8 }, finds: ['critical registration-mismatch'], verdict: 'degraded' },
     'other labels': { github: { labels: ['self-hosted', 'bpf'] }, finds: ['warning labels-differ'], verdict: 'healthy' },
+    'cordoned: its labels are those that it has once it is resumed': {
+      github: { ...OFFLINE, labels: ['self-hosted', 'Linux', 'X64'] },
+      guest: { ...INACTIVE, drain: { since: NOW, by: 'person', reason: 'r', labels: ['BPF-lsm'] } },
+      finds: ['info drained'],
+      verdict: 'down',
+    },
+    'cordoned, its machine stopped': {
+      github: { ...OFFLINE, labels: ['self-hosted', 'Linux', 'X64'] },
+      machine: 'stopped',
+      before: { drainedSince: NOW - DAY, cordoned: ['bpf-lsm'] },
+      finds: ['info machine-stopped', 'info drained'],
+      does: 'machine-stopped: stopped on purpose? a drain holds',
+      verdict: 'down',
+    },
+    'drained no more, and without the labels that its drain took away': {
+      github: { labels: ['self-hosted', 'Linux', 'X64'] },
+      before: { cordoned: ['bpf-lsm', 'gpu'] },
+      finds: ['critical labels-lost'],
+      verdict: 'degraded',
+    },
     'another group': { github: { group: 'Default' }, target: { group: 'kernel' }, finds: ['warning group-differs'], verdict: 'healthy' },
     'a group that could not be read': { target: { group: 'kernel' }, finds: [], verdict: 'healthy' },
     'offline for eleven days, its machine stopped [12]': {
@@ -1150,6 +1172,37 @@ describe.each(Object.entries(CASES))('%s', (_about, cases) => {
         ? withheld[0] && `${withheld[0].because}: ${withheld[0].why}`
         : `${cure.cure}${cure.isUrgent ? ', urgent' : ''}${cure.suspicion === null ? '' : `, ${cure.suspicion}`}`,
     ).toBe(given.does);
+  });
+});
+
+describe('a drain that is noted, since its machine did not run', () => {
+  const wanted = { github: OFFLINE, jobs: [WAITING], finds: [], verdict: 'down' } as const;
+  const looked = (given: Partial<Case>, drainWord?: DrainWord): PassObservation => {
+    const seen = lookOf({ ...wanted, ...given });
+    const [runner] = seen.runners;
+    return { ...seen, runners: [{ ...runner!, ...(drainWord === undefined ? {} : { drainWord }) }] };
+  };
+  const NOTED: DrainWord = { isDrained: true, isNoted: true, at: NOW - HOUR };
+
+  test('keeps it from being started for a job, also once the ledger has forgotten it', () => {
+    const first = diagnose(looked({ machine: 'stopped' }, NOTED), null, DEFAULT_HEALTH_POLICY);
+    const later = { ...looked({ machine: 'stopped' }), at: NOW + 5 * MINUTE };
+    for (const { findings } of [first, diagnose(later, first.memory, DEFAULT_HEALTH_POLICY)]) {
+      expect(findings.find(({ code }) => code === 'machine-stopped')).toMatchObject({ severity: 'info', cure: null });
+    }
+    const resumed = looked({ machine: 'stopped' }, { isDrained: false, isNoted: false, at: NOW });
+    const [stopped] = diagnose(resumed, first.memory, DEFAULT_HEALTH_POLICY).findings.filter(({ code }) => code === 'machine-stopped');
+    expect(stopped).toMatchObject({ severity: 'critical', cure: 'recover' });
+  });
+
+  test('is finished once its machine runs, and then the mark holds', () => {
+    const { memory: left } = diagnose(looked({ machine: 'stopped' }, NOTED), null, DEFAULT_HEALTH_POLICY);
+    const started = diagnose({ ...looked({ github: {}, jobs: [] }, NOTED), at: NOW + MINUTE }, left, DEFAULT_HEALTH_POLICY);
+    expect(started.findings).toMatchObject([{ code: 'drain-unfinished', cure: 'finish-drain' }]);
+    const marked = looked({ guest: { ...INACTIVE, ...drained() }, jobs: [] });
+    const after = diagnose({ ...marked, at: NOW + 6 * MINUTE }, started.memory, DEFAULT_HEALTH_POLICY);
+    expect(after.memory.runners['acme/kernel/r1']?.notedSince).toBeUndefined();
+    expect(after.findings).toMatchObject([{ code: 'drained' }]);
   });
 });
 

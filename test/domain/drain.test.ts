@@ -11,6 +11,15 @@ const FOR_ROOM = { ...MARK, by: 'room' as const, reason: 'no room on the disk (3
 const STOPPED = { service: { unit: 'u', state: 'inactive' }, listeners: 0 } as const;
 const BUSY = { runner: { ...github().runner!, busy: true } };
 
+const labelled = (custom: readonly string[]): Pick<GitHubObservation, 'runner'> => ({
+  runner: {
+    ...github().runner!,
+    labels: ['self-hosted', 'Linux', 'X64', ...custom],
+    ...(custom.length === 0 ? {} : { customLabels: custom }),
+  },
+});
+const PLAIN = labelled([]);
+
 function seen(inGuest: Partial<GuestObservation>, onGitHub: Partial<GitHubObservation> = {}): Look {
   return look({ github: known(github(onGitHub)), machine: known(machine({ guest: known(guest(inGuest)) })) });
 }
@@ -37,14 +46,15 @@ describe('what a drain decides', () => {
     ['stopped by hand, not marked', seen(STOPPED), 'mark', /^/],
     ['marked for want of room and stopped', seen({ drain: FOR_ROOM, ...STOPPED }), 'mark', /^/],
     ['marked for want of room, a job runs', seen({ drain: FOR_ROOM, workers: 1 }, BUSY), 'mark', /^/],
-    ['marked for want of room, GitHub unknown', { ...seen({ drain: FOR_ROOM }), github: unknown('503') }, 'wait', /503/],
+    ['marked for want of room, GitHub unknown', { ...seen({ drain: FOR_ROOM }), github: unknown('503') }, 'mark', /^/],
     ['not registered any more', seen({ drain: MARK }, { runner: null }), 'stop', /^/],
-    ['GitHub unknown', { ...seen({}), github: unknown('503') }, 'wait', /GitHub could not be read: 503/],
-    ['GitHub unknown, marked', { ...seen({ drain: MARK }), github: unknown('503') }, 'wait', /503/],
+    ['GitHub unknown', { ...seen({}), github: unknown('503') }, 'mark', /^/],
+    ['GitHub unknown, marked', { ...seen({ drain: MARK }), github: unknown('503') }, 'wait', /GitHub could not be read: 503/],
     ['machine unknown', look({ machine: unknown('no daemon') }), 'wait', /m1 could not be read: no daemon/],
     ['guest silent', look({ machine: known(machine({ guest: unknown('time-out') })) }), 'wait', /does not answer: time-out/],
     ['machine starting', down('starting'), 'wait', /m1 is starting/],
-    ['machine stopped', down('stopped'), 'impossible', /m1 is stopped.*multipass start m1.*or leave it stopped/],
+    ['machine stopped', down('stopped'), 'note', /^/],
+    ['machine suspended', down('suspended'), 'note', /^/],
     ['machine missing', down('missing'), 'impossible', /no machine named m1/],
     ['machine deleted', down('deleted'), 'impossible', /multipass recover m1/],
     [
@@ -67,16 +77,16 @@ describe('what a drain decides', () => {
     expect(decideDrain(target(), seen({ drain: FOR_ROOM }), { isByPerson: false }).kind).toBe('stop');
   });
 
-  test('no write on what is unknown, and no stop while a job runs or unless it is marked', () => {
+  test('no mark in a guest that is unknown, and no stop on what is unknown, while a job runs or unless it is marked', () => {
     fc.assert(
       fc.property(anyLook, (given) => {
         const { kind } = decideDrain(target(), given);
         if (kind === 'mark' || kind === 'stop') {
           const { github: onGitHub, machine: onHost } = given;
           const inGuest = onHost.known && onHost.value.guest.known ? onHost.value.guest.value : null;
-          expect(onGitHub.known).toBe(true);
           expect(inGuest).not.toBeNull();
           if (kind === 'stop') {
+            expect(onGitHub.known).toBe(true);
             expect(inGuest).toMatchObject({ workers: 0, drain: expect.anything() });
             expect(onGitHub.known && onGitHub.value.runner?.busy === true).toBe(false);
           }
@@ -92,6 +102,15 @@ describe('what a resume decides', () => {
     ['marked, a job still runs', seen({ drain: MARK, workers: 1 }, BUSY), { kind: 'resume' }],
     ['drained, and not configured any more', seen({ drain: MARK, ...STOPPED, registration: null }), { kind: 'resume', agentId: null }],
     ['not drained', seen({}), { kind: 'already-resumed' }],
+    [
+      'its mark remembers labels',
+      seen({ drain: { ...MARK, labels: ['gpu', 'BPF-lsm'] } }),
+      { kind: 'resume', relabelling: { id: 7, labels: ['gpu'] } },
+    ],
+    ['its mark remembers none, and GitHub shows none', seen({ drain: MARK }, PLAIN), { relabelling: { id: 7, labels: ['bpf-lsm'] } }],
+    ['not registered any more', seen({ drain: { ...MARK, labels: ['gpu'] } }, { runner: null }), { kind: 'resume', relabelling: null }],
+    ['not drained, and without any label', seen({}, PLAIN), { kind: 'relabel', relabelling: { id: 7, labels: ['bpf-lsm'] } }],
+    ['not drained, and with other labels', seen({}, labelled(['gpu'])), { kind: 'already-resumed' }],
     ['not drained, GitHub unknown', { ...seen({}), github: unknown('503') }, { kind: 'already-resumed' }],
     [
       'GitHub unknown',
@@ -128,4 +147,5 @@ test('a check takes up what was drained for room, and nothing that a person has 
     why: expect.stringContaining('by a person'),
   });
   expect(decideTakeUp(target(), seen({})).kind).toBe('already-resumed');
+  expect(decideTakeUp(target(), seen({}, PLAIN)).kind).toBe('already-resumed');
 });

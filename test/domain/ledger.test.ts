@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { budgetRefusal, enter, LEDGER_CAPACITY, leftStoppedAt, type LedgerEntry } from '../../src/domain/ledger.ts';
+import { budgetRefusal, drainWord, enter, LEDGER_CAPACITY, leftStoppedAt, type LedgerEntry } from '../../src/domain/ledger.ts';
 import { DEFAULT_RECOVERY_POLICY } from '../../src/domain/policy.ts';
 
 const { budgets } = DEFAULT_RECOVERY_POLICY;
@@ -30,6 +30,26 @@ describe('a ledger', () => {
     expect(entries).toHaveLength(LEDGER_CAPACITY);
     expect(entries.at(-1)?.runId).toBe(`run-${LEDGER_CAPACITY + 4}`);
     expect(entries.every(({ outcome }) => outcome === 'recovered')).toBe(true);
+  });
+
+  test.each([
+    ['nothing was drained', [entry()], null],
+    ['drained', [entry({ type: 'drainRunner', outcome: 'drained' })], { isDrained: true, isNoted: false }],
+    ['noted', [entry({ type: 'drainRunner', outcome: 'noted' })], { isDrained: true, isNoted: true }],
+    [
+      'resumed since',
+      [entry({ type: 'drainRunner', outcome: 'noted' }), entry({ type: 'resumeRunner', outcome: 'resumed' })],
+      { isDrained: false, isNoted: false },
+    ],
+    [
+      'a resume that failed, which may have come to anything',
+      [entry({ type: 'drainRunner', outcome: 'drained' }), entry({ type: 'resumeRunner', outcome: 'failed' })],
+      null,
+    ],
+    ["a neighbour's drain", [entry({ type: 'drainRunner', runner: 'r2', outcome: 'noted' })], null],
+  ])('tells what a person said last of a drain: %s', (_what, entries, word) => {
+    const told = drainWord(entries, { scope: 'acme/kernel', runner: 'r1' });
+    expect(told === null ? null : { isDrained: told.isDrained, isNoted: told.isNoted }).toEqual(word);
   });
 
   test("keeps a runner's entries, whatever its neighbours do", () => {

@@ -294,6 +294,14 @@ describe('a scope of many', () => {
     expect(check(seen, null, { 'acme/kernel/r1': drains('by-hand') }).prescriptions).toMatchObject([{ because: 'drained' }]);
   });
 
+  test("a person's drain stays, whatever they say it is for", () => {
+    const reason = 'no room on the disk: I clean it up by hand, hands off';
+    const drain = (by: 'person' | 'room') =>
+      check(fleet([{ github: { status: 'offline' }, guest: { ...INACTIVE, drain: { since: NOW, by, reason } } }]));
+    expect(drain('person').prescriptions).toEqual([]);
+    expect(drain('room').prescriptions).toMatchObject([{ cure: 'make-room' }]);
+  });
+
   test('a silent host is one finding, and nothing is said of its runners', () => {
     const seen = { ...fleet([{ github: { status: 'offline' } }, {}, {}]), hosts: { local: unknown('no worker polls') } };
     const { found, runners, unreadable } = check(seen);

@@ -68,6 +68,8 @@ const CALLS: { readonly [Method in keyof GitHubPort]: (github: GitHubPort, told:
   findRunners: (github) => github.findRunners(REPO, { names: ['builder', 'gone'], lastId: async () => runner }, signal),
   getRunner: (github) => github.getRunner(REPO, runner, signal),
   findRunningJob: (github) => github.findRunningJob(REPO, 'builder', signal),
+  removeCustomLabels: (github) => github.removeCustomLabels(REPO, runner, signal),
+  addCustomLabels: (github) => github.addCustomLabels(REPO, runner, ['l'], signal),
   createRegistrationToken: (github) => github.createRegistrationToken(REPO, signal),
   findPackage: (github) => github.findPackage(REPO, { architecture: 'x86_64', source: { kind: 'github' } }, signal),
   observeScope: async (github) => [await github.observeScope(REPO, LOOK, signal), await github.observeScope('octo', LOOK, signal)],

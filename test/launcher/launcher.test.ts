@@ -408,6 +408,7 @@ describe('development verbs', () => {
     expect(ended.stdout).toContain(`<${computer.checkout}/scripts/launcher/run-tests.ts>\n<--yes>\ntemporal: ${computer.checkout}/.tools/`);
     expect(ended.stdout).toContain(`first on PATH: ${dirname(join(computer.checkout, FETCHED_NODE))}\n`);
     expect(computer.has('.tools/shellcheck-0.11.0.1-linux-x64/shellcheck')).toBe(true);
+    expect(computer.has('.tools/temporal-test-server-1.40.0-linux-x64/temporal-test-server')).toBe(true);
   });
 
   test.each([
@@ -415,11 +416,12 @@ describe('development verbs', () => {
     ['check', ['shellcheck']],
     ['guest', ['temporal']],
     ['package', ['temporal']],
+    ['chaos', ['temporal', 'temporal-test-server']],
     ['--yes unit check', ['shellcheck']],
   ])('`test %s` fetches %j', async (groups, tools) => {
     furnish();
     await computer.run(['test', ...groups.split(' ')]);
-    expect(['shellcheck', 'temporal'].filter((tool) => computer.has(`.tools/log/${tool}.log`))).toEqual(tools);
+    expect(['shellcheck', 'temporal', 'temporal-test-server'].filter((tool) => computer.has(`.tools/log/${tool}.log`))).toEqual(tools);
   });
 });
 

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 const root = join(import.meta.dirname, '../..');
 let checkout: string;
 
-/** A checkout whose vitest passes three tests of `unit` and fails one of two of `temporal`, passes two of `commands` and one each of `resilience` and `package`, and whose guest wants a system package that nobody has. */
+/** A checkout whose vitest passes three tests of `unit` and fails one of two of `temporal`, passes two of `commands` and one each of `resilience`, `chaos` and `package`, and whose guest wants a system package that nobody has. */
 beforeEach(() => {
   checkout = mkdtempSync(join(tmpdir(), 'run-tests-'));
   cpSync(join(root, 'scripts/launcher'), join(checkout, 'scripts/launcher'), { recursive: true });
@@ -25,7 +25,7 @@ import { dirname } from 'node:path';
 const project = process.argv[process.argv.indexOf('--project') + 1];
 const file = process.argv.at(-1).replace('--outputFile.json=', '');
 mkdirSync(dirname(file), { recursive: true });
-const [passed, failed] = { unit: [3, 0], temporal: [1, 1], commands: [2, 0], resilience: [1, 0], package: [1, 0] }[project];
+const [passed, failed] = { unit: [3, 0], temporal: [1, 1], commands: [2, 0], resilience: [1, 0], chaos: [1, 0], package: [1, 0] }[project];
 writeFileSync(file, JSON.stringify({ numPassedTests: passed, numFailedTests: failed, numPendingTests: 0, numTodoTests: 0, testResults: [] }));
 process.exitCode = failed;
 `,
@@ -47,12 +47,14 @@ test('all groups run in order whatever becomes of one, and the last line adds up
     expect.stringMatching(/^=== commands: 2 passed, 0 failed, 0 skipped \(\d+\.\d s\)$/),
     '=== resilience',
     expect.stringMatching(/^=== resilience: 1 passed, 0 failed, 0 skipped \(\d+\.\d s\)$/),
+    '=== chaos',
+    expect.stringMatching(/^=== chaos: 1 passed, 0 failed, 0 skipped \(\d+\.\d s\)$/),
     '=== package',
     expect.stringMatching(/^=== package: 1 passed, 0 failed, 0 skipped \(\d+\.\d s\)$/),
     '=== guest',
     expect.stringMatching(/^=== guest: skipped: .*no-such-package.* \(\d+\.\d s\)$/),
   ]);
-  expect(lines.slice(-4)).toEqual(['failed: temporal', '', '9 passed, 1 failed, 1 skipped', '']);
+  expect(lines.slice(-4)).toEqual(['failed: temporal', '', '10 passed, 1 failed, 1 skipped', '']);
   expect(status).toBe(1);
 });
 

@@ -130,6 +130,10 @@ const METHODS: { readonly [Method in Exclude<keyof MachinePort, 'state' | 'state
   },
   stopService: { call: (machine) => machine.stopService(TARGET, ACT, FORCE, CALL), says: [{ kind: 'heard', unread64: base64('12:3 ') }] },
   letGo: { call: (machine) => machine.letGo(TARGET, ACT, 'drain', CALL), says: [{ kind: 'let-go' }] },
+  pauseAfterJob: {
+    call: (machine) => machine.pauseAfterJob(TARGET, ACT, CALL),
+    says: [{ kind: 'not-waiting', evidence64: base64('why') }],
+  },
   unmarkDrained: { call: (machine) => machine.unmarkDrained(TARGET, ACT, CALL), says: [{ kind: 'unmarked' }] },
   fetchPackage: { call: (machine) => machine.fetchPackage(TARGET, ACT, PACKAGE, CALL), says: PACKAGE_SAYS },
   passPackage: { call: (machine) => machine.passPackage(TARGET, ACT, PACKAGE, { path: '/dev/null', bytes: 1 }, CALL), says: PACKAGE_SAYS },

@@ -124,7 +124,7 @@ describe.concurrent('a cleaning', () => {
     await using world = await startWorld({ pace: 0.5 });
     world.machine.setCache(world.target, [OLD]);
     const handle = await begin(world, 'cleanActionsCache');
-    await world.until(async () => (await look(world)).runningAct !== null, 'the act runs');
+    await world.until(async () => (await look(world)).runningAct?.endsWith('.clean-cache') === true, 'the act runs');
     const { scope, runner } = world.target;
     const job = world.github.giveJob(scope, runner, { seconds: 0 });
     const second = run(world, 'clearActionsCache');

@@ -273,6 +273,19 @@ describe.concurrent('a person', () => {
     expect(at.states()).toEqual(['opened', 'opened']);
   });
 
+  test('who ends it is told that it is over, and nothing twice; what others said of it holds', async () => {
+    const at = await aScope();
+    await at.pass({ seen: [at.finding()] });
+    await at.told(1);
+    await at.handle().signal('acknowledge', { by: 'anna', note: '' });
+    await at.handle().terminate('go away');
+    await at.pass({ seen: [at.finding()] });
+    expect(await at.life()).toMatchObject({ phase: 'open', sightings: 2, acknowledged: { by: 'anna' } });
+    await at.handle().terminate('I said go away');
+    expect(await at.clear()).toMatchObject({ sightings: 2, acknowledgedBy: 'anna' });
+    expect(at.states()).toEqual(['opened', 'cleared']);
+  });
+
   test('who mistypes a signal does no harm', async () => {
     const at = await aScope();
     await at.pass({ seen: [at.finding()] });

@@ -1,7 +1,8 @@
 // What becomes of runs that made way for pull requests, on a real Temporal server, against the make-believe GitHub.
 
 import { expect, test } from 'vitest';
-import { PARKED_QUERY, parkedId } from '../../src/domain/names.ts';
+import type { FindingLife } from '../../src/domain/finding-life.ts';
+import { findingId, PARKED_QUERY, parkedId } from '../../src/domain/names.ts';
 import type { ParkedRun } from '../../src/domain/queue/parked.ts';
 import type { QueuePolicy } from '../../src/domain/queue/policy.ts';
 import type { QueueReport, ToldAct } from '../../src/domain/queue/report.ts';
@@ -157,6 +158,54 @@ test.concurrent('what is parked is remembered from one history to the next', asy
   relieve();
   expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
   await world.until(async () => (await keeper.describe()).status.name === 'COMPLETED', 'nothing is parked any more');
+});
+
+test.concurrent('what is parked comes back although a person ends what remembers it', async () => {
+  await using world = await aWorld();
+  const run = push(world);
+  const relieve = press(world);
+  await care(world);
+  const keeper = world.client.workflow.getHandle(parkedId(world.target.scope));
+  await keeper.terminate('what is this?');
+  expect(await care(world)).toMatchObject({ queue: { parked: 1 } });
+  expect(await keeper.query<readonly ParkedRun[]>(PARKED_QUERY)).toMatchObject([{ run: { id: run }, isCancelled: true }]);
+  await keeper.terminate('and this?');
+  relieve();
+  expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
+  expect(world.github.run(run)).toMatchObject({ status: 'queued', attempt: 2, accepted: { cancel: 1, rerun: 1 } });
+});
+
+test.concurrent('what is parked is told as lost once Temporal has forgotten what remembered it', async () => {
+  await using world = await aWorld();
+  const run = push(world);
+  press(world);
+  await care(world);
+  const { client, target } = world;
+  const { namespace } = client.options;
+  const keeper = client.workflow.getHandle(parkedId(target.scope));
+  await client.workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId: keeper.workflowId } });
+  await world.until(
+    () =>
+      keeper.describe().then(
+        () => false,
+        () => true,
+      ),
+    'it is forgotten',
+  );
+  await care(world);
+  const finding = client.workflow.getHandle(findingId(target.scope, 'parked-runs-lost'));
+  await world.until(
+    () =>
+      finding.describe().then(
+        () => true,
+        () => false,
+      ),
+    'it is told',
+  );
+  expect(await finding.query<FindingLife>('state')).toMatchObject({
+    finding: { evidence: expect.stringContaining(`run ${run}: parked/${target.scope} was ended, and Temporal has forgotten it`) },
+  });
+  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do' });
 });
 
 test.concurrent('what was parked comes back where the rule is turned off', async () => {

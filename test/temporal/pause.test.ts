@@ -14,16 +14,22 @@ async function reconnecting(options: WorldOptions = {}): Promise<World> {
   return world;
 }
 
-/** GitHub gives the runner a job, and shows it busy from then on. */
-async function giveJob({ github, target, until }: World): Promise<number> {
-  const job = github.giveJob(target.scope, target.runner, { seconds: 0.2 });
-  await until(() => github.runners(target.scope)[0]?.busy === true, 'GitHub has given the job');
+/** GitHub gives the runner a job that lasts until the test ends it, and shows it busy from then on. */
+async function giveJob(world: World): Promise<number> {
+  const { github, target } = world;
+  const job = github.giveJob(target.scope, target.runner, { seconds: 3_600 });
+  await world.until(() => github.runners(target.scope)[0]?.busy === true, 'GitHub has given the job');
   // Until it has arrived, which a paused listener tells nobody.
   await sleep(200);
   return job;
 }
 
 async function isUntouched(world: World, job: number): Promise<void> {
+  await world.until(async () => {
+    const { guest } = await world.machine.observe(world.target, CALL);
+    return guest.known && guest.value.workers === 1;
+  }, 'its job runs');
+  await world.machine.endJob(world.target);
   await world.until(() => world.github.job(job).result === 'Succeeded', 'its job succeeds');
   expect(world.machine.isAside(world.target)).toBe(false);
 }

@@ -1,10 +1,11 @@
+import { fewOf } from '../few-of.ts';
 import type { Diagnosed } from '../finding.ts';
 import type { Refusal, ToldAct } from './report.ts';
 
 // What queue care tells people. Its findings are about the repository, and its own passes say when they are over.
 
 /** By code: health checks leave them alone. */
-const QUEUE_FINDINGS: readonly string[] = ['queue-limit-hit', 'queue-refused', 'queue-not-re-run', 'queue-care-failed'];
+const QUEUE_FINDINGS: readonly string[] = ['queue-limit-hit', 'queue-refused', 'queue-not-re-run', 'queue-care-failed', 'parked-runs-lost'];
 
 export function isOfQueue({ code }: { readonly code: string }): boolean {
   return QUEUE_FINDINGS.includes(code);
@@ -19,12 +20,14 @@ export interface QueueTrouble {
   readonly failure: string | null;
   /** Parked runs that GitHub would not re-run. */
   readonly lost: readonly Pick<ToldAct, 'run' | 'workflow' | 'branch' | 'detail'>[];
+  /** Parked runs that nobody knows any more; `null` where there are none. */
+  readonly forgotten: { readonly runs: readonly number[]; readonly why: string } | null;
 }
 
 /** A pass that has met no trouble. */
-export const NO_TROUBLE: QueueTrouble = { limit: null, refusals: [], failure: null, lost: [] };
+export const NO_TROUBLE: QueueTrouble = { limit: null, refusals: [], failure: null, lost: [], forgotten: null };
 
-export function findingsOf(scope: string, { limit, refusals, failure, lost }: QueueTrouble): readonly Diagnosed[] {
+export function findingsOf(scope: string, { limit, refusals, failure, lost, forgotten }: QueueTrouble): readonly Diagnosed[] {
   const about = { subject: scope, isProven: true, cure: null };
   const [lostOne] = lost;
   const [worst] = refusals.toSorted((one, other) => other.count - one.count);
@@ -66,6 +69,18 @@ export function findingsOf(scope: string, { limit, refusals, failure, lost }: Qu
               worst.status === 403
                 ? 'give the token the permission "Actions: read and write"; with a classic token, the scope `repo`'
                 : `look at one of the runs with \`runward queue plan --scope ${scope}\` and on GitHub`,
+          },
+        ]),
+    ...(forgotten === null
+      ? []
+      : [
+          {
+            ...about,
+            code: 'parked-runs-lost',
+            severity: 'warning' as const,
+            summary: `runs of ${scope} that made way for pull requests are not re-run: what remembered them is gone`,
+            evidence: `${forgotten.runs.length === 1 ? 'run' : 'runs'} ${fewOf(forgotten.runs.map(String), 10)}: ${forgotten.why}`,
+            advice: 're-run on GitHub what is still wanted',
           },
         ]),
     ...(lostOne === undefined

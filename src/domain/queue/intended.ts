@@ -8,6 +8,17 @@ import type { PlannedAct } from './verdict.ts';
 export interface Remembered {
   readonly memory: QueueMemory;
   readonly parked: readonly ParkedRun[];
+  /** A person ended what remembered them: they are to be parked anew. */
+  readonly isCutOff?: boolean;
+  /** Why runs that are noted as parked are not known any more. */
+  readonly lost?: string;
+}
+
+/** Runs that made way and that nobody remembers any more but by their ids; `null` where there are none. */
+export function lostRuns({ memory, parked, lost }: Remembered): { readonly runs: readonly number[]; readonly why: string } | null {
+  const known = new Set(parked.map(({ run }) => run.id));
+  const runs = (memory.parked ?? []).filter((run) => !known.has(run));
+  return lost === undefined || runs.length === 0 ? null : { runs, why: lost };
 }
 
 /**

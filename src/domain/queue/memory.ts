@@ -24,6 +24,8 @@ export interface Rerun {
 export interface QueueMemory {
   readonly setAside: readonly SetAside[];
   readonly reruns: readonly Rerun[];
+  /** Ids of runs that are parked: another place remembers the rest of them, and may be lost. */
+  readonly parked?: readonly number[];
 }
 
 export const NOTHING_REMEMBERED: QueueMemory = { setAside: [], reruns: [] };
@@ -62,7 +64,20 @@ export function noteRerun(memory: QueueMemory, { run, at, parked }: Rerun): Queu
 /** Forgets runs that are not queued any more, and re-runs of runs that GitHub re-runs no more. `queued`: all that are, by id. */
 export function forgetOver(memory: QueueMemory, queued: ReadonlySet<number>, at: number, oldestMs: number): QueueMemory {
   return {
+    ...memory,
     setAside: memory.setAside.filter(({ run }) => queued.has(run)),
     reruns: memory.reruns.filter((rerun) => at - rerun.at < oldestMs),
   };
+}
+
+/** Notes which runs are parked. */
+export function noteParked(memory: QueueMemory, parked: readonly number[]): QueueMemory {
+  const { parked: _, ...rest } = memory;
+  return parked.length === 0 ? rest : { ...rest, parked };
+}
+
+/** Whether other runs are parked than are noted. */
+export function isParkedNews({ parked: noted = [] }: QueueMemory, parked: readonly number[]): boolean {
+  const known = new Set(noted);
+  return noted.length !== parked.length || parked.some((run) => !known.has(run));
 }

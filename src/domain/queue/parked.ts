@@ -89,10 +89,10 @@ export function judgeParked(
 /** What became of others is remembered so long. */
 const SETTLED_KEPT = 500;
 
-/** Remembers more of them; one that is remembered already stays as it was. */
+/** Remembers more of them; one that is remembered already stays as it was, and so does who parked one that is parked anew. */
 export function park(parked: readonly ParkedRun[], runs: readonly ParkedRun[], by: string): readonly ParkedRun[] {
   const known = new Set(parked.map(({ run }) => run.id));
-  return [...parked, ...runs.filter(({ run }) => !known.has(run.id)).map((run) => ({ ...run, by }))];
+  return [...parked, ...runs.filter(({ run }) => !known.has(run.id)).map((run) => ({ ...run, by: run.by || by }))];
 }
 
 /** Notes that runs are cancelled, and forgets those of which something has become. */

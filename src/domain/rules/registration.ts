@@ -1,8 +1,10 @@
+import { lacking } from '../cordon.ts';
 import { allListeners } from '../recovery.ts';
 import {
   hasSettled,
   isBrokenTwice,
   isEphemeral,
+  isGuestRead,
   isOfflineTwice,
   mayRun,
   shortened,
@@ -36,9 +38,13 @@ function adviceOfMissed(seen: Situation): string {
   return isAway ? `see to its machine first; then ${recoverAdvice(seen)}` : recoverAdvice(seen);
 }
 
-function missingLabels({ target, registered }: Situation): readonly string[] {
-  const shown = new Set(registered?.labels.map((label) => label.toLowerCase()));
-  return registered === null ? [] : target.labels.filter((label) => !shown.has(label.toLowerCase()));
+function missingLabels({ target, registered, cordoned }: Situation): readonly string[] {
+  return registered === null ? [] : lacking([...registered.labels, ...cordoned], target.labels);
+}
+
+/** Labels that a drain took away at GitHub, of a runner that is drained no more. */
+function lostLabels({ registered, guest, earlier }: Situation): readonly string[] {
+  return registered === null || guest === null || guest.drain !== null ? [] : lacking(registered.labels, earlier.cordoned ?? []);
 }
 
 const SERVICE_DOWN = ['inactive', 'failed', 'missing', 'activating', 'deactivating', 'reloading', 'looping'].map(
@@ -131,12 +137,24 @@ export const REGISTRATION_RULES: readonly Rule<Situation>[] = [
     explainedBy: ['directory-taken', 'runner-elsewhere'],
   },
   {
+    code: 'labels-lost',
+    severity: 'critical',
+    when: (seen) => (lostLabels(seen).length > 0 ? `GitHub lacks ${lostLabels(seen).join(', ')}` : null),
+    summary: ({ target }) => `${target.runner} is drained no more, and lacks labels that its drain took away`,
+    advice: ({ target }) =>
+      `give them back on GitHub; \`runward runner resume --runner ${target.runner}\` does it for the configured ones if it has none`,
+    // The list may have been read before the last act of a resume, and its guest after it.
+    isProven: ({ earlier }) => earlier.drainedSince === null,
+    isRead: (seen) => seen.standing !== 'unknown' && isGuestRead(seen),
+  },
+  {
     code: 'labels-differ',
     severity: 'warning',
     when: (seen) => (missingLabels(seen).length > 0 ? `GitHub lacks ${missingLabels(seen).join(', ')}` : null),
     summary: ({ target }) => `${target.runner} is registered under other labels than configured`,
     advice: (seen) =>
       `set the labels on GitHub, or change RUNNER_LABELS or the file's \`labels\`; \`runward recover --runner ${seen.target.runner} --force\` registers it anew`,
+    explainedBy: ['labels-lost'],
   },
   {
     code: 'group-differs',

@@ -14,7 +14,8 @@ choose_arguments() {
   work=$(runner_field workFolder "$ASIDE/.runner")
   if ! [[ $work =~ ^[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}$ ]] || [[ /$work/ == */../* ]]; then work=_work; fi
   arguments=(--unattended --replace --url "${given[url]}" --name "${given[name]}" --work "$work")
-  if [ -n "${given[labels]}" ]; then arguments+=(--labels "${given[labels]}"); fi
+  # One that is drained meanwhile gets its labels from whoever resumes it.
+  if [ -n "${given[labels]}" ] && ! is_drained; then arguments+=(--labels "${given[labels]}"); fi
   if [ -n "${given[group]}" ]; then arguments+=(--runnergroup "${given[group]}"); fi
   case $(runner_field disableUpdate "$ASIDE/.runner") in [Tt]rue) arguments+=(--disableupdate) ;; esac
 }

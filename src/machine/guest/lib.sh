@@ -974,10 +974,10 @@ start_service() {
 
 # --- the drain -------------------------------------------------------------------------------------------------------------------------------
 
-# The mark that the runner shall take no jobs: epoch seconds, whose word it is (`person`, or `room`: Runward's own, for want of it), the reason.
-# All three lines; nothing where there is none.
+# The mark that the runner shall take no jobs: epoch seconds, whose word it is (`person`, or `room`: Runward's own, for want of it), the reason,
+# and the labels that were taken away at GitHub, as JSON, or an empty line. All of it; nothing if there is none.
 drain_mark() {
-  if [ -f "$STATE/drained" ]; then head -c 1024 -- "$STATE/drained"; fi
+  if [ -f "$STATE/drained" ]; then head -c 4096 -- "$STATE/drained"; fi
 }
 
 is_drained() {

@@ -165,6 +165,7 @@ export class MultipassTransport implements Transport {
 
   async restart(machine: string, mayStop: () => Promise<boolean>, call: CallContext): Promise<MachineRestarted> {
     const state = await this.state(machine, call);
+    let hasCutPower = false;
     if (state === 'running' || state === 'unknown') {
       const probe = state === 'unknown' ? SILENT : await this.#probe(machine, call);
       if (probe.kind === 'well') return { kind: 'running' };
@@ -175,10 +176,11 @@ export class MultipassTransport implements Transport {
           return { kind: 'given-up', evidence: `${machine} was told to shut down, and its power was not cut` };
         }
         if (!isOff) await this.#cutPower(machine, call);
+        hasCutPower = !isOff;
       }
     }
     await this.start(machine, call);
-    return { kind: 'running' };
+    return { kind: 'running', ...(hasCutPower ? { hasCutPower } : {}) };
   }
 
   async exec(machine: string, command: RemoteCommand, call: CallContext): Promise<RemoteResult> {

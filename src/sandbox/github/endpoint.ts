@@ -15,6 +15,8 @@ export interface RestRequest {
   readonly apiVersion: string;
   /** Address of the API as the client wrote it, without a slash at the end. */
   readonly base: string;
+  /** JSON; `null` without any. */
+  readonly body: unknown;
 }
 
 export interface Asked {

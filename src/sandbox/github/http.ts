@@ -148,6 +148,7 @@ async function answerAsEver({ world, pollMs }: Site, received: Received): Promis
     credentials,
     apiVersion,
     base: `${url.origin}${prefix}`,
+    body,
   };
   const answer = answerRest(world, rest, token);
   return { ...answer, headers: { 'X-GitHub-Api-Version-Selected': apiVersion, ...answer.headers } };

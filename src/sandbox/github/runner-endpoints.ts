@@ -1,12 +1,13 @@
 // Endpoints of runners: lists, versions, registration.
 
+import { z } from 'zod';
 import { notFound, paginate, refuseAsInvalid } from './answer.ts';
 import type { Answer } from './answer.ts';
 import { BOTH, ORGANIZATION, urlById } from './endpoint.ts';
 import type { Asked, Endpoint } from './endpoint.ts';
 import type { Runner } from './runner.ts';
 import type { Scope } from './scope.ts';
-import { downloadsJson, iso, runnerGroupJson, runnerJson } from './shapes.ts';
+import { downloadsJson, iso, labelsJson, runnerGroupJson, runnerJson } from './shapes.ts';
 import type { World } from './world.ts';
 
 export const RUNNER_ENDPOINTS: readonly Endpoint[] = [
@@ -52,6 +53,13 @@ export const RUNNER_ENDPOINTS: readonly Endpoint[] = [
     needs: ['runners', 'write'],
     answer: deleteRunner,
   },
+  ...(['POST', 'PUT', 'DELETE'] as const).map((method): Endpoint => ({
+    method,
+    path: /^\/actions\/runners\/(\d+)\/labels$/,
+    kinds: BOTH,
+    needs: ['runners', 'write'],
+    answer: changeLabels,
+  })),
   {
     method: 'POST',
     path: /^\/actions\/runners\/registration-token$/,
@@ -92,6 +100,23 @@ function deleteRunner({ world, scope, id }: Asked): Answer {
   world.deleteRunner(runner);
   return { status: 204 };
 }
+
+/** `POST` adds, `PUT` sets, `DELETE` takes all away: of the custom ones alone. */
+function changeLabels({ world, request, scope, id }: Asked): Answer {
+  const runner = runnerOf(world, scope, id);
+  if (!runner) return notFound();
+  if (request.method === 'DELETE') {
+    world.relabel(runner, []);
+  } else {
+    const asked = LABELS_ASKED.safeParse(request.body);
+    if (!asked.success || (request.method === 'POST' && asked.data.labels.length === 0)) return refuseAsInvalid('Validation Failed');
+    world.relabel(runner, [...(request.method === 'POST' ? runner.labels : []), ...asked.data.labels]);
+  }
+  const labels = labelsJson(runner);
+  return { status: 200, body: { total_count: labels.length, labels } };
+}
+
+const LABELS_ASKED = z.object({ labels: z.array(z.string().min(1).max(256)).max(100) });
 
 /** Tokens for removal look and expire the same. */
 function createRegistrationToken({ world, scope }: Asked): Answer {

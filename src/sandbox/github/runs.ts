@@ -117,9 +117,11 @@ export class Runs {
     if (job.run) this.#follow(job.run);
   }
 
+  /** Its runner is given the next one at once. */
   finish(job: Job, result: JobResult): void {
     this.#end(job, result, this.#surroundings.now());
     if (job.run) this.#follow(job.run);
+    this.#surroundings.wakeRunners();
   }
 
   /** A job whose runner is gone fails. */

@@ -36,6 +36,7 @@ const NewSession = z.object({
   credential: z.string(),
   clientTime: z.iso.datetime({ offset: true }),
 });
+const Poll = z.object({ status: z.enum(['Online', 'Busy']).optional() });
 const Finish = z.object({ result: z.enum(['Succeeded', 'Failed', 'Canceled']) });
 
 /** `null` where the path is none of the service's. */
@@ -47,7 +48,7 @@ export function answerService(world: World, request: ServiceRequest, pollMs: num
   const session = /^\/_service\/sessions\/([^/]+)(\/poll)?$/.exec(path);
   if (session) {
     const found = world.findSession(session[1] ?? '');
-    if (method === 'POST' && session[2] !== undefined) return found ? poll(world, found, request.gone, pollMs) : refuseClient();
+    if (method === 'POST' && session[2] !== undefined) return found ? poll(world, found, request, pollMs) : refuseClient();
     if (method === 'DELETE' && session[2] === undefined) return found ? endSession(world, found) : notFound();
   }
   const job = /^\/_service\/jobs\/(\d+)\/finish$/.exec(path);
@@ -91,16 +92,20 @@ function startSession(world: World, { body }: ServiceRequest): Answer {
   return session ? { status: 201, body: { sessionId: session.id } } : refuseConflict();
 }
 
-/** Waits for a job; answers at once when the registration, the credential or the session dies meanwhile. */
-async function poll(world: World, session: Session, gone: AbortSignal, pollMs: number): Promise<Answer> {
+/**
+ * Waits for a job; answers at once when the registration, the credential or the session dies meanwhile. A runner that says that it is busy is
+ * given none by this poll.
+ */
+async function poll(world: World, session: Session, { body, gone }: ServiceRequest, pollMs: number): Promise<Answer> {
   const deadline = performance.now() + pollMs;
+  const isBusy = Poll.safeParse(body).data?.status === 'Busy';
   const { pollsEnded } = session;
   world.beginPoll(session);
   try {
     for (;;) {
       const refused = refusePoll(world, session);
       if (refused) return refused;
-      const job = gone.aborted || session.isDeaf ? undefined : world.runs.take(session.runner);
+      const job = gone.aborted || session.isDeaf || isBusy ? undefined : world.runs.take(session.runner);
       const waitMs = deadline - performance.now();
       const isOver = waitMs <= 0 || gone.aborted || session.pollsEnded > pollsEnded;
       if (job || isOver) return { status: 200, body: { message: job ? jobMessage(job) : null } };

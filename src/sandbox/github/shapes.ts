@@ -7,7 +7,6 @@ import { HEAD_SHA } from './scope.ts';
 import type { RunnerGroup, Scope } from './scope.ts';
 
 export function runnerJson(runner: Runner, status: string, busy: boolean): object {
-  const readOnly = readOnlyLabels(runner);
   return {
     id: runner.id,
     runner_group_id: runner.group.id,
@@ -17,10 +16,14 @@ export function runnerJson(runner: Runner, status: string, busy: boolean): objec
     busy,
     ephemeral: runner.isEphemeral,
     version: runner.lastHeardAt === null && runner.shown.status === undefined ? null : runner.version,
-    labels: [...readOnly.map((name) => ({ name, type: 'read-only' })), ...runner.labels.map((name) => ({ name, type: 'custom' }))].map(
-      (label, index) => ({ id: index + 1, ...label }),
-    ),
+    labels: labelsJson(runner),
   };
+}
+
+export function labelsJson(runner: Runner): readonly object[] {
+  const readOnly = readOnlyLabels(runner).map((name) => ({ name, type: 'read-only' }));
+  const custom = runner.labels.map((name) => ({ name, type: 'custom' }));
+  return [...readOnly, ...custom].map((label, index) => ({ id: index + 1, ...label }));
 }
 
 /** @param base the API's address, without a slash at the end */

@@ -8,6 +8,7 @@ import { Logs } from './logs.ts';
 import { Packages } from './packages.ts';
 import { sameName, serves } from './scope.ts';
 import type { RunnerGroup, Scope } from './scope.ts';
+import { readOnlyLabels } from './runner.ts';
 import type { Runner, Session } from './runner.ts';
 import { Runs } from './runs.ts';
 
@@ -196,6 +197,14 @@ export class World {
     Object.assign(runner, described, { credential: randomUUID() });
     this.runs.abandonWorkOf(runner);
     this.endSession(runner);
+  }
+
+  /** Its custom labels, each once; what GitHub gives by itself stays as it is. Jobs that wait for them are given to it at once. */
+  relabel(runner: Runner, labels: readonly string[]): void {
+    const readOnly = new Set(readOnlyLabels(runner).map((label) => label.toLowerCase()));
+    const custom = new Map(labels.map((label) => [label.toLowerCase(), label]));
+    runner.labels = [...custom].flatMap(([key, label]) => (readOnly.has(key) ? [] : [label]));
+    this.#wakeRunners();
   }
 
   deleteRunner(runner: Runner): void {

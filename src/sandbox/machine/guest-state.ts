@@ -25,7 +25,12 @@ const installedRunner = z.object({
   unit: z.object({ name: z.string(), state: z.enum(['active', 'inactive', 'failed']), startsAtBoot: z.boolean().default(true) }).nullable(),
   /** The mark of a drained runner; `since` in epoch milliseconds by the guest's clock. */
   drain: z
-    .object({ since: z.number(), by: z.enum(['person', 'room']), reason: z.string() })
+    .object({
+      since: z.number(),
+      by: z.enum(['person', 'room']),
+      reason: z.string(),
+      labels: z.array(z.string()).readonly().exactOptional(),
+    })
     .nullable()
     .default(null),
   /** What the runner's programs lack to run; `null` where they are whole. */

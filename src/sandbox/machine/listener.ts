@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogSign } from '../../domain/runner.ts';
-import { connectError, type JobMessage, RunnerApi } from './runner-api.ts';
+import { connectError, type JobMessage, type PollAnswer, RunnerApi } from './runner-api.ts';
 import type { Configuration } from './guest-state.ts';
 
 /** How a listener ended by itself. */
@@ -19,6 +19,8 @@ export interface ListenerOptions {
   /** Wait between two tries to connect. The real listener waits 30 s. */
   readonly retryMs: number;
   readonly onJob: (job: JobMessage) => void;
+  /** Whether a job of its runner runs. */
+  readonly isBusy: () => boolean;
   /** What its journal says while it does not listen; `null` once it does. */
   readonly onSign: (sign: LogSign | null) => void;
   readonly onExit: (exit: ListenerExit) => void;
@@ -38,6 +40,8 @@ export class Listener {
   /** Resolved by whoever thaws it; `null` while it runs. */
   #frozen: PromiseWithResolvers<void> | null = null;
   #unread = '';
+  /** Ends the poll of a runner that works. */
+  #busyPoll = new AbortController();
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -65,6 +69,15 @@ export class Listener {
   /** What GitHub has answered and it has not read, since it is frozen. */
   get unread(): string {
     return this.#unread;
+  }
+
+  /** Its job has ended: unless it is held it ends its poll, and asks for the next one. */
+  jobEnded(): void {
+    if (this.#frozen === null) {
+      this.#busyPoll.abort();
+    } else {
+      void this.#frozen.promise.then(() => this.#busyPoll.abort());
+    }
   }
 
   /** SIGTERM: says goodbye, so that GitHub sees it offline soon. */
@@ -101,6 +114,24 @@ export class Listener {
     }
   }
 
+  /** `null`: cut off, since its job has ended. */
+  async #poll(sessionId: string): Promise<PollAnswer | null> {
+    const { signal } = this.#ended;
+    if (!this.#options.isBusy()) {
+      return this.#api.poll(sessionId, 'Online', signal);
+    }
+    this.#busyPoll = new AbortController();
+    const own = this.#busyPoll.signal;
+    try {
+      return await this.#api.poll(sessionId, 'Busy', AbortSignal.any([signal, own]));
+    } catch (error) {
+      if (signal.aborted || !own.aborted) {
+        throw error;
+      }
+      return null;
+    }
+  }
+
   /** `null`: to be tried again. Rejects where GitHub cannot be reached, or when the listener is ended. */
   async #connectAndListen(settle: () => void): Promise<ListenerExit | null> {
     const { agentId, credential } = this.#options.configuration;
@@ -116,7 +147,10 @@ export class Listener {
     }
     this.#sessionId = session.sessionId;
     for (;;) {
-      const answer = await this.#api.poll(session.sessionId, signal);
+      const answer = await this.#poll(session.sessionId);
+      if (answer === null) {
+        continue;
+      }
       if (this.#frozen !== null) {
         this.#unread = 'answer';
         await this.#frozen.promise;

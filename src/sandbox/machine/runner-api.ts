@@ -70,9 +70,9 @@ export class RunnerApi {
     }
   }
 
-  /** Waits for a job, as long as the server's long poll lasts. */
-  async poll(sessionId: string, signal: AbortSignal): Promise<PollAnswer> {
-    const { status, body } = await this.#post(`/_service/sessions/${sessionId}/poll`, {}, signal);
+  /** Waits for a job, or while one runs for its cancellation, as long as the server's long poll lasts. */
+  async poll(sessionId: string, own: 'Online' | 'Busy', signal: AbortSignal): Promise<PollAnswer> {
+    const { status, body } = await this.#post(`/_service/sessions/${sessionId}/poll`, { status: own }, signal);
     switch (status) {
       case 200:
         return { kind: 'message', message: z.object({ message }).parse(body).message };

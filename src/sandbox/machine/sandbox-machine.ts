@@ -34,6 +34,7 @@ import {
   type Stopped,
   type Stopping,
   type UnmarkedDrained,
+  type WaitsForEnd,
 } from '../../machine/port.ts';
 import { type ActClock, ActFence } from './act-fence.ts';
 import type { Break } from './breaks.ts';
@@ -100,6 +101,8 @@ const TWO_HOURS_MS = 2 * AN_HOUR_MS;
 
 /** As in src/machine/shell-machine.ts. */
 const PAUSE_MS = 120_000;
+/** The same of one that was held at the end of its job, since nobody may come. */
+const PAUSE_AFTER_JOB_MS = 45_000;
 
 /** Runners whose listeners are held together; `end` lets them go. */
 interface Pause {
@@ -118,6 +121,8 @@ export class SandboxMachine implements MachinePort {
   readonly #jobTimers = new Map<InstalledRunner, NodeJS.Timeout>();
   /** Machines whose guests let every look hang. */
   readonly #hangs = new Map<string, { readonly end: PromiseWithResolvers<void>; readonly despiteAbort: boolean }>();
+  /** Whose listeners are held when their job ends. */
+  readonly #waiting = new Set<InstalledRunner>();
   readonly #pauses = new Set<Pause>();
   readonly #closed = new AbortController();
 
@@ -387,6 +392,8 @@ export class SandboxMachine implements MachinePort {
         return { kind: 'given-up', evidence: `${name} was not stopped` };
       }
       this.stop(name, 'stopped');
+      await this.start(name, call);
+      return { kind: 'running', hasCutPower: true };
     }
     await this.start(name, call);
     return { kind: 'running' };
@@ -407,25 +414,23 @@ export class SandboxMachine implements MachinePort {
     return this.#act<Paused>(target, act, call, async (clock, { machine, runner }) => {
       const { purpose } = wanted;
       const runners = concerned(wanted, machine, runner);
-      this.#letGoOf(runners);
+      const earlier = [...this.#pauses].filter((pause) => pause.runners.some((each) => runners.includes(each)));
       const refused = (): NotPaused | ActRefusal | null =>
         refusedForPause(purpose, runner, act) ?? refusedByJob(runners) ?? (purpose === 'config-cleanup' ? refusedByProgram(runner) : null);
       const before = refused();
       if (before !== null) {
+        this.#letGoOf(runners);
         return before;
       }
       await this.#work('pause', clock);
       const after = refused();
       if (after !== null) {
+        this.#letGoOf(runners);
         return after;
       }
-      const living = this.#living(runners);
-      for (const listener of living) {
-        listener.freeze();
-      }
-      if (living.length > 0) {
-        const pause: Pause = { purpose, runners, timer: setTimeout(() => this.#end(pause), PAUSE_MS).unref() };
-        this.#pauses.add(pause);
+      const living = this.#hold(purpose, runners, PAUSE_MS);
+      for (const pause of earlier) {
+        this.#end(pause, runners);
       }
       return { kind: 'paused', unread: unreadOf(living) };
     });
@@ -503,7 +508,8 @@ export class SandboxMachine implements MachinePort {
         return { kind: 'not-configured', exitCode: 1, evidence, reason: 'other' };
       }
       const api = new RunnerApi(target.registrationUrl);
-      const answer = await api.register(token.reveal(), { name: target.runner, labels }, clock.signal);
+      const wanted = runner.drain === null ? labels : [];
+      const answer = await api.register(token.reveal(), { name: target.runner, labels: wanted }, clock.signal);
       if (answer.kind === 'refused') {
         const reason = answer.isForToken ? 'token-refused' : 'other';
         return { kind: 'not-configured', exitCode: 1, evidence: answer.evidence, reason };
@@ -594,9 +600,13 @@ export class SandboxMachine implements MachinePort {
   ): Promise<MarkedDrained | ActRefusal> {
     return this.#act<MarkedDrained>(target, act, call, async (clock, { machine, runner }) => {
       await this.#work('drain', clock);
-      if (runner.drain === null || runner.drain.by === 'room') {
-        runner.drain = { since: Date.now() + machine.clockOffsetMs, ...mark };
+      const { drain } = runner;
+      if (drain === null && mark.labels !== undefined) {
+        return { kind: 'refused-unfit', evidence: 'the runner is not marked as drained any more' };
       }
+      const { by, reason, labels = drain?.labels } = mark;
+      const words = drain !== null && drain.by !== 'room' ? drain : { since: Date.now() + machine.clockOffsetMs, by, reason };
+      runner.drain = { ...words, ...(labels === undefined ? {} : { labels }) };
       if (runner.unit !== null) {
         runner.unit.startsAtBoot = false;
       }
@@ -619,6 +629,17 @@ export class SandboxMachine implements MachinePort {
     );
   }
 
+  async pauseAfterJob(target: RunnerTarget, act: Act, call: CallContext): Promise<WaitsForEnd | ActRefusal> {
+    return this.#act<WaitsForEnd>(target, act, call, async (clock, { runner }) => {
+      await this.#work('drain', clock);
+      if (runner.drain === null) {
+        return { kind: 'not-waiting', evidence: 'the runner is not marked as drained any more' };
+      }
+      this.#waiting.add(runner);
+      return { kind: 'waiting' };
+    });
+  }
+
   async unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal> {
     return this.#act<UnmarkedDrained>(target, act, call, async (clock, { runner }) => {
       await this.#work('drain', clock);
@@ -627,6 +648,7 @@ export class SandboxMachine implements MachinePort {
         runner.unit.startsAtBoot = true;
       }
       runner.drain = null;
+      this.#waiting.delete(runner);
       return { kind: 'unmarked' };
     });
   }
@@ -822,6 +844,7 @@ export class SandboxMachine implements MachinePort {
       now: () => Date.now() + machine.clockOffsetMs,
       retryMs: this.#options.retryMs ?? 1_000,
       onJob: (job) => this.#beginJob(runner, job),
+      isBusy: () => runner.job !== null,
       onSign: (sign) => {
         if (this.#listeners.get(runner) === listener) {
           runner.log = { ...runner.log, ...(sign === null ? { exitCode: null, relaunches: 0, signs: [] } : { signs: [sign] }) };
@@ -867,6 +890,18 @@ export class SandboxMachine implements MachinePort {
     return runners.flatMap((runner) => this.#listeners.get(runner) ?? []);
   }
 
+  #hold(purpose: PauseFor, runners: readonly InstalledRunner[], forMs: number): readonly Listener[] {
+    const living = this.#living(runners);
+    for (const listener of living) {
+      listener.freeze();
+    }
+    if (living.length > 0) {
+      const pause: Pause = { purpose, runners, timer: setTimeout(() => this.#end(pause), forMs).unref() };
+      this.#pauses.add(pause);
+    }
+    return living;
+  }
+
   /** Ends each pause that holds one of them. */
   #letGoOf(runners: readonly InstalledRunner[]): void {
     for (const pause of this.#pauses) {
@@ -876,10 +911,11 @@ export class SandboxMachine implements MachinePort {
     }
   }
 
-  #end(pause: Pause): void {
+  /** @param takenOver who is held by another pause from now on */
+  #end(pause: Pause, takenOver: readonly InstalledRunner[] = []): void {
     clearTimeout(pause.timer);
     this.#pauses.delete(pause);
-    for (const listener of this.#living(pause.runners)) {
+    for (const listener of this.#living(pause.runners.filter((runner) => !takenOver.includes(runner)))) {
       listener.thaw();
     }
   }
@@ -924,6 +960,10 @@ export class SandboxMachine implements MachinePort {
     if (job !== null && configuration !== null) {
       await new RunnerApi(configuration.url).finishJob(job.id, result, AbortSignal.timeout(2_000)).catch(() => undefined);
     }
+    if (this.#waiting.has(runner) && runner.drain !== null) {
+      this.#hold('drain', [runner], PAUSE_AFTER_JOB_MS);
+    }
+    this.#listeners.get(runner)?.jobEnded();
   }
 
   #forgetJob(runner: InstalledRunner): void {

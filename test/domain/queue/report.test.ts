@@ -35,11 +35,13 @@ describe('people are told', () => {
       { status: 403, why: 'the token lacks permission actions=write', count: 3 },
     ];
     const lost = [{ run: 7, workflow: 'CI', branch: 'main', detail: 'GitHub refused it' }];
-    const found = findingsOf('acme/kernel', { limit: 200, refusals, failure: '404', lost });
+    const forgotten = { runs: [7, 8], why: 'parked/acme/kernel is gone' };
+    const found = findingsOf('acme/kernel', { limit: 200, refusals, failure: '404', lost, forgotten });
     expect(found.map(({ code, evidence }) => [code, evidence])).toEqual([
       ['queue-care-failed', '404'],
       ['queue-limit-hit', expect.stringContaining('200 runs')],
       ['queue-refused', expect.stringContaining('3 of its acts: the token lacks permission actions=write')],
+      ['parked-runs-lost', 'runs 7; 8: parked/acme/kernel is gone'],
       ['queue-not-re-run', expect.stringContaining('run 7 of CI (main): GitHub refused it')],
     ]);
     expect(found.every(isOfQueue)).toBe(true);

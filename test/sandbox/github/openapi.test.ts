@@ -53,6 +53,8 @@ const [failedJob, expiredJob] = github.run(failedToo).jobs.map(({ id }) => id);
 github.addTag('octo/app', 'v1.0');
 github.addAction('acme/tool', 'v1', ['action.yml', 'dist/index.js']);
 
+const labelsOf = (method: string, scope: string, id: number): string => `${method} /${scope}/actions/runners/${id}/labels`;
+
 const CASES: readonly Case[] = [
   ['GET /', 'GET /', 200],
   ['GET /versions', 'GET /versions', 200, { token: null }],
@@ -67,6 +69,34 @@ const CASES: readonly Case[] = [
   ['GET /repos/{owner}/{repo}/actions/runners/{runner_id}', `GET /repos/octo/app/actions/runners/${idle}`, 200],
   ['GET /repos/{owner}/{repo}/actions/runners/downloads', 'GET /repos/octo/app/actions/runners/downloads', 200],
   ['DELETE /repos/{owner}/{repo}/actions/runners/{runner_id}', `DELETE /repos/octo/app/actions/runners/${busy}`, 422],
+  [
+    'POST /repos/{owner}/{repo}/actions/runners/{runner_id}/labels',
+    labelsOf('POST', 'repos/octo/app', busy),
+    200,
+    { body: { labels: ['a'] } },
+  ],
+  [
+    'POST /repos/{owner}/{repo}/actions/runners/{runner_id}/labels',
+    labelsOf('POST', 'repos/octo/app', busy),
+    422,
+    { body: { labels: [] } },
+  ],
+  [
+    'PUT /repos/{owner}/{repo}/actions/runners/{runner_id}/labels',
+    labelsOf('PUT', 'repos/octo/app', busy),
+    200,
+    { body: { labels: ['b'] } },
+  ],
+  ['DELETE /repos/{owner}/{repo}/actions/runners/{runner_id}/labels', labelsOf('DELETE', 'repos/octo/app', idle), 200],
+  ['DELETE /repos/{owner}/{repo}/actions/runners/{runner_id}/labels', labelsOf('DELETE', 'repos/octo/app', 1), 404],
+  [
+    'POST /orgs/{org}/actions/runners/{runner_id}/labels',
+    labelsOf('POST', 'orgs/octo', busyOfOrganization),
+    200,
+    { body: { labels: ['a'] } },
+  ],
+  ['PUT /orgs/{org}/actions/runners/{runner_id}/labels', labelsOf('PUT', 'orgs/octo', busyOfOrganization), 200, { body: { labels: [] } }],
+  ['DELETE /orgs/{org}/actions/runners/{runner_id}/labels', labelsOf('DELETE', 'orgs/octo', busyOfOrganization), 200],
   ['DELETE /repos/{owner}/{repo}/actions/runners/{runner_id}', `DELETE /repos/octo/app/actions/runners/${idle}`, 204],
   ['POST /repos/{owner}/{repo}/actions/runners/registration-token', 'POST /repos/octo/app/actions/runners/registration-token', 201],
   ['POST /repos/{owner}/{repo}/actions/runners/remove-token', 'POST /repos/octo/app/actions/runners/remove-token', 201],

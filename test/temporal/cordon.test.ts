@@ -1,0 +1,186 @@
+// A drain takes the runner's custom labels away at GitHub, so that nothing more is given to it, and a resume puts them back.
+
+import type { WorkflowHandle } from '@temporalio/client';
+import { describe, expect, test } from 'vitest';
+import { MAIN_QUEUE } from '../../src/domain/names.ts';
+import type { DrainReport, Progress, ResumeReport } from '../../src/domain/report.ts';
+import type { DrainMark } from '../../src/domain/runner.ts';
+import { startWorld, type World } from '../kit/recovery-world.ts';
+
+const CALL = { signal: new AbortController().signal, heartbeat: () => {} };
+
+type Handle<Report> = WorkflowHandle<() => Promise<Report>>;
+
+function begin<Report>(world: World, type: string, input: object = {}): Promise<Handle<Report>> {
+  return world.client.workflow.start(type, {
+    workflowId: `${type}-${world.target.runner}-${Math.random()}`,
+    taskQueue: MAIN_QUEUE,
+    args: [{ runner: world.target.runner, ...input }],
+  }) as never;
+}
+
+const drain = (world: World): Promise<Handle<DrainReport>> => begin(world, 'drainRunner');
+const resume = (world: World): Promise<Handle<ResumeReport>> => begin(world, 'resumeRunner', { wait: '30s' });
+
+const labels = (world: World): readonly string[] => world.github.runners(world.target.scope)[0]?.labels ?? [];
+
+async function mark(world: World): Promise<DrainMark | null> {
+  const { guest } = await world.machine.observe(world.target, CALL);
+  if (!guest.known) throw new Error(guest.why);
+  return guest.value.drain;
+}
+
+const stepOf = async (handle: Handle<unknown>, name: string): Promise<Progress['steps'][number] | undefined> =>
+  (await handle.query<Progress>('progress')).steps.find((step) => step.name === name);
+
+/** A job that lasts until the test ends it runs on the runner. */
+async function work(world: World): Promise<void> {
+  world.github.giveJob(world.target.scope, world.target.runner, { seconds: 3_600 });
+  await world.until(() => world.github.runners(world.target.scope)[0]?.busy === true, 'a job runs');
+}
+
+/** Twelve runs of one job each, which no other runner serves. */
+function queueTwelve(world: World, labelsAsked: readonly string[]): () => number {
+  const runs = Array.from({ length: 12 }, () => world.github.queueRun(world.target.scope, { jobs: [{ labels: labelsAsked, seconds: 0 }] }));
+  return () => runs.filter((run) => world.github.run(run).jobs[0]?.state !== 'queued').length;
+}
+
+/** The command's first line about jobs: from then on none is to come. */
+const promised = (world: World, handle: Handle<unknown>): Promise<void> =>
+  world.until(async () => (await stepOf(handle, 'cordon'))?.status === 'done', 'it says that no further job comes');
+
+const taken = (world: World): Promise<void> => world.until(() => labels(world).length === 0, 'its labels are gone');
+const isWaiting = (world: World, handle: Handle<unknown>): Promise<void> =>
+  world.until(async () => /waiting for the job/.test((await handle.query<Progress>('progress')).doing), 'it waits for the job');
+
+async function drained(handle: Handle<DrainReport>): Promise<DrainReport> {
+  const report = await handle.result();
+  expect(report.outcome, report.summary).toBe('drained');
+  return report;
+}
+
+async function resumed(world: World): Promise<ResumeReport> {
+  const report = await (await resume(world)).result();
+  expect(report.outcome, report.summary).toBe('resumed');
+  expect(labels(world)).toEqual(['bpf-lsm']);
+  expect(await mark(world)).toBeNull();
+  return report;
+}
+
+/** Somebody else gives it a label, as `config.sh --replace` does. */
+async function giveLabels(world: World, given: readonly string[]): Promise<void> {
+  const { url, token } = world.github;
+  const { id } = world.github.runners(world.target.scope)[0]!;
+  const response = await fetch(`${url}/repos/${world.target.scope}/actions/runners/${id}/labels`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+    body: JSON.stringify({ labels: given }),
+  });
+  expect(response.status).toBe(200);
+}
+
+describe.concurrent('a drain with twelve jobs queued behind a running one', () => {
+  test('lets none of them come once it has said so, and a resume all', async () => {
+    await using world = await startWorld();
+    await work(world);
+    const begun = queueTwelve(world, ['self-hosted', 'bpf-lsm']);
+    const handle = await drain(world);
+    await promised(world, handle);
+    expect((await stepOf(handle, 'cordon'))?.detail).toBe('takes no further job');
+    expect(await mark(world)).toMatchObject({ labels: ['bpf-lsm'], reason: 'by hand' });
+    await world.machine.endJob(world.target);
+    await drained(handle);
+    expect(begun()).toBe(0);
+    const { steps } = await resumed(world);
+    expect(steps[0]).toMatchObject({ name: 'restore-labels', status: 'done', detail: 'bpf-lsm' });
+    await world.until(() => begun() === 12, 'they come');
+  });
+
+  test('says how many may still come that ask for no label of its own, and lets its guest keep them away', async () => {
+    await using world = await startWorld();
+    await work(world);
+    const begun = queueTwelve(world, ['self-hosted', 'linux']);
+    const handle = await drain(world);
+    await promised(world, handle);
+    expect((await stepOf(handle, 'cordon'))?.detail).toBe(
+      'takes no further job that asks for bpf-lsm, but 12 jobs wait for no label of its own and may still come',
+    );
+    await isWaiting(world, handle);
+    await world.machine.endJob(world.target);
+    await drained(handle);
+    expect(begun()).toBe(0);
+  });
+});
+
+describe.concurrent('the labels of a drained runner', () => {
+  test('are taken away once GitHub can be reached, and until then jobs may come', async () => {
+    await using world = await startWorld({ policy: { busyAnswerMaxAgeMs: 1_000 } });
+    await work(world);
+    const end = world.github.misbehave({ match: { path: '/actions/runners' }, status: 503 });
+    const handle = await drain(world);
+    await world.until(async () => (await mark(world)) !== null, 'it is marked');
+    await world.until(
+      async () => (await handle.query<Progress>('progress')).doing.startsWith('jobs may still come, since it could not be cordoned'),
+      'it says that jobs may come',
+    );
+    expect((await stepOf(handle, 'cordon'))?.status).not.toBe('done');
+    end();
+    await promised(world, handle);
+    expect(labels(world)).toEqual([]);
+    await world.machine.endJob(world.target);
+    await drained(handle);
+    await resumed(world);
+  });
+
+  test('are never taken away before its mark remembers them, and an answer that is lost changes nothing', async () => {
+    await using world = await startWorld();
+    await work(world);
+    const markDrained = world.machine.markDrained.bind(world.machine);
+    const shownAt: (readonly string[])[] = [];
+    world.machine.markDrained = async (...given) => {
+      shownAt.push(labels(world));
+      return markDrained(...given);
+    };
+    world.github.misbehave({ match: { method: 'DELETE', path: /labels$/ }, fault: { kind: 'lost' }, times: 1 });
+    const handle = await drain(world);
+    await promised(world, handle);
+    expect(shownAt).toEqual([['bpf-lsm'], ['bpf-lsm']]);
+    await world.machine.endJob(world.target);
+    await drained(handle);
+    await resumed(world);
+  });
+
+  test('are taken away again, and given back, where somebody gives it more meanwhile', async () => {
+    await using world = await startWorld();
+    await work(world);
+    const handle = await drain(world);
+    await promised(world, handle);
+    await giveLabels(world, ['bpf-lsm', 'gpu']);
+    await taken(world);
+    expect(await mark(world)).toMatchObject({ labels: ['bpf-lsm', 'gpu'] });
+    await world.machine.endJob(world.target);
+    await drained(handle);
+    expect((await (await resume(world)).result()).outcome).toBe('resumed');
+    expect(labels(world)).toEqual(['bpf-lsm', 'gpu']);
+  });
+
+  test('stay away after a drain was ended by force, and come back after a resume was cut off', async () => {
+    await using world = await startWorld();
+    await work(world);
+    const handle = await drain(world);
+    await promised(world, handle);
+    await handle.terminate('by hand');
+    world.machine.unmarkDrained = async () => {
+      throw new Error('its host is gone');
+    };
+    const cut = await resume(world);
+    await world.until(() => labels(world).length > 0, 'its labels are back');
+    await cut.terminate('by hand');
+    Reflect.deleteProperty(world.machine, 'unmarkDrained');
+    expect(await mark(world)).toMatchObject({ labels: ['bpf-lsm'] });
+    // It is to be drained still, which the next check sees to.
+    await (await world.check()).result();
+    await taken(world);
+    await resumed(world);
+  });
+});

@@ -21,7 +21,7 @@ let fence: number;
 let acts = 0;
 
 beforeAll(async () => {
-  github = await startGitHub({ repositories: [SCOPE], pollMs: 20_000, offlineAfterMs: 30_000 });
+  github = await startGitHub({ repositories: [SCOPE], pollMs: 20_000, offlineAfterMs: 2_000 });
   guest = await startGuest({ github });
   ({ unit } = await guest.installRunner({ scope: SCOPE, name: 'builder', directory: DIRECTORY }));
   machine = new ShellMachine(transportTo(guest), { settleSeconds: 2, ntpSeconds: 4 });

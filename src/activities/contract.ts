@@ -450,7 +450,7 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly runners: readonly string[];
     /** Custom labels that they have by configuration, or had before a drain. */
     readonly customLabels?: readonly (readonly string[])[];
-      /** Whether runners' groups matter: one request more, and only at an organisation. */
+    /** Whether runners' groups matter: one request more, and only at an organisation. */
     readonly readsGroups: boolean;
     /** Runs whose jobs are read, at most. */
     readonly runsRead: number;

@@ -193,6 +193,11 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
         { by: 'person', reason: 'another reason' },
         { by: 'room', reason: 'no room on the disk' },
       ] as const;
+      expect(await world.machine.markDrained(world.target, anAct(), { ...marks[1], labels: ['bpf-lsm'] }, CALL)).toEqual({
+        kind: 'refused-unfit',
+        evidence: 'the runner is not marked as drained any more',
+      });
+      expect((await world.machine.pauseAfterJob(world.target, anAct(), CALL)).kind).toBe('not-waiting');
       for (const mark of marks) expect(await world.machine.markDrained(world.target, anAct(), mark, CALL)).toEqual({ kind: 'marked' });
       const { drain, service } = await look();
       expect(drain).toEqual({ since: expect.any(Number), by: 'person', reason: 'no room on the disk' });

@@ -216,7 +216,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
   const requests: LoggedRequest[] = [];
 
   const packageRequests: PackageRequest[] = [];
-  const server = createServer((request, response) => {
+  const server = createServer(PATIENT, (request, response) => {
     if (isDownload(request)) {
       void answerDownload({ packages: world.packages, badDays }, request, response).then((answered) => packageRequests.push(answered));
       return;
@@ -229,7 +229,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
   const port = await listen(server, wantedPort);
   world.packages.origin = `http://127.0.0.1:${port}`;
   const logRequests: LogRequest[] = [];
-  const logServer = createServer((request, response) => {
+  const logServer = createServer(PATIENT, (request, response) => {
     void answerForLog({ logs: world.logs, badDays }, request, response).then((answered) => logRequests.push(answered));
   });
   world.logs.origin = `http://127.0.0.1:${await listen(logServer, 0)}`;
@@ -363,6 +363,9 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     close: async () => void (await Promise.all([end(server), end(logServer)])),
   };
 }
+
+/** On a slow machine a client may use a connection again that Node would have closed as idle: no failure that a test asked for. */
+const PATIENT = { keepAliveTimeout: 0 };
 
 function end(server: Server): Promise<void> {
   return new Promise((resolve) => {

@@ -35,7 +35,7 @@ export function githubOptions(policy: RecoveryPolicy, summary: string): Activity
 }
 
 /** Asked right before an act, while a listener is paused: an answer that comes late is of no use. */
-export function askedFrozenOptions(policy: RecoveryPolicy, summary: string): ActivityOptions {
+export function askedNowOptions(policy: RecoveryPolicy, summary: string): ActivityOptions {
   return { ...githubOptions(policy, summary), scheduleToCloseTimeout: policy.busyAnswerMaxAgeMs };
 }
 

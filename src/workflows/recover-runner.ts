@@ -52,6 +52,9 @@ import { StepBoard } from './step-board.ts';
 /** GitHub's bad moments are short; what fails for another reason fails as often. */
 const CONFIGURE_TRIES = 3;
 
+/** Refusals that a check would come to with each pass, after looking for minutes. */
+const COSTLY_REFUSALS: ReadonlySet<RecoveryDecision['kind']> = new Set(['impossible', 'refused-online']);
+
 const progress = defineQuery<Progress>(PROGRESS_QUERY);
 
 /**
@@ -198,10 +201,11 @@ class Recovery {
     }
     if (!isCure(decision)) {
       // It costs budget too: else a check would hold the machine, and look, with each pass for ever.
-      if (decision.kind === 'impossible' && this.#isRead && this.#trigger !== 'manual') {
-        await new OpenEntry(this.#target, before, this.#entryOf({ onlyLooked: true })).close({ outcome: 'failed' });
+      const refusal = this.#refusal(decision);
+      if (this.#isRead && COSTLY_REFUSALS.has(decision.kind) && this.#trigger !== 'manual') {
+        await new OpenEntry(this.#target, before, this.#entryOf({ onlyLooked: true })).close({ outcome: refusal.outcome });
       }
-      return this.#report(this.#refusal(decision));
+      return this.#report(refusal);
     }
     return this.#underLedger(decision, before);
   }

@@ -17,7 +17,7 @@ import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
 import type { RecoveryOutcome, Side } from '../domain/report.ts';
 import type { GitHubObservation, GuestObservation, MachineObservation, RunnerTarget } from '../domain/runner.ts';
-import { actOptions, askedFrozenOptions, githubOptions, GUEST_UNREACHABLE, lookOptions } from './options.ts';
+import { actOptions, askedNowOptions, githubOptions, GUEST_UNREACHABLE, lookOptions } from './options.ts';
 import { waitOutLimit } from './told.ts';
 
 /** Ends an operation with an outcome that is no surprise; everything that was opened is closed on the way out. */
@@ -178,7 +178,7 @@ export class Site {
   /** Asks right before an act that hangs on the answer: neither a limit nor an outage is waited for, so `null`, with a word to people, is no. */
   async askGitHubNow(): Promise<Asked | null> {
     const { runner } = this.target;
-    const github = proxyActivities<MainActivities>(askedFrozenOptions(this.policy, `is ${runner} idle at this moment?`));
+    const github = proxyActivities<MainActivities>(askedNowOptions(this.policy, `is ${runner} idle at this moment?`));
     try {
       const answer = await this.answer(() => github.observeGitHub({ target: this.target }));
       if (answer.kind === 'seen') {
@@ -424,7 +424,7 @@ function refusalText(refusal: ActRefusal | Exclude<FenceTaken, { kind: 'taken' }
     case 'refused-unfinished':
       return new Ended(
         'refused-in-progress',
-        `the recovery ${refusal.holder} is not finished in ${machine}: a configuration lies aside there. Run \`runward recover\`, which takes it over`,
+        `the recovery ${refusal.holder} is not finished in ${machine}: the configuration of its runner lies aside there. Recover that runner first`,
       );
     case 'refused-late':
       return new TakenOver(`${machine} was taken over by ${refusal.holder}`);

@@ -72,6 +72,8 @@ describe('a saved history replays', () => {
         'recoverRunner-failed',
         'recoverRunner-healthy',
         'recoverRunner-ladder',
+        'recoverRunner-limited',
+        'recoverRunner-paused',
         'recoverRunner-service',
         'recoverRunner-vm',
         'rerunFailedJobs-once',

@@ -68,6 +68,29 @@ describe.concurrent('power is cut only where nobody can be living:', () => {
     expect(report).toMatchObject({ outcome: 'recovered', summary: expect.stringMatching(/online again.*The power of machine .* was cut/) });
   });
 
+  test('a check that finds somebody online under the lock leaves him alone, and that costs budget', async () => {
+    await using world = await startWorld({ policy: { guestAnswersWithinMs: 0, goneShownWithinMs: 0 } });
+    const { client, github, machine, target } = world;
+    await cutOff(world);
+    const { cuts } = watchPower(world);
+    await world.pass();
+    // The cure looks at its machine alone, and the pass at all of them.
+    const observe = machine.observe.bind(machine);
+    machine.observe = async (...given) => {
+      if (given[2] === undefined) {
+        github.showRunner(target.scope, target.runner, { status: 'online' });
+      }
+      return observe(...given);
+    };
+    expect(await world.pass()).toMatchObject({ started: [{ because: 'guest-unreachable' }] });
+    const cure = client.workflow.getHandle(cureId(`${target.scope}/${target.runner}`));
+    expect(await cure.result()).toMatchObject({ outcome: 'refused-busy', summary: expect.stringContaining('power was not cut') });
+    expect(cuts).toEqual([]);
+    const [entry, ...others] = await ledgerOf(world);
+    expect(entry).toMatchObject({ outcome: 'refused-busy' });
+    expect([entry?.['leavesStopped'] === true, others]).toEqual([false, []]);
+  });
+
   test('an operation that a person has terminated, or whose lock is gone, does not stop the machine any more', async () => {
     await using world = await startWorld();
     const { client, machine, target } = world;

@@ -134,6 +134,13 @@ describe('jobs that wait', () => {
     expect(waiting.map(({ oldestAt }) => Math.round((observedAt - oldestAt) / MINUTE_MS))).toEqual([8, 7]);
   });
 
+  test('are seen if a runner that lacks the labels by now has them by configuration', async () => {
+    server.queueRun('octo/app', { jobs: [{ labels: ['gpu'] }, { labels: ['x64', 'kvm'] }] });
+    const customLabels = [['gpu', 'cuda'], []];
+    expect(valueOf((await look({ customLabels })).queue).waiting).toMatchObject([{ labels: ['gpu'], isServable: true }]);
+    expect(valueOf((await look()).queue).waiting).toEqual([]);
+  });
+
   test('inside a run that has started are seen, and its other jobs are not', async () => {
     const run = server.queueRun('octo/app', {
       jobs: [

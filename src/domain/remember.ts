@@ -19,7 +19,7 @@ export function remember(situation: Situation): Partial<RunnerMemory> | null {
   const added = {
     uncleanedSince: since(situation, earlier.uncleanedSince ?? null, guest === null ? null : guest.cleanedAgoMs === null),
     straySince: since(situation, earlier.straySince ?? null, isStrayWork(situation) ?? false),
-    unlistedSince: since(situation, earlier.unlistedSince ?? null, situation.github.known ? situation.unproven !== null : null),
+    unlistedSince: since(situation, earlier.unlistedSince ?? null, situation.github.known ? situation.isUnlisted : null),
     cordoned: cordoned.length === 0 ? null : cordoned,
     notedSince: guest !== null && guest.drain !== null ? null : (earlier.notedSince ?? null),
     isEphemeral: isEphemeral(situation) || null,

@@ -27,6 +27,8 @@ export interface Situation {
   readonly standing: Standing;
   /** Why it may be registered although GitHub's list lacks it; `null` where that is proven, or it is listed. */
   readonly unproven: string | null;
+  /** GitHub's list lacks it, and its last id does not tell that it is gone. */
+  readonly isUnlisted: boolean;
   readonly host: Reading<HostObservation>;
   readonly machine: Reading<MachineObservation>;
   readonly state: MachineState | null;
@@ -85,8 +87,14 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
     const left = earlierOf(previous, qualifiedName(target), { at: seen.at, isRemembered, state: looked?.state ?? null });
     const earlier = drainWord === undefined ? left : withDrainWord(left, drainWord);
     const cordoned = (guest === null ? earlier.cordoned : guest.drain?.labels) ?? [];
+    const absence = github?.absent?.[target.runner];
+    const isUnlisted = github !== null && registered === null && absence?.kind !== 'gone';
+    const isFirstReading = isUnlisted && isConfigured(guest) && !wasSeenBefore({ at: seen.at, policy }, earlier.unlistedSince);
     const unproven =
-      github === null ? null : unprovenAbsence({ runner: registered, absence: github.absent?.[target.runner] }, target, livingIn(looked));
+      github === null
+        ? null
+        : (unprovenAbsence({ runner: registered, absence }, target, livingIn(looked)) ??
+          (isFirstReading ? `GitHub's list lacks ${target.runner}, and no id of it is known to ask by` : null));
     return {
       name: qualifiedName(target),
       target,
@@ -96,6 +104,7 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       registered,
       standing: github === null || unproven !== null ? 'unknown' : standingOf(registered),
       unproven,
+      isUnlisted,
       host,
       machine,
       state: looked?.state ?? null,
@@ -117,6 +126,11 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       isJustWoke: host.known && host.value.wokeAt !== null && host.value.observedAt - host.value.wokeAt < policy.justWokeMs,
     };
   });
+}
+
+/** Nothing in the guest says that its registration is gone. */
+function isConfigured(guest: GuestObservation | null): boolean {
+  return guest !== null && guest.registration !== null && !hasSign(guest, 'registration-deleted');
 }
 
 /** The guest as it tells whether a listener lives there; a machine in state `unknown` may run. */

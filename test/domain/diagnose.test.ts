@@ -596,6 +596,21 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       finds: ['warning runner-unlisted'],
       verdict: 'unknown',
     },
+    'missing in the list alone, one reading, and its service is stopped': {
+      github: null,
+      guest: INACTIVE,
+      finds: ['warning runner-unlisted?', 'critical service-inactive? → recover'],
+      does: "service-inactive: unknown: GitHub's list lacks r1, and no id of it is known to ask by",
+      verdict: 'unknown',
+    },
+    'missing in the list alone, in two passes, and its service is stopped': {
+      github: null,
+      guest: INACTIVE,
+      before: { unlistedSince: LAST_PASS },
+      finds: ['critical runner-unregistered → recover'],
+      does: 'recover',
+      verdict: 'down',
+    },
     'missing in the list, and GitHub failed at its id': {
       github: null,
       of: { absent: { r1: { kind: 'unknown', why: 'GitHub failed (502)' } } },

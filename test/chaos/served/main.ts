@@ -17,8 +17,8 @@ export interface ServedWanted {
   readonly hours: number;
 }
 
-/** One call of so many is the last of its worker's process. */
-const CALLS_PER_DEATH = { 2: 40, 3: 150 } as const;
+/** How often the worker dies in the middle of a call. */
+const DEATHS = { 2: 3, 3: 20 } as const;
 
 /** Answers with the exit code. */
 export async function playStories({ depth, seed, hours }: ServedWanted): Promise<number> {
@@ -31,7 +31,7 @@ export async function playStories({ depth, seed, hours }: ServedWanted): Promise
   try {
     for (let [next, left] = [seed, hours]; left > 0; next += 1, left -= STORY_HOURS) {
       const story = storyOf(next, Math.min(left, STORY_HOURS));
-      const settings = { workflowBundle, callsPerDeath: CALLS_PER_DEATH[depth] };
+      const settings = { workflowBundle, deaths: DEATHS[depth] };
       const played = await (depth === 2 ? playSkipped : playReal)(story, settings);
       const { violation, kills, jobs, harmed } = played;
       process.stdout.write(

@@ -18,21 +18,21 @@ export interface PlayedServed extends Played {
   readonly kills: number;
 }
 
-/** The same story on Temporal's test server, by real workers whose process is killed at one of so many calls. */
+/** The same story on Temporal's test server, by real workers whose process is killed in the middle of calls. */
 export async function playSkipped(story: Story, settings: StageSettings): Promise<PlayedServed> {
   await using stage = await openSkippedStage(testServer(), settings);
-  return playServed(stage, without(NOT_SKIPPED, story));
+  return await playServed(stage, without(NOT_SKIPPED, story));
 }
 
 /** The same in real time, on a server that is killed as well. */
 export async function playReal(story: Story, settings: StageSettings): Promise<PlayedServed> {
   await using stage = await openRealStage(settings);
-  return playServed(stage, without(NOT_REAL, story));
+  return await playServed(stage, without(NOT_REAL, story));
 }
 
 function without(faults: ReadonlySet<FaultName>, story: Story): Story {
   const events = story.events.filter(({ event }) => event.kind !== 'fault' || !faults.has(event.fault));
-  return { ...story, events, site: { ...story.site, rival: 'none' } };
+  return { ...story, events, site: { ...story.site, rival: 'none', everyMinutes: 10 } };
 }
 
 async function playServed(stage: ServedStage, story: Story): Promise<PlayedServed> {

@@ -50,6 +50,9 @@ export class ServedTemporal {
   readonly #ledgers = new Map<string, Described>();
   readonly #recent = new Map<string, { readonly at: number; readonly workflowId: string; readonly runId: string }[]>();
   #sent: Promise<unknown>[] = [];
+  /** Calls that are the last of their process, by number. */
+  readonly #deaths: ReadonlySet<number>;
+  #calls = 0;
   #lookedAt = 0;
   #isClosed = false;
 
@@ -57,7 +60,7 @@ export class ServedTemporal {
     served: Served,
     clock: ServedClock,
     world: World,
-    settings: InstallationSettings & { readonly workflowBundle: string; readonly callsPerDeath: number },
+    settings: InstallationSettings & { readonly workflowBundle: string; readonly deaths: number },
   ) {
     const { connection, namespace, address, isSkipped } = served;
     this.#client = new Client({ connection, namespace });
@@ -65,7 +68,8 @@ export class ServedTemporal {
     this.#clock = clock;
     this.#world = world;
     this.#settings = settings;
-    const { name, targets, workflowBundle, callsPerDeath } = settings;
+    const { name, targets, workflowBundle, deaths } = settings;
+    this.#deaths = new Set(Array.from({ length: deaths }, (_, index) => world.chance.between(`death ${index}`, 3, 3 + 60 * deaths)));
     const machines = new SimulatedMachines(world, name);
     this.worker = new WorkerProcess(() => ({ address, namespace, isSkipped, workflowBundle, targets, now: clock.now() }), {
       ports: {
@@ -76,7 +80,7 @@ export class ServedTemporal {
         schedules: { describe: async (scheduleId: string) => this.#describeSchedule(scheduleId) },
       },
       hear: (execution) => this.#hear(execution),
-      dies: () => this.#dies(callsPerDeath),
+      dies: () => this.#dies(),
     });
     this.#send(() => this.worker.start());
     if (settings.hasSchedules) {
@@ -147,12 +151,13 @@ export class ServedTemporal {
     return this.worker.isAlive;
   }
 
-  #dies(callsPerDeath: number): 'before' | 'after' | null {
-    const { chance } = this.#world;
-    if (!chance.isSo('the worker is killed', 1 / callsPerDeath)) {
+  /** By the number of the call. */
+  #dies(): 'before' | 'after' | null {
+    const { facts, runners, chance } = this.#world;
+    this.#calls += 1;
+    if (!this.#deaths.has(this.#calls)) {
       return null;
     }
-    const { facts, runners } = this.#world;
     const touches = runners.map(({ name }) => name);
     facts.note({ kind: 'fault', what: 'the worker is killed in the middle of a call', touches, until: this.#clock.now() });
     this.#startSoon();

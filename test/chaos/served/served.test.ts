@@ -10,7 +10,7 @@ const SEEDS = [1, 2, 3, 4];
 describe.concurrent('an hour of each seed', () => {
   test.for(SEEDS)('%i harms nobody, although the worker dies in the middle', async (seed) => {
     const story = storyOf(seed, 1);
-    const played = await playSkipped(story, { workflowBundle: inject('workflowBundle'), callsPerDeath: 40 });
+    const played = await playSkipped(story, { workflowBundle: inject('workflowBundle'), deaths: 1 });
     const { violation } = played;
     expect(violation && tell(story, played.facts, violation, `npm run chaos -- --depth 2 --seed ${seed} --hours 1`)).toBeNull();
     expect(played.kills).toBeGreaterThan(0);

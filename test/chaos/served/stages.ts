@@ -18,8 +18,8 @@ import { WallClock } from './wall-clock.ts';
 export interface StageSettings {
   /** The bundled workflows. */
   readonly workflowBundle: string;
-  /** One of so many calls of a port is the last of its process. */
-  readonly callsPerDeath: number;
+  /** How often a process of the worker is killed in the middle of a call, besides what the story does to it. */
+  readonly deaths: number;
 }
 
 export interface ServedStage extends Stage, AsyncDisposable {

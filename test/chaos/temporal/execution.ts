@@ -2,7 +2,7 @@ import type { Payload } from '@temporalio/common';
 import type { ActivityTask } from './activity-task.ts';
 import type { QueuedEvent } from './event-queue.ts';
 import { fromFields, type Failure, type Fields } from './payloads.ts';
-import type { ClosedStatus, Described, Outcome, Started } from './port.ts';
+import type { ClosedStatus, Described, Started } from './port.ts';
 import type { Job, WorkflowRuntime } from './workflow-runtime.ts';
 
 export interface Parent extends Started {
@@ -118,5 +118,3 @@ export class Execution {
     };
   }
 }
-
-export type { Outcome };

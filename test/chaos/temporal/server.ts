@@ -12,7 +12,7 @@ import type { QueuedEvent } from './event-queue.ts';
 import { Execution, type Close, type ExecutionSettings, type Parent } from './execution.ts';
 import { CANCELLED, childFailure, notFound, RUN_TIMED_OUT, TERMINATED } from './failures.ts';
 import { fromFailure, payloads, type Fields } from './payloads.ts';
-import type { Happening, Outcome, Started, VirtualTemporalOptions } from './port.ts';
+import type { Happening, Outcome, VirtualTemporalOptions } from './port.ts';
 import { WorkflowRuntime, type Command, type Job } from './workflow-runtime.ts';
 
 /** The server suggests a new history after so many events, and ends the run at the second number. */
@@ -931,5 +931,3 @@ function unknownActivity(type: string, queue: string): () => Promise<never> {
 export function attributesOf(execution: { readonly searchAttributes: Fields }): ReturnType<typeof decodeTypedSearchAttributes> {
   return decodeTypedSearchAttributes({ ...execution.searchAttributes });
 }
-
-export type { Started };

@@ -49,12 +49,12 @@ export class WorkflowRuntime {
     seed: readonly number[],
   ) {
     const activator = new Activator({
+      // Its search attributes come with the first job.
       info: {
         ...info,
-        searchAttributes: {},
         typedSearchAttributes: new TypedSearchAttributes(),
-        unsafe: { now: Date.now, isReplaying: false, isReplayingHistoryEvents: false, random: Math.random } as unknown as RunInfo['unsafe'],
-      },
+        unsafe: { now: Date.now, isReplaying: false, isReplayingHistoryEvents: false, random: Math.random },
+      } as unknown as RunInfo,
       randomnessSeed: [...seed],
       now: 0,
       showStackTraceSources: false,
@@ -86,8 +86,8 @@ export class WorkflowRuntime {
         continueAsNewSuggested,
         unsafe: { ...info.unsafe, isReplaying, isReplayingHistoryEvents: isReplaying },
       }));
-      for (const patchId of isReplaying ? this.#patches : []) {
-        activator.notifyHasPatch({ patchId });
+      if (isReplaying) {
+        this.#patches.forEach((patchId) => activator.notifyHasPatch({ patchId }));
       }
       const [first] = jobs;
       if (first?.initializeWorkflow != null) {

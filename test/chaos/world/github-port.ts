@@ -4,16 +4,25 @@ import { activityInfo } from '@temporalio/activity';
 import type { ScopeObservation, WaitingJobs } from '../../../src/domain/pass.ts';
 import { known, unknown } from '../../../src/domain/reading.ts';
 import { labelSetOf, type Run, type RunJobs } from '../../../src/domain/queue/run.ts';
-import type { RegisteredRunner } from '../../../src/domain/runner.ts';
-import { ADDED_LABELS } from '../../../src/domain/situation.ts';
+import type { Absence, RegisteredRunner } from '../../../src/domain/runner.ts';
 import { Secret } from '../../../src/domain/secret.ts';
-import { GitHubError, type Dated, type GitHubPort, type RunWritten } from '../../../src/github/port.ts';
+import {
+  GitHubError,
+  type Dated,
+  type GitHubPort,
+  type RunnersFound,
+  type RunnersWanted,
+  type RunWritten,
+  type ScopeLook,
+} from '../../../src/github/port.ts';
 import { callerOf } from './caller.ts';
 import { HOUR, MINUTE, SECOND } from './time.ts';
 import { VERSION, type Job, type Registration, type Scope, type WorkflowRun, type World } from './world.ts';
 
 /** The client gives a request up after so long. */
 const PATIENCE_MS = 15 * SECOND;
+/** Labels that a registration has by itself. */
+const ADDED: readonly string[] = ['self-hosted', 'linux', 'x64'];
 /** Queue care calls a run stale that has waited for so long. */
 const STALE_MS = 4 * HOUR;
 
@@ -47,37 +56,77 @@ class SimulatedGitHub implements GitHubPort {
     });
   }
 
-  removeCustomLabels(scope: string, id: number, signal: AbortSignal): Promise<Dated<readonly string[] | null>> {
-    return this.#relabel(scope, id, signal, (own) => own.filter((label) => !customOf(own).includes(label)));
-  }
-
-  addCustomLabels(scope: string, id: number, labels: readonly string[], signal: AbortSignal): Promise<Dated<readonly string[] | null>> {
-    return this.#relabel(scope, id, signal, (own) => [...new Set([...own, ...labels])]);
-  }
-
-  #relabel(scope: string, id: number, signal: AbortSignal, change: (labels: readonly string[]) => readonly string[]) {
-    const name = this.#scope(scope).registrations.get(id)?.name ?? null;
-    return this.#ask(scope, signal, name, (at) => {
-      const found = at.registrations.get(id);
-      if (found === undefined) return null;
-      found.labels = change(found.labels);
-      return customOf(found.labels);
-    });
-  }
-
   #shown(registration: Registration): RegisteredRunner {
     const { id, name, labels } = registration;
-    const customLabels = customOf(labels);
     return {
       id,
       name,
       status: this.#world.statusShown(registration),
       busy: this.#world.isBusyShown(registration),
       labels,
-      ...(customLabels.length === 0 ? {} : { customLabels }),
       version: VERSION,
       group: null,
     };
+  }
+
+  async findRunners(scope: string, { names, lastId }: RunnersWanted, signal: AbortSignal): Promise<Dated<RunnersFound>> {
+    const { value: runners, githubTime } = await this.#ask(scope, signal, '*', (at) => this.#listed(at, names));
+    const found = await this.#askForMissing(scope, { names, runners, lastId }, signal);
+    return { value: found, githubTime };
+  }
+
+  #listed(scope: Scope, names: readonly string[]): RegisteredRunner[] {
+    const wanted = new Set(names.map((name) => name.toLowerCase()));
+    const listed = registrationsOf(scope).filter((each) => wanted.has(each.name.toLowerCase()) && this.#world.isListed(each));
+    return listed.map((each) => this.#shown(each));
+  }
+
+  /** Whom a list lacks is asked for by the id that it had. */
+  async #askForMissing(
+    scope: string,
+    { names, runners, lastId }: RunnersWanted & { readonly runners: readonly RegisteredRunner[] },
+    signal: AbortSignal,
+  ): Promise<RunnersFound> {
+    const found = [...runners];
+    const absent: Record<string, Absence> = {};
+    for (const name of names.filter((each) => !runners.some((runner) => runner.name.toLowerCase() === each.toLowerCase()))) {
+      const id = await lastId(name);
+      if (id === null) {
+        absent[name] = { kind: 'unlisted' };
+        continue;
+      }
+      try {
+        const { value: there } = await this.getRunner(scope, id, signal);
+        if (there === null) absent[name] = { kind: 'gone', id };
+        else found.push(there);
+      } catch (error) {
+        if (!(error instanceof GitHubError) || error.kind === 'limited') throw error;
+        absent[name] = { kind: 'unknown', why: error.message };
+      }
+    }
+    return { runners: found, absent };
+  }
+
+  removeCustomLabels(scope: string, id: number, signal: AbortSignal): Promise<Dated<readonly string[] | null>> {
+    return this.#relabel(scope, id, signal, (labels) => labels.filter((label) => ADDED.includes(label.toLowerCase())));
+  }
+
+  addCustomLabels(scope: string, id: number, added: readonly string[], signal: AbortSignal): Promise<Dated<readonly string[] | null>> {
+    return this.#relabel(scope, id, signal, (labels) => [...new Set([...labels, ...added])]);
+  }
+
+  #relabel(
+    scope: string,
+    id: number,
+    signal: AbortSignal,
+    change: (labels: readonly string[]) => readonly string[],
+  ): Promise<Dated<readonly string[] | null>> {
+    return this.#ask(scope, signal, null, (at) => {
+      const found = at.registrations.get(id);
+      if (found === undefined) return null;
+      found.labels = change(found.labels);
+      return found.labels;
+    });
   }
 
   async createRegistrationToken(scope: string, signal: AbortSignal) {
@@ -93,22 +142,17 @@ class SimulatedGitHub implements GitHubPort {
     return this.#ask(scope, signal, null, () => ({ kind: 'found' as const, offer }));
   }
 
-  async observeScope(
-    scope: string,
-    wanted: { readonly runners: readonly string[]; readonly runsRead: number; readonly setAside: readonly number[] },
-    signal: AbortSignal,
-  ): Promise<ScopeObservation> {
+  async observeScope(scope: string, wanted: ScopeLook, signal: AbortSignal): Promise<ScopeObservation> {
     const names = new Set(wanted.runners.map((name) => name.toLowerCase()));
-    const { value: runners, githubTime } = await this.#ask(scope, signal, '*', (at) =>
-      registrationsOf(at)
-        .filter((each) => names.has(each.name.toLowerCase()) && this.#world.isListed(each))
-        .map((each) => this.#shown(each)),
-    );
+    const { value: listed, githubTime } = await this.#ask(scope, signal, '*', (at) => this.#listed(at, wanted.runners));
+    const { lastId = async () => null } = wanted;
+    const { runners, absent } = await this.#askForMissing(scope, { names: wanted.runners, runners: listed, lastId }, signal);
     const at = this.#scope(scope);
     const isRead = this.#world.github.slowUntil <= this.#world.now || this.#world.chance.isSo('the queue is read', 0.5);
     return {
       observedAt: githubTime,
       runners,
+      absent,
       queue: !at.isRepository ? known(null) : isRead ? known(this.#queue(at, names, wanted)) : unknown('GitHub did not answer in time'),
       versions: known({ latest: VERSION, retirements: [] }),
       tokenExpiresAt: null,
@@ -404,8 +448,4 @@ function whyCancelled(run: WorkflowRun, now: number): string {
   );
   if (newer !== undefined) return `superseded by run ${newer.id}`;
   return run.event === 'push' ? 'it made way' : 'no rule names it';
-}
-
-function customOf(labels: readonly string[]): readonly string[] {
-  return labels.filter((label) => !ADDED_LABELS.includes(label.toLowerCase()));
 }

@@ -12,22 +12,21 @@ import {
   type Act,
   type ActRefusal,
   type CallContext,
+  type MachineRestarted,
   type ObserveAll,
+  type PauseWanted,
   type ServiceStarted,
+  type Stopping,
 } from '../../../src/machine/port.ts';
 import { callerOf } from './caller.ts';
 import type { Runwards } from './facts.ts';
 import { HOUR, MINUTE, SECOND } from './time.ts';
 import { GIB, VERSION, type Machine, type Runner, type RunningAct, type World } from './world.ts';
 
+/** As `UNFINISHED_SECONDS` of src/machine/guest/driver.sh. */
+const UNFINISHED_MS = 2 * HOUR;
 /** Below every heartbeat time-out. */
 const BEAT_MS = 10 * SECOND;
-
-/** How an act that stops or moves something was prepared; `undefined`: the act sees to that by itself. */
-interface Prepared {
-  readonly force?: boolean;
-  readonly pause?: { readonly unread: string } | null;
-}
 
 interface Answer {
   readonly kind: string;
@@ -157,17 +156,25 @@ export class SimulatedMachines {
     await this.#asPowerAct(machine, cause, () => this.#start(machine, cause, call));
   }
 
-  async restart(name: string, ...given: readonly unknown[]): Promise<void> {
-    const call = given.at(-1) as CallContext;
+  async restart(name: string, mayStop: () => Promise<boolean>, call: CallContext): Promise<MachineRestarted> {
     const world = this.#world;
     const machine = world.machine(name);
     const cause = callerOf(world, this.#installation, 'restart-machine');
     const state = await this.state(name, call);
-    if (state !== 'running') return this.start(name, call);
-    if (await this.#reaches(machine, 20 * SECOND, call)) return;
+    if (state !== 'running') {
+      await this.start(name, call);
+      return { kind: 'running' };
+    }
+    if (await this.#reaches(machine, 20 * SECOND, call)) return { kind: 'running' };
+    let givenUp = false;
     await this.#asPowerAct(machine, cause, async () => {
       // A guest that still hears of its end is given time for it.
       if (world.chance.isSo('an orderly end', 0.3)) await this.#beating(world.chance.between('an orderly end', 5, 60) * SECOND, call);
+      if (isReachable(machine)) return;
+      if (!(await mayStop())) {
+        givenUp = true;
+        return;
+      }
       // The daemon goes on with it whatever becomes of its client.
       let isDown = false;
       const { era } = machine;
@@ -179,6 +186,7 @@ export class SimulatedMachines {
       for (const runner of machine.runners) world.changed('service-stopped', runner, cause);
       await this.#start(machine, cause, call);
     });
+    return givenUp ? { kind: 'given-up', evidence: 'its caller may not any more' } : { kind: 'running' };
   }
 
   async #asPowerAct(machine: Machine, cause: Runwards, work: () => Promise<void>): Promise<void> {
@@ -224,11 +232,17 @@ export class SimulatedMachines {
 
   // The fence
 
-  async takeFence(name: string, holder: string, call: CallContext) {
-    const machine = this.#world.machine(name);
+  async takeFence(target: RunnerTarget, holder: string, { isRecovery }: { readonly isRecovery: boolean }, call: CallContext) {
+    const machine = this.#world.machine(target.machine);
     await this.#enter(machine, 30 * SECOND, call);
-    const { act, fence } = machine;
+    const { act, fence, runners } = machine;
     if (act !== null) return { kind: 'refused-in-progress' as const, holder: act.holder };
+    const world = this.#world;
+    const own = isRecovery ? world.runner(target) : null;
+    const left = runners.find(
+      (runner) => runner !== own && runner.unfinished !== null && world.now - runner.unfinished.since < UNFINISHED_MS,
+    );
+    if (left?.unfinished != null) return { kind: 'refused-unfinished' as const, holder: left.unfinished.by };
     if (machine.readOnlyUntil > this.#world.now) return { kind: 'refused-unfit' as const, evidence: 'the guest takes no file' };
     machine.fence = { number: fence.number + 1, holder };
     return { kind: 'taken' as const, fence: machine.fence.number };
@@ -283,7 +297,11 @@ export class SimulatedMachines {
         if (machine.readOnlyUntil > world.now)
           throw new MachineError('act-failed', `${act.key} ended with exit code 1`, { evidence: 'Read-only file system' });
         answer = await body({ cause, wait });
-        if (!['refused-', 'not-paused', 'heard', 'not-started', 'not-configured'].some((word) => answer.kind.startsWith(word)))
+        if (
+          !['refused-', 'not-paused', 'paused', 'heard', 'let-go', 'not-started', 'not-configured'].some((word) =>
+            answer.kind.startsWith(word),
+          )
+        )
           machine.records.set(act.key, answer);
         return answer;
       } finally {
@@ -317,37 +335,100 @@ export class SimulatedMachines {
     }
   }
 
+  // Pause, ask, act
+
+  /** What is slow of the act comes first; then the listeners are held, and seen to have begun nothing meanwhile. */
+  pause(target: RunnerTarget, act: Act, wanted: PauseWanted, call: CallContext) {
+    const world = this.#world;
+    const { purpose } = wanted;
+    return this.#act<Answer>(`pause for ${purpose}`, target, act, call, async ({ wait }, runner) => {
+      const { chance } = world;
+      const held = isAboutMachine(wanted) ? runner.machine.runners : [runner];
+      await wait(chance.between('prove', 200, 1_000));
+      if (purpose === 'drain' && runner.drain === null) return NOT_DRAINED;
+      const isToldOfMark = purpose === 'drain' || purpose === 'restore' || purpose === 'sync-clock';
+      const refused = (isToldOfMark ? null : drainedOf(runner, act)) ?? busyOf(held);
+      if (refused !== null) return refused;
+      await wait(chance.skewed(`slow before ${purpose}`, 300, 40_000));
+      if (held.some((each) => world.now - each.serviceSince < MINUTE)) await wait(chance.between('young', 0, 30_000));
+      const late = busyOf(held);
+      if (late !== null) return late;
+      for (const each of held) world.hold(each);
+      await wait(chance.between('hold', 100, 1_000));
+      const tooLate = busyOf(held);
+      if (tooLate !== null) {
+        for (const each of held) world.letGo(each);
+        return tooLate;
+      }
+      return { kind: 'paused', unread: this.#unread(held) } as Answer;
+    });
+  }
+
+  letGo(target: RunnerTarget, act: Act, _purpose: string, call: CallContext) {
+    return this.#act<Answer>('let go', target, act, call, async ({ wait }, { machine }) => {
+      await wait(200);
+      for (const runner of machine.runners) this.#world.letGo(runner);
+      return { kind: 'let-go' };
+    });
+  }
+
+  #unread(runners: readonly Runner[]): string {
+    return runners.map((runner) => this.#world.unread(runner)).join(';');
+  }
+
+  /** Why nothing may be stopped now; what refuses lets go, but for what was heard. */
+  #beginStopping(runners: readonly Runner[], { pause, force }: Stopping): Answer | null {
+    if (force) return null;
+    const world = this.#world;
+    const living = runners.filter(({ listener }) => listener !== null);
+    const unpaused = living.find((runner) => !world.isHeld(runner));
+    const refused: Answer | null =
+      unpaused === undefined
+        ? busyOf(runners)
+        : ({ kind: 'not-paused', evidence: `a listener of ${unpaused.name} lives that is not paused` } as Answer);
+    if (refused !== null) {
+      for (const runner of runners) world.letGo(runner);
+      return refused;
+    }
+    const unread = this.#unread(runners);
+    return pause === null || pause.unread === unread ? null : ({ kind: 'heard', unread } as Answer);
+  }
+
   // Steps
 
-  syncClock(target: RunnerTarget, act: Act, prepared: Prepared, call: CallContext) {
+  syncClock(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext) {
     const world = this.#world;
     return this.#act<Answer>('sync-clock', target, act, call, async ({ cause, wait }, { machine }) => {
       await wait(world.chance.between('prove', 200, 1_000));
-      const refused = busyOf(machine.runners, prepared) ?? this.#unprepared(machine.runners, prepared);
+      const refused = this.#beginStopping(machine.runners, stopping);
       if (refused !== null) return refused;
-      if (prepared.pause === undefined) await wait(world.chance.skewed('ntp', 1_000, 20_000));
+      for (const runner of machine.runners) if (world.isHeld(runner)) world.hold(runner);
+      await wait(world.chance.skewed('ntp', 1_000, 20_000));
       world.setClock(machine, cause);
       for (const runner of machine.runners) world.letGo(runner);
       return { kind: 'synced', offsetMs: 0, source: 'ntp' };
     });
   }
 
-  setConfigurationAside(target: RunnerTarget, act: Act, prepared: Prepared, call: CallContext) {
+  setConfigurationAside(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext) {
     const world = this.#world;
     return this.#act<Answer>('config-cleanup', target, act, call, async ({ cause, wait }, runner) => {
       const { chance } = world;
       await wait(chance.between('prove', 200, 1_000));
-      const refused = busyOf([runner], prepared) ?? drainedOf(runner) ?? this.#unprepared([runner], prepared);
+      const refused = drainedOf(runner, act) ?? this.#beginStopping([runner], stopping);
       if (refused !== null) return refused;
-      if (prepared.pause === undefined) {
-        await wait(chance.skewed("the programs' tests", 300, 40_000));
-        if (world.now - runner.serviceSince < MINUTE) await wait(chance.between('young', 0, 30_000));
-      }
-      await wait(chance.skewed('stop', 200, 15_000));
+      await this.#stop(runner, cause, wait);
       const noted = this.#setAside(runner, cause);
       await wait(chance.between('move', 100, 1_500));
       return { kind: 'set-aside', agentId: runner.aside?.agentId ?? null, files: noted };
     });
+  }
+
+  /** A paused listener hears of its end first, and takes nothing more. */
+  async #stop(runner: Runner, cause: Runwards, wait: Doing['wait']): Promise<void> {
+    const world = this.#world;
+    world.stopListener(runner, cause);
+    await wait(world.chance.skewed('stop', 200, 15_000));
   }
 
   #setAside(runner: Runner, cause: Runwards): readonly string[] {
@@ -356,6 +437,7 @@ export class SimulatedMachines {
     world.stopListener(runner, cause);
     runner.startsAtBoot = false;
     if (runner.agentId !== null || runner.aside === null) runner.aside = { agentId: runner.agentId };
+    runner.unfinished = { by: runner.machine.fence.holder, since: world.now };
     runner.agentId = null;
     world.judge(runner);
     return runner.aside.agentId === null ? [] : ['.credentials', '.runner'];
@@ -365,8 +447,9 @@ export class SimulatedMachines {
     const world = this.#world;
     return this.#act<Answer>('reconfigure', target, act, call, async ({ cause, wait }, runner) => {
       if (runner.aside !== null && runner.agentId !== null) return { kind: 'configured', agentId: runner.agentId } as Answer;
-      if (runner.machine.packageVersion === null)
+      if (runner.machine.packageVersion === null) {
         return { kind: 'refused-unfit', evidence: 'no package of the runner is kept in the guest' } as Answer;
+      }
       await wait(world.chance.skewed('configure', 3_000, 40_000));
       if (world.github.downUntil > world.now || !runner.machine.hasNetwork) {
         return { kind: 'not-configured', exitCode: 1, evidence: 'GitHub answered 503', reason: 'other' } as Answer;
@@ -381,35 +464,22 @@ export class SimulatedMachines {
   startService(target: RunnerTarget, act: Act, call: CallContext) {
     return this.#act<ServiceStarted | ActRefusal>('start-service', target, act, call, async ({ cause, wait }, runner) => {
       await wait(300);
-      const refused = drainedOf(runner);
-      return refused ?? this.#bringUp(runner, cause, wait);
+      if (runner.drain !== null && runner.agentId !== null) runner.unfinished = null;
+      return drainedOf(runner, act) ?? this.#bringUp(runner, cause, wait);
     });
   }
 
-  restartService(target: RunnerTarget, act: Act, prepared: Prepared, call: CallContext) {
-    const world = this.#world;
+  restartService(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext) {
     return this.#act<Answer>('restart-service', target, act, call, async ({ cause, wait }, runner) => {
-      const { chance } = world;
-      await wait(chance.between('prove', 200, 1_000));
-      if (runner.unit === 'missing')
+      await wait(this.#world.chance.between('prove', 200, 1_000));
+      const drained = drainedOf(runner, act);
+      if (drained !== null) return drained;
+      if (runner.unit === 'missing') {
         return { kind: 'not-started', unit: null, state: 'missing', evidence: 'no unit of this runner is loaded' } as Answer;
-      const refused =
-        busyOf([runner], prepared) ?? (prepared.pause === undefined ? null : drainedOf(runner)) ?? this.#unprepared([runner], prepared);
-      if (refused !== null) return refused;
-      if (prepared.pause === undefined) {
-        await wait(chance.skewed("the programs' tests", 300, 20_000));
-        if (prepared.force !== true) {
-          world.hold(runner);
-          await wait(chance.between('hold', 100, 1_000));
-          const late = busyOf([runner], prepared);
-          if (late !== null) {
-            world.letGo(runner);
-            return late;
-          }
-        }
       }
-      await wait(chance.skewed('stop', 200, 15_000));
-      world.stopListener(runner, cause);
+      const refused = this.#beginStopping([runner], stopping);
+      if (refused !== null) return refused;
+      await this.#stop(runner, cause, wait);
       return this.#bringUp(runner, cause, wait);
     });
   }
@@ -421,22 +491,19 @@ export class SimulatedMachines {
     world.startListener(runner, cause);
     await wait(world.chance.skewed('settle', 2_000, 20_000));
     const state = runner.unit as string;
-    return state === 'active'
-      ? { kind: 'started', unit: unitName(runner) }
-      : { kind: 'not-started', unit: unitName(runner), state, evidence: `the listener says: ${runner.sign}` };
+    if (state !== 'active') return { kind: 'not-started', unit: unitName(runner), state, evidence: `the listener says: ${runner.sign}` };
+    runner.unfinished = null;
+    return { kind: 'started', unit: unitName(runner) };
   }
 
-  restoreConfiguration(target: RunnerTarget, act: Act, ...given: readonly unknown[]) {
+  restoreConfiguration(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext) {
     const world = this.#world;
-    const call = given.at(-1) as CallContext;
-    const prepared = (given.length > 1 ? given[0] : {}) as Prepared;
     return this.#act<Answer>('restore', target, act, call, async ({ cause, wait }, runner) => {
       await wait(world.chance.between('prove', 200, 1_000));
       if (runner.aside === null) return { kind: 'restored', files: [] } as Answer;
-      const refused = busyOf([runner], prepared) ?? this.#unprepared([runner], prepared);
+      const refused = this.#beginStopping([runner], stopping);
       if (refused !== null) return refused;
-      await wait(world.chance.skewed('stop', 200, 5_000));
-      world.stopListener(runner, cause);
+      await this.#stop(runner, cause, wait);
       runner.agentId = runner.aside.agentId;
       runner.aside = null;
       world.changed('restored', runner, cause);
@@ -448,6 +515,7 @@ export class SimulatedMachines {
     return this.#act<Answer>('discard', target, act, call, async ({ wait }, runner) => {
       await wait(300);
       runner.aside = null;
+      runner.unfinished = null;
       return { kind: 'discarded', files: [] } as Answer;
     });
   }
@@ -456,24 +524,24 @@ export class SimulatedMachines {
     const world = this.#world;
     return this.#act<Answer>('mark-drained', target, act, call, async ({ cause, wait }, runner) => {
       await wait(world.chance.between('mark', 200, 1_500));
-      const { drain } = runner;
-      const labels = mark.labels ?? drain?.labels;
-      const words =
-        drain === null || drain.by === 'room'
-          ? { since: world.now + runner.machine.clockOffsetMs, by: mark.by, reason: mark.reason, installation: this.#installation }
-          : drain;
-      runner.drain = { ...words, ...(labels === undefined ? {} : { labels }) };
+      if (runner.drain === null || runner.drain.by === 'room') {
+        const { by, reason } = mark;
+        runner.drain = { ...mark, since: world.now + runner.machine.clockOffsetMs, by, reason, installation: this.#installation };
+      }
       runner.startsAtBoot = false;
       world.changed('marked', runner, cause);
       return { kind: 'marked' };
     });
   }
 
-  /** Its guest has nothing to wait with. */
-  pauseAfterJob(target: RunnerTarget, act: Act, call: CallContext) {
-    return this.#act<Answer>('wait-for-end', target, act, call, async ({ wait }) => {
-      await wait(this.#world.chance.between('mark', 200, 1_500));
-      return { kind: 'not-waiting', evidence: 'no perl' };
+  stopService(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext) {
+    return this.#act<Answer>('stop-service', target, act, call, async ({ cause, wait }, runner) => {
+      await wait(this.#world.chance.between('prove', 200, 1_500));
+      if (runner.drain === null) return NOT_DRAINED;
+      const refused = this.#beginStopping([runner], stopping);
+      if (refused !== null) return refused;
+      await this.#stop(runner, cause, wait);
+      return { kind: 'stopped' } as Answer;
     });
   }
 
@@ -489,99 +557,6 @@ export class SimulatedMachines {
     });
   }
 
-  freeze(target: RunnerTarget, act: Act, call: CallContext) {
-    const world = this.#world;
-    return this.#act<Answer>('freeze', target, act, call, async ({ wait }, runner) => {
-      await wait(world.chance.between('prove', 200, 1_500));
-      if (runner.drain === null) return { kind: 'not-frozen', evidence: 'the runner is not marked as drained any more' } as Answer;
-      return (await this.#hold([runner], {}, wait)) ?? ({ kind: 'frozen', unread: world.unread(runner) } as Answer);
-    });
-  }
-
-  stopFrozen(target: RunnerTarget, act: Act, unread: string, call: CallContext) {
-    const world = this.#world;
-    return this.#act<Answer>('stop-frozen', target, act, call, async ({ cause, wait }, runner) => {
-      await wait(world.chance.between('prove', 200, 1_500));
-      if (runner.drain === null) {
-        world.letGo(runner);
-        return { kind: 'not-frozen', evidence: 'the runner is not marked as drained any more' } as Answer;
-      }
-      if (runner.listener !== null) {
-        if (!world.isHeld(runner)) return { kind: 'not-frozen', evidence: 'the runner was thawed meanwhile' } as Answer;
-        const busy = busyOf([runner], {});
-        if (busy !== null) {
-          world.letGo(runner);
-          return busy;
-        }
-        if (world.unread(runner) !== unread) return { kind: 'heard', unread: world.unread(runner) } as Answer;
-      }
-      world.stopListener(runner, cause);
-      return { kind: 'stopped' } as Answer;
-    });
-  }
-
-  thaw(target: RunnerTarget, act: Act, call: CallContext) {
-    return this.#act<Answer>('thaw', target, act, call, async ({ wait }, runner) => {
-      await wait(200);
-      this.#world.letGo(runner);
-      return { kind: 'thawed' };
-    });
-  }
-
-  // Pause, ask, act
-
-  /** What is slow of the act comes first, then the listener is held. */
-  pauseRunner(target: RunnerTarget, act: Act, pause: { readonly purpose: string }, call: CallContext) {
-    const world = this.#world;
-    return this.#act<Answer>(`pause for ${pause.purpose}`, target, act, call, async ({ wait }, runner) => {
-      const { chance } = world;
-      const held = pause.purpose === 'sync-clock' ? runner.machine.runners : [runner];
-      await wait(chance.between('prove', 200, 1_000));
-      const busy = busyOf(held, {});
-      if (busy !== null) return busy;
-      await wait(chance.skewed("the programs' tests", 300, 40_000));
-      return (await this.#hold(held, {}, wait)) ?? ({ kind: 'paused', unread: held.map((each) => world.unread(each)).join(';') } as Answer);
-    });
-  }
-
-  pause(target: RunnerTarget, act: Act, pause: { readonly purpose: string }, call: CallContext) {
-    return this.pauseRunner(target, act, pause, call);
-  }
-
-  letGo(target: RunnerTarget, act: Act, ...given: readonly unknown[]) {
-    return this.#act<Answer>('let go', target, act, given.at(-1) as CallContext, async ({ wait }, { machine }) => {
-      await wait(200);
-      for (const runner of machine.runners) this.#world.letGo(runner);
-      return { kind: 'let-go' };
-    });
-  }
-
-  /** Holds listeners, and sees that no job has begun meanwhile; what refuses lets go. */
-  async #hold(runners: readonly Runner[], prepared: Prepared, wait: Doing['wait']): Promise<ActRefusal | null> {
-    const world = this.#world;
-    for (const runner of runners) world.hold(runner);
-    await wait(world.chance.between('hold', 100, 1_000));
-    const busy = busyOf(runners, prepared);
-    if (busy !== null) for (const runner of runners) world.letGo(runner);
-    return busy;
-  }
-
-  /** Why an act that needs a pause may not be done; `null` if it may, or if it sees to that by itself. */
-  #unprepared(runners: readonly Runner[], { pause, force }: Prepared): Answer | null {
-    const world = this.#world;
-    if (pause === undefined || force === true) return null;
-    const living = runners.filter(({ listener }) => listener !== null);
-    if (pause === null) {
-      return living.length === 0 ? null : ({ kind: 'not-paused', evidence: 'a listener lives' } as Answer);
-    }
-    if (living.some((runner) => !world.isHeld(runner))) {
-      for (const runner of runners) world.letGo(runner);
-      return { kind: 'not-paused', evidence: 'a listener is not paused any more' } as Answer;
-    }
-    const unread = runners.map((runner) => world.unread(runner)).join(';');
-    return unread === pause.unread ? null : ({ kind: 'heard', unread } as Answer);
-  }
-
   // Caches and disks
 
   async listCache(_target: RunnerTarget, _wanted: unknown, call: CallContext): Promise<CacheListed> {
@@ -594,10 +569,11 @@ export class SimulatedMachines {
     return [];
   }
 
-  removeFromCache(target: RunnerTarget, act: Act, _wanted: unknown, prepared: Prepared, call: CallContext) {
+  removeFromCache(target: RunnerTarget, act: Act, _wanted: unknown, stopping: Stopping, call: CallContext) {
     const world = this.#world;
     return this.#act<Answer>('remove-from-cache', target, act, call, async ({ cause, wait }, runner) => {
-      const refused = await this.#heldFor([runner], prepared, wait);
+      await wait(world.chance.between('prove', 200, 1_000));
+      const refused = drainedOf(runner, act) ?? this.#beginStopping([runner], stopping);
       if (refused !== null) return refused;
       await wait(world.chance.skewed('remove', 300, 20_000));
       world.changed('removed-from-cache', runner, cause);
@@ -617,33 +593,24 @@ export class SimulatedMachines {
     });
   }
 
-  makeRoom(target: RunnerTarget, act: Act, wanted: RoomWanted, ...given: readonly unknown[]) {
+  makeRoom(target: RunnerTarget, act: Act, wanted: RoomWanted, stopping: Stopping, call: CallContext) {
     const world = this.#world;
-    const call = given.at(-1) as CallContext;
-    const prepared = (given.length > 1 ? given[0] : {}) as Prepared;
     return this.#act<Answer>(`make room from ${wanted.source}`, target, act, call, async ({ cause, wait }, runner) => {
       const { machine } = runner;
-      const shared = SHARED_SOURCES.has(wanted.source) ? busyOf(machine.runners, prepared) : null;
-      const refused = shared ?? (await this.#heldFor([runner], prepared, wait));
+      await wait(world.chance.between('prove', 200, 1_000));
+      const held = isAboutMachine({ purpose: 'make-room', wanted }) ? machine.runners : [runner];
+      const refused = drainedOf(runner, act) ?? (wanted.source === 'runner-package' ? null : this.#beginStopping(held, stopping));
       if (refused !== null) return refused;
       await wait(world.chance.skewed('remove', 300, 20_000));
       const bytes = machine.roomLeft;
       machine.roomLeft = 0;
       machine.diskFreeBytes += bytes;
-      world.changed('room-made', runner, cause);
-      world.letGo(runner);
+      if (wanted.source !== 'runner-package') world.changed('room-made', runner, cause);
+      for (const each of held) world.letGo(each);
       const disk = diskOf(machine);
       const made: RoomMade = bytes === 0 ? { kind: 'nothing', why: 'nothing to go', disk } : { kind: 'made', bytes, items: 1, disk };
       return made;
     });
-  }
-
-  /** Idle and held: by a pause before, or by the act itself. */
-  async #heldFor(runners: readonly Runner[], prepared: Prepared, wait: Doing['wait']): Promise<Answer | null> {
-    await wait(this.#world.chance.between('prove', 200, 1_000));
-    const refused = busyOf(runners, prepared) ?? this.#unprepared(runners, prepared);
-    if (refused !== null || prepared.pause !== undefined) return refused;
-    return this.#hold(runners, prepared, wait);
   }
 
   fetchPackage(target: RunnerTarget, act: Act, wanted: { readonly version: string }, call: CallContext) {
@@ -709,13 +676,21 @@ function hasWorker({ job }: Runner): boolean {
   return job?.state === 'works';
 }
 
-function busyOf(runners: readonly Runner[], { force = false }: Prepared): ActRefusal | null {
-  const busy = force ? undefined : runners.find((runner) => hasWorker(runner) || runner.sign === 'updating');
+const NOT_DRAINED = { kind: 'not-paused', evidence: 'the runner is not marked as drained any more' } as Answer;
+
+function isAboutMachine(wanted: PauseWanted): boolean {
+  return wanted.purpose === 'sync-clock' || (wanted.purpose === 'make-room' && SHARED_SOURCES.has(wanted.wanted.source));
+}
+
+function busyOf(runners: readonly Runner[]): ActRefusal | null {
+  const busy = runners.find((runner) => hasWorker(runner) || runner.sign === 'updating');
   return busy === undefined ? null : { kind: 'refused-busy', evidence: `Runner.Worker of ${busy.name} runs, or it updates itself` };
 }
 
-function drainedOf({ drain }: Runner): ActRefusal | null {
-  return drain === null ? null : { kind: 'refused-unfit', evidence: 'the runner is drained' };
+/** A mark that the act was not told of. */
+function drainedOf({ drain }: Runner, { drainSeen }: Act): ActRefusal | null {
+  const isSeen = drain === null || drainSeen === 'person' || (drainSeen === 'room' && drain.by === 'room');
+  return isSeen ? null : { kind: 'refused-drained', evidence: 'the runner is drained, and the act was not told so' };
 }
 
 function diskOf({ diskFreeBytes, diskBytes }: Machine): Disk {

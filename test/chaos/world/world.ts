@@ -76,6 +76,8 @@ export interface Runner {
   writtenAgentId: number | null;
   /** What a recovery has set aside. */
   aside: { readonly agentId: number | null } | null;
+  /** Who has set its configuration aside, until it serves again. */
+  unfinished: { readonly by: string; since: number } | null;
   unit: 'active' | 'inactive' | 'missing';
   startsAtBoot: boolean;
   serviceSince: number;
@@ -110,7 +112,6 @@ export interface Listener {
 export interface Registration {
   readonly id: number;
   readonly name: string;
-  /** A drain takes those away that are not GitHub's own. */
   labels: readonly string[];
   readonly runner: Runner;
   status: 'online' | 'offline';
@@ -284,6 +285,7 @@ export class World {
       agentId: null,
       writtenAgentId: null,
       aside: null,
+      unfinished: null,
       unit: 'active',
       startsAtBoot: true,
       serviceSince: now - HOUR,
@@ -764,6 +766,7 @@ export class World {
     machine.isFrozen = false;
     machine.hasNetwork = true;
     machine.readOnlyUntil = 0;
+    for (const { unfinished } of machine.runners) if (unfinished !== null) unfinished.since = this.now;
     machine.clockOffsetMs = 0;
     this.facts.note({ kind: 'power', what: 'on', machine: machine.name, cause, living: [], isKeptDown: false });
     for (const runner of machine.runners) {

@@ -12,6 +12,7 @@ export interface Behavior {
   readonly lastsMs?: number;
   /** Only the first attempt lasts so long. */
   readonly onlyFirstLasts?: boolean;
+  readonly onlySecondLasts?: boolean;
   /** Beats while it lasts. */
   readonly beats?: boolean;
   /** What it does once it hears of a cancellation. */
@@ -36,6 +37,7 @@ export function createSampleActivities(seen: Seen): SampleActivities {
       nextRetryDelayMs,
       lastsMs = 0,
       onlyFirstLasts,
+      onlySecondLasts,
       beats,
       onCancel = 'end',
       name = '',
@@ -49,7 +51,7 @@ export function createSampleActivities(seen: Seen): SampleActivities {
       signal.addEventListener('abort', () => note(`heard ${(signal.reason as Error).message}`));
       const timer = beats === true ? setInterval(() => heartbeat('alive'), 50) : undefined;
       try {
-        const isLong = lastsMs > 0 && (onlyFirstLasts !== true || attempt === 1);
+        const isLong = lastsMs > 0 && (onlyFirstLasts !== true || attempt === 1) && (onlySecondLasts !== true || attempt === 2);
         if (isLong) {
           await lasting(lastsMs, onCancel);
         }

@@ -61,7 +61,12 @@ export async function realDriver(address: string, namespace: string): Promise<Dr
         return (await workflow.getHandle(workflowId).describe()).status.name;
       }
     },
-    wait: (ms) => delay(ms),
+    attempt: async (workflowId) => (await workflow.getHandle(workflowId).describe()).raw.pendingActivities?.[0]?.attempt ?? 0,
+    until: async (isSo) => {
+      while (!(await isSo())) {
+        await delay(50);
+      }
+    },
     [Symbol.asyncDispose]: async () => {
       worker.shutdown();
       await running;

@@ -51,7 +51,14 @@ export function virtualDriver(): Driver & Disposable {
     status: async (workflowId) => (await whileTimePasses(client.workflow.getHandle(workflowId).describe())).status.name,
     memo: async (workflowId) => (await whileTimePasses(client.workflow.getHandle(workflowId).describe())).memo,
     end: async (workflowId) => endText(await whileTimePasses(temporal.result(workflowId))),
-    wait: (ms) => clock.runUntil(clock.now() + ms),
+    attempt: async (workflowId) => Number(/attempt (\d+)/.exec(temporal.describe(workflowId)?.pending[0] ?? '')?.[1] ?? 0),
+    until: async (isSo) => {
+      for (const limit = clock.now() + LONGEST_MS; !(await isSo()); await clock.runUntil(clock.now() + 50)) {
+        if (clock.now() > limit) {
+          throw new Error('waited in vain');
+        }
+      }
+    },
     [Symbol.dispose]: () => clock.uninstall(),
   };
 }

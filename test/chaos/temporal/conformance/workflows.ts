@@ -90,13 +90,11 @@ export async function cleaningUp(asked: Asked, cleanUp: Asked): Promise<string> 
   return [first, inside, outside].join('; ');
 }
 
-/** Cancels its own activity by a scope after a while. */
-export async function cancellingScope(asked: Asked, afterMs: number): Promise<string> {
+/** Cancels its own activity by a scope as soon as it is told to. */
+export async function cancellingScope(asked: Asked): Promise<string> {
   const scope = new CancellationScope();
-  const ended = scope.run(() => outcomeOf(behave(asked)));
-  await sleep(afterMs);
-  scope.cancel();
-  return ended;
+  setHandler(defineSignal('say'), () => scope.cancel());
+  return scope.run(() => outcomeOf(behave(asked)));
 }
 
 export async function sleeping(ms: number): Promise<string> {
@@ -122,6 +120,7 @@ export async function untilCancelled(): Promise<string> {
   setHandler(defineSignal<[string]>('say'), (given) => {
     heard.push(`${given}${CancellationScope.current().consideredCancelled ? ' (cancelled)' : ''}`);
   });
+  setHandler(defineQuery<readonly string[]>('heard'), () => heard);
   const end = await outcomeOf(condition(() => false));
   return `${heard.join(' ')}; ${end}`;
 }
@@ -159,9 +158,9 @@ export async function quickParent(prefix: string): Promise<string> {
 export async function childEnds(prefix: string): Promise<string> {
   const failing = await outcomeOf(executeChild(failingWorkflow, { workflowId: `${prefix}-failing` }));
   const scope = new CancellationScope();
-  const cancelled = scope.run(() => outcomeOf(executeChild(sleepingBadly, { workflowId: `${prefix}-cancelled` })));
-  await sleep(100);
+  const child = await scope.run(() => startChild(sleepingBadly, { workflowId: `${prefix}-cancelled` }));
   scope.cancel();
+  const cancelled = outcomeOf(child.result());
   const gone = await outcomeOf(getExternalWorkflowHandle(`${prefix}-nobody`).signal('say', 'end'));
   return [failing, await cancelled, gone].join('; ');
 }

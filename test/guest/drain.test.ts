@@ -206,26 +206,24 @@ describe('with twelve jobs queued behind a running one, and a listener that asks
     await until(async () => (await asked()) === 1, 'the first job runs');
   });
 
-  it('none of them begins before the drain has stopped it, however often it is let go', async () => {
+  it('none of them begins before the drain has stopped it, but for one that it was let go for', async () => {
     expect(await pauseAfterJob()).toEqual({ kind: 'not-waiting', evidence: expect.stringContaining('not marked') });
     expect((await mark()).kind).toBe('marked');
     expect(await pauseAfterJob()).toEqual({ kind: 'waiting' });
     // A second drain finds it there.
     expect(await pauseAfterJob()).toEqual({ kind: 'waiting' });
-    for (let job = 1; job <= 2; job += 1) {
-      await waits();
-      await endJob();
-      await isPaused();
-      expect(await asked()).toBe(job);
-      expect(await letGo()).toEqual({ kind: 'let-go' });
-      await until(async () => (await asked()) === job + 1, 'it was let go, and has the next job');
-    }
+    await waits();
+    await endJob();
+    await isPaused();
+    expect(await asked()).toBe(1);
+    expect(await letGo()).toEqual({ kind: 'let-go' });
+    await until(async () => (await asked()) === 2, 'it was let go, and has the next job');
     await waits();
     await endJob();
     await isPaused();
     expect(await pause()).toEqual({ kind: 'paused', unread: '' });
     expect(await stop()).toEqual({ kind: 'stopped' });
-    expect(await asked()).toBe(3);
+    expect(await asked()).toBe(2);
     await until(
       async () => (await guest.must(`systemctl list-units --plain --no-legend 'runward-wait-*'`)) === '',
       'nothing waits any more',

@@ -121,6 +121,7 @@ class Stories {
   readonly #wanted: Wanted;
   readonly #told: Told[] = [];
   readonly #children: ChildProcess[] = [];
+  readonly #known = new Set<string>();
   #isEnded = false;
 
   constructor(wanted: Wanted) {
@@ -139,7 +140,10 @@ class Stories {
     const codes = await Promise.all(Array.from({ length: shares }, (_, share) => this.#playShare(share, shares)));
     clearInterval(telling);
     console.log(this.#score());
-    if (this.#isEnded) return 130;
+    if (this.#isEnded) {
+      if (this.#wanted.all) this.#list();
+      return 130;
+    }
     const broken = this.#told.filter(({ violations }) => violations.length > 0).toSorted((one, other) => one.seed - other.seed);
     if (broken.length === 0 && codes.some((code) => code !== 0)) {
       console.error('A process of the simulation has ended otherwise than well: its words are above.');
@@ -161,9 +165,18 @@ class Stories {
     this.#children.push(child);
     child.on('message', (told) => {
       this.#told.push(told as Told);
+      if (this.#wanted.all) this.#tellNew(told as Told);
       if ((told as Told).violations.length > 0 && !this.#wanted.all) this.#endAll();
     });
     return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 0)));
+  }
+
+  #tellNew({ seed, violations }: Told): void {
+    for (const { sort } of violations) {
+      if (this.#known.has(sort)) continue;
+      this.#known.add(sort);
+      console.log(`seed ${seed}: ${sort}`);
+    }
   }
 
   #endAll(): void {

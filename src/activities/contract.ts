@@ -450,8 +450,6 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly runners: readonly string[];
     /** Custom labels that they have by configuration, or had before a drain. */
     readonly customLabels?: readonly (readonly string[])[];
-    /** The ids that GitHub last gave for them, by name. */
-    readonly lastIds?: Readonly<Record<string, number>>;
     /** Whether runners' groups matter: one request more, and only at an organisation. */
     readonly readsGroups: boolean;
     /** Runs whose jobs are read, at most. */

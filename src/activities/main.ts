@@ -101,7 +101,12 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
     async observeGitHub({ target }) {
       return attempted(() =>
         withGitHubFailures(async () => {
-          const seen = await observeGitHub(github, target, lastIdsIn(Context.current().client), cancellationSignal());
+          const seen = await observeGitHub(
+            github,
+            target,
+            lastIdsIn(() => Context.current().client),
+            cancellationSignal(),
+          );
           return { kind: 'seen' as const, askedAt: activityInfo().currentAttemptScheduledTimestampMs, ...seen };
         }),
       );
@@ -139,7 +144,9 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
     async observeScope({ scope, ...wanted }) {
       return attempted(() =>
         withGitHubFailures(async () => {
-          const seen = await github.observeScope(scope, wanted, cancellationSignal());
+          const lastId = lastIdsIn(() => Context.current().client);
+          const asked = { ...wanted, lastId: (runner: string) => lastId({ scope, runner }) };
+          const seen = await github.observeScope(scope, asked, cancellationSignal());
           return { kind: 'seen' as const, ...seen };
         }),
       );

@@ -24,10 +24,10 @@ export async function recallPass(client: Client, scope: string): Promise<PassMem
 }
 
 /** Looks the id that GitHub last gave for a runner up in what passes have left: never in the guest, where a job can write it. */
-export function lastIdsIn(client: Client): (runner: Pick<RunnerTarget, 'scope' | 'runner'>) => Promise<number | null> {
+export function lastIdsIn(client: () => Client): (runner: Pick<RunnerTarget, 'scope' | 'runner'>) => Promise<number | null> {
   const passes = new Map<string, Promise<PassMemory | null>>();
   return async (runner) => {
-    const pass = passes.get(runner.scope) ?? recallPass(client, runner.scope);
+    const pass = passes.get(runner.scope) ?? recallPass(client(), runner.scope);
     passes.set(runner.scope, pass);
     return (await pass)?.ids?.[qualifiedName(runner)] ?? null;
   };

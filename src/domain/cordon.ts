@@ -70,18 +70,25 @@ export interface PlainJobs {
 
 /** What a drain says once GitHub gives the runner no further job but those that ask for no label of its own. */
 export function cordonText(labels: readonly string[], jobs: PlainJobs | null | 'uncountable'): string {
-  const asked = labels.length === 0 ? '' : ` that asks for ${labels.join(', ')}`;
-  if (jobs === 'uncountable') {
-    return `takes no further job${asked}; how many others wait can't be read of an organization`;
+  const unread = jobs === 'uncountable' ? "can't be read of an organization" : 'could not be read';
+  const isCounted = jobs !== null && jobs !== 'uncountable';
+  const isNone = isCounted && jobs.count === 0 && !jobs.isLeast;
+  if (labels.length === 0) {
+    const nothing = 'has no label of its own to take away';
+    if (isNone) {
+      return `${nothing}, and no job waits for it`;
+    }
+    return isCounted ? `${nothing}: ${waitText(jobs)} and may still come` : `${nothing}: jobs may still come, and how many wait ${unread}`;
   }
-  if (jobs === null) {
-    return `takes no further job${asked}; how many others wait could not be read`;
+  const asked = `takes no further job that asks for ${labels.join(', ')}`;
+  if (isNone) {
+    return 'takes no further job';
   }
-  const { count, isLeast } = jobs;
-  if (count === 0 && !isLeast) {
-    return labels.length === 0 ? 'no job waits that it could take' : 'takes no further job';
-  }
-  const number = `${isLeast ? 'at least ' : ''}${count}`;
-  const one = count === 1 && !isLeast;
-  return `takes no further job${asked}, but ${number} ${one ? 'job waits' : 'jobs wait'} for no label of its own and may still come`;
+  return isCounted
+    ? `${asked}, but ${waitText(jobs)} for no label of its own and may still come`
+    : `${asked}; how many others wait ${unread}`;
+}
+
+function waitText({ count, isLeast }: PlainJobs): string {
+  return `${isLeast ? 'at least ' : ''}${count} ${count === 1 ? 'job waits' : 'jobs wait'}`;
 }

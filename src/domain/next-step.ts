@@ -187,6 +187,7 @@ function commandOf({ advice }: Curable): string {
 const UNTOUCHED: ReadonlySet<string> = new Set([
   'directory-taken',
   'labels-differ',
+  'labels-lost',
   'group-differs',
   'version-retired',
   'version-retiring',

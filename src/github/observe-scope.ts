@@ -25,8 +25,7 @@ const RUNS_THAT_MAY_FAIL = 2;
 export async function observeScope(client: Client, scope: string, wanted: ScopeLook, signal: AbortSignal): Promise<ScopeObservation> {
   const requests = { sent: 0, unchanged: 0 };
   const asking = (isOptional: boolean): Asking => ({ client: countedBy(requests, client, isOptional), scope, signal });
-  const { lastIds = {} } = wanted;
-  const asked = { names: wanted.runners, lastId: async (name: string) => lastIds[name] ?? null };
+  const asked = { names: wanted.runners, lastId: wanted.lastId ?? (async () => null) };
   const { listed, wanted: configured, absent, observedAt, tokenExpiresAt } = await readAllRunners(asking(false), asked);
   const queue = isRepository(scope) ? await part(() => readQueue(asking(true), listed, wanted)) : known(null);
   const versions = await part(() => readVersions(asking(true), configured));

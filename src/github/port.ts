@@ -40,13 +40,11 @@ export interface RunCounts {
 }
 
 /** What a look at a scope is to bring. */
-export interface ScopeLook {
+export interface ScopeLook extends Partial<Pick<RunnersWanted, 'lastId'>> {
   /** Names of the configured runners. */
   readonly runners: readonly string[];
   /** Sets of custom labels that they have by configuration, or had before a drain: jobs that ask for them wait for one of these runners. */
   readonly customLabels?: readonly (readonly string[])[];
-  /** The ids that GitHub last gave for them, by name: whom the list lacks is asked for by it. */
-  readonly lastIds?: Readonly<Record<string, number>>;
   /** Whether runners' groups matter: one request more, and only at an organisation. */
   readonly readsGroups: boolean;
   /** Runs whose jobs are read, at most. */

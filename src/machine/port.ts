@@ -198,8 +198,8 @@ export interface MachinePort {
   /**
    * Marks the runner as drained, and keeps its service from starting at boot; what runs goes on. A mark that is there stays as it is,
    * but for one for want of room.
-   * `reason`: one printable line of 200 characters at most. `labels`: remembered in the mark, in place of those that it held; without them
-   * those stay.
+   * `reason`: one printable line of 200 characters at most. `labels`: remembered in a mark that is there, in place of those that it held;
+   * without them those stay.
    */
   markDrained(target: RunnerTarget, act: Act, mark: Omit<DrainMark, 'since'>, call: CallContext): Promise<MarkedDrained | ActRefusal>;
   /** Stops the service of a runner that is marked as drained. */

@@ -23,7 +23,7 @@ import { drainWord, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts'
 import { cureId, machineLedgerId, machineLockId, qualifiedName } from '../domain/names.ts';
 import type { Work } from '../domain/next-step.ts';
 import { advance } from '../domain/open-findings.ts';
-import type { HostLook, HostObservation, PassObservation, RunnerLook, RunnersMemory, ScopeObservation } from '../domain/pass.ts';
+import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
 import { prescribe, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import type { MachineState, RunnerTarget } from '../domain/runner.ts';
@@ -301,7 +301,6 @@ async function observeGitHub({ scope, targets, policy, previous, setAside = [] }
       scope,
       runners: targets.map(({ runner }) => runner),
       customLabels: targets.map((target) => [...target.labels, ...(previous?.runners[qualifiedName(target)]?.cordoned ?? [])]),
-      lastIds: lastIdsOf(targets, previous),
       readsGroups: targets.some(({ group }) => group !== null),
       runsRead: policy.runsRead,
       setAside,
@@ -312,16 +311,6 @@ async function observeGitHub({ scope, targets, policy, previous, setAside = [] }
   } catch (error) {
     return unknown(lookFailure(error, 'local'));
   }
-}
-
-/** By the runner's name, as the last scheduled pass left them. */
-function lastIdsOf(targets: readonly RunnerTarget[], previous: RunnersMemory | null): Readonly<Record<string, number>> {
-  return Object.fromEntries(
-    targets.flatMap((target) => {
-      const id = previous?.ids?.[qualifiedName(target)];
-      return id === undefined ? [] : [[target.runner, id]];
-    }),
-  );
 }
 
 /** Runs that failed because of a runner's cache; what failed otherwise is remembered, so that each is looked at once. A dry run remembers nothing. */

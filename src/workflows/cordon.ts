@@ -6,7 +6,7 @@ import type { Look } from '../domain/recovery.ts';
 import type { DrainStep, ResumeStep } from '../domain/report.ts';
 import type { DrainMark, RegisteredRunner } from '../domain/runner.ts';
 import type { Operation } from './operation.ts';
-import { githubOptions } from './options.ts';
+import { githubOptions, upkeepOptions } from './options.ts';
 import { Ended } from './site.ts';
 
 /** What a drain does for its cordon. */
@@ -97,6 +97,7 @@ export class Cordon {
         `let the guest pause ${site.target.runner} when its job ends`,
         site.policy.deadlines.drainMs,
         (acts, input) => acts.pauseAfterJob(input),
+        { options: upkeepOptions },
       );
       if (answer.kind === 'not-waiting') {
         board.say(`its guest does not wait for the end of the job: ${answer.evidence}`);
@@ -192,6 +193,7 @@ const ROUNDS = 5;
 /** Gives a runner its labels back, before it takes jobs again. */
 export async function giveLabelsBack({ site, board }: Operation<ResumeStep>, relabelling: Relabelling): Promise<void> {
   if (relabelling === null) {
+    board.end('restore-labels', 'skipped', 'it lacks none');
     return;
   }
   const { target, policy } = site;

@@ -214,7 +214,7 @@ export class Operation<Step extends string> {
     const { target } = this.site;
     const { workflowId, firstExecutionRunId: runId, workflowType: type } = workflowInfo();
     const about = { scope: target.scope, runner: target.runner, trigger: this.startedBy, workflowId, runId };
-    await new OpenEntry(target, this.#before, { at: Date.now(), type, ...about, outcome }).write();
+    await new OpenEntry(target, this.#before, { at: Date.now(), type, ...about, outcome, onlyLooked: true }).write();
     return outcome;
   }
 

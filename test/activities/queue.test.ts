@@ -320,6 +320,22 @@ describe('what surrounds the queue', () => {
   });
 });
 
+test('a runner that is cordoned counts by the labels that it has by configuration, in whatever case', async () => {
+  const labels = labelSetOf(['self-hosted', 'linux', 'x64', 'bpf']);
+  server.addRunner(SCOPE, { name: 'builder' });
+  server.addRunner(SCOPE, { name: 'theirs' });
+  const configured = [{ name: 'Builder', labels: labelSetOf([...labels, 'arm64']) }];
+  const activities = create();
+  expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured }))).toMatchObject({
+    runners: [
+      { name: 'builder', labels },
+      { name: 'theirs', labels: labelSetOf(['self-hosted', 'linux', 'x64']) },
+    ],
+  });
+  const surroundings = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured }));
+  expect(surroundings).toMatchObject({ ours: [labels], offered: expect.arrayContaining([labels]) });
+});
+
 describe('the runners of a repository', () => {
   const labels = labelSetOf(['self-hosted', 'linux', 'x64', 'bpf']);
   const configured = ['Builder', 'gone'].map((name) => ({ name, labels }));

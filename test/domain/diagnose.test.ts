@@ -656,6 +656,26 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
     },
     'another id than in the machine, online [6]': { github: { id: 8 }, finds: ['critical registration-mismatch'], verdict: 'degraded' },
     'other labels': { github: { labels: ['self-hosted', 'bpf'] }, finds: ['warning labels-differ'], verdict: 'healthy' },
+    'cordoned: its labels are those that it has once it is resumed': {
+      github: { ...OFFLINE, labels: ['self-hosted', 'Linux', 'X64'] },
+      guest: { ...INACTIVE, drain: { since: NOW, by: 'person', reason: 'r', labels: ['BPF-lsm'] } },
+      finds: ['info drained'],
+      verdict: 'down',
+    },
+    'cordoned, its machine stopped': {
+      github: { ...OFFLINE, labels: ['self-hosted', 'Linux', 'X64'] },
+      machine: 'stopped',
+      before: { drainedSince: NOW - DAY, cordoned: ['bpf-lsm'] },
+      finds: ['info machine-stopped', 'info drained'],
+      does: 'machine-stopped: stopped on purpose? a drain holds',
+      verdict: 'down',
+    },
+    'drained no more, and without the labels that its drain took away': {
+      github: { labels: ['self-hosted', 'Linux', 'X64'] },
+      before: { cordoned: ['bpf-lsm', 'gpu'] },
+      finds: ['critical labels-lost'],
+      verdict: 'degraded',
+    },
     'another group': { github: { group: 'Default' }, target: { group: 'kernel' }, finds: ['warning group-differs'], verdict: 'healthy' },
     'a group that could not be read': { target: { group: 'kernel' }, finds: [], verdict: 'healthy' },
     'offline for eleven days, its machine stopped [12]': {

@@ -64,6 +64,36 @@ describe('findRunner', () => {
   });
 });
 
+describe('custom labels', () => {
+  test.each(['octo/app', 'octo'])('of a runner of %s are taken away and added, and GitHub keeps its own', async (scope) => {
+    const { id } = server.addRunner(scope, { name: 'labelled', labels: ['bpf', 'gpu'] });
+    expect((await github.getRunner(scope, id, signal)).value).toMatchObject({ customLabels: ['bpf', 'gpu'] });
+    for (let round = 0; round < 2; round += 1) expect((await github.removeCustomLabels(scope, id, signal)).value).toEqual([]);
+    const { value } = await github.getRunner(scope, id, signal);
+    expect(value?.labels).toEqual(['self-hosted', 'Linux', 'X64']);
+    expect(value).not.toHaveProperty('customLabels');
+    for (let round = 0; round < 2; round += 1) {
+      expect((await github.addCustomLabels(scope, id, ['GPU', 'linux'], signal)).value).toEqual(['GPU']);
+    }
+    expect((await github.addCustomLabels(scope, id, ['bpf'], signal)).value).toEqual(['GPU', 'bpf']);
+  });
+
+  test('of a runner that is gone are not there, and a scope that the token may not see or write is an error', async () => {
+    const { id } = server.addRunner('octo/app', { name: 'short-lived', labels: ['bpf'] });
+    const reader = portOf(server.addToken({ permissions: { administration: 'read' } }));
+    expect(await failureOf(reader.removeCustomLabels('octo/app', id, signal))).toMatchObject({
+      kind: 'rejected',
+      message: expect.stringContaining('administration=write'),
+    });
+    expect(await failureOf(portOf(server.addToken({ sees: [] })).removeCustomLabels('octo/app', id, signal))).toMatchObject({
+      status: 404,
+    });
+    server.removeRunner('octo/app', 'short-lived');
+    expect((await github.removeCustomLabels('octo/app', id, signal)).value).toBeNull();
+    expect((await github.addCustomLabels('octo/app', id, ['bpf'], signal)).value).toBeNull();
+  });
+});
+
 describe('getRunner', () => {
   test('gives the runner, and null once its registration is gone', async () => {
     const { id } = server.addRunner('octo/app', { name: 'mortal' });

@@ -49,7 +49,7 @@ describe('runners', () => {
 
   test('that a list lacks are asked for by their last id, and are there if GitHub shows them so', async () => {
     const { id } = server.addRunner('octo/app', { name: 'builder', shown: { ...ONLINE, isUnlisted: true } });
-    const seen = await look({ lastIds: { builder: id } });
+    const seen = await look({ lastId: async () => id });
     expect(seen).toMatchObject({ runners: [{ id, name: 'builder', status: 'online' }], absent: {} });
     expect(asked(/\/actions\/runners[/?](?!downloads|deprecations)/)).toHaveLength(2);
   });
@@ -57,11 +57,11 @@ describe('runners', () => {
   test('that a list lacks are gone once GitHub knows neither their last id nor their name, while its list answers', async () => {
     const { id } = server.addRunner('octo/app', { name: 'builder' });
     server.removeRunner('octo/app', 'builder');
-    expect(await look({ lastIds: { builder: id } })).toMatchObject({ runners: [], absent: { builder: { kind: 'gone', id } } });
+    expect(await look({ lastId: async () => id })).toMatchObject({ runners: [], absent: { builder: { kind: 'gone', id } } });
     server.misbehave({ from: { path: `/runners/${id}` }, match: { path: /\/actions\/runners$/ }, status: 404, times: 1 });
-    expect((await look({ lastIds: { builder: id } })).absent).toMatchObject({ builder: { kind: 'unknown' } });
+    expect((await look({ lastId: async () => id })).absent).toMatchObject({ builder: { kind: 'unknown' } });
     server.misbehave({ match: { path: `/runners/${id}` }, status: 502, times: 1 });
-    expect((await look({ lastIds: { builder: id } })).absent).toMatchObject({
+    expect((await look({ lastId: async () => id })).absent).toMatchObject({
       builder: { kind: 'unknown', why: expect.stringContaining('502') },
     });
   });
@@ -77,7 +77,7 @@ describe('runners', () => {
     const lagging = portOf(server.token, {
       fetch: justBefore('name=builder', () => void server.addRunner('octo/app', { name: 'builder', shown: ONLINE })),
     });
-    expect(await look({ lastIds: { builder: id } }, 'octo/app', lagging)).toMatchObject({ runners: [{ name: 'builder' }], absent: {} });
+    expect(await look({ lastId: async () => id }, 'octo/app', lagging)).toMatchObject({ runners: [{ name: 'builder' }], absent: {} });
   });
 
   test('that a list lacks by the hundred are asked for in a bounded number, and the others are unknown', async () => {
@@ -132,6 +132,13 @@ describe('jobs that wait', () => {
       { labels: ['self-hosted', 'BPF'], count: 3, isServable: true, runId: oldest },
     ]);
     expect(waiting.map(({ oldestAt }) => Math.round((observedAt - oldestAt) / MINUTE_MS))).toEqual([8, 7]);
+  });
+
+  test('are seen if a runner that lacks the labels by now has them by configuration', async () => {
+    server.queueRun('octo/app', { jobs: [{ labels: ['gpu'] }, { labels: ['x64', 'kvm'] }] });
+    const customLabels = [['gpu', 'cuda'], []];
+    expect(valueOf((await look({ customLabels })).queue).waiting).toMatchObject([{ labels: ['gpu'], isServable: true }]);
+    expect(valueOf((await look()).queue).waiting).toEqual([]);
   });
 
   test('inside a run that has started are seen, and its other jobs are not', async () => {

@@ -193,6 +193,11 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
         { by: 'person', reason: 'another reason' },
         { by: 'room', reason: 'no room on the disk' },
       ] as const;
+      expect(await world.machine.markDrained(world.target, anAct(), { ...marks[1], labels: ['bpf-lsm'] }, CALL)).toEqual({
+        kind: 'refused-unfit',
+        evidence: 'the runner is not marked as drained any more',
+      });
+      expect((await world.machine.pauseAfterJob(world.target, anAct(), CALL)).kind).toBe('not-waiting');
       for (const mark of marks) expect(await world.machine.markDrained(world.target, anAct(), mark, CALL)).toEqual({ kind: 'marked' });
       const { drain, service } = await look();
       expect(drain).toEqual({ since: expect.any(Number), by: 'person', reason: 'no room on the disk' });
@@ -207,11 +212,18 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
         expect(refused).toMatchObject({ kind: 'refused-drained', evidence: expect.stringContaining('drained') });
       }
 
+      const labels = ['bpf-lsm', 'größer "als", 1'];
+      for (const remembered of [{ labels }, {}]) {
+        expect(await world.machine.markDrained(world.target, anAct(), { ...marks[3], ...remembered }, CALL)).toEqual({ kind: 'marked' });
+        expect((await look()).drain).toEqual({ ...drain, labels });
+      }
+      expect(await world.machine.pauseAfterJob(world.target, anAct(), CALL)).toEqual({ kind: 'waiting' });
+
       expect(await pause({ purpose: 'drain' })).toMatchObject({ kind: 'paused' });
       expect(await letGo('drain')).toEqual({ kind: 'let-go' });
       expect((await pause({ purpose: 'drain' }, world.neighbour)).kind).toBe('not-paused');
       expect(await stop()).toEqual({ kind: 'stopped' });
-      expect(await look()).toMatchObject({ drain, service: { unit: service.unit, state: 'inactive' }, listeners: 0 });
+      expect(await look()).toMatchObject({ drain: { ...drain, labels }, service: { unit: service.unit, state: 'inactive' }, listeners: 0 });
       expect(await look(world.neighbour)).toMatchObject({ drain: null, service: { state: 'active' }, listeners: 1 });
 
       expect(await world.machine.unmarkDrained(world.target, anAct(), CALL)).toEqual({ kind: 'unmarked' });

@@ -165,10 +165,14 @@ describe.concurrent('many runners', () => {
     const endOfAll = (): Promise<unknown> =>
       Promise.all(begun().map(({ workflowId }) => world.client.workflow.getHandle(workflowId).result()));
     // A runner without its configuration shows an inactive service as well.
-    expect(begun()).toHaveLength(4);
+    expect(reports[0]?.withheld).toContainEqual(
+      expect.objectContaining({ runner: `${config!.scope}/${config!.runner}`, reason: 'one-at-a-time' }),
+    );
     await endOfAll();
-    reports.push(await world.pass());
-    await endOfAll();
+    while (begun().length < 5 && reports.length < 4) {
+      reports.push(await world.pass());
+      await endOfAll();
+    }
     const started = begun();
     expect(started.map(({ runner }) => runner).toSorted(), JSON.stringify(reports.map(({ withheld }) => withheld))).toEqual(
       Object.values(breaks)

@@ -32,8 +32,8 @@ interface OperationOptions extends CommonFlags, WaitFlags {
 }
 
 const RUNNER_VERBS = {
-  drain: 'Finish the running job, then stop taking jobs; survives reboots until `runner resume`',
-  resume: 'Take jobs again',
+  drain: 'Take no further job, finish the running one and stop; survives reboots until `runner resume`',
+  resume: 'Get its labels back and take jobs again',
   'sync-clock': "Set the clock of the runner's machine if it is off by a minute or more",
 } as const satisfies Record<RunnerVerb, string>;
 

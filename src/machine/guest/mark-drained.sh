@@ -1,6 +1,7 @@
 #!/bin/bash
 # Marks the runner as drained, and keeps its service from starting at boot. What runs goes on. A mark that is there keeps its words,
-# but for one for want of room: Runward takes that away by itself, and a person's is to stay. Labels that are given are remembered in it.
+# but for one for want of room: Runward takes that away by itself, and a person's is to stay. Labels are remembered in a mark
+# that is there.
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
 
@@ -12,6 +13,7 @@ enter_directory
 read_unit
 prove_own_unit
 own_state
+if [ -n "${given[labels]:-}" ] && ! is_drained; then otherwise refused-unfit 'the runner is not marked as drained any more'; fi
 old=()
 if is_drained; then mapfile -t -n 4 old < <(drain_mark); fi
 words=("${old[0]:-}" "${old[1]:-}" "${old[2]:-}" "${given[labels]:-${old[3]:-}}")

@@ -74,13 +74,15 @@ wait_for_ends() {
   done
 }
 
-# By a pause as any other, which whoever stops the runner takes over. A job that has begun all the same goes on.
+# By a pause as any other, which whoever stops the runner takes over. A job that has begun all the same goes on, and so does a listener that an act
+# let go meanwhile: the fence keeps acts apart from each other, and this is none.
 pause_all() {
   purpose=drain
   trap let_go_all EXIT
   if ! has_pause; then hold; fi
   prove_idle runner
   is_drained
+  has_pause
   trap - EXIT
 }
 

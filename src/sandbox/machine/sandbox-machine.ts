@@ -508,7 +508,8 @@ export class SandboxMachine implements MachinePort {
         return { kind: 'not-configured', exitCode: 1, evidence, reason: 'other' };
       }
       const api = new RunnerApi(target.registrationUrl);
-      const answer = await api.register(token.reveal(), { name: target.runner, labels }, clock.signal);
+      const wanted = runner.drain === null ? labels : [];
+      const answer = await api.register(token.reveal(), { name: target.runner, labels: wanted }, clock.signal);
       if (answer.kind === 'refused') {
         const reason = answer.isForToken ? 'token-refused' : 'other';
         return { kind: 'not-configured', exitCode: 1, evidence: answer.evidence, reason };
@@ -600,6 +601,9 @@ export class SandboxMachine implements MachinePort {
     return this.#act<MarkedDrained>(target, act, call, async (clock, { machine, runner }) => {
       await this.#work('drain', clock);
       const { drain } = runner;
+      if (drain === null && mark.labels !== undefined) {
+        return { kind: 'refused-unfit', evidence: 'the runner is not marked as drained any more' };
+      }
       const { by, reason, labels = drain?.labels } = mark;
       const words = drain !== null && drain.by !== 'room' ? drain : { since: Date.now() + machine.clockOffsetMs, by, reason };
       runner.drain = { ...words, ...(labels === undefined ? {} : { labels }) };
@@ -628,6 +632,9 @@ export class SandboxMachine implements MachinePort {
   async pauseAfterJob(target: RunnerTarget, act: Act, call: CallContext): Promise<WaitsForEnd | ActRefusal> {
     return this.#act<WaitsForEnd>(target, act, call, async (clock, { runner }) => {
       await this.#work('drain', clock);
+      if (runner.drain === null) {
+        return { kind: 'not-waiting', evidence: 'the runner is not marked as drained any more' };
+      }
       this.#waiting.add(runner);
       return { kind: 'waiting' };
     });

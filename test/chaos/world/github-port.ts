@@ -145,7 +145,7 @@ class SimulatedGitHub implements GitHubPort {
   async observeScope(scope: string, wanted: ScopeLook, signal: AbortSignal): Promise<ScopeObservation> {
     const names = new Set(wanted.runners.map((name) => name.toLowerCase()));
     const { value: listed, githubTime } = await this.#ask(scope, signal, '*', (at) => this.#listed(at, wanted.runners));
-    const lastId = async (name: string): Promise<number | null> => wanted.lastIds?.[name] ?? null;
+    const { lastId = async () => null } = wanted;
     const { runners, absent } = await this.#askForMissing(scope, { names: wanted.runners, runners: listed, lastId }, signal);
     const at = this.#scope(scope);
     const isRead = this.#world.github.slowUntil <= this.#world.now || this.#world.chance.isSo('the queue is read', 0.5);

@@ -13,7 +13,6 @@ export const RECOVERY = [
   'resolveRunner 1',
   'observeGitHub 1',
   'observeMachine 1',
-  'isLockHeld 1',
   'readLedger 1',
   'takeFence 1',
   'requestRegistrationToken 1',

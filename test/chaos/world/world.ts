@@ -10,7 +10,7 @@ const CLOCK_TOLERATED_MS = 5 * MINUTE;
 /** GitHub offers a job that nobody has taken anew after so long. */
 const OFFERED_ANEW_MS = 60 * SECOND;
 /** What the guest lets a held listener wait for at most. */
-export const HELD_MS = 2 * MINUTE;
+const HELD_MS = 2 * MINUTE;
 /** A job whose runner is silent for so long is lost. */
 const LEASE_MS = 10 * MINUTE;
 

@@ -5,7 +5,7 @@ import { storyOf } from '../scenario.ts';
 import { tell } from '../story.ts';
 import { playSkipped } from './play.ts';
 
-const SEEDS = [1, 2, 3, 4];
+const SEEDS = [2, 30];
 
 describe.concurrent('an hour of each seed', () => {
   test.for(SEEDS)('%i harms nobody, although the worker dies in the middle', async (seed) => {

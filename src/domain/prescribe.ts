@@ -184,7 +184,11 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
   if ((isToBeDrained(finding, situation) || isToBeCordoned(finding, situation)) && guest?.runningAct === null) {
     return null;
   }
-  const work = workReason(situation, isStuck) ?? (concernsMachine(finding, situation) ? neighbourWorkReason(situation) : null);
+  const work =
+    workReason(situation, isStuck) ??
+    (concernsMachine(finding, situation) ? neighbourWorkReason(situation) : null) ??
+    // Unlike a recovery, it goes past no worker, not even past that of a stray listener which GitHub has called idle for long.
+    (finding.cure === 'sync-clock' && guest !== null && guest.workersOnMachine > 0 ? 'a Runner.Worker runs in the guest' : null);
   if (work !== null) {
     return { reason: hasJob(situation, isStuck) ? 'job' : 'busy', why: `busy: ${work}` };
   }

@@ -15,6 +15,9 @@ import { ServedTemporal, type Served } from './served-temporal.ts';
 import { SkippedClock } from './skipped-clock.ts';
 import { WallClock } from './wall-clock.ts';
 
+// A process has one.
+installRuntime('ERROR');
+
 export interface StageSettings {
   /** The bundled workflows. */
   readonly workflowBundle: string;
@@ -29,7 +32,6 @@ export interface ServedStage extends Stage, AsyncDisposable {
 
 /** On Temporal's test server. */
 export async function openSkippedStage(server: string, settings: StageSettings): Promise<ServedStage> {
-  installRuntime('ERROR');
   const environment = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: server } },
   });
@@ -46,7 +48,6 @@ const NAMESPACE = 'chaos';
 
 /** On a server like a user's own, in real time: it is killed as well. */
 export async function openRealStage(settings: StageSettings): Promise<ServedStage> {
-  installRuntime('ERROR');
   const folder = mkdtempSync(join(tmpdir(), 'runward-chaos-'));
   const server = await startTemporalProcess(folder, [NAMESPACE]);
   const { address } = server;

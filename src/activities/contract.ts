@@ -549,11 +549,12 @@ export interface ActActivities {
   startMachine(input: { readonly target: RunnerTarget }): Promise<Answered<{ readonly kind: 'running' }>>;
   /**
    * Forces a machine down whose guest does not answer, and starts it; one that answers is left as it is. Right before each stop Temporal is
-   * asked whether the execution is still open, and with `lockId` and `lockRunId` whether it still holds the lock.
+   * asked whether the execution is still open, and with `lockId` and `lockRunId` whether it still holds the lock; and GitHub's word is fresh
+   * at that moment. `mayBeDown`: it was told to shut down before that word became too old.
    */
   restartMachine(
     input: { readonly target: RunnerTarget; readonly lockId?: string; readonly lockRunId?: string } & AskedInput,
-  ): Promise<Answered<MachineRestarted | AskAgain>>;
+  ): Promise<Answered<MachineRestarted | (AskAgain & { readonly mayBeDown?: boolean })>>;
   /** `isRecovery`: of the runner itself, so that it may take over what another recovery has set aside of it. */
   takeFence(input: { readonly target: RunnerTarget; readonly holder: string; readonly isRecovery: boolean }): Promise<Answered<FenceTaken>>;
   /**

@@ -1,5 +1,5 @@
 import { activityInfo, cancellationSignal, Context, heartbeat } from '@temporalio/activity';
-import type { Client } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import {
   CallGivenUp,
   PackageError,
@@ -36,7 +36,14 @@ export function createActActivities(machine: MachinePort, sealing: Sealing, pack
       }),
 
     restartMachine: (input) =>
-      answered(async () => (isStale(input) ? ASK_AGAIN : machine.restart(input.target.machine, () => mayCutPower(input), callContext()))),
+      answered(async () => {
+        if (isStale(input)) {
+          return ASK_AGAIN;
+        }
+        const right = rightToCutPower(input);
+        const ended = await machine.restart(input.target.machine, right.mayStop, callContext());
+        return ended.kind === 'given-up' && right.hasLapsed() ? { ...ASK_AGAIN, ...(right.wasUsed() ? { mayBeDown: true } : {}) } : ended;
+      }),
 
     takeFence: ({ target, holder, isRecovery }) => readily(() => machine.takeFence(target, holder, { isRecovery }, callContext())),
 
@@ -164,21 +171,68 @@ interface Execution {
 }
 
 async function isOpen(client: Client, execution: Execution | undefined): Promise<boolean> {
-  return (
-    execution !== undefined && (await client.workflow.getHandle(execution.workflowId, execution.runId).describe()).status.name === 'RUNNING'
-  );
+  return execution !== undefined && (await describe(client, execution)).status.name === 'RUNNING';
 }
 
-/** Whether the operation still goes on and still has the machine. If Temporal can't be asked, it is not known, and that is no. */
-async function mayCutPower({ lockId, lockRunId }: { readonly lockId?: string; readonly lockRunId?: string }): Promise<boolean> {
+function describe(client: Client, { workflowId, runId }: Execution): Promise<WorkflowExecutionDescription> {
+  return client.workflow.getHandle(workflowId, runId).describe();
+}
+
+/** The right of one attempt to stop a machine, asked for right before each stop. */
+interface RightToCutPower {
+  readonly mayStop: () => Promise<boolean>;
+  /** Whether a stop was refused since GitHub's word had become too old. */
+  readonly hasLapsed: () => boolean;
+  /** Whether a stop was allowed. */
+  readonly wasUsed: () => boolean;
+}
+
+/**
+ * A machine may be stopped while the operation still goes on and still has it, and while GitHub's word is fresh. If Temporal can't be asked, that
+ * is not known, and that is no.
+ */
+function rightToCutPower({ lockId, lockRunId, busyAskedAt, busyAnswerMaxAgeMs }: AskedInput & Lock): RightToCutPower {
   const { client, info } = Context.current();
+  const operation = info.workflowExecution;
   const lock = lockId === undefined || lockRunId === undefined ? [] : [{ workflowId: lockId, runId: lockRunId }];
-  try {
-    const open = await Promise.all([info.workflowExecution, ...lock].map((execution) => isOpen(client, execution)));
-    return open.every(Boolean);
-  } catch {
-    return false;
-  }
+  const msSinceStart = stopwatch();
+  let hasLapsed = false;
+  let wasUsed = false;
+  const mayStop = async (): Promise<boolean> => {
+    try {
+      if (operation === undefined) {
+        return false;
+      }
+      const [described, ...areOpen] = await Promise.all([describe(client, operation), ...lock.map((each) => isOpen(client, each))]);
+      if (described.status.name !== 'RUNNING' || !areOpen.every(Boolean)) {
+        return false;
+      }
+      hasLapsed = startedAt(described) - busyAskedAt + msSinceStart() > busyAnswerMaxAgeMs;
+      wasUsed ||= !hasLapsed;
+      return !hasLapsed;
+    } catch {
+      return false;
+    }
+  };
+  return { mayStop, hasLapsed: () => hasLapsed, wasUsed: () => wasUsed };
+}
+
+interface Lock {
+  readonly lockId?: string;
+  readonly lockRunId?: string;
+}
+
+/** When this attempt was begun, by the server's clock; when it was scheduled, if the server does not tell. */
+function startedAt({ raw }: WorkflowExecutionDescription): number {
+  const { activityId, currentAttemptScheduledTimestampMs } = activityInfo();
+  const started = raw.pendingActivities?.find((pending) => pending.activityId === activityId)?.lastStartedTime;
+  return Math.max(currentAttemptScheduledTimestampMs, Number(started?.seconds ?? 0) * 1_000 + (started?.nanos ?? 0) / 1_000_000);
+}
+
+/** Milliseconds from now on. The monotonic clock stands still while a computer sleeps, and the other one may be set back. */
+function stopwatch(): () => number {
+  const [monotonic, wall] = [performance.now(), Date.now()];
+  return () => Math.max(performance.now() - monotonic, Date.now() - wall);
 }
 
 function callContext(): CallContext {

@@ -80,7 +80,7 @@ export function startMachineOptions(policy: RecoveryPolicy, host: string, summar
   return { ...options, retry: { ...options.retry, nonRetryableErrorTypes: [GUEST_UNREACHABLE] } };
 }
 
-/** Cuts the power of a guest that nobody can ask, on GitHub's word that no job runs there: not begun unless that word is fresh, and once for each. */
+/** Cuts the power of a guest that nobody can ask, on GitHub's word that no job runs there: once for each word, and not once that word is old. */
 export function restartMachineOptions(policy: RecoveryPolicy, host: string, summary: string): ActivityOptions {
   return {
     ...startMachineOptions(policy, host, summary),

@@ -625,7 +625,7 @@ class Recovery {
     const { host, machine } = this.#target;
     const { busyAnswerMaxAgeMs, guestPollMs, hostSilentAfterMs } = this.#policy;
     const { lockId = '', lockRunId = '' } = this.#lock ?? {};
-    const wasStopped = this.#isStopped;
+    let wasStopped = this.#isStopped;
     this.#site.noteActed();
     if (this.#ledger?.entry.leavesStopped !== true) {
       await this.#ledger?.write({ leavesStopped: true, concernsMachine: true });
@@ -653,10 +653,12 @@ class Recovery {
         this.#ledger = null;
         throw new Ended('refused-in-progress', `the restart of machine ${machine} was given up: ${answer.evidence}`);
       }
+      wasStopped ||= answer.mayBeDown === true;
       this.#isStopped = wasStopped;
       if (Date.now() >= deadline) {
         const why = `GitHub's word that nobody is online in ${machine} was older than ${busyAnswerMaxAgeMs / 1_000} s each time before its power could be cut`;
-        throw new Ended('failed', `${why}, so it was not: look why GitHub, or the worker of host ${host}, is slow`);
+        const told = answer.mayBeDown === true ? ', although it was told to shut down' : '';
+        throw new Ended('failed', `${why}, so it was not${told}: look why GitHub, or the worker of host ${host}, is slow`);
       }
     }
   }

@@ -82,7 +82,7 @@ test('power is not cut for an operation whose end can not be ruled out', async (
             getHandle: (workflowId: string, runId: string) => ({
               describe: async () => {
                 asked.push([workflowId, runId]);
-                return { status: { name: statusOf(workflowId) } };
+                return { status: { name: statusOf(workflowId) }, raw: {} };
               },
             }),
           },
@@ -103,6 +103,56 @@ test('power is not cut for an operation whose end can not be ruled out', async (
     throw new Error('Temporal does not answer');
   });
   expect(await unknown.run(restartMachine, fresh)).toMatchObject({ value: { kind: 'given-up' } });
+});
+
+test("power is cut on a fresh word of GitHub's at each stop, however long the attempt waited or worked before it", async () => {
+  const ACTIVITY = 'restart-1';
+  let now = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+  const fresh = { target: target(), busyAskedAt: SCHEDULED_AT, busyAnswerMaxAgeMs: 30_000 };
+  /** Stops that come so long after the start of the attempt, which had waited for so long. */
+  const stops = async (waitedMs: number, ...afterMs: readonly number[]): Promise<unknown> => {
+    const startedAt = SCHEDULED_AT + waitedMs;
+    const pendingActivities = [
+      { activityId: 'another', lastStartedTime: { seconds: 9_999_999, nanos: 0 } },
+      { activityId: ACTIVITY, lastStartedTime: { seconds: Math.floor(startedAt / 1_000), nanos: (startedAt % 1_000) * 1_000_000 } },
+    ];
+    const description = { status: { name: 'RUNNING' }, raw: { pendingActivities } };
+    const environment = new MockActivityEnvironment(
+      { activityId: ACTIVITY, currentAttemptScheduledTimestampMs: SCHEDULED_AT, workflowExecution: { workflowId: 'o', runId: 'r' } },
+      {
+        client: {
+          withAbortSignal: <T>(_signal: AbortSignal, ask: () => Promise<T>) => ask(),
+          workflow: { getHandle: () => ({ describe: async () => description }) },
+        } as unknown as Client,
+      },
+    );
+    const stopping = {
+      restart: async (_name: string, mayStop: () => Promise<boolean>) => {
+        const begunAt = now;
+        for (const after of afterMs) {
+          now = begunAt + after;
+          if (!(await mayStop())) {
+            return { kind: 'given-up', evidence: 'e' };
+          }
+        }
+        return { kind: 'running' };
+      },
+    } as unknown as MachinePort;
+    const own = createActActivities(stopping, createSealing(Buffer.alloc(32)), { archiveOf: async () => ({ path: '/nowhere', bytes: 0 }) });
+    const ended: Awaited<ReturnType<typeof own.restartMachine>> = await environment.run(own.restartMachine.bind(own), fresh);
+    return ended.value;
+  };
+  try {
+    expect(await stops(0, 30_000)).toEqual({ kind: 'running' });
+    expect(await stops(0, 30_001)).toEqual({ kind: 'ask-again' });
+    expect(await stops(10_500, 19_500)).toEqual({ kind: 'running' });
+    expect(await stops(10_500, 19_501)).toEqual({ kind: 'ask-again' });
+    // Told to shut down on a fresh word, and not stopped by force on an old one.
+    expect(await stops(0, 20_000, 80_000)).toEqual({ kind: 'ask-again', mayBeDown: true });
+  } finally {
+    vi.restoreAllMocks();
+  }
 });
 
 test('a look at all machines of a host is handed on as it is', async () => {

@@ -32,6 +32,9 @@ const TIMING: MultipassTiming = {
   pauseMs: 1_000,
 };
 
+/** For so many times what an orderly end may take, a machine that was told to shut down is not told again. */
+const TOLD_TIMES = 3;
+
 /** What `exec` takes from standard input before it loses the rest without a word. */
 const INPUT_LIMIT = 2 * 1024 * 1024;
 
@@ -65,6 +68,8 @@ export class MultipassTransport implements Transport {
   readonly #timing: MultipassTiming;
   /** When each machine was last known to run, by the monotonic clock. */
   readonly #seenRunning = new Map<string, number>();
+  /** When each machine that did not end by it was told to shut down, by the monotonic clock. */
+  readonly #toldToEnd = new Map<string, number>();
 
   constructor(options: {
     /** Name or path of the client. */
@@ -171,8 +176,9 @@ export class MultipassTransport implements Transport {
       if (probe.kind === 'well') return { kind: 'running' };
       if (probe.kind !== 'off') {
         if (!(await mayStop())) return { kind: 'given-up', evidence: `${machine} was not stopped` };
-        const isOff = probe.kind === 'ill' && (await this.#endsFromInside(machine, call));
-        if (!isOff && !(probe.kind === 'silent' || (await mayStop()))) {
+        const canEnd = probe.kind === 'ill' && !this.#wasToldToEnd(machine);
+        const isOff = canEnd && (await this.#endsFromInside(machine, call));
+        if (!isOff && canEnd && !(await mayStop())) {
           return { kind: 'given-up', evidence: `${machine} was told to shut down, and its power was not cut` };
         }
         if (!isOff) await this.#cutPower(machine, call);
@@ -217,6 +223,12 @@ export class MultipassTransport implements Transport {
     return seenAt !== undefined && performance.now() - seenAt < withinMs;
   }
 
+  /** An orderly end takes longer than the right to cut the power holds, so the next try does not begin with it again. */
+  #wasToldToEnd(machine: string): boolean {
+    const toldAt = this.#toldToEnd.get(machine);
+    return toldAt !== undefined && performance.now() - toldAt < TOLD_TIMES * this.#timing.stopMs;
+  }
+
   /** Whether a guest that has SSH could be told to shut itself down, and did so in time. */
   async #endsFromInside(machine: string, call: CallContext): Promise<boolean> {
     const deadline = performance.now() + this.#timing.stopMs;
@@ -224,7 +236,10 @@ export class MultipassTransport implements Transport {
     await this.exec(machine, powerOff, call).catch(whereUnreached);
     for (;;) {
       if ((await this.state(machine, call)) === 'stopped') return true;
-      if (performance.now() >= deadline) return false;
+      if (performance.now() >= deadline) {
+        this.#toldToEnd.set(machine, performance.now());
+        return false;
+      }
       call.heartbeat(`power ${machine} off`);
       await pause(this.#timing.pauseMs, call.signal);
     }
@@ -233,6 +248,7 @@ export class MultipassTransport implements Transport {
   /** One that was not stopped in time is told by its next state. */
   async #cutPower(machine: string, call: CallContext): Promise<void> {
     this.#note(machine, false);
+    this.#toldToEnd.delete(machine);
     call.heartbeat(`stop ${machine}`);
     const stop = { step: `stop ${machine}`, args: [...POWER_OFF, machine], deadlineMs: this.#timing.stopMs };
     const result = await this.#run(stop, call).catch(whereUnreached);

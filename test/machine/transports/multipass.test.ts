@@ -251,6 +251,23 @@ describe('restart', () => {
     expect(writes()).toEqual([expect.stringContaining('poweroff')]);
   });
 
+  it('does not tell one to end itself again that has just not done so, and stops it on one fresh word', async () => {
+    fake.script([
+      listed(['t1', 'Running']),
+      { args: ['exec'], exitCode: 126, times: 1 },
+      { args: ['exec'], hangs: true, times: 1 },
+      { args: ['exec'], exitCode: 126, times: 1 },
+      { args: ['stop', '--force', 't1'] },
+      answering(0),
+    ]);
+    const may = [true, false];
+    expect(await transport.restart('t1', async () => may.shift() ?? false, CALL)).toMatchObject({ kind: 'given-up' });
+    let asked = 0;
+    const mayOnce = async (): Promise<boolean> => (asked += 1) === 1;
+    expect(await transport.restart('t1', mayOnce, CALL)).toEqual({ kind: 'running', hasCutPower: true });
+    expect(writes()).toEqual([expect.stringContaining('poweroff'), 'stop --force t1']);
+  });
+
   it('cuts the power of one whose state is unknown, and starts it', async () => {
     comesBack(1, { ...listed(['t1', 'Unknown']), times: 1 });
     await transport.restart('t1', MAY, CALL);

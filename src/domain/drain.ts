@@ -1,5 +1,5 @@
 import { decideRelabelling, type Relabelling } from './cordon.ts';
-import { busyReason, evidenceOf, strangerReason, type Look } from './recovery.ts';
+import { busyReason, evidenceOf, isAlive, strangerReason, type Look } from './recovery.ts';
 import { valueOrNull } from './reading.ts';
 import type { MachineState, RunnerTarget } from './runner.ts';
 import { isDrainedForRoom } from './upkeep.ts';
@@ -49,7 +49,7 @@ export function decideDrain(target: RunnerTarget, look: Look, { isByPerson = tru
   }
   // Runward takes its own mark for want of room away by itself, so it gives way to a person's.
   const drain = isByPerson && isDrainedForRoom(guest) ? null : guest.drain;
-  if (drain !== null && guest.listeners === 0 && ['inactive', 'failed', 'missing'].includes(guest.service.state)) {
+  if (drain !== null && !isAlive(guest)) {
     return { kind: 'drained', evidence };
   }
   if (drain === null) {
@@ -62,6 +62,28 @@ export function decideDrain(target: RunnerTarget, look: Look, { isByPerson = tru
   return busy === null
     ? { kind: 'stop', evidence }
     : { kind: 'wait', isMarked: true, why: `waiting for the job to end: ${busy}`, evidence };
+}
+
+/** GitHub has called the runner busy without a worker in its guest, in one look after the other. */
+export interface BusyAlone {
+  readonly since: number;
+  readonly lastAt: number;
+}
+
+/**
+ * What a look adds to such a row; `null` where there is none. It ends by a side that is unknown, and by a gap: between a job's assignment and its
+ * worker every job looks so, and two such moments are no row.
+ */
+export function noteBusyAlone(
+  row: BusyAlone | null,
+  { github, machine }: Look,
+  { at, gapMs }: { at: number; gapMs: number },
+): BusyAlone | null {
+  const guest = machine.known ? valueOrNull(machine.value.guest) : null;
+  if (!github.known || github.value.runner?.busy !== true || guest === null || guest.workers > 0) {
+    return null;
+  }
+  return { since: row !== null && at - row.lastAt <= gapMs ? row.since : at, lastAt: at };
 }
 
 /** What a resume does after a look. */

@@ -303,6 +303,11 @@ export function allListeners({ listeners, strays }: GuestObservation): number {
   return listeners + (strays?.listeners ?? 0);
 }
 
+/** Whether something of the runner may take a job, or is at one: its service, or a listener or worker outside of it. */
+export function isAlive(guest: GuestObservation): boolean {
+  return allListeners(guest) > 0 || guest.workers > 0 || !['inactive', 'failed', 'missing'].includes(guest.service.state);
+}
+
 /** Workers that may be at a job. Those of strays are none where GitHub has called the runner idle for long. */
 export function workersAtJobs({ workers, strays }: GuestObservation, areStraysIdle: boolean): number {
   return workers - (areStraysIdle ? (strays?.workers ?? 0) : 0);

@@ -1,7 +1,7 @@
 import { continueAsNew, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import type { MainActivities, Stopped } from '../activities/contract.ts';
 import { drainWord } from '../domain/ledger.ts';
-import { decideDrain, drainReason, type DrainDecision } from '../domain/drain.ts';
+import { decideDrain, drainReason, noteBusyAlone, type BusyAlone, type DrainDecision } from '../domain/drain.ts';
 import { unknown } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
 import { DRAIN_STEPS, type DrainOutcome, type DrainReport, type DrainStep } from '../domain/report.ts';
@@ -40,8 +40,7 @@ class Drain {
   #isJustLetGo = false;
   /** Whether a drain stands in the ledger that could not be marked in the guest. */
   #isNoted = false;
-  /** Since when GitHub has called it busy without a worker in its guest; `null` where that is not so. */
-  #busyAloneSince: number | null = null;
+  #busyAlone: BusyAlone | null = null;
 
   constructor(operation: Operation<DrainStep>, given: readonly unknown[]) {
     this.#operation = operation;
@@ -144,8 +143,8 @@ class Drain {
   }
 
   #decide(look: Look): DrainDecision {
-    this.#noteBusyAlone(look);
-    const { target } = this.#operation.site;
+    const { target, policy } = this.#operation.site;
+    this.#busyAlone = noteBusyAlone(this.#busyAlone, look, { at: Date.now(), gapMs: policy.lookGapMs });
     const decision = decideDrain(target, look, { isByPerson: this.#isByPerson, isStuckBusy: this.#isStuckBusy });
     this.#operation.evidence = decision.evidence;
     this.#seen = look;
@@ -186,14 +185,7 @@ class Drain {
 
   /** A job that is lost stays busy at GitHub: after its lease has long decayed the guest alone is believed. */
   get #isStuckBusy(): boolean {
-    return this.#busyAloneSince !== null && Date.now() - this.#busyAloneSince >= this.#operation.site.policy.jobLostAfterMs;
-  }
-
-  #noteBusyAlone({ github, machine }: Look): void {
-    if (github.known && machine.known && machine.value.guest.known) {
-      const { workers } = machine.value.guest.value;
-      this.#busyAloneSince = github.value.runner?.busy === true && workers === 0 ? (this.#busyAloneSince ?? Date.now()) : null;
-    }
+    return this.#busyAlone !== null && Date.now() - this.#busyAlone.since >= this.#operation.site.policy.jobLostAfterMs;
   }
 
   #noteMark(status: 'done' | 'skipped', detail: string): void {

@@ -9,7 +9,7 @@ import type {
   PauseWanted,
   StoppingInput,
 } from '../activities/contract.ts';
-import { allListeners } from '../domain/recovery.ts';
+import { isAlive } from '../domain/recovery.ts';
 import type { DrainedBy, GitHubObservation, GuestObservation } from '../domain/runner.ts';
 import { freshActOptions } from './options.ts';
 import { busyText, Ended, hostSilence, type ActOptions, type Asked, type Site } from './site.ts';
@@ -78,7 +78,7 @@ export function actWhenIdle<T extends { readonly kind: string }>(site: Site, act
 
 /** Whether something lives there that may take a job, by the last look; `true` where that is not known. */
 export function mayListen(guest: GuestObservation | null): boolean {
-  return guest === null || allListeners(guest) > 0 || guest.workers > 0 || !['inactive', 'failed', 'missing'].includes(guest.service.state);
+  return guest === null || isAlive(guest);
 }
 
 class Stopping<T extends { readonly kind: string }> {

@@ -1111,6 +1111,12 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       does: 'finish-drain',
       verdict: 'healthy',
     },
+    'not finished, a listener outside of the stopped service': {
+      guest: drained({ ...INACTIVE, strays: { listeners: 1, workers: 0, process: 4_711 } }),
+      finds: ['info drain-unfinished → finish-drain', 'warning stray-listener'],
+      does: 'finish-drain',
+      verdict: 'degraded',
+    },
     'not finished, a job runs': {
       github: BUSY,
       guest: drained({ workers: 1, workersOnMachine: 1 }),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decideDrain, decideResume, decideTakeUp, drainReason } from '../../src/domain/drain.ts';
+import { decideDrain, decideResume, decideTakeUp, drainReason, noteBusyAlone, type BusyAlone } from '../../src/domain/drain.ts';
 import { known, unknown } from '../../src/domain/reading.ts';
 import type { Look } from '../../src/domain/recovery.ts';
 import type { GitHubObservation, GuestObservation, MachineState } from '../../src/domain/runner.ts';
@@ -35,6 +35,25 @@ describe('what a drain decides', () => {
     ['marked, and a listener outside of its service', seen({ drain: MARK, service: STOPPED.service }), 'stop', /^/],
     ['marked, a job in the guest', seen({ drain: MARK, workers: 1 }), 'wait', /waiting for the job to end: 1 Runner\.Worker process/],
     ['marked, a job by GitHub alone', seen({ drain: MARK }, BUSY), 'wait', /GitHub calls the runner busy/],
+    [
+      'marked and stopped, a listener outside of its service at work',
+      seen({ drain: MARK, ...STOPPED, workers: 1, strays: { listeners: 1, workers: 1, process: 4_711 } }, BUSY),
+      'wait',
+      /waiting for the job to end/,
+    ],
+    [
+      'marked and stopped, an idle listener outside of its service',
+      seen({ drain: MARK, ...STOPPED, strays: { listeners: 1, workers: 0, process: 4_711 } }),
+      'stop',
+      /^/,
+    ],
+    ['marked and stopped, a worker is left', seen({ drain: MARK, ...STOPPED, workers: 1 }), 'wait', /waiting for the job to end/],
+    [
+      'marked and stopped, its service is about to start',
+      seen({ drain: MARK, ...STOPPED, service: { unit: 'u', state: 'activating' } }),
+      'stop',
+      /^/,
+    ],
     ['marked and stopped', seen({ drain: MARK, ...STOPPED }), 'drained', /^/],
     ['marked and stopped, GitHub unknown', { ...seen({ drain: MARK, ...STOPPED }), github: unknown('503') }, 'drained', /^/],
     [
@@ -93,6 +112,36 @@ describe('what a drain decides', () => {
         }
       }),
     );
+  });
+});
+
+describe('busy at GitHub without a worker, in an unbroken row', () => {
+  const alone = seen({ drain: MARK }, BUSY);
+  const rowOf = (...looks: readonly (readonly [at: number, look: Look])[]): BusyAlone | null => {
+    let row: BusyAlone | null = null;
+    for (const [at, each] of looks) {
+      row = noteBusyAlone(row, each, { at, gapMs: 60 });
+    }
+    return row;
+  };
+
+  test('lasts from the first look on', () => {
+    expect(rowOf([0, alone], [60, alone], [120, alone])).toEqual({ since: 0, lastAt: 120 });
+  });
+
+  test.each([
+    ['a worker', seen({ drain: MARK, workers: 1 }, BUSY)],
+    ['idle at GitHub', seen({ drain: MARK })],
+    ['GitHub unknown', { ...alone, github: unknown('503') }],
+    ['machine unknown', { ...alone, machine: unknown('no daemon') }],
+    ['guest unknown', { ...alone, machine: known(machine({ guest: unknown('time-out') })) }],
+  ])('is broken by one look: %s', (_name, other) => {
+    expect(rowOf([0, alone], [30, other])).toBeNull();
+    expect(rowOf([0, alone], [30, other], [60, alone])).toEqual({ since: 60, lastAt: 60 });
+  });
+
+  test('is broken by a gap, in which that job may have ended and another begun', () => {
+    expect(rowOf([0, alone], [61, alone])).toEqual({ since: 61, lastAt: 61 });
   });
 });
 

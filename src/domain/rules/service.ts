@@ -1,4 +1,4 @@
-import { strangerReason } from '../recovery.ts';
+import { isAlive, strangerReason } from '../recovery.ts';
 import { floorReason, resumeObstacle } from '../room.ts';
 import type { GuestObservation, ServiceState } from '../runner.ts';
 import {
@@ -63,7 +63,7 @@ function serviceRule(state: Exclude<ServiceState, 'active'>): Rule<Situation> {
     advice: recoverAdvice,
     cure: 'recover',
     isProven: isBrokenForSure,
-    explainedBy: [...DEEPER, 'session-conflict'],
+    explainedBy: [...DEEPER, 'drain-unfinished', 'session-conflict'],
   };
 }
 
@@ -91,7 +91,7 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
   {
     code: 'drained',
     severity: (seen) => (waitsForRoom(seen) ? 'warning' : 'info'),
-    when: (seen) => (isDrained(seen) && seen.guest?.service.state !== 'active' ? drainEvidence(seen) : null),
+    when: (seen) => (isDrained(seen) && !(seen.guest !== null && isAlive(seen.guest)) ? drainEvidence(seen) : null),
     summary: (seen) =>
       isForRoom(seen)
         ? `${seen.target.runner} is drained for lack of disk space: it takes no jobs until there is enough`
@@ -106,10 +106,10 @@ export const SERVICE_RULES: readonly Rule<Situation>[] = [
   {
     code: 'drain-unfinished',
     severity: 'info',
-    when: (seen) => (isDrained(seen) && seen.guest?.service.state === 'active' ? drainEvidence(seen) : null),
-    summary: ({ target }) => `${target.runner} is to be drained, and its service still runs`,
-    advice: ({ target }) =>
-      `nothing: the service is stopped once no job runs; \`runward runner resume --runner ${target.runner}\` undoes it`,
+    when: (seen) => (isDrained(seen) && seen.guest !== null && isAlive(seen.guest) ? drainEvidence(seen) : null),
+    summary: ({ target, guest }) =>
+      `${target.runner} is to be drained, and ${guest?.service.state === 'active' ? 'its service' : 'something of it'} still runs`,
+    advice: ({ target }) => `nothing: it is stopped once no job runs; \`runward runner resume --runner ${target.runner}\` undoes it`,
     cure: 'finish-drain',
   },
   {

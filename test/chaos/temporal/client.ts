@@ -114,6 +114,7 @@ function descriptionOf(execution: Execution) {
     historyLength,
     startTime: new Date(startedAt),
     ...(closedAt === null ? {} : { closeTime: new Date(closedAt) }),
+    raw: {},
     memo: fromFields(execution.memo),
     typedSearchAttributes: attributesOf(execution),
     ...(parent === null ? {} : { parentExecution: { workflowId: parent.workflowId, runId: parent.runId } }),

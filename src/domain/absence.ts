@@ -22,7 +22,7 @@ export function unprovenAbsence(
   if (guest === null) {
     return `GitHub's list lacks ${name}, and its guest could not be asked`;
   }
-  const usedId = guest.service.state === 'active' && guest.listeners > 0 ? (guest.registration?.agentId ?? null) : null;
+  const usedId = guest.listeners + (guest.strays?.listeners ?? 0) > 0 ? (guest.registration?.agentId ?? null) : null;
   return usedId === null || (absence.kind === 'gone' && absence.id === usedId)
     ? null
     : `GitHub's list lacks ${name}, but its listener works under id ${usedId}: lists lag`;

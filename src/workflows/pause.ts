@@ -179,18 +179,19 @@ class Stopping<T extends { readonly kind: string }> {
         return paused;
       }
       let { unread } = paused;
-      for (let asked = 1; asked <= ASKED_WHILE_PAUSED; asked += 1) {
+      for (let asked = 1; ; asked += 1) {
         const github = await this.#askNow();
         this.#refuseIfBusy(github);
         const answer = await this.#attempt({ pause: { unread }, askedAt: github.askedAt }, letGoByItself);
-        if (answer.kind === 'heard') {
-          ({ unread } = answer as Heard);
-        } else if (answer.kind !== 'ask-again') {
+        if (!isUntouched(answer) || answer.kind === 'not-paused') {
           isPaused = false;
           return answer;
         }
+        if (asked === ASKED_WHILE_PAUSED) {
+          throw this.#givenUp(answer);
+        }
+        unread = answer.kind === 'heard' ? answer.unread : unread;
       }
-      throw new Ended('refused-busy', busyText(runner, 'GitHub keeps on sending it something while it is paused'));
     } finally {
       if (isPaused) {
         await CancellationScope.nonCancellable(() => this.#letGo());
@@ -211,26 +212,34 @@ class Stopping<T extends { readonly kind: string }> {
       }
     };
     onBegin?.();
-    const answer = await this.#site.act<T | Untouched>(
-      key,
-      summary,
-      deadlineMs,
-      (acts, input) => start(acts, { ...input, ...this.#drainSeen(), pause, force, busyAskedAt: askedAt, busyAnswerMaxAgeMs }),
-      {
-        options,
-        throwsOnSilence: !force,
-        onRefusal: () => {
-          untouched();
-          onRefusal();
+    let answer: T | Untouched;
+    try {
+      answer = await this.#site.act<T | Untouched>(
+        key,
+        summary,
+        deadlineMs,
+        (acts, input) => start(acts, { ...input, ...this.#drainSeen(), pause, force, busyAskedAt: askedAt, busyAnswerMaxAgeMs }),
+        {
+          options,
+          throwsOnSilence: !force,
+          onRefusal: () => {
+            untouched();
+            onRefusal();
+          },
         },
-      },
-    );
+      );
+    } catch (error) {
+      if (hostSilence(error) === 'never started' && !this.#site.hasChanged) {
+        onUntouched?.();
+      }
+      throw error;
+    }
     if (isUntouched(answer)) {
       untouched();
       // Its word was too old for the act to be begun, so it may have this key again.
       this.#answered += answer.kind === 'ask-again' ? 0 : 1;
     }
-    return answer as T | Untouched;
+    return answer;
   }
 
   #drainSeen(): { readonly drainSeen?: DrainedBy } {
@@ -280,7 +289,7 @@ class Stopping<T extends { readonly kind: string }> {
       case 'not-paused':
         return new Ended('refused-busy', busyText(runner, `it could not be paused: ${answer.evidence}`));
       case 'heard':
-        return new Ended('refused-busy', busyText(runner, 'GitHub has sent it something'));
+        return new Ended('refused-busy', busyText(runner, 'GitHub keeps on sending it something while it is paused'));
     }
   }
 }

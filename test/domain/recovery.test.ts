@@ -20,7 +20,8 @@ import { anyLook, github, guest, look, machine, target } from '../kit/observatio
 const offline = { ...github().runner!, status: 'offline' };
 
 describe('what a recovery decides', () => {
-  const cases: readonly [name: string, look: Look, force: boolean, kind: string, why: RegExp][] = [
+  type Case = readonly [name: string, look: Look, force: boolean, kind: string, why: RegExp];
+  const cases: readonly Case[] = [
     ['healthy on both sides', look(), false, 'already-healthy', /^/],
     ['healthy, but forced', look(), true, 'recover', /^/],
     [
@@ -51,6 +52,18 @@ describe('what a recovery decides', () => {
       'look-again',
       /GitHub's list lacks r1, but its listener works under id 7: lists lag/,
     ],
+    ...[{ listeners: 0, strays: { listeners: 1, workers: 0, process: 4_711 } }, { listeners: 1 }].map(
+      (living): Case => [
+        `missing in the list alone, while a listener lives beside its stopped service: ${JSON.stringify(living)}`,
+        look({
+          github: known(github({ runner: null })),
+          machine: known(machine({ guest: known(guest({ service: { unit: 'u', state: 'inactive' }, ...living })) })),
+        }),
+        false,
+        'look-again',
+        /under id 7: lists lag/,
+      ],
+    ),
     ['missing in the list alone, and forced', look({ github: known(github({ runner: null })) }), true, 'recover', /^/],
     [
       'gone by its last id, while its listener works under a newer one',

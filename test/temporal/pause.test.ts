@@ -124,6 +124,21 @@ describe.concurrent('a listener that lives is paused, GitHub is asked, and only 
     await isUntouched(world, await giveJob(world));
   });
 
+  test('one that stays paused while each word is too old is let go, and what is slow is told', async () => {
+    await using world = await reconnecting();
+    const calls = callsOf(world, 'letGo');
+    let asked = 0;
+    world.machine.setConfigurationAside = async () => {
+      asked += 1;
+      return { kind: 'ask-again' } as never;
+    };
+    expect(await (await world.recover()).result()).toMatchObject({
+      outcome: 'failed',
+      summary: expect.stringMatching(/older than 30 s each time.*is slow/),
+    });
+    expect([asked, calls]).toEqual([3, ['letGo']]);
+  });
+
   test('one that can not be paused just now is tried again', async () => {
     await using world = await reconnecting({ policy: { hostSilentAfterMs: 20_000 } });
     const pause = world.machine.pause.bind(world.machine);

@@ -164,7 +164,7 @@ export class Operation<Step extends string> {
     if (lock.kind === 'held') {
       return { kind: 'held', by: holderText(lock.holder) };
     }
-    let outcome: string | null = 'failed';
+    let outcome = 'failed';
     this.site.noteHeld();
     try {
       const { isHeld, entries } = await readLedger(target, lock);
@@ -228,19 +228,16 @@ export class Operation<Step extends string> {
     this.#why = why.slice(0, WHY_LENGTH);
   }
 
-  async #closeLedger(outcome: string | null): Promise<void> {
-    // With a limit of GitHub it goes on later.
-    if (outcome !== null) {
-      await this.#entry?.close({ outcome, ...(this.#why === null ? {} : { why: this.#why }) });
-    }
+  async #closeLedger(outcome: string): Promise<void> {
+    await this.#entry?.close({ outcome, ...(this.#why === null ? {} : { why: this.#why }) });
     this.#entry = null;
   }
 }
 
-/** What the ledger is to say of work that ended so; `null` where it is done anew. */
-function outcomeOf(error: unknown): string | null {
+/** What the ledger is to say of work that ended so. After a limit of GitHub it is done anew, unless a person cancels the wait for it. */
+function outcomeOf(error: unknown): string {
   if (error instanceof LimitMet) {
-    return null;
+    return 'limited';
   }
   return isCancellation(error) ? 'cancelled' : error instanceof Ended ? error.outcome : 'failed';
 }

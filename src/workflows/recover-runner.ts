@@ -232,14 +232,15 @@ class Recovery {
     }
     this.#isStopped = seen.kind === 'start-machine' && leftStoppedAt(before) !== null;
     const concernsMachine = seen.kind !== 'recover';
-    const leavesStopped = seen.kind === 'restart-machine' || this.#isStopped;
     const entry = new OpenEntry(
       this.#target,
       before,
-      this.#entryOf({ ...(concernsMachine ? { concernsMachine } : {}), ...(leavesStopped ? { leavesStopped } : {}) }),
+      this.#entryOf({ ...(concernsMachine ? { concernsMachine } : {}), ...(this.#isStopped ? { leavesStopped: true } : {}) }),
     );
     this.#ledger = entry;
-    const [entered, fenced] = await Promise.allSettled([entry.write(), this.#underFence(seen)]);
+    // A restart enters it right before the stop, which it may come not to.
+    const enters = seen.kind === 'restart-machine' ? Promise.resolve() : entry.write();
+    const [entered, fenced] = await Promise.allSettled([enters, this.#underFence(seen)]);
     let ended: Ended;
     try {
       valueOf(entered);
@@ -247,6 +248,8 @@ class Recovery {
       ended = isCure(decision) ? await this.#cured(decision) : this.#refusal(decision);
     } catch (error) {
       if (error instanceof LimitMet) {
+        // Who cancels the wait for it finds no lock held, under which it could be entered.
+        await this.#closeLedger({ outcome: 'limited' });
         throw error;
       }
       ended = isCancellation(error) ? new Ended('cancelled', 'the recovery was cancelled') : this.#site.asEnded(error);
@@ -271,7 +274,7 @@ class Recovery {
     return new Ended('recovered', `${this.#target.runner} is ${this.#isAtWork ? 'at work' : 'online'} again${how}`);
   }
 
-  async #closeLedger({ outcome }: Ended): Promise<void> {
+  async #closeLedger({ outcome }: { readonly outcome: string }): Promise<void> {
     const isMarked = this.#ledger?.entry.leavesStopped === true;
     await this.#ledger?.close({ outcome, ...(isMarked ? { leavesStopped: this.#isStopped } : {}) });
   }
@@ -627,11 +630,11 @@ class Recovery {
     const { lockId = '', lockRunId = '' } = this.#lock ?? {};
     let wasStopped = this.#isStopped;
     this.#site.noteActed();
-    if (this.#ledger?.entry.leavesStopped !== true) {
-      await this.#ledger?.write({ leavesStopped: true, concernsMachine: true });
-    }
     for (const deadline = Date.now() + hostSilentAfterMs; ; await sleep(guestPollMs, { summary: 'ask GitHub again' })) {
       const busyAskedAt = await this.#proveDead();
+      if (this.#ledger?.entry.leavesStopped !== true) {
+        await this.#ledger?.write({ leavesStopped: true, concernsMachine: true });
+      }
       const acts = proxyActivities<ActActivities>(restartMachineOptions(this.#policy, host, `restart machine ${machine}`));
       this.#isStopped = true;
       let answer: Awaited<ReturnType<ActActivities['restartMachine']>>['value'];
@@ -655,6 +658,9 @@ class Recovery {
       }
       wasStopped ||= answer.mayBeDown === true;
       this.#isStopped = wasStopped;
+      if (!wasStopped) {
+        await this.#ledger?.write({ leavesStopped: false });
+      }
       if (Date.now() >= deadline) {
         const why = `GitHub's word that nobody is online in ${machine} was older than ${busyAnswerMaxAgeMs / 1_000} s each time before its power could be cut`;
         const told = answer.mayBeDown === true ? ', although it was told to shut down' : '';

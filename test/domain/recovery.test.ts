@@ -52,18 +52,16 @@ describe('what a recovery decides', () => {
       'look-again',
       /GitHub's list lacks r1, but its listener works under id 7: lists lag/,
     ],
-    ...[{ listeners: 0, strays: { listeners: 1, workers: 0, process: 4_711 } }, { listeners: 1 }].map(
-      (living): Case => [
-        `missing in the list alone, while a listener lives beside its stopped service: ${JSON.stringify(living)}`,
-        look({
-          github: known(github({ runner: null })),
-          machine: known(machine({ guest: known(guest({ service: { unit: 'u', state: 'inactive' }, ...living })) })),
-        }),
-        false,
-        'look-again',
-        /under id 7: lists lag/,
-      ],
-    ),
+    ...[{ listeners: 0, strays: { listeners: 1, workers: 0, process: 4_711 } }, { listeners: 1 }].map((living): Case => [
+      `missing in the list alone, while a listener lives beside its stopped service: ${JSON.stringify(living)}`,
+      look({
+        github: known(github({ runner: null })),
+        machine: known(machine({ guest: known(guest({ service: { unit: 'u', state: 'inactive' }, ...living })) })),
+      }),
+      false,
+      'look-again',
+      /under id 7: lists lag/,
+    ]),
     ['missing in the list alone, and forced', look({ github: known(github({ runner: null })) }), true, 'recover', /^/],
     [
       'gone by its last id, while its listener works under a newer one',

@@ -35,6 +35,26 @@ describe.concurrent('a host with a worker of its own', () => {
     expect(report.steps.every(({ status }) => status === 'skipped')).toBe(true);
   });
 
+  test('that goes before anything was set aside is not waited for to put it back', async () => {
+    await using world = await startWorld({ host: 'attic', policy: { hostSilentAfterMs: 1_000, busyAnswerMaxAgeMs: 3_000 } });
+    await breakRunner(world, 'service');
+    const leaving = await startHost('attic');
+    world.github.misbehave({ match: { path: 'registration-token' }, delayMs: 2_000 });
+    const handle = await world.recover();
+    try {
+      await world.until(() => world.github.requests.some(({ path }) => path.endsWith('registration-token')), 'a token is asked for');
+    } finally {
+      await leaving.stop();
+    }
+    const report = await handle.result();
+    expect(report).toMatchObject({
+      outcome: 'failed',
+      unreachable: 'machine',
+      summary: expect.stringContaining('no worker of host attic'),
+    });
+    expect(report.summary).not.toMatch(/set aside|kept in|put back|in order/);
+  });
+
   test('is waited for once something was changed, and the operation goes on when it is back', async () => {
     await using world = await startWorld({ host: 'cellar', pace: 0.5, policy: { hostSilentAfterMs: 1_000 } });
     await breakRunner(world, 'service');

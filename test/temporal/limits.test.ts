@@ -30,4 +30,20 @@ describe.concurrent("a limit of GitHub that lasts, met before anything was done,
     const ledger = await world.client.workflow.getHandle(machineLedgerId(world.target.host, world.target.machine)).describe();
     expect(ledger.memo?.['entries']).toMatchObject([{ outcome: 'recovered' }]);
   });
+
+  test('at a recovery that a person cancels meanwhile, which is no failure', async () => {
+    await using world = await startWorld({ policy: PATIENT });
+    await breakRunner(world, 'service');
+    const fault = { kind: 'primary-limit', resetMs: 60_000, status: 403 } as const;
+    world.github.misbehave({ match: { path: 'registration-token' }, fault, times: 1 });
+    const handle = await world.recover();
+    await world.until(
+      async () => (await handle.query<Progress>('progress')).doing.startsWith("GitHub's limit") && !(await isLocked(world)),
+      'it waits for the limit, and the machine is free',
+    );
+    await handle.cancel();
+    await expect(handle.result()).rejects.toThrow('cancelled');
+    const ledger = await world.client.workflow.getHandle(machineLedgerId(world.target.host, world.target.machine)).describe();
+    expect(ledger.memo?.['entries']).toMatchObject([{ outcome: 'limited' }]);
+  });
 });

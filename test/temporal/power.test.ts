@@ -201,6 +201,29 @@ describe.concurrent('what Runward stopped, Runward starts:', () => {
     expect(await ledgerOf(world)).toMatchObject([{ outcome: 'cancelled', leavesStopped: false }]);
   });
 
+  test('one that is terminated before it has stopped anything leaves no such word', async () => {
+    await using world = await startWorld({ policy: { guestAnswersWithinMs: 0, goneShownWithinMs: 0 } });
+    const { github, machine } = world;
+    await cutOff(world);
+    const { cuts } = watchPower(world);
+    const observe = machine.observe.bind(machine);
+    let askedBefore = Infinity;
+    machine.observe = async (...given) => {
+      // GitHub is asked beside it, and once more before the stop.
+      await sleep(500);
+      askedBefore = github.requests.length;
+      github.misbehave({ match: { path: '/actions/runners' }, delayMs: 10_000 });
+      return observe(...given);
+    };
+    const handle = await world.recover();
+    await world.until(() => github.requests.length > askedBefore, 'GitHub is asked who is online');
+    await handle.terminate('by a person');
+    await expect(handle.result()).rejects.toThrow('by a person');
+    expect(cuts).toEqual([]);
+    const entries = await ledgerOf(world).catch(() => []);
+    expect(entries.filter(({ leavesStopped }) => leavesStopped === true)).toEqual([]);
+  });
+
   test('one that is terminated there leaves the start to the next check', async () => {
     await using world = await startWorld();
     const { machine, target } = world;

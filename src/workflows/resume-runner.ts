@@ -70,7 +70,10 @@ async function takeUp(
   // Before the mark, which remembers them, is taken away: cut off in between it is still drained.
   await giveLabelsBack(operation, relabelling);
   board.begin('remove-mark');
-  await site.act('unmark', `take the mark of ${runner} away`, policy.deadlines.drainMs, (acts, input) => acts.unmarkDrained(input));
+  await site.act('unmark', `take the mark of ${runner} away`, policy.deadlines.drainMs, (acts, input) =>
+    // A check undoes Runward's own drain: a person may have drained the runner since it looked.
+    acts.unmarkDrained({ ...input, drainSeen: operation.startedBy === 'check' ? 'room' : 'person' }),
+  );
   // From here on a silent host is waited for: half-way the runner neither is drained nor takes jobs.
   site.noteChange();
   board.end('remove-mark', 'done', 'it starts at boot again');

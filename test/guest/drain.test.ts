@@ -49,7 +49,7 @@ async function takeFence(): Promise<void> {
 
 const anAct = (): Act => ({ key: `drain:${(acts += 1)}`, fence, deadlineMs: 120_000 });
 const mark = () => machine.markDrained(target, anAct(), { by: 'person', reason: 'the disk is to be changed (ä)' }, CALL);
-const unmark = () => machine.unmarkDrained(target, anAct(), CALL);
+const unmark = () => machine.unmarkDrained(target, { ...anAct(), drainSeen: 'person' }, CALL);
 const pause = () => machine.pause(target, anAct(), { purpose: 'drain' }, CALL);
 const stop = (unread = '') => machine.stopService(target, anAct(), { pause: { unread }, force: false }, CALL);
 const letGo = () => machine.letGo(target, anAct(), 'drain', CALL);

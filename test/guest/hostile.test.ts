@@ -75,7 +75,7 @@ const clean = () => tried(pausing(machine).removeFromCache(target, anAct(), { ki
 const makeRoom = () =>
   tried(pausing(machine).makeRoom(target, anAct(), { source: 'diagnostic-logs', unusedForMs: 0, journalBytes: 1e9 }, CALL));
 const drain = () => tried(machine.markDrained(target, anAct(), { by: 'person', reason: 'the disk is to be changed' }, CALL));
-const resume = () => tried(machine.unmarkDrained(target, anAct(), CALL));
+const resume = () => tried(machine.unmarkDrained(target, { ...anAct(), drainSeen: 'person' }, CALL));
 const stop = () => tried(pausing(machine).stopService(target, anAct(), CALL));
 
 async function look(): Promise<GuestObservation> {

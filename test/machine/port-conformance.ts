@@ -226,7 +226,7 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
       expect(await look()).toMatchObject({ drain: { ...drain, labels }, service: { unit: service.unit, state: 'inactive' }, listeners: 0 });
       expect(await look(world.neighbour)).toMatchObject({ drain: null, service: { state: 'active' }, listeners: 1 });
 
-      expect(await world.machine.unmarkDrained(world.target, anAct(), CALL)).toEqual({ kind: 'unmarked' });
+      expect(await world.machine.unmarkDrained(world.target, anAct({ drainSeen: 'person' }), CALL)).toEqual({ kind: 'unmarked' });
       expect(await start()).toEqual({ kind: 'started', unit: service.unit });
       expect(await look()).toMatchObject({ drain: null, service: { state: 'active' }, listeners: 1 });
     });
@@ -343,7 +343,10 @@ export function machineConformance(name: string, makeWorld: () => Promise<Machin
         registration: before.registration,
         cache: { entries: 3 },
       });
-      expect((await world.machine.unmarkDrained(world.target, anAct(), CALL)).kind).toBe('unmarked');
+      for (const unseen of [anAct(), anAct({ drainSeen: 'room' })]) {
+        expect(await world.machine.unmarkDrained(world.target, unseen, CALL)).toMatchObject({ kind: 'refused-drained' });
+      }
+      expect((await world.machine.unmarkDrained(world.target, marked(), CALL)).kind).toBe('unmarked');
     });
 
     it("lets a neighbour's job stop what concerns the whole machine, and nothing else", async () => {

@@ -160,6 +160,22 @@ describe.concurrent('below the floor', () => {
     ]);
   });
 
+  test("a person's drain that comes right before it is taken up stays", async () => {
+    await using world = await startFull(BELOW_FLOOR);
+    expect(await run(world, 'makeRoom')).toMatchObject({ outcome: 'no-room' });
+    await untilDrained(world);
+    const unmark = world.machine.unmarkDrained.bind(world.machine);
+    world.machine.unmarkDrained = async (target, act, call) => {
+      await world.machine.markDrained(target, { ...act, key: `${act.key}-rival` }, { by: 'person', reason: 'new disk' }, call);
+      return unmark(target, act, call);
+    };
+    world.machine.setRoom(world.target, 'docker', { bytes: 20 * PERCENT, items: 7 });
+    expect(await run(world, 'makeRoom', { wait: '10s' })).toMatchObject({ outcome: 'room-made' });
+    const resumed = async () => (await ledgerOf(world)).filter(({ type }) => type === 'resumeRunner');
+    await world.until(async () => typeof (await resumed())[0]?.outcome === 'string', 'it was to be taken up');
+    expect((await look(world)).drain).toMatchObject({ by: 'person', reason: 'new disk' });
+  });
+
   test('a little more than the floor does not resume it', async () => {
     await using world = await startFull(BELOW_FLOOR);
     expect(await run(world, 'makeRoom')).toMatchObject({ outcome: 'no-room' });

@@ -4,6 +4,7 @@
 . "${0%/*}/lib.sh"
 
 enter_directory
+prove_drain_seen
 let_go
 read_unit
 if is_loaded; then systemctl -q enable -- "$unit"; fi

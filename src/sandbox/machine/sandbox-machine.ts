@@ -642,6 +642,10 @@ export class SandboxMachine implements MachinePort {
 
   async unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal> {
     return this.#act<UnmarkedDrained>(target, act, call, async (clock, { runner }) => {
+      const refused = refusedByMark(runner, act);
+      if (refused !== null) {
+        return refused;
+      }
       await this.#work('drain', clock);
       this.#letGoOf([runner]);
       if (runner.unit !== null) {

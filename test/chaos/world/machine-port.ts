@@ -549,6 +549,8 @@ export class SimulatedMachines {
     const world = this.#world;
     return this.#act<Answer>('unmark-drained', target, act, call, async ({ cause, wait }, runner) => {
       await wait(world.chance.between('mark', 200, 1_500));
+      const refused = drainedOf(runner, act);
+      if (refused !== null) return refused;
       world.letGo(runner);
       runner.startsAtBoot = true;
       world.changed('unmarked', runner, cause);

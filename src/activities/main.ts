@@ -42,6 +42,13 @@ export interface MainDependencies {
   readonly searchAttributes: readonly SearchAttribute[];
 }
 
+/** Whether the execution that this activity is for still goes on. */
+async function isOperationOpen(): Promise<boolean> {
+  const { client, info } = Context.current();
+  const operation = info.workflowExecution;
+  return operation !== undefined && (await describeExecution(client, operation.workflowId, operation.runId))?.status.name === 'RUNNING';
+}
+
 export function createMainActivities(dependencies: MainDependencies): MainActivities {
   const { github, sealing, directory, alerts, searchAttributes, packageSource: source = { kind: 'github' } } = dependencies;
   return {
@@ -119,6 +126,10 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
           const { value: runner } = await github.getRunner(target.scope, id, cancellationSignal());
           if (runner?.customLabels?.some((label) => !known.has(label.toLowerCase()))) {
             return { kind: 'unremembered' as const };
+          }
+          if (!(await isOperationOpen())) {
+            // Nobody hears this answer: its drain was terminated, and the runner may be resumed by now.
+            return { kind: 'gone' as const };
           }
           const left = runner === null ? null : (await github.removeCustomLabels(target.scope, id, cancellationSignal())).value;
           return left === null ? { kind: 'gone' as const } : { kind: 'taken-away' as const };

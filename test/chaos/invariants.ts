@@ -471,7 +471,8 @@ export class Watch {
   /** Waits for what is no job. */
   #lookAtSilence(installation: string, workflowId: string, since: number): void {
     const { now, runners } = this.#world;
-    const runner = runners.find(({ name }) => workflowId === `cure/${name}` || workflowId.startsWith(`drain/${name}/`));
+    const asked = this.#world.byHand.get(workflowId)?.runner;
+    const runner = runners.find(({ name }) => name === asked || workflowId === `cure/${name}` || workflowId.startsWith(`drain/${name}/`));
     const concerned = runner === undefined ? runners.filter(({ isWishedDrained }) => isWishedDrained) : [runner];
     const isAtWork = concerned.some(
       ({ name, job, machine }) =>

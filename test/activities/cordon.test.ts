@@ -29,7 +29,10 @@ test.each([
     alerts: NO_ALERTS,
     searchAttributes: [],
   });
-  const client = { workflow: { getHandle: () => ({ describe: async () => ({ status: { name: status } }) }) } } as unknown as Client;
+  const client = {
+    withAbortSignal: <T>(_signal: AbortSignal, ask: () => Promise<T>) => ask(),
+    workflow: { getHandle: () => ({ describe: async () => ({ status: { name: status } }) }) },
+  } as unknown as Client;
   const environment = new MockActivityEnvironment({ workflowExecution: { workflowId: 'drain', runId: 'first' } }, { client });
   const answer: unknown = await environment.run(() =>
     activities.takeLabelsAway({ target: target(), id: 7, remembered: runner.customLabels ?? [] }),

@@ -114,7 +114,6 @@ function descriptionOf(execution: Execution) {
     historyLength,
     startTime: new Date(startedAt),
     ...(closedAt === null ? {} : { closeTime: new Date(closedAt) }),
-    raw: {},
     memo: fromFields(execution.memo),
     typedSearchAttributes: attributesOf(execution),
     /** Made for those alone who ask for it. */

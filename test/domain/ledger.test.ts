@@ -47,9 +47,35 @@ describe('a ledger', () => {
       null,
     ],
     ["a neighbour's drain", [entry({ type: 'drainRunner', runner: 'r2', outcome: 'noted' })], null],
+    ...(['failed', 'unchanged', 'cancelled', null] as const).flatMap((outcome) =>
+      ['drainRunner', 'resumeRunner'].map(
+        (type) =>
+          [
+            `noted, and a ${type} since that came to nothing (${outcome})`,
+            [entry({ type: 'drainRunner', outcome: 'noted' }), entry({ type, outcome, runId: 'later' })],
+            { isDrained: true, isNoted: true },
+          ] as const,
+      ),
+    ),
+    [
+      'resumed, and a drain since that failed, which may have marked it',
+      [entry({ type: 'resumeRunner', outcome: 'resumed' }), entry({ type: 'drainRunner', outcome: 'failed' })],
+      null,
+    ],
   ])('tells what a person said last of a drain: %s', (_what, entries, word) => {
     const told = drainWord(entries, { scope: 'acme/kernel', runner: 'r1' });
     expect(told === null ? null : { isDrained: told.isDrained, isNoted: told.isNoted }).toEqual(word);
+  });
+
+  test('keeps the last word of a drain, however often it is tried since to carry it out', () => {
+    let entries: readonly LedgerEntry[] = [entry({ type: 'drainRunner', outcome: 'noted', runId: 'noted' })];
+    for (let count = 0; count < 2 * LEDGER_CAPACITY; count += 1) {
+      entries = enter(entries, entry({ type: 'drainRunner', outcome: 'failed', runId: `run-${count}` }));
+    }
+    expect(drainWord(entries, { scope: 'acme/kernel', runner: 'r1' })).toMatchObject({ isNoted: true });
+    entries = enter(entries, entry({ type: 'resumeRunner', outcome: 'resumed', runId: 'resumed' }));
+    expect(entries.filter(({ outcome }) => outcome === 'noted' || outcome === 'resumed')).toHaveLength(2);
+    expect(entries.length).toBeLessThanOrEqual(1 + LEDGER_CAPACITY);
   });
 
   test("keeps a runner's entries, whatever its neighbours do", () => {

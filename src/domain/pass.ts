@@ -94,7 +94,7 @@ export interface RunnerLook {
   readonly machine: Reading<MachineObservation>;
   /** When Runward began to stop it, by the ledger of a machine that is stopped, and has not seen it up again since; epoch milliseconds. */
   readonly leftStoppedAt?: number;
-  /** What the ledger says of its drain, where that was read: of a machine that does not run, and of a drain that is noted. */
+  /** What the ledger says of its drain, if that was read: see `isLedgerDue`. */
   readonly drainWord?: DrainWord;
 }
 

@@ -26,7 +26,8 @@ import { advance } from '../domain/open-findings.ts';
 import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
 import { prescribe, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
-import type { MachineState, RunnerTarget } from '../domain/runner.ts';
+import { isLedgerDue } from '../domain/remember.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
 import { situationsOf } from '../domain/situation.ts';
 import { settleFailures } from './failure-ledger.ts';
 import { causeMemo } from './events.ts';
@@ -241,12 +242,9 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       seenHosts[group.host] = host;
     }
   }
-  const stopped = await readStopped(
-    scope.targets.filter((target) => {
-      const isNoted = scope.previous?.runners[qualifiedName(target)]?.notedSince !== undefined;
-      return isNoted || ['stopped', 'suspended'].includes(stateOf(machineOf.get(target)) ?? '');
-    }),
-  );
+  const looks = scope.targets.map((target) => ({ target, machine: machineOf.get(target) ?? unknown('it was not looked at') }));
+  const lookedAt = Date.now();
+  const ledgers = await readLedgers(looks.filter((look) => isLedgerDue(look, scope.previous, lookedAt)).map(({ target }) => target));
   const requests = github.known ? github.value.requests : { sent: 0, unchanged: 0 };
   return {
     observation: {
@@ -255,13 +253,13 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       github,
       hosts: seenHosts,
       damaged,
-      runners: scope.targets.map((target) => {
-        const ledger = stopped[qualifiedName(target)] ?? [];
-        const leftStopped = stateOf(machineOf.get(target)) === 'stopped' ? leftStoppedAt(ledger) : null;
+      runners: looks.map(({ target, machine }) => {
+        const ledger = ledgers[qualifiedName(target)] ?? [];
+        const leftStopped = machine.known && machine.value.state === 'stopped' ? leftStoppedAt(ledger) : null;
         const word = drainWord(ledger, target);
         return {
           target,
-          machine: machineOf.get(target) ?? unknown('it was not looked at'),
+          machine,
           ...(leftStopped === null ? {} : { leftStoppedAt: leftStopped }),
           ...(word === null ? {} : { drainWord: word }),
         };
@@ -274,15 +272,6 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       lookMs: Date.now() - begunAt,
     },
   };
-}
-
-function stateOf(machine: RunnerLook['machine'] | undefined): MachineState | null {
-  return machine?.known === true ? machine.value.state : null;
-}
-
-/** Whether it was Runward that has stopped them, and whether they are drained, stands in their ledgers. */
-async function readStopped(targets: readonly RunnerTarget[]): Promise<Ledgers> {
-  return targets.length === 0 ? {} : readLedgers(targets);
 }
 
 /** Failed runs are not asked for where GitHub has just failed to answer: a pass over a silent GitHub shall not take twice as long. */
@@ -380,6 +369,9 @@ function lookFailure(error: unknown, host: string): string {
 type Ledgers = Readonly<Record<string, readonly LedgerEntry[]>>;
 
 async function readLedgers(targets: readonly RunnerTarget[]): Promise<Ledgers> {
+  if (targets.length === 0) {
+    return {};
+  }
   const temporal = proxyActivities<MainActivities>(temporalOptions('read the ledgers'));
   const read = await Promise.all(
     targets.map(async (target) => {

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { budgetRefusal, drainWord, enter, LEDGER_CAPACITY, leftStoppedAt, type LedgerEntry } from '../../src/domain/ledger.ts';
+import {
+  budgetRefusal,
+  drainWord,
+  enter,
+  LEDGER_CAPACITY,
+  leftStoppedAt,
+  type DrainWord,
+  type LedgerEntry,
+} from '../../src/domain/ledger.ts';
 import { DEFAULT_RECOVERY_POLICY } from '../../src/domain/policy.ts';
 
 const { budgets } = DEFAULT_RECOVERY_POLICY;
@@ -32,7 +40,7 @@ describe('a ledger', () => {
     expect(entries.every(({ outcome }) => outcome === 'recovered')).toBe(true);
   });
 
-  test.each([
+  test.each<readonly [string, readonly LedgerEntry[], Omit<DrainWord, 'at'> | null]>([
     ['nothing was drained', [entry()], null],
     ['drained', [entry({ type: 'drainRunner', outcome: 'drained' })], { isDrained: true, isNoted: false }],
     ['noted', [entry({ type: 'drainRunner', outcome: 'noted' })], { isDrained: true, isNoted: true }],

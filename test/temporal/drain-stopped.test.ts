@@ -57,6 +57,18 @@ test('is drained by the next check where somebody else starts its machine', asyn
   expect(await world.pass()).toMatchObject({ outcome: 'healthy', started: [] });
 });
 
+test('is drained by the next check where its machine is started before any check has seen it stopped', async () => {
+  await using world = await startWorld();
+  await world.pass();
+  await breakRunner(world, 'vm');
+  await run<DrainReport>(world, 'drainRunner');
+  await world.machine.start(world.target.machine, CALL);
+  await world.until(() => world.shown() === 'online', 'it is online');
+  const { started } = await world.pass();
+  expect(started).toMatchObject([{ cure: 'finish-drain' }]);
+  expect(await world.client.workflow.getHandle(started[0]!.workflowId).result()).toMatchObject({ outcome: 'drained' });
+});
+
 test('is drained by a later check where the first one fails to', async () => {
   await using world = await startWorld();
   await world.pass();

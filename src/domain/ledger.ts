@@ -143,6 +143,14 @@ export function drainWord(entries: readonly LedgerEntry[], asked: Pick<Asked, 's
   return isNoted || isLast ? { isDrained: outcome !== 'resumed', isNoted, at } : null;
 }
 
+/** Those of the runners, by name, whose drain is noted: a start of their machine would let them take jobs. */
+export function notedAmong(
+  entries: readonly LedgerEntry[],
+  runners: readonly { readonly scope: string; readonly runner: string }[],
+): readonly string[] {
+  return runners.filter((asked) => drainWord(entries, asked)?.isNoted === true).map(({ runner }) => runner);
+}
+
 const DRAIN_TYPES: ReadonlySet<string> = new Set(['drainRunner', 'resumeRunner']);
 
 /** Outcomes after which it is known whether a runner is drained. */

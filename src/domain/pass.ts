@@ -96,6 +96,8 @@ export interface RunnerLook {
   readonly leftStoppedAt?: number;
   /** What the ledger says of its drain, if that was read: see `isLedgerDue`. */
   readonly drainWord?: DrainWord;
+  /** Neighbours on its machine, by name, whose drain is noted in the ledger; absent if there is none, or it was not read. */
+  readonly notedNeighbours?: readonly string[];
 }
 
 /** What one pass saw. */

@@ -19,7 +19,7 @@ import {
   type LookCosts,
 } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
-import { drainWord, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
+import { drainWord, leftStoppedAt, notedAmong, type LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, machineLockId, qualifiedName } from '../domain/names.ts';
 import type { Work } from '../domain/next-step.ts';
 import { advance } from '../domain/open-findings.ts';
@@ -257,11 +257,13 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
         const ledger = ledgers[qualifiedName(target)] ?? [];
         const leftStopped = machine.known && machine.value.state === 'stopped' ? leftStoppedAt(ledger) : null;
         const word = drainWord(ledger, target);
+        const notedNeighbours = notedAmong(ledger, target.neighbours);
         return {
           target,
           machine,
           ...(leftStopped === null ? {} : { leftStoppedAt: leftStopped }),
           ...(word === null ? {} : { drainWord: word }),
+          ...(notedNeighbours.length === 0 ? {} : { notedNeighbours }),
         };
       }),
     },

@@ -5,6 +5,7 @@ import {
   enter,
   LEDGER_CAPACITY,
   leftStoppedAt,
+  notedAmong,
   type DrainWord,
   type LedgerEntry,
 } from '../../src/domain/ledger.ts';
@@ -73,6 +74,13 @@ describe('a ledger', () => {
   ])('tells what a person said last of a drain: %s', (_what, entries, word) => {
     const told = drainWord(entries, { scope: 'acme/kernel', runner: 'r1' });
     expect(told === null ? null : { isDrained: told.isDrained, isNoted: told.isNoted }).toEqual(word);
+  });
+
+  test('tells which runners of its machine were drained while it did not run', () => {
+    const runners = ['r1', 'r2', 'r3'].map((runner) => ({ scope: 'acme/kernel', runner }));
+    const noted = ['r2', 'r3'].map((runner) => entry({ type: 'drainRunner', outcome: 'noted', runner, runId: runner }));
+    const resumed = entry({ type: 'resumeRunner', outcome: 'resumed', runner: 'r3', runId: 'resumed' });
+    expect(notedAmong([...noted, resumed], [...runners, { scope: 'acme/other', runner: 'r2' }])).toEqual(['r2']);
   });
 
   test('keeps the last word of a drain, however often it is tried since to carry it out', () => {

@@ -71,6 +71,7 @@ export function diagnose(seen: PassObservation, previous: RunnersMemory | null, 
       ),
       ids: rememberIds(situations, previous),
       turns: previous?.turns ?? {},
+      missed: previous?.missed ?? {},
     },
   };
 }

@@ -171,6 +171,8 @@ export interface RunnersMemory {
   readonly cures?: readonly string[];
   /** By the code of what they show. */
   readonly turns?: Readonly<Record<string, Turn>>;
+  /** By the same: runners whose turn has ended by time. */
+  readonly missed?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What one pass leaves for the next: comfort, never a reason to act without looking again. */

@@ -146,6 +146,7 @@ class Pass {
       memory: {
         ...diagnosis.memory,
         turns: plan.turns,
+        missed: plan.missed,
         cures: [...new Set([...cures, ...children.map(({ started: cure }) => cure)].map(({ runner }) => runner))],
         open: open.open,
       },

@@ -27,6 +27,8 @@ const TURN_OF_MANY_MS = 6 * 60 * 60_000;
 /** Of the scope's machines. */
 const MANY = 1 / 3;
 
+export const MANY_AT_ONCE = 'many-at-once';
+
 /** Whether cures for this are for one machine at a time. */
 function isByTurns({ code, cure }: Pick<Diagnosed, 'code' | 'cure'>): boolean {
   return cure === 'recover' && !AT_ONCE.has(code);
@@ -137,7 +139,7 @@ export class TurnTaking {
     }
     const first = this.#turns.get(code)?.runner;
     return {
-      code: 'many-at-once',
+      code: MANY_AT_ONCE,
       severity: 'critical',
       summary: `${this.#shownBy(code).length} of ${this.#machines} machines of ${scope} show the same at once (${code}): a fault of GitHub or a host is likely`,
       evidence: many.map((each) => `${each}: ${fewOf(this.#shownBy(each).map(({ situation }) => situation.name))}`).join('. '),
@@ -166,7 +168,7 @@ export class TurnTaking {
 
   #isMany(code: string): boolean {
     const proven = this.#shownBy(code).filter(({ isProven }) => isProven).length;
-    return proven > 1 && proven > MANY * this.#machines;
+    return areMany(proven, this.#machines);
   }
 
   #missedOf(code: string): readonly string[] {
@@ -189,6 +191,18 @@ export class TurnTaking {
     const [mine, others] = [this.#situations.get(one), this.#situations.get(other)];
     return mine !== undefined && others !== undefined && machineOf(mine) === machineOf(others);
   }
+}
+
+function areMany(some: number, all: number): boolean {
+  return some > 1 && some > MANY * all;
+}
+
+/** Whether many may show the same although that is not seen, since some could not be read. @param unreadable by `scope/name` */
+export function mayHideMany(situations: readonly Situation[], findings: readonly Diagnosed[], unreadable: readonly string[]): boolean {
+  const ill = findings.filter(isByTurns).map(({ subject }) => subject);
+  const machinesOf = (names: readonly string[]): ReadonlySet<string> =>
+    new Set(situations.filter(({ name }) => names.includes(name)).map(machineOf));
+  return unreadable.length > 0 && areMany(machinesOf([...ill, ...unreadable]).size, new Set(situations.map(machineOf)).size);
 }
 
 function machineOf({ target }: Situation): string {

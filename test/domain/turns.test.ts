@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { diagnose } from '../../src/domain/diagnose.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { nextStep, type NextStep } from '../../src/domain/next-step.ts';
-import type { PassObservation, RunnersMemory } from '../../src/domain/pass.ts';
+import { advance } from '../../src/domain/open-findings.ts';
+import type { OpenFinding, PassObservation, RunnersMemory } from '../../src/domain/pass.ts';
 import { DEFAULT_HEALTH_POLICY as policy } from '../../src/domain/policy.ts';
 import { prescribe, type Prescribed } from '../../src/domain/prescribe.ts';
-import { known } from '../../src/domain/reading.ts';
+import { known, unknown } from '../../src/domain/reading.ts';
 import { guest, host, machine, memory, NOW, pass, registered, scope, target } from '../kit/observations.ts';
 
 const MINUTE = 60_000;
@@ -15,16 +16,19 @@ const HOUR = 60 * MINUTE;
 interface Passed extends Prescribed {
   readonly cured: readonly string[];
   readonly told: readonly string[];
+  /** Codes of findings that are open after it. */
+  readonly open: readonly string[];
   /** What a person reads of what is withheld for this runner. */
   readonly stepOf: (runner: string) => NextStep;
 }
 
-type How = 'well' | 'offline' | 'dead' | 'gone';
+type How = 'well' | 'offline' | 'dead' | 'gone' | 'unread';
 
 /** Passes every five minutes, unless it is said otherwise, over runners, each on a machine of its own by default. */
 class Scope {
   readonly #machineOf: (index: number) => string;
   readonly #every: number;
+  #open: readonly OpenFinding[] = [];
   #memory: RunnersMemory = memory(NOW - EVERY);
   #at = NOW;
   ledgers: Record<string, readonly LedgerEntry[]> = {};
@@ -40,9 +44,12 @@ class Scope {
     const prescribed = prescribe(diagnosis, seen, { ledgers: this.ledgers, policy });
     this.#memory = { ...diagnosis.memory, turns: prescribed.turns, missed: prescribed.missed };
     const now = this.#at;
+    const findings = [...diagnosis.findings, ...prescribed.findings];
+    this.#open = advance(this.#open, { ...diagnosis, at: now, findings }, policy.goodPasses).open;
     this.#at += this.#every;
     return {
       ...prescribed,
+      open: this.#open.map(({ code }) => code),
       stepOf: (runner) => {
         const withheld = prescribed.withheld.find((each) => each.runner === `acme/kernel/${runner}`) ?? null;
         const finding = diagnosis.findings.find(({ code, subject }) => code === withheld?.because && subject === withheld.runner);
@@ -90,16 +97,19 @@ class Scope {
       ),
       runners: hows.map((how, index) => ({
         target: target({ runner: nameOf(index), machine: this.#machineOf(index) }),
-        machine: known(
-          machine({
-            guest: known(
-              guest({
-                registration: { agentId: 7, agentName: nameOf(index), url: 'https://github.com/acme/kernel' },
-                ...(how === 'dead' ? { service: { unit: 'u', state: 'inactive' }, listeners: 0 } : {}),
-              }),
-            ),
-          }),
-        ),
+        machine:
+          how === 'unread'
+            ? unknown('no answer')
+            : known(
+                machine({
+                  guest: known(
+                    guest({
+                      registration: { agentId: 7, agentName: nameOf(index), url: 'https://github.com/acme/kernel' },
+                      ...(how === 'dead' ? { service: { unit: 'u', state: 'inactive' }, listeners: 0 } : {}),
+                    }),
+                  ),
+                }),
+              ),
       })),
     });
   }
@@ -186,6 +196,16 @@ describe('more than a third of the machines', () => {
     const tries = (runner: string): number => cured.filter((each) => each === runner).length;
     expect(tries('r2')).toBeGreaterThanOrEqual(tries('r1') - 2);
     expect(cured.indexOf('r2')).toBeLessThanOrEqual(3);
+  });
+
+  test('are not over while they can not be read', () => {
+    const many = new Scope();
+    many.pass('dead', 'dead', 'well', 'well', 'well');
+    for (let pass = 0; pass < 5; pass += 1) {
+      expect(many.pass('unread', 'unread', 'well', 'well', 'well').open).toContain('many-at-once');
+    }
+    const cleared = Array.from({ length: 3 }, () => many.pass('unread', 'well', 'well', 'well', 'well'));
+    expect(cleared.at(-1)?.open).not.toContain('many-at-once');
   });
 
   test('come in the order in which they have waited', () => {

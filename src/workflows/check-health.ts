@@ -415,15 +415,15 @@ async function readWork(
   return new Map(read.flat());
 }
 
-/** Cures that were at work before this pass, as the last one left them, and those that kept it from starting others. */
-async function readCures({ scope, targets, previous }: ResolvedScope, held: readonly Withheld[]): Promise<readonly CureAtWork[]> {
-  const asked = new Set([...(previous?.cures ?? []), ...held.flatMap(({ reason, runner }) => (reason === 'at-work' ? [runner] : []))]);
-  const runners = targets.filter((target) => asked.has(qualifiedName(target))).map(({ runner }) => runner);
-  if (runners.length === 0) {
+/** Cures that were at work before this pass, as the last one left them, and those that kept it from starting others; and what holds their machines. */
+async function readCures({ targets, previous }: ResolvedScope, held: readonly Withheld[]): Promise<readonly CureAtWork[]> {
+  const names = new Set([...(previous?.cures ?? []), ...held.flatMap(({ reason, runner }) => (reason === 'at-work' ? [runner] : []))]);
+  const asked = targets.filter((target) => names.has(qualifiedName(target)));
+  if (asked.length === 0) {
     return [];
   }
   const temporal = proxyActivities<MainActivities>(temporalOptions('since when are its cures at work?'));
-  return (await temporal.inspectCures({ scope, runners })).atWork;
+  return (await temporal.inspectCures({ targets: asked })).atWork;
 }
 
 /** In parts, each of which an attempt has time for, and an input room. */

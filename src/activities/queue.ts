@@ -296,6 +296,11 @@ class Batch {
             ? { ...seen, evidence: reviewed.why, result: { kind: 'spared' as const, why: reviewed.why } }
             : { ...seen, evidence: `it is over: ${reviewed.conclusion}`, result: this.#over(item, reviewed.conclusion) };
         }
+        if (look.jobsTookMs > JOBS_BELIEVED_MS) {
+          turn.skip();
+          const why = `GitHub took ${Math.round(look.jobsTookMs / 1_000)} s to say that none of its jobs runs, in which one may have begun`;
+          return { ...seen, evidence: why, result: { kind: 'again' as const, why } };
+        }
         const { value: written, githubTime } = await github.cancelRun(scope, item.run, { force: false }, cancellationSignal());
         return { ...seen, evidence: reviewed.evidence, result: await this.#resultOf(item, written, githubTime) };
       },
@@ -309,12 +314,13 @@ class Batch {
   }
 
   /** Jobs last: a run reads as queued while some of its jobs run. */
-  async #look({ run, newer }: WorkItem): Promise<FreshLook> {
+  async #look({ run, newer }: WorkItem): Promise<FreshLook & { readonly jobsTookMs: number }> {
     const { github, scope } = this.#settings;
     const newerLook = newer === null ? null : await this.#lookAtNewer(newer);
     const found = await github.readRun(scope, run, cancellationSignal());
+    const jobsAskedAt = performance.now();
     const jobs = await github.readRunJobs(scope, run, cancellationSignal());
-    return { at: found.githubTime, run: found.value, jobs: jobs.value, newer: newerLook };
+    return { at: found.githubTime, run: found.value, jobs: jobs.value, newer: newerLook, jobsTookMs: performance.now() - jobsAskedAt };
   }
 
   /** One that replaces several is looked at once in a while. */
@@ -368,6 +374,9 @@ class Batch {
 
 /** Refusals in a row, by 403, after which nothing more is sent. */
 const REFUSALS_BELIEVED = 3;
+
+/** A job may begin while GitHub answers, and a cancel can't be made to hang on that none has: a slow answer is no ground for one. */
+const JOBS_BELIEVED_MS = 5_000;
 
 /** A newer run that waited a moment ago is taken to wait still. */
 const NEWER_BELIEVED_MS = 5_000;

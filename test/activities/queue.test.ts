@@ -2,7 +2,7 @@
 
 import { DefaultLogger } from '@temporalio/worker';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { BatchCancelled, FollowedBatch, JobsOfRuns } from '../../src/activities/contract.ts';
 import { createQueueActivities } from '../../src/activities/queue.ts';
 import type { FollowedRun } from '../../src/domain/queue/attempt.ts';
@@ -243,6 +243,25 @@ test('between the last look at a run and its cancellation there is no wait, howe
   waits[0]?.();
   expect((await cancelling).attempts.map(({ result }) => result.kind)).toEqual(['accepted', 'spared']);
   expect(server.run(second).accepted.cancel).toBe(0);
+});
+
+test('a word that no job runs which took GitHub long is no ground for a cancellation', async () => {
+  const id = stale();
+  let lateMs = 0;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => Date.now() + lateMs);
+  const github = createGitHub({
+    baseUrl: server.url,
+    token: () => new Secret(server.token),
+    fetch: async (input, init) => {
+      const answer = await fetch(input, init);
+      lateMs = new Request(input).url.includes('/jobs') ? 14_000 : lateMs;
+      return answer;
+    },
+  });
+  const { attempts } = await run(() => createQueueActivities(github).cancelBatch({ scope: SCOPE, items: [anItem(id)], ...GROUND }));
+  clock.mockRestore();
+  expect(attempts[0]?.result).toMatchObject({ kind: 'again', why: expect.stringContaining('took 14 s') });
+  expect(server.run(id).accepted.cancel).toBe(0);
 });
 
 test('a run that a person re-runs while its turn to be forced is waited for is not forced', async () => {

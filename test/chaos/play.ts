@@ -348,6 +348,7 @@ class Play {
       }
       case 'drain':
         runner.isWishedDrained = true;
+        runner.wishToldTo = installation.name;
         say(`\`runward runner drain --runner ${runner.name}\``);
         this.#start(installation, 'drainRunner', { runner: runner.name, reason: 'I look after it', wait: '10m' }, false);
         break;
@@ -374,6 +375,7 @@ class Play {
         say(`\`multipass stop ${machine.name}\`, then \`runward runner drain --runner ${runner.name}\``, ofMachine);
         world.cutPower(machine, PERSON);
         runner.isWishedDrained = true;
+        runner.wishToldTo = installation.name;
         this.#start(installation, 'drainRunner', { runner: runner.name, reason: 'it stays off' }, false);
         break;
       case 'start a machine':

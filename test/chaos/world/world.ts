@@ -87,6 +87,8 @@ export interface Runner {
   job: Job | null;
   /** A person's last word: it shall take no jobs. */
   isWishedDrained: boolean;
+  /** Which Runward was told so: while its guest is off, no other can know. */
+  wishToldTo: string | null;
   /** Since when it has been as it should be; `null` while it is not. */
   wellSince: number | null;
   /** By operation: when a question about it that GitHub answered left. */
@@ -294,6 +296,7 @@ export class World {
       listener: null,
       job: null,
       isWishedDrained: false,
+      wishToldTo: null,
       wellSince: null,
       askedAt: new Map(),
     };
@@ -750,7 +753,9 @@ export class World {
 
   /** From `starting` on. */
   beginStart(machine: Machine, cause: Cause): void {
-    const isKeptDown = machine.stoppedBy?.by === 'person' && machine.runners.every(({ isWishedDrained }) => isWishedDrained);
+    const isToldSo = ({ isWishedDrained, wishToldTo }: Runner): boolean =>
+      isWishedDrained && cause.by === 'runward' && wishToldTo === cause.installation;
+    const isKeptDown = machine.stoppedBy?.by === 'person' && machine.runners.every(isToldSo);
     this.facts.note({ kind: 'power', what: 'started', machine: machine.name, cause, living: [], isKeptDown });
     machine.state = 'starting';
     machine.era += 1;

@@ -434,8 +434,8 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly asking: { readonly workflowId: string; readonly runId: string };
     readonly onlyReads?: boolean;
   }): Promise<LockState>;
-  /** Which of these runners of the scope, by name, have a cure of a check at work. */
-  inspectCures(input: { readonly scope: string; readonly runners: readonly string[] }): Promise<{ readonly atWork: readonly CureAtWork[] }>;
+  /** Which of these runners have a cure of a check at work, or a machine that something else holds. */
+  inspectCures(input: { readonly targets: readonly RunnerTarget[] }): Promise<{ readonly atWork: readonly CureAtWork[] }>;
   /** With a lock, also whether its run still holds it. */
   readLedger(input: {
     readonly ledgerId: string;

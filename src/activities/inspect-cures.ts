@@ -1,19 +1,34 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { CureAtWork } from '../domain/cure-stuck.ts';
 import { cureId, qualifiedName } from '../domain/names.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
 import { plain } from '../domain/plain.ts';
+import type { LockHolder } from './contract.ts';
 import { describeExecution } from './describe-execution.ts';
 
-/** Which of these runners have a cure at work, and since when: asked of the executions themselves, since lists of visibility lag. */
-export async function inspectCures(client: Client, scope: string, runners: readonly string[]): Promise<readonly CureAtWork[]> {
+/**
+ * Which of these runners have a cure at work, or a machine that something else holds, and since when: asked of the executions themselves,
+ * since lists of visibility lag.
+ */
+export async function inspectCures(
+  targets: readonly RunnerTarget[],
+  { client, holderOf }: { readonly client: Client; readonly holderOf: (target: RunnerTarget) => Promise<LockHolder | null> },
+): Promise<readonly CureAtWork[]> {
   const cures = await Promise.all(
-    runners.map(async (name) => {
-      const runner = qualifiedName({ scope, runner: name });
-      const cure = await describeExecution(client, cureId(runner));
-      return cure?.status.name === 'RUNNING' ? [{ runner, ...(await told(client, cure)) }] : [];
+    targets.map(async (target) => {
+      const runner = qualifiedName(target);
+      const [cure, holder] = await Promise.all([describeExecution(client, cureId(runner)), holderOf(target)]);
+      const own = cure?.status.name === 'RUNNING' ? [{ runner, ...(await told(client, cure)) }] : [];
+      return holder === null || holder.workflowId === cureId(runner) ? own : [...own, { runner, ...(await inTheWay(client, holder)) }];
     }),
   );
   return cures.flat();
+}
+
+async function inTheWay(client: Client, { workflowId, runId, type, since }: LockHolder): Promise<Omit<CureAtWork, 'runner'>> {
+  const holder = await describeExecution(client, workflowId, runId);
+  const waits = holder === null ? '' : plain(waitsFor(holder));
+  return { workflowId, type, since: Date.parse(since), waitsFor: waits, isInTheWay: true };
 }
 
 async function told(client: Client, cure: WorkflowExecutionDescription): Promise<Omit<CureAtWork, 'runner'>> {

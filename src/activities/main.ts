@@ -3,11 +3,12 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { NamedRunner } from '../domain/choose-runner.ts';
 import type { LedgerEntry } from '../domain/ledger.ts';
 import { recall } from '../domain/open-findings.ts';
-import type { SearchAttribute } from '../domain/names.ts';
+import { machineLockId, type SearchAttribute } from '../domain/names.ts';
 import type { PackageSource } from '../domain/package.ts';
 import type { PassMemory, RunnersMemory } from '../domain/pass.ts';
 import { isOfQueue } from '../domain/queue/findings.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
 import type { GitHubPort } from '../github/port.ts';
 import type { LockHolder, LockState, MainActivities, ResolvedQueue, ResolvedRunner, ResolvedScope } from './contract.ts';
 import { countPlainJobs } from './cordon.ts';
@@ -207,8 +208,14 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
       return inspectLock(Context.current().client, asked);
     },
 
-    async inspectCures({ scope, runners }) {
-      return { atWork: await inspectCures(Context.current().client, scope, runners) };
+    async inspectCures({ targets }) {
+      const { client, info } = Context.current();
+      const asking = { workflowId: info.workflowExecution?.workflowId ?? '', runId: info.workflowExecution?.runId ?? '' };
+      const holderOf = async ({ host, machine }: RunnerTarget): Promise<LockHolder | null> => {
+        const lock = await inspectLock(client, { lockId: machineLockId(host, machine), asking, onlyReads: true });
+        return lock.kind === 'held' ? lock.holder : null;
+      };
+      return { atWork: await inspectCures(targets, { client, holderOf }) };
     },
 
     async readLedger({ ledgerId, lock }) {

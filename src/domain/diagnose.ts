@@ -14,6 +14,7 @@ import { SCOPE_RULES } from './rules/scope.ts';
 import { SERVICE_RULES } from './rules/service.ts';
 import { UPKEEP_RULES } from './rules/upkeep.ts';
 import { VERSION_RULES } from './rules/version.ts';
+import { MANY_AT_ONCE, mayHideMany } from './turns.ts';
 import { driftOf, situationsOf, type Situation } from './situation.ts';
 
 /** What one pass makes of what it saw. */
@@ -48,18 +49,20 @@ export function diagnose(seen: PassObservation, previous: RunnersMemory | null, 
     ...hosts.flatMap((runners) => apply(HOST_RULES, runners, hostSubject(runners[0].target.host))),
     ...hosts.flatMap(findRunners),
   ]);
+  const unreadable = situations.filter(isUnreadable).map(({ name }) => name);
   return {
     runners: situations.map((situation) => ({ runner: situation.name, verdict: verdictOf(situation, findings) })),
     findings,
     unreadable: [
       ...(seen.github.known ? [] : [seen.scope]),
       ...hosts.filter(([{ host }]) => !host.known).map(([{ target }]) => hostSubject(target.host)),
-      ...situations.filter((situation) => isUnreadable(situation)).map(({ name }) => name),
+      ...unreadable,
     ],
     unread: [
       ...unread(SCOPE_RULES, { seen, policy }, seen.scope),
       ...hosts.flatMap((runners) => unread(HOST_RULES, runners, hostSubject(runners[0].target.host))),
       ...situations.flatMap((situation) => unread(RUNNER_RULES, situation, situation.name)),
+      ...(mayHideMany(situations, findings, unreadable) ? [{ subject: seen.scope, code: MANY_AT_ONCE }] : []),
     ],
     memory: {
       at: seen.at,
@@ -71,6 +74,7 @@ export function diagnose(seen: PassObservation, previous: RunnersMemory | null, 
       ),
       ids: rememberIds(situations, previous),
       turns: previous?.turns ?? {},
+      missed: previous?.missed ?? {},
     },
   };
 }

@@ -44,8 +44,9 @@ export interface Withheld {
   readonly why: string;
   /** Reports of earlier versions have none. */
   readonly reason?: WithheldReason;
-  /** Of a budget: the limit that was met, and when it allows the cure again, ISO 8601. */
+  /** Of a budget: the limit that was met. */
   readonly limit?: string;
+  /** When a budget allows the cure again, or another runner's turn ends of which checks can do no more; ISO 8601. */
   readonly until?: string;
 }
 

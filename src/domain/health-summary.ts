@@ -61,20 +61,21 @@ export function withNextSteps(
   { scope, at, mode, begun, withheld, atWork, cures = [], cureStuckAfterMs = CURE_STUCK_AFTER_MS }: Decided,
 ): readonly Diagnosed[] {
   const cureOf = new Map(begun.map(({ runner, cure }) => [runner, cure]));
-  const sinceOf = new Map(cures.map(({ runner, since }) => [runner, since]));
+  // Of the cure itself and what holds the machine that of which the runner has waited longer.
+  const workOf = new Map(cures.toSorted((one, other) => other.since - one.since).map((work) => [work.runner, work]));
   return findings.map((finding) => {
     const { subject, code } = finding;
     const cure = cureOf.get(subject);
     if (finding.severity === 'info') {
       return finding;
     }
-    const until = (sinceOf.get(subject) ?? at) + cureStuckAfterMs;
+    const working = workOf.get(subject);
+    const until = (working?.since ?? at) + cureStuckAfterMs;
     if (cure !== undefined && isInMotion(finding, CURE_TYPES[cure])) {
       if (at >= until) {
-        return {
-          ...finding,
-          advice: `its ${CURE_NAMES[cure]} has not ended since ${clockText(until - cureStuckAfterMs, at)}: ${finding.advice}`,
-        };
+        const lasting = `has not ended since ${clockText(until - cureStuckAfterMs, at)}`;
+        const what = working?.isInTheWay === true ? `waits for ${working.workflowId}, which ${lasting}` : lasting;
+        return { ...finding, advice: `its ${CURE_NAMES[cure]} ${what}: ${finding.advice}` };
       }
       return {
         ...finding,

@@ -26,11 +26,12 @@ export interface LedgerEntry {
 /** Entries of one runner that a ledger keeps, so that no neighbour's acts hide them; the memo of one workflow holds all. */
 export const LEDGER_CAPACITY = 40;
 
-/** Adds an entry, or replaces the one of the same run; the oldest of its runner give way. */
+/** Adds an entry, or replaces the one of the same run; the oldest of its runner give way, but for the last word of its drain. */
 export function enter(entries: readonly LedgerEntry[], entry: LedgerEntry): readonly LedgerEntry[] {
   const isNeighbours = isOfNeighbour(entry);
   const others = entries.filter((other) => other.runId !== entry.runId);
-  const own = others.filter((other) => !isNeighbours(other));
+  const word = lastWord(others, entry);
+  const own = others.filter((other) => !isNeighbours(other) && other !== word);
   const dropped = new Set(own.slice(0, Math.max(0, own.length + 1 - LEDGER_CAPACITY)));
   return [...others.filter((other) => !dropped.has(other)), entry];
 }
@@ -126,21 +127,38 @@ export interface DrainWord {
   readonly at: number;
 }
 
-/** `null` where nothing is known, or it was not done. */
+/**
+ * `null` where nothing is known, or what came last may have come to anything. A drain that is noted is nowhere else, so it holds until one is
+ * carried out, or a resume.
+ */
 export function drainWord(entries: readonly LedgerEntry[], asked: Pick<Asked, 'scope' | 'runner'>): DrainWord | null {
   const isForeign = isOfNeighbour(asked);
-  const last = entries.findLast((entry) => !isForeign(entry) && (entry.type === 'drainRunner' || entry.type === 'resumeRunner'));
-  switch (last?.outcome) {
-    case 'noted':
-      return { isDrained: true, isNoted: true, at: last.at };
-    case 'drained':
-    case 'draining':
-      return { isDrained: true, isNoted: false, at: last.at };
-    case 'resumed':
-      return { isDrained: false, isNoted: false, at: last.at };
-    default:
-      return null;
+  const word = lastWord(entries, asked);
+  if (word === undefined) {
+    return null;
   }
+  const { outcome, at } = word;
+  const isNoted = outcome === 'noted';
+  const isLast = word === entries.findLast((entry) => !isForeign(entry) && DRAIN_TYPES.has(entry.type));
+  return isNoted || isLast ? { isDrained: outcome !== 'resumed', isNoted, at } : null;
+}
+
+/** Those of the runners, by name, whose drain is noted: a start of their machine would let them take jobs. */
+export function notedAmong(
+  entries: readonly LedgerEntry[],
+  runners: readonly { readonly scope: string; readonly runner: string }[],
+): readonly string[] {
+  return runners.filter((asked) => drainWord(entries, asked)?.isNoted === true).map(({ runner }) => runner);
+}
+
+const DRAIN_TYPES: ReadonlySet<string> = new Set(['drainRunner', 'resumeRunner']);
+
+/** Outcomes after which it is known whether a runner is drained. */
+const WORDS: ReadonlySet<string | null> = new Set(['noted', 'drained', 'draining', 'resumed']);
+
+function lastWord(entries: readonly LedgerEntry[], asked: Pick<Asked, 'scope' | 'runner'>): LedgerEntry | undefined {
+  const isForeign = isOfNeighbour(asked);
+  return entries.findLast((entry) => !isForeign(entry) && DRAIN_TYPES.has(entry.type) && WORDS.has(entry.outcome));
 }
 
 /** Recoveries of this runner that are left to checks at this moment, if nothing else holds them back. */

@@ -111,8 +111,13 @@ function stepOfCurable(finding: Curable, around: Around): NextStep {
       return byPerson(`free disk space first, since the disk is full; then ${next} ${doesText(finding)}`);
     case 'host-clock':
       return byPerson(`${withheld.why}; then ${next} ${doesText(finding)}`);
-    case 'sharing':
     case 'one-at-a-time':
+      return withheld.until === undefined
+        ? byCheck(`nothing yet: ${withheld.why}`)
+        : byPerson(
+            `checks ${INFINITIVE[finding.cure]} it from ${clockText(Date.parse(withheld.until), now)} on (${withheld.why}); now: ${commandOf(finding)}`,
+          );
+    case 'sharing':
     case 'at-work':
       return byCheck(`nothing yet: ${withheld.why}`);
     case 'watch':

@@ -94,8 +94,10 @@ export interface RunnerLook {
   readonly machine: Reading<MachineObservation>;
   /** When Runward began to stop it, by the ledger of a machine that is stopped, and has not seen it up again since; epoch milliseconds. */
   readonly leftStoppedAt?: number;
-  /** What the ledger says of its drain, where that was read: of a machine that does not run, and of a drain that is noted. */
+  /** What the ledger says of its drain, if that was read: see `isLedgerDue`. */
   readonly drainWord?: DrainWord;
+  /** Neighbours on its machine, by name, whose drain is noted in the ledger; absent if there is none, or it was not read. */
+  readonly notedNeighbours?: readonly string[];
 }
 
 /** What one pass saw. */
@@ -169,6 +171,8 @@ export interface RunnersMemory {
   readonly cures?: readonly string[];
   /** By the code of what they show. */
   readonly turns?: Readonly<Record<string, Turn>>;
+  /** By the same: runners whose turn has ended by time. */
+  readonly missed?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What one pass leaves for the next: comfort, never a reason to act without looking again. */

@@ -8,7 +8,7 @@ import type { HealthPolicy } from './policy.ts';
 import { SUSPICIONS, type Suspicion } from './recovery-request.ts';
 import { unfetchedPackage } from './rules/package.ts';
 import { isDrainedForRoom, roomDrainId } from './upkeep.ts';
-import { TurnTaking, type Turns } from './turns.ts';
+import { TurnTaking, type Missed, type Turns } from './turns.ts';
 import { floorReason, resumeObstacle } from './room.ts';
 import { LEAST_FREE_BYTES } from './runner.ts';
 import {
@@ -42,6 +42,7 @@ export interface Prescribed {
   readonly findings: readonly Diagnosed[];
   /** Whose turn it is, for the next pass. */
   readonly turns: Turns;
+  readonly missed: Missed;
 }
 
 /** What is to be done, and why the rest is not. */
@@ -53,7 +54,7 @@ export function prescribe(
   // What the pass leaves says since when things are so, this pass included.
   const all = situationsOf(seen, diagnosis.memory, policy);
   const bySubject = Map.groupBy(diagnosis.findings, ({ subject }) => subject);
-  const turns = new TurnTaking(all, bySubject, diagnosis.memory.turns ?? {});
+  const turns = new TurnTaking(all, bySubject, diagnosis.memory);
   const prescriptions: Prescription[] = [];
   const withheld: Withheld[] = [];
   const findings: Diagnosed[] = [];
@@ -63,7 +64,10 @@ export function prescribe(
     return situation !== undefined && refusedRecovery(situation, ledgers[runner] ?? [], policy) !== null;
   };
 
-  for (const situation of inTurn(all.filter(({ name }) => isMeant(name)))) {
+  for (const situation of inTurn(
+    all.filter(({ name }) => isMeant(name)),
+    turns,
+  )) {
     const { name: runner, target } = situation;
     const own = bySubject.get(runner) ?? [];
     const withhold = (because: string, against: Against): void => void withheld.push({ runner, because, ...against });
@@ -93,7 +97,9 @@ export function prescribe(
       if (helper !== undefined) {
         withhold(chosen.code, { reason: 'sharing', why: `the cure of ${helper} concerns its machine as well` });
       } else if (others !== null) {
-        alike.forEach(({ code }) => withhold(code, { reason: 'one-at-a-time', why: others }));
+        const { why, until } = others;
+        const about = until === null ? { why } : { why, until: new Date(until).toISOString() };
+        alike.forEach(({ code }) => withhold(code, { reason: 'one-at-a-time', ...about }));
       } else if (chosen.cure === 'fetch-package' && fetch !== null && situation.at < fetch.at + policy.upkeep.package.retryMs) {
         const until = fetch.at + policy.upkeep.package.retryMs;
         withhold(chosen.code, {
@@ -133,16 +139,28 @@ export function prescribe(
     withheld,
     findings: many === null ? findings : [...findings, many],
     turns: turns.turns,
+    missed: turns.missed,
   };
 }
 
 /**
- * Of those that show the same the one goes first that a job waits for. Of runners that share a disk without room each is to be drained, so
+ * Of those that show the same the one goes first that a job waits for, but for those whose turn has ended without a cure. Of runners that share a disk without room each is to be drained, so
  * those that are give way to the others.
  */
-function inTurn(situations: readonly Situation[]): readonly Situation[] {
-  const place = (situation: Situation): number => 2 * Number(isDrained(situation)) - Number(isWanted(situation));
-  return situations.toSorted((one, other) => place(one) - place(other));
+function inTurn(situations: readonly Situation[], turns: TurnTaking): readonly Situation[] {
+  const places = (situation: Situation): readonly number[] => [
+    Number(isDrained(situation)),
+    turns.place(situation.name),
+    Number(!isWanted(situation)),
+  ];
+  return situations.toSorted((one, other) => {
+    const others = places(other);
+    return (
+      places(one)
+        .map((place, index) => place - (others[index] ?? 0))
+        .find((difference) => difference !== 0) ?? 0
+    );
+  });
 }
 
 function isWanted({ demand }: Situation): boolean {

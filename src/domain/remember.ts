@@ -1,5 +1,7 @@
 import { lacking } from './cordon.ts';
-import type { RunnerMemory, RunnersMemory } from './pass.ts';
+import { qualifiedName } from './names.ts';
+import type { RunnerLook, RunnerMemory, RunnersMemory } from './pass.ts';
+import { valueOrNull } from './reading.ts';
 import { hasSign, isBroken, isBusyAlone, isDrained, isEphemeral, isIdleDespiteDemand, isStrayWork, type Situation } from './situation.ts';
 
 /** What the next pass shall know of the runner; `null` where that is only that its machine ran. */
@@ -30,6 +32,28 @@ export function remember(situation: Situation): Partial<RunnerMemory> | null {
     return null;
   }
   return Object.fromEntries(Object.entries({ ranAt, answeredAt, ...rest }).filter(([, each]) => each !== null)) as Partial<RunnerMemory>;
+}
+
+/**
+ * Whether the ledger is to be asked for what was said of a drain, and who stopped the machine. A drain that is noted stands there alone, so
+ * it is asked of a machine that does not run, and of one that has booted since a pass saw its guest.
+ * @param now after the look, epoch milliseconds by Temporal's clock
+ */
+export function isLedgerDue(
+  { target, machine }: Pick<RunnerLook, 'target' | 'machine'>,
+  previous: RunnersMemory | null,
+  now: number,
+): boolean {
+  const remembered = previous?.runners[qualifiedName(target)];
+  const looked = valueOrNull(machine);
+  if (looked === null || looked.state !== 'running') {
+    return remembered?.notedSince !== undefined || looked?.state === 'stopped' || looked?.state === 'suspended';
+  }
+  const guest = valueOrNull(looked.guest);
+  const answeredAt = remembered === undefined ? previous?.at : remembered.answeredAt;
+  const isUnseen = answeredAt === undefined || answeredAt > now;
+  const hasBooted = guest !== null && (isUnseen || now - guest.uptimeMs > answeredAt);
+  return remembered?.notedSince !== undefined || hasBooted;
 }
 
 /** The id of each runner, as GitHub last gave it: whom a list lacks is asked for by it. */

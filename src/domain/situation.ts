@@ -43,6 +43,8 @@ export interface Situation {
   readonly busyNeighbours: readonly string[];
   /** The same that GitHub calls online: their guest lives. */
   readonly onlineNeighbours: readonly string[];
+  /** Those that were drained while their machine did not run: it is started for nobody. */
+  readonly notedNeighbours: readonly string[];
   /** Its machine is stopped since Runward itself has stopped it, to restart it, and has not seen it up again. */
   readonly isLeftStopped: boolean;
   /** What earlier passes have left. */
@@ -79,7 +81,7 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
   const byName = new Map(github?.runners.map((runner) => [runner.name.toLowerCase(), runner]));
   const queue = github === null ? null : valueOrNull(github.queue);
   const isRemembered = previous !== null && previous.at <= seen.at && seen.at - previous.at <= policy.memoryLastsMs;
-  return seen.runners.map(({ target, machine, leftStoppedAt, drainWord }) => {
+  return seen.runners.map(({ target, machine, leftStoppedAt, drainWord, notedNeighbours = [] }) => {
     const registered = byName.get(target.runner.toLowerCase()) ?? null;
     const host = seen.hosts[target.host] ?? unknown(`host ${target.host} was not looked at`);
     const looked = valueOrNull(machine);
@@ -119,6 +121,7 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
       leftRuns: damagedOf(seen, target)?.filter(({ left }) => left !== undefined) ?? null,
       busyNeighbours: neighboursOf(target, byName, ({ busy }) => busy),
       onlineNeighbours: neighboursOf(target, byName, ({ status }) => status === 'online'),
+      notedNeighbours,
       earlier,
       cordoned,
       isLeftStopped: leftStoppedAt !== undefined && (earlier.answeredAt ?? -Infinity) < leftStoppedAt,
@@ -433,8 +436,13 @@ export function waitedMs({ oldestAt }: WaitingJobs, github: ScopeObservation): n
 
 export const LEFT_STOPPED = 'Runward stopped it to restart it, and it was not started again';
 
-/** Why its machine is to be started by a check, or `null`. What a person said by a drain holds. */
+/** Why its machine is to be started by a check, or `null`. What a person said by a drain holds, of a neighbour as well. */
 export function startReason(situation: Situation): string | null {
+  return situation.notedNeighbours.length > 0 ? null : wantedReason(situation);
+}
+
+/** Why its machine should run, by itself; `null` where it may be left stopped. */
+export function wantedReason(situation: Situation): string | null {
   const { policy, demand, host, earlier, at } = situation;
   if (policy.autostart === 'never' || isDrained(situation)) {
     return null;

@@ -19,14 +19,15 @@ import {
   type LookCosts,
 } from '../domain/health-summary.ts';
 import type { HealthReport, Prescription, StartedCure, Withheld } from '../domain/health-report.ts';
-import { drainWord, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
+import { drainWord, leftStoppedAt, notedAmong, type LedgerEntry } from '../domain/ledger.ts';
 import { cureId, machineLedgerId, machineLockId, qualifiedName } from '../domain/names.ts';
 import type { Work } from '../domain/next-step.ts';
 import { advance } from '../domain/open-findings.ts';
 import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
 import { prescribe, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
-import type { MachineState, RunnerTarget } from '../domain/runner.ts';
+import { isLedgerDue } from '../domain/remember.ts';
+import type { RunnerTarget } from '../domain/runner.ts';
 import { situationsOf } from '../domain/situation.ts';
 import { settleFailures } from './failure-ledger.ts';
 import { causeMemo } from './events.ts';
@@ -145,6 +146,7 @@ class Pass {
       memory: {
         ...diagnosis.memory,
         turns: plan.turns,
+        missed: plan.missed,
         cures: [...new Set([...cures, ...children.map(({ started: cure }) => cure)].map(({ runner }) => runner))],
         open: open.open,
       },
@@ -241,12 +243,9 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       seenHosts[group.host] = host;
     }
   }
-  const stopped = await readStopped(
-    scope.targets.filter((target) => {
-      const isNoted = scope.previous?.runners[qualifiedName(target)]?.notedSince !== undefined;
-      return isNoted || ['stopped', 'suspended'].includes(stateOf(machineOf.get(target)) ?? '');
-    }),
-  );
+  const looks = scope.targets.map((target) => ({ target, machine: machineOf.get(target) ?? unknown('it was not looked at') }));
+  const lookedAt = Date.now();
+  const ledgers = await readLedgers(looks.filter((look) => isLedgerDue(look, scope.previous, lookedAt)).map(({ target }) => target));
   const requests = github.known ? github.value.requests : { sent: 0, unchanged: 0 };
   return {
     observation: {
@@ -255,15 +254,17 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       github,
       hosts: seenHosts,
       damaged,
-      runners: scope.targets.map((target) => {
-        const ledger = stopped[qualifiedName(target)] ?? [];
-        const leftStopped = stateOf(machineOf.get(target)) === 'stopped' ? leftStoppedAt(ledger) : null;
+      runners: looks.map(({ target, machine }) => {
+        const ledger = ledgers[qualifiedName(target)] ?? [];
+        const leftStopped = machine.known && machine.value.state === 'stopped' ? leftStoppedAt(ledger) : null;
         const word = drainWord(ledger, target);
+        const notedNeighbours = notedAmong(ledger, target.neighbours);
         return {
           target,
-          machine: machineOf.get(target) ?? unknown('it was not looked at'),
+          machine,
           ...(leftStopped === null ? {} : { leftStoppedAt: leftStopped }),
           ...(word === null ? {} : { drainWord: word }),
+          ...(notedNeighbours.length === 0 ? {} : { notedNeighbours }),
         };
       }),
     },
@@ -274,15 +275,6 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
       lookMs: Date.now() - begunAt,
     },
   };
-}
-
-function stateOf(machine: RunnerLook['machine'] | undefined): MachineState | null {
-  return machine?.known === true ? machine.value.state : null;
-}
-
-/** Whether it was Runward that has stopped them, and whether they are drained, stands in their ledgers. */
-async function readStopped(targets: readonly RunnerTarget[]): Promise<Ledgers> {
-  return targets.length === 0 ? {} : readLedgers(targets);
 }
 
 /** Failed runs are not asked for where GitHub has just failed to answer: a pass over a silent GitHub shall not take twice as long. */
@@ -380,6 +372,9 @@ function lookFailure(error: unknown, host: string): string {
 type Ledgers = Readonly<Record<string, readonly LedgerEntry[]>>;
 
 async function readLedgers(targets: readonly RunnerTarget[]): Promise<Ledgers> {
+  if (targets.length === 0) {
+    return {};
+  }
   const temporal = proxyActivities<MainActivities>(temporalOptions('read the ledgers'));
   const read = await Promise.all(
     targets.map(async (target) => {
@@ -420,15 +415,15 @@ async function readWork(
   return new Map(read.flat());
 }
 
-/** Cures that were at work before this pass, as the last one left them, and those that kept it from starting others. */
-async function readCures({ scope, targets, previous }: ResolvedScope, held: readonly Withheld[]): Promise<readonly CureAtWork[]> {
-  const asked = new Set([...(previous?.cures ?? []), ...held.flatMap(({ reason, runner }) => (reason === 'at-work' ? [runner] : []))]);
-  const runners = targets.filter((target) => asked.has(qualifiedName(target))).map(({ runner }) => runner);
-  if (runners.length === 0) {
+/** Cures that were at work before this pass, as the last one left them, and those that kept it from starting others; and what holds their machines. */
+async function readCures({ targets, previous }: ResolvedScope, held: readonly Withheld[]): Promise<readonly CureAtWork[]> {
+  const names = new Set([...(previous?.cures ?? []), ...held.flatMap(({ reason, runner }) => (reason === 'at-work' ? [runner] : []))]);
+  const asked = targets.filter((target) => names.has(qualifiedName(target)));
+  if (asked.length === 0) {
     return [];
   }
   const temporal = proxyActivities<MainActivities>(temporalOptions('since when are its cures at work?'));
-  return (await temporal.inspectCures({ scope, runners })).atWork;
+  return (await temporal.inspectCures({ targets: asked })).atWork;
 }
 
 /** In parts, each of which an attempt has time for, and an input room. */

@@ -19,7 +19,7 @@ import type {
   SetAside,
   TokenGranted,
 } from '../activities/contract.ts';
-import { budgetRefusal, drainWord, leftStoppedAt, type LedgerEntry } from '../domain/ledger.ts';
+import { budgetRefusal, drainWord, leftStoppedAt, notedAmong, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { RecoveryPolicy } from '../domain/policy.ts';
 import { PACKAGE_ADVICE, PACKAGE_BYTES } from '../domain/package.ts';
@@ -230,6 +230,12 @@ class Recovery {
     }
     if (seen.kind === 'start-machine' && drainWord(before, this.#target)?.isNoted === true) {
       const why = `${runner} was drained while its machine did not run, so it was not started: run \`runward runner resume\` first`;
+      return this.#report(new Ended('refused-drained', why));
+    }
+    const [noted] = seen.kind === 'start-machine' && !this.#request.force ? notedAmong(before, this.#target.neighbours) : [];
+    if (noted !== undefined) {
+      const { machine } = this.#target;
+      const why = `${noted} was drained while ${machine} did not run, and would take jobs if ${machine} was started: run \`runward runner resume --runner ${noted}\` first, or recover ${runner} with \`--force\`, and the next check drains ${noted}`;
       return this.#report(new Ended('refused-drained', why));
     }
     this.#isStopped = seen.kind === 'start-machine' && leftStoppedAt(before) !== null;

@@ -36,7 +36,8 @@ async function resume(operation: Operation<ResumeStep>): Promise<End<ResumeOutco
       return operation.note('resumed');
     }
     end = await carryOut(operation, decision);
-    return end[0];
+    // Passes may remember a drain that the ledger has forgotten by now.
+    return end[0] === 'already-resumed' && operation.startedBy !== 'check' ? operation.note('resumed') : end[0];
   });
   return held.kind === 'held' ? ['refused-in-progress', `${machine} is in the hands of ${held.by}`] : end;
 }

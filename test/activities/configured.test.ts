@@ -51,7 +51,7 @@ function inputs(at: RunnerTarget): Inputs {
     awaitOnline: { target: at, agentId: 1, deadline: 0, pollMs: 1 },
     isLockHeld: { lockId: `machine/${at.host}/${at.machine}`, lockRunId: 'r' },
     inspectLock: { lockId: `machine/${at.host}/${at.machine}`, asking: { workflowId: 'w', runId: 'r' } },
-    inspectCures: { scope, runners: [runner] },
+    inspectCures: { targets: [at] },
     observeScope: { scope, runners: [runner], readsGroups: false, runsRead: 1, setAside: [] },
     reportFindings: reported,
     deliverAlert: {

@@ -254,7 +254,7 @@ test('a word that no job runs which took GitHub long is no ground for a cancella
     token: () => new Secret(server.token),
     fetch: async (input, init) => {
       const answer = await fetch(input, init);
-      lateMs = String(input).includes('/jobs') ? 14_000 : lateMs;
+      lateMs = new Request(input).url.includes('/jobs') ? 14_000 : lateMs;
       return answer;
     },
   });

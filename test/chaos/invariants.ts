@@ -201,7 +201,8 @@ export class Watch {
       this.#break('drain-broken', `${runner} is drained by a person: ${what} by ${nameOf(cause)}`);
     }
     if (what === 'marked') this.#drains.delete(runner);
-    if (what === 'service-stopped' && !cause.isByHand) this.#count(this.#stops, runner, MOST_STOPS, 'its service was stopped');
+    if (what === 'service-stopped' && !cause.isByHand)
+      this.#count(this.#stops, `${runner} (${cause.installation})`, MOST_STOPS, 'its service was stopped');
   }
 
   #count(counts: Map<string, number[]>, of: string, most: number, what: string): void {
@@ -252,16 +253,16 @@ export class Watch {
     const operation = this.#open.get(key);
     this.#open.delete(key);
     if (outcome !== 'CONTINUED_AS_NEW') this.#since.delete(id);
-    if (type === 'drainRunner' && outcome !== 'CONTINUED_AS_NEW') this.#drainEnded(workflowId, outcome);
+    if (type === 'drainRunner' && outcome !== 'CONTINUED_AS_NEW') this.#drainEnded(workflowId, outcome, summary);
     if (operation === undefined) return;
     this.#ended(operation, outcome, summary);
   }
 
   #ended(operation: OpenOperation, outcome: string, summary: string): void {
-    const { workflowId, type, hasChanged } = operation;
+    const { installation, workflowId, type, hasChanged } = operation;
     const [, ofRunner] = CURE.exec(workflowId) ?? [];
     if (type === 'recoverRunner' && ofRunner !== undefined && outcome === 'failed') {
-      this.#count(this.#failures, ofRunner, MOST_FAILED_ATTEMPTS, 'a recovery failed');
+      this.#count(this.#failures, `${ofRunner} (${installation})`, MOST_FAILED_ATTEMPTS, 'a recovery failed');
     }
     if (outcome === 'TERMINATED' || outcome === 'CONTINUED_AS_NEW') return;
     const { setAside: runner } = operation;
@@ -306,11 +307,11 @@ export class Watch {
   }
 
   /** A drain that has ended otherwise is no word that holds, but for one of a machine that is off: it is told to leave it so. */
-  #drainEnded(workflowId: string, outcome: string): void {
+  #drainEnded(workflowId: string, outcome: string, summary: string): void {
     const asked = this.#world.byHand.get(workflowId);
     if (asked === undefined) return;
     const runner = this.#world.runnerNamed(asked.runner);
-    const isOff = outcome === 'failed' && runner.machine.state === 'stopped' && runner.machine.stoppedBy?.by === 'person';
+    const isOff = outcome === 'noted' || summary.includes('leave it stopped');
     if (runner.drain?.by !== 'person' && !isOff) runner.isWishedDrained = false;
   }
 
@@ -411,7 +412,9 @@ export class Watch {
     const tries = machine.runners
       .flatMap((runner) => this.#cures.get(runner.name) ?? [])
       .filter((at) => now - at < BUDGET_WITHIN_MS + GRACE_MS);
-    const failures = (this.#failures.get(name) ?? []).filter((at) => now - at < BUDGET_WITHIN_MS + GRACE_MS);
+    const failures = this.#installations
+      .flatMap((each) => this.#failures.get(`${name} (${each.name})`) ?? [])
+      .filter((at) => now - at < BUDGET_WITHIN_MS + GRACE_MS);
     return tries.length >= 3 || failures.length >= 2;
   }
 
@@ -468,18 +471,25 @@ export class Watch {
   /** Waits for what is no job. */
   #lookAtSilence(installation: string, workflowId: string, since: number): void {
     const { now, runners } = this.#world;
-    const runner = runners.find(({ name }) => workflowId === `cure/${name}` || workflowId.startsWith(`drain/${name}/`));
+    const asked = this.#world.byHand.get(workflowId)?.runner;
+    const runner = runners.find(({ name }) => name === asked || workflowId === `cure/${name}` || workflowId.startsWith(`drain/${name}/`));
     const concerned = runner === undefined ? runners.filter(({ isWishedDrained }) => isWishedDrained) : [runner];
     const isAtWork = concerned.some(
       ({ name, job, machine }) =>
         job !== null || machine.runners.some((each) => each.job !== null) || now - (this.#workedAt.get(name) ?? 0) < SILENT_AFTER_MS,
     );
     if (isAtWork || this.#isWorkerAway()) return;
+    // Who has begun it sees how it goes, and needs only to hear of the cause.
+    const isByHand = this.#world.byHand.has(workflowId);
     const isTold = this.#told.some(
       (told) =>
-        told.at >= since + 20 * MINUTE &&
+        told.at >= since + (isByHand ? 0 : 20 * MINUTE) &&
         concerned.some(
-          ({ name, machine }) => told.subject === name || told.text.includes(machine.name) || told.subject.includes(machine.host.name),
+          ({ name, machine, scope }) =>
+            told.subject === name ||
+            told.text.includes(machine.name) ||
+            told.subject.includes(machine.host.name) ||
+            (isByHand && told.subject === scope.name),
         ),
     );
     if (!isTold)

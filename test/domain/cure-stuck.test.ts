@@ -15,9 +15,12 @@ const CURE: CureAtWork = {
   waitsFor: 'it waits for startService, attempt 3: no answer',
 };
 
-function stuck(cure: Partial<CureAtWork>, workers = 0) {
+function stuck(cure: Partial<CureAtWork>, workers = 0, others: readonly CureAtWork[] = []) {
   const seen = pass({ runners: [{ target: target(), machine: known(machine({ guest: known(guest({ workers })) })) }] });
-  return findStuck([{ ...CURE, ...cure }], situationsOf(seen, null, policy), { at: NOW, cureStuckAfterMs: policy.cureStuckAfterMs });
+  return findStuck([{ ...CURE, ...cure }, ...others], situationsOf(seen, null, policy), {
+    at: NOW,
+    cureStuckAfterMs: policy.cureStuckAfterMs,
+  });
 }
 
 test('a cure that is at work for half an hour is told, with what it waits for and how to end it', () => {
@@ -34,6 +37,17 @@ test('a cure that is at work for half an hour is told, with what it waits for an
     },
   ]);
   expect(stuck({ since: NOW - 29 * MINUTE })).toEqual([]);
+});
+
+test('what holds its machine, such as the recovery of a person, is told the same', () => {
+  const [finding] = stuck({ workflowId: 'recover/acme/kernel/r1', isInTheWay: true });
+  expect(finding).toMatchObject({
+    summary: 'an operation that holds the machine of r1 has not ended for 30 min (being recovered)',
+    advice: expect.stringContaining('`runward temporal workflow cancel -w recover/acme/kernel/r1`'),
+  });
+  // Rather than the cure that waits for it.
+  const both = stuck({ workflowId: 'recover/acme/kernel/r1', isInTheWay: true }, 0, [CURE]);
+  expect(both).toEqual([finding]);
 });
 
 test('a drain lets a job end, however long that takes', () => {

@@ -1210,6 +1210,22 @@ describe('a drain that is noted, since its machine did not run', () => {
     expect(stopped).toMatchObject({ severity: 'critical', cure: 'recover' });
   });
 
+  test('of a neighbour keeps their machine from being started for a job, and that is told', () => {
+    const shared = { ...looked({ machine: 'stopped' }) };
+    const seen = { ...shared, runners: shared.runners.map((runner) => ({ ...runner, notedNeighbours: ['r2'] })) };
+    const diagnosis = diagnose(seen, null, DEFAULT_HEALTH_POLICY);
+    expect(diagnosis.findings.find(({ code }) => code === 'machine-stopped')).toMatchObject({
+      severity: 'critical',
+      cure: null,
+      evidence: 'run 77 waits for it, but r2 was drained while m1 did not run, and would take jobs if it was started',
+      advice: 'run `runward runner resume --runner r2`, or start m1 yourself: the next check drains r2 then',
+    });
+    expect(prescribe(diagnosis, seen, { ledgers: {}, policy: DEFAULT_HEALTH_POLICY }).prescriptions).toEqual([]);
+    const unwanted = { ...seen, github: looked({ machine: 'stopped', jobs: [] }).github };
+    const [stopped] = diagnose(unwanted, null, DEFAULT_HEALTH_POLICY).findings;
+    expect(stopped).toMatchObject({ code: 'machine-stopped', severity: 'info' });
+  });
+
   test('is finished once its machine runs, and then the mark holds', () => {
     const { memory: left } = diagnose(looked({ machine: 'stopped' }, NOTED), null, DEFAULT_HEALTH_POLICY);
     const started = diagnose({ ...looked({ github: {}, jobs: [] }, NOTED), at: NOW + MINUTE }, left, DEFAULT_HEALTH_POLICY);

@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { budgetRefusal, drainWord, enter, LEDGER_CAPACITY, leftStoppedAt, type LedgerEntry } from '../../src/domain/ledger.ts';
+import {
+  budgetRefusal,
+  drainWord,
+  enter,
+  LEDGER_CAPACITY,
+  leftStoppedAt,
+  notedAmong,
+  type DrainWord,
+  type LedgerEntry,
+} from '../../src/domain/ledger.ts';
 import { DEFAULT_RECOVERY_POLICY } from '../../src/domain/policy.ts';
 
 const { budgets } = DEFAULT_RECOVERY_POLICY;
@@ -32,7 +41,7 @@ describe('a ledger', () => {
     expect(entries.every(({ outcome }) => outcome === 'recovered')).toBe(true);
   });
 
-  test.each([
+  test.each<readonly [string, readonly LedgerEntry[], Omit<DrainWord, 'at'> | null]>([
     ['nothing was drained', [entry()], null],
     ['drained', [entry({ type: 'drainRunner', outcome: 'drained' })], { isDrained: true, isNoted: false }],
     ['noted', [entry({ type: 'drainRunner', outcome: 'noted' })], { isDrained: true, isNoted: true }],
@@ -47,9 +56,42 @@ describe('a ledger', () => {
       null,
     ],
     ["a neighbour's drain", [entry({ type: 'drainRunner', runner: 'r2', outcome: 'noted' })], null],
+    ...(['failed', 'unchanged', 'cancelled', null] as const).flatMap((outcome) =>
+      ['drainRunner', 'resumeRunner'].map(
+        (type) =>
+          [
+            `noted, and a ${type} since that came to nothing (${outcome})`,
+            [entry({ type: 'drainRunner', outcome: 'noted' }), entry({ type, outcome, runId: 'later' })],
+            { isDrained: true, isNoted: true },
+          ] as const,
+      ),
+    ),
+    [
+      'resumed, and a drain since that failed, which may have marked it',
+      [entry({ type: 'resumeRunner', outcome: 'resumed' }), entry({ type: 'drainRunner', outcome: 'failed' })],
+      null,
+    ],
   ])('tells what a person said last of a drain: %s', (_what, entries, word) => {
     const told = drainWord(entries, { scope: 'acme/kernel', runner: 'r1' });
     expect(told === null ? null : { isDrained: told.isDrained, isNoted: told.isNoted }).toEqual(word);
+  });
+
+  test('tells which runners of its machine were drained while it did not run', () => {
+    const runners = ['r1', 'r2', 'r3'].map((runner) => ({ scope: 'acme/kernel', runner }));
+    const noted = ['r2', 'r3'].map((runner) => entry({ type: 'drainRunner', outcome: 'noted', runner, runId: runner }));
+    const resumed = entry({ type: 'resumeRunner', outcome: 'resumed', runner: 'r3', runId: 'resumed' });
+    expect(notedAmong([...noted, resumed], [...runners, { scope: 'acme/other', runner: 'r2' }])).toEqual(['r2']);
+  });
+
+  test('keeps the last word of a drain, however often it is tried since to carry it out', () => {
+    let entries: readonly LedgerEntry[] = [entry({ type: 'drainRunner', outcome: 'noted', runId: 'noted' })];
+    for (let count = 0; count < 2 * LEDGER_CAPACITY; count += 1) {
+      entries = enter(entries, entry({ type: 'drainRunner', outcome: 'failed', runId: `run-${count}` }));
+    }
+    expect(drainWord(entries, { scope: 'acme/kernel', runner: 'r1' })).toMatchObject({ isNoted: true });
+    entries = enter(entries, entry({ type: 'resumeRunner', outcome: 'resumed', runId: 'resumed' }));
+    expect(entries.filter(({ outcome }) => outcome === 'noted' || outcome === 'resumed')).toHaveLength(2);
+    expect(entries.length).toBeLessThanOrEqual(1 + LEDGER_CAPACITY);
   });
 
   test("keeps a runner's entries, whatever its neighbours do", () => {

@@ -37,7 +37,12 @@ function check(
 ) {
   const diagnosis = diagnose(seen, previous, policy);
   const prescribed = prescribe(diagnosis, seen, { ledgers, policy });
-  return { ...diagnosis, ...prescribed, memory: { ...diagnosis.memory, turns: prescribed.turns }, found: diagnosis.findings };
+  return {
+    ...diagnosis,
+    ...prescribed,
+    memory: { ...diagnosis.memory, turns: prescribed.turns, missed: prescribed.missed },
+    found: diagnosis.findings,
+  };
 }
 
 function codes(findings: readonly { readonly code: string; readonly subject: string }[]): readonly string[] {

@@ -1,36 +1,60 @@
 import { describe, expect, test } from 'vitest';
 import { diagnose } from '../../src/domain/diagnose.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
-import type { PassObservation, RunnersMemory } from '../../src/domain/pass.ts';
+import { nextStep, type NextStep } from '../../src/domain/next-step.ts';
+import { advance } from '../../src/domain/open-findings.ts';
+import type { OpenFinding, PassObservation, RunnersMemory } from '../../src/domain/pass.ts';
 import { DEFAULT_HEALTH_POLICY as policy } from '../../src/domain/policy.ts';
 import { prescribe, type Prescribed } from '../../src/domain/prescribe.ts';
-import { known } from '../../src/domain/reading.ts';
+import { known, unknown } from '../../src/domain/reading.ts';
 import { guest, host, machine, memory, NOW, pass, registered, scope, target } from '../kit/observations.ts';
 
 const MINUTE = 60_000;
 const EVERY = 5 * MINUTE;
+const HOUR = 60 * MINUTE;
 
-type How = 'well' | 'offline' | 'dead' | 'gone';
+interface Passed extends Prescribed {
+  readonly cured: readonly string[];
+  readonly told: readonly string[];
+  /** Codes of findings that are open after it. */
+  readonly open: readonly string[];
+  /** What a person reads of what is withheld for this runner. */
+  readonly stepOf: (runner: string) => NextStep;
+}
 
-/** Passes every five minutes over runners, each on a machine of its own unless it is said otherwise. */
+type How = 'well' | 'offline' | 'dead' | 'gone' | 'unread';
+
+/** Passes every five minutes, unless it is said otherwise, over runners, each on a machine of its own by default. */
 class Scope {
   readonly #machineOf: (index: number) => string;
+  readonly #every: number;
+  #open: readonly OpenFinding[] = [];
   #memory: RunnersMemory = memory(NOW - EVERY);
   #at = NOW;
   ledgers: Record<string, readonly LedgerEntry[]> = {};
 
-  constructor(machineOf: (index: number) => string = (index) => `m${index + 1}`) {
+  constructor(machineOf: (index: number) => string = (index) => `m${index + 1}`, every = EVERY) {
     this.#machineOf = machineOf;
+    this.#every = every;
   }
 
-  pass(...hows: readonly How[]): Prescribed & { readonly cured: readonly string[]; readonly told: readonly string[] } {
+  pass(...hows: readonly How[]): Passed {
     const seen = this.#see(hows);
     const diagnosis = diagnose(seen, this.#memory, policy);
     const prescribed = prescribe(diagnosis, seen, { ledgers: this.ledgers, policy });
-    this.#memory = { ...diagnosis.memory, turns: prescribed.turns };
-    this.#at += EVERY;
+    this.#memory = { ...diagnosis.memory, turns: prescribed.turns, missed: prescribed.missed };
+    const now = this.#at;
+    const findings = [...diagnosis.findings, ...prescribed.findings];
+    this.#open = advance(this.#open, { ...diagnosis, at: now, findings }, policy.goodPasses).open;
+    this.#at += this.#every;
     return {
       ...prescribed,
+      open: this.#open.map(({ code }) => code),
+      stepOf: (runner) => {
+        const withheld = prescribed.withheld.find((each) => each.runner === `acme/kernel/${runner}`) ?? null;
+        const finding = diagnosis.findings.find(({ code, subject }) => code === withheld?.because && subject === withheld.runner);
+        return nextStep({ ...finding!, runner }, { now, mode: 'act', checks: { kind: 'some-time' }, atWork: null, job: null, withheld });
+      },
       cured: prescribed.prescriptions.map(({ runner }) => runner.replace('acme/kernel/', '')),
       told: prescribed.findings.map(({ code }) => code),
     };
@@ -43,6 +67,16 @@ class Scope {
       ...this.ledgers,
       [`acme/kernel/${runner}`]: Array.from({ length: times }, (_, index) => ({ ...entry, at: this.#at, runId: `${index}` })),
     };
+  }
+
+  /** The recoveries that this pass has begun have failed. */
+  failAll(cured: readonly string[]): void {
+    for (const runner of cured) {
+      const name = `acme/kernel/${runner}`;
+      const at = this.#at - this.#every + MINUTE / 6;
+      const entry = { type: 'recoverRunner', scope: 'acme/kernel', runner, trigger: 'check', workflowId: 'w', outcome: 'failed' } as const;
+      this.ledgers = { ...this.ledgers, [name]: [...(this.ledgers[name] ?? []), { ...entry, at, runId: `${at}` }] };
+    }
   }
 
   #see(hows: readonly How[]): PassObservation {
@@ -63,16 +97,19 @@ class Scope {
       ),
       runners: hows.map((how, index) => ({
         target: target({ runner: nameOf(index), machine: this.#machineOf(index) }),
-        machine: known(
-          machine({
-            guest: known(
-              guest({
-                registration: { agentId: 7, agentName: nameOf(index), url: 'https://github.com/acme/kernel' },
-                ...(how === 'dead' ? { service: { unit: 'u', state: 'inactive' }, listeners: 0 } : {}),
-              }),
-            ),
-          }),
-        ),
+        machine:
+          how === 'unread'
+            ? unknown('no answer')
+            : known(
+                machine({
+                  guest: known(
+                    guest({
+                      registration: { agentId: 7, agentName: nameOf(index), url: 'https://github.com/acme/kernel' },
+                      ...(how === 'dead' ? { service: { unit: 'u', state: 'inactive' }, listeners: 0 } : {}),
+                    }),
+                  ),
+                }),
+              ),
       })),
     });
   }
@@ -148,15 +185,51 @@ describe('more than a third of the machines', () => {
     expect(going.pass(...few)).toMatchObject({ cured: ['r2'], told: ['budget-used-up'] });
   });
 
-  test('do not wait for ever', () => {
-    const many = new Scope();
-    expect(many.pass('dead', 'dead', 'well').cured).toEqual(['r1']);
-    many.fail('r1', 2);
-    const cured = Array.from({ length: 80 }, () => {
+  test('do not wait for ever: whoever was not cured in its turn comes last', () => {
+    const every = 7 * MINUTE;
+    const many = new Scope(undefined, every);
+    const cured = Array.from({ length: (72 * HOUR) / every }, () => {
       const passed = many.pass('dead', 'dead', 'well').cured;
-      many.fail('r1', 2);
+      many.failAll(passed);
       return passed;
+    }).flat();
+    const tries = (runner: string): number => cured.filter((each) => each === runner).length;
+    expect(tries('r2')).toBeGreaterThanOrEqual(tries('r1') - 2);
+    expect(cured.indexOf('r2')).toBeLessThanOrEqual(3);
+  });
+
+  test('are not over while they can not be read', () => {
+    const many = new Scope();
+    many.pass('dead', 'dead', 'well', 'well', 'well');
+    for (let pass = 0; pass < 5; pass += 1) {
+      expect(many.pass('unread', 'unread', 'well', 'well', 'well').open).toContain('many-at-once');
+    }
+    const cleared = Array.from({ length: 3 }, () => many.pass('unread', 'well', 'well', 'well', 'well'));
+    expect(cleared.at(-1)?.open).not.toContain('many-at-once');
+  });
+
+  test('come in the order in which they have waited', () => {
+    const many = new Scope();
+    const begun: string[] = [];
+    for (let pass = 0; pass < (26 * HOUR) / EVERY; pass += 1) {
+      const { cured } = many.pass('dead', 'dead', 'dead', 'well');
+      many.failAll(cured);
+      begun.push(...cured.filter((runner) => runner !== begun.at(-1)));
+    }
+    expect(begun.slice(0, 4)).toEqual(['r1', 'r2', 'r3', 'r1']);
+  });
+
+  test('are told when their turn comes, if checks can do no more for the first one', () => {
+    const many = new Scope();
+    many.failAll(many.pass('dead', 'dead', 'well').cured);
+    expect(many.pass('dead', 'dead', 'well').withheld).toMatchObject([{ runner: 'acme/kernel/r2', reason: 'one-at-a-time' }]);
+    many.fail('r1', 2);
+    const { withheld, stepOf } = many.pass('dead', 'dead', 'well');
+    expect(withheld.find(({ runner }) => runner === 'acme/kernel/r2')).toMatchObject({ until: new Date(NOW + 6 * HOUR).toISOString() });
+    expect(stepOf('r2')).toEqual({
+      handledBy: null,
+      advice:
+        'checks recover it from 18:00 UTC on (2 of 3 machines show the same: acme/kernel/r1 goes first, and is not well yet); now: `runward recover --runner r2`',
     });
-    expect(cured.findIndex((each) => each.includes('r2'))).toBe(71);
   });
 });

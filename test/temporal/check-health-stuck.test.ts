@@ -34,3 +34,29 @@ test('a cure that does not end is a finding of its own in every pass, until it i
   const { memory } = await world.pass();
   expect(memory.cures).toEqual([]);
 });
+
+test('an operation of a person that holds the machine and does not end is told, not the cures that wait for it', async () => {
+  await using world = await startWorld({ health: { cureStuckAfterMs: 500 }, policy: { strangerActWithinMs: 600_000 } });
+  await breakRunner(world, 'service');
+  const { machine, client, target } = world;
+  let isAsked = false;
+  machine.takeFence = async () => {
+    isAsked = true;
+    return { kind: 'refused-in-progress', holder: 'a stranger', evidence: 'an act runs' };
+  };
+  const byHand = await world.recover({ runner: target.runner });
+  await world.until(() => isAsked, 'it holds the machine');
+  await world.pass();
+  await world.until(async () => Date.now() - (await byHand.describe()).startTime.getTime() > 1_000, 'it is late');
+  const { findings, memory } = await world.pass();
+  expect(findings.find(({ code }) => code === 'cure-stuck')).toMatchObject({
+    summary: expect.stringContaining('that holds the machine of'),
+    evidence: expect.stringContaining(byHand.workflowId),
+  });
+  expect(findings.find(({ code }) => code === 'service-inactive')?.advice).toContain(`waits for ${byHand.workflowId}`);
+  expect(memory.cures).toEqual([`${target.scope}/${target.runner}`]);
+  for (const handle of [byHand, client.workflow.getHandle(cureId(`${target.scope}/${target.runner}`))]) {
+    await handle.cancel();
+    await expect(handle.result()).rejects.toThrow('cancelled');
+  }
+});

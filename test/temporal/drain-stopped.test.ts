@@ -57,6 +57,37 @@ test('is drained by the next check where somebody else starts its machine', asyn
   expect(await world.pass()).toMatchObject({ outcome: 'healthy', started: [] });
 });
 
+test('is drained by the next check where its machine is started before any check has seen it stopped', async () => {
+  await using world = await startWorld();
+  await world.pass();
+  await breakRunner(world, 'vm');
+  await run<DrainReport>(world, 'drainRunner');
+  await world.machine.start(world.target.machine, CALL);
+  await world.until(() => world.shown() === 'online', 'it is online');
+  const { started } = await world.pass();
+  expect(started).toMatchObject([{ cure: 'finish-drain' }]);
+  expect(await world.client.workflow.getHandle(started[0]!.workflowId).result()).toMatchObject({ outcome: 'drained' });
+});
+
+test('is drained by a later check where the first one fails to', async () => {
+  await using world = await startWorld();
+  await world.pass();
+  await breakRunner(world, 'vm');
+  await run<DrainReport>(world, 'drainRunner');
+  await world.pass();
+  await world.machine.start(world.target.machine, CALL);
+  await world.until(() => world.shown() === 'online', 'it is online');
+  const { machine } = world;
+  const mark = machine.markDrained.bind(machine);
+  machine.markDrained = async () => ({ kind: 'refused-busy', evidence: 'a worker runs' });
+  const [tried] = (await world.pass()).started;
+  expect(await world.client.workflow.getHandle(tried!.workflowId).result()).toMatchObject({ outcome: 'failed' });
+  machine.markDrained = mark;
+  const [again] = (await world.pass()).started;
+  expect(again).toMatchObject({ cure: 'finish-drain' });
+  expect(await world.client.workflow.getHandle(again!.workflowId).result()).toMatchObject({ outcome: 'drained' });
+});
+
 test('is not drained where a person resumes it once its machine runs', async () => {
   await using world = await startWorld();
   await world.pass();

@@ -1,3 +1,4 @@
+import { fewOf } from '../few-of.ts';
 import { STILL_HANGS } from '../pass.ts';
 import { isProviderHung, RESTART_PROVIDER } from '../provider.ts';
 import { valueOrNull, type Reading } from '../reading.ts';
@@ -12,6 +13,7 @@ import {
   LEFT_STOPPED,
   shortened,
   startReason,
+  wantedReason,
   type Situation,
 } from '../situation.ts';
 import type { Rule } from './rule.ts';
@@ -25,6 +27,15 @@ function isMissedByGitHub({ standing }: Situation): boolean {
 /** Stopped by Runward itself, which is nobody's wish; a drain is. */
 function isLeftStopped(seen: Situation): boolean {
   return seen.isLeftStopped && !isDrained(seen);
+}
+
+/** Why a machine that should run is started for nobody, or `null`. */
+function heldReason(seen: Situation): string | null {
+  const { target, notedNeighbours } = seen;
+  const wanted = wantedReason(seen);
+  return wanted === null || notedNeighbours.length === 0
+    ? null
+    : `${wanted}, but ${fewOf(notedNeighbours)} was drained while ${target.machine} did not run, and would take jobs if it was started`;
 }
 
 function meantSo(seen: Situation): string {
@@ -51,17 +62,21 @@ function isQueueRead({ github }: Situation): boolean {
 function stoppedRule(state: 'stopped' | 'suspended'): Rule<Situation> {
   return {
     code: `machine-${state}`,
-    severity: (seen) => (startReason(seen) === null && !isLeftStopped(seen) ? 'info' : 'critical'),
-    when: (seen) => (seen.state === state ? (startReason(seen) ?? meantSo(seen)) : null),
+    severity: (seen) => (wantedReason(seen) === null && !isLeftStopped(seen) ? 'info' : 'critical'),
+    when: (seen) => (seen.state === state ? (heldReason(seen) ?? startReason(seen) ?? meantSo(seen)) : null),
     summary: ({ target }) => `machine ${target.machine} is ${state}`,
     advice: (seen) => {
       const command = `\`runward recover --runner ${seen.target.runner}\``;
+      if (heldReason(seen) !== null) {
+        const [neighbour] = seen.notedNeighbours;
+        return `run \`runward runner resume --runner ${neighbour}\`, or start ${seen.target.machine} yourself: the next check drains ${neighbour} then`;
+      }
       return startReason(seen) === null && !isLeftStopped(seen)
         ? `nothing, if that is meant so; else start it with \`multipass start ${seen.target.machine}\`, or ${command}`
         : `run ${command}`;
     },
     cure: (seen) => (startReason(seen) === null ? null : 'recover'),
-    isProven: (seen) => startReason(seen) === null || isMissedByGitHub(seen),
+    isProven: (seen) => wantedReason(seen) === null || isMissedByGitHub(seen),
   };
 }
 

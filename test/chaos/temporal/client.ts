@@ -116,6 +116,14 @@ function descriptionOf(execution: Execution) {
     ...(closedAt === null ? {} : { closeTime: new Date(closedAt) }),
     memo: fromFields(execution.memo),
     typedSearchAttributes: attributesOf(execution),
+    /** Made for those alone who ask for it. */
+    get raw() {
+      return {
+        workflowExecutionInfo: { firstRunId: execution.settings.firstRunId },
+        pendingActivities: [...execution.activities.values()].map(({ attempt, type: name }) => ({ attempt, activityType: { name } })),
+        pendingChildren: [...execution.children.values()].map((child) => ({ workflowId: child.workflowId })),
+      };
+    },
     ...(parent === null ? {} : { parentExecution: { workflowId: parent.workflowId, runId: parent.runId } }),
   };
 }

@@ -414,7 +414,7 @@ export interface MainActivities extends QueueActivities, FailureActivities {
   requestRegistrationToken(input: { readonly target: RunnerTarget }): Promise<Answered<TokenGranted | Limited>>;
   /** The newest package of the runner for Linux on this architecture, as configured. */
   findPackage(input: { readonly target: RunnerTarget; readonly architecture: string }): Promise<Answered<PackageFound | Limited>>;
-  /** Whether the registration of this id still stands. */
+  /** Whether GitHub has the runner under the id that it gave before; one that a list lacks is asked for until that is known. */
   findRegistration(input: {
     readonly target: RunnerTarget;
     readonly agentId: number;
@@ -570,7 +570,7 @@ export interface ActActivities {
   configureRunner(
     input: ActInput & { readonly token: SealedToken; readonly shownLabels: readonly string[] },
   ): Promise<Answered<Configured | ActRefusal>>;
-  startService(input: ActInput): Promise<Answered<ServiceStarted | ActRefusal>>;
+  startService(input: ActInput): Promise<Answered<ServiceStarted | NotPaused | ActRefusal>>;
   restartService(input: StoppingInput): StoppingAnswer<ServiceStarted>;
   /** Without a pause GitHub's word is not needed, and may be of any age. */
   restoreConfiguration(input: StoppingInput): StoppingAnswer<Restored>;

@@ -184,8 +184,10 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
     async findRegistration({ target, agentId }) {
       return attempted(() =>
         withGitHubFailures(async () => {
-          const { value } = await github.getRunner(target.scope, agentId, cancellationSignal());
-          return { kind: 'seen' as const, stands: value !== null };
+          const alone = { ...target, neighbours: [] };
+          const lastId = lastIdsIn(() => Context.current().client);
+          const { runner } = await observeGitHub(github, alone, lastId, cancellationSignal());
+          return { kind: 'seen' as const, stands: runner?.id === agentId };
         }),
       );
     },

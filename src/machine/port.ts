@@ -177,8 +177,11 @@ export interface MachinePort {
    * @param labels custom ones, by default those that are configured
    */
   configure(target: RunnerTarget, act: Act, token: Secret, call: CallContext, labels?: readonly string[]): Promise<Configured | ActRefusal>;
-  /** Writes the unit if it is missing or not as it should be, starts it if it is not active, and sees it stay active. */
-  startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal>;
+  /**
+   * Writes the unit if it is missing or not as it should be, starts it if it is not active, and sees it stay active. A listener outside of it is left
+   * alone, and nothing is started beside it: a restart pauses that one as well.
+   */
+  startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | NotPaused | ActRefusal>;
   /** Stops the service, sees its listener gone, and starts it. */
   restartService(
     target: RunnerTarget,

@@ -189,9 +189,9 @@ export class ShellMachine implements MachinePort {
     return ended.kind === 'ended' ? parsed(CONFIGURED, ended.output, 'configure') : ended;
   }
 
-  async startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal> {
+  async startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | NotPaused | ActRefusal> {
     const ended = await this.#act('start-service', target, act, this.#patience(), call);
-    return ended.kind === 'ended' ? parsed(SERVICE_STARTED, ended.output, 'start-service') : ended;
+    return ended.kind === 'ended' ? parsed(z.union([SERVICE_STARTED, NOT_PAUSED]), ended.output, 'start-service') : ended;
   }
 
   async restartService(

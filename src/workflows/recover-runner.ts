@@ -99,13 +99,15 @@ class Recovery {
   readonly #site: Site;
   readonly #rungs: RungReport[] = [];
   #evidence: readonly string[] = [];
-  /** Set once configuration may have been moved aside, with the registration that it belongs to. */
-  #aside: { readonly agentId: number | null } | null = null;
+  /** Set once configuration may have been moved aside. */
+  #aside: { readonly hasFiles: boolean } | null = null;
   /** Set once `config.sh` made a new registration: from here the way is only forward. */
   #agentId: number | null = null;
   #serviceStarts = 0;
-  /** The registration that was seen in the guest before the first act. */
-  #registered: number | null = null;
+  /** The id that GitHub had given the runner before the first act: `.runner` is what a job may have written. */
+  #shownId: number | null = null;
+  /** Set once its service may have been stopped for a restart. */
+  #isRestarting = false;
   /** Set once `config.sh` may have run. */
   #isConfiguring = false;
   /** Whether the last look saw a job of the runner in its guest: what GitHub calls busy may be a job that was lost. */
@@ -358,28 +360,36 @@ class Recovery {
         await this.#serviceUp(rung);
         return;
       case 'restart-service':
-        await this.#restartService();
+        await this.#restarted(rung);
         return;
       case 're-register':
         await this.#sixSteps({ kind: 'recover', evidence: [] });
     }
   }
 
-  /** Restarts the service of a runner that both sides call idle. */
-  async #restartService(): Promise<void> {
+  /** Restarts the service of a runner that both sides call idle, and ends what listens outside of it. The unit's name, once it is active. */
+  async #restarted(step: string): Promise<string> {
     const { runner } = this.#target;
     const act = await actWhenIdle<ServiceStarted>(this.#site, {
       ...this.#idle(),
-      step: 'restart-service',
+      step,
       summary: `restart the service of ${runner}`,
       deadlineMs: this.#policy.deadlines.restartServiceMs,
       pause: { purpose: 'restart-service' },
       force: false,
       start: (acts, input) => acts.restartService(input),
+      onBegin: () => {
+        this.#isRestarting = true;
+      },
+      onUntouched: () => {
+        this.#isRestarting = false;
+      },
     });
+    this.#isRestarting = false;
     if (act.kind === 'not-started') {
       throw new Ended('failed', `${runner}: ${act.unit ?? 'the service'} is ${act.state}: ${act.evidence}`);
     }
+    return act.unit;
   }
 
   /** How a recovery proves that the runner is idle. */
@@ -564,9 +574,7 @@ class Recovery {
       step,
       force: this.#request.force,
       see: async () => {
-        const seen = this.#seen(await this.#site.freshLook());
-        this.#registered = seen.guest.registration?.agentId ?? null;
-        return seen;
+        return this.#seen(await this.#site.freshLook());
       },
     });
   }
@@ -696,6 +704,7 @@ class Recovery {
   async #provePackage(): Promise<void> {
     const { runner, machine, registration } = this.#target;
     const { guest, github } = this.#seen(await this.#site.freshLook());
+    this.#shownId = github.runner?.id ?? null;
     this.#shownLabels = (github.runner?.labels ?? []).filter((name) => !ADDED_LABELS.includes(name.toLowerCase()));
     if (registration === 'from-runner-directory' || guest.packageVersion !== null) {
       return;
@@ -732,13 +741,13 @@ class Recovery {
       start: (acts, input) => acts.setConfigurationAside({ ...input, token }),
       // From here on the act may have worked although its answer is lost.
       onBegin: () => {
-        this.#aside ??= { agentId: this.#registered };
+        this.#aside ??= { hasFiles: true };
       },
       onUntouched: () => {
         this.#aside = null;
       },
     });
-    this.#aside = { agentId: act.agentId };
+    this.#aside = { hasFiles: act.files.length > 0 };
     this.#site.noteChange();
     this.#board.end('config-cleanup', 'done', act.files.length === 0 ? 'nothing to set aside' : `set aside ${act.files.join(', ')}`);
   }
@@ -796,7 +805,11 @@ class Recovery {
         (acts, input) => acts.startService(input),
       );
       if (act.kind === 'started') {
+        this.#isRestarting = false;
         return act.unit;
+      }
+      if (act.kind === 'not-paused') {
+        return this.#restarted(`${step}-restart-${this.#serviceStarts}`);
       }
       last = `${act.unit ?? 'the service'} is ${act.state}: ${act.evidence}`;
     }
@@ -858,8 +871,11 @@ class Recovery {
       return this.#startAgain(ended);
     }
     // Whoever has taken over is a recovery, and has the set that lies aside with it.
-    if (this.#aside === null || ended instanceof TakenOver) {
+    if (ended instanceof TakenOver) {
       return ended;
+    }
+    if (this.#aside === null) {
+      return this.#isRestarting ? this.#startStopped(ended) : ended;
     }
     try {
       if (ended.outcome === 'refused-in-progress') {
@@ -872,13 +888,24 @@ class Recovery {
         await this.#serviceUp('leave');
         return new Ended(ended.outcome, `${ended.message}. The runner is registered anew and its service was started`);
       }
-      return new Ended(ended.outcome, `${ended.message}. ${await this.#restore(this.#aside.agentId)}`);
+      return new Ended(ended.outcome, `${ended.message}. ${await this.#restore(this.#aside)}`);
     } catch (error) {
       const { machine } = this.#target;
       return new Ended(
         ended.outcome,
         `${ended.message}. Leaving it in order failed too: ${this.#site.asEnded(error).message}. The old configuration is kept in /var/lib/runward of ${machine}; run the recovery again`,
       );
+    }
+  }
+
+  /** A service that may have been stopped for a restart does not stay so. */
+  async #startStopped(ended: Ended): Promise<Ended> {
+    this.#isRestarting = false;
+    try {
+      await this.#serviceUp('leave');
+      return new Ended(ended.outcome, `${ended.message}. The service of ${this.#target.runner} was started`);
+    } catch (error) {
+      return new Ended(ended.outcome, `${ended.message}. Its service could not be started: ${this.#site.asEnded(error).message}`);
     }
   }
 
@@ -907,11 +934,15 @@ class Recovery {
     return guest.value.registration?.agentId ?? null;
   }
 
-  async #restore(agentId: number | null): Promise<string> {
-    if (agentId === null) {
+  async #restore({ hasFiles }: { readonly hasFiles: boolean }): Promise<string> {
+    const { runner } = this.#target;
+    const agentId = this.#shownId;
+    if (!hasFiles) {
       return 'There was no old configuration to put back';
     }
-    const { runner } = this.#target;
+    if (agentId === null) {
+      return `GitHub had no registration of ${runner}, so its old configuration stays aside`;
+    }
     const github = proxyActivities<MainActivities>(githubOptions(this.#policy, `does registration ${agentId} of ${runner} still stand?`));
     const registration = await this.#site.withinLimits(() => github.findRegistration({ target: this.#target, agentId }));
     if (!registration.stands) {

@@ -86,10 +86,11 @@ async function takeUp(
   const started = await site.act('start', `start the service of ${runner}`, policy.deadlines.startServiceMs, (acts, input) =>
     acts.startService(input),
   );
-  if (started.kind === 'not-started') {
+  if (started.kind !== 'started') {
+    const state = started.kind === 'not-paused' ? 'was not started' : `is ${started.state}`;
     throw new Ended(
       'failed',
-      `${runner} is not drained any more, but ${started.unit ?? 'its service'} is ${started.state}: ${started.evidence}. Run \`runward recover --runner ${runner}\``,
+      `${runner} is not drained any more, but ${(started.kind === 'not-started' ? started.unit : null) ?? 'its service'} ${state}: ${started.evidence}. Run \`runward recover --runner ${runner}\``,
     );
   }
   board.end('start-service', 'done', `${started.unit} active`);

@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -33,8 +33,8 @@ beforeEach(async () => {
   await once(inNamespace(['mkfifo', path.join(root, 'nothing')], 'ignore'), 'exit');
   for (const script of readdirSync(GUEST)) {
     const own = readFileSync(path.join(GUEST, script), 'utf8')
-      .replace('ROOTS=/var/lib/runward\n', `ROOTS=${root}/roots\n`)
-      .replace('RUN=/run/runward\n', `RUN=${root}/run\n`)
+      .replace(/^(ROOTS|STATE)=\/var\/lib\/runward\b/m, `$1=${root}/roots`)
+      .replace(/^RUN=\/run\/runward\b/m, `RUN=${root}/run`)
       .replaceAll('/etc/systemd/system', `${root}/system`)
       .replace(/^SYSTEM_PATH=.*$/m, `SYSTEM_PATH=${root}/bin:/usr/bin:/bin`);
     writeFileSync(path.join(root, 'scripts', script), own);
@@ -74,7 +74,7 @@ const harms = (what: string): string =>
   `if grep -qsx Runner.Worker /proc/[0-9]*/comm; then echo '${what} while a job runs' >>${root}/harm; fi`;
 
 function makeRunner(): void {
-  for (const folder of ['bin', 'externals/node20/bin', '_diag', '_work/_temp', '_work/_actions/octo/lint/v1']) {
+  for (const folder of ['bin/forged', 'externals/node20/bin', '_diag', '_work/_temp', '_work/_actions/octo/lint/v1']) {
     mkdirSync(path.join(directory, folder), { recursive: true });
   }
   const files = ['RunnerService.js', 'systemd.svc.sh.template', 'actions.runner.service.template'].map((name) => `bin/${name}`);
@@ -83,7 +83,11 @@ function makeRunner(): void {
   // Begins a job in a process of its own, which becomes the worker after so many seconds.
   program(
     'bin/Runner.Listener',
-    `if [ "$1" = --version ]; then ${gap('proof')}; exit 0; fi
+    `if [ "$1" = --version ]; then
+      if [ -e ${root}/boot ]; then mv ${root}/boot ${root}/booted; systemctl start ${UNIT}; fi
+      ${gap('proof')}
+      exit 0
+    fi
     end() { ${harms('the listener is ended')}; exit 0; }
     trap end INT TERM
     while :; do
@@ -130,6 +134,9 @@ const named = (name: string) => processes().filter((each) => each.name === name)
 
 // The system
 
+/** Starts a listener that no unit has started, from outside of any. */
+const stray = (): string => `( cd ${directory}; setsid env --default-signal=INT ./bin/Runner.Listener run >/dev/null 2>&1 </dev/null & )`;
+
 function stub(name: string, script: string): void {
   writeFileSync(path.join(root, 'bin', name), `#!/bin/bash\n${script}\n`, { mode: 0o755 });
 }
@@ -147,10 +154,11 @@ function playSystem(): void {
     unit=\${unit%.service}
     is_there() { [ -e ${root}/main ] && kill -0 "$(<${root}/main)" 2>/dev/null; }
     case " $* " in
+      *' show '*runward-act*) echo LoadState=not-found ;;
       *' show '*)
         active=inactive main=0
         if is_there; then active=active main=$(<${root}/main); fi
-        printf '%s\\n' LoadState=loaded ActiveState=$active WorkingDirectory=${directory} FragmentPath=${root}/system/${UNIT} User=root MainPID=$main \\
+        printf '%s\\n' LoadState=$(cat ${root}/load 2>/dev/null || echo loaded) ActiveState=$active WorkingDirectory=${directory} FragmentPath=${root}/system/${UNIT} User=$(cat ${root}/user 2>/dev/null || echo root) MainPID=$main \\
           ExecMainPID=$main InvocationID=1 'ExecStart={ path=${directory}/runsvc.sh ; }' ActiveEnterTimestampMonotonic=1 ExecMainStartTimestampMonotonic=1 ;;
       *' stop '*)
         case $unit in
@@ -158,6 +166,7 @@ function playSystem(): void {
             kill -TERM "$(cat ${root}/units/$unit 2>/dev/null)" 2>/dev/null
             while [ -e ${root}/units/$unit ]; do sleep 0.02; done ;;
           actions.runner.*)
+            if [ -e ${root}/on.stop ]; then rm ${root}/on.stop; ${stray()}; fi
             ${gap('act')}
             ${harms('the service is stopped')}
             is_there && kill -TERM "$(<${root}/main)"
@@ -166,7 +175,7 @@ function playSystem(): void {
             exit 1 ;;
         esac ;;
       *' restart '*) ${harms('the clock is set')} ;;
-      *' is-active '*) exit 1 ;;
+      *' is-active '*) [ -e ${root}/units/$unit ]; exit ;;
       *' start '*) cd ${directory} && { setsid ./runsvc.sh >/dev/null 2>&1 </dev/null & echo $! >${root}/main; } ;;
     esac
     exit 0`,
@@ -272,6 +281,8 @@ const unreadOf = ({ unread64 = '' }: Answer): string => Buffer.from(unread64, 'b
 const pause = ({ purpose, more = {} }: Act, given: Answer = {}): Promise<Answer> => run('pause', { purpose, ...more, ...given });
 const act = ({ step, more = {} }: Act, given: Answer): Promise<Answer> => run(step, { force: 'no', ...more, ...given });
 
+const byPurpose = (purpose: string): Act => ACTS.find((each) => each.purpose === purpose)!;
+
 /** As workflows do it: GitHub says idle whenever it is asked. */
 async function pauseAskAct(how: Act, between: () => Promise<void> = async () => {}): Promise<Answer> {
   if (!existsSync(path.join(root, 'scripts/pause.sh'))) return act(how, {});
@@ -297,7 +308,6 @@ async function expectUnharmed(): Promise<void> {
 }
 
 describe('the mark of a drained runner', () => {
-  const byPurpose = (purpose: string): Act => ACTS.find((each) => each.purpose === purpose)!;
   beforeEach(start);
 
   it.each(['config-cleanup', 'restart-service', 'remove-from-cache', 'make-room'])(
@@ -310,6 +320,11 @@ describe('the mark of a drained runner', () => {
       expect(named('Runner.Listener')).toHaveLength(1);
     },
   );
+
+  it('of a person who gives room as the reason is a person’s', async () => {
+    writeFileSync(path.join(state, 'drained'), '1\nperson\nroom\n["gpu"]\n');
+    expect(await pause(byPurpose('restart-service'), { drain_seen: 'room' })).toMatchObject({ kind: 'refused-drained' });
+  });
 
   it('of Runward’s own is no word of a person', async () => {
     mark('room');
@@ -338,21 +353,202 @@ describe('the mark of a drained runner', () => {
 
 describe('a start of the service', () => {
   it.each([
-    ['ends a listener outside of it', null, 'started', 0],
-    ['leaves one alone to which a job was just given', 1, 'refused-busy', 1],
-  ] as const)('%s', async (_what, seconds, kind, workers) => {
-    inNamespace(
-      ['bash', '-c', `cd ${directory} && { setsid env --default-signal=INT ./bin/Runner.Listener run >/dev/null 2>&1 </dev/null & }`],
-      'ignore',
-    );
+    ['a listener outside of it', null, 'not-paused', 0, {}],
+    ['one that has been given a job', 0, 'refused-busy', 1, {}],
+    ['one whose job counts as none, since GitHub would have told of it', 0, 'refused-busy', 1, { strays: 'ignored' }],
+  ] as const)('leaves alone %s', async (_what, seconds, kind, workers, given) => {
+    inNamespace(['bash', '-c', stray()], 'ignore');
     await until(() => named('Runner.Listener').length === 1, 'the stray lives');
-    const [stray] = named('Runner.Listener');
-    if (seconds !== null) letJobBegin('gap.hold', seconds * 0.5);
-    expect(await run('start-service', {})).toMatchObject({ kind });
+    const [orphan] = named('Runner.Listener');
+    if (seconds !== null) letJobBegin('job', seconds);
     await until(() => named('Runner.Worker').length === workers, 'the job runs');
-    await until(() => processes().every((each) => each.state !== 'T'), 'nothing is held');
+    expect(await run('start-service', given)).toMatchObject({ kind, evidence64: expect.any(String) });
+    expect(processes().filter((each) => each.state === 'T')).toEqual([]);
     expect(readHarm()).toBe('');
-    expect(named('Runner.Listener').some(({ pid }) => pid === stray?.pid)).toBe(workers === 1);
+    expect(named('Runner.Listener')).toMatchObject([{ pid: orphan?.pid }]);
+    if (workers > 0) return;
+    expect(await pauseAskAct(byPurpose('restart-service'))).toMatchObject({ kind: 'started' });
+    expect(named('Runner.Listener')).toHaveLength(1);
+    expect(named('Runner.Listener')[0]?.pid).not.toBe(orphan?.pid);
+  });
+
+  it('says what it is about where a person has masked it', async () => {
+    writeFileSync(path.join(root, 'load'), 'masked');
+    expect(await run('start-service', {})).toMatchObject({ kind: 'not-started', unit: UNIT, state: 'inactive' });
+  });
+
+  it('is none while the listener stands still', async () => {
+    await start();
+    const [listener] = named('Runner.Listener');
+    process.kill(listener!.pid, 'SIGSTOP');
+    expect(await run('start-service', { start_seconds: '1' })).toMatchObject({ kind: 'not-started' });
+    process.kill(listener!.pid, 'SIGCONT');
+    expect(await run('start-service', {})).toMatchObject({ kind: 'started' });
+  });
+});
+
+describe('a service that runs as another user', () => {
+  const foreign = { user: 'nobody' };
+
+  it.each(['config-cleanup', 'restart-service', 'restore', 'drain'])('is held for %s as any other', async (purpose) => {
+    const how = byPurpose(purpose);
+    how.prepare?.();
+    await start();
+    const paused = await pause(how, foreign);
+    expect(paused).toMatchObject({ kind: 'paused' });
+    expect(['runsvc.sh', 'Runner.Listener'].flatMap(named)).toMatchObject([{ state: 'T' }, { state: 'T' }]);
+    expect(await run('let-go', { ...foreign, purpose })).toMatchObject({ kind: 'let-go' });
+    expect(processes().filter((each) => each.state === 'T')).toEqual([]);
+    letJobBegin('job', 0);
+    await until(() => named('Runner.Worker').length === 1, 'the job runs');
+    const given = { ...foreign, paused: 'yes', unread: unreadOf(paused) };
+    expect(await act(how, given)).toMatchObject({ kind: expect.stringMatching(/refused-busy|not-paused/) });
+    await expectUnharmed();
+  });
+
+  it('is stopped whole', async () => {
+    mark('person');
+    await start();
+    const how = byPurpose('drain');
+    const paused = await pause(how, foreign);
+    expect(await act(how, { ...foreign, paused: 'yes', unread: unreadOf(paused) })).toEqual({ kind: 'stopped' });
+    expect(['runsvc.sh', 'Runner.Listener'].flatMap(named)).toEqual([]);
+  });
+
+  it('is left alone where its user is not known', async () => {
+    await start();
+    expect(await pause(byPurpose('restart-service'), { user: 'nobody-of-that-name' })).toMatchObject({ kind: 'refused-unfit' });
+    const given = { paused: 'yes', user: 'nobody-of-that-name' };
+    expect(await act(byPurpose('restart-service'), given)).toMatchObject({ kind: 'refused-unfit' });
+    expect(named('Runner.Listener')).toHaveLength(1);
+  });
+
+  it('is not believed to be one where a job says so', async () => {
+    await start();
+    program('bin/forged/Runner.Listener', `read -r -t 60 <&0`);
+    const forge = `cd ${directory}; exec setpriv --reuid=65534 --clear-groups ./bin/forged/Runner.Listener < <(sleep 60)`;
+    inNamespace(['bash', '-c', forge], 'ignore');
+    await until(() => named('Runner.Listener').length === 2, 'it pretends');
+    expect(await pauseAskAct(byPurpose('restart-service'))).toMatchObject({ kind: 'started' });
+    expect(named('Runner.Listener')).toHaveLength(2);
+  });
+});
+
+describe('a service that does not run', () => {
+  it.each(['config-cleanup', 'restart-service'])('is no word for it after the slow proof of %s', async (purpose) => {
+    const how = byPurpose(purpose);
+    const paused = await pause(how);
+    expect(paused).toMatchObject({ kind: 'paused' });
+    writeFileSync(path.join(root, 'boot'), '');
+    letJobBegin('gap.proof', 0);
+    expect(await act(how, { paused: 'yes', unread: unreadOf(paused) })).toMatchObject({
+      kind: expect.stringMatching(/refused-busy|not-paused/),
+    });
+    await expectUnharmed();
+  });
+});
+
+describe('what is held', () => {
+  const folders = (): readonly string[] => readdirSync(path.join(root, 'run')).filter((name) => name.startsWith('runward-pause-'));
+  beforeEach(start);
+
+  it('goes on without the help of its user', async () => {
+    await pause(byPurpose('restart-service'));
+    stub('runuser', 'exit 1');
+    expect(await run('let-go', { purpose: 'restart-service' })).toMatchObject({ kind: 'let-go' });
+    expect(processes().filter((each) => each.state === 'T')).toEqual([]);
+    expect(folders()).toEqual([]);
+  });
+
+  it('stays so while another pause holds it', async () => {
+    await pause(byPurpose('restart-service'));
+    const [folder = ''] = folders();
+    const other = 'runward-pause-other-1';
+    mkdirSync(path.join(root, 'run', other));
+    writeFileSync(path.join(root, 'run', other, 'held'), readFileSync(path.join(root, 'run', folder, 'held')));
+    writeFileSync(path.join(root, 'units', other), '0');
+    await run('let-go', { purpose: 'restart-service' });
+    expect(named('Runner.Listener')).toMatchObject([{ state: 'T' }]);
+    expect(folders()).toEqual([other]);
+    rmSync(path.join(root, 'units', other)); // as one that was cut off
+    await pause(byPurpose('restart-service'));
+    await run('let-go', { purpose: 'restart-service' });
+    expect(named('Runner.Listener')).toMatchObject([{ state: expect.not.stringMatching('T') }]);
+  });
+});
+
+describe('an act that has stopped the service', () => {
+  it.each(['config-cleanup', 'restart-service'])('does not say of %s that it touched nothing', async (purpose) => {
+    await start();
+    writeFileSync(path.join(root, 'on.stop'), '');
+    await expect(pauseAskAct(byPurpose(purpose))).rejects.toThrow('was stopped, and then');
+    expect(await pauseAskAct(byPurpose(purpose))).toMatchObject({ kind: expect.stringMatching(/^(set-aside|started)$/) });
+  });
+});
+
+describe('the note of an unfinished recovery', () => {
+  const note = () => path.join(state, 'unfinished');
+  const takeFence = async (): Promise<string> => {
+    const driver = path.join(root, 'scripts/driver.sh');
+    const child = inNamespace(['bash', '-c', `printf 'op/elsewhere' | bash ${driver} fence-take 2 10`], ['ignore', 'pipe', 'pipe']);
+    return /kind=(.*)/.exec(await text(child.stdout!))?.[1] ?? '';
+  };
+  const leaveUnfinished = (): void =>
+    writeFileSync(note(), ['op', directory, readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(), '999999999', ''].join('\n'));
+
+  it('goes with the restore', async () => {
+    await act(byPurpose('config-cleanup'), { paused: '' });
+    expect(existsSync(note())).toBe(true);
+    expect(await takeFence()).toBe('refused-unfinished');
+    expect(await run('restore', { force: 'no', paused: '' })).toMatchObject({ kind: 'restored' });
+    expect(existsSync(note())).toBe(false);
+    expect(await takeFence()).toBe('taken');
+  });
+
+  it('counts only while a configuration lies aside, and for a day', async () => {
+    leaveUnfinished();
+    expect(await takeFence()).toBe('taken');
+    setAside();
+    expect(await takeFence()).toBe('refused-unfinished');
+    const yesterday = Date.now() / 1_000 - 25 * 3_600;
+    utimesSync(note(), yesterday, yesterday);
+    expect(await takeFence()).toBe('taken');
+  });
+});
+
+describe('the wait for the end of a job', () => {
+  const waiter = (): readonly string[] => readdirSync(path.join(root, 'units')).filter((name) => name.startsWith('runward-wait-'));
+
+  it('is not blinded by a pause that was cut off as it began', async () => {
+    mark('person');
+    await start();
+    await pause(byPurpose('drain'));
+    const [name = ''] = readdirSync(path.join(root, 'run'));
+    await run('let-go', { purpose: 'drain' });
+    mkdirSync(path.join(root, 'run', name));
+    expect(await run('wait-for-end', {})).toMatchObject({ kind: 'waiting' });
+    letJobBegin('job', 0);
+    await until(() => named('Runner.Worker').length === 1, 'the job runs');
+    await until(() => named('perl').length === 1, 'the end of its job is waited for');
+    await sleep(500);
+    process.kill(named('Runner.Worker')[0]!.pid, 'SIGKILL');
+    await until(() => named('Runner.Listener')[0]?.state === 'T', 'its listener is held');
+  });
+
+  it('leaves nothing paused after the mark was taken away', async () => {
+    mark('person');
+    await start();
+    stub('rm', `case " $* " in *' ${state}/drained '*) bash ${root}/scripts/pause-now.sh ;; esac\nexec /bin/rm "$@"`);
+    const folder = path.join(root, 'step/now');
+    mkdirSync(folder);
+    writeFileSync(path.join(folder, 'parameters'), `directory=${directory}\nuser=root\nname=r\nurl=http://localhost/o/r\npurpose=drain\n`);
+    for (const script of ['lib', 'pause'])
+      writeFileSync(path.join(folder, `${script}.sh`), readFileSync(path.join(root, 'scripts', `${script}.sh`)));
+    writeFileSync(path.join(root, 'scripts/pause-now.sh'), `bash ${folder}/pause.sh ${folder} >${root}/paused\n`);
+    expect(await run('unmark-drained', {})).toMatchObject({ kind: 'unmarked' });
+    expect(readFileSync(path.join(root, 'paused'), 'utf8')).toContain('kind=paused');
+    expect(waiter()).toEqual([]);
+    expect(processes().filter((each) => each.state === 'T')).toEqual([]);
   });
 });
 

@@ -59,7 +59,9 @@ it('a service whose main program was killed is started with one listener, not tw
   await guest.must(`systemctl kill --kill-whom=main --signal=KILL ${unit}
     for try in $(seq 50); do systemctl -q is-failed ${unit} && exit 0; sleep 0.1; done; exit 1`);
   expect(await look()).toMatchObject({ service: { state: 'failed' }, listeners: 0, strays: { listeners: 1, workers: 0 } });
-  expect(await start()).toEqual({ kind: 'started', unit });
+  expect(await start()).toMatchObject({ kind: 'not-paused', evidence: expect.stringContaining(`outside of ${unit}`) });
+  expect(await listener()).toBe(before);
+  expect(await pausing(machine).restartService(target, anAct(), UNFORCED, CALL)).toEqual({ kind: 'started', unit });
   expect(await look()).toMatchObject({ service: { state: 'active' }, listeners: 1 });
   expect(await listener()).not.toBe(before);
 });

@@ -110,7 +110,10 @@ const METHODS: { readonly [Method in Exclude<keyof MachinePort, 'state' | 'state
       { kind: 'not-configured', exitCode: '1', evidence64: base64('why') },
     ],
   },
-  startService: { call: (machine) => machine.startService(TARGET, ACT, CALL), says: [{ kind: 'started', unit: 'u' }, NOT_STARTED] },
+  startService: {
+    call: (machine) => machine.startService(TARGET, ACT, CALL),
+    says: [{ kind: 'started', unit: 'u' }, NOT_STARTED, { kind: 'not-paused', evidence64: base64('why') }],
+  },
   restartService: {
     call: (machine) => machine.restartService(TARGET, ACT, FORCE, CALL),
     says: [{ kind: 'started', unit: 'u' }, NOT_STARTED],

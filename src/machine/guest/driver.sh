@@ -116,6 +116,7 @@ unfinished_by() {
   now=${received%.*}
   for note in "$STATE"/runner.*/unfinished; do
     { IFS= read -r by && IFS= read -r at && read -r boot && read -r since; } 2>/dev/null <"$note" || continue
+    if [ ! -e "${note%/*}/aside" ] || [ -z "$(find "$note" -mmin -1440)" ]; then continue; fi # it serves, or nobody comes back to it
     if [ "$boot" != "$this" ]; then since=0; fi
     if [ "$at" != "$1" ] && [ $((now - since)) -lt "$UNFINISHED_SECONDS" ]; then
       printf '%s (%s)\n' "$by" "$at"

@@ -33,8 +33,14 @@ fail() {
   exit 1
 }
 
-# otherwise KIND EVIDENCE: ends the step with an answer other than its goal.
+# Set from the moment in which the step stops something.
+is_stopping=
+
+# otherwise KIND EVIDENCE: ends the step with an answer other than its goal. Some are read as that nothing was touched.
 otherwise() {
+  if [ -n "$is_stopping" ]; then
+    case $1 in not-paused | refused-busy) fail "what takes jobs was stopped, and then it was not done: $2" ;; esac
+  fi
   say kind "$1"
   say_text evidence "$2"
   exit "$OTHERWISE"
@@ -77,6 +83,11 @@ home=$(readlink -f -- "$directory" || true)
 user=${given[user]:-}
 user_id='' user_home=''
 IFS=: read -r _ _ user_id _ _ user_home _ < <(getent passwd -- "$user" || true) || true
+
+# Without its user nothing is known of what runs as it.
+prove_user() {
+  if [ -z "$user_id" ]; then otherwise refused-unfit "there is no user $user in the guest: check RUNNER_USER or the file's \`user\`"; fi
+}
 
 # enter FOLDER: fails where it is not there, or a link is on the way: each part is seen to lie in the folder that was entered before. The current
 # folder may then be any on the way.
@@ -472,11 +483,21 @@ is_of_unit() {
   return 1
 }
 
+# Whether a process is this runner's: by its user and directory, or whoever runs it, since its unit started it or a pause has held it.
+is_ours() {
+  is_of_runner "$1" || { has_not_ended "$1" && { is_of_unit "$1" || was_held "$1"; }; }
+}
+
+# Whether a process is more than its number, which its parent has not heard the end of.
+has_not_ended() {
+  readlink "/proc/$1/exe" >/dev/null
+}
+
 # Listeners of this runner, its unit's and any other.
 listeners() {
   local pid
   for pid in $(processes_named Runner.Listener); do
-    if is_of_runner "$pid"; then printf '%s\n' "$pid"; fi
+    if is_ours "$pid"; then printf '%s\n' "$pid"; fi
   done
 }
 
@@ -494,30 +515,37 @@ own_listeners() {
 }
 
 # workers runner|machine: workers that a listener started; one without a listener is a leftover and no job. Of those under a listener that is not the
-# unit's only an orphan may be at work: `strays=ignored` says that GitHub has called the runner idle for long enough to know that none is.
+# unit's only an orphan may be at work: `strays=ignored` says that GitHub has called the runner idle for long enough to know that none is. It could
+# not know while the unit is at rest: GitHub would hear of the orphan then.
 workers() {
   local pid parent
   for pid in $(processes_named Runner.Worker); do
     parent=$(parent_of "$pid")
     if [ "$(name_of "$parent")" != Runner.Listener ]; then continue; fi
-    if is_of_runner "$parent"; then
-      if [ "${given[strays]:-}" != ignored ] || [ -z "${main_process:-}" ] || is_of_unit "$parent"; then printf '%s\n' "$pid"; fi
+    if is_ours "$parent"; then
+      if [ "${given[strays]:-}" != ignored ] || [ "${main_process:-0}" = 0 ] || is_of_unit "$parent"; then printf '%s\n' "$pid"; fi
     elif [ "$1" = machine ]; then
       printf '%s\n' "$pid"
     fi
   done
 }
 
-# What keeps a listener of this runner alive: runsvc.sh and its node program, or run.sh.
+# What keeps a listener of this runner alive: runsvc.sh and its node program, or run.sh; and whatever else its unit runs.
 supervisors() {
   local pid arguments
+  if is_main_process_there; then printf '%s\n' "$main_process"; fi
   for pid in $(processes_named runsvc.sh run.sh run-helper.sh bash sh node MainThread); do
-    if ! is_of_user "$pid" || ! [ "/proc/$pid/cwd" -ef "$home" ]; then continue; fi
+    if [ "$pid" = "${main_process:-0}" ]; then continue; fi
+    if ! { is_of_user "$pid" && [ "/proc/$pid/cwd" -ef "$home" ]; } && ! is_of_unit "$pid" && ! was_held "$pid"; then continue; fi
     arguments_of "$pid"
     case $arguments in
       */RunnerService.js* | */runsvc.sh* | */run.sh* | */run-helper.sh*) printf '%s\n' "$pid" ;;
     esac
   done
+}
+
+is_main_process_there() {
+  [ "${main_process:-0}" != 0 ] && has_not_ended "$main_process" && [ "$(name_of "$main_process")" != Runner.Listener ]
 }
 
 # The same of all listeners on the machine: what is above them, and what the runner's service is made of anywhere. Any program may have a run.sh.
@@ -545,7 +573,7 @@ is_supervisor() {
 updates() {
   local pid arguments
   for pid in $(processes_named bash sh _update.sh); do
-    is_of_user "$pid" || continue
+    is_of_user "$pid" || is_of_unit "$pid" || continue
     if [ "$(age_of "$pid")" -gt 900 ]; then continue; fi
     arguments_of "$pid"
     case $arguments in *"$home/"*/_update.sh* | *"$directory/"*/_update.sh*) printf '%s\n' "$pid" ;; esac
@@ -561,7 +589,9 @@ is_forced() {
 prove_idle() {
   local found
   if is_forced; then return 0; fi
-  if [ "${given[strays]:-}" = ignored ] && [ -z "${main_process:-}" ]; then read_unit; fi
+  if [ "$1" = runner ] || [ "${given[strays]:-}" = ignored ]; then
+    if [ -z "${main_process:-}" ]; then read_unit; fi
+  fi
   found=$(workers "$1")
   if [ -n "$found" ]; then otherwise refused-busy "Runner.Worker runs on this $1 (process $(in_one_line "$found"))"; fi
   if [ "$1" = runner ]; then prove_no_update; fi
@@ -577,9 +607,23 @@ in_one_line() {
   printf '%s' "${1//$'\n'/ }"
 }
 
-# signal NAME PROCESS …: as the user.
+# signal NAME PROCESS …: as the user, and as whoever else runs what is this runner's.
 signal() {
-  signal_as "$user_id" "$@"
+  local name=$1 line uid
+  local -A of=()
+  shift
+  if [ "$name" = CONT ]; then
+    if [ $# -gt 0 ]; then kill -CONT "$@" 2>/dev/null || true; fi
+    return 0
+  fi
+  while IFS= read -r line; do
+    uid=${line##* }
+    if [ "$uid" = "$user_id" ] || is_of_unit "${line%% *}" || is_in_held "$line"; then of[$uid]+=" ${line%% *}"; fi
+  done < <(printf '%s\n' "$@" | describe)
+  for uid in "${!of[@]}"; do
+    # shellcheck disable=SC2086 # numbers
+    signal_as "$uid" "$name" ${of[$uid]}
+  done
 }
 
 # signal_as USER-ID NAME PROCESS …: as that user, so that a number which was given away meanwhile costs no other user's process.
@@ -655,6 +699,11 @@ read_unit() {
   else
     take_units </dev/null
   fi
+}
+
+# The same anew, of names that are known.
+refresh_unit() {
+  if [ ${#names[@]} -gt 0 ]; then take_units < <(systemctl show -p "$UNIT_PROPERTIES" -- "${names[@]}"); fi
 }
 
 # take_units: the same from a block of what `systemctl show` prints for each of names. The runner's unit is the first that works in its
@@ -808,14 +857,21 @@ for_systemd() {
   printf '%s\n' "${path// /\\x20}"
 }
 
+# not_started STATE EVIDENCE: ends the step.
+not_started() {
+  say unit "$unit"
+  say state "$1"
+  otherwise not-started "$2"
+}
+
 # Makes the unit what it should be, and sees it loaded; `changed` says whether it was not. The unit has been read.
 ensure_unit() {
   local file=/etc/systemd/system/$unit
   local drop_in=$file.d/runward.conf
   changed=no
-  if [ -z "$unit" ]; then otherwise not-started "the name of this runner's unit is not known: neither .service nor svc.sh in $directory names it"; fi
+  if [ -z "$unit" ]; then not_started missing "the name of this runner's unit is not known: neither .service nor svc.sh in $directory names it"; fi
   prove_own_unit
-  if [ "$load" = masked ]; then otherwise not-started "$unit is masked, so a person wants it not to start: \`systemctl unmask $unit\` lets it"; fi
+  if [ "$load" = masked ]; then not_started "$active" "$unit is masked, so a person wants it not to start: \`systemctl unmask $unit\` lets it"; fi
   if ! is_loaded || [ -n "$(unit_alteration)" ]; then
     rm -rf -- "$file" # a link would be followed
     unit_text | keep "$file"
@@ -831,11 +887,7 @@ ensure_unit() {
   if [ "$changed" = yes ]; then
     systemctl daemon-reload
     read_unit
-    if ! is_loaded; then
-      say unit "$unit"
-      say state missing
-      otherwise not-started "systemd does not load $file"
-    fi
+    if ! is_loaded; then not_started missing "systemd does not load $file"; fi
     if [ -n "$(unit_alteration)" ]; then fail "$(unit_alteration), by one of ${drop_ins:-no drop-in}: remove what changes it, and \`systemctl daemon-reload\`"; fi
   fi
   own_state
@@ -906,11 +958,17 @@ is_at_rest() {
 # By `stop_paused` alone.
 stop_service() {
   local doomed='' pid
-  if is_forced; then doomed=$(workers runner); fi
   read_unit
   prove_own_unit
-  if ! is_forced && [ "${given[paused]:-}" != yes ] && is_running; then otherwise not-paused "$unit was started meanwhile"; fi
+  if is_forced; then
+    doomed=$(workers runner)
+    held=$(printf '%s\n' "$(takers)" "$doomed" | describe)
+  elif [ -z "$held" ] && is_running; then
+    otherwise not-paused "$unit was started meanwhile"
+  fi
+  if [ -n "$held" ]; then is_stopping=yes; fi
   if is_loaded && ! is_at_rest; then
+    is_stopping=yes
     await_started
     # shellcheck disable=SC2046 # numbers
     signal CONT $(listeners) # one that is held hears no signal
@@ -927,25 +985,14 @@ stop_service() {
   done
 }
 
-# Ends listeners outside of the unit, which is at rest, as everything is ended: paused, and then looked at. One that GitHub has sent something is let
-# go, so that a job shows.
-end_strays() {
-  local try
-  purpose=start-service held=''
-  for try in 1 2 3; do
-    if [ -n "$(workers runner)" ]; then otherwise refused-busy "a job runs on a listener outside of $unit"; fi
-    if [ -z "$(takers)" ]; then break; fi
-    trap let_go EXIT
-    hold
-    rest 1 # a worker that was being started shows by then
-    if [ -n "$(workers runner)" ]; then otherwise refused-busy "a listener outside of $unit has been given a job"; fi
-    if [ -z "$(unread)" ]; then break; fi
-    if [ "$try" -eq 3 ]; then otherwise refused-busy "GitHub keeps on sending something to a listener outside of $unit"; fi
-    let_go
-    rest 2
-  done
-  end_leftovers
-  let_go
+# Ends the step where something takes jobs, or would start what does, while the unit does not run: a restart of the service pauses it, has GitHub
+# asked, and ends it.
+prove_no_strays() {
+  local found
+  prove_idle runner
+  purpose=start-service
+  found=$(takers)
+  if [ -n "$found" ]; then otherwise not-paused "a listener, or what starts one, lives outside of $unit (process $(in_one_line "$found"))"; fi
 }
 
 # Starts the runner's unit, which is loaded, and watches it until one listener has lived for some seconds.
@@ -954,7 +1001,7 @@ start_service() {
   if [ "$active" = active ]; then
     is_started=yes # a listener that this step has not ended may hold the runner's session
   else
-    end_strays
+    prove_no_strays
     systemctl reset-failed -- "$unit" || true # systemd refuses a sixth start within ten seconds, until it is told to forget the others
     systemctl start -- "$unit" || true
   fi
@@ -966,7 +1013,7 @@ start_service() {
     if [ -n "$listener" ]; then rest "${given[settle_seconds]:-5}"; else rest 0.5; fi
     read_unit
     if is_at_rest; then break; fi
-    if [ "$active" = active ] && [[ $listener =~ ^[0-9]+$ ]] && [ "$(own_listeners)" = "$listener" ]; then
+    if [ "$active" = active ] && [[ $listener =~ ^[0-9]+$ ]] && [ "$(own_listeners)" = "$listener" ] && ! stands_still "$listener"; then
       rm -f -- "$STATE/unfinished"
       say kind started
       say unit "$unit"
@@ -974,9 +1021,7 @@ start_service() {
     fi
     read_uptime
   done
-  say unit "$unit"
-  say state "$active"
-  otherwise not-started "$(journal | tail -n 20)"
+  not_started "$active" "$(journal | tail -n 20)"
 }
 
 # --- the drain -------------------------------------------------------------------------------------------------------------------------------
@@ -992,7 +1037,7 @@ is_drained() {
 }
 
 is_drained_for_room() {
-  [[ $(drain_mark) == *$'\n'room$'\n'* ]]
+  [ "$(drain_mark | sed -n 2p)" = room ]
 }
 
 # Ends the step if the runner is to take no jobs, and the step was not told so: whoever asked for it may have looked before it was drained.
@@ -1042,15 +1087,55 @@ describe() {
   done
 }
 
-# signal_held NAME: to what is held, those of each user at once.
-signal_held() {
+# Holds what is described in `held`, as whoever runs it.
+stop_held() {
   local pid started uid
   local -A of=()
   while read -r pid started uid; do of[$uid]+=" $pid"; done <<<"$held"
   for uid in "${!of[@]}"; do
     # shellcheck disable=SC2086 # numbers
-    if [ -n "$uid" ]; then signal_as "$uid" "$1" ${of[$uid]}; fi
+    if [ -n "$uid" ]; then signal_as "$uid" STOP ${of[$uid]}; fi
   done
+}
+
+# continue_held FOLDER: lets go on what the pause of this folder has held, but for what another pause holds; fails where something still stands. By
+# root itself, since what has to become another user first may hang, or be kept from it.
+continue_held() {
+  local line pid code=0
+  while IFS= read -r line; do
+    pid=${line%% *}
+    if [ -z "$pid" ] || [ "$(describe <<<"$pid")" != "$line" ] || is_held_elsewhere "$line" "$1"; then continue; fi
+    kill -CONT "$pid" 2>/dev/null || true
+    if stands_still "$pid"; then code=1; fi
+  done <<<"$held"
+  return "$code"
+}
+
+# is_held_elsewhere LINE FOLDER: whether a pause other than that of the folder stands and holds this process, of whichever runner.
+is_held_elsewhere() {
+  local folder
+  for folder in "$RUN"/runward-pause-*; do
+    if [ "$folder" != "$2" ] && grep -qsxF -- "$1" "$folder/held" && is_pause "$folder"; then return 0; fi
+  done
+  return 1
+}
+
+# is_pause FOLDER: whether it stands; one that was cut off while it began does not.
+is_pause() {
+  [ -e "$1/held" ] && systemctl -q is-active -- "${1##*/}.service"
+}
+
+# was_held PROCESS
+was_held() {
+  [ -n "${held:-}" ] && is_in_held "$(describe <<<"$1")"
+}
+
+# stands_still PROCESS
+stands_still() {
+  local stat=
+  { IFS= read -r -d '' stat <"/proc/$1/stat"; } 2>/dev/null || true
+  case ${stat##*)} in ' T'*) return 0 ;; esac
+  return 1
 }
 
 # Whether all that is held stands still, or has ended.
@@ -1083,7 +1168,7 @@ hold() {
   printf '%s\n' "$held" >"$folder/held"
   systemd-run -q --collect "--unit=${folder##*/}" -p "RuntimeMaxSec=$((PAUSE_SECONDS + 5))" -p TimeoutStopSec=30 \
     -p "ExecStopPost=/bin/bash $folder/release.sh $folder" /bin/bash "$folder/watch.sh" "$folder"
-  signal_held STOP
+  stop_held
   for each in "${earlier[@]}"; do
     rm -f -- "$each/held"
     end_pause "$each"
@@ -1091,7 +1176,7 @@ hold() {
   pause_folder=$folder
   within 5 is_settled || true
   if ! are_held || ! [ -e "$folder/held" ]; then
-    signal_held CONT # it may have been let go before it was held
+    continue_held "$folder" || true # it may have been let go before it was held
     prove_idle "$whose"
     otherwise not-paused "what takes jobs does not stand still, or was let go (process $(in_one_line "${held//$'\n'/;}"))"
   fi
@@ -1108,11 +1193,13 @@ end_pause() {
   release "$1"
 }
 
-# release FOLDER: lets go. It can be cut off anywhere, and done by several at once.
+# release FOLDER: lets go. It can be cut off anywhere, and done by several at once. What it could not let go stays written down.
 release() {
   local held
   mv -- "$1/held" "$1/held.gone" 2>/dev/null || true
-  if held=$(cat -- "$1/held.gone" 2>/dev/null); then signal_held CONT; fi
+  if held=$(cat -- "$1/held.gone" 2>/dev/null); then
+    within 5 continue_held "$1" || fail "what was paused does not go on (process $(in_one_line "${held//$'\n'/;}")): somebody else holds it; \`kill -CONT\` lets it go"
+  fi
   rm -rf -- "$1"
 }
 
@@ -1129,6 +1216,7 @@ let_go() {
 watch_pause() {
   local until
   if [ "${given[strays]:-}" = ignored ]; then read_unit; fi
+  held=$(cat -- "$STEP_FOLDER/held" 2>/dev/null) || true
   read_uptime
   until=$((uptime + PAUSE_SECONDS))
   while [ "$uptime" -lt "$until" ] && [ -z "$(workers "$whose")" ]; do
@@ -1136,8 +1224,7 @@ watch_pause() {
     read_uptime
   done
   mv -- "$STEP_FOLDER/held" "$STEP_FOLDER/held.gone"
-  held=$(<"$STEP_FOLDER/held.gone")
-  signal_held CONT
+  continue_held "$STEP_FOLDER" || true
   rest 2 # who holds it may have been about to, and `release` comes then
 }
 
@@ -1189,30 +1276,29 @@ begin_stopping() {
     return 0
   fi
   read_unit
-  if [ "${given[paused]:-}" != yes ]; then
-    prove_nothing_lives
-    if [ "$prepare" != : ]; then
-      "$prepare"
-      prove_nothing_lives
+  if [ "$whose" = runner ]; then prove_user; fi
+  if [ "${given[paused]:-}" = yes ]; then
+    find_pause
+    if is_all_held; then
+      prove_idle "$whose"
+      prove_nothing_heard
+      return 0
     fi
-    return 0
+    held=''
+    found=$(takers)
+    if [ -n "$found" ]; then otherwise not-paused "a listener was started, or let go, since it was paused (process $(in_one_line "$found"))"; fi
   fi
-  find_pause
-  if is_all_held; then
-    prove_idle "$whose"
-    prove_nothing_heard
-    return 0
+  prove_nothing_lives
+  if [ "$prepare" != : ]; then
+    "$prepare"
+    prove_nothing_lives
   fi
-  found=$(takers)
-  if [ -n "$found" ]; then otherwise not-paused "a listener was started, or let go, since it was paused (process $(in_one_line "$found"))"; fi
-  prove_idle "$whose"
-  "$prepare"
-  held=''
 }
 
 # Ends the step where something lives that could take a job.
 prove_nothing_lives() {
   local found
+  if [ "$whose" = runner ]; then refresh_unit; fi
   prove_idle "$whose"
   found=$(takers)
   if [ -n "$found" ]; then otherwise not-paused "a listener, or what starts one, lives (process $(in_one_line "$found"))"; fi
@@ -1241,6 +1327,7 @@ stop_paused() {
     prove_idle runner
     processes=$(supervisors)
     found=$(listeners)
+    is_stopping=yes
     if is_loaded && ! is_at_rest; then systemctl stop --no-block -- "$unit"; fi
     signal INT $found
     signal CONT $found
@@ -1307,7 +1394,7 @@ registers_in_directory() {
 
 # What is slow of setting a configuration aside.
 prepare_config_cleanup() {
-  id "$user" >/dev/null || otherwise refused-unfit "there is no user $user in the guest: check RUNNER_USER or the file's \`user\`"
+  prove_user
   prove_room
   own_state
   prove_installed

@@ -12,8 +12,9 @@ case $purpose in
   sync-clock) whose=machine ;;
   *) prove_drain_seen ;;
 esac
-prove_idle "$whose"
+if [ "$whose" = runner ]; then prove_user; fi
 read_unit
+prove_idle "$whose"
 case $purpose in
   config-cleanup) prepare_config_cleanup ;;
   restart-service) prove_installed ;;
@@ -27,12 +28,16 @@ if [ -n "${why:-}" ]; then # nothing is to be done
   exit 0
 fi
 await_started
+refresh_unit
 prove_idle "$whose"
 trap let_go EXIT
 hold
 if [ -n "$held" ]; then
   if [ "$(takers | describe)" != "$held" ]; then otherwise not-paused 'a listener was started, or has ended, meanwhile'; fi
   prove_idle "$whose"
+elif [ "$whose" = runner ]; then
+  refresh_unit
+  if is_running; then otherwise not-paused "$unit is $active, and nothing of it could be held"; fi
 fi
 trap - EXIT
 say kind paused

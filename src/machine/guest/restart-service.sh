@@ -6,11 +6,7 @@
 enter_directory
 prove_drain_seen
 read_unit
-if ! is_loaded; then
-  say unit "$unit"
-  say state missing
-  otherwise not-started "no unit of this runner is loaded"
-fi
+if ! is_loaded; then not_started missing 'no unit of this runner is loaded'; fi
 begin_stopping restart-service prove_installed
 stop_paused
 ensure_unit

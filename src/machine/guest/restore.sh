@@ -14,5 +14,6 @@ if [ -e "$ASIDE" ]; then
   give_configuration "$ASIDE"
 fi
 drop_all
+rm -f -- "$STATE/unfinished"
 say kind restored
 say_text files "$files"

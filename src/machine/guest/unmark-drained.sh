@@ -11,4 +11,5 @@ if is_loaded; then systemctl -q enable -- "$unit"; fi
 own_state
 rm -f -- "$STATE/drained"
 sync "$STATE"
+let_go # who waits for the end of a job may have paused it before the mark went
 say kind unmarked

@@ -88,14 +88,14 @@ pause_all() {
 
 let_go_all() {
   let_go
-  # shellcheck disable=SC2046 # numbers
-  signal CONT $(listeners)
+  held=$(listeners | describe)
+  continue_held '' || true
 }
 
 has_pause() {
   local folder
   for folder in "$PAUSE".*; do
-    if [ -d "$folder" ]; then return 0; fi
+    if is_pause "$folder"; then return 0; fi
   done
   return 1
 }

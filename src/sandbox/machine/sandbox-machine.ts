@@ -520,7 +520,7 @@ export class SandboxMachine implements MachinePort {
     });
   }
 
-  async startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal> {
+  async startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | NotPaused | ActRefusal> {
     return this.#act<ServiceStarted>(
       target,
       act,
@@ -576,6 +576,7 @@ export class SandboxMachine implements MachinePort {
           const files = filesAside(runner);
           runner.configuration = aside.configuration;
           runner.aside = null;
+          runner.unfinished = null;
           return { kind: 'restored', files };
         });
       },

@@ -27,6 +27,9 @@ import { ServerClock } from './server-clock.ts';
 import { MINUTE } from './world/time.ts';
 import type { World } from './world/world.ts';
 
+/** Queue care comes no more often. */
+const QUEUE_EVERY_MINUTES = 20;
+
 const SEALING = createSealing(Buffer.alloc(SEALING_KEY_BYTES, 7));
 
 export interface Installation {
@@ -147,7 +150,7 @@ export function install(
           scheduleId: queueScheduleId(scope),
           scope,
           workflowType: 'maintainQueue',
-          everyMinutes,
+          everyMinutes: Math.max(everyMinutes, QUEUE_EVERY_MINUTES),
           runTimeoutMs: 360 * MINUTE,
         });
       }

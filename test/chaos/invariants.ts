@@ -42,6 +42,9 @@ export type InvariantName = keyof typeof INVARIANTS;
 /** GitHub's word may be 30 s old when a task is taken; a slow guest is granted the rest. */
 const OLDEST_WORD_MS = 3 * MINUTE;
 const GRACE_MS = HOUR;
+/** Findings and cures need up to so many checks, where these are far between. */
+const GRACE_CHECKS = 4;
+const SILENT_CHECKS = 3;
 const BUDGET_WITHIN_MS = 6 * HOUR;
 /** Stops of one runner's service by checks: three recoveries, each with a restart and a registration, and upkeep beside. */
 const MOST_STOPS = 8;
@@ -74,12 +77,19 @@ interface OpenOperation {
   setAside: Runner | null;
 }
 
+/** How long all may take to become well after the last fault. */
+export function graceMsOf(everyMinutes: number): number {
+  return Math.max(GRACE_MS, GRACE_CHECKS * everyMinutes * MINUTE);
+}
+
 export class Watch {
   /** One of each kind and sort of act, oldest first. */
   readonly violations: Violation[] = [];
   readonly #seen = new Set<string>();
   readonly #world: World;
   readonly #installations: readonly Installation[];
+  readonly #graceMs: number;
+  readonly #silentAfterMs: number;
   /** By run id. */
   readonly #open = new Map<string, OpenOperation>();
   /** Since when a workflow id works, over its runs. */
@@ -100,8 +110,10 @@ export class Watch {
   readonly #offSince = new Map<string, number>();
   readonly #workedAt = new Map<string, number>();
 
-  constructor(world: World, installations: readonly Installation[]) {
+  constructor(world: World, installations: readonly Installation[], everyMinutes: number) {
     this.#world = world;
+    this.#graceMs = graceMsOf(everyMinutes);
+    this.#silentAfterMs = Math.max(SILENT_AFTER_MS, SILENT_CHECKS * everyMinutes * MINUTE);
     this.#installations = installations;
     world.facts.hear((fact) => this.#hear(fact));
   }
@@ -277,7 +289,7 @@ export class Watch {
         (other) => other.type === 'recoverRunner' && other.workflowId === machine.fence.holder,
       );
       const isReached =
-        machine.state === 'running' && !machine.isFrozen && !machine.isOutOfReach && machine.readOnlyUntil < this.#world.now - GRACE_MS;
+        machine.state === 'running' && !machine.isFrozen && !machine.isOutOfReach && machine.readOnlyUntil < this.#world.now - this.#graceMs;
       if (isReached && !isTakenOver) {
         this.#break('half-done', `${type} ${workflowId} ended as ${outcome} and left ${runner.name} without its configuration`);
       }
@@ -377,7 +389,7 @@ export class Watch {
     const isQuietFor = now - Math.max(troubledAt, since);
     if (listener?.isDeaf === true && !this.#isMissed(runner)) return;
     const isMeant = drain !== null || isWishedDrained || (machine.stoppedBy !== null && machine.stoppedBy.by !== 'runward');
-    if (isQuietFor < GRACE_MS || isMeant || this.#isBudgetUsedUp(runner)) return;
+    if (isQuietFor < this.#graceMs || isMeant || this.#isBudgetUsedUp(runner)) return;
     if (machine.state === 'stopped' && machine.stoppedBy?.by === 'runward') {
       this.#break('not-started', `${machine.name} was stopped by ${nameOf(machine.stoppedBy)}, and is off an hour after the last fault`);
     } else {
@@ -391,7 +403,7 @@ export class Watch {
   /** Whether GitHub shows that a listener is deaf: by its status, or by a job that waits for long. */
   #isMissed(runner: Runner): boolean {
     const registration = this.#world.registrationOf(runner);
-    const hasWaited = runner.scope.waiting.some(({ createdAt }) => this.#world.now - createdAt > GRACE_MS);
+    const hasWaited = runner.scope.waiting.some(({ createdAt }) => this.#world.now - createdAt > this.#graceMs);
     return registration?.status !== 'online' || (runner.scope.isRepository && hasWaited);
   }
 
@@ -411,10 +423,10 @@ export class Watch {
     const { now } = this.#world;
     const tries = machine.runners
       .flatMap((runner) => this.#cures.get(runner.name) ?? [])
-      .filter((at) => now - at < BUDGET_WITHIN_MS + GRACE_MS);
+      .filter((at) => now - at < BUDGET_WITHIN_MS + this.#graceMs);
     const failures = this.#installations
       .flatMap((each) => this.#failures.get(`${name} (${each.name})`) ?? [])
-      .filter((at) => now - at < BUDGET_WITHIN_MS + GRACE_MS);
+      .filter((at) => now - at < BUDGET_WITHIN_MS + this.#graceMs);
     return tries.length >= 3 || failures.length >= 2;
   }
 
@@ -430,7 +442,7 @@ export class Watch {
         this.#workerTroubleAt,
         ...this.#world.runners.filter((runner) => runner.scope === scope).map(({ name }) => this.#troubledAt.get(name) ?? 0),
       );
-      if (now - quietSince < GRACE_MS) continue;
+      if (now - quietSince < this.#graceMs) continue;
       for (const run of scope.runs) {
         if (!run.shallComeBack || run.conclusion !== 'cancelled') continue;
         const newer = scope.runs.some(
@@ -448,7 +460,7 @@ export class Watch {
       for (const { type, workflowId, startedAt, parent } of temporal.open()) {
         if (type === 'holdMachine') this.#lookAtLock(workflowId, startedAt, parent?.workflowId ?? 'nobody');
         const since = this.#since.get(`${name} ${workflowId}`) ?? startedAt;
-        if (CURES.has(type) && now - since > SILENT_AFTER_MS) this.#lookAtSilence(name, workflowId, since);
+        if (CURES.has(type) && now - since > this.#silentAfterMs) this.#lookAtSilence(name, workflowId, since);
       }
     }
   }
@@ -476,7 +488,7 @@ export class Watch {
     const concerned = runner === undefined ? runners.filter(({ isWishedDrained }) => isWishedDrained) : [runner];
     const isAtWork = concerned.some(
       ({ name, job, machine }) =>
-        job !== null || machine.runners.some((each) => each.job !== null) || now - (this.#workedAt.get(name) ?? 0) < SILENT_AFTER_MS,
+        job !== null || machine.runners.some((each) => each.job !== null) || now - (this.#workedAt.get(name) ?? 0) < this.#silentAfterMs,
     );
     if (isAtWork || this.#isWorkerAway()) return;
     // Who has begun it sees how it goes, and needs only to hear of the cause.

@@ -3,7 +3,7 @@
 import { actQueue, lookQueue, MAIN_QUEUE } from '../../src/domain/names.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { install, type Installation, type InstallationSettings } from './installation.ts';
-import { Watch, type Violation } from './invariants.ts';
+import { graceMsOf, Watch, type Violation } from './invariants.ts';
 import { LAYOUTS, type FaultName, type PersonDoes, type Story, type StoryEvent } from './scenario.ts';
 import { createVirtualClock, type VirtualClock } from './temporal/index.ts';
 import type { Clock } from './temporal/clock.ts';
@@ -24,8 +24,8 @@ export interface Played {
   readonly harmed: number;
 }
 
-/** After the last event jobs go on for so long, so that all has time to become well. */
-const CALM_MS = 100 * MINUTE;
+/** After the last event all has time to become well, and so long beside it. */
+const CALM_MS = 40 * MINUTE;
 /** Invariants on how things stand are looked at so often. */
 const LOOK_EVERY_MS = 5 * MINUTE;
 
@@ -79,13 +79,13 @@ class Play {
         ? []
         : [installOn(world, { name: 'another Runward', targets, everyMinutes, hasSchedules: rival === 'checks too' })]),
     ];
-    this.#watch = new Watch(world, this.#installations);
+    this.#watch = new Watch(world, this.#installations, everyMinutes);
   }
 
   async run(): Promise<Played> {
     const { events, hours } = this.#story;
     for (const { at, event } of events) this.#clock.schedule(this.#begunAt + at, () => this.#happens(event));
-    const end = this.#begunAt + hours * HOUR + CALM_MS;
+    const end = this.#begunAt + hours * HOUR + graceMsOf(this.#story.site.everyMinutes) + CALM_MS;
     for (let at = this.#begunAt + LOOK_EVERY_MS; at <= end && !this.#watch.violations.some(this.#endsAt); at += LOOK_EVERY_MS) {
       await this.#clock.runUntil(at);
       this.#world.advance();

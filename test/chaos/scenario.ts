@@ -163,18 +163,20 @@ const hour = (): fc.Arbitrary<readonly Timed[]> =>
       ]),
     );
 
+const of = (minutes: number, count: number): readonly number[] => Array.from({ length: count }, () => minutes);
+
 const site: fc.Arbitrary<SiteShape> = fc.record({
   layout: fc.constantFrom(...(Object.keys(LAYOUTS) as Layout[])),
-  everyMinutes: fc.constantFrom(5, 5, 10),
+  everyMinutes: fc.constantFrom(5, 10, 10, ...of(15, 4), ...of(30, 9)),
   rival: fc.oneof(
-    { weight: 6, arbitrary: fc.constant('none' as const) },
-    { weight: 2, arbitrary: fc.constant('by hand' as const) },
+    { weight: 8, arbitrary: fc.constant('none' as const) },
+    { weight: 3, arbitrary: fc.constant('by hand' as const) },
     { weight: 1, arbitrary: fc.constant('checks too' as const) },
   ),
 });
 
 /** Of each story. */
-export const STORY_HOURS = 24;
+export const STORY_HOURS = 48;
 
 /** The story of a seed, or its beginning; each of its hours has a fault, a job or a command in it. */
 export function storyOf(seed: number, hours = STORY_HOURS): Story {

@@ -1,17 +1,17 @@
 import { defaultFailureConverter, type Payload, type PayloadConverter } from '@temporalio/common';
 
-/** What a history would carry: JSON, not spelt out in bytes. */
-interface JsonPayload {
-  readonly json: string | undefined;
+/** What a history would carry: what JSON leaves of the value, not spelt out in bytes. */
+interface CopiedPayload {
+  readonly copy: unknown;
 }
 
-/** Values are copied on their way, as between processes. */
+/** Values are copied on their way, as between processes; who takes one must not change it, since others get the same. */
 export const payloads: PayloadConverter = {
-  toPayload: (value) => ({ json: JSON.stringify(value) }) satisfies JsonPayload as unknown as Payload,
-  fromPayload: <T>(payload: Payload) => {
-    const { json } = payload as unknown as JsonPayload;
-    return (json === undefined ? undefined : JSON.parse(json)) as T;
+  toPayload: (value) => {
+    const json = JSON.stringify(value) as string | undefined;
+    return { copy: json === undefined ? undefined : (JSON.parse(json) as unknown) } satisfies CopiedPayload as unknown as Payload;
   },
+  fromPayload: <T>(payload: Payload) => (payload as unknown as CopiedPayload).copy as T,
 };
 
 export type Fields = Readonly<Record<string, Payload>>;

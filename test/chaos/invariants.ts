@@ -289,7 +289,10 @@ export class Watch {
         (other) => other.type === 'recoverRunner' && other.workflowId === machine.fence.holder,
       );
       const isReached =
-        machine.state === 'running' && !machine.isFrozen && !machine.isOutOfReach && machine.readOnlyUntil < this.#world.now - this.#graceMs;
+        machine.state === 'running' &&
+        !machine.isFrozen &&
+        !machine.isOutOfReach &&
+        machine.readOnlyUntil < this.#world.now - this.#graceMs;
       if (isReached && !isTakenOver) {
         this.#break('half-done', `${type} ${workflowId} ended as ${outcome} and left ${runner.name} without its configuration`);
       }

@@ -80,13 +80,18 @@ function upkeepPolicy({ cache, disk }: Pick<Config, 'cache' | 'disk'>): UpkeepPo
   };
 }
 
+/** What passes so far apart have seen is believed for so long. */
+export function memoryLastsMs(everyMs: number): number {
+  return Math.max(DEFAULT_HEALTH_POLICY.memoryLastsMs, PASSES_REMEMBERED * everyMs);
+}
+
 /** The policy of every health check: the default, with what configuration replaces. */
 export function healthPolicy(config: Pick<Config, 'budgets' | 'cache' | 'disk' | 'health' | 'recovery' | 'vm'>): HealthPolicy {
   const base = DEFAULT_HEALTH_POLICY;
   return {
     ...base,
     autostart: config.vm.autostart,
-    memoryLastsMs: Math.max(base.memoryLastsMs, PASSES_REMEMBERED * config.health.everyMs),
+    memoryLastsMs: memoryLastsMs(config.health.everyMs),
     budgets: recoveryPolicy(config).budgets,
     upkeep: upkeepPolicy(config),
   };

@@ -19,6 +19,7 @@ import { DEFAULT_QUEUE_POLICY } from '../../src/domain/queue/policy.ts';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import type { MachinePort, PackagePort } from '../../src/machine/port.ts';
 import { createDirectory } from '../../src/worker/directory.ts';
+import { memoryLastsMs } from '../../src/worker/policy.ts';
 import * as workflows from '../../src/workflows/index.ts';
 import { createVirtualTemporal, type AnyActivity, type AnyWorkflow, type VirtualTemporal } from './temporal/index.ts';
 import { createGitHubPort } from './world/github-port.ts';
@@ -68,7 +69,7 @@ export function install(
   const directory = createDirectory({
     runners: targets,
     policy: DEFAULT_RECOVERY_POLICY,
-    health: DEFAULT_HEALTH_POLICY,
+    health: { ...DEFAULT_HEALTH_POLICY, memoryLastsMs: memoryLastsMs(everyMinutes * MINUTE) },
     queue: DEFAULT_QUEUE_POLICY,
     mode: 'act',
     serverUrl: 'https://github.com',

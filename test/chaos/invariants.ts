@@ -65,6 +65,8 @@ const CURES: ReadonlySet<string> = new Set([
 ]);
 const NEEDS_WORD: ReadonlySet<string> = new Set(['service-stopped', 'set-aside', 'clock-set', 'removed-from-cache', 'room-made']);
 
+const RESET = /temporal workflow reset --workflow-id (\S+?)`/;
+
 /** Workflow id of what a check does about a runner. */
 const CURE = /^cure\/(.+)$/;
 
@@ -95,6 +97,8 @@ export class Watch {
   /** Since when a workflow id works, over its runs. */
   readonly #since = new Map<string, number>();
   readonly #acts = new Map<number, { readonly machine: string; readonly cause: Runwards }>();
+  /** Workflow ids of operations that a person has reset. */
+  readonly #reset = new Set<string>();
   readonly #lastActAt = new Map<string, number>();
   /** By runner: when something last went wrong with it, or a person meddled. */
   readonly #troubledAt = new Map<string, number>();
@@ -105,6 +109,8 @@ export class Watch {
   readonly #failures = new Map<string, number[]>();
   readonly #registered = new Set<string>();
   readonly #told: Extract<Fact, { kind: 'told' }>[] = [];
+  /** What was told and is not cleared, by who told it, of what. */
+  readonly #findings = new Map<string, Extract<Fact, { kind: 'told' }>>();
   readonly #drains = new Map<string, { readonly at: number; readonly by: string }>();
   readonly #pressedAt = new Map<string, number>();
   readonly #offSince = new Map<string, number>();
@@ -135,9 +141,11 @@ export class Watch {
         break;
       case 'person':
         for (const runner of fact.touches) this.#trouble(runner, fact.at);
+        this.#reset.add(RESET.exec(fact.what)?.[1] ?? '');
         break;
       case 'job-disturbed':
-        if (isUnforced(fact.cause)) this.#break('job-disturbed', `job ${fact.job} of ${fact.runner}: ${fact.how} by ${nameOf(fact.cause)}`);
+        if (fact.couldBeKnown && isUnforced(fact.cause))
+          this.#break('job-disturbed', `job ${fact.job} of ${fact.runner}: ${fact.how} by ${nameOf(fact.cause)}`);
         break;
       case 'act-began':
         this.#actBegan(fact);
@@ -160,6 +168,7 @@ export class Watch {
         break;
       case 'told':
         this.#told.push(fact);
+        this.#noteFinding(fact);
         break;
       case 'job':
         if (fact.runner !== null) this.#workedAt.set(fact.runner, fact.at);
@@ -167,6 +176,17 @@ export class Watch {
       case 'asked-github':
         break;
     }
+  }
+
+  #noteFinding(fact: Extract<Fact, { kind: 'told' }>): void {
+    const key = `${fact.installation} ${fact.subject} ${fact.code}`;
+    if (fact.state === 'cleared') this.#findings.delete(key);
+    else this.#findings.set(key, fact);
+  }
+
+  /** A reset begins an operation anew beside its own act, which goes on in the guest. */
+  #isReset({ workflowId }: Runwards, other: Runwards): boolean {
+    return workflowId === other.workflowId && this.#reset.has(workflowId);
   }
 
   #trouble(runner: string, until: number): void {
@@ -177,7 +197,12 @@ export class Watch {
     if (cause.by !== 'runward') return;
     for (const other of this.#acts.values()) {
       // Two Runwards know nothing of each other but what the guest's fence says.
-      if (other.machine === machine && other.cause.installation === cause.installation && other.cause.runId !== cause.runId) {
+      if (
+        other.machine === machine &&
+        other.cause.installation === cause.installation &&
+        other.cause.runId !== cause.runId &&
+        !this.#isReset(cause, other.cause)
+      ) {
         this.#break('two-acts', `${nameOf(cause)} began in ${machine} while ${nameOf(other.cause)} was at it`);
       }
     }
@@ -244,7 +269,7 @@ export class Watch {
     }
     if (what === 're-run') {
       const found = [...this.#world.scopes.values()].flatMap(({ runs }) => runs).find(({ id }) => id === run);
-      if (found?.shallComeBack !== true)
+      if (found?.mayComeBack !== true)
         this.#break('done-twice', `run ${run} was run again by ${nameOf(cause)}, although it had not made way`);
     }
   }
@@ -475,7 +500,7 @@ export class Watch {
     const idleSince = Math.max(startedAt, this.#lastActAt.get(machine) ?? 0);
     const isTroubled =
       isFrozen || isOutOfReach || this.#workerTroubleAt > idleSince || this.#world.machine(machine).host.hangsUntil > idleSince;
-    if (now - idleSince > HELD_IDLE_MS && !isTroubled) {
+    if (now - idleSince > HELD_IDLE_MS && !isTroubled && !this.#reset.has(holder)) {
       this.#break(
         'machine-held-idle',
         `${holder} has held ${machine} for ${Math.round((now - startedAt) / MINUTE)} minutes, and done nothing in it for ${Math.round((now - idleSince) / MINUTE)} (${runners.length} runners)`,
@@ -494,18 +519,20 @@ export class Watch {
         job !== null || machine.runners.some((each) => each.job !== null) || now - (this.#workedAt.get(name) ?? 0) < this.#silentAfterMs,
     );
     if (isAtWork || this.#isWorkerAway()) return;
-    // Who has begun it sees how it goes, and needs only to hear of the cause.
+    // Who has begun it sees how it goes, and needs only to hear of the cause, or to have heard.
     const isByHand = this.#world.byHand.has(workflowId);
-    const isTold = this.#told.some(
-      (told) =>
-        told.at >= since + (isByHand ? 0 : 20 * MINUTE) &&
-        concerned.some(
-          ({ name, machine, scope }) =>
-            told.subject === name ||
-            told.text.includes(machine.name) ||
-            told.subject.includes(machine.host.name) ||
-            (isByHand && told.subject === scope.name),
-        ),
+    const heard = [
+      ...this.#told.filter(({ at }) => at >= since + (isByHand ? 0 : 20 * MINUTE)),
+      ...(isByHand ? this.#findings.values() : []),
+    ];
+    const isTold = heard.some((told) =>
+      concerned.some(
+        ({ name, machine, scope }) =>
+          told.subject === name ||
+          told.text.includes(machine.name) ||
+          told.subject.includes(machine.host.name) ||
+          (isByHand && told.subject === scope.name),
+      ),
     );
     if (!isTold)
       this.#break(

@@ -98,7 +98,9 @@ class Play {
       violations: this.#watch.violations,
       hours: (this.#clock.now() - this.#begunAt) / HOUR,
       jobs: all.filter((fact) => fact.kind === 'job' && fact.what === 'assigned').length,
-      harmed: all.filter((fact) => fact.kind === 'job-disturbed' && fact.cause.by === 'runward' && !fact.cause.isForced).length,
+      harmed: all.filter(
+        (fact) => fact.kind === 'job-disturbed' && fact.couldBeKnown && fact.cause.by === 'runward' && !fact.cause.isForced,
+      ).length,
     };
   }
 

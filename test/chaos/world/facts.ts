@@ -31,7 +31,15 @@ export type Happening =
   | { readonly kind: 'person'; readonly what: string; readonly touches: readonly string[] }
   | { readonly kind: 'job'; readonly job: number; readonly runner: string | null; readonly what: JobPhase; readonly why?: string }
   /** A job that ran was ended, or its machine's time was moved, before its own end. */
-  | { readonly kind: 'job-disturbed'; readonly job: number; readonly runner: string; readonly how: string; readonly cause: Cause }
+  | {
+      readonly kind: 'job-disturbed';
+      readonly job: number;
+      readonly runner: string;
+      readonly how: string;
+      readonly cause: Cause;
+      /** Whether any program could have known that it runs. */
+      readonly couldBeKnown: boolean;
+    }
   | { readonly kind: 'act-began'; readonly machine: string; readonly runner: string | null; readonly act: number; readonly cause: Cause }
   | { readonly kind: 'act-ended'; readonly machine: string; readonly act: number; readonly cause: Cause; readonly answer: string }
   /** A change by an act. `wordAgeMs`: how old GitHub's last answer about that runner was; `null` for none. */

@@ -23,6 +23,9 @@ import { VERSION, type Job, type Registration, type Scope, type WorkflowRun, typ
 const PATIENCE_MS = 15 * SECOND;
 /** Labels that a registration has by itself. */
 const ADDED: readonly string[] = ['self-hosted', 'linux', 'x64'];
+/** GitHub takes no condition with a cancel: no program can know of a job that begins once the answer about it has left. */
+const BEGAN_MEANWHILE = 'a job of it began while it was asked for and cancelled';
+const FRESH_MS = 5 * SECOND;
 /** Queue care calls a run stale that has waited for so long. */
 const STALE_MS = 4 * HOUR;
 
@@ -269,12 +272,14 @@ class SimulatedGitHub implements GitHubPort {
 
   async cancelRun(scope: string, run: number, _how: { readonly force: boolean }, signal: AbortSignal): Promise<Dated<RunWritten>> {
     const cause = callerOf(this.#world, this.#installation, 'cancel a run');
+    const sentAt = this.#world.now;
     return this.#write(scope, run, signal, (found) => {
       if (found.conclusion !== null) return { kind: 'refused', status: 409, why: 'Cannot cancel a workflow run that is completed.' };
-      const why = whyCancelled(found, this.#world.now);
+      const why = whyCancelled(found, this.#world.now, sentAt);
       found.shallComeBack = why === 'it made way';
+      found.mayComeBack = found.shallComeBack || (why === 'stale' && found.event === 'push');
       this.#world.facts.note({ kind: 'run', run, scope, what: 'cancelled', cause, why });
-      this.#world.cancelRun(found, cause);
+      this.#world.cancelRun(found, cause, { couldBeKnown: why !== BEGAN_MEANWHILE });
       return { kind: 'accepted' };
     });
   }
@@ -435,8 +440,9 @@ function jobsOf({ id, attempt, jobs }: WorkflowRun): RunJobs {
 }
 
 /** By the truth, and not by what queue care says. */
-function whyCancelled(run: WorkflowRun, now: number): string {
-  if (run.jobs.some((job) => !isQueued(job) && job.startedAt !== null)) return 'a job of it had started';
+function whyCancelled(run: WorkflowRun, now: number, sentAt: number): string {
+  const begun = run.jobs.flatMap((job) => (isQueued(job) || job.startedAt === null ? [] : [job.startedAt]));
+  if (begun.length > 0) return begun.every((at) => at > sentAt - FRESH_MS) ? BEGAN_MEANWHILE : 'a job of it had started';
   if (now - run.startedAt >= STALE_MS - MINUTE) return 'stale';
   const newer = run.scope.runs.find(
     (other) =>

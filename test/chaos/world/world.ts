@@ -150,6 +150,8 @@ export interface WorkflowRun {
   conclusion: 'success' | 'cancelled' | null;
   /** Cancelled by Runward, for no reason that lets it stay so. */
   shallComeBack: boolean;
+  /** It was stale and could have made way as well. */
+  mayComeBack: boolean;
 }
 
 export interface Scope {
@@ -525,6 +527,7 @@ export class World {
       jobs: [],
       conclusion: null,
       shallComeBack: false,
+      mayComeBack: false,
     };
     scope.runs.push(run);
     this.#queueJobs(run, jobs);
@@ -554,10 +557,11 @@ export class World {
     run.startedAt = this.now;
     run.conclusion = null;
     run.shallComeBack = false;
+    run.mayComeBack = false;
     this.#queueJobs(run, run.jobs);
   }
 
-  cancelRun(run: WorkflowRun, cause: Cause): void {
+  cancelRun(run: WorkflowRun, cause: Cause, { couldBeKnown }: { readonly couldBeKnown: boolean }): void {
     for (const job of run.jobs) {
       if (job.state === 'queued' || job.state === 'offered') {
         const { listener } = job.runner ?? {};
@@ -565,7 +569,7 @@ export class World {
         job.state = 'over';
         job.conclusion = 'cancelled';
       } else if (job.state !== 'over' && job.runner !== null) {
-        this.loseJob(job.runner, 'its run was cancelled', cause);
+        this.loseJob(job.runner, 'its run was cancelled', cause, couldBeKnown);
       }
     }
     const waiting = run.scope.waiting.filter((job) => job.run !== run);
@@ -696,13 +700,13 @@ export class World {
   }
 
   /** A job that ran ends before its time. */
-  loseJob(runner: Runner, how: string, cause: Cause): void {
+  loseJob(runner: Runner, how: string, cause: Cause, couldBeKnown = true): void {
     const { job } = runner;
     if (job === null) return;
     runner.job = null;
     job.state = 'over';
     job.conclusion = 'cancelled';
-    this.facts.note({ kind: 'job-disturbed', job: job.id, runner: runner.name, how, cause });
+    this.facts.note({ kind: 'job-disturbed', job: job.id, runner: runner.name, how, cause, couldBeKnown });
     const registration = this.registrationOf(runner);
     if (registration !== null && runner.machine.state !== 'running') {
       registration.busyUntil = this.now + this.chance.between('lease', 10, 15) * MINUTE;
@@ -868,6 +872,7 @@ export class World {
           runner: runner.name,
           how: `the clock of its machine was set by ${Math.round(step / SECOND)} s`,
           cause,
+          couldBeKnown: true,
         });
       }
       this.changed('clock-set', runner, cause);

@@ -123,6 +123,7 @@ class Stories {
   readonly #children: ChildProcess[] = [];
   readonly #known = new Set<string>();
   #isEnded = false;
+  #isShrinking = false;
 
   constructor(wanted: Wanted) {
     this.#wanted = wanted;
@@ -132,6 +133,7 @@ class Stories {
     const end = (): void => {
       this.#isEnded = true;
       this.#endAll();
+      if (this.#isShrinking) process.exit(130);
     };
     process.once('SIGINT', end);
     process.once('SIGTERM', end);
@@ -155,6 +157,7 @@ class Stories {
       console.log('All invariants held.');
       return 0;
     }
+    this.#isShrinking = true;
     if (this.#wanted.all) this.#list();
     else await tellWhy(storyWanted({ ...this.#wanted, seed: first.seed }), violation);
     return 1;
@@ -210,6 +213,7 @@ class Stories {
 async function main(given: readonly string[]): Promise<number> {
   if (given[0] === '--share') {
     const [, share, shares, wanted] = given;
+    process.once('disconnect', () => process.exit());
     await playShare(JSON.parse(wanted as string) as Wanted, Number(share), Number(shares));
     process.disconnect();
     return 0;

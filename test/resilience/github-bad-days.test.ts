@@ -17,7 +17,7 @@ const FAULTS: readonly Fault[] = [{ kind: 'page', status: 502 }, { kind: 'page',
 const QUESTIONS: readonly (readonly [string, { readonly match: Match; readonly from?: Match }])[] = [
   ['how GitHub sees the runner', { match: LIST }],
   ['for a token', { match: TOKEN }],
-  ['whether the runner is busy, before it is taken down', { match: LIST, from: TOKEN }],
+  ['whether the runner is busy, before it is taken down', { match: LIST, from: LIST }],
   ['whether config.sh may register', { match: EXCHANGE }],
   ['by config.sh, to register', { match: { method: 'POST', path: '/_service/runners' } }],
   ['whether the runner is online', { match: ONE }],
@@ -46,8 +46,8 @@ describe.concurrent('two bad answers', () => {
     test(`(${kind}) to the question whether the old registration stands`, async () => {
       await inWorld({}, async (world) => {
         await breakRunner(world, 'service');
-        const end = world.github.misbehave({ match: EXCHANGE, status: 404 });
-        world.github.misbehave({ match: ONE, fault, times: 2 });
+        const end = world.github.misbehave({ match: EXCHANGE, status: 500 });
+        world.github.misbehave({ match: LIST, from: EXCHANGE, fault, times: 2 });
         const report = await (await world.recover()).result();
         expect(report).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('The old configuration was put back') });
         expect(faults(world)).toEqual([fault.kind, fault.kind]);
@@ -115,7 +115,8 @@ describe.concurrent('a limit', () => {
       const handle = await world.recover();
       const report = await handle.result();
       expect(report.outcome, report.summary).toBe('recovered');
-      expect(report.steps.find(({ name }) => name === 'registration-token')?.attempts).toBe(2);
+      // The token's, and GitHub's word that the runner is idle, which is asked for beside it and may meet the limit as well.
+      expect(report.steps.find(({ name }) => name === 'registration-token')?.attempts).toBeGreaterThanOrEqual(3);
       expect(refused(world)).toHaveLength(1);
       expect(await timers(world, handle.workflowId)).toEqual([]);
     });

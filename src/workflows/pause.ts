@@ -88,6 +88,8 @@ class Stopping<T extends { readonly kind: string }> {
   #answered = 0;
   #word: Asked | undefined;
   #pauses = 0;
+  /** Pauses that were over before the act. */
+  #losses = 0;
 
   constructor(site: Site, act: StoppingAct<T>) {
     this.#site = site;
@@ -106,7 +108,8 @@ class Stopping<T extends { readonly kind: string }> {
       if (answer !== null && !isUntouched(answer)) {
         return answer;
       }
-      if (answer?.kind === 'not-paused' && !isListening) {
+      // A pause that was lost, as with the worker that asked for it, is made once more, however short the patience.
+      if (answer?.kind === 'not-paused' && (!isListening || this.#losses === 1)) {
         isListening = true;
         continue;
       }
@@ -183,6 +186,7 @@ class Stopping<T extends { readonly kind: string }> {
         const github = await this.#askNow();
         this.#refuseIfBusy(github);
         const answer = await this.#attempt({ pause: { unread }, askedAt: github.askedAt }, letGoByItself);
+        this.#losses += answer.kind === 'not-paused' ? 1 : 0;
         if (!isUntouched(answer) || answer.kind === 'not-paused') {
           isPaused = false;
           return answer;

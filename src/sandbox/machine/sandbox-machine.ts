@@ -134,7 +134,8 @@ export class SandboxMachine implements MachinePort {
       if (machine.state === 'starting') {
         finishBoot(machine);
       }
-      if (machine.state === 'running') {
+      // One that was cut off stays so, whoever plays it.
+      if (machine.state === 'running' && machine.isReachable) {
         this.#listenAgain(machine);
       }
     }

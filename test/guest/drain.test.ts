@@ -118,15 +118,15 @@ it('a job that arrives between the second idle check and the stop ends well', as
 
 it('a paused runner that nobody comes back to is let go by its guest in time, takes its job, and is not stopped then', async () => {
   await listens();
-  expect((await brief.pause(target, anAct(), { purpose: 'drain' }, CALL)).kind).toBe('paused');
+  expect(await brief.pause(target, anAct(), { purpose: 'drain' }, CALL)).toMatchObject({ kind: 'paused' });
   await succeeds(giveJob(1));
-  expect(await watches()).toBe('');
+  await until(async () => (await watches()) === '', 'nothing watches over it any more');
   expect((await stop()).kind).toBe('not-paused');
 });
 
 it('a paused runner is let go at once when what watches over it is killed', async () => {
   await listens();
-  expect((await pause()).kind).toBe('paused');
+  expect(await pause()).toMatchObject({ kind: 'paused' });
   const [unit = '', folder = '', ...others] = (await watches()).split('\n');
   expect([unit.replace('.service', ''), others]).toEqual([folder, []]);
   expect(await guest.must(`systemctl show --value -p RuntimeMaxUSec ${unit}`)).toBe('2min 5s');
@@ -138,7 +138,7 @@ it('a paused runner is let go at once when what watches over it is killed', asyn
 
 it('a pause goes over into the next one, and no job can begin between', async () => {
   await listens();
-  expect((await pause()).kind).toBe('paused');
+  expect(await pause()).toMatchObject({ kind: 'paused' });
   const first = await watches();
   const job = giveJob(1);
   await until(async () => (await guest.must(UNREAD)) !== '', 'the job has come into the guest');
@@ -155,7 +155,7 @@ it('a pause goes over into the next one, and no job can begin between', async ()
 it('an idle runner is drained: its session is over, and nothing of it runs', async () => {
   await listens();
   const paused = await pause();
-  expect(paused.kind).toBe('paused');
+  expect(paused).toMatchObject({ kind: 'paused' });
   // A poll that ends meanwhile is no job, as GitHub says once more; nothing can follow it.
   github.endPolls(SCOPE, RUNNER);
   await until(async () => (await guest.must(UNREAD)) !== '', "the poll's end has come into the guest");
@@ -164,7 +164,7 @@ it('an idle runner is drained: its session is over, and nothing of it runs', asy
   expect(heard).toEqual({ kind: 'heard', unread: expect.stringMatching(/:/) });
   expect(await stop('unread' in heard ? heard.unread : '')).toEqual({ kind: 'stopped' });
   expect(await look()).toMatchObject({ service: { unit, state: 'inactive' }, listeners: 0 });
-  expect(await guest.must(`pgrep -f '[R]unnerService.js'; true`)).toBe('');
+  await until(async () => (await guest.must(`pgrep -f '[R]unnerService.js'; true`)) === '', 'nothing of it runs');
   expect(await watches()).toBe('');
   // A second drain finds nothing to do.
   expect([(await mark()).kind, (await pause()).kind, (await stop()).kind]).toEqual(['marked', 'paused', 'stopped']);

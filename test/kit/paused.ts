@@ -8,6 +8,9 @@ import type { Act, ActRefusal, CallContext, Heard, MachinePort, NotPaused, Pause
 export const UNPAUSED: Stopping = { pause: null, force: false };
 export const BY_FORCE: Stopping = { pause: null, force: true };
 
+/** Each is an act of its own, also of the same act that is tried again. */
+let pauses = 0;
+
 interface How {
   readonly force: boolean;
 }
@@ -24,7 +27,7 @@ export function pausing(machine: MachinePort) {
   ): Promise<Exclude<T, Heard> | NotPaused | ActRefusal> => {
     let answer = await start(force ? BY_FORCE : UNPAUSED);
     if (isOf(answer, 'not-paused')) {
-      const paused = await machine.pause(target, { ...given, key: `${given.key}:pause` }, wanted, call);
+      const paused = await machine.pause(target, { ...given, key: `${given.key}:pause-${(pauses += 1)}` }, wanted, call);
       if (paused.kind !== 'paused') return paused;
       let { unread } = paused;
       do {

@@ -649,13 +649,8 @@ end_leftovers() {
     if [ -n "${unit:-}" ] && { is_forced || [ -z "$(workers runner)" ]; }; then systemctl -q kill --signal=KILL -- "$unit" 2>/dev/null || true; fi
     within 5 no_listener || fail "a Runner.Listener of $directory could not be ended (process $(listeners | tr '\n' ' '))"
   fi
-  within 10 no_supervisor || true # its node program ends a moment after the service that it is of
   others=$(listeners)
   if [ -n "$others" ]; then otherwise not-paused "a listener was started meanwhile (process $(in_one_line "$others"))"; fi
-}
-
-no_supervisor() {
-  [ -z "$(supervisors)" ]
 }
 
 # shellcheck disable=SC2046 # numbers

@@ -21,16 +21,9 @@ begin_stop() {
   if [ -n "$listener" ]; then
     echo 'Sending SIGINT to runner listener to stop'
     kill -INT "$listener"
-    kill_late "$listener" &
-  fi
-}
-
-# shellcheck disable=SC2317,SC2329 # called by the trap
-kill_late() {
-  sleep "$STOP_GRACE"
-  if [ "$(ps -o ppid= -p "$1" | tr -d ' ')" = $$ ]; then
-    echo 'Sending SIGKILL to runner listener'
-    kill -KILL "$1"
+    # A timer of the very same process in the real one, so that nothing of its name stays behind.
+    bash -c 'sleep "$1"; if [ "$(ps -o ppid= -p "$2" | tr -d " ")" = "$3" ]; then echo "Sending SIGKILL to runner listener"; kill -KILL "$2"; fi' \
+      kill-late "$STOP_GRACE" "$listener" $$ &
   fi
 }
 

@@ -31,7 +31,7 @@ export async function recallCutOff<State>(
   }
 }
 
-/** The reason that was given for the termination of an execution; `null` where it was not terminated. */
+/** The reason that was given for the termination of an execution; `null` if it was not terminated. */
 export async function terminationReason(client: Client, { workflowId, runId }: WorkflowExecutionDescription): Promise<string | null> {
   try {
     await client.workflow.getHandle(workflowId, runId).result();

@@ -8,7 +8,7 @@ import type { PassSchedule } from '../worker/schedules.ts';
 import { runnerInPass } from './pass-text.ts';
 import { agoText } from './schedule-text.ts';
 
-/** An older word of a pass says nothing about now: three passes of the default interval, or of the schedule's own where that is longer. */
+/** An older word of a pass says nothing about now: three passes of the default interval, or of the schedule's own if that is longer. */
 export function believedMs(schedule: Pick<PassSchedule, 'everyMs'> | null): number {
   return Math.max(DEFAULT_HEALTH_POLICY.memoryLastsMs, PASSES_BELIEVED * (schedule?.everyMs ?? 0));
 }

@@ -1,7 +1,7 @@
 import type { Absence, GuestObservation, RegisteredRunner, RunnerTarget } from './runner.ts';
 
 /**
- * Why a runner that GitHub does not list may be registered all the same; `null` where it is proven not to be, or is listed. Proof is GitHub's word
+ * Why a runner that GitHub does not list may be registered all the same; `null` if it is proven not to be, or is listed. Proof is GitHub's word
  * that nobody has its last id, or, where no such id is known, a guest in which nothing lives that could use a registration.
  * @param guest `null` where it could not be asked; `none` where its machine does not run
  */

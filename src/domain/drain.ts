@@ -71,7 +71,7 @@ export interface BusyAlone {
 }
 
 /**
- * What a look adds to such a row; `null` where there is none. It ends by a side that is unknown, and by a gap: between a job's assignment and its
+ * What a look adds to such a row; `null` if there is none. It ends by a side that is unknown, and by a gap: between a job's assignment and its
  * worker every job looks so, and two such moments are no row.
  */
 export function noteBusyAlone(

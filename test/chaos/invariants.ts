@@ -30,10 +30,11 @@ export const INVARIANTS = {
   'wrong-run-ended': 'no run is ended that no rule names, and none of which a job has started',
   'parked-run-lost': 'a run that made way is run again once nothing presses, or told as lost',
   budget: 'checks disturb a runner, and try to, no more often than the budgets allow',
-  'not-online': 'an hour after the last fault everything that should be online is online',
+  'not-online': 'an hour after the last fault, or four checks if these take longer, everything that should be online is online',
   'not-started': 'what Runward stopped, Runward starts',
   'half-done': 'no operation leaves a runner without a configuration that it had',
-  'stuck-in-silence': 'nobody waits longer than 45 minutes for what is no job without a word to people',
+  'stuck-in-silence':
+    'nobody waits longer than 45 minutes, or three checks if these take longer, for what is no job without a word to people',
   'machine-held-idle': 'no machine is held for 30 minutes by an operation that does nothing in it',
   unexplained: 'each act is explained: by a report of its operation, and an entry in the ledger',
 } as const;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { bringInPackages } from './system-packages.ts';
-import { describe, ONE_FAILED, ONE_PASSED, ONE_SKIPPED, sum, tallyOf, type Tally, type VitestReport } from './tally.ts';
+import { describe, failuresIn, ONE_FAILED, ONE_PASSED, ONE_SKIPPED, sum, tallyOf, type Tally, type VitestReport } from './tally.ts';
 
 const GROUPS = ['check', 'unit', 'temporal', 'commands', 'resilience', 'chaos', 'package', 'guest'] as const;
 type Group = (typeof GROUPS)[number];
@@ -32,18 +32,22 @@ async function main(words: readonly string[]): Promise<number> {
     return 0;
   }
   process.chdir(root);
-  const results: { group: Group; tally: Tally }[] = [];
+  const results: (Result & { group: Group })[] = [];
   for (const group of asked.groups) {
     process.stdout.write(`\n=== ${group}\n`);
     const startedAt = performance.now();
-    const { tally, note } = await runGroup(group, asked.yes || isCI);
+    const result = await runGroup(group, asked.yes || isCI);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-    process.stdout.write(`=== ${group}: ${note ?? describe(tally)} (${seconds} s)\n`);
-    results.push({ group, tally });
+    process.stdout.write(`=== ${group}: ${result.note ?? describe(result.tally)} (${seconds} s)\n`);
+    results.push({ group, ...result });
   }
   const total = sum(results.map((result) => result.tally));
-  const bad = results.filter((result) => result.tally.failed > 0).map((result) => result.group);
-  if (bad.length > 0) process.stdout.write(`\nfailed: ${bad.join(', ')}\n`);
+  const bad = results.filter((result) => result.tally.failed > 0);
+  if (bad.length > 0) {
+    // Once more, since what a group has printed may be far above, or cut away.
+    for (const { group, failures = [] } of bad) for (const failure of failures) process.stdout.write(`\n${group}: ${failure}`);
+    process.stdout.write(`\nfailed: ${bad.map(({ group }) => group).join(', ')}\n`);
+  }
   process.stdout.write(`\n${describe(total)}\n`);
   return total.failed === 0 ? 0 : 1;
 }
@@ -69,7 +73,14 @@ function usageError(mistake: string): number {
   return 2;
 }
 
-async function runGroup(group: Group, mayInstall: boolean): Promise<{ tally: Tally; note?: string }> {
+interface Result {
+  readonly tally: Tally;
+  /** What is said in the place of the numbers. */
+  readonly note?: string;
+  readonly failures?: readonly string[];
+}
+
+async function runGroup(group: Group, mayInstall: boolean): Promise<Result> {
   if (group === 'check') {
     const exitCode = await run(process.execPath, ['--run', 'check']);
     return { tally: exitCode === 0 ? ONE_PASSED : ONE_FAILED };
@@ -81,10 +92,10 @@ async function runGroup(group: Group, mayInstall: boolean): Promise<{ tally: Tal
       return isCI ? { tally: ONE_FAILED, note: `failed, could not run: ${unready}` } : { tally: ONE_SKIPPED, note: `skipped: ${unready}` };
     }
   }
-  return { tally: await runVitest(group) };
+  return await runVitest(group);
 }
 
-async function runVitest(project: string): Promise<Tally> {
+async function runVitest(project: string): Promise<Result> {
   const reportFile = join(root, `build/test-report/${project}.json`);
   rmSync(reportFile, { force: true });
   const exitCode = await run(process.execPath, [
@@ -96,7 +107,7 @@ async function runVitest(project: string): Promise<Tally> {
     `--outputFile.json=${reportFile}`,
   ]);
   const report = existsSync(reportFile) ? (JSON.parse(readFileSync(reportFile, 'utf8')) as VitestReport) : null;
-  return tallyOf(report, exitCode);
+  return { tally: tallyOf(report, exitCode), failures: report === null ? [] : failuresIn(report) };
 }
 
 /** Resolves with the exit code. A signal to this process goes on to the command, whose clean-up is waited for; then nothing more is run. */

@@ -16,8 +16,21 @@ export interface VitestReport {
   readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numTodoTests: number;
-  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[];
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    /** Why the file itself could not be run; empty if it could. */
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
 }
+
+/** A failed assertion may quote pages; its whole text stands above. */
+const MESSAGE_MAX_CHARS = 300;
 
 /** Counts one run of vitest. A file that could not be loaded counts as one failure, and so does whatever else made vitest end badly. */
 export function tallyOf(report: VitestReport | null, exitCode: number): Tally {
@@ -29,6 +42,20 @@ export function tallyOf(report: VitestReport | null, exitCode: number): Tally {
     failed: failed === 0 && exitCode !== 0 ? 1 : failed,
     skipped: report.numPendingTests + report.numTodoTests,
   };
+}
+
+/** A line for each test and each file that failed: the file, its test, and the beginning of what it said. */
+export function failuresIn({ testResults }: VitestReport): readonly string[] {
+  return testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults
+      .filter((assertion) => assertion.status === 'failed')
+      .map(({ fullName, failureMessages }) => `${name}: ${fullName}: ${beginning(failureMessages[0] ?? '')}`);
+    return status === 'failed' && failed.length === 0 ? [`${name}: ${beginning(message)}`] : failed;
+  });
+}
+
+function beginning(message: string): string {
+  return message.split('\n', 1)[0]?.slice(0, MESSAGE_MAX_CHARS) ?? '';
 }
 
 export function sum(tallies: readonly Tally[]): Tally {

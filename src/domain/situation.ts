@@ -59,7 +59,7 @@ export interface Situation {
 
 const MINUTE = 60_000;
 /** A guest that booted a moment ago is still starting its services. */
-const SETTLED_AFTER_MS = 2 * MINUTE;
+export const SETTLED_AFTER_MS = 2 * MINUTE;
 /** Listeners that end one after the other; a self-update is one. */
 const LOOPING_RELAUNCHES = 3;
 /** A runner gives up connecting where its clock is farther from GitHub's. */

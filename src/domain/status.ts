@@ -136,14 +136,14 @@ function passOf(
 }
 
 function readingsOf(situation: Situation): Omit<RunnerStatus, 'verdict' | 'findings'> {
-  const { target, registered, cordoned, standing, guest, machine, github } = situation;
+  const { target, registered, cordoned, guest, machine, github } = situation;
   const versions = github.known ? valueOrNull(github.value.versions) : null;
   return {
     name: target.runner,
     vm: { name: target.machine, state: machine.known ? machine.value.state : null },
     github: {
       id: registered?.id ?? null,
-      status: standing === 'unregistered' ? standing : (registered?.status ?? null),
+      status: isUnlisted(situation) ? 'unregistered' : (registered?.status ?? null),
       busy: registered?.busy ?? null,
       labels: registered && [...registered.labels, ...lacking(registered.labels, cordoned)],
     },
@@ -158,6 +158,11 @@ function readingsOf(situation: Situation): Omit<RunnerStatus, 'verdict' | 'findi
     cache: { bytes: guest?.cache?.bytes ?? null, entries: guest?.cache?.entries ?? null, health: cacheHealth(guest) },
     version: { installed: guest?.installedVersion ?? null, latest: versions?.latest ?? null },
   };
+}
+
+/** What GitHub shows; whether that is believed is another question, which findings answer. */
+function isUnlisted({ target, registered, github }: Situation): boolean {
+  return github.known && registered === null && github.value.absent?.[target.runner]?.kind !== 'unknown';
 }
 
 /** Which job runs, by GitHub. */

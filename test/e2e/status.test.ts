@@ -26,7 +26,7 @@ describe('status reads only', () => {
     const [runner] = JSON.parse(stdout).runners;
     expect(runner).toMatchObject({ verdict: 'unknown', vm: { state: null }, github: { status: 'unregistered' } });
     expect(runner.findings.map(({ code }: { code: string }) => code)).toEqual([
-      'runner-unregistered',
+      'runner-unlisted',
       'machine-unknown',
       'queue-care-unknown',
     ]);

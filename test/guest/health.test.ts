@@ -1,11 +1,14 @@
 // Health checks over a real Linux with a real systemd: what breaks is found, and cured by the cheapest cure that is enough.
 // Numbers in brackets are those of the incident catalogue, as in test/domain/diagnose.test.ts.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { HealthReport } from '../../src/domain/health-report.ts';
 import { cureId } from '../../src/domain/names.ts';
+import { DEFAULT_HEALTH_POLICY } from '../../src/domain/policy.ts';
 import type { RecoveryReport } from '../../src/domain/report.ts';
+import { SETTLED_AFTER_MS } from '../../src/domain/situation.ts';
 import { expectHealed, offline, online, repairs, RUNNER, SCOPE, untilSo, world } from '../kit/guest-product.ts';
 import { run } from '../kit/product.ts';
 import { scheduledPass } from '../kit/scheduled-pass.ts';
@@ -26,15 +29,18 @@ async function check(): Promise<HealthReport> {
   return JSON.parse(stdout) as HealthReport;
 }
 
-/** Passes until one has started something, which has ended: a guest that booted a moment ago is believed at the second reading. */
+/** A pass that has started something, which has ended. */
 async function cured(): Promise<HealthReport> {
-  let report = await scheduledPass(client, SCOPE);
-  for (let pass = 1; pass < 3 && report.started.length === 0; pass += 1) {
-    report = await scheduledPass(client, SCOPE);
-  }
+  const report = await scheduledPass(client, SCOPE);
   expect(report.started, JSON.stringify(report)).toHaveLength(1);
   await Promise.all(report.started.map(({ workflowId }) => client.workflow.getHandle(workflowId).result()));
   return report;
+}
+
+/** Of a guest that booted a moment ago one reading is not believed: it may be about to mend what it shows. */
+async function settled(): Promise<void> {
+  const uptimeMs = Number(await world.guest.must('cut -d . -f 1 /proc/uptime')) * 1_000;
+  await sleep(SETTLED_AFTER_MS - uptimeMs);
 }
 
 /** The rungs that the last cure has climbed. */
@@ -56,7 +62,8 @@ it('a healthy runner: nothing is found, nothing is started', async () => {
 
 describe('cured without a new registration', () => {
   let registered: number;
-  beforeAll(() => {
+  beforeAll(async () => {
+    await settled();
     registered = repairs();
   });
   afterEach(async () => {
@@ -109,8 +116,7 @@ it('[11] a registration that GitHub has deleted is made anew, and only that', as
 });
 
 it('[5] a listener that hangs: GitHub alone is not believed, two readings are', async () => {
-  // Of a guest that booted within two minutes nothing is believed that it may be about to mend.
-  await untilSo(async () => Number((await world.guest.must('cut -d . -f 1 /proc/uptime')).trim()) >= 120);
+  await settled();
   const registered = repairs();
   expect((await scheduledPass(client, SCOPE)).figures).toMatchObject({ healthy: 1 });
   await world.guest.must('pkill -STOP -x Runner.Listener');
@@ -118,6 +124,7 @@ it('[5] a listener that hangs: GitHub alone is not believed, two readings are', 
   const first = await scheduledPass(client, SCOPE);
   expect(first.started, JSON.stringify(first)).toEqual([]);
   expect(first.withheld).toMatchObject([{ because: 'runner-offline' }]);
+  await sleep(DEFAULT_HEALTH_POLICY.readingsApartMs);
   const second = await scheduledPass(client, SCOPE);
   expect(second.started, JSON.stringify(second)).toHaveLength(1);
   expect(await rungs()).toEqual(['restart-service done']);

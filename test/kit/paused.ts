@@ -11,6 +11,9 @@ export const BY_FORCE: Stopping = { pause: null, force: true };
 /** Each is an act of its own, also of the same act that is tried again. */
 let pauses = 0;
 
+/** What a recovery does, which tries again if the service was just ending or starting something. */
+const PATIENT: ReadonlySet<PauseWanted['purpose']> = new Set(['config-cleanup', 'restart-service', 'restore', 'sync-clock']);
+
 interface How {
   readonly force: boolean;
 }
@@ -26,9 +29,12 @@ export function pausing(machine: MachinePort) {
     start: (how: Stopping) => Promise<T | Heard | NotPaused | ActRefusal>,
   ): Promise<Exclude<T, Heard> | NotPaused | ActRefusal> => {
     let answer = await start(force ? BY_FORCE : UNPAUSED);
-    if (isOf(answer, 'not-paused')) {
+    for (let tries = PATIENT.has(wanted.purpose) ? 5 : 1; tries > 0 && isOf(answer, 'not-paused'); tries -= 1) {
       const paused = await machine.pause(target, { ...given, key: `${given.key}:pause-${(pauses += 1)}` }, wanted, call);
-      if (paused.kind !== 'paused') return paused;
+      if (paused.kind !== 'paused') {
+        answer = paused;
+        continue;
+      }
       let { unread } = paused;
       do {
         answer = await start({ pause: { unread }, force: false });

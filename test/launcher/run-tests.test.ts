@@ -26,7 +26,9 @@ const project = process.argv[process.argv.indexOf('--project') + 1];
 const file = process.argv.at(-1).replace('--outputFile.json=', '');
 mkdirSync(dirname(file), { recursive: true });
 const [passed, failed] = { unit: [3, 0], temporal: [1, 1], commands: [2, 0], resilience: [1, 0], chaos: [1, 0], package: [1, 0] }[project];
-writeFileSync(file, JSON.stringify({ numPassedTests: passed, numFailedTests: failed, numPendingTests: 0, numTodoTests: 0, testResults: [] }));
+const assertionResults = [{ status: 'failed', fullName: 'holds', failureMessages: ['Error: broken'] }];
+const testResults = failed === 0 ? [] : [{ name: 'a.test.ts', status: 'failed', message: '', assertionResults }];
+writeFileSync(file, JSON.stringify({ numPassedTests: passed, numFailedTests: failed, numPendingTests: 0, numTodoTests: 0, testResults }));
 process.exitCode = failed;
 `,
   );
@@ -55,6 +57,7 @@ test('all groups run in order whatever becomes of one, and the last line adds up
     expect.stringMatching(/^=== guest: skipped: .*no-such-package.* \(\d+\.\d s\)$/),
   ]);
   expect(lines.slice(-4)).toEqual(['failed: temporal', '', '10 passed, 1 failed, 1 skipped', '']);
+  expect(lines).toContain('temporal: a.test.ts: holds: Error: broken');
   expect(status).toBe(1);
 });
 

@@ -62,7 +62,7 @@ export function install(
   const machine = new SimulatedMachines(world, name);
   const ports = {
     github: createGitHubPort(world, name),
-    machine: machine as unknown as MachinePort,
+    machine,
     observeAll: machine.observeAll,
   };
   const dead = <Port extends object>(port: Port): Port => temporal.perishable(port);

@@ -332,7 +332,8 @@ export class SimulatedMachines implements MachinePort {
         world.facts.note({ kind: 'act-ended', machine: machine.name, act: id, cause, answer: answer.kind });
       }
     };
-    const result = perform();
+    // Not at once: it may end before it is noted that it runs.
+    const result = Promise.resolve().then(perform);
     result.catch(() => undefined);
     const running: RunningAct = { id, key: act.key, fence: act.fence, holder: machine.fence.holder, ending, result };
     machine.act = running;

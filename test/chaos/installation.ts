@@ -29,7 +29,7 @@ import { MINUTE } from './world/time.ts';
 import type { World } from './world/world.ts';
 
 /** Queue care comes no more often. */
-const QUEUE_EVERY_MINUTES = 20;
+const QUEUE_EVERY_MINUTES = 60;
 
 const SEALING = createSealing(Buffer.alloc(SEALING_KEY_BYTES, 7));
 

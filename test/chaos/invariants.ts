@@ -232,7 +232,9 @@ export class Watch {
       if (this.#registered.has(key)) this.#break('done-twice', `${nameOf(cause)} registered ${runner} a second time`);
       this.#registered.add(key);
     }
-    if (NEEDS_WORD.has(what) && !cause.isForced && (wordAgeMs === null || wordAgeMs > OLDEST_WORD_MS)) {
+    // Where nothing lives that could take a job, the guest's own proof is enough to make room.
+    const needsWord = NEEDS_WORD.has(what) && (what !== 'room-made' || fact.livesThere);
+    if (needsWord && !cause.isForced && (wordAgeMs === null || wordAgeMs > OLDEST_WORD_MS)) {
       this.#break(
         'old-word',
         `${what} of ${runner} by ${nameOf(cause)}: GitHub's last answer about it was ${wordAgeMs === null ? 'none' : `${Math.round(wordAgeMs / SECOND)} s old`}`,
@@ -527,10 +529,10 @@ export class Watch {
     // Who has begun it sees how it goes, and needs only to hear of the cause, or to have heard.
     const isByHand = this.#world.byHand.has(workflowId);
     const heard = [...this.#told.filter(({ at }) => at >= since), ...(isByHand ? this.#findings.values() : [])];
-    const isTold = heard.some(({ at, subject, text }) =>
+    const isTold = heard.some(({ at, subject, code, text }) =>
       concerned.some(
         ({ name, machine, scope }) =>
-          subject === scope.name ||
+          (subject === scope.name && (isByHand || code.startsWith('github-'))) ||
           ((isByHand || at >= since + 20 * MINUTE) &&
             (subject === name || text.includes(machine.name) || subject.includes(machine.host.name))),
       ),

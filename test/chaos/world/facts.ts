@@ -59,6 +59,8 @@ export type Happening =
       readonly wordAgeMs: number | null;
       /** The runner was well, as far as anybody could have told. */
       readonly wasHealthy: boolean;
+      /** A listener or a job of its machine did. */
+      readonly livesThere: boolean;
       /** A person's word that it shall take no jobs lies in its guest. */
       readonly isDrainedByPerson: boolean;
     }

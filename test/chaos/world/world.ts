@@ -925,6 +925,7 @@ export class World {
       cause,
       wordAgeMs: askedAt === undefined ? null : this.now - askedAt,
       wasHealthy: runner.wellSince !== null && this.now - runner.wellSince >= 2 * MINUTE,
+      livesThere: machine.runners.some(({ listener, job }) => listener !== null || job !== null),
       isDrainedByPerson: runner.drain?.by === 'person',
     });
   }

@@ -110,7 +110,7 @@ export function install(
   const activities = (given: object) => given as unknown as Readonly<Record<string, AnyActivity>>;
   const temporal = createVirtualTemporal({
     clock,
-    random: () => world.chance.next(`Temporal of ${name}`),
+    random: world.chance.about(`Temporal of ${name}`),
     workflows: workflows as unknown as Readonly<Record<string, AnyWorkflow>>,
     activities: {
       [MAIN_QUEUE]: activities(main),

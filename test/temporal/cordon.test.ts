@@ -2,9 +2,10 @@
 
 import type { WorkflowHandle } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
-import { MAIN_QUEUE } from '../../src/domain/names.ts';
+import { MAIN_QUEUE, machineLockId } from '../../src/domain/names.ts';
 import type { DrainReport, Progress, ResumeReport } from '../../src/domain/report.ts';
 import type { DrainMark } from '../../src/domain/runner.ts';
+import { MachineError } from '../../src/machine/port.ts';
 import { startWorld, type World } from '../kit/recovery-world.ts';
 
 const CALL = { signal: new AbortController().signal, heartbeat: () => {} };
@@ -184,3 +185,90 @@ describe.concurrent('the labels of a drained runner', () => {
     await resumed(world);
   });
 });
+
+describe.concurrent('the guard in the guest', () => {
+  const PLAIN = ['self-hosted', 'linux'];
+
+  test.each([
+    { kind: 'waiting' },
+    { kind: 'not-waiting', evidence: 'the guest has no perl' },
+    new MachineError('unreachable', 'its guest gave no answer'),
+  ])('is set up anew, if the last one may be gone (%o)', async (first) => {
+    const guardAgainMs = 3_000;
+    await using world = await startWorld({ policy: { guardAgainMs, guardWithinMs: 1_000, drainPollMs: 200 } });
+    await work(world);
+    const begun = queueTwelve(world, PLAIN);
+    const pauseAfterJob = world.machine.pauseAfterJob.bind(world.machine);
+    let keys = new Set<string>();
+    world.machine.pauseAfterJob = async (...given) => {
+      keys = keys.add(given[1].key);
+      if (keys.size > 1) return pauseAfterJob(...given);
+      if (first instanceof Error) throw first;
+      return first as never;
+    };
+    const handle = await drain(world);
+    await world.until(() => keys.size > 1, 'it is set up anew');
+    await isWaiting(world, handle);
+    await world.machine.endJob(world.target);
+    await drained(handle);
+    expect(begun()).toBe(0);
+    const { guardedAt, locks } = await guardsOf(world, handle);
+    expect(guardedAt.length).toBe(2);
+    expect(guardedAt[1]! - guardedAt[0]!).toBeGreaterThanOrEqual(guardAgainMs);
+    // The last one is that of the stop.
+    expect(locks).toBe(3);
+  });
+
+  test('holds the machine for no more than a moment, if the guest does not answer', async () => {
+    await using world = await startWorld({ policy: { guardAgainMs: 3_600_000, guardWithinMs: 500 } });
+    await work(world);
+    let calls = 0;
+    world.machine.pauseAfterJob = async () => {
+      calls += 1;
+      throw new MachineError('unreachable', 'its guest gave no answer');
+    };
+    const handle = await drain(world);
+    await world.until(() => calls > 0, 'the guest is asked');
+    await world.until(async () => !(await isLocked(world)), 'the lock is free');
+    await world.until(
+      async () => (await handle.query<Progress>('progress')).doing.includes('its guest does not wait for the end of the job'),
+      'it says so',
+    );
+    await isWaiting(world, handle);
+    await world.machine.endJob(world.target);
+    await drained(handle);
+  });
+
+  test('is given up, if a person cancels the drain meanwhile', async () => {
+    await using world = await startWorld();
+    await work(world);
+    let calls = 0;
+    world.machine.pauseAfterJob = async () => {
+      calls += 1;
+      throw new MachineError('unreachable', 'its guest gave no answer');
+    };
+    const handle = await drain(world);
+    await world.until(() => calls > 0, 'the guest is asked');
+    await handle.cancel();
+    await expect(handle.result()).rejects.toThrow('cancelled');
+    await world.until(async () => !(await isLocked(world)), 'the lock is free');
+  });
+});
+
+async function isLocked(world: World): Promise<boolean> {
+  const { host, machine } = world.target;
+  return (await world.client.workflow.getHandle(machineLockId(host, machine)).describe()).status.name === 'RUNNING';
+}
+
+/** When its guest was asked to guard it, and how often the machine was held. */
+async function guardsOf(world: World, handle: Handle<unknown>): Promise<{ guardedAt: readonly number[]; locks: number }> {
+  const { host, machine } = world.target;
+  const { events } = await handle.fetchHistory();
+  const guardedAt = (events ?? [])
+    .filter(({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name === 'pauseAfterJob')
+    .map(({ eventTime }) => Number(eventTime?.seconds) * 1_000 + Number(eventTime?.nanos) / 1e6);
+  const locks = (events ?? []).filter(
+    ({ childWorkflowExecutionStartedEventAttributes: started }) => started?.workflowExecution?.workflowId === machineLockId(host, machine),
+  ).length;
+  return { guardedAt, locks };
+}

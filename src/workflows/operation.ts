@@ -158,7 +158,7 @@ export class Operation<Step extends string> {
     const lock = await lockMachine(target, {
       reason: this.request.reason,
       waitMs: this.request.waitMs,
-      pollMs: policy.lockPollMs,
+      poll: policy.lockPoll,
       onWait: (holder: LockHolder | null) => this.board.say(`waiting for ${holderText(holder)}`),
     });
     if (lock.kind === 'held') {

@@ -170,7 +170,7 @@ class Recovery {
       const lock = await lockMachine(this.#target, {
         reason: this.#request.reason,
         waitMs: this.#request.waitMs,
-        pollMs: this.#policy.lockPollMs,
+        poll: this.#policy.lockPoll,
         onWait: (holder) => this.#board.say(`waiting for ${holderText(holder)}`),
       });
       if (lock.kind === 'held') {

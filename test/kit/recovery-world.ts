@@ -67,7 +67,7 @@ export const QUICK_POLICY: RecoveryPolicy = {
   onlineWithinMs: 5_000,
   onlinePollMs: 100,
   hostSilentAfterMs: 2_000,
-  lockPollMs: 400,
+  lockPoll: { firstMs: 400, longestMs: 1_000 },
   drainPollMs: 1_000,
   limits: {
     ...DEFAULT_RECOVERY_POLICY.limits,
@@ -94,7 +94,6 @@ export const QUICK_HEALTH: HealthPolicy = {
 export const QUICK_QUEUE: QueuePolicy = {
   ...DEFAULT_QUEUE_POLICY,
   following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 2_000, giveUpAfterMs: 5_000, doubtMs: 500 },
-  lockPollMs: 200,
   limits: {
     list: { ...DEFAULT_QUEUE_POLICY.limits.list, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },
     read: { ...DEFAULT_QUEUE_POLICY.limits.read, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },

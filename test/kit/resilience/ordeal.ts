@@ -32,7 +32,7 @@ const POLICY: RecoveryPolicy = {
   guestPollMs: 100,
   goneShownWithinMs: 60_000,
   onlinePollMs: 100,
-  lockPollMs: 100,
+  lockPoll: { firstMs: 100, longestMs: 1_000 },
   drainPollMs: 100,
   limits: {
     look: limits(DEFAULT_RECOVERY_POLICY.limits.look),

@@ -69,13 +69,15 @@ async function resumed(world: World): Promise<ResumeReport> {
 }
 
 /** Somebody else gives it a label, as `config.sh --replace` does. */
-async function giveLabels(world: World, given: readonly string[]): Promise<void> {
+const giveLabels = (world: World, given: readonly string[]): Promise<void> =>
+  changeLabels(world, { method: 'POST', body: JSON.stringify({ labels: given }) });
+
+async function changeLabels(world: World, request: RequestInit): Promise<void> {
   const { url, token } = world.github;
   const { id } = world.github.runners(world.target.scope)[0]!;
   const response = await fetch(`${url}/repos/${world.target.scope}/actions/runners/${id}/labels`, {
-    method: 'POST',
     headers: { authorization: `Bearer ${token}` },
-    body: JSON.stringify({ labels: given }),
+    ...request,
   });
   expect(response.status).toBe(200);
 }
@@ -163,6 +165,36 @@ describe.concurrent('the labels of a drained runner', () => {
     await drained(handle);
     expect((await (await resume(world)).result()).outcome).toBe('resumed');
     expect(labels(world)).toEqual(['bpf-lsm', 'gpu']);
+  });
+
+  test('are seen again before a resume ends well, and again by the next one', async () => {
+    await using world = await startWorld();
+    await drained(await drain(world));
+    const startService = world.machine.startService.bind(world.machine);
+    world.machine.startService = async (...given) => {
+      await changeLabels(world, { method: 'DELETE' });
+      return startService(...given);
+    };
+    const report = await (await resume(world)).result();
+    const { runner } = world.target;
+    expect(report).toMatchObject({
+      outcome: 'failed',
+      summary: `${runner} is online and not drained any more, but GitHub shows it without bpf-lsm, so no job comes that asks for it: set it on GitHub, or run \`runward runner resume --runner ${runner}\` if it has no other label of its own`,
+    });
+    expect(report.steps.at(-1)).toMatchObject({ name: 'verify-online', status: 'failed' });
+    expect((await (await resume(world)).result()).outcome).toBe('resumed');
+    expect(labels(world)).toEqual(['bpf-lsm']);
+  });
+
+  test('that are configured and were not there before are told by a resume', async () => {
+    await using world = await startWorld({ labels: ['bpf-lsm', 'gpu'] });
+    await changeLabels(world, { method: 'PUT', body: JSON.stringify({ labels: ['bpf-lsm'] }) });
+    await drained(await drain(world));
+    const { runner } = world.target;
+    expect(await (await resume(world)).result()).toMatchObject({
+      outcome: 'resumed',
+      summary: `${runner} is online and takes jobs again, but none that ask for gpu, which GitHub does not show: set it on GitHub, or change the configured labels`,
+    });
   });
 
   test('stay away after a drain was ended by force, and come back after a resume was cut off', async () => {

@@ -3,6 +3,7 @@ import type { CureAtWork } from '../domain/cure-stuck.ts';
 import { cureId, qualifiedName } from '../domain/names.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import { plain } from '../domain/plain.ts';
+import { roomDrainId } from '../domain/upkeep.ts';
 import type { LockHolder } from './contract.ts';
 import { describeExecution } from './describe-execution.ts';
 
@@ -17,12 +18,18 @@ export async function inspectCures(
   const cures = await Promise.all(
     targets.map(async (target) => {
       const runner = qualifiedName(target);
-      const [cure, holder] = await Promise.all([describeExecution(client, cureId(runner)), holderOf(target)]);
-      const own = cure?.status.name === 'RUNNING' ? [{ runner, ...(await told(client, cure)) }] : [];
-      return holder === null || holder.workflowId === cureId(runner) ? own : [...own, { runner, ...(await inTheWay(client, holder)) }];
+      const [holder, ...begun] = await Promise.all([holderOf(target), ...idsOf(runner).map((id) => describeExecution(client, id))]);
+      const atWork = begun.filter((each) => each?.status.name === 'RUNNING') as readonly WorkflowExecutionDescription[];
+      const own = await Promise.all(atWork.map(async (each) => ({ runner, ...(await told(client, each)) })));
+      return holder === null || idsOf(runner).includes(holder.workflowId) ? own : [...own, { runner, ...(await inTheWay(client, holder)) }];
     }),
   );
   return cures.flat();
+}
+
+/** A drain for want of room outlives the cure that begins it. */
+function idsOf(runner: string): readonly string[] {
+  return [cureId(runner), roomDrainId(runner)];
 }
 
 async function inTheWay(client: Client, { workflowId, runId, type, since }: LockHolder): Promise<Omit<CureAtWork, 'runner'>> {

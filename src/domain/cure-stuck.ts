@@ -22,7 +22,7 @@ export interface CureAtWork {
 /** They let a job end, however long it lasts. */
 const PATIENT: ReadonlySet<string> = new Set(['drainRunner', 'makeRoom']);
 
-/** One of a runner at most is told: rather what its cure waits for than the cure. */
+/** One of a runner at most is told: rather what its cure waits for than the cure, and what began first. */
 export function findStuck(
   cures: readonly CureAtWork[],
   situations: readonly Situation[],
@@ -30,8 +30,10 @@ export function findStuck(
 ): readonly Diagnosed[] {
   const working = new Set(situations.filter((situation) => hasJob(situation, false)).map(({ name }) => name));
   const late = cures.filter(({ runner, type, since }) => at - since >= cureStuckAfterMs && !(PATIENT.has(type) && working.has(runner)));
-  const inTheWayLast = late.toSorted((one, other) => Number(one.isInTheWay ?? false) - Number(other.isInTheWay ?? false));
-  return [...new Map(inTheWayLast.map((work) => [work.runner, work])).values()].map(
+  const culpritLast = late.toSorted(
+    (one, other) => Number(one.isInTheWay ?? false) - Number(other.isInTheWay ?? false) || other.since - one.since,
+  );
+  return [...new Map(culpritLast.map((work) => [work.runner, work])).values()].map(
     ({ runner, workflowId, type, since, waitsFor, isInTheWay }) => ({
       code: 'cure-stuck',
       severity: 'critical',

@@ -199,8 +199,14 @@ function untilNow(memory: Partial<RunnerMemory>, at: number): Partial<RunnerMemo
   return Object.fromEntries(Object.entries(memory).map(([name, value]) => [name, typeof value === 'number' ? Math.min(value, at) : value]));
 }
 
-/** What a person has said since holds, whatever passes remember of the mark. */
+/** A ledger has the time of an operation's first act; by then what it did has been done in the guest as well. */
+const WORD_DONE_WITHIN_MS = 10 * MINUTE;
+
+/** What a person has said since holds, whatever passes remember of the mark; a guest that was seen after that knows better, but for what is noted. */
 function withDrainWord(earlier: RunnerMemory, { isDrained: is, isNoted, at }: DrainWord): RunnerMemory {
+  if (!isNoted && (earlier.answeredAt ?? -Infinity) > at + WORD_DONE_WITHIN_MS) {
+    return earlier;
+  }
   const { notedSince: _, ...rest } = earlier;
   return { ...rest, drainedSince: is ? (earlier.drainedSince ?? at) : null, ...(isNoted ? { notedSince: at } : {}) };
 }

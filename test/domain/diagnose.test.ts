@@ -1216,6 +1216,15 @@ describe('a drain that is noted, since its machine did not run', () => {
     expect(stopped).toMatchObject({ severity: 'critical', cure: 'recover' });
   });
 
+  test('holds no more than what its guest has shown since', () => {
+    const marked = looked({ guest: { ...INACTIVE, ...drained() }, jobs: [] });
+    const { memory } = diagnose(marked, null, DEFAULT_HEALTH_POLICY);
+    const resumedBefore: DrainWord = { isDrained: false, isNoted: false, at: NOW - HOUR };
+    const later = { ...looked({ machine: 'stopped' }, resumedBefore), at: NOW + 5 * MINUTE };
+    const { findings } = diagnose(later, memory, DEFAULT_HEALTH_POLICY);
+    expect(findings.find(({ code }) => code === 'machine-stopped')).toMatchObject({ severity: 'info', cure: null });
+  });
+
   test('of a neighbour keeps their machine from being started for a job, and that is told', () => {
     const shared = { ...looked({ machine: 'stopped' }) };
     const seen = { ...shared, runners: shared.runners.map((runner) => ({ ...runner, notedNeighbours: ['r2'] })) };

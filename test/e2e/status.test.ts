@@ -25,11 +25,7 @@ describe('status reads only', () => {
     expect(exitCode).toBe(1);
     const [runner] = JSON.parse(stdout).runners;
     expect(runner).toMatchObject({ verdict: 'unknown', vm: { state: null }, github: { status: 'unregistered' } });
-    expect(runner.findings.map(({ code }: { code: string }) => code)).toEqual([
-      'runner-unlisted',
-      'machine-unknown',
-      'queue-care-unknown',
-    ]);
+    expect(runner.findings.map(({ code }: { code: string }) => code)).toEqual(['runner-unlisted', 'machine-unknown', 'queue-care-unknown']);
   });
 
   test('neither side readable is exit code 3', async () => {

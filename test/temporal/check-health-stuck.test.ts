@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { cureId } from '../../src/domain/names.ts';
+import { roomDrainId } from '../../src/domain/upkeep.ts';
 import { breakRunner, startWorld } from '../kit/recovery-world.ts';
+import { beginJob } from '../kit/upkeep.ts';
 
 test('a cure that does not end is a finding of its own in every pass, until it is ended', async () => {
   await using world = await startWorld({ health: { cureStuckAfterMs: 500 }, policy: { strangerActWithinMs: 600_000 } });
@@ -33,6 +35,24 @@ test('a cure that does not end is a finding of its own in every pass, until it i
   expect(await client.workflow.getHandle(after.started[0]!.workflowId).result()).toMatchObject({ outcome: 'recovered' });
   const { memory } = await world.pass();
   expect(memory.cures).toEqual([]);
+});
+
+test('a drain for want of room that waits for what is no job is told', async () => {
+  await using world = await startWorld({ health: { cureStuckAfterMs: 500 } });
+  const { machine, github, client, target } = world;
+  machine.setDisk(target.machine, { usedPercent: 99, freeBytes: 300 * 1024 * 1024 });
+  await beginJob(world);
+  const { started } = await world.pass();
+  expect(started).toMatchObject([{ cure: 'make-room', because: 'disk-below-floor' }]);
+  expect(await client.workflow.getHandle(started[0]!.workflowId).result()).toMatchObject({ outcome: 'refused-busy' });
+  await machine.endJob(target);
+  github.misbehave({ match: { path: /\/actions\/runners/ }, status: 502 });
+  const room = client.workflow.getHandle(roomDrainId(`${target.scope}/${target.runner}`));
+  await world.until(async () => Date.now() - (await room.describe()).startTime.getTime() > 1_000, 'it is late');
+  const { findings } = await world.pass();
+  expect(findings.find(({ code }) => code === 'cure-stuck')).toMatchObject({ evidence: expect.stringContaining(room.workflowId) });
+  await room.cancel();
+  await expect(room.result()).rejects.toThrow('cancelled');
 });
 
 test('an operation of a person that holds the machine and does not end is told, not the cures that wait for it', async () => {

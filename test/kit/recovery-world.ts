@@ -148,6 +148,8 @@ export interface WorldOptions {
   readonly isListening?: boolean;
   /** Runners of the scope, each on a machine of its own; one by default. */
   readonly runners?: number;
+  /** Whether they share one machine. */
+  readonly sharesMachine?: boolean;
   /** The API token; by default it may do everything. */
   readonly token?: Parameters<SandboxGitHub['addToken']>[0];
   /** What becomes of the messages of its findings. */
@@ -208,14 +210,20 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     retryMs: 100,
     removeRegistration: (at, runner) => github.removeRunner(at, runner),
   });
-  const targets = Array.from({ length: runners }, (_, index) => {
-    const runner = index === 0 ? name : `${name}-${index}`;
+  const names = Array.from({ length: runners }, (_, index) => (index === 0 ? name : `${name}-${index}`));
+  const targets = names.map((runner, index) => {
     const host = options.host ?? 'local';
     const { registration, labels } = options;
     return aTarget({
       scope,
       runner,
-      machine: `m-${runner}`,
+      ...(options.sharesMachine === true
+        ? {
+            machine: `m-${name}`,
+            directory: `/opt/actions-runner-${index}`,
+            neighbours: names.filter((other) => other !== runner).map((other) => ({ scope, runner: other })),
+          }
+        : { machine: `m-${runner}` }),
       registrationUrl: `${github.url}/${scope}`,
       host,
       ...(registration === undefined ? {} : { registration }),

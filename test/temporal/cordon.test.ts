@@ -226,8 +226,8 @@ describe.concurrent('the guard in the guest', () => {
     { kind: 'not-waiting', evidence: 'the guest has no perl' },
     new MachineError('unreachable', 'its guest gave no answer'),
   ])('is set up anew, if the last one may be gone (%o)', async (first) => {
-    const guardAgainMs = 3_000;
-    await using world = await startWorld({ policy: { guardAgainMs, guardWithinMs: 1_000, drainPollMs: 200 } });
+    const guardAgainMs = 1_500;
+    await using world = await startWorld({ policy: { guardAgainMs, guardWithinMs: 500, drainPollMs: 200 } });
     await work(world);
     const begun = queueTwelve(world, PLAIN);
     const pauseAfterJob = world.machine.pauseAfterJob.bind(world.machine);
@@ -241,14 +241,13 @@ describe.concurrent('the guard in the guest', () => {
     const handle = await drain(world);
     await world.until(() => keys.size > 1, 'it is set up anew');
     await isWaiting(world, handle);
+    const { guardedAt, locks } = await guardsOf(world, handle);
+    guardedAt.slice(1).forEach((at, index) => expect(at - guardedAt[index]!).toBeGreaterThanOrEqual(guardAgainMs));
+    // It may just have taken the lock for the next one.
+    expect([0, 1]).toContain(locks - guardedAt.length);
     await world.machine.endJob(world.target);
     await drained(handle);
     expect(begun()).toBe(0);
-    const { guardedAt, locks } = await guardsOf(world, handle);
-    expect(guardedAt.length).toBe(2);
-    expect(guardedAt[1]! - guardedAt[0]!).toBeGreaterThanOrEqual(guardAgainMs);
-    // The last one is that of the stop.
-    expect(locks).toBe(3);
   });
 
   test('holds the machine for no more than a moment, if the guest does not answer', async () => {

@@ -15,12 +15,6 @@ export interface ActivityLimits {
   readonly retryMaximum: PolicyDuration;
 }
 
-/** Waits between two looks, each twice as long as the one before. */
-export interface PollPolicy {
-  readonly firstMs: number;
-  readonly longestMs: number;
-}
-
 /** All that bounds a recovery. It is recorded in the history of each recovery; tests shorten it. */
 export interface RecoveryPolicy {
   /** Drift below this is no reason to touch the clock; the operations document names 60 s. */
@@ -55,8 +49,9 @@ export interface RecoveryPolicy {
   readonly onlinePollMs: number;
   /** A host whose worker takes no task for this long is silent. */
   readonly hostSilentAfterMs: number;
-  /** Waits between two tries to get a machine that somebody holds: most acts are short, and those that last long are no reason to ask often. */
-  readonly lockPoll: PollPolicy;
+  /** First and longest wait between two tries to get a machine that somebody holds, each twice as long as the one before: most acts are short, and those that last long are no reason to ask often. */
+  readonly lockPollMs: number;
+  readonly lockPollLongestMs: number;
   /** Wait between two looks whether the job of a runner that is being drained has ended: a job that follows it within this is let run as well. */
   readonly drainPollMs: number;
   /** Nobody hears of the end of a guest's own wait for the job, and to ask for it anew holds the machine. */
@@ -295,7 +290,8 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   onlineWithinMs: 3 * MINUTE,
   onlinePollMs: 3_000,
   hostSilentAfterMs: 5 * MINUTE,
-  lockPoll: { firstMs: 2_000, longestMs: 30_000 },
+  lockPollMs: 2_000,
+  lockPollLongestMs: 30_000,
   drainPollMs: 15_000,
   guardAgainMs: 5 * MINUTE,
   // Two calls into a guest, of some seconds each in an emulated one.

@@ -12,7 +12,6 @@ import {
 } from '@temporalio/workflow';
 import type { LockHolder, LockState, MainActivities } from '../activities/contract.ts';
 import { machineLockId, queueLockId, RELEASE_SIGNAL } from '../domain/names.ts';
-import type { PollPolicy } from '../domain/policy.ts';
 import { temporalOptions } from './options.ts';
 
 const release = defineSignal(RELEASE_SIGNAL);
@@ -53,7 +52,9 @@ export type Lock = HeldLock | { readonly kind: 'held'; readonly holder: LockHold
 export interface LockAsked {
   readonly reason: string | null;
   readonly waitMs: number;
-  readonly poll: PollPolicy;
+  /** Between the first two tries; later ones are further apart. */
+  readonly pollMs: number;
+  readonly longestPollMs: number;
   /** Hears whom it waits for. */
   readonly onWait: (holder: LockHolder | null) => void;
 }
@@ -65,12 +66,12 @@ export function lockMachine(machine: { readonly host: string; readonly machine: 
 
 /** The same for the queue of a repository, without a wait. */
 export function lockQueue(scope: string, { reason }: Pick<LockAsked, 'reason'>): Promise<Lock> {
-  return takeLock(queueLockId(scope), holdQueue, { reason, waitMs: 0, poll: { firstMs: 0, longestMs: 0 }, onWait: () => {} });
+  return takeLock(queueLockId(scope), holdQueue, { reason, waitMs: 0, pollMs: 0, longestPollMs: 0, onWait: () => {} });
 }
 
 async function takeLock(lockId: string, hold: () => Promise<void>, asked: LockAsked): Promise<Lock> {
   const deadline = Date.now() + asked.waitMs;
-  let pauseMs = asked.poll.firstMs;
+  let pauseMs = asked.pollMs;
   for (;;) {
     const lockRunId = await startHolding(lockId, hold, asked.reason);
     if (lockRunId !== null) {
@@ -88,7 +89,7 @@ async function takeLock(lockId: string, hold: () => Promise<void>, asked: LockAs
       }
       asked.onWait(state.holder);
       await sleep(Math.min(pauseMs, deadline - Date.now()), { summary: `wait for ${lockId}` });
-      pauseMs = Math.min(2 * pauseMs, asked.poll.longestMs);
+      pauseMs = Math.min(2 * pauseMs, asked.longestPollMs);
     }
   }
 }

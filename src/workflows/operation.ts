@@ -158,7 +158,8 @@ export class Operation<Step extends string> {
     const lock = await lockMachine(target, {
       reason: this.request.reason,
       waitMs: this.request.waitMs,
-      poll: policy.lockPoll,
+      pollMs: policy.lockPollMs,
+      longestPollMs: policy.lockPollLongestMs,
       onWait: (holder: LockHolder | null) => this.board.say(`waiting for ${holderText(holder)}`),
     });
     if (lock.kind === 'held') {

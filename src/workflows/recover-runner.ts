@@ -170,7 +170,8 @@ class Recovery {
       const lock = await lockMachine(this.#target, {
         reason: this.#request.reason,
         waitMs: this.#request.waitMs,
-        poll: this.#policy.lockPoll,
+        pollMs: this.#policy.lockPollMs,
+        longestPollMs: this.#policy.lockPollLongestMs,
         onWait: (holder) => this.#board.say(`waiting for ${holderText(holder)}`),
       });
       if (lock.kind === 'held') {

@@ -37,8 +37,10 @@ test.each([
       },
     });
     async function waiting(): Promise<string> {
-      const { lockPoll: poll } = DEFAULT_RECOVERY_POLICY;
-      return (await lockMachine(MACHINE, { reason: null, waitMs: HOUR, poll, onWait: (holder) => told.add(holder?.workflowId) })).kind;
+      const { lockPollMs: pollMs, lockPollLongestMs: longestPollMs } = DEFAULT_RECOVERY_POLICY;
+      return (
+        await lockMachine(MACHINE, { reason: null, waitMs: HOUR, pollMs, longestPollMs, onWait: (holder) => told.add(holder?.workflowId) })
+      ).kind;
     }
     temporal.start('holdMachine', { workflowId: 'machine/local/builder' });
     clock.schedule(clock.now() + heldMs, () => void temporal.signal('machine/local/builder', 'release'));

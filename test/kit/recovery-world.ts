@@ -67,7 +67,8 @@ export const QUICK_POLICY: RecoveryPolicy = {
   onlineWithinMs: 5_000,
   onlinePollMs: 100,
   hostSilentAfterMs: 2_000,
-  lockPoll: { firstMs: 400, longestMs: 1_000 },
+  lockPollMs: 400,
+  lockPollLongestMs: 1_000,
   drainPollMs: 1_000,
   limits: {
     ...DEFAULT_RECOVERY_POLICY.limits,

@@ -32,7 +32,8 @@ const POLICY: RecoveryPolicy = {
   guestPollMs: 100,
   goneShownWithinMs: 60_000,
   onlinePollMs: 100,
-  lockPoll: { firstMs: 100, longestMs: 1_000 },
+  lockPollMs: 100,
+  lockPollLongestMs: 1_000,
   drainPollMs: 100,
   limits: {
     look: limits(DEFAULT_RECOVERY_POLICY.limits.look),

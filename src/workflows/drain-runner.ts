@@ -36,7 +36,7 @@ class Drain {
   #hasActed = this.#wasMarked;
   /** Tried to stop so many times; each is an act of its own. */
   #tries = 0;
-  /** Let go without a wait since then. */
+  /** What looked idle was not under the lock, without a wait since then. */
   #isJustLetGo = false;
   /** Whether a drain stands in the ledger that could not be marked in the guest. */
   #isNoted = false;
@@ -214,12 +214,14 @@ class Drain {
     await this.#cordon.close(this.#seen, ground);
     if (isWaiting) {
       await this.#cordon.guard(ground);
-      return 'draining';
+    } else {
+      const isBusyByNow = (await this.#beginActs()) && (await this.#look()).kind !== 'stop';
+      if (!isBusyByNow && (await this.#stop())) {
+        return 'drained';
+      }
     }
-    if ((await this.#beginActs()) && (await this.#look()).kind !== 'stop') {
-      return 'draining';
-    }
-    return (await this.#stop()) ? 'drained' : 'draining';
+    this.#isJustLetGo = true;
+    return 'draining';
   }
 
   async #lookAgain(): Promise<Look> {
@@ -273,7 +275,6 @@ class Drain {
       if (!isNotIdle(error)) {
         throw error;
       }
-      this.#isJustLetGo = true;
       this.#beginWaiting(`${runner} was not idle in the last moment`);
       return false;
     }

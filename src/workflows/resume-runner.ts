@@ -1,6 +1,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { MainActivities } from '../activities/contract.ts';
 import { decideResume, decideTakeUp, type ResumeDecision } from '../domain/drain.ts';
+import { decideRelabelling, lacking } from '../domain/cordon.ts';
 import { RESUME_STEPS, type ResumeOutcome, type ResumeReport, type ResumeStep } from '../domain/report.ts';
 import { giveLabelsBack } from './cordon.ts';
 import { type End, operate, type Operation } from './operation.ts';
@@ -63,7 +64,7 @@ function withoutActs(decision: Idle, runner: string): End<ResumeOutcome> {
 
 async function takeUp(
   operation: Operation<ResumeStep>,
-  { agentId, relabelling }: Extract<ResumeDecision, { kind: 'resume' }>,
+  { mark, agentId, relabelling }: Extract<ResumeDecision, { kind: 'resume' }>,
 ): Promise<End<ResumeOutcome>> {
   const { site, board } = operation;
   const { policy, target } = site;
@@ -99,12 +100,27 @@ async function takeUp(
   const github = proxyActivities<MainActivities>(verifyOptions(policy, `verify-online: does GitHub show ${runner} online?`));
   const deadline = Date.now() + policy.onlineWithinMs;
   const seen = await site.withinLimits(() => github.awaitOnline({ target, agentId, deadline, pollMs: policy.onlinePollMs }));
-  if (seen.kind === 'offline') {
+  if (seen.kind === 'offline' || seen.runner === null) {
     throw new Ended(
       'failed',
       `${runner} is not drained any more and its service is active, but after ${policy.onlineWithinMs / 1_000} s GitHub still shows ${seen.runner?.status ?? 'no such runner'}: look at ${directory}/_diag in ${machine}, or run \`runward recover --runner ${runner}\``,
     );
   }
+  // Somebody may have taken them away since they were given back.
+  const lost = decideRelabelling(target, mark, seen.runner)?.labels ?? [];
+  if (lost.length > 0) {
+    const it = lost.length === 1 ? 'it' : 'them';
+    throw new Ended(
+      'failed',
+      `${runner} is online and not drained any more, but GitHub shows it without ${lost.join(', ')}, so no job comes that asks for ${it}: set ${it} on GitHub, or run \`runward runner resume --runner ${runner}\` if it has no other label of its own`,
+    );
+  }
   board.end('verify-online', 'done', `online as id ${agentId}`);
-  return ['resumed', `${runner} is online and takes jobs again`];
+  const others = lacking(seen.runner.labels, target.labels);
+  return [
+    'resumed',
+    others.length === 0
+      ? `${runner} is online and takes jobs again`
+      : `${runner} is online and takes jobs again, but none that ask for ${others.join(', ')}, which GitHub does not show: set ${others.length === 1 ? 'it' : 'them'} on GitHub, or change the configured labels`,
+  ];
 }

@@ -71,6 +71,8 @@ const RESET = /temporal workflow reset --workflow-id (\S+?)`/;
 
 /** Workflow id of what a check does about a runner. */
 const CURE = /^cure\/(.+)$/;
+/** The same for all that checks begin about one. */
+const BY_CHECK = /^(?:cure|drain|resume)\/(.+?)(?:\/room)?$/;
 
 interface OpenOperation {
   readonly installation: string;
@@ -523,7 +525,7 @@ export class Watch {
   #lookAtSilence(installation: string, workflowId: string, since: number): void {
     const { now, runners } = this.#world;
     const asked = this.#world.byHand.get(workflowId)?.runner;
-    const runner = runners.find(({ name }) => name === asked || workflowId === `cure/${name}` || workflowId.startsWith(`drain/${name}/`));
+    const runner = runners.find(({ name }) => name === asked || name === BY_CHECK.exec(workflowId)?.[1]);
     const concerned = runner === undefined ? runners.filter(({ wish }) => wish !== null) : [runner];
     const isAtWork = concerned.some(
       ({ name, job, machine }) =>
@@ -537,8 +539,8 @@ export class Watch {
       concerned.some(
         ({ name, machine, scope }) =>
           (subject === scope.name && (isByHand || code.startsWith('github-'))) ||
-          ((isByHand || at >= since + 20 * MINUTE) &&
-            (subject === name || text.includes(machine.name) || subject.includes(machine.host.name))),
+          subject.includes(machine.host.name) ||
+          ((isByHand || at >= since + 20 * MINUTE) && (subject === name || text.includes(machine.name))),
       ),
     );
     if (!isTold)

@@ -359,14 +359,15 @@ export class Watch {
 
   /**
    * A drain that has ended otherwise is no word that holds, but for one of a machine that is off: it is told to leave it so. One that finds
-   * the runner drained by another Runward keeps nothing in mind.
+   * the runner drained by another Runward, or loses the machine to it, keeps nothing in mind.
    */
   #drainEnded(workflowId: string, outcome: string, summary: string): void {
     const asked = this.#world.byHand.get(workflowId);
     if (asked === undefined) return;
     const runner = this.#world.runnerNamed(asked.runner);
     const isOff = outcome === 'noted' || summary.includes('leave it stopped');
-    const isOfOther = outcome === 'already-drained' && runner.drain?.installation !== runner.wish?.toldTo;
+    const isOfOther =
+      outcome === 'refused-in-progress' || (outcome === 'already-drained' && runner.drain?.installation !== runner.wish?.toldTo);
     if ((runner.drain?.by !== 'person' && !isOff) || isOfOther) runner.wish = wishWithout(runner.wish, workflowId);
   }
 

@@ -1,7 +1,7 @@
 import { decideRelabelling, type Relabelling } from './cordon.ts';
 import { busyReason, evidenceOf, isAlive, strangerReason, type Look } from './recovery.ts';
 import { valueOrNull } from './reading.ts';
-import type { MachineState, RunnerTarget } from './runner.ts';
+import type { DrainMark, MachineState, RunnerTarget } from './runner.ts';
 import { isDrainedForRoom } from './upkeep.ts';
 
 interface Seen {
@@ -91,7 +91,7 @@ export type ResumeDecision =
   /** Not drained. */
   | ({ readonly kind: 'already-resumed' } & Seen)
   /** `agentId`: the registration that is to come online; `null` where the runner is not configured any more. */
-  | ({ readonly kind: 'resume'; readonly agentId: number | null; readonly relabelling: Relabelling } & Seen)
+  | ({ readonly kind: 'resume'; readonly mark: DrainMark; readonly agentId: number | null; readonly relabelling: Relabelling } & Seen)
   /** Not drained, and without any of its labels, as after a drain whose mark is gone. */
   | ({ readonly kind: 'relabel'; readonly relabelling: NonNullable<Relabelling> } & Seen)
   | ({ readonly kind: 'impossible'; readonly why: string } & Seen);
@@ -114,7 +114,7 @@ export function decideResume(target: RunnerTarget, look: Look): ResumeDecision {
   }
   const relabelling = decideRelabelling(target, guest.drain, look.github.value.runner);
   if (guest.drain !== null) {
-    return { kind: 'resume', agentId: guest.registration?.agentId ?? null, relabelling, evidence };
+    return { kind: 'resume', mark: guest.drain, agentId: guest.registration?.agentId ?? null, relabelling, evidence };
   }
   return relabelling === null ? { kind: 'already-resumed', evidence } : { kind: 'relabel', relabelling, evidence };
 }

@@ -49,10 +49,15 @@ export interface RecoveryPolicy {
   readonly onlinePollMs: number;
   /** A host whose worker takes no task for this long is silent. */
   readonly hostSilentAfterMs: number;
-  /** Wait between two tries to get a lock that somebody holds. */
+  /** First and longest wait between two tries to get a machine that somebody holds, each twice as long as the one before: most acts are short, and those that last long are no reason to ask often. */
   readonly lockPollMs: number;
+  readonly lockPollLongestMs: number;
   /** Wait between two looks whether the job of a runner that is being drained has ended: a job that follows it within this is let run as well. */
   readonly drainPollMs: number;
+  /** Nobody hears of the end of a guest's own wait for the job, and to ask for it anew holds the machine. */
+  readonly guardAgainMs: number;
+  /** So long a drain holds the machine at most to have its guest wait for the job: whoever waits for the machine comes first. */
+  readonly guardWithinMs: number;
   /** A drain lasts as long as a job, in a new history after each such time: none is to outlive a release, nor to grow too long. */
   readonly drainHistoryMs: number;
   readonly limits: {
@@ -286,7 +291,11 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   onlinePollMs: 3_000,
   hostSilentAfterMs: 5 * MINUTE,
   lockPollMs: 2_000,
+  lockPollLongestMs: 30_000,
   drainPollMs: 15_000,
+  guardAgainMs: 5 * MINUTE,
+  // Two calls into a guest, of some seconds each in an emulated one.
+  guardWithinMs: 30_000,
   drainHistoryMs: 6 * 60 * MINUTE,
   limits: {
     // The list of machines may take 30 s and the guest 45 s: a guest that is dead is to be told by the look, and not by its end.

@@ -12,7 +12,7 @@ import { createPermissions } from './permissions.ts';
 import { changeLabels } from './labels.ts';
 import type { GitHubPort } from './port.ts';
 import { countRunsOf, createQueue } from './queue.ts';
-import { findRunner, findRunners, getRunner } from './runners.ts';
+import { findRunners, getRunner } from './runners.ts';
 import { findRunningJob } from './running-job.ts';
 
 export interface GitHubOptions extends ClientOptions {
@@ -27,7 +27,6 @@ export function createGitHub({ pace, ...options }: GitHubOptions): GitHubPort {
     ...createQueue(client, pace ?? null),
     ...createFailures(client, { fetch: options.fetch ?? globalThis.fetch, silenceMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS }),
     ...createPermissions(client),
-    findRunner: (scope, name, signal) => findRunner({ client, scope, signal }, name),
     findRunners: (scope, wanted, signal) => findRunners({ client, scope, signal }, wanted),
     getRunner: (scope, id, signal) => getRunner({ client, scope, signal }, id),
     findRunningJob: (scope, runner, signal) => findRunningJob({ client, scope, signal }, runner),

@@ -227,9 +227,7 @@ export interface PermissionPort {
 
 /** Every method rejects with {@link GitHubError} where GitHub could not be asked; "not there" is a value. */
 export interface GitHubPort extends QueuePort, FailurePort, PermissionPort {
-  /** The runner of exactly this name, compared without regard to case; `null` where there is none. */
-  findRunner(scope: string, name: string, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>>;
-  /** All of these by one list, and whom it lacks by the last id and the name. */
+  /** All of these by one list, names compared without regard to case, and whom it lacks by the last id and the name. */
   findRunners(scope: string, wanted: RunnersWanted, signal: AbortSignal): Promise<Dated<RunnersFound>>;
   /** The runner of this id; `null` once its registration is gone. */
   getRunner(scope: string, id: number, signal: AbortSignal): Promise<Dated<RegisteredRunner | null>>;

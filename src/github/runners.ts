@@ -96,7 +96,7 @@ interface RunnersListed extends Pick<RunnersRead, 'observedAt' | 'tokenExpiresAt
   readonly listed: ReadonlyMap<number, ListedRunner>;
 }
 
-/** All of the scope, or what GitHub finds by a name. */
+/** All of the scope, or what GitHub finds by a name: it does not say how it compares, and older servers ignore the name, so more may come. */
 async function listRunners({ client, scope, signal }: Asking, name?: string): Promise<RunnersListed> {
   const parameters = { per_page: PER_PAGE, ...(name === undefined ? {} : { name }) };
   const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), parameters);
@@ -120,19 +120,6 @@ async function runnerOf({ client, scope, signal }: Asking, id: number): Promise<
     if (error instanceof GitHubError && error.status === 404) return null;
     throw error;
   }
-}
-
-/** GitHub does not say how `name=` compares, and older servers ignore it: so all pages that it gives are compared here. */
-export async function findRunner({ client, scope, signal }: Asking, name: string): Promise<Dated<RegisteredRunner | null>> {
-  const wanted = name.toLowerCase();
-  const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), { name, per_page: PER_PAGE });
-  let answeredAt = 0;
-  for await (const { value, githubTime } of pagesOf(client, { ...call, answer: Runners, signal })) {
-    answeredAt = githubTime;
-    const runner = value.runners.find((candidate) => candidate.name.toLowerCase() === wanted);
-    if (runner) return { value: runner, githubTime };
-  }
-  return { value: null, githubTime: answeredAt };
 }
 
 /** GitHub answers 404 for a runner that is gone and for a scope that the token may not see; the list tells which. */

@@ -1,4 +1,4 @@
-import { isCancellation, proxyActivities } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/workflow';
 import type { MainActivities } from '../activities/contract.ts';
 import { cordonText, decideCordon, type CordonDecision, type PlainJobs, type Relabelling } from '../domain/cordon.ts';
 import { valueOrNull } from '../domain/reading.ts';
@@ -24,8 +24,10 @@ export class Cordon {
   readonly #operation: Operation<DrainStep>;
   /** Whether people were told that no further job comes. */
   #isTold = false;
-  /** Whether the guest waits for the end of the running job. */
-  #isGuarded = false;
+  /** When the guest is to be asked again to wait for the end of the running job. */
+  #guardAgainAt = 0;
+  /** Why it does not; `null` if it does. */
+  #whyUnguarded: string | null = null;
   /** Acts of the same operation have different names. */
   #acts = 0;
   /** Why jobs may still come. */
@@ -35,9 +37,10 @@ export class Cordon {
     this.#operation = operation;
   }
 
-  /** Why jobs may still come, before what is waited for; empty if none may. */
+  /** Why jobs may still come, before what is waited for; empty if none may. One may in the moment in which the job ends, if its guest does not wait for it. */
   get warning(): string {
-    return this.#why === null ? '' : `jobs may still come, since it could not be cordoned (${this.#why}); `;
+    const open = this.#why === null ? '' : `jobs may still come, since it could not be cordoned (${this.#why}); `;
+    return this.#whyUnguarded === null ? open : `${open}its guest does not wait for the end of the job (${this.#whyUnguarded}); `;
   }
 
   /** Whether something is to be done under the machine's lock for a runner that a job is waited for on. */
@@ -48,7 +51,7 @@ export class Cordon {
     }
     const decision = decideCordon(mark, look.github);
     this.#note(decision);
-    return !this.#isGuarded || (decision.kind !== 'impossible' && (decision.kind !== 'cordoned' || !this.#isTold));
+    return this.#isGuardDue || (decision.kind !== 'impossible' && (decision.kind !== 'cordoned' || !this.#isTold));
   }
 
   /** Under the machine's lock. GitHub that can't be reached is asked again another time. */
@@ -83,31 +86,46 @@ export class Cordon {
     }
   }
 
-  /** Has the guest pause the listener as soon as the running job ends. Without it the labels alone keep jobs away. */
+  /**
+   * Has the guest pause the listener as soon as the running job ends; without it the labels alone keep jobs away. From time to time it is asked for
+   * anew, since nobody hears if the wait there has ended by itself.
+   */
   async guard({ beginActs }: Pick<Ground, 'beginActs'>): Promise<void> {
-    if (this.#isGuarded) {
+    if (!this.#isGuardDue) {
       return;
     }
-    const { site, board } = this.#operation;
-    await beginActs();
-    this.#isGuarded = true;
+    const { guardAgainMs, guardWithinMs } = this.#operation.site.policy;
     try {
-      const answer = await site.act(
-        this.#key('guard'),
-        `let the guest pause ${site.target.runner} when its job ends`,
-        site.policy.deadlines.drainMs,
-        (acts, input) => acts.pauseAfterJob(input),
-        { options: upkeepOptions },
-      );
-      if (answer.kind === 'not-waiting') {
-        board.say(`its guest does not wait for the end of the job: ${answer.evidence}`);
-      }
+      this.#whyUnguarded = await CancellationScope.withTimeout(guardWithinMs, async () => {
+        await beginActs();
+        return this.#askForGuard();
+      });
     } catch (error) {
-      if (isCancellation(error)) {
+      if (isCancellation(error) && CancellationScope.current().consideredCancelled) {
         throw error;
       }
-      board.say(`its guest does not wait for the end of the job: ${site.asEnded(error).message}`);
+      this.#whyUnguarded = isCancellation(error)
+        ? `no answer within ${guardWithinMs / 1_000} s`
+        : this.#operation.site.asEnded(error).message;
     }
+    this.#guardAgainAt = Date.now() + guardAgainMs;
+  }
+
+  /** Why the guest does not wait for the end of the job; `null` if it does. */
+  async #askForGuard(): Promise<string | null> {
+    const { site } = this.#operation;
+    const answer = await site.act(
+      this.#key('guard'),
+      `let the guest pause ${site.target.runner} when its job ends`,
+      site.policy.deadlines.drainMs,
+      (acts, input) => acts.pauseAfterJob(input),
+      { options: upkeepOptions },
+    );
+    return answer.kind === 'not-waiting' ? answer.evidence : null;
+  }
+
+  get #isGuardDue(): boolean {
+    return Date.now() >= this.#guardAgainAt;
   }
 
   #note(decision: CordonDecision): void {

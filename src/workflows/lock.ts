@@ -10,7 +10,7 @@ import {
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { LockHolder, MainActivities } from '../activities/contract.ts';
+import type { LockHolder, LockState, MainActivities } from '../activities/contract.ts';
 import { machineLockId, queueLockId, RELEASE_SIGNAL } from '../domain/names.ts';
 import { temporalOptions } from './options.ts';
 
@@ -52,7 +52,9 @@ export type Lock = HeldLock | { readonly kind: 'held'; readonly holder: LockHold
 export interface LockAsked {
   readonly reason: string | null;
   readonly waitMs: number;
+  /** Between the first two tries; later ones are further apart. */
   readonly pollMs: number;
+  readonly longestPollMs: number;
   /** Hears whom it waits for. */
   readonly onWait: (holder: LockHolder | null) => void;
 }
@@ -62,13 +64,14 @@ export function lockMachine(machine: { readonly host: string; readonly machine: 
   return takeLock(machineLockId(machine.host, machine.machine), holdMachine, asked);
 }
 
-/** The same for the queue of a repository. */
-export function lockQueue(scope: string, asked: LockAsked): Promise<Lock> {
-  return takeLock(queueLockId(scope), holdQueue, asked);
+/** The same for the queue of a repository, without a wait. */
+export function lockQueue(scope: string, { reason }: Pick<LockAsked, 'reason'>): Promise<Lock> {
+  return takeLock(queueLockId(scope), holdQueue, { reason, waitMs: 0, pollMs: 0, longestPollMs: 0, onWait: () => {} });
 }
 
 async function takeLock(lockId: string, hold: () => Promise<void>, asked: LockAsked): Promise<Lock> {
   const deadline = Date.now() + asked.waitMs;
+  let pauseMs = asked.pollMs;
   for (;;) {
     const lockRunId = await startHolding(lockId, hold, asked.reason);
     if (lockRunId !== null) {
@@ -80,17 +83,21 @@ async function takeLock(lockId: string, hold: () => Promise<void>, asked: LockAs
         release: () => releaseLock(lockId, lockRunId),
       };
     }
-    const { workflowId, runId } = workflowInfo();
-    const temporal = proxyActivities<MainActivities>(temporalOptions(`who holds ${lockId}?`));
-    const state = await temporal.inspectLock({ lockId, asking: { workflowId, runId } });
-    if (state.kind === 'held') {
+    for (let state = await inspectLock(lockId); state.kind === 'held'; state = await inspectLock(lockId)) {
       if (Date.now() >= deadline) {
         return state;
       }
       asked.onWait(state.holder);
-      await sleep(Math.min(asked.pollMs, deadline - Date.now()), { summary: `wait for ${lockId}` });
+      await sleep(Math.min(pauseMs, deadline - Date.now()), { summary: `wait for ${lockId}` });
+      pauseMs = Math.min(2 * pauseMs, asked.longestPollMs);
     }
   }
+}
+
+async function inspectLock(lockId: string): Promise<LockState> {
+  const { workflowId, runId } = workflowInfo();
+  const temporal = proxyActivities<MainActivities>(temporalOptions(`who holds ${lockId}?`));
+  return temporal.inspectLock({ lockId, asking: { workflowId, runId } });
 }
 
 /** The lock's run id, or `null` where somebody has it. */

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { executeChild, isCancellation, log, proxyActivities, upsertMemo, workflowInfo } from '@temporalio/workflow';
-import type { BatchRerun, LockHolder, MainActivities, ResolvedQueue } from '../activities/contract.ts';
+import type { BatchRerun, MainActivities, ResolvedQueue } from '../activities/contract.ts';
 import { advance } from '../domain/open-findings.ts';
 import { findingsOf, NO_TROUBLE, type QueueTrouble } from '../domain/queue/findings.ts';
 import { intendedActs, lostRuns, type Remembered } from '../domain/queue/intended.ts';
@@ -135,12 +135,7 @@ class QueueCare {
       await this.#tell(NO_TROUBLE, ['queue-refused']);
       return this.#reportPlan(seen, planned, remembered, intended);
     }
-    const lock = await lockQueue(this.#resolved.scope, {
-      reason: this.#request.reason,
-      waitMs: 0,
-      pollMs: this.#resolved.policy.lockPollMs,
-      onWait: (holder: LockHolder | null) => this.#told.say(`waiting for ${holderText(holder)}`),
-    });
+    const lock = await lockQueue(this.#resolved.scope, { reason: this.#request.reason });
     if (lock.kind === 'held') {
       const summary = `the queue of ${this.#resolved.scope} is in the hands of ${holderText(lock.holder)}`;
       return this.#report({ outcome: 'refused-in-progress', summary, queue: figuresOf(seen, planned, remembered) });

@@ -159,6 +159,7 @@ export class Operation<Step extends string> {
       reason: this.request.reason,
       waitMs: this.request.waitMs,
       pollMs: policy.lockPollMs,
+      longestPollMs: policy.lockPollLongestMs,
       onWait: (holder: LockHolder | null) => this.board.say(`waiting for ${holderText(holder)}`),
     });
     if (lock.kind === 'held') {

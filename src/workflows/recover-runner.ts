@@ -171,6 +171,7 @@ class Recovery {
         reason: this.#request.reason,
         waitMs: this.#request.waitMs,
         pollMs: this.#policy.lockPollMs,
+        longestPollMs: this.#policy.lockPollLongestMs,
         onWait: (holder) => this.#board.say(`waiting for ${holderText(holder)}`),
       });
       if (lock.kind === 'held') {

@@ -224,6 +224,7 @@ export class Site {
     const { host, machine } = this.target;
     const acts = proxyActivities<ActActivities>(actOptions(this.policy, host, `take the fence of ${machine}`));
     const deadline = Date.now() + this.policy.strangerActWithinMs;
+    let pauseMs = this.policy.lockPollMs;
     for (let waited = false; ; waited = true) {
       const taken = await this.answer(() => acts.takeFence({ target: this.target, holder: ascii(workflowInfo().workflowId), isRecovery }));
       if (taken.kind === 'taken') {
@@ -234,7 +235,8 @@ export class Site {
         throw refusalText(taken, this.target.runner, machine);
       }
       this.#teller.say(`waiting for an act of ${taken.holder} in ${machine}`);
-      await sleep(this.policy.lockPollMs, { summary: `wait for an act of ${taken.holder}` });
+      await sleep(pauseMs, { summary: `wait for an act of ${taken.holder}` });
+      pauseMs = Math.min(2 * pauseMs, this.policy.lockPollLongestMs);
     }
   }
 

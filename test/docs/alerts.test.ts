@@ -1,10 +1,10 @@
 // What docs/alerts.md shows works as it stands there.
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createWebhook } from '../../src/alerts/webhook.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -13,7 +13,13 @@ import { FINDING_SIGNALS, findingId } from '../../src/domain/names.ts';
 import { anAlert } from '../kit/findings.ts';
 
 const document = readFileSync(join(import.meta.dirname, '../../docs/alerts.md'), 'utf8');
-const PORT = 20_000 + (process.pid % 20_000);
+/** Loaded before the receiver: says which free port it was given. */
+const TELLS_PORT = `import { Server } from 'node:net';
+const { listen } = Server.prototype;
+Server.prototype.listen = function (...given) {
+  this.once('listening', () => process.send(this.address().port));
+  return listen.apply(this, given);
+};`;
 const SECRET = `whsec_${Buffer.from('a secret of thirty-two bytes ...').toString('base64')}`;
 
 function block(language: string): string {
@@ -47,30 +53,23 @@ test('the table names what is sent, and nothing else', () => {
 describe('the receiver', () => {
   test('takes what is signed by its secret, and nothing else', async () => {
     writeFileSync(join(folder, 'receiver.mjs'), block('js'));
-    const receiver = spawn(process.execPath, [join(folder, 'receiver.mjs')], {
-      env: { WEBHOOK_SECRET: SECRET, PORT: String(PORT) },
-      stdio: ['ignore', 'pipe', 'inherit'],
+    writeFileSync(join(folder, 'tells-port.mjs'), TELLS_PORT);
+    const receiver = spawn(process.execPath, ['--import', join(folder, 'tells-port.mjs'), join(folder, 'receiver.mjs')], {
+      env: { WEBHOOK_SECRET: SECRET, PORT: '0' },
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });
     const said: string[] = [];
-    receiver.stdout.setEncoding('utf8').on('data', (part: string) => said.push(part));
+    receiver.stdout?.setEncoding('utf8').on('data', (part: string) => said.push(part));
     try {
+      const [port] = await once(receiver, 'message');
       const deliver = (secretFile: string): Promise<void> =>
-        createWebhook({ url: `http://127.0.0.1:${PORT}/`, secretFile: join(folder, secretFile) }).deliver(
+        createWebhook({ url: `http://127.0.0.1:${port}/`, secretFile: join(folder, secretFile) }).deliver(
           anAlert(),
-          AbortSignal.timeout(5_000),
+          new AbortController().signal,
         );
-      for (const deadline = Date.now() + 5_000; Date.now() < deadline; await sleep(50)) {
-        if (
-          await deliver('secret').then(
-            () => true,
-            () => false,
-          )
-        ) {
-          break;
-        }
-      }
+      await deliver('secret');
       await expect(deliver('wrong')).rejects.toThrow(/answered 401.*same secret/);
-      expect(said.join('')).toBe(`${anAlert().text}\n`);
+      await expect.poll(() => said.join('')).toBe(`${anAlert().text}\n`);
     } finally {
       receiver.kill();
     }

@@ -115,7 +115,7 @@ describe('a GitHub App', () => {
     const token = sourceOf();
     const github = createGitHub({ baseUrl: server.url, token });
     const before = logins();
-    await github.findRunner('octo/app', 'any', signal);
+    await github.getRunner('octo/app', 1_000, signal);
     await github.createRegistrationToken('octo/app', signal);
     expect(logins() - before).toBe(1);
     expect((await token(KEEP)).toString()).toBe('[secret]');

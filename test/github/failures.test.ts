@@ -183,7 +183,8 @@ describe('the requests of the hour', () => {
     const run = server.queueRun(REPO, { jobs: [FAILED] });
     const job = server.run(run).jobs[0]?.id ?? 0;
     const port = portOf(server.addToken({ limit: 10 }));
-    for (let request = 1; request <= 8; request += 1) await port.findRunner(REPO, 'any', signal).catch(() => {});
+    const { id } = server.addRunner(REPO, { name: 'asked-for' });
+    for (let request = 1; request <= 8; request += 1) await port.getRunner(REPO, id, signal);
     for (let check = 1; check <= 8; check += 1) await port.readFailureAnnotations(REPO, check, signal).catch(() => {});
     const before = server.requests.length;
     for (const refused of [

@@ -159,7 +159,7 @@ describe('while a limit lasts', () => {
   test.each(limits)('nothing is sent, not by another process either: %o', async (fault) => {
     const at = Date.now();
     server.misbehave({ times: 1, fault });
-    const failure = await failureOf(port(server.token).findRunner('octo/app', 'r', signal));
+    const failure = await failureOf(port(server.token).getRunner('octo/app', 1, signal));
     expect(failure.kind).toBe('limited');
     const lastsMs = fault.kind === 'secondary-limit' && !fault.namesEnd ? MINUTE : 50 * MINUTE;
     expect((failure.retryAt ?? 0) - at).toBeGreaterThanOrEqual(lastsMs - 1_000);
@@ -176,10 +176,10 @@ describe('while a limit lasts', () => {
 
   test('another credential, and another GitHub, are asked', async () => {
     server.misbehave({ times: 1, fault: limits[0] as Fault });
-    await failureOf(port(server.token).findRunner('octo/app', 'r', signal));
-    expect((await port(server.addToken()).findRunner('octo/app', 'r', signal)).value).toBeNull();
+    await failureOf(port(server.token).getRunner('octo/app', 1, signal));
+    expect((await port(server.addToken()).getRunner('octo/app', 1, signal)).value).toBeNull();
     const other = await startGitHub({ repositories: ['octo/app'] });
-    const failure = await failureOf(port(server.token, other.url).findRunner('octo/app', 'r', signal));
+    const failure = await failureOf(port(server.token, other.url).getRunner('octo/app', 1, signal));
     await other.close();
     expect(failure).toMatchObject({ kind: 'rejected', status: 401 });
   });
@@ -194,14 +194,14 @@ describe('while a limit lasts', () => {
       const http = { baseUrl: server.url, gate: realGate(), account: accountOf(credentials) ?? '' };
       return createGitHub({ ...http, token: createTokenSource(credentials, http) });
     };
-    await failureOf(asApp().findRunner('octo/app', 'r', signal));
-    expect(await failureOf(asApp().findRunner('octo/app', 'r', signal))).toMatchObject({ kind: 'limited', status: null });
+    await failureOf(asApp().getRunner('octo/app', 1, signal));
+    expect(await failureOf(asApp().getRunner('octo/app', 1, signal))).toMatchObject({ kind: 'limited', status: null });
     expect(server.requests).toHaveLength(2);
   });
 
   test('the state holds no token', async () => {
     server.misbehave({ times: 1, fault: limits[0] as Fault });
-    await failureOf(port(server.token).findRunner('octo/app', 'r', signal));
+    await failureOf(port(server.token).getRunner('octo/app', 1, signal));
     const [file = ''] = files();
     expect(file + readFileSync(file, 'utf8')).not.toContain(server.token.slice(4));
   });

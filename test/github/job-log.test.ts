@@ -3,7 +3,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Secret } from '../../src/domain/secret.ts';
 import { createGitHub, type GitHubOptions } from '../../src/github/github.ts';
 import type { Dated, GitHubPort, LogRead } from '../../src/github/port.ts';
@@ -192,19 +192,24 @@ describe('a big log', () => {
   });
 
   test('takes its time, so long as something comes', async () => {
-    const host = await serve((_, response) => {
-      let sent = 0;
-      response.writeHead(200);
-      const timer = setInterval(() => {
-        response.write(`${STAMP} line\n`);
-        if ((sent += 1) < 10) return;
-        clearInterval(timer);
-        response.end();
-      }, 50);
-    });
-    const { lines } = await readJob(7, {}, referringTo(host.url, undefined, 300));
-    await host.close();
-    expect(lines).toHaveLength(10);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+      const host = writable.getWriter();
+      const reading = readJob(
+        7,
+        {},
+        referringTo('https://logs.test/7', () => new Response(readable), 300),
+      );
+      for (let line = 0; line < 10; line += 1) {
+        await vi.advanceTimersByTimeAsync(200);
+        await host.write(Buffer.from(`${STAMP} line\n`));
+      }
+      await host.close();
+      expect((await reading).lines).toHaveLength(10);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

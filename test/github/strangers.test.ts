@@ -64,7 +64,6 @@ const PART = { repository: REPO, ref: 'main', folder: '', names: ['action.yml'] 
 
 /** Every method; a new one is missed by the compiler until it stands here. */
 const CALLS: { readonly [Method in keyof GitHubPort]: (github: GitHubPort, told: string[]) => Promise<unknown> } = {
-  findRunner: (github) => github.findRunner(REPO, 'builder', signal),
   findRunners: (github) => github.findRunners(REPO, { names: ['builder', 'gone'], lastId: async () => runner }, signal),
   getRunner: (github) => github.getRunner(REPO, runner, signal),
   findRunningJob: (github) => github.findRunningJob(REPO, 'builder', signal),

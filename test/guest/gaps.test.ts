@@ -146,7 +146,7 @@ function playSystem(): void {
   stub('chattr', 'exit 0');
   stub('timedatectl', gap('act'));
   stub('journalctl', "echo 'Started running service'");
-  stub('date', `if [ "$1" = -s ]; then ${harms('the clock is set')}; else exec /bin/date "$@"; fi`);
+  stub('date', `if [ "$1" = -s ]; then echo "$2" >>${root}/clock; ${harms('the clock is set')}; else exec /bin/date "$@"; fi`);
   stub('mv', `case " $* " in *' -t '*)\n${gap('act')}\n${harms('files are moved away')} ;; esac\nexec /bin/mv "$@"`);
   stub(
     'systemctl',
@@ -549,6 +549,74 @@ describe('the wait for the end of a job', () => {
     expect(readFileSync(path.join(root, 'paused'), 'utf8')).toContain('kind=paused');
     expect(waiter()).toEqual([]);
     expect(processes().filter((each) => each.state === 'T')).toEqual([]);
+  });
+});
+
+describe('the clock of a guest with chrony', () => {
+  const how: Act = { ...byPurpose('sync-clock'), more: { ntp_seconds: '1' } };
+  /** What chrony was told, each with whether the listener was held. */
+  const told = (): readonly string[] =>
+    (existsSync(path.join(root, 'chrony')) ? readFileSync(path.join(root, 'chrony'), 'utf8').split('\n') : []).filter(
+      (line) => line !== '' && !line.startsWith('-c tracking'),
+    );
+
+  beforeEach(async () => {
+    writeFileSync(path.join(root, 'units/chrony'), '');
+    stub(
+      'chronyc',
+      `held=free
+      if grep -qs '(Runner.Listener) T' /proc/[0-9]*/stat; then held=held; fi
+      echo "$* $held" >>${root}/chrony
+      case $* in
+        '-c tracking') echo "A29FC801,192.0.2.1,3,$(cat ${root}/reference 2>/dev/null || echo 1700000000).$RANDOM,0.1" ;;
+        'burst 2/4')
+          ${gap('proof')}
+          if [ ! -e ${root}/no-answer ]; then echo 1700000100 >${root}/reference; fi ;;
+        makestep)
+          ${gap('act')}
+          ${harms('the clock is set')}
+          if [ -e ${root}/no-step ]; then exit 1; fi ;;
+      esac`,
+    );
+    await start();
+  });
+
+  it('is measured before the listener is held, and set while it is', async () => {
+    expect(await pauseAskAct(how)).toEqual({ kind: 'synced', source: 'ntp' });
+    expect(told()).toEqual(['online free', 'burst 2/4 free', 'makestep held']);
+    expect(existsSync(path.join(root, 'clock'))).toBe(false);
+    expect(processes().filter((each) => each.state === 'T')).toEqual([]);
+  });
+
+  it('is the host’s, if chrony has measured nothing new', async () => {
+    writeFileSync(path.join(root, 'no-answer'), '');
+    expect(await pauseAskAct(how)).toEqual({ kind: 'synced', source: 'host' });
+    expect(told()).toEqual(['online free', 'burst 2/4 free']);
+    expect(readFileSync(path.join(root, 'clock'), 'utf8')).toMatch(/^@\d+\.\d{3}\n$/);
+  });
+
+  it('is the host’s, if chrony does not set it', async () => {
+    writeFileSync(path.join(root, 'no-step'), '');
+    expect(await pauseAskAct(how)).toEqual({ kind: 'synced', source: 'host' });
+    expect(readFileSync(path.join(root, 'clock'), 'utf8')).toMatch(/^@\d+\.\d{3}\n$/);
+  });
+
+  it('is measured and set at once, if a person’s force goes past a job', async () => {
+    expect(await act(how, { force: 'yes' })).toEqual({ kind: 'synced', source: 'ntp' });
+    expect(told()).toEqual(['online free', 'burst 2/4 free', 'makestep free']);
+  });
+
+  it('is left, if a job begins while it is measured', async () => {
+    letJobBegin('gap.proof', 0);
+    expect(await pauseAskAct(how)).toMatchObject({ kind: expect.stringMatching(/refused-busy|not-paused/) });
+    expect(told()).toEqual(['online free', 'burst 2/4 free']);
+    await expectUnharmed();
+  });
+
+  it('is set while no job can begin', async () => {
+    letJobBegin('gap.act', 0);
+    expect(await pauseAskAct(how)).toEqual({ kind: 'synced', source: 'ntp' });
+    expect(readHarm()).toBe('');
   });
 });
 

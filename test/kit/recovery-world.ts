@@ -68,6 +68,7 @@ export const QUICK_POLICY: RecoveryPolicy = {
   onlinePollMs: 100,
   hostSilentAfterMs: 2_000,
   lockPollMs: 400,
+  lockPollLongestMs: 1_000,
   drainPollMs: 1_000,
   limits: {
     ...DEFAULT_RECOVERY_POLICY.limits,
@@ -94,7 +95,6 @@ export const QUICK_HEALTH: HealthPolicy = {
 export const QUICK_QUEUE: QueuePolicy = {
   ...DEFAULT_QUEUE_POLICY,
   following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 2_000, giveUpAfterMs: 5_000, doubtMs: 500 },
-  lockPollMs: 200,
   limits: {
     list: { ...DEFAULT_QUEUE_POLICY.limits.list, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },
     read: { ...DEFAULT_QUEUE_POLICY.limits.read, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },
@@ -149,6 +149,8 @@ export interface WorldOptions {
   readonly isListening?: boolean;
   /** Runners of the scope, each on a machine of its own; one by default. */
   readonly runners?: number;
+  /** Whether they share one machine. */
+  readonly sharesMachine?: boolean;
   /** The API token; by default it may do everything. */
   readonly token?: Parameters<SandboxGitHub['addToken']>[0];
   /** What becomes of the messages of its findings. */
@@ -209,14 +211,20 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     retryMs: 100,
     removeRegistration: (at, runner) => github.removeRunner(at, runner),
   });
-  const targets = Array.from({ length: runners }, (_, index) => {
-    const runner = index === 0 ? name : `${name}-${index}`;
+  const names = Array.from({ length: runners }, (_, index) => (index === 0 ? name : `${name}-${index}`));
+  const targets = names.map((runner, index) => {
     const host = options.host ?? 'local';
     const { registration, labels } = options;
     return aTarget({
       scope,
       runner,
-      machine: `m-${runner}`,
+      ...(options.sharesMachine === true
+        ? {
+            machine: `m-${name}`,
+            directory: `/opt/actions-runner-${index}`,
+            neighbours: names.filter((other) => other !== runner).map((other) => ({ scope, runner: other })),
+          }
+        : { machine: `m-${runner}` }),
       registrationUrl: `${github.url}/${scope}`,
       host,
       ...(registration === undefined ? {} : { registration }),

@@ -152,7 +152,11 @@ describe('runCommand', () => {
   it('beats while the command runs, and not after', async () => {
     const beats: string[] = [];
     const timing = { heartbeatEveryMs: 50, killAfterMs: 5_000 };
-    await runCommand(shell('sleep 0.5'), { ...PATIENT, heartbeat: (doing) => void beats.push(doing) }, timing);
+    const file = path.join(folder, 'beaten');
+    const heartbeat = (doing: string): void => {
+      if (beats.push(doing) === 3) writeFileSync(file, '');
+    };
+    await runCommand(shell(`until [ -e ${file} ]; do sleep 0.01; done`), { ...PATIENT, heartbeat }, timing);
     const during = beats.length;
     expect(during).toBeGreaterThanOrEqual(3);
     expect(new Set(beats)).toEqual(new Set(['try']));

@@ -2,9 +2,10 @@
 
 import type { WorkflowHandle } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
-import { MAIN_QUEUE } from '../../src/domain/names.ts';
+import { MAIN_QUEUE, machineLockId } from '../../src/domain/names.ts';
 import type { DrainReport, Progress, ResumeReport } from '../../src/domain/report.ts';
 import type { DrainMark } from '../../src/domain/runner.ts';
+import { MachineError } from '../../src/machine/port.ts';
 import { startWorld, type World } from '../kit/recovery-world.ts';
 
 const CALL = { signal: new AbortController().signal, heartbeat: () => {} };
@@ -68,13 +69,15 @@ async function resumed(world: World): Promise<ResumeReport> {
 }
 
 /** Somebody else gives it a label, as `config.sh --replace` does. */
-async function giveLabels(world: World, given: readonly string[]): Promise<void> {
+const giveLabels = (world: World, given: readonly string[]): Promise<void> =>
+  changeLabels(world, { method: 'POST', body: JSON.stringify({ labels: given }) });
+
+async function changeLabels(world: World, request: RequestInit): Promise<void> {
   const { url, token } = world.github;
   const { id } = world.github.runners(world.target.scope)[0]!;
   const response = await fetch(`${url}/repos/${world.target.scope}/actions/runners/${id}/labels`, {
-    method: 'POST',
     headers: { authorization: `Bearer ${token}` },
-    body: JSON.stringify({ labels: given }),
+    ...request,
   });
   expect(response.status).toBe(200);
 }
@@ -164,6 +167,36 @@ describe.concurrent('the labels of a drained runner', () => {
     expect(labels(world)).toEqual(['bpf-lsm', 'gpu']);
   });
 
+  test('are seen again before a resume ends well, and again by the next one', async () => {
+    await using world = await startWorld();
+    await drained(await drain(world));
+    const startService = world.machine.startService.bind(world.machine);
+    world.machine.startService = async (...given) => {
+      await changeLabels(world, { method: 'DELETE' });
+      return startService(...given);
+    };
+    const report = await (await resume(world)).result();
+    const { runner } = world.target;
+    expect(report).toMatchObject({
+      outcome: 'failed',
+      summary: `${runner} is online and not drained any more, but GitHub shows it without bpf-lsm, so no job comes that asks for it: set it on GitHub, or run \`runward runner resume --runner ${runner}\` if it has no other label of its own`,
+    });
+    expect(report.steps.at(-1)).toMatchObject({ name: 'verify-online', status: 'failed' });
+    expect((await (await resume(world)).result()).outcome).toBe('resumed');
+    expect(labels(world)).toEqual(['bpf-lsm']);
+  });
+
+  test('that are configured and were not there before are told by a resume', async () => {
+    await using world = await startWorld({ labels: ['bpf-lsm', 'gpu'] });
+    await changeLabels(world, { method: 'PUT', body: JSON.stringify({ labels: ['bpf-lsm'] }) });
+    await drained(await drain(world));
+    const { runner } = world.target;
+    expect(await (await resume(world)).result()).toMatchObject({
+      outcome: 'resumed',
+      summary: `${runner} is online and takes jobs again, but none that ask for gpu, which GitHub does not show: set it on GitHub, or change the configured labels`,
+    });
+  });
+
   test('stay away after a drain was ended by force, and come back after a resume was cut off', async () => {
     await using world = await startWorld();
     await work(world);
@@ -184,3 +217,89 @@ describe.concurrent('the labels of a drained runner', () => {
     await resumed(world);
   });
 });
+
+describe.concurrent('the guard in the guest', () => {
+  const PLAIN = ['self-hosted', 'linux'];
+
+  test.each([
+    { kind: 'waiting' },
+    { kind: 'not-waiting', evidence: 'the guest has no perl' },
+    new MachineError('unreachable', 'its guest gave no answer'),
+  ])('is set up anew, if the last one may be gone (%o)', async (first) => {
+    const guardAgainMs = 1_500;
+    await using world = await startWorld({ policy: { guardAgainMs, guardWithinMs: 500, drainPollMs: 200 } });
+    await work(world);
+    const begun = queueTwelve(world, PLAIN);
+    const pauseAfterJob = world.machine.pauseAfterJob.bind(world.machine);
+    let keys = new Set<string>();
+    world.machine.pauseAfterJob = async (...given) => {
+      keys = keys.add(given[1].key);
+      if (keys.size > 1) return pauseAfterJob(...given);
+      if (first instanceof Error) throw first;
+      return first as never;
+    };
+    const handle = await drain(world);
+    await world.until(() => keys.size > 1, 'it is set up anew');
+    await isWaiting(world, handle);
+    const { guardedAt, locks } = await guardsOf(world, handle);
+    guardedAt.slice(1).forEach((at, index) => expect(at - guardedAt[index]!).toBeGreaterThanOrEqual(guardAgainMs));
+    // It may just have taken the lock for the next one.
+    expect([0, 1]).toContain(locks - guardedAt.length);
+    await world.machine.endJob(world.target);
+    await drained(handle);
+    expect(begun()).toBe(0);
+  });
+
+  test('holds the machine for no more than a moment, if the guest does not answer', async () => {
+    await using world = await startWorld({ policy: { guardAgainMs: 3_600_000, guardWithinMs: 500 } });
+    await work(world);
+    let calls = 0;
+    world.machine.pauseAfterJob = async () => {
+      calls += 1;
+      throw new MachineError('unreachable', 'its guest gave no answer');
+    };
+    const handle = await drain(world);
+    await world.until(() => calls > 0, 'the guest is asked');
+    await world.until(async () => !(await isLocked(world)), 'the lock is free');
+    await world.until(
+      async () => (await handle.query<Progress>('progress')).doing.includes('its guest does not wait for the end of the job'),
+      'it says so',
+    );
+    await isWaiting(world, handle);
+    await world.machine.endJob(world.target);
+    await drained(handle);
+  });
+
+  test('is given up, if a person cancels the drain meanwhile', async () => {
+    await using world = await startWorld();
+    await work(world);
+    let calls = 0;
+    world.machine.pauseAfterJob = async () => {
+      calls += 1;
+      throw new MachineError('unreachable', 'its guest gave no answer');
+    };
+    const handle = await drain(world);
+    await world.until(() => calls > 0, 'the guest is asked');
+    await handle.cancel();
+    await expect(handle.result()).rejects.toThrow('cancelled');
+    await world.until(async () => !(await isLocked(world)), 'the lock is free');
+  });
+});
+
+async function isLocked(world: World): Promise<boolean> {
+  const { host, machine } = world.target;
+  return (await world.client.workflow.getHandle(machineLockId(host, machine)).describe()).status.name === 'RUNNING';
+}
+
+/** When its guest was asked to guard it, and how often the machine was held. */
+async function guardsOf(world: World, handle: Handle<unknown>): Promise<{ guardedAt: readonly number[]; locks: number }> {
+  const { host, machine } = world.target;
+  const { events } = await handle.fetchHistory();
+  const guardedAt = (events ?? [])
+    .filter(({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name === 'pauseAfterJob')
+    .map(({ eventTime }) => Number(eventTime?.seconds) * 1_000 + Number(eventTime?.nanos) / 1e6);
+  const locks = (events ?? []).filter(
+    ({ childWorkflowExecutionStartedEventAttributes: started }) => started?.workflowExecution?.workflowId === machineLockId(host, machine),
+  ).length;
+  return { guardedAt, locks };
+}

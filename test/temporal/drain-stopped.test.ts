@@ -3,12 +3,13 @@
 import { expect, test } from 'vitest';
 import { MAIN_QUEUE } from '../../src/domain/names.ts';
 import type { DrainReport, ResumeReport } from '../../src/domain/report.ts';
+import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
 
 const CALL = { signal: new AbortController().signal, heartbeat: () => {} };
 
-async function run<Report>(world: World, type: 'drainRunner' | 'resumeRunner'): Promise<Report> {
-  const options = { workflowId: `${type}-${Math.random()}`, taskQueue: MAIN_QUEUE, args: [{ runner: world.target.runner }] };
+async function run<Report>(world: World, type: 'drainRunner' | 'resumeRunner', { runner } = world.target): Promise<Report> {
+  const options = { workflowId: `${type}-${Math.random()}`, taskQueue: MAIN_QUEUE, args: [{ runner }] };
   return (await world.client.workflow.execute(type, options)) as Report;
 }
 
@@ -98,4 +99,35 @@ test('is not drained where a person resumes it once its machine runs', async () 
   await world.until(() => world.shown() === 'online', 'it is online');
   expect(await run<ResumeReport>(world, 'resumeRunner')).toMatchObject({ outcome: 'resumed' });
   expect(await world.pass()).toMatchObject({ outcome: 'healthy', started: [] });
+});
+
+test('keeps the machine from being started for its neighbour, which would let it take jobs', async () => {
+  await using world = await startWorld({ runners: 2, sharesMachine: true });
+  const [one, other] = world.targets as [RunnerTarget, RunnerTarget];
+  await world.pass();
+  await breakRunner(world, 'vm');
+  expect(await run<DrainReport>(world, 'drainRunner', other)).toMatchObject({ outcome: 'noted' });
+  expect(await (await world.recover({ runner: one.runner })).result()).toMatchObject({
+    outcome: 'refused-drained',
+    summary: `${other.runner} was drained while ${one.machine} did not run, and would take jobs if ${one.machine} was started: run \`runward runner resume --runner ${other.runner}\` first, or recover ${one.runner} with \`--force\`, and the next check drains ${other.runner}`,
+  });
+  queueJob(world);
+  expect((await world.pass()).started).toEqual([]);
+  expect((await world.machine.observe(one, CALL)).state).toBe('stopped');
+
+  expect(await run<ResumeReport>(world, 'resumeRunner', other)).toMatchObject({ outcome: 'resumed' });
+  expect(await (await world.recover({ runner: one.runner })).result()).toMatchObject({ outcome: 'recovered' });
+});
+
+test('is drained by the next check if a person has its machine started for its neighbour by force', async () => {
+  await using world = await startWorld({ runners: 2, sharesMachine: true });
+  const [one, other] = world.targets as [RunnerTarget, RunnerTarget];
+  await world.pass();
+  await breakRunner(world, 'vm');
+  expect(await run<DrainReport>(world, 'drainRunner', other)).toMatchObject({ outcome: 'noted' });
+  expect(await (await world.recover({ runner: one.runner, force: true })).result()).toMatchObject({ outcome: 'recovered' });
+  await world.until(() => world.shown(other) === 'online', 'its neighbour is online too');
+  const { started } = await world.pass();
+  expect(started).toMatchObject([{ cure: 'finish-drain', runner: `${other.scope}/${other.runner}` }]);
+  expect(await world.client.workflow.getHandle(started[0]!.workflowId).result()).toMatchObject({ outcome: 'drained' });
 });

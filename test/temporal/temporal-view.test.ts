@@ -1,5 +1,6 @@
 // What `status` reads from Temporal, while an operation works and after it.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, inject, test } from 'vitest';
 import type { Invocation } from '../../src/cli/invocation.ts';
 import { readTemporalViews } from '../../src/cli/temporal-view.ts';
@@ -88,14 +89,13 @@ test('what status rests on is no dry run, and no check of named runners', async 
   expect((await view()).lastPass?.workflowId).toBe(last);
 });
 
-test('nothing is known where Temporal does not answer, within two seconds', async () => {
-  const begun = performance.now();
-  expect(await view({ address: '127.0.0.1:9' })).toMatchObject({
+test('nothing is known where Temporal does not answer, sooner than a slow one answers', async () => {
+  const readWithinMs = 5_000;
+  expect(await Promise.race([view({ address: '127.0.0.1:9' }), sleep(readWithinMs, 'late', { ref: false })])).toMatchObject({
     schedule: null,
     budgets: null,
     openFindings: null,
     lastPass: null,
     queueCare: null,
   });
-  expect(performance.now() - begun).toBeLessThan(2_000);
 });

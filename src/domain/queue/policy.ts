@@ -41,8 +41,6 @@ export interface QueuePolicy {
   readonly following: FollowPolicy;
   readonly setAside: { readonly firstMs: number; readonly longestMs: number };
   readonly parking: ParkingPolicy;
-  /** Wait between two tries to get the lock that somebody holds. */
-  readonly lockPollMs: number;
   readonly limits: {
     /** Reading one part of a list. */
     readonly list: ActivityLimits;
@@ -106,7 +104,6 @@ export const DEFAULT_QUEUE_POLICY: QueuePolicy = {
   following: { firstMs: 2_000, longestMs: 30_000, forceAfterMs: 6 * MINUTE, giveUpAfterMs: 6 * MINUTE, doubtMs: 15_000 },
   setAside: { firstMs: HOUR, longestMs: DAY },
   parking: { most: 500, times: 2, oldestMs: 29 * DAY, mostReruns: 50, doubtMs: 30 * MINUTE, continueAfterMs: 6 * HOUR },
-  lockPollMs: 2_000,
   limits: {
     list: { startToClose: '2m', heartbeat: '20s', scheduleToClose: '30m', retryInitial: '1s', retryMaximum: '30s' },
     read: { startToClose: '10m', heartbeat: '20s', scheduleToClose: '1h', retryInitial: '1s', retryMaximum: '30s' },

@@ -33,6 +33,7 @@ const POLICY: RecoveryPolicy = {
   goneShownWithinMs: 60_000,
   onlinePollMs: 100,
   lockPollMs: 100,
+  lockPollLongestMs: 1_000,
   drainPollMs: 100,
   limits: {
     look: limits(DEFAULT_RECOVERY_POLICY.limits.look),

@@ -29,7 +29,7 @@ import { MINUTE } from './world/time.ts';
 import type { World } from './world/world.ts';
 
 /** Queue care comes no more often. */
-const QUEUE_EVERY_MINUTES = 20;
+const QUEUE_EVERY_MINUTES = 60;
 
 const SEALING = createSealing(Buffer.alloc(SEALING_KEY_BYTES, 7));
 
@@ -62,7 +62,7 @@ export function install(
   const machine = new SimulatedMachines(world, name);
   const ports = {
     github: createGitHubPort(world, name),
-    machine: machine as unknown as MachinePort,
+    machine,
     observeAll: machine.observeAll,
   };
   const dead = <Port extends object>(port: Port): Port => temporal.perishable(port);
@@ -110,7 +110,7 @@ export function install(
   const activities = (given: object) => given as unknown as Readonly<Record<string, AnyActivity>>;
   const temporal = createVirtualTemporal({
     clock,
-    random: () => world.chance.next(`Temporal of ${name}`),
+    random: world.chance.about(`Temporal of ${name}`),
     workflows: workflows as unknown as Readonly<Record<string, AnyWorkflow>>,
     activities: {
       [MAIN_QUEUE]: activities(main),

@@ -5,7 +5,7 @@ import { machineLedgerId } from '../../src/domain/names.ts';
 import type { Installation } from './installation.ts';
 import type { Cause, Fact, Runwards } from './world/facts.ts';
 import { HOUR, MINUTE, SECOND } from './world/time.ts';
-import type { Runner, World } from './world/world.ts';
+import { wishWithout, type Runner, type World } from './world/world.ts';
 
 export interface Violation {
   readonly at: number;
@@ -24,6 +24,7 @@ export const INVARIANTS = {
   'old-word': 'nothing is stopped, moved or set on a word of GitHub that is older than three minutes, or without one',
   'living-guest-cut': 'the power of a machine is not cut while GitHub would show a runner of it online or at work',
   'drain-broken': 'what a person drained stays drained',
+  'cordon-broken': 'a drained runner is offered no job that asks for a custom label once its drain has taken its labels away',
   'kept-down-started': 'a machine that a person stopped, and whose runner a person drained, is not started by a check',
   'drain-not-marked': 'a drain marks its runner within ten minutes, whatever GitHub says, if the guest can be reached',
   'done-twice': 'nothing is done twice',
@@ -113,6 +114,7 @@ export class Watch {
   /** What was told and is not cleared, by who told it, of what. */
   readonly #findings = new Map<string, Extract<Fact, { kind: 'told' }>>();
   readonly #drains = new Map<string, { readonly at: number; readonly by: string }>();
+  readonly #cordoned = new Set<string>();
   readonly #pressedAt = new Map<string, number>();
   readonly #offSince = new Map<string, number>();
   readonly #workedAt = new Map<string, number>();
@@ -173,6 +175,8 @@ export class Watch {
         break;
       case 'job':
         if (fact.runner !== null) this.#workedAt.set(fact.runner, fact.at);
+        if (fact.what === 'offered' && fact.custom.length > 0 && this.#cordoned.has(fact.runner ?? ''))
+          this.#break('cordon-broken', `job ${fact.job} asks for ${fact.custom.join(', ')}, and was offered to ${fact.runner}`);
         break;
       case 'asked-github':
         break;
@@ -228,7 +232,9 @@ export class Watch {
       if (this.#registered.has(key)) this.#break('done-twice', `${nameOf(cause)} registered ${runner} a second time`);
       this.#registered.add(key);
     }
-    if (NEEDS_WORD.has(what) && !cause.isForced && (wordAgeMs === null || wordAgeMs > OLDEST_WORD_MS)) {
+    // Where nothing lives that could take a job, the guest's own proof is enough to make room.
+    const needsWord = NEEDS_WORD.has(what) && (what !== 'room-made' || fact.livesThere);
+    if (needsWord && !cause.isForced && (wordAgeMs === null || wordAgeMs > OLDEST_WORD_MS)) {
       this.#break(
         'old-word',
         `${what} of ${runner} by ${nameOf(cause)}: GitHub's last answer about it was ${wordAgeMs === null ? 'none' : `${Math.round(wordAgeMs / SECOND)} s old`}`,
@@ -239,6 +245,8 @@ export class Watch {
       this.#break('drain-broken', `${runner} is drained by a person: ${what} by ${nameOf(cause)}`);
     }
     if (what === 'marked') this.#drains.delete(runner);
+    if (what === 'labels-taken-away') this.#cordoned.add(runner);
+    if (cause.type === 'resumeRunner' && (what === 'labels-given-back' || what === 'unmarked')) this.#cordoned.delete(runner);
     if (what === 'service-stopped' && !cause.isByHand)
       this.#count(this.#stops, `${runner} (${cause.installation})`, MOST_STOPS, 'its service was stopped');
   }
@@ -347,13 +355,17 @@ export class Watch {
       this.#drains.set(asked.runner, { at: this.#world.now, by: `${installation} ${workflowId}` });
   }
 
-  /** A drain that has ended otherwise is no word that holds, but for one of a machine that is off: it is told to leave it so. */
+  /**
+   * A drain that has ended otherwise is no word that holds, but for one of a machine that is off: it is told to leave it so. One that finds
+   * the runner drained by another Runward keeps nothing in mind.
+   */
   #drainEnded(workflowId: string, outcome: string, summary: string): void {
     const asked = this.#world.byHand.get(workflowId);
     if (asked === undefined) return;
     const runner = this.#world.runnerNamed(asked.runner);
     const isOff = outcome === 'noted' || summary.includes('leave it stopped');
-    if (runner.drain?.by !== 'person' && !isOff) runner.isWishedDrained = false;
+    const isOfOther = outcome === 'already-drained' && runner.drain?.installation !== runner.wish?.toldTo;
+    if ((runner.drain?.by !== 'person' && !isOff) || isOfOther) runner.wish = wishWithout(runner.wish, workflowId);
   }
 
   // As things stand
@@ -405,7 +417,7 @@ export class Watch {
 
   #lookWhetherOnline(runner: Runner): void {
     const world = this.#world;
-    const { name, machine, drain, isWishedDrained, listener } = runner;
+    const { name, machine, drain, wish, listener } = runner;
     const { now } = world;
     const isOff = !world.isWell(runner) && machine.runners.every(({ job }) => job === null);
     const since = isOff ? (this.#offSince.get(name) ?? now) : null;
@@ -417,7 +429,7 @@ export class Watch {
     const troubledAt = Math.max(this.#troubledAt.get(name) ?? 0, this.#workerTroubleAt);
     const isQuietFor = now - Math.max(troubledAt, since);
     if (listener?.isDeaf === true && !this.#isMissed(runner)) return;
-    const isMeant = drain !== null || isWishedDrained || (machine.stoppedBy !== null && machine.stoppedBy.by !== 'runward');
+    const isMeant = drain !== null || wish !== null || (machine.stoppedBy !== null && machine.stoppedBy.by !== 'runward');
     if (isQuietFor < this.#graceMs || isMeant || this.#isBudgetUsedUp(runner)) return;
     if (machine.state === 'stopped' && machine.stoppedBy?.by === 'runward') {
       this.#break('not-started', `${machine.name} was stopped by ${nameOf(machine.stoppedBy)}, and is off an hour after the last fault`);
@@ -497,11 +509,9 @@ export class Watch {
   #lookAtLock(lock: string, startedAt: number, holder: string): void {
     const { now } = this.#world;
     const machine = lock.split('/').at(-1) ?? '';
-    const { runners, isFrozen, isOutOfReach } = this.#world.machine(machine);
-    const idleSince = Math.max(startedAt, this.#lastActAt.get(machine) ?? 0);
-    const isTroubled =
-      isFrozen || isOutOfReach || this.#workerTroubleAt > idleSince || this.#world.machine(machine).host.hangsUntil > idleSince;
-    if (now - idleSince > HELD_IDLE_MS && !isTroubled && !this.#reset.has(holder)) {
+    const { runners, isFrozen, isOutOfReach, hiddenUntil, host } = this.#world.machine(machine);
+    const idleSince = Math.max(startedAt, this.#lastActAt.get(machine) ?? 0, hiddenUntil, host.hangsUntil, this.#workerTroubleAt);
+    if (now - idleSince > HELD_IDLE_MS && !isFrozen && !isOutOfReach && !this.#reset.has(holder)) {
       this.#break(
         'machine-held-idle',
         `${holder} has held ${machine} for ${Math.round((now - startedAt) / MINUTE)} minutes, and done nothing in it for ${Math.round((now - idleSince) / MINUTE)} (${runners.length} runners)`,
@@ -514,7 +524,7 @@ export class Watch {
     const { now, runners } = this.#world;
     const asked = this.#world.byHand.get(workflowId)?.runner;
     const runner = runners.find(({ name }) => name === asked || workflowId === `cure/${name}` || workflowId.startsWith(`drain/${name}/`));
-    const concerned = runner === undefined ? runners.filter(({ isWishedDrained }) => isWishedDrained) : [runner];
+    const concerned = runner === undefined ? runners.filter(({ wish }) => wish !== null) : [runner];
     const isAtWork = concerned.some(
       ({ name, job, machine }) =>
         job !== null || machine.runners.some((each) => each.job !== null) || now - (this.#workedAt.get(name) ?? 0) < this.#silentAfterMs,
@@ -522,17 +532,13 @@ export class Watch {
     if (isAtWork || this.#isWorkerAway()) return;
     // Who has begun it sees how it goes, and needs only to hear of the cause, or to have heard.
     const isByHand = this.#world.byHand.has(workflowId);
-    const heard = [
-      ...this.#told.filter(({ at }) => at >= since + (isByHand ? 0 : 20 * MINUTE)),
-      ...(isByHand ? this.#findings.values() : []),
-    ];
-    const isTold = heard.some((told) =>
+    const heard = [...this.#told.filter(({ at }) => at >= since), ...(isByHand ? this.#findings.values() : [])];
+    const isTold = heard.some(({ at, subject, code, text }) =>
       concerned.some(
         ({ name, machine, scope }) =>
-          told.subject === name ||
-          told.text.includes(machine.name) ||
-          told.subject.includes(machine.host.name) ||
-          (isByHand && told.subject === scope.name),
+          (subject === scope.name && (isByHand || code.startsWith('github-'))) ||
+          ((isByHand || at >= since + 20 * MINUTE) &&
+            (subject === name || text.includes(machine.name) || subject.includes(machine.host.name))),
       ),
     );
     if (!isTold)

@@ -25,6 +25,9 @@ Plays stories of ${STORY_HOURS} simulated hours each, in which everything goes w
 
 Exit codes: 0 all invariants held, 1 one was broken, 2 bad arguments, 130 ended by Ctrl-C.`;
 
+/** Most of what a story makes dies young, and errors are part of each: their stacks are read by nobody. */
+const QUICKER = ['--max-semi-space-size=64', '--stack-trace-limit=0'];
+
 /** Between two lines of progress. */
 const TELL_EVERY_MS = 10_000;
 
@@ -105,6 +108,8 @@ async function tellWhy(story: Story, violation: Violation): Promise<void> {
 
 /** Plays every so-many-th story. */
 async function playShare(wanted: Wanted, share: number, shares: number): Promise<void> {
+  // The SDK copies by it what workflows log, and nobody reads that here.
+  Reflect.deleteProperty(globalThis, 'structuredClone');
   const stories = Math.ceil(wanted.hours / STORY_HOURS);
   const isBroken = endsAt(wanted);
   for (let index = share; index < stories; index += shares) {
@@ -164,7 +169,9 @@ class Stories {
   }
 
   #playShare(share: number, shares: number): Promise<number> {
-    const child = fork(import.meta.filename, ['--share', String(share), String(shares), JSON.stringify(this.#wanted)]);
+    const child = fork(import.meta.filename, ['--share', String(share), String(shares), JSON.stringify(this.#wanted)], {
+      execArgv: [...process.execArgv, ...QUICKER],
+    });
     this.#children.push(child);
     child.on('message', (told) => {
       this.#told.push(told as Told);

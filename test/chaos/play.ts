@@ -123,13 +123,15 @@ class Play {
   #runs({ of, count, minutes, on }: Extract<StoryEvent, { kind: 'runs' }>): void {
     const world = this.#world;
     const scope = pickOf([...world.scopes.values()], on);
+    const asksForMore = on >= 6 && world.runners.some((runner) => runner.scope === scope && runner.target.labels.includes(CUSTOM_LABEL));
+    const labels = ['self-hosted', ...(asksForMore ? [CUSTOM_LABEL] : [])];
     for (let made = 0; made < count; made += 1) {
       const number = (this.#ids += 1);
       const about =
         of === 'push'
           ? { workflowId: 1 + (on % 3), event: of, branch: `branch-${number % 5}`, pullRequest: null, sha: `sha-${number}` }
           : { workflowId: 1 + (on % 3), event: of, branch: `change-${number}`, pullRequest: number, sha: `sha-${number}` };
-      world.addRun(scope, about, [{ labels: ['self-hosted'], lastsMs: minutes * MINUTE }]);
+      world.addRun(scope, about, [{ labels, lastsMs: minutes * MINUTE }]);
     }
   }
 
@@ -349,13 +351,11 @@ class Play {
         break;
       }
       case 'drain':
-        runner.isWishedDrained = true;
-        runner.wishToldTo = installation.name;
         say(`\`runward runner drain --runner ${runner.name}\``);
         this.#start(installation, 'drainRunner', { runner: runner.name, reason: 'I look after it', wait: '10m' }, false);
         break;
       case 'resume':
-        runner.isWishedDrained = false;
+        runner.wish = null;
         say(`\`runward runner resume --runner ${runner.name}\``);
         this.#start(installation, 'resumeRunner', { runner: runner.name, wait: '10m' }, false);
         break;
@@ -376,8 +376,6 @@ class Play {
       case 'stop a machine and drain its runner':
         say(`\`multipass stop ${machine.name}\`, then \`runward runner drain --runner ${runner.name}\``, ofMachine);
         world.cutPower(machine, PERSON);
-        runner.isWishedDrained = true;
-        runner.wishToldTo = installation.name;
         this.#start(installation, 'drainRunner', { runner: runner.name, reason: 'it stays off' }, false);
         break;
       case 'start a machine':
@@ -392,7 +390,7 @@ class Play {
         }
         break;
       case 'register a runner by hand':
-        if (machine.state !== 'running' || runner.job !== null || machine.act !== null || runner.isWishedDrained || runner.drain !== null)
+        if (machine.state !== 'running' || runner.job !== null || machine.act !== null || runner.wish !== null || runner.drain !== null)
           break;
         say(`\`config.sh remove\` and \`config.sh\` for ${runner.name} in ${machine.name}`);
         world.stopListener(runner, PERSON);
@@ -406,13 +404,17 @@ class Play {
   }
 
   #start(
-    { temporal }: Installation,
+    { name, temporal }: Installation,
     type: string,
     input: { readonly runner: string } & Readonly<Record<string, unknown>>,
     isForced: boolean,
   ): void {
     const workflowId = `by-hand-${type}-${(this.#ids += 1)}`;
     this.#world.byHand.set(workflowId, { isForced, runner: input.runner });
+    if (type === 'drainRunner') {
+      const runner = this.#world.runnerNamed(input.runner);
+      runner.wish = { workflowId, toldTo: name, before: runner.wish };
+    }
     temporal.start(type, { workflowId, args: [input] });
   }
 
@@ -449,6 +451,8 @@ class Play {
   }
 }
 
+const CUSTOM_LABEL = 'kvm';
+
 const OPERATIONS: ReadonlySet<string> = new Set([
   'recoverRunner',
   'drainRunner',
@@ -481,7 +485,8 @@ function targetsOf({ site: { layout } }: Story): readonly RunnerTarget[] {
   return places.map(({ scope, machine, runner }) => ({
     scope,
     runner,
-    labels: [],
+    // The second one of a site has GitHub's own labels alone.
+    labels: runner === 'r2' ? [] : [CUSTOM_LABEL],
     group: null,
     registrationUrl: `https://github.com/${scope}`,
     host: 'host',

@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import type { RunnerTarget } from '../../src/domain/runner.ts';
 import { FAULT, PERSON, type Cause, type Fact } from './world/facts.ts';
 import { HOUR, MINUTE, SECOND } from './world/time.ts';
-import { World, type Runner, type Scope } from './world/world.ts';
+import { wishWithout, World, type Runner, type Scope } from './world/world.ts';
 
 const TARGET: RunnerTarget = {
   scope: 'acme/kernel',
@@ -91,6 +91,39 @@ test('the guest lets a held listener go by itself', () => {
   passes(2 * MINUTE + 5 * SECOND);
   expect(world.isHeld(runner)).toBe(false);
   expect(runner.job).not.toBeNull();
+});
+
+test('a guest that waits for the end of a job holds the listener then, and lets it go by itself', () => {
+  queueJob();
+  queueJob();
+  runner.isWaitedFor = true;
+  while (runner.job === null) passes(100);
+  const { job } = runner;
+  while (runner.job !== null) passes(100);
+  expect(world.isHeld(runner)).toBe(true);
+  passes(20 * SECOND);
+  expect(runner.job).toBeNull();
+  expect(world.unread(runner)).toContain('job');
+  passes(30 * SECOND);
+  expect(world.isHeld(runner)).toBe(false);
+  expect(runner.job).not.toBeNull();
+  expect(runner.job).not.toBe(job);
+});
+
+test('a job goes only to a runner that has all labels that it asks for', () => {
+  world.registrationOf(runner)!.labels = ['self-hosted', 'Linux', 'X64', 'kvm'];
+  const about = { workflowId: 1, event: 'push', branch: 'main', pullRequest: null, sha: 'a' } as const;
+  world.addRun(scope, about, [{ labels: ['self-hosted', 'gpu'], lastsMs: MINUTE }]);
+  world.addRun(scope, about, [{ labels: ['self-hosted', 'kvm'], lastsMs: MINUTE }]);
+  passes(5 * SECOND);
+  expect(scope.waiting.map(({ labels }) => labels)).toStrictEqual([['self-hosted', 'gpu']]);
+});
+
+test('a drain that fails leaves an earlier wish as it was', () => {
+  const first = { workflowId: 'drain-1', toldTo: 'Runward', before: null };
+  const second = { workflowId: 'drain-2', toldTo: 'Runward', before: first };
+  expect(wishWithout(second, 'drain-2')).toStrictEqual(first);
+  expect(wishWithout(second, 'drain-1')).toStrictEqual({ ...second, before: null });
 });
 
 test('GitHub shows a runner online for a while after its power was cut', () => {

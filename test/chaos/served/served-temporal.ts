@@ -81,6 +81,7 @@ export class ServedTemporal {
       },
       hear: (execution) => this.#hear(execution),
       dies: () => this.#dies(),
+      died: () => this.#startSoon(),
     });
     this.#send(() => this.worker.start());
     if (settings.hasSchedules) {
@@ -135,7 +136,6 @@ export class ServedTemporal {
   /** All queues have one process. */
   killWorker(): void {
     this.worker.kill();
-    this.#startSoon();
   }
 
   /** A server of one's own starts again at once. */
@@ -160,7 +160,6 @@ export class ServedTemporal {
     }
     const touches = runners.map(({ name }) => name);
     facts.note({ kind: 'fault', what: 'the worker is killed in the middle of a call', touches, until: this.#clock.now() });
-    this.#startSoon();
     return chance.isSo('before the call', 0.5) ? 'before' : 'after';
   }
 

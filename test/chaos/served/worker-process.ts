@@ -19,6 +19,8 @@ export interface Ports {
   readonly hear: (execution: Execution) => void;
   /** Whether the process is killed instead of hearing an answer, or before its call is heard. */
   readonly dies: () => 'before' | 'after' | null;
+  /** It was killed, and nothing of it is heard any more. */
+  readonly died: () => void;
 }
 
 export class WorkerProcess {
@@ -83,6 +85,7 @@ export class WorkerProcess {
     this.kills += 1;
     child.kill('SIGKILL');
     this.#ticked?.(0);
+    this.#ports.died();
   }
 
   async end(): Promise<void> {

@@ -134,9 +134,9 @@ async function* listed(server: Server, query: string): AsyncGenerator<unknown> {
   const isRunning = /ExecutionStatus = ["']Running["']/.test(query);
   const id = /WorkflowId = ["']([^"']+)["']/.exec(query)?.[1] ?? null;
   const found = await server.call(() =>
-    server.listed(type).flatMap((execution) => {
+    server.listed(type, { isRunning }).flatMap((execution) => {
       const { isOpen, memo, searchAttributes } = execution.listed as NonNullable<Execution['listed']>;
-      if ((isRunning && !isOpen) || (id !== null && execution.workflowId !== id)) {
+      if (id !== null && execution.workflowId !== id) {
         return [];
       }
       const status = { name: isOpen ? 'RUNNING' : (execution.closed?.status ?? 'RUNNING'), code: 0 };

@@ -1,16 +1,32 @@
 import { defaultFailureConverter, type Payload, type PayloadConverter } from '@temporalio/common';
 
-/** What a history would carry: what JSON leaves of the value, not spelt out in bytes. */
-interface CopiedPayload {
-  readonly copy: unknown;
+/** What a history would carry: a text that is read when somebody asks for it, as few do. */
+class CopiedPayload {
+  #json: string | null = null;
+  #copy: unknown = undefined;
+
+  constructor(value: unknown) {
+    if (typeof value === 'object' && value !== null) {
+      this.#json = JSON.stringify(value);
+    } else if (typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)) {
+      this.#copy = value;
+    } else if (typeof value === 'number' || value === null) {
+      this.#copy = null;
+    }
+  }
+
+  get copy(): unknown {
+    if (this.#json !== null) {
+      this.#copy = JSON.parse(this.#json);
+      this.#json = null;
+    }
+    return this.#copy;
+  }
 }
 
 /** Values are copied on their way, as between processes; who takes one must not change it, since others get the same. */
 export const payloads: PayloadConverter = {
-  toPayload: (value) => {
-    const json = JSON.stringify(value) as string | undefined;
-    return { copy: json === undefined ? undefined : (JSON.parse(json) as unknown) } satisfies CopiedPayload as unknown as Payload;
-  },
+  toPayload: (value) => new CopiedPayload(value) as unknown as Payload,
   fromPayload: <T>(payload: Payload) => (payload as unknown as CopiedPayload).copy as T,
 };
 

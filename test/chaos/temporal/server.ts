@@ -23,7 +23,7 @@ const MOST_EVENTS = 51_200;
 const MISSED_AFTER_MS = 3_000;
 
 /** Closed executions that can still be queried. */
-const QUERIED_AFTER_CLOSE = 200;
+const QUERIED_AFTER_CLOSE = 20;
 
 /** The real server's timers are late by up to this. */
 const TIMERS_LATE_MS = 1_000;
@@ -170,9 +170,17 @@ export class Server {
   }
 
   /** As lists show them, newest first; of all types for `null`. */
-  listed(type: string | null): readonly Execution[] {
-    const all = type === null ? [...this.#ofType.values()].flatMap((each) => [...each]) : [...(this.#ofType.get(type) ?? [])];
-    return all.filter(({ listed }) => listed !== null).toSorted((one, other) => other.settings.startedAt - one.settings.startedAt);
+  listed(type: string | null, { isRunning }: { readonly isRunning: boolean }): readonly Execution[] {
+    const all = type === null ? [...this.#ofType.values()] : [this.#ofType.get(type) ?? []];
+    const found: Execution[] = [];
+    for (const each of all) {
+      for (const execution of each) {
+        if (execution.listed !== null && (!isRunning || execution.listed.isOpen)) {
+          found.push(execution);
+        }
+      }
+    }
+    return found.toSorted((one, other) => other.settings.startedAt - one.settings.startedAt);
   }
 
   start({

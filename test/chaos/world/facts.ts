@@ -29,7 +29,14 @@ export type Happening =
   | { readonly kind: 'fault'; readonly what: string; readonly touches: readonly string[]; readonly until: number }
   /** A person does or says something. */
   | { readonly kind: 'person'; readonly what: string; readonly touches: readonly string[] }
-  | { readonly kind: 'job'; readonly job: number; readonly runner: string | null; readonly what: JobPhase; readonly why?: string }
+  | {
+      readonly kind: 'job';
+      readonly job: number;
+      readonly runner: string | null;
+      readonly what: JobPhase;
+      /** What it asks for besides GitHub's own. */
+      readonly custom: readonly string[];
+    }
   /** A job that ran was ended, or its machine's time was moved, before its own end. */
   | {
       readonly kind: 'job-disturbed';
@@ -52,6 +59,8 @@ export type Happening =
       readonly wordAgeMs: number | null;
       /** The runner was well, as far as anybody could have told. */
       readonly wasHealthy: boolean;
+      /** A listener or a job of its machine did. */
+      readonly livesThere: boolean;
       /** A person's word that it shall take no jobs lies in its guest. */
       readonly isDrainedByPerson: boolean;
     }
@@ -113,7 +122,9 @@ export type Change =
   | 'marked'
   | 'unmarked'
   | 'removed-from-cache'
-  | 'room-made';
+  | 'room-made'
+  | 'labels-taken-away'
+  | 'labels-given-back';
 
 export type Fact = Happening & { readonly at: number };
 

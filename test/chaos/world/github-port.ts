@@ -3,7 +3,7 @@
 import { activityInfo } from '@temporalio/activity';
 import type { ScopeObservation, WaitingJobs } from '../../../src/domain/pass.ts';
 import { known, unknown } from '../../../src/domain/reading.ts';
-import { labelSetOf, type Run, type RunJobs } from '../../../src/domain/queue/run.ts';
+import { isServedBy, labelSetOf, type Run, type RunJobs } from '../../../src/domain/queue/run.ts';
 import type { Absence, RegisteredRunner } from '../../../src/domain/runner.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import {
@@ -61,12 +61,14 @@ class SimulatedGitHub implements GitHubPort {
 
   #shown(registration: Registration): RegisteredRunner {
     const { id, name, labels } = registration;
+    const customLabels = customOf(labels);
     return {
       id,
       name,
       status: this.#world.statusShown(registration),
       busy: this.#world.isBusyShown(registration),
       labels,
+      ...(customLabels.length === 0 ? {} : { customLabels }),
       version: VERSION,
       group: null,
     };
@@ -111,24 +113,30 @@ class SimulatedGitHub implements GitHubPort {
   }
 
   removeCustomLabels(scope: string, id: number, signal: AbortSignal): Promise<Dated<readonly string[] | null>> {
-    return this.#relabel(scope, id, signal, (labels) => labels.filter((label) => ADDED.includes(label.toLowerCase())));
+    return this.#relabel(scope, id, signal, (labels) => labels.filter((label) => !isCustom(label)));
   }
 
   addCustomLabels(scope: string, id: number, added: readonly string[], signal: AbortSignal): Promise<Dated<readonly string[] | null>> {
     return this.#relabel(scope, id, signal, (labels) => [...new Set([...labels, ...added])]);
   }
 
+  /** Answers with the custom ones. */
   #relabel(
     scope: string,
     id: number,
     signal: AbortSignal,
     change: (labels: readonly string[]) => readonly string[],
   ): Promise<Dated<readonly string[] | null>> {
+    const world = this.#world;
+    const cause = callerOf(world, this.#installation, 'change labels');
     return this.#ask(scope, signal, null, (at) => {
       const found = at.registrations.get(id);
       if (found === undefined) return null;
       found.labels = change(found.labels);
-      return found.labels;
+      const custom = customOf(found.labels);
+      world.changed(custom.length === 0 ? 'labels-taken-away' : 'labels-given-back', found.runner, cause);
+      world.dispatch(at);
+      return custom;
     });
   }
 
@@ -146,7 +154,6 @@ class SimulatedGitHub implements GitHubPort {
   }
 
   async observeScope(scope: string, wanted: ScopeLook, signal: AbortSignal): Promise<ScopeObservation> {
-    const names = new Set(wanted.runners.map((name) => name.toLowerCase()));
     const { value: listed, githubTime } = await this.#ask(scope, signal, '*', (at) => this.#listed(at, wanted.runners));
     const { lastId = async () => null } = wanted;
     const { runners, absent } = await this.#askForMissing(scope, { names: wanted.runners, runners: listed, lastId }, signal);
@@ -156,18 +163,16 @@ class SimulatedGitHub implements GitHubPort {
       observedAt: githubTime,
       runners,
       absent,
-      queue: !at.isRepository ? known(null) : isRead ? known(this.#queue(at, names, wanted)) : unknown('GitHub did not answer in time'),
+      queue: !at.isRepository ? known(null) : isRead ? known(this.#queue(at, runners, wanted)) : unknown('GitHub did not answer in time'),
       versions: known({ latest: VERSION, retirements: [] }),
       tokenExpiresAt: null,
       requests: { sent: 4, unchanged: 2 },
     };
   }
 
-  #queue(
-    scope: Scope,
-    names: ReadonlySet<string>,
-    { runsRead, setAside }: { readonly runsRead: number; readonly setAside: readonly number[] },
-  ) {
+  #queue(scope: Scope, listed: readonly RegisteredRunner[], { runners, customLabels = [], runsRead, setAside }: ScopeLook) {
+    const names = new Set(runners.map((name) => name.toLowerCase()));
+    const offered = [...listed.map(({ labels }) => labels), ...customLabels.map((own) => [...own, ...ADDED])].map(labelSetOf);
     const open = scope.runs.filter(({ id, conclusion }) => conclusion === null && !setAside.includes(id));
     const read = open.slice(0, runsRead);
     const groups = new Map<string, WaitingJobs>();
@@ -176,7 +181,8 @@ class SimulatedGitHub implements GitHubPort {
       for (const job of jobs) {
         if (isQueued(job)) {
           const key = job.labels.join();
-          const group = groups.get(key) ?? { labels: job.labels, count: 0, oldestAt: job.createdAt, runId, isServable: true };
+          const isServable = offered.some((set) => isServedBy(set, labelSetOf(job.labels)));
+          const group = groups.get(key) ?? { labels: job.labels, count: 0, oldestAt: job.createdAt, runId, isServable };
           groups.set(key, { ...group, count: group.count + 1 });
         } else if (job.state !== 'over' && job.runner !== null && names.has(job.runner.target.runner.toLowerCase())) {
           running.push({ runner: job.runner.target.runner, name: `job ${job.id}`, run: runId, startedAt: job.startedAt, url: null });
@@ -395,6 +401,14 @@ class SimulatedGitHub implements GitHubPort {
 
 function registrationsOf({ registrations }: Scope): Registration[] {
   return [...registrations.values()];
+}
+
+function isCustom(label: string): boolean {
+  return !ADDED.includes(label.toLowerCase());
+}
+
+function customOf(labels: readonly string[]): readonly string[] {
+  return labels.filter(isCustom);
 }
 
 function isQueued({ state }: Job): boolean {

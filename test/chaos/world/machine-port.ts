@@ -1,10 +1,10 @@
 // Simulated machines behind the product's own ports. What each step proves and writes, and in which order, is as in src/machine/guest/*.sh.
 
 import type { CacheListed, CacheRemoved } from '../../../src/domain/cache.ts';
+import type { PackageStored, PackageWanted } from '../../../src/domain/package.ts';
 import { STILL_HANGS, type HostObservation } from '../../../src/domain/pass.ts';
 import { known, unknown, type Reading } from '../../../src/domain/reading.ts';
-import type { RoomMade, RoomWanted, Disk } from '../../../src/domain/room.ts';
-import { SHARED_SOURCES } from '../../../src/domain/room.ts';
+import { SHARED_SOURCES, type Disk, type RoomMade, type RoomWanted, type Workspace } from '../../../src/domain/room.ts';
 import type { DrainMark, GuestObservation, MachineObservation, MachineState, RunnerTarget } from '../../../src/domain/runner.ts';
 import {
   CallGivenUp,
@@ -12,11 +12,26 @@ import {
   type Act,
   type ActRefusal,
   type CallContext,
+  type ClockSynced,
+  type Configured,
+  type Discarded,
+  type FenceTaken,
+  type Heard,
+  type LetGo,
+  type MachinePort,
   type MachineRestarted,
+  type MarkedDrained,
+  type NotPaused,
   type ObserveAll,
+  type Paused,
   type PauseWanted,
+  type Restored,
   type ServiceStarted,
+  type SetAside,
+  type Stopped,
   type Stopping,
+  type UnmarkedDrained,
+  type WaitsForEnd,
 } from '../../../src/machine/port.ts';
 import { callerOf } from './caller.ts';
 import type { Runwards } from './facts.ts';
@@ -39,7 +54,7 @@ interface Doing {
   readonly wait: (ms: number) => Promise<void>;
 }
 
-export class SimulatedMachines {
+export class SimulatedMachines implements MachinePort {
   readonly #world: World;
   readonly #installation: string;
 
@@ -128,7 +143,7 @@ export class SimulatedMachines {
         signs: sign === null || (sign === 'updating' && !isUpdating) ? [] : [{ code: sign, line: `the listener says: ${sign}` }],
       },
       timeSync: { service: 'timesyncd', isActive: true },
-      drain: drain === null ? null : { since: drain.since, by: drain.by, reason: drain.reason },
+      drain: markOf(drain),
       workers: hasWorker(runner) ? 1 : 0,
       workersOnMachine: machine.runners.filter(hasWorker).length,
       listeners: listener === null || isUpdating ? 0 : 1,
@@ -167,6 +182,7 @@ export class SimulatedMachines {
     }
     if (await this.#reaches(machine, 20 * SECOND, call)) return { kind: 'running' };
     let givenUp = false;
+    let hasCutPower = false;
     await this.#asPowerAct(machine, cause, async () => {
       // A guest that still hears of its end is given time for it.
       if (world.chance.isSo('an orderly end', 0.3)) await this.#beating(world.chance.between('an orderly end', 5, 60) * SECOND, call);
@@ -184,9 +200,11 @@ export class SimulatedMachines {
       });
       while (!isDown) await this.#beating(SECOND, call);
       for (const runner of machine.runners) world.changed('service-stopped', runner, cause);
+      hasCutPower = true;
       await this.#start(machine, cause, call);
     });
-    return givenUp ? { kind: 'given-up', evidence: 'its caller may not any more' } : { kind: 'running' };
+    if (givenUp) return { kind: 'given-up', evidence: 'its caller may not any more' };
+    return { kind: 'running', ...(hasCutPower ? { hasCutPower } : {}) };
   }
 
   async #asPowerAct(machine: Machine, cause: Runwards, work: () => Promise<void>): Promise<void> {
@@ -232,20 +250,25 @@ export class SimulatedMachines {
 
   // The fence
 
-  async takeFence(target: RunnerTarget, holder: string, { isRecovery }: { readonly isRecovery: boolean }, call: CallContext) {
+  async takeFence(
+    target: RunnerTarget,
+    holder: string,
+    { isRecovery }: { readonly isRecovery: boolean },
+    call: CallContext,
+  ): Promise<FenceTaken> {
     const machine = this.#world.machine(target.machine);
     await this.#enter(machine, 30 * SECOND, call);
     const { act, fence, runners } = machine;
-    if (act !== null) return { kind: 'refused-in-progress' as const, holder: act.holder };
+    if (act !== null) return { kind: 'refused-in-progress', holder: act.holder };
     const world = this.#world;
     const own = isRecovery ? world.runner(target) : null;
     const left = runners.find(
       (runner) => runner !== own && runner.unfinished !== null && world.now - runner.unfinished.since < UNFINISHED_MS,
     );
-    if (left?.unfinished != null) return { kind: 'refused-unfinished' as const, holder: left.unfinished.by };
-    if (machine.readOnlyUntil > this.#world.now) return { kind: 'refused-unfit' as const, evidence: 'the guest takes no file' };
+    if (left?.unfinished != null) return { kind: 'refused-unfinished', holder: left.unfinished.by };
+    if (machine.readOnlyUntil > this.#world.now) return { kind: 'refused-unfit', evidence: 'the guest takes no file' };
     machine.fence = { number: fence.number + 1, holder };
-    return { kind: 'taken' as const, fence: machine.fence.number };
+    return { kind: 'taken', fence: machine.fence.number };
   }
 
   async #act<T extends Answer>(
@@ -253,14 +276,14 @@ export class SimulatedMachines {
     target: RunnerTarget,
     act: Act,
     call: CallContext,
-    body: (doing: Doing, runner: Runner) => Promise<T>,
-  ): Promise<T> {
+    body: (doing: Doing, runner: Runner) => Promise<T | ActRefusal>,
+  ): Promise<T | ActRefusal> {
     const world = this.#world;
     const machine = world.machine(target.machine);
     const cause = callerOf(world, this.#installation, step);
     await this.#enter(machine, act.deadlineMs, call);
     for (;;) {
-      if (act.fence < machine.fence.number) return { kind: 'refused-late', holder: machine.fence.holder } as unknown as T;
+      if (act.fence < machine.fence.number) return { kind: 'refused-late', holder: machine.fence.holder };
       const running = machine.act;
       if (running === null) {
         const record = machine.records.get(act.key);
@@ -271,7 +294,7 @@ export class SimulatedMachines {
         )) as T;
       }
       if (running.key === act.key) return (await this.#follow(running, call)) as T;
-      if (running.fence !== act.fence) return { kind: 'refused-in-progress', holder: running.holder } as unknown as T;
+      if (running.fence !== act.fence) return { kind: 'refused-in-progress', holder: running.holder };
       await this.#follow(running, call).catch(() => call.signal.throwIfAborted());
     }
   }
@@ -309,7 +332,8 @@ export class SimulatedMachines {
         world.facts.note({ kind: 'act-ended', machine: machine.name, act: id, cause, answer: answer.kind });
       }
     };
-    const result = perform();
+    // Not at once: it may end before it is noted that it runs.
+    const result = Promise.resolve().then(perform);
     result.catch(() => undefined);
     const running: RunningAct = { id, key: act.key, fence: act.fence, holder: machine.fence.holder, ending, result };
     machine.act = running;
@@ -338,10 +362,10 @@ export class SimulatedMachines {
   // Pause, ask, act
 
   /** What is slow of the act comes first; then the listeners are held, and seen to have begun nothing meanwhile. */
-  pause(target: RunnerTarget, act: Act, wanted: PauseWanted, call: CallContext) {
+  pause(target: RunnerTarget, act: Act, wanted: PauseWanted, call: CallContext): Promise<Paused | ActRefusal> {
     const world = this.#world;
     const { purpose } = wanted;
-    return this.#act<Answer>(`pause for ${purpose}`, target, act, call, async ({ wait }, runner) => {
+    return this.#act<Paused>(`pause for ${purpose}`, target, act, call, async ({ wait }, runner) => {
       const { chance } = world;
       const held = isAboutMachine(wanted) ? runner.machine.runners : [runner];
       await wait(chance.between('prove', 200, 1_000));
@@ -360,12 +384,12 @@ export class SimulatedMachines {
         for (const each of held) world.letGo(each);
         return tooLate;
       }
-      return { kind: 'paused', unread: this.#unread(held) } as Answer;
+      return { kind: 'paused', unread: this.#unread(held) };
     });
   }
 
-  letGo(target: RunnerTarget, act: Act, _purpose: string, call: CallContext) {
-    return this.#act<Answer>('let go', target, act, call, async ({ wait }, { machine }) => {
+  letGo(target: RunnerTarget, act: Act, _purpose: string, call: CallContext): Promise<LetGo | ActRefusal> {
+    return this.#act<LetGo>('let go', target, act, call, async ({ wait }, { machine }) => {
       await wait(200);
       for (const runner of machine.runners) this.#world.letGo(runner);
       return { kind: 'let-go' };
@@ -377,28 +401,27 @@ export class SimulatedMachines {
   }
 
   /** Why nothing may be stopped now; what refuses lets go, but for what was heard. */
-  #beginStopping(runners: readonly Runner[], { pause, force }: Stopping): Answer | null {
+  #beginStopping(runners: readonly Runner[], { pause, force }: Stopping): Heard | NotPaused | ActRefusal | null {
     if (force) return null;
     const world = this.#world;
-    const living = runners.filter(({ listener }) => listener !== null);
-    const unpaused = living.find((runner) => !world.isHeld(runner));
-    const refused: Answer | null =
+    const unpaused = runners.find((runner) => runner.listener !== null && (pause === null || !world.isHeld(runner)));
+    const refused =
       unpaused === undefined
         ? busyOf(runners)
-        : ({ kind: 'not-paused', evidence: `a listener of ${unpaused.name} lives that is not paused` } as Answer);
+        : ({ kind: 'not-paused', evidence: `a listener of ${unpaused.name} lives that is not paused` } as const);
     if (refused !== null) {
-      for (const runner of runners) world.letGo(runner);
+      if (pause !== null) for (const runner of runners) world.letGo(runner);
       return refused;
     }
     const unread = this.#unread(runners);
-    return pause === null || pause.unread === unread ? null : ({ kind: 'heard', unread } as Answer);
+    return pause === null || pause.unread === unread ? null : { kind: 'heard', unread };
   }
 
   // Steps
 
-  syncClock(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext) {
+  syncClock(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext): Promise<ClockSynced | Heard | NotPaused | ActRefusal> {
     const world = this.#world;
-    return this.#act<Answer>('sync-clock', target, act, call, async ({ cause, wait }, { machine }) => {
+    return this.#act<ClockSynced | Heard | NotPaused>('sync-clock', target, act, call, async ({ cause, wait }, { machine }) => {
       await wait(world.chance.between('prove', 200, 1_000));
       const refused = this.#beginStopping(machine.runners, stopping);
       if (refused !== null) return refused;
@@ -410,9 +433,14 @@ export class SimulatedMachines {
     });
   }
 
-  setConfigurationAside(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext) {
+  setConfigurationAside(
+    target: RunnerTarget,
+    act: Act,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<SetAside | Heard | NotPaused | ActRefusal> {
     const world = this.#world;
-    return this.#act<Answer>('config-cleanup', target, act, call, async ({ cause, wait }, runner) => {
+    return this.#act<SetAside | Heard | NotPaused>('config-cleanup', target, act, call, async ({ cause, wait }, runner) => {
       const { chance } = world;
       await wait(chance.between('prove', 200, 1_000));
       const refused = drainedOf(runner, act) ?? this.#beginStopping([runner], stopping);
@@ -443,39 +471,44 @@ export class SimulatedMachines {
     return runner.aside.agentId === null ? [] : ['.credentials', '.runner'];
   }
 
-  configure(target: RunnerTarget, act: Act, _token: unknown, call: CallContext, _labels?: readonly string[]) {
+  configure(target: RunnerTarget, act: Act, _token: unknown, call: CallContext, labels = target.labels): Promise<Configured | ActRefusal> {
     const world = this.#world;
-    return this.#act<Answer>('reconfigure', target, act, call, async ({ cause, wait }, runner) => {
-      if (runner.aside !== null && runner.agentId !== null) return { kind: 'configured', agentId: runner.agentId } as Answer;
+    return this.#act<Configured>('reconfigure', target, act, call, async ({ cause, wait }, runner) => {
+      if (runner.aside !== null && runner.agentId !== null) return { kind: 'configured', agentId: runner.agentId };
       if (runner.machine.packageVersion === null) {
-        return { kind: 'refused-unfit', evidence: 'no package of the runner is kept in the guest' } as Answer;
+        return { kind: 'refused-unfit', evidence: 'no package of the runner is kept in the guest' };
       }
       await wait(world.chance.skewed('configure', 3_000, 40_000));
       if (world.github.downUntil > world.now || !runner.machine.hasNetwork) {
-        return { kind: 'not-configured', exitCode: 1, evidence: 'GitHub answered 503', reason: 'other' } as Answer;
+        return { kind: 'not-configured', exitCode: 1, evidence: 'GitHub answered 503', reason: 'other' };
       }
-      runner.agentId = world.register(runner).id;
+      runner.agentId = world.register(runner, labels).id;
       runner.writtenAgentId = null;
       world.changed('registered', runner, cause);
-      return { kind: 'configured', agentId: runner.agentId } as Answer;
+      return { kind: 'configured', agentId: runner.agentId };
     });
   }
 
-  startService(target: RunnerTarget, act: Act, call: CallContext) {
-    return this.#act<ServiceStarted | ActRefusal>('start-service', target, act, call, async ({ cause, wait }, runner) => {
+  startService(target: RunnerTarget, act: Act, call: CallContext): Promise<ServiceStarted | ActRefusal> {
+    return this.#act<ServiceStarted>('start-service', target, act, call, async ({ cause, wait }, runner) => {
       await wait(300);
       if (runner.drain !== null && runner.agentId !== null) runner.unfinished = null;
       return drainedOf(runner, act) ?? this.#bringUp(runner, cause, wait);
     });
   }
 
-  restartService(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext) {
-    return this.#act<Answer>('restart-service', target, act, call, async ({ cause, wait }, runner) => {
+  restartService(
+    target: RunnerTarget,
+    act: Act,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<ServiceStarted | Heard | NotPaused | ActRefusal> {
+    return this.#act<ServiceStarted | Heard | NotPaused>('restart-service', target, act, call, async ({ cause, wait }, runner) => {
       await wait(this.#world.chance.between('prove', 200, 1_000));
       const drained = drainedOf(runner, act);
       if (drained !== null) return drained;
       if (runner.unit === 'missing') {
-        return { kind: 'not-started', unit: null, state: 'missing', evidence: 'no unit of this runner is loaded' } as Answer;
+        return { kind: 'not-started', unit: null, state: 'missing', evidence: 'no unit of this runner is loaded' };
       }
       const refused = this.#beginStopping([runner], stopping);
       if (refused !== null) return refused;
@@ -496,58 +529,85 @@ export class SimulatedMachines {
     return { kind: 'started', unit: unitName(runner) };
   }
 
-  restoreConfiguration(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext) {
+  restoreConfiguration(
+    target: RunnerTarget,
+    act: Act,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<Restored | Heard | NotPaused | ActRefusal> {
     const world = this.#world;
-    return this.#act<Answer>('restore', target, act, call, async ({ cause, wait }, runner) => {
+    return this.#act<Restored | Heard | NotPaused>('restore', target, act, call, async ({ cause, wait }, runner) => {
       await wait(world.chance.between('prove', 200, 1_000));
-      if (runner.aside === null) return { kind: 'restored', files: [] } as Answer;
+      if (runner.aside === null) {
+        runner.unfinished = null;
+        return { kind: 'restored', files: [] };
+      }
       const refused = this.#beginStopping([runner], stopping);
       if (refused !== null) return refused;
       await this.#stop(runner, cause, wait);
       runner.agentId = runner.aside.agentId;
       runner.aside = null;
+      runner.unfinished = null;
       world.changed('restored', runner, cause);
-      return { kind: 'restored', files: ['.credentials', '.runner'] } as Answer;
+      return { kind: 'restored', files: ['.credentials', '.runner'] };
     });
   }
 
-  discardAside(target: RunnerTarget, act: Act, call: CallContext) {
-    return this.#act<Answer>('discard', target, act, call, async ({ wait }, runner) => {
+  discardAside(target: RunnerTarget, act: Act, call: CallContext): Promise<Discarded | ActRefusal> {
+    return this.#act<Discarded>('discard', target, act, call, async ({ wait }, runner) => {
       await wait(300);
       runner.aside = null;
       runner.unfinished = null;
-      return { kind: 'discarded', files: [] } as Answer;
+      return { kind: 'discarded', files: [] };
     });
   }
 
-  markDrained(target: RunnerTarget, act: Act, mark: Omit<DrainMark, 'since'>, call: CallContext) {
+  markDrained(target: RunnerTarget, act: Act, mark: Omit<DrainMark, 'since'>, call: CallContext): Promise<MarkedDrained | ActRefusal> {
     const world = this.#world;
-    return this.#act<Answer>('mark-drained', target, act, call, async ({ cause, wait }, runner) => {
+    return this.#act<MarkedDrained>('mark-drained', target, act, call, async ({ cause, wait }, runner) => {
       await wait(world.chance.between('mark', 200, 1_500));
-      if (runner.drain === null || runner.drain.by === 'room') {
-        const { by, reason } = mark;
-        runner.drain = { ...mark, since: world.now + runner.machine.clockOffsetMs, by, reason, installation: this.#installation };
+      const { drain, machine } = runner;
+      const { by, reason } = mark;
+      if (mark.labels !== undefined && drain === null) {
+        return { kind: 'refused-unfit', evidence: 'the runner is not marked as drained any more' };
       }
+      const words =
+        drain === null || drain.by === 'room'
+          ? { since: world.now + machine.clockOffsetMs, by, reason, installation: this.#installation }
+          : drain;
+      const labels = mark.labels ?? drain?.labels;
+      runner.drain = { ...words, ...(labels === undefined ? {} : { labels }) };
       runner.startsAtBoot = false;
       world.changed('marked', runner, cause);
       return { kind: 'marked' };
     });
   }
 
-  stopService(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext) {
-    return this.#act<Answer>('stop-service', target, act, call, async ({ cause, wait }, runner) => {
+  stopService(target: RunnerTarget, act: Act, stopping: Stopping, call: CallContext): Promise<Stopped | Heard | NotPaused | ActRefusal> {
+    return this.#act<Stopped | Heard | NotPaused>('stop-service', target, act, call, async ({ cause, wait }, runner) => {
       await wait(this.#world.chance.between('prove', 200, 1_500));
       if (runner.drain === null) return NOT_DRAINED;
       const refused = this.#beginStopping([runner], stopping);
       if (refused !== null) return refused;
       await this.#stop(runner, cause, wait);
-      return { kind: 'stopped' } as Answer;
+      return { kind: 'stopped' };
     });
   }
 
-  unmarkDrained(target: RunnerTarget, act: Act, call: CallContext) {
+  pauseAfterJob(target: RunnerTarget, act: Act, call: CallContext): Promise<WaitsForEnd | ActRefusal> {
     const world = this.#world;
-    return this.#act<Answer>('unmark-drained', target, act, call, async ({ cause, wait }, runner) => {
+    return this.#act<WaitsForEnd>('wait-for-end', target, act, call, async ({ wait }, runner) => {
+      await wait(world.chance.between('wait-for-end', 200, 1_500));
+      if (runner.drain === null) return { kind: 'not-waiting', evidence: 'the runner is not marked as drained any more' };
+      if (!runner.machine.hasPerl) return { kind: 'not-waiting', evidence: 'the guest has no perl' };
+      runner.isWaitedFor = true;
+      return { kind: 'waiting' };
+    });
+  }
+
+  unmarkDrained(target: RunnerTarget, act: Act, call: CallContext): Promise<UnmarkedDrained | ActRefusal> {
+    const world = this.#world;
+    return this.#act<UnmarkedDrained>('unmark-drained', target, act, call, async ({ cause, wait }, runner) => {
       await wait(world.chance.between('mark', 200, 1_500));
       const refused = drainedOf(runner, act);
       if (refused !== null) return refused;
@@ -555,6 +615,7 @@ export class SimulatedMachines {
       runner.startsAtBoot = true;
       world.changed('unmarked', runner, cause);
       runner.drain = null;
+      runner.isWaitedFor = false;
       return { kind: 'unmarked' };
     });
   }
@@ -566,14 +627,20 @@ export class SimulatedMachines {
     return { bytes: GIB, entries: 20, found: [], foundBytes: 0, foundEntries: 0, damage: [] };
   }
 
-  async listWorkspaces(_target: RunnerTarget, call: CallContext) {
+  async listWorkspaces(_target: RunnerTarget, call: CallContext): Promise<readonly Workspace[]> {
     await this.#beating(2 * SECOND, call);
     return [];
   }
 
-  removeFromCache(target: RunnerTarget, act: Act, _wanted: unknown, stopping: Stopping, call: CallContext) {
+  removeFromCache(
+    target: RunnerTarget,
+    act: Act,
+    _wanted: unknown,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<CacheRemoved | Heard | NotPaused | ActRefusal> {
     const world = this.#world;
-    return this.#act<Answer>('remove-from-cache', target, act, call, async ({ cause, wait }, runner) => {
+    return this.#act<CacheRemoved | Heard | NotPaused>('remove-from-cache', target, act, call, async ({ cause, wait }, runner) => {
       await wait(world.chance.between('prove', 200, 1_000));
       const refused = drainedOf(runner, act) ?? this.#beginStopping([runner], stopping);
       if (refused !== null) return refused;
@@ -595,36 +662,54 @@ export class SimulatedMachines {
     });
   }
 
-  makeRoom(target: RunnerTarget, act: Act, wanted: RoomWanted, stopping: Stopping, call: CallContext) {
+  makeRoom(
+    target: RunnerTarget,
+    act: Act,
+    wanted: RoomWanted,
+    stopping: Stopping,
+    call: CallContext,
+  ): Promise<RoomMade | Heard | NotPaused | ActRefusal> {
     const world = this.#world;
-    return this.#act<Answer>(`make room from ${wanted.source}`, target, act, call, async ({ cause, wait }, runner) => {
-      const { machine } = runner;
-      await wait(world.chance.between('prove', 200, 1_000));
-      const held = isAboutMachine({ purpose: 'make-room', wanted }) ? machine.runners : [runner];
-      const refused = drainedOf(runner, act) ?? (wanted.source === 'runner-package' ? null : this.#beginStopping(held, stopping));
-      if (refused !== null) return refused;
-      await wait(world.chance.skewed('remove', 300, 20_000));
-      const bytes = machine.roomLeft;
-      machine.roomLeft = 0;
-      machine.diskFreeBytes += bytes;
-      if (wanted.source !== 'runner-package') world.changed('room-made', runner, cause);
-      for (const each of held) world.letGo(each);
-      const disk = diskOf(machine);
-      const made: RoomMade = bytes === 0 ? { kind: 'nothing', why: 'nothing to go', disk } : { kind: 'made', bytes, items: 1, disk };
-      return made;
-    });
+    return this.#act<RoomMade | Heard | NotPaused>(
+      `make room from ${wanted.source}`,
+      target,
+      act,
+      call,
+      async ({ cause, wait }, runner) => {
+        const { machine } = runner;
+        await wait(world.chance.between('prove', 200, 1_000));
+        const held = isAboutMachine({ purpose: 'make-room', wanted }) ? machine.runners : [runner];
+        const refused = drainedOf(runner, act) ?? (wanted.source === 'runner-package' ? null : this.#beginStopping(held, stopping));
+        if (refused !== null) return refused;
+        await wait(world.chance.skewed('remove', 300, 20_000));
+        const bytes = machine.roomLeft;
+        machine.roomLeft = 0;
+        machine.diskFreeBytes += bytes;
+        if (wanted.source !== 'runner-package') world.changed('room-made', runner, cause);
+        for (const each of held) world.letGo(each);
+        const disk = diskOf(machine);
+        const made: RoomMade = bytes === 0 ? { kind: 'nothing', why: 'nothing to go', disk } : { kind: 'made', bytes, items: 1, disk };
+        return made;
+      },
+    );
   }
 
-  fetchPackage(target: RunnerTarget, act: Act, wanted: { readonly version: string }, call: CallContext) {
-    return this.#act<Answer>('fetch-package', target, act, call, async ({ wait }, { machine }) => {
-      if (machine.packageVersion === wanted.version) return { kind: 'kept', version: wanted.version } as Answer;
+  fetchPackage(target: RunnerTarget, act: Act, wanted: PackageWanted, call: CallContext): Promise<PackageStored | ActRefusal> {
+    return this.#act<PackageStored>('fetch-package', target, act, call, async ({ wait }, { machine }) => {
+      if (machine.packageVersion === wanted.version) return { kind: 'kept', version: wanted.version };
       await wait(this.#world.chance.between('download', 10, 90) * SECOND);
       machine.packageVersion = wanted.version;
-      return { kind: 'fetched', version: wanted.version } as Answer;
+      return { kind: 'fetched', version: wanted.version };
     });
   }
 
-  passPackage(target: RunnerTarget, act: Act, wanted: { readonly version: string }, _archive: unknown, call: CallContext) {
+  passPackage(
+    target: RunnerTarget,
+    act: Act,
+    wanted: PackageWanted,
+    _archive: unknown,
+    call: CallContext,
+  ): Promise<PackageStored | ActRefusal> {
     return this.fetchPackage(target, act, wanted, call);
   }
 
@@ -674,11 +759,17 @@ function isReachable({ state, isOutOfReach, isFrozen }: Machine): boolean {
   return state === 'running' && !isOutOfReach && !isFrozen;
 }
 
+function markOf(drain: Runner['drain']): DrainMark | null {
+  if (drain === null) return null;
+  const { since, by, reason, labels } = drain;
+  return { since, by, reason, ...(labels === undefined ? {} : { labels }) };
+}
+
 function hasWorker({ job }: Runner): boolean {
   return job?.state === 'works';
 }
 
-const NOT_DRAINED = { kind: 'not-paused', evidence: 'the runner is not marked as drained any more' } as Answer;
+const NOT_DRAINED: NotPaused = { kind: 'not-paused', evidence: 'the runner is not marked as drained any more' };
 
 function isAboutMachine(wanted: PauseWanted): boolean {
   return wanted.purpose === 'sync-clock' || (wanted.purpose === 'make-room' && SHARED_SOURCES.has(wanted.wanted.source));

@@ -106,7 +106,23 @@ export class Chance {
     }
     const times = (this.#asked.get(about) ?? 0) + 1;
     this.#asked.set(about, times);
-    return scrambled(this.#seed ^ Math.imul(minute % 1_000_003, 0x9e3779b1) ^ Math.imul(times, 0x85ebca6b) ^ hashOf(about));
+    return this.#drawn(hashOf(about), minute, times);
+  }
+
+  /** The same of one thing that is asked about often. */
+  about(what: string): () => number {
+    const hash = hashOf(what);
+    let [minute, times] = [-1, 0];
+    return () => {
+      const now = Math.floor(this.#time.now / MINUTE);
+      times = now === minute ? times + 1 : 1;
+      minute = now;
+      return this.#drawn(hash, minute, times);
+    };
+  }
+
+  #drawn(hash: number, minute: number, times: number): number {
+    return scrambled(this.#seed ^ Math.imul(minute % 1_000_003, 0x9e3779b1) ^ Math.imul(times, 0x85ebca6b) ^ hash);
   }
 
   between(about: string, from: number, to: number): number {

@@ -2,15 +2,16 @@
 
 import type { LogSignCode } from '../../../src/domain/log-signs.ts';
 import type { DrainMark, MachineState, RunnerTarget } from '../../../src/domain/runner.ts';
-import { FAULT, Facts, NATURE, type Cause, type Change } from './facts.ts';
+import { FAULT, Facts, NATURE, type Cause, type Change, type JobPhase } from './facts.ts';
 import { Chance, HOUR, MINUTE, SECOND, Timeline, type Time } from './time.ts';
 
 /** A runner's listener gives up connecting where its clock is farther from GitHub's. */
 const CLOCK_TOLERATED_MS = 5 * MINUTE;
 /** GitHub offers a job that nobody has taken anew after so long. */
 const OFFERED_ANEW_MS = 60 * SECOND;
-/** What the guest lets a held listener wait for at most. */
+/** What the guest lets a held listener wait for at most, and one that it held itself when a job ended. */
 const HELD_MS = 2 * MINUTE;
+const HELD_AFTER_JOB_MS = 45 * SECOND;
 /** A job whose runner is silent for so long is lost. */
 const LEASE_MS = 10 * MINUTE;
 
@@ -39,6 +40,8 @@ export interface Machine {
   isOutOfReach: boolean;
   /** Nothing in it moves. */
   isFrozen: boolean;
+  /** When commands got in again, after one or the other. */
+  hiddenUntil: number;
   hasNetwork: boolean;
   clockOffsetMs: number;
   diskFreeBytes: number;
@@ -47,6 +50,8 @@ export interface Machine {
   /** What making room would still bring. */
   roomLeft: number;
   packageVersion: string | null;
+  /** What waits for the end of a job needs it. */
+  readonly hasPerl: boolean;
   fence: { number: number; holder: string };
   /** Its disk takes no file until then. */
   readOnlyUntil: number;
@@ -83,16 +88,26 @@ export interface Runner {
   serviceSince: number;
   sign: LogSignCode | null;
   drain: (DrainMark & { readonly installation: string }) | null;
+  /** Its guest holds the listener in the moment in which its job ends. */
+  isWaitedFor: boolean;
   listener: Listener | null;
   job: Job | null;
-  /** A person's last word: it shall take no jobs. */
-  isWishedDrained: boolean;
-  /** Which Runward was told so: while its guest is off, no other can know. */
-  wishToldTo: string | null;
+  /** A person's last word, if that is that it shall take no jobs. */
+  wish: Wish | null;
   /** Since when it has been as it should be; `null` while it is not. */
   wellSince: number | null;
   /** By operation: when a question about it that GitHub answered left. */
   readonly askedAt: Map<string, number>;
+}
+
+/** That a runner shall take no jobs. */
+export interface Wish {
+  /** The drain that was begun for it. */
+  readonly workflowId: string;
+  /** Which Runward was told so: while its guest is off, no other can know. */
+  readonly toldTo: string;
+  /** An earlier one, which holds if this drain fails. */
+  readonly before: Wish | null;
 }
 
 /** `Runner.Listener` of the service. */
@@ -258,12 +273,14 @@ export class World {
       bootedAt: now - 2 * HOUR,
       isOutOfReach: false,
       isFrozen: false,
+      hiddenUntil: 0,
       hasNetwork: true,
       clockOffsetMs: 0,
       diskFreeBytes: 20 * GIB,
       diskBytes: 40 * GIB,
       roomLeft: 0,
       packageVersion: VERSION,
+      hasPerl: this.chance.isSo(`perl in ${target.machine}`, 0.9),
       fence: { number: 0, holder: 'nobody' },
       readOnlyUntil: 0,
       records: new Map(),
@@ -295,10 +312,10 @@ export class World {
       serviceSince: now - HOUR,
       sign: null,
       drain: null,
+      isWaitedFor: false,
       listener: null,
       job: null,
-      isWishedDrained: false,
-      wishToldTo: null,
+      wish: null,
       wellSince: null,
       askedAt: new Map(),
     };
@@ -312,14 +329,14 @@ export class World {
 
   // Registrations
 
-  register(runner: Runner): Registration {
+  register(runner: Runner, custom: readonly string[] = runner.target.labels): Registration {
     const { scope, target } = runner;
     // `config.sh --replace` takes the place of one of the same name.
     for (const [id, each] of scope.registrations) if (each.name === target.runner) scope.registrations.delete(id);
     const registration: Registration = {
       id: this.newId(),
       name: target.runner,
-      labels: ['self-hosted', 'Linux', 'X64', ...target.labels],
+      labels: ['self-hosted', 'Linux', 'X64', ...custom],
       runner,
       status: 'offline',
       busyUntil: 0,
@@ -471,13 +488,14 @@ export class World {
     }
     runner.listener = null;
     if (runner.unit === 'active') runner.unit = 'inactive';
+    runner.isWaitedFor = false;
     this.judge(runner);
   }
 
-  hold(runner: Runner): void {
+  hold(runner: Runner, ms = HELD_MS): void {
     const { listener } = runner;
     if (listener === null) return;
-    const until = this.now + HELD_MS;
+    const until = this.now + ms;
     listener.heldUntil = until;
     if (listener.isConnected && this.chance.isSo('a poll ends while it is held', 0.3)) {
       this.timeline.after(this.chance.between('poll', 1_000, 50_000), () => {
@@ -548,8 +566,13 @@ export class World {
       conclusion: null,
     }));
     run.scope.waiting.push(...run.jobs);
-    for (const job of run.jobs) this.facts.note({ kind: 'job', job: job.id, runner: null, what: 'waits' });
+    for (const job of run.jobs) this.#tell(job, null, 'waits');
     this.dispatch(run.scope);
+  }
+
+  #tell(job: Job, runner: Runner | null, what: JobPhase): void {
+    const custom = job.labels.filter((label) => label !== 'self-hosted');
+    this.facts.note({ kind: 'job', job: job.id, runner: runner?.name ?? null, what, custom });
   }
 
   rerun(run: WorkflowRun): void {
@@ -613,7 +636,7 @@ export class World {
     job.state = 'offered';
     job.runner = runner;
     listener.offer = job;
-    this.facts.note({ kind: 'job', job: job.id, runner: runner.name, what: 'offered' });
+    this.#tell(job, runner, 'offered');
     if (!this.isHeld(runner)) this.#takeSoon(listener, job);
     this.timeline.after(OFFERED_ANEW_MS, () => {
       if (listener.offer === job && job.state === 'offered' && !this.isHeld(runner)) {
@@ -633,7 +656,7 @@ export class World {
       job.state = 'assigned';
       job.startedAt = this.now;
       runner.job = job;
-      this.facts.note({ kind: 'job', job: job.id, runner: runner.name, what: 'assigned' });
+      this.#tell(job, runner, 'assigned');
       this.#beginSoon(runner, job);
     });
   }
@@ -648,7 +671,7 @@ export class World {
         return;
       }
       job.state = 'works';
-      this.facts.note({ kind: 'job', job: job.id, runner: runner.name, what: 'works' });
+      this.#tell(job, runner, 'works');
       this.#endAfter(runner, job, job.lastsMs);
     });
   }
@@ -663,9 +686,11 @@ export class World {
       runner.job = null;
       job.state = 'over';
       job.conclusion = 'success';
-      this.facts.note({ kind: 'job', job: job.id, runner: runner.name, what: 'ended' });
+      this.#tell(job, runner, 'ended');
       this.#endRun(job.run);
       this.#updateItself(runner);
+      if (runner.isWaitedFor && this.chance.isSo(`the listener of ${runner.name} has not asked yet`, 0.9))
+        this.hold(runner, HELD_AFTER_JOB_MS);
       this.dispatch(runner.scope);
     });
   }
@@ -682,7 +707,7 @@ export class World {
     job.state = 'queued';
     job.runner = null;
     job.run.scope.waiting.push(job);
-    this.facts.note({ kind: 'job', job: job.id, runner: null, what: 'back in the queue' });
+    this.#tell(job, null, 'back in the queue');
     this.dispatch(job.run.scope);
   }
 
@@ -757,8 +782,7 @@ export class World {
 
   /** From `starting` on. */
   beginStart(machine: Machine, cause: Cause): void {
-    const isToldSo = ({ isWishedDrained, wishToldTo }: Runner): boolean =>
-      isWishedDrained && cause.by === 'runward' && wishToldTo === cause.installation;
+    const isToldSo = ({ wish }: Runner): boolean => wish !== null && cause.by === 'runward' && wish.toldTo === cause.installation;
     const isKeptDown = machine.stoppedBy?.by === 'person' && machine.runners.every(isToldSo);
     this.facts.note({ kind: 'power', what: 'started', machine: machine.name, cause, living: [], isKeptDown });
     machine.state = 'starting';
@@ -780,6 +804,7 @@ export class World {
     this.facts.note({ kind: 'power', what: 'on', machine: machine.name, cause, living: [], isKeptDown: false });
     for (const runner of machine.runners) {
       runner.unit = runner.unit === 'missing' ? 'missing' : 'inactive';
+      runner.isWaitedFor = false;
       if (runner.startsAtBoot && runner.unit === 'inactive') this.startListener(runner, NATURE);
       this.judge(runner);
     }
@@ -791,6 +816,7 @@ export class World {
     machine.isFrozen = true;
     this.#silence(machine, ms, () => {
       machine.isFrozen = false;
+      machine.hiddenUntil = this.now;
     });
   }
 
@@ -826,7 +852,9 @@ export class World {
     const { era } = machine;
     machine.isOutOfReach = true;
     this.timeline.after(ms, () => {
-      if (machine.era === era) machine.isOutOfReach = false;
+      if (machine.era !== era) return;
+      machine.isOutOfReach = false;
+      machine.hiddenUntil = this.now;
     });
   }
 
@@ -897,6 +925,7 @@ export class World {
       cause,
       wordAgeMs: askedAt === undefined ? null : this.now - askedAt,
       wasHealthy: runner.wellSince !== null && this.now - runner.wellSince >= 2 * MINUTE,
+      livesThere: machine.runners.some(({ listener, job }) => listener !== null || job !== null),
       isDrainedByPerson: runner.drain?.by === 'person',
     });
   }
@@ -924,6 +953,13 @@ export class World {
 }
 
 export const GIB = 1024 ** 3;
+
+/** What is left of a wish when the drain of it has failed. */
+export function wishWithout(wish: Wish | null, workflowId: string): Wish | null {
+  if (wish === null) return null;
+  const before = wishWithout(wish.before, workflowId);
+  return wish.workflowId === workflowId ? before : { ...wish, before };
+}
 
 function newListener(runner: Runner): Listener {
   return { runner, isConnected: false, heldUntil: 0, isDeaf: false, updatingUntil: 0, offer: null, unread: 0, isEnded: false };

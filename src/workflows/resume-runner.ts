@@ -2,6 +2,7 @@ import { proxyActivities } from '@temporalio/workflow';
 import type { MainActivities } from '../activities/contract.ts';
 import { decideResume, decideTakeUp, type ResumeDecision } from '../domain/drain.ts';
 import { decideRelabelling, lacking } from '../domain/cordon.ts';
+import type { DrainMark } from '../domain/runner.ts';
 import { RESUME_STEPS, type ResumeOutcome, type ResumeReport, type ResumeStep } from '../domain/report.ts';
 import { giveLabelsBack } from './cordon.ts';
 import { type End, operate, type Operation } from './operation.ts';
@@ -27,23 +28,41 @@ async function resume(operation: Operation<ResumeStep>): Promise<End<ResumeOutco
       : withoutActs(decision, runner);
   }
   let end: End<ResumeOutcome> = ['failed', ''];
+  let started: Started | null = null;
   const held = await operation.holding(async () => {
     let decision = await operation.look(decide);
     if (decision.kind === 'resume' && (await operation.beginActs()).waited) {
       decision = await operation.look(decide);
     }
     if (decision.kind !== 'resume' && operation.startedBy !== 'check' && operation.isDrainNoted) {
-      end = ['resumed', `the drain of ${runner} that was noted while ${machine} did not run holds no more`];
+      end = [
+        'resumed',
+        `the drain of ${runner} that was noted while ${machine} did not run holds no more; an earlier drain stays marked in its guest until you run this again once ${machine} runs`,
+      ];
       return operation.note('resumed');
     }
-    end = await carryOut(operation, decision);
+    const taken = await carryOut(operation, decision);
+    if ('agentId' in taken) {
+      started = taken;
+      return 'resumed';
+    }
+    end = taken;
     // Passes may remember a drain that the ledger has forgotten by now.
     return end[0] === 'already-resumed' && operation.startedBy !== 'check' ? operation.note('resumed') : end[0];
   });
-  return held.kind === 'held' ? ['refused-in-progress', `${machine} is in the hands of ${held.by}`] : end;
+  if (held.kind === 'held') {
+    return ['refused-in-progress', `${machine} is in the hands of ${held.by}`];
+  }
+  return started === null ? end : verifyOnline(operation, started);
 }
 
-async function carryOut(operation: Operation<ResumeStep>, decision: ResumeDecision): Promise<End<ResumeOutcome>> {
+/** Its service runs: what is left is GitHub's word, which may take long and needs the machine of nobody. */
+interface Started {
+  readonly agentId: number;
+  readonly mark: DrainMark;
+}
+
+async function carryOut(operation: Operation<ResumeStep>, decision: ResumeDecision): Promise<Started | End<ResumeOutcome>> {
   const { runner } = operation.site.target;
   switch (decision.kind) {
     case 'resume':
@@ -65,10 +84,10 @@ function withoutActs(decision: Idle, runner: string): End<ResumeOutcome> {
 async function takeUp(
   operation: Operation<ResumeStep>,
   { mark, agentId, relabelling }: Extract<ResumeDecision, { kind: 'resume' }>,
-): Promise<End<ResumeOutcome>> {
+): Promise<Started | End<ResumeOutcome>> {
   const { site, board } = operation;
   const { policy, target } = site;
-  const { runner, machine, directory } = target;
+  const { runner, machine } = target;
   // Before the mark, which remembers them, is taken away: cut off in between it is still drained.
   await giveLabelsBack(operation, relabelling);
   board.begin('remove-mark');
@@ -95,7 +114,12 @@ async function takeUp(
     );
   }
   board.end('start-service', 'done', `${started.unit} active`);
+  return { agentId, mark };
+}
 
+async function verifyOnline({ site, board }: Operation<ResumeStep>, { agentId, mark }: Started): Promise<End<ResumeOutcome>> {
+  const { policy, target } = site;
+  const { runner, machine, directory } = target;
   board.begin('verify-online');
   const github = proxyActivities<MainActivities>(verifyOptions(policy, `verify-online: does GitHub show ${runner} online?`));
   const deadline = Date.now() + policy.onlineWithinMs;

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { HealthReport } from '../../src/domain/health-report.ts';
 import { cureId, machineLedgerId, machineLockId } from '../../src/domain/names.ts';
@@ -27,6 +26,13 @@ async function cutOff(world: World): Promise<void> {
   await world.until(() => world.shown() !== 'online', 'GitHub shows the runner offline');
 }
 
+/** Waits for what GitHub answers about runners beside a look at a machine, from now on. */
+function nextAnswer({ github, until }: World): () => Promise<void> {
+  const answers = (): number => github.requests.filter(({ path }) => path.includes('/actions/runners')).length;
+  const before = answers();
+  return () => until(() => answers() > before, 'GitHub has answered');
+}
+
 describe.concurrent('power is cut only where nobody can be living:', () => {
   test("a job that begins while the last look hangs is not cut by GitHub's older word", async () => {
     await using world = await startWorld({ policy: { guestAnswersWithinMs: 0, goneShownWithinMs: 0 } });
@@ -34,12 +40,12 @@ describe.concurrent('power is cut only where nobody can be living:', () => {
     await cutOff(world);
     const { cuts } = watchPower(world);
     const observe = machine.observe.bind(machine);
+    const answeredBeside = nextAnswer(world);
     let isFirst = true;
     machine.observe = async (...given) => {
       if (isFirst) {
         isFirst = false;
-        // GitHub is asked beside it.
-        await sleep(500);
+        await answeredBeside();
         github.showRunner(target.scope, target.runner, { status: 'online', busy: true });
       }
       return observe(...given);
@@ -207,16 +213,18 @@ describe.concurrent('what Runward stopped, Runward starts:', () => {
     await cutOff(world);
     const { cuts } = watchPower(world);
     const observe = machine.observe.bind(machine);
-    let askedBefore = Infinity;
+    const answeredBeside = nextAnswer(world);
     machine.observe = async (...given) => {
-      // GitHub is asked beside it, and once more before the stop.
-      await sleep(500);
-      askedBefore = github.requests.length;
+      await answeredBeside();
       github.misbehave({ match: { path: '/actions/runners' }, delayMs: 10_000 });
       return observe(...given);
     };
     const handle = await world.recover();
-    await world.until(() => github.requests.length > askedBefore, 'GitHub is asked who is online');
+    const isAskedLast = async (): Promise<boolean> => {
+      const { events } = await handle.fetchHistory();
+      return (events ?? []).some(({ userMetadata }) => Buffer.from(userMetadata?.summary?.data ?? []).includes('idle at this moment'));
+    };
+    await world.until(isAskedLast, 'GitHub is asked who is online');
     await handle.terminate('by a person');
     await expect(handle.result()).rejects.toThrow('by a person');
     expect(cuts).toEqual([]);

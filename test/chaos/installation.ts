@@ -37,6 +37,8 @@ export interface Installation {
   readonly name: string;
   readonly temporal: VirtualTemporal;
   readonly clock: ServerClock;
+  /** One whose checks are by hand has none. */
+  readonly hasSchedules: boolean;
   /** Of workers by queue: how many faults keep them away. */
   readonly away: Map<string, number>;
 }
@@ -157,7 +159,7 @@ export function install(
       }
     }
   }
-  return { name, temporal, clock, away: new Map() };
+  return { name, temporal, clock, hasSchedules, away: new Map() };
 }
 
 /** What goes on without end and without time passing is told, and not waited for. */

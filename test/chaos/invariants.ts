@@ -437,6 +437,9 @@ export class Watch {
     if (listener?.isDeaf === true && !this.#isMissed(runner)) return;
     if (isQuietFor < this.#graceMs || this.#isBudgetUsedUp(runner)) return;
     if (machine.state === 'stopped' && machine.stoppedBy?.by === 'runward') {
+      const { installation } = machine.stoppedBy;
+      // Whoever never checks has told it to the person who asked.
+      if (this.#installations.find((each) => each.name === installation)?.hasSchedules !== true) return;
       this.#break('not-started', `${machine.name} was stopped by ${nameOf(machine.stoppedBy)}, and is off an hour after the last fault`);
     } else {
       this.#break(
@@ -449,7 +452,10 @@ export class Watch {
   /** Whether GitHub shows that a listener is deaf: by its status, or by a job that waits for long. */
   #isMissed(runner: Runner): boolean {
     const registration = this.#world.registrationOf(runner);
-    const hasWaited = runner.scope.waiting.some(({ createdAt }) => this.#world.now - createdAt > this.#graceMs);
+    const hasWaited = runner.scope.waiting.some(
+      ({ createdAt, labels }) =>
+        this.#world.now - createdAt > this.#graceMs && labels.every((label) => registration?.labels.includes(label) === true),
+    );
     return registration?.status !== 'online' || (runner.scope.isRepository && hasWaited);
   }
 

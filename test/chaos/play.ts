@@ -274,6 +274,8 @@ class Play {
       return this.#world.runners.filter((runner) => runner.scope === scope).map((runner) => runner.name);
     if (fault.startsWith('multipass') || fault.includes('host'))
       return this.#world.runners.filter((runner) => runner.machine.host === machine.host).map((runner) => runner.name);
+    // What is to be done with a whole machine waits for each of its runners.
+    if (fault === 'GitHub calls a runner busy') return machine.runners.map((runner) => runner.name);
     return fault.startsWith('the ') && !['the service ends', 'the listener is deaf'].includes(fault)
       ? machine.runners.map((runner) => runner.name)
       : [name];

@@ -86,6 +86,7 @@ async function stageOf(settings: StageSettings, { served, clockOf, close }: Part
         name,
         temporal: temporal as unknown as VirtualTemporal,
         clock: new ServerClock(clock as never),
+        hasSchedules: installation.hasSchedules,
         away: new Map(),
       } satisfies Installation;
     },

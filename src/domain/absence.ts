@@ -27,7 +27,7 @@ export function unprovenAbsence(
   }
   // A job can take the runner's own note of its id away.
   const usedId = guest.registration?.agentId ?? null;
-  return absence.kind === 'gone' && (usedId === null || absence.id === usedId)
+  return absence.kind === 'gone' && absence.id === usedId
     ? null
     : `GitHub's list lacks ${name}, but its listener works under ${usedId === null ? 'an id that is not known' : `id ${usedId}`}: lists lag`;
 }

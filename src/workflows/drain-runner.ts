@@ -299,6 +299,7 @@ class Drain {
         pause: { purpose: 'drain' },
         force: false,
         mayListen: mayListen(site.lastGuest),
+        believesGuest: this.#isStuckBusy,
         busyReason: ({ runner: seen }) => (seen?.busy === true && !this.#isStuckBusy ? 'GitHub calls the runner busy' : null),
         patienceMs: 0,
         drainSeen: 'person',

@@ -34,6 +34,8 @@ export interface StoppingAct<T> {
   readonly word?: Asked | undefined;
   /** Whether GitHub is asked also where nothing listens; as by default. */
   readonly needsWord?: boolean;
+  /** Whether the guest alone is believed, since GitHub has not called the runner idle for long. */
+  readonly believesGuest?: boolean;
   /** Why GitHub's word forbids the act, or `null`. */
   readonly busyReason: (github: GitHubObservation) => string | null;
   readonly start: (
@@ -264,6 +266,9 @@ class Stopping<T extends { readonly kind: string }> {
 
   /** Lists lag: a listener that is paused may have a job under a registration that GitHub's list lacks. */
   #refuseIfUnlisted(github: GitHubObservation): void {
+    if (this.#act.believesGuest === true) {
+      return;
+    }
     const unproven = unprovenAbsence(github, this.#site.target, this.#site.lastGuest);
     if (unproven !== null) {
       throw new NotProven(`${unproven}, so it was left alone: try again`);

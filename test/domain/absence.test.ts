@@ -10,8 +10,8 @@ const dead = guest({ listeners: 0 });
 test.each([
   ['a listener under the id that is gone', GONE, guest(), null],
   ['a listener under another id', { kind: 'gone', id: 8 } as const, guest(), /works under id 7: lists lag/],
-  ['a listener whose note of its id is gone as well', GONE, guest({ registration: null }), null],
-  ['a listener whose note a job has taken away, and no id to ask by', UNLISTED, guest({ registration: null }), /not known: lists lag/],
+  ['a listener whose note a job has taken away', GONE, guest({ registration: null }), /not known: lists lag/],
+  ['the same, and no id to ask by', UNLISTED, guest({ registration: null }), /not known: lists lag/],
   ['a listener, and no id to ask by', UNLISTED, guest(), /works under id 7: lists lag/],
   ['nothing that lives', UNLISTED, dead, null],
   ['a guest that could not be asked', UNLISTED, null, /guest could not be asked/],

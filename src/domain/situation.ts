@@ -385,10 +385,14 @@ export function neighbourWorkReason({ guest, busyNeighbours }: Situation): strin
   return busyNeighbours.length === 0 ? null : `GitHub calls its neighbour ${busyNeighbours.join(', ')} busy`;
 }
 
-/** For how long GitHub has called it busy without a worker in its guest, pass by pass; `null` where that is not so now. Milliseconds. */
+/**
+ * For how long GitHub has called it busy without a worker in its guest, pass by pass, and since its service was started at most; `null` where that
+ * is not so now. Milliseconds.
+ */
 export function busyAloneMs(situation: Situation): number | null {
-  const since = situation.earlier.busyAloneSince;
-  return isBusyAlone(situation) === true && since !== null ? situation.at - since : null;
+  const { earlier, at, guest } = situation;
+  const since = earlier.busyAloneSince;
+  return isBusyAlone(situation) === true && since !== null ? Math.min(at - since, guest?.log.startedAgoMs ?? Infinity) : null;
 }
 
 /** `null` where a side could not be read. */

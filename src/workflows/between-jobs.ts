@@ -2,7 +2,7 @@ import { proxyActivities } from '@temporalio/workflow';
 import type { LookActivities } from '../activities/contract.ts';
 import type { CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import type { CountedAct } from '../domain/ledger.ts';
-import { busyReason } from '../domain/recovery.ts';
+import { busyReason, type Look } from '../domain/recovery.ts';
 import type { GuestObservation } from '../domain/runner.ts';
 import { decideUpkeep, type CacheFigures } from '../domain/upkeep.ts';
 import { type End, type Operation } from './operation.ts';
@@ -44,9 +44,13 @@ export async function lookForMoment<Step extends string>(operation: Operation<St
 }
 
 async function lookFreshly<Step extends string>(operation: Operation<Step>): Promise<GuestObservation> {
+  return momentIn(operation, await operation.site.freshLook());
+}
+
+function momentIn<Step extends string>(operation: Operation<Step>, look: Look): GuestObservation {
   const { site, request } = operation;
   // A plan disturbs no job.
-  const decision = decideUpkeep(site.target, await site.freshLook(), request.force || request.dryRun);
+  const decision = decideUpkeep(site.target, look, request.force || request.dryRun);
   operation.evidence = decision.evidence;
   switch (decision.kind) {
     case 'impossible':
@@ -91,7 +95,12 @@ export async function actBetweenJobs<T extends { readonly kind: string }, Step e
   start: StoppingAct<T>['start'],
 ): Promise<T> {
   const { site, request } = operation;
-  const guest = await lookFreshly(operation);
+  const look = await site.freshLookNow();
+  if (!look.github.known && !request.force) {
+    const { runner } = site.target;
+    throw new Ended('refused-busy', `whether ${runner} is idle is unknown (${look.github.why}), so it was left alone: checks try again`);
+  }
+  const guest = momentIn(operation, look);
   const { drain } = guest;
   return actWhenIdle<T>(site, {
     step,

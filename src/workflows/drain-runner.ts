@@ -11,6 +11,7 @@ import { Cordon } from './cordon.ts';
 import { type End, operate, type Operation } from './operation.ts';
 import { temporalOptions } from './options.ts';
 import { actWhenIdle, isNotIdle, mayListen } from './pause.ts';
+import { Ended } from './site.ts';
 
 /**
  * Lets a runner take no more jobs, without cutting the one that runs: marks it as drained in its guest, waits until it is idle on both
@@ -168,6 +169,7 @@ class Drain {
 
   /** Under the machine's lock. Nothing can be written in a machine that does not run, so the ledger has it, which checks hold to. */
   async #note(): Promise<string> {
+    this.#proveLastWord();
     if ((await this.#look()).kind !== 'note') {
       return 'unchanged';
     }
@@ -198,6 +200,9 @@ class Drain {
   /** Under the machine's lock, so everything is looked at anew. Answers with what the ledger is to say. */
   async #markAndStop(): Promise<string> {
     this.#isActing = false;
+    if (!this.#wasMarked) {
+      this.#proveLastWord();
+    }
     let decision = await this.#look();
     if (decision.kind === 'mark' && !this.#wasMarked && (await this.#beginActs())) {
       decision = await this.#look();
@@ -222,6 +227,18 @@ class Drain {
     }
     this.#isJustLetGo = true;
     return 'draining';
+  }
+
+  /** While it waited for the machine a person may have said otherwise. */
+  #proveLastWord(): void {
+    const newer = this.#isByPerson ? this.#operation.saidSince('resumeRunner') : null;
+    if (newer !== null) {
+      const { runner } = this.#operation.site.target;
+      throw new Ended(
+        'failed',
+        `${runner} was resumed after this drain began (${newer.workflowId}), so it is not drained: run \`runward runner drain --runner ${runner}\` again if it is to take no more jobs`,
+      );
+    }
   }
 
   async #lookAgain(): Promise<Look> {

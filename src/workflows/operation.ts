@@ -10,7 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { LockHolder, MainActivities, ResolvedRunner } from '../activities/contract.ts';
-import { budgetRefusal, drainWord, type CountedAct, type LedgerEntry } from '../domain/ledger.ts';
+import { budgetRefusal, drainSaidSince, drainWord, type CountedAct, type LedgerEntry } from '../domain/ledger.ts';
 import { PROGRESS_QUERY, type Trigger } from '../domain/names.ts';
 import type { Look } from '../domain/recovery.ts';
 import { readRecoveryRequest, type RecoveryRequest, type RunnerOperation } from '../domain/recovery-request.ts';
@@ -222,6 +222,11 @@ export class Operation<Step extends string> {
   /** While it holds the machine: whether a person has drained the runner while its machine did not run. */
   get isDrainNoted(): boolean {
     return drainWord(this.#before, this.site.target)?.isNoted === true;
+  }
+
+  /** While it holds the machine: what of the other kind a person has said of this runner's drain since this run began; `null` if nothing. */
+  saidSince(type: 'drainRunner' | 'resumeRunner'): LedgerEntry | null {
+    return drainSaidSince(this.#before, { ...this.site.target, type, since: workflowInfo().startTime.getTime() });
   }
 
   /** What the ledger is to say of the end. */

@@ -34,9 +34,10 @@ import {
   type Look,
   type RecoveryDecision,
 } from '../domain/recovery.ts';
-import { readRecoveryRequest, type RecoveryRequest } from '../domain/recovery-request.ts';
+import { valueOrNull } from '../domain/reading.ts';
+import { readRecoveryRequest, type RecoveryRequest, type Suspicion } from '../domain/recovery-request.ts';
 import { RECOVERY_STEPS, type Progress, type RecoveryReport, type Rung, type RungReport } from '../domain/report.ts';
-import type { RunnerTarget } from '../domain/runner.ts';
+import type { GuestObservation, RunnerTarget } from '../domain/runner.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
 import { operationBegan, operationEnded } from './events.ts';
 import { OpenEntry, readLedger } from './machine-ledger.ts';
@@ -395,12 +396,24 @@ class Recovery {
 
   /** How a recovery proves that the runner is idle. */
   #idle(): Pick<StoppingAct<never>, 'mayListen' | 'busyReason' | 'patienceMs'> {
-    const { suspicion } = this.#request;
+    const { lastGuest } = this.#site;
+    const suspicion = this.#suspicionOf(lastGuest);
     return {
-      mayListen: mayListen(this.#site.lastGuest),
+      mayListen: mayListen(lastGuest),
       busyReason: ({ runner }) => (runner?.busy === true && suspicion !== 'stuck-busy' ? 'GitHub calls the runner busy' : null),
       patienceMs: this.#policy.hostSilentAfterMs,
     };
+  }
+
+  /**
+   * What passes have shown of the service that runs now: if somebody has started it since, GitHub's `busy` is no longer that of a job that is
+   * none. What this recovery has started itself was looked at for long.
+   */
+  #suspicionOf(guest: GuestObservation | null): Suspicion | null {
+    const { suspicion } = this.#request;
+    const startedAgoMs = guest?.log.startedAgoMs ?? null;
+    const isStartedSince = startedAgoMs !== null && startedAgoMs < Date.now() - workflowInfo().startTime.getTime();
+    return suspicion === 'stuck-busy' && isStartedSince && this.#rungs.length === 0 ? null : suspicion;
   }
 
   /** Whether the runner is itself again on both sides; one that takes a job at once is. */
@@ -499,7 +512,8 @@ class Recovery {
       if (guest.known) {
         await this.#noteUp();
       }
-      const { force, suspicion } = this.#request;
+      const { force } = this.#request;
+      const suspicion = this.#suspicionOf(valueOrNull(guest));
       const decision = decideRecovery(this.#target, look, this.#policy, { force, suspicion, lookedForMs });
       if (decision.kind !== 'look-again') {
         return decision;
@@ -979,7 +993,7 @@ class Recovery {
       throw new Ended('failed', `the guest of ${this.#target.machine} does not answer: ${machine.value.guest.why}`);
     }
     const guest = machine.value.guest.value;
-    const busy = busyReason(github.value, guest, this.#request.suspicion);
+    const busy = busyReason(github.value, guest, this.#suspicionOf(guest));
     this.#isAtWork = workersAtJobs(guest, this.#request.suspicion === 'stray-listener') > 0;
     if (busy !== null && !this.#request.force) {
       throw new Ended('refused-busy', busyText(this.#target.runner, busy));

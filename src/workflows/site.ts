@@ -160,9 +160,16 @@ export class Site {
 
   /** The last look while it is fresh, else a new one. */
   async freshLook(): Promise<Look> {
-    return this.#lastLook !== null && Date.now() - this.#lastLook.begunAt <= this.policy.busyAnswerMaxAgeMs
-      ? this.#lastLook.look
-      : this.look();
+    return this.#lookThatIsFresh ?? this.look();
+  }
+
+  /** The same, and neither a limit nor an outage of GitHub is waited for. */
+  async freshLookNow(): Promise<Look> {
+    return this.#lookThatIsFresh ?? this.lookNow();
+  }
+
+  get #lookThatIsFresh(): Look | null {
+    return this.#lastLook !== null && Date.now() - this.#lastLook.begunAt <= this.policy.busyAnswerMaxAgeMs ? this.#lastLook.look : null;
   }
 
   forgetLook(): void {

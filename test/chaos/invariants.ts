@@ -71,6 +71,8 @@ const RESET = /temporal workflow reset --workflow-id (\S+?)`/;
 
 /** Workflow id of what a check does about a runner. */
 const CURE = /^cure\/(.+)$/;
+/** The same for all that checks begin about one. */
+const BY_CHECK = /^(?:cure|drain|resume)\/(.+?)(?:\/room)?$/;
 
 interface OpenOperation {
   readonly installation: string;
@@ -357,14 +359,15 @@ export class Watch {
 
   /**
    * A drain that has ended otherwise is no word that holds, but for one of a machine that is off: it is told to leave it so. One that finds
-   * the runner drained by another Runward keeps nothing in mind.
+   * the runner drained by another Runward, or loses the machine to it, keeps nothing in mind.
    */
   #drainEnded(workflowId: string, outcome: string, summary: string): void {
     const asked = this.#world.byHand.get(workflowId);
     if (asked === undefined) return;
     const runner = this.#world.runnerNamed(asked.runner);
     const isOff = outcome === 'noted' || summary.includes('leave it stopped');
-    const isOfOther = outcome === 'already-drained' && runner.drain?.installation !== runner.wish?.toldTo;
+    const isOfOther =
+      outcome === 'refused-in-progress' || (outcome === 'already-drained' && runner.drain?.installation !== runner.wish?.toldTo);
     if ((runner.drain?.by !== 'person' && !isOff) || isOfOther) runner.wish = wishWithout(runner.wish, workflowId);
   }
 
@@ -523,7 +526,7 @@ export class Watch {
   #lookAtSilence(installation: string, workflowId: string, since: number): void {
     const { now, runners } = this.#world;
     const asked = this.#world.byHand.get(workflowId)?.runner;
-    const runner = runners.find(({ name }) => name === asked || workflowId === `cure/${name}` || workflowId.startsWith(`drain/${name}/`));
+    const runner = runners.find(({ name }) => name === asked || name === BY_CHECK.exec(workflowId)?.[1]);
     const concerned = runner === undefined ? runners.filter(({ wish }) => wish !== null) : [runner];
     const isAtWork = concerned.some(
       ({ name, job, machine }) =>
@@ -537,8 +540,8 @@ export class Watch {
       concerned.some(
         ({ name, machine, scope }) =>
           (subject === scope.name && (isByHand || code.startsWith('github-'))) ||
-          ((isByHand || at >= since + 20 * MINUTE) &&
-            (subject === name || text.includes(machine.name) || subject.includes(machine.host.name))),
+          subject.includes(machine.host.name) ||
+          ((isByHand || at >= since + 20 * MINUTE) && (subject === name || text.includes(machine.name))),
       ),
     );
     if (!isTold)

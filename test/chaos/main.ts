@@ -44,6 +44,9 @@ interface Wanted {
 interface Told {
   readonly seed: number;
   readonly hours: number;
+  readonly events: number;
+  /** Seconds of a processor. */
+  readonly worked: number;
   readonly jobs: number;
   readonly harmed: number;
   readonly violations: readonly Violation[];
@@ -114,8 +117,12 @@ async function playShare(wanted: Wanted, share: number, shares: number): Promise
   const isBroken = endsAt(wanted);
   for (let index = share; index < stories; index += shares) {
     const seed = wanted.seed + index;
-    const { violation, violations, hours, jobs, harmed } = await play(storyWanted({ ...wanted, seed }), { endsAt: isBroken });
-    const told: Told = { seed, hours, jobs, harmed, violations: wanted.all ? violations : violation === null ? [] : [violation] };
+    const begun = process.cpuUsage();
+    const story = storyWanted({ ...wanted, seed });
+    const { violation, violations, hours, jobs, harmed } = await play(story, { endsAt: isBroken });
+    const { user, system } = process.cpuUsage(begun);
+    const score = { hours, events: story.events.length, worked: (user + system) / 1e6, jobs, harmed };
+    const told: Told = { seed, ...score, violations: wanted.all ? violations : violation === null ? [] : [violation] };
     await new Promise((resolve) => process.send?.(told, resolve));
     if (violation !== null) return;
   }
@@ -212,8 +219,9 @@ class Stories {
   }
 
   #score(): string {
-    const sum = (of: 'hours' | 'jobs' | 'harmed'): number => Math.floor(this.#told.reduce((all, told) => all + told[of], 0));
-    return `${sum('hours')} simulated hours in ${this.#told.length} stories: ${sum('jobs')} jobs, ${sum('harmed')} harmed`;
+    const sum = (of: 'hours' | 'events' | 'worked' | 'jobs' | 'harmed'): number =>
+      Math.floor(this.#told.reduce((all, told) => all + told[of], 0));
+    return `${sum('hours')} simulated hours in ${this.#told.length} stories, with ${sum('events')} events: ${sum('jobs')} jobs, ${sum('harmed')} harmed, in ${sum('worked')} s of a processor`;
   }
 }
 

@@ -19,6 +19,7 @@ export interface Played {
   readonly violation: Violation | null;
   /** All that were broken, one of each kind. */
   readonly violations: readonly Violation[];
+  /** In which something happened: the calm at the end is none of them. */
   readonly hours: number;
   readonly jobs: number;
   readonly harmed: number;
@@ -96,7 +97,7 @@ class Play {
       facts: all,
       violation: this.#watch.violations.find(this.#endsAt) ?? null,
       violations: this.#watch.violations,
-      hours: (this.#clock.now() - this.#begunAt) / HOUR,
+      hours: Math.min(hours, (this.#clock.now() - this.#begunAt) / HOUR),
       jobs: all.filter((fact) => fact.kind === 'job' && fact.what === 'assigned').length,
       harmed: all.filter(
         (fact) => fact.kind === 'job-disturbed' && fact.couldBeKnown && fact.cause.by === 'runward' && !fact.cause.isForced,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   budgetRefusal,
+  drainSaidSince,
   drainWord,
   enter,
   LEDGER_CAPACITY,
@@ -74,6 +75,17 @@ describe('a ledger', () => {
   ])('tells what a person said last of a drain: %s', (_what, entries, word) => {
     const told = drainWord(entries, { scope: 'acme/kernel', runner: 'r1' });
     expect(told === null ? null : { isDrained: told.isDrained, isNoted: told.isNoted }).toEqual(word);
+  });
+
+  test('tells what a person has said of a drain since, and no check', () => {
+    const asked = { scope: 'acme/kernel', runner: 'r1', type: 'drainRunner', since: 1_000 } as const;
+    const drained = { type: 'drainRunner', outcome: 'noted', trigger: 'manual' } as const;
+    const later = entry({ ...drained, at: 1_001, runId: 'later' });
+    expect(drainSaidSince([entry({ ...drained, at: 999 }), later], asked)).toBe(later);
+    expect(drainSaidSince([entry({ ...drained, at: 999 })], asked)).toBeNull();
+    expect(drainSaidSince([entry({ ...drained, at: 1_001, trigger: 'check' })], asked)).toBeNull();
+    expect(drainSaidSince([later, entry({ ...drained, type: 'resumeRunner', outcome: 'resumed', at: 1_002 })], asked)).toBeNull();
+    expect(drainSaidSince([entry({ ...drained, at: 1_001, outcome: 'failed' })], asked)).toBeNull();
   });
 
   test('tells which runners of its machine were drained while it did not run', () => {

@@ -283,7 +283,7 @@ class SimulatedGitHub implements GitHubPort {
       if (found.conclusion !== null) return { kind: 'refused', status: 409, why: 'Cannot cancel a workflow run that is completed.' };
       const why = whyCancelled(found, this.#world.now, sentAt);
       found.shallComeBack = why === 'it made way';
-      found.mayComeBack = found.shallComeBack || (why === 'stale' && found.event === 'push');
+      found.mayComeBack = found.shallComeBack || why === BEGAN_MEANWHILE || (why === 'stale' && found.event === 'push');
       this.#world.facts.note({ kind: 'run', run, scope, what: 'cancelled', cause, why });
       this.#world.cancelRun(found, cause, { couldBeKnown: why !== BEGAN_MEANWHILE });
       return { kind: 'accepted' };

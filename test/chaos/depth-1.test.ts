@@ -8,23 +8,15 @@ import { expect, test } from 'vitest';
 const MAIN = join(import.meta.dirname, 'main.ts');
 
 /** Simulated ones: CI's share. */
-const HOURS = process.env['RUNWARD_CHAOS_HOURS'] ?? '3360';
+const HOURS = process.env['RUNWARD_CHAOS_HOURS'] ?? '100000';
 
-/** Those by which somebody is harmed. docs/chaos.md names what of the others is still found. */
-const HARM = [
-  'job-disturbed',
-  'healthy-re-registered',
-  'living-guest-cut',
-  'two-acts',
-  'drain-broken',
-  'wrong-run-ended',
-  'parked-run-lost',
-];
+/** It is the work that is fixed, and not its time: this ends what hangs. */
+const HANGS_MS = 30 * 60_000;
 
-test(`${HOURS} hours in which everything goes wrong that may harm nobody`, async () => {
-  const command = ['--seed', '301', '--hours', HOURS, '--only', `^(${HARM.join('|')})`];
-  const { stdout } = await promisify(execFile)(process.execPath, [MAIN, ...command], { maxBuffer: 2 ** 26 }).catch(
+test(`${HOURS} hours in which everything goes wrong that may break no invariant`, { timeout: HANGS_MS }, async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [MAIN, '--seed', '1', '--hours', HOURS], { maxBuffer: 2 ** 26 }).catch(
     (error: { readonly stdout: string; readonly stderr: string }) => ({ stdout: `${error.stdout}${error.stderr}` }),
   );
+  console.log(stdout.trim().split('\n').slice(-2).join('\n'));
   expect(stdout).toContain('All invariants held.');
 });

@@ -222,7 +222,8 @@ export class Watch {
     if (cause.by !== 'runward') return;
     const operation = this.#open.get(`${cause.installation} ${cause.runId}`);
     if (operation !== undefined) {
-      operation.hasChanged = true;
+      // A label at GitHub is nothing in the machine, whose ledger it is.
+      operation.hasChanged ||= !what.startsWith('labels');
       if (what === 'set-aside') operation.setAside = this.#world.runnerNamed(runner);
       if (what === 'restored' || what === 'registered') operation.setAside = null;
     }
@@ -368,7 +369,8 @@ export class Watch {
     const isOff = outcome === 'noted' || summary.includes('leave it stopped');
     const isOfOther =
       outcome === 'refused-in-progress' || (outcome === 'already-drained' && runner.drain?.installation !== runner.wish?.toldTo);
-    if ((runner.drain?.by !== 'person' && !isOff) || isOfOther) runner.wish = wishWithout(runner.wish, workflowId);
+    const isMarked = runner.drain?.by === 'person' && outcome !== 'failed';
+    if ((!isMarked && !isOff) || isOfOther) runner.wish = wishWithout(runner.wish, workflowId);
   }
 
   // As things stand
@@ -422,7 +424,8 @@ export class Watch {
     const world = this.#world;
     const { name, machine, drain, wish, listener } = runner;
     const { now } = world;
-    const isOff = !world.isWell(runner) && machine.runners.every(({ job }) => job === null);
+    const isMeant = drain !== null || wish !== null || (machine.stoppedBy !== null && machine.stoppedBy.by !== 'runward');
+    const isOff = !isMeant && !world.isWell(runner) && machine.runners.every(({ job }) => job === null);
     const since = isOff ? (this.#offSince.get(name) ?? now) : null;
     if (since === null) {
       this.#offSince.delete(name);
@@ -432,8 +435,7 @@ export class Watch {
     const troubledAt = Math.max(this.#troubledAt.get(name) ?? 0, this.#workerTroubleAt);
     const isQuietFor = now - Math.max(troubledAt, since);
     if (listener?.isDeaf === true && !this.#isMissed(runner)) return;
-    const isMeant = drain !== null || wish !== null || (machine.stoppedBy !== null && machine.stoppedBy.by !== 'runward');
-    if (isQuietFor < this.#graceMs || isMeant || this.#isBudgetUsedUp(runner)) return;
+    if (isQuietFor < this.#graceMs || this.#isBudgetUsedUp(runner)) return;
     if (machine.state === 'stopped' && machine.stoppedBy?.by === 'runward') {
       this.#break('not-started', `${machine.name} was stopped by ${nameOf(machine.stoppedBy)}, and is off an hour after the last fault`);
     } else {

@@ -33,6 +33,7 @@ import {
   type UnmarkedDrained,
   type WaitsForEnd,
 } from '../../../src/machine/port.ts';
+import { currentProcess } from '../temporal/clock.ts';
 import { callerOf } from './caller.ts';
 import type { Runwards } from './facts.ts';
 import { HOUR, MINUTE, SECOND } from './time.ts';
@@ -187,7 +188,7 @@ export class SimulatedMachines implements MachinePort {
       // A guest that still hears of its end is given time for it.
       if (world.chance.isSo('an orderly end', 0.3)) await this.#beating(world.chance.between('an orderly end', 5, 60) * SECOND, call);
       if (isReachable(machine)) return;
-      if (!(await mayStop())) {
+      if (!(await this.#whileAlive(mayStop, call))) {
         givenUp = true;
         return;
       }
@@ -205,6 +206,21 @@ export class SimulatedMachines implements MachinePort {
     });
     if (givenUp) return { kind: 'given-up', evidence: 'its caller may not any more' };
     return { kind: 'running', ...(hasCutPower ? { hasCutPower } : {}) };
+  }
+
+  /** What its worker asks for; with a worker that was killed there is no answer. */
+  async #whileAlive(ask: () => Promise<boolean>, call: CallContext): Promise<boolean> {
+    const process = currentProcess.getStore();
+    let isAnswered = false;
+    const answer = ask().finally(() => {
+      isAnswered = true;
+    });
+    answer.catch(() => undefined);
+    while (!isAnswered) {
+      if (process?.isAlive === false) return false;
+      await this.#beating(SECOND / 2, call);
+    }
+    return answer;
   }
 
   async #asPowerAct(machine: Machine, cause: Runwards, work: () => Promise<void>): Promise<void> {
@@ -303,6 +319,7 @@ export class SimulatedMachines implements MachinePort {
     const world = this.#world;
     if (act.fence > machine.fence.number) machine.fence = { number: act.fence, holder: act.key };
     const ending = new AbortController();
+    const asker = `${cause.installation} ${cause.runId}`;
     const id = world.newId();
     world.facts.note({ kind: 'act-began', machine: machine.name, runner: runner.name, act: id, cause });
     const late = (): void =>
@@ -310,8 +327,13 @@ export class SimulatedMachines implements MachinePort {
     world.timeline.after(act.deadlineMs, late);
     const wait = async (ms: number): Promise<void> => {
       await world.pass(ms, ending.signal);
-      // What a frozen guest was at goes on when it does.
+      // What a frozen guest was at goes on when it does, as if no time had passed.
+      const since = world.now;
       while (machine.isFrozen) await world.pass(5 * SECOND, ending.signal);
+      for (const { askedAt } of machine.runners) {
+        const asked = askedAt.get(asker);
+        if (asked !== undefined && world.now > since) askedAt.set(asker, asked + world.now - since);
+      }
       ending.signal.throwIfAborted();
     };
     const perform = async (): Promise<Answer> => {

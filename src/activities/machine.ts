@@ -181,7 +181,7 @@ function describe(client: Client, { workflowId, runId }: Execution): Promise<Wor
 /** The right of one attempt to stop a machine, asked for right before each stop. */
 interface RightToCutPower {
   readonly mayStop: () => Promise<boolean>;
-  /** Whether a stop was refused since GitHub's word had become too old. */
+  /** Whether a stop was refused since GitHub's word had become too old, or Temporal could not be asked. */
   readonly hasLapsed: () => boolean;
   /** Whether a stop was allowed. */
   readonly wasUsed: () => boolean;
@@ -189,7 +189,7 @@ interface RightToCutPower {
 
 /**
  * A machine may be stopped while the operation still goes on and still has it, and while GitHub's word is fresh. If Temporal can't be asked, that
- * is not known, and that is no.
+ * is not known, and that is no: its caller, if it still goes on, asks again.
  */
 function rightToCutPower({ lockId, lockRunId, busyAskedAt, busyAnswerMaxAgeMs }: AskedInput & Lock): RightToCutPower {
   const { client, info } = Context.current();
@@ -211,6 +211,7 @@ function rightToCutPower({ lockId, lockRunId, busyAskedAt, busyAnswerMaxAgeMs }:
       wasUsed ||= !hasLapsed;
       return !hasLapsed;
     } catch {
+      hasLapsed = true;
       return false;
     }
   };

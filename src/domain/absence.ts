@@ -22,8 +22,12 @@ export function unprovenAbsence(
   if (guest === null) {
     return `GitHub's list lacks ${name}, and its guest could not be asked`;
   }
-  const usedId = guest.listeners + (guest.strays?.listeners ?? 0) > 0 ? (guest.registration?.agentId ?? null) : null;
-  return usedId === null || (absence.kind === 'gone' && absence.id === usedId)
+  if (guest.listeners + (guest.strays?.listeners ?? 0) === 0) {
+    return null;
+  }
+  // A job can take the runner's own note of its id away.
+  const usedId = guest.registration?.agentId ?? null;
+  return absence.kind === 'gone' && absence.id === usedId
     ? null
-    : `GitHub's list lacks ${name}, but its listener works under id ${usedId}: lists lag`;
+    : `GitHub's list lacks ${name}, but its listener works under ${usedId === null ? 'an id that is not known' : `id ${usedId}`}: lists lag`;
 }

@@ -8,8 +8,8 @@ export const REMEMBERED_LENGTH = 300;
 
 /** What is to be done at GitHub about the labels of a runner that is marked as drained. */
 export type CordonDecision =
-  /** It has no label but GitHub's own, or is not registered. `labels`: what was taken away. */
-  | { readonly kind: 'cordoned'; readonly labels: readonly string[]; readonly isRegistered: boolean }
+  /** It has no label but GitHub's own. `labels`: what was taken away. */
+  | { readonly kind: 'cordoned'; readonly labels: readonly string[] }
   /** The mark is to hold these before they are taken away. */
   | { readonly kind: 'remember'; readonly labels: readonly string[] }
   /** The mark holds all that will be taken away. */
@@ -27,9 +27,12 @@ export function isUncordoned(mark: Pick<DrainMark, 'labels'>, runner: Registered
 }
 
 function decideFor({ labels: remembered = [] }: Pick<DrainMark, 'labels'>, runner: RegisteredRunner | null): CordonDecision {
-  const shown = runner?.customLabels ?? [];
-  if (runner === null || shown.length === 0) {
-    return { kind: 'cordoned', labels: remembered, isRegistered: runner !== null };
+  if (runner === null) {
+    return { kind: 'impossible', why: 'GitHub lists no such runner' };
+  }
+  const shown = runner.customLabels ?? [];
+  if (shown.length === 0) {
+    return { kind: 'cordoned', labels: remembered };
   }
   const labels = [...remembered, ...lacking(remembered, shown)];
   if (JSON.stringify(labels).length > REMEMBERED_LENGTH) {

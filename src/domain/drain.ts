@@ -64,7 +64,7 @@ export function decideDrain(target: RunnerTarget, look: Look, { isByPerson = tru
     : { kind: 'wait', isMarked: true, why: `waiting for the job to end: ${busy}`, evidence };
 }
 
-/** GitHub has called the runner busy without a worker in its guest, in one look after the other. */
+/** GitHub has called the runner busy, or has not listed it, without a worker in its guest, in one look after the other. */
 export interface BusyAlone {
   readonly since: number;
   readonly lastAt: number;
@@ -80,7 +80,7 @@ export function noteBusyAlone(
   { at, gapMs }: { at: number; gapMs: number },
 ): BusyAlone | null {
   const guest = machine.known ? valueOrNull(machine.value.guest) : null;
-  if (!github.known || github.value.runner?.busy !== true || guest === null || guest.workers > 0) {
+  if (!github.known || github.value.runner?.busy === false || guest === null || guest.workers > 0) {
     return null;
   }
   return { since: row !== null && at - row.lastAt <= gapMs ? row.since : at, lastAt: at };

@@ -199,7 +199,7 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
   if (finding.cure !== 'finish-drain' && isDrained(situation) && !isRoomForOwnDrain(finding, situation)) {
     return { reason: 'drained', why: 'skipped: it is drained' };
   }
-  if ((isToBeDrained(finding, situation) || isToBeCordoned(finding, situation)) && guest?.runningAct === null) {
+  if ([isToBeDrained, isToBeCordoned, isLongMarked].some((isSo) => isSo(finding, situation)) && guest?.runningAct === null) {
     return null;
   }
   const work =
@@ -237,6 +237,13 @@ function reasonAgainst(finding: Diagnosed, situation: Situation, isStuck: boolea
 /** A runner that is marked as drained and has labels at GitHub: its drain was cut off, and it would be given the next job. */
 function isToBeCordoned({ cure }: Pick<Diagnosed, 'cure'>, { guest, registered }: Situation): boolean {
   return cure === 'finish-drain' && guest?.drain != null && registered !== null && isUncordoned(guest.drain, registered);
+}
+
+/** Its drain, as a person asked for it, was most likely cut off, and one job after the other would keep it from its end: a drain has the guest pause it between two. */
+function isLongMarked({ cure }: Pick<Diagnosed, 'cure'>, { guest, earlier, at, policy }: Situation): boolean {
+  const { drainedSince } = earlier;
+  const isByPerson = guest?.drain != null && !isDrainedForRoom(guest);
+  return cure === 'finish-drain' && isByPerson && drainedSince !== null && at - drainedSince >= policy.cureStuckAfterMs;
 }
 
 /** A runner that takes jobs although its disk is below the floor: making room drains it, and lets the job that runs end. */

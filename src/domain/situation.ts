@@ -91,7 +91,7 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
     const cordoned = (guest === null ? earlier.cordoned : guest.drain?.labels) ?? [];
     const absence = github?.absent?.[target.runner];
     const isUnlisted = github !== null && registered === null && absence?.kind !== 'gone';
-    const isFirstReading = isUnlisted && isConfigured(guest) && !wasSeenBefore({ at: seen.at, policy }, earlier.unlistedSince);
+    const isFirstReading = isUnlisted && mayUseRegistration(guest) && !wasSeenBefore({ at: seen.at, policy }, earlier.unlistedSince);
     const unproven =
       github === null
         ? null
@@ -131,9 +131,9 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
   });
 }
 
-/** Nothing in the guest says that its registration is gone. */
-function isConfigured(guest: GuestObservation | null): boolean {
-  return guest !== null && guest.registration !== null && !hasSign(guest, 'registration-deleted');
+/** Something lives in the guest, or is configured there, and nothing says that its registration is gone. */
+function mayUseRegistration(guest: GuestObservation | null): boolean {
+  return guest !== null && (guest.registration !== null || allListeners(guest) > 0) && !hasSign(guest, 'registration-deleted');
 }
 
 /** The guest as it tells whether a listener lives there; a machine in state `unknown` may run. */

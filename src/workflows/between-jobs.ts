@@ -2,7 +2,7 @@ import { proxyActivities } from '@temporalio/workflow';
 import type { LookActivities } from '../activities/contract.ts';
 import type { CacheRemoved, CacheWanted } from '../domain/cache.ts';
 import type { CountedAct } from '../domain/ledger.ts';
-import { busyReason, type Look } from '../domain/recovery.ts';
+import { busyMachineReason, busyReason, type Look } from '../domain/recovery.ts';
 import type { GuestObservation } from '../domain/runner.ts';
 import { decideUpkeep, type CacheFigures } from '../domain/upkeep.ts';
 import { type End, type Operation } from './operation.ts';
@@ -88,10 +88,13 @@ export async function holdingForUpkeep<Step extends string>(
   }
 }
 
-/** One act while both sides call the runner idle, with its listener paused; nobody waits for a better moment. */
+/** What may be disturbed: what jobs of all runners on the machine use, or the runner's own. */
+type Reach = 'machine' | 'runner';
+
+/** One act while both sides call what it reaches idle, with the listener paused; nobody waits for a better moment. */
 export async function actBetweenJobs<T extends { readonly kind: string }, Step extends string>(
   operation: Operation<Step>,
-  { step, summary, pause }: Pick<StoppingAct<T>, 'step' | 'summary' | 'pause'>,
+  { step, summary, pause, reach = 'runner' }: Pick<StoppingAct<T>, 'step' | 'summary' | 'pause'> & { readonly reach?: Reach },
   start: StoppingAct<T>['start'],
 ): Promise<T> {
   const { site, request } = operation;
@@ -109,7 +112,7 @@ export async function actBetweenJobs<T extends { readonly kind: string }, Step e
     deadlineMs: site.policy.upkeep.deadlineMs,
     force: request.force,
     mayListen: mayListen(guest),
-    busyReason: (github) => (request.force ? null : busyReason(github, guest)),
+    busyReason: (github) => (request.force ? null : (reach === 'machine' ? busyMachineReason : busyReason)(github, guest)),
     patienceMs: 0,
     ...(drain === null ? {} : { drainSeen: drain.by }),
     start,

@@ -167,15 +167,13 @@ export class Cordon {
     }
   }
 
-  async #tell({ labels, isRegistered }: Extract<CordonDecision, { kind: 'cordoned' }>, runner: RegisteredRunner | null): Promise<void> {
+  async #tell({ labels }: Extract<CordonDecision, { kind: 'cordoned' }>, runner: RegisteredRunner | null): Promise<void> {
     if (this.#isTold) {
       return;
     }
     const { board } = this.#operation;
     board.begin('cordon');
-    const text =
-      isRegistered && runner !== null ? cordonText(labels, await this.#countPlain(runner)) : 'GitHub does not know it, so no job comes';
-    board.end('cordon', 'done', text);
+    board.end('cordon', 'done', cordonText(labels, runner === null ? null : await this.#countPlain(runner)));
     this.#isTold = true;
   }
 

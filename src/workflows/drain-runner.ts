@@ -1,4 +1,4 @@
-import { continueAsNew, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import { continueAsNew, isCancellation, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import type { MainActivities, Stopped } from '../activities/contract.ts';
 import { drainWord } from '../domain/ledger.ts';
 import { decideDrain, drainReason, noteBusyAlone, type BusyAlone, type DrainDecision } from '../domain/drain.ts';
@@ -11,7 +11,7 @@ import { Cordon } from './cordon.ts';
 import { type End, operate, type Operation } from './operation.ts';
 import { temporalOptions } from './options.ts';
 import { actWhenIdle, isNotIdle, mayListen } from './pause.ts';
-import { Ended } from './site.ts';
+import { Ended, hostSilence } from './site.ts';
 
 /**
  * Lets a runner take no more jobs, without cutting the one that runs: marks it as drained in its guest, waits until it is idle on both
@@ -74,7 +74,7 @@ class Drain {
         await this.#wait('it was not idle in the last moment');
         continue;
       }
-      const held = await this.#operation.holding(() => (decision.kind === 'note' ? this.#note() : this.#markAndStop()));
+      const held = await this.#hold(() => (decision.kind === 'note' ? this.#note() : this.#markAndStop()));
       if (held.kind === 'done' && decision.kind === 'note' && this.#isNoted) {
         return this.#noted(decision.state);
       }
@@ -88,6 +88,23 @@ class Drain {
         return ['refused-in-progress', `${machine} is in the hands of ${held.by}`];
       }
       await this.#wait(`${machine} is in the hands of ${held.by}`);
+    }
+  }
+
+  /** A host that falls silent once the runner is marked is waited for, and the machine is nobody's meanwhile. */
+  async #hold(work: () => Promise<string>): ReturnType<Operation<DrainStep>['holding']> {
+    try {
+      return await this.#operation.holding(work);
+    } catch (error) {
+      const { site } = this.#operation;
+      if (!this.#wasMarked || isCancellation(error)) {
+        throw error;
+      }
+      if (hostSilence(error) !== null) {
+        return { kind: 'held', by: `nobody: the worker of host ${site.target.host} takes no tasks` };
+      }
+      const { runner } = site.target;
+      throw new Ended('failed', `${site.asEnded(error).message}; ${runner} stays marked as drained, and checks go on with its drain`);
     }
   }
 
@@ -282,6 +299,7 @@ class Drain {
         pause: { purpose: 'drain' },
         force: false,
         mayListen: mayListen(site.lastGuest),
+        believesGuest: this.#isStuckBusy,
         busyReason: ({ runner: seen }) => (seen?.busy === true && !this.#isStuckBusy ? 'GitHub calls the runner busy' : null),
         patienceMs: 0,
         drainSeen: 'person',

@@ -145,7 +145,12 @@ class Making {
     try {
       const made = await actBetweenJobs<RoomMade, RoomStep>(
         this.#operation,
-        { step: source, summary: `make room on ${site.target.machine} from ${source}`, pause: { purpose: 'make-room', wanted } },
+        {
+          step: source,
+          summary: `make room on ${site.target.machine} from ${source}`,
+          pause: { purpose: 'make-room', wanted },
+          reach: SHARED_SOURCES.has(source) ? 'machine' : 'runner',
+        },
         (acts, input) => acts.makeRoom({ ...input, wanted }),
       );
       this.#disk = made.disk;

@@ -9,6 +9,7 @@ import type {
   PauseWanted,
   StoppingInput,
 } from '../activities/contract.ts';
+import { unprovenAbsence } from '../domain/absence.ts';
 import { isAlive } from '../domain/recovery.ts';
 import type { DrainedBy, GitHubObservation, GuestObservation } from '../domain/runner.ts';
 import { freshActOptions } from './options.ts';
@@ -33,6 +34,8 @@ export interface StoppingAct<T> {
   readonly word?: Asked | undefined;
   /** Whether GitHub is asked also where nothing listens; as by default. */
   readonly needsWord?: boolean;
+  /** Whether the guest alone is believed, since GitHub has not called the runner idle for long. */
+  readonly believesGuest?: boolean;
   /** Why GitHub's word forbids the act, or `null`. */
   readonly busyReason: (github: GitHubObservation) => string | null;
   readonly start: (
@@ -104,12 +107,14 @@ class Stopping<T extends { readonly kind: string }> {
     }
     const deadline = Date.now() + patienceMs;
     for (let isListening = this.#act.mayListen; ;) {
+      const lossesBefore = this.#losses;
       const answer = await this.#round(isListening, deadline);
       if (answer !== null && !isUntouched(answer)) {
         return answer;
       }
       // A pause that was lost, as with the worker that asked for it, is made once more, however short the patience.
-      if (answer?.kind === 'not-paused' && (!isListening || this.#losses === 1)) {
+      const isFirstLoss = lossesBefore === 0 && this.#losses === 1;
+      if (answer?.kind === 'not-paused' && (!isListening || isFirstLoss)) {
         isListening = true;
         continue;
       }
@@ -184,6 +189,7 @@ class Stopping<T extends { readonly kind: string }> {
       let { unread } = paused;
       for (let asked = 1; ; asked += 1) {
         const github = await this.#askNow();
+        this.#refuseIfUnlisted(github);
         this.#refuseIfBusy(github);
         const answer = await this.#attempt({ pause: { unread }, askedAt: github.askedAt }, letGoByItself);
         this.#losses += answer.kind === 'not-paused' ? 1 : 0;
@@ -255,6 +261,17 @@ class Stopping<T extends { readonly kind: string }> {
     const busy = this.#act.busyReason(github);
     if (busy !== null) {
       throw new Ended('refused-busy', busyText(this.#act.busyWhat ?? this.#site.target.runner, busy));
+    }
+  }
+
+  /** Lists lag: a listener that is paused may have a job under a registration that GitHub's list lacks. */
+  #refuseIfUnlisted(github: GitHubObservation): void {
+    if (this.#act.believesGuest === true) {
+      return;
+    }
+    const unproven = unprovenAbsence(github, this.#site.target, this.#site.lastGuest);
+    if (unproven !== null) {
+      throw new NotProven(`${unproven}, so it was left alone: try again`);
     }
   }
 

@@ -26,7 +26,7 @@ class Resume {
   #started: Started | null = null;
   /** From then on it is drained no more, whatever becomes of the rest. */
   #isUnmarked = false;
-  #failure: unknown = null;
+  #failure: Error | null = null;
 
   constructor(operation: Operation<ResumeStep>) {
     this.#operation = operation;
@@ -113,7 +113,7 @@ class Resume {
       if (!this.#isUnmarked) {
         throw error;
       }
-      this.#failure = error;
+      this.#failure = error as Error;
     }
     this.#end = ['resumed', ''];
   }

@@ -102,7 +102,7 @@ test('power is not cut for an operation whose end can not be ruled out', async (
   const unknown = environment(() => {
     throw new Error('Temporal does not answer');
   });
-  expect(await unknown.run(restartMachine, fresh)).toMatchObject({ value: { kind: 'given-up' } });
+  expect(await unknown.run(restartMachine, fresh)).toMatchObject({ value: { kind: 'ask-again' } });
 });
 
 test("power is cut on a fresh word of GitHub's at each stop, however long the attempt waited or worked before it", async () => {

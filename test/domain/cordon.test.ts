@@ -15,8 +15,8 @@ describe('what is to be done about the labels of a drained runner', () => {
     ['labels that its mark does not remember', undefined, ['bpf', 'gpu'], { kind: 'remember', labels: ['bpf', 'gpu'] }],
     ['one that was given to it since', ['bpf'], ['gpu', 'BPF'], { kind: 'remember', labels: ['bpf', 'gpu'] }],
     ['labels that its mark remembers', ['bpf', 'gpu'], ['BPF'], { kind: 'take-away', id: 7, labels: ['bpf', 'gpu'] }],
-    ['none any more', ['bpf'], [], { kind: 'cordoned', labels: ['bpf'], isRegistered: true }],
-    ['none, and it never had any', undefined, [], { kind: 'cordoned', labels: [], isRegistered: true }],
+    ['none any more', ['bpf'], [], { kind: 'cordoned', labels: ['bpf'] }],
+    ['none, and it never had any', undefined, [], { kind: 'cordoned', labels: [] }],
     ['more than its mark can remember', undefined, ['a'.repeat(256), 'b'.repeat(256)], { kind: 'impossible' }],
   ])('%s', (_name, labels, custom, decision) => {
     const mark = labels === undefined ? {} : { labels };
@@ -26,7 +26,10 @@ describe('what is to be done about the labels of a drained runner', () => {
 
   test('GitHub that is unknown, and a runner that it does not know', () => {
     expect(decideCordon({}, unknown('503'))).toEqual({ kind: 'impossible', why: 'GitHub could not be read: 503' });
-    expect(decideCordon({ labels: ['bpf'] }, known(github({ runner: null })))).toMatchObject({ kind: 'cordoned', isRegistered: false });
+    expect(decideCordon({ labels: ['bpf'] }, known(github({ runner: null })))).toMatchObject({
+      kind: 'impossible',
+      why: 'GitHub lists no such runner',
+    });
   });
 });
 

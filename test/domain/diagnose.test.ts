@@ -1117,9 +1117,16 @@ const CASES: Readonly<Record<string, Readonly<Record<string, Case>>>> = {
       does: 'finish-drain',
       verdict: 'degraded',
     },
-    'not finished, a job runs': {
+    'not finished for long, and one job after the other runs: it lets each end': {
       github: BUSY,
       guest: drained({ workers: 1, workersOnMachine: 1 }),
+      finds: ['info drain-unfinished → finish-drain'],
+      does: 'finish-drain',
+      verdict: 'healthy',
+    },
+    'not finished, a job runs': {
+      github: BUSY,
+      guest: { workers: 1, workersOnMachine: 1, drain: { since: NOW - 5 * MINUTE, by: 'person', reason: 'by hand' } },
       finds: ['info drain-unfinished → finish-drain'],
       does: 'drain-unfinished: busy: a Runner.Worker runs in the guest; GitHub calls it busy',
       verdict: 'healthy',

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { SEALING_KEY_BYTES } from '../../src/activities/sealing.ts';
+import { MAIN_QUEUE, PROGRESS_QUERY } from '../../src/domain/names.ts';
 import type { Progress } from '../../src/domain/report.ts';
 import { breakRunner, startHost, startWorld } from '../kit/recovery-world.ts';
 
@@ -76,4 +77,27 @@ describe.concurrent('a host with a worker of its own', () => {
       return world.until(async () => isSo(await handle.query<Progress>('progress')), 'it does so');
     }
   });
+});
+
+test("a drain whose host falls silent once it has marked waits for the host, and the machine is nobody's meanwhile", async () => {
+  await using world = await startWorld({ host: 'barn', policy: { hostSilentAfterMs: 1_000, drainPollMs: 300, busyAnswerMaxAgeMs: 3_000 } });
+  const leaving = await startHost('barn');
+  const { client, machine, github, target } = world;
+  github.giveJob(target.scope, target.runner, { seconds: 3_600 });
+  await world.until(() => github.runners(target.scope)[0]?.busy === true, 'it works');
+  const mark = machine.markDrained.bind(machine);
+  let marks = 0;
+  machine.markDrained = async (...given) => {
+    const answer = await mark(...given);
+    marks += 1;
+    if (marks === 1) void leaving.stop();
+    return answer;
+  };
+  const args = [{ runner: target.runner }];
+  const handle = await client.workflow.start('drainRunner', { workflowId: `drain-${target.runner}`, taskQueue: MAIN_QUEUE, args });
+  const doing = async (): Promise<string> => (await handle.query<Progress>(PROGRESS_QUERY)).doing;
+  await world.until(async () => /worker of host barn takes no tasks|could not be read/.test(await doing()), 'it says what it waits for');
+  await using _back = await startHost('barn');
+  await machine.endJob(target);
+  expect(await handle.result()).toMatchObject({ outcome: 'drained' });
 });

@@ -207,3 +207,53 @@ describe.concurrent("GitHub's word has its age:", () => {
     expect(guest).toMatchObject({ known: true, value: { clockOffsetMs: TWO_HOURS_MS } });
   });
 });
+
+describe.concurrent('a pause', () => {
+  test('that was lost once and can not be made any more is tried with a wait between, until its deadline', async () => {
+    await using world = await reconnecting({ policy: { hostSilentAfterMs: 3_000, guestPollMs: 500 } });
+    const { machine } = world;
+    const pause = machine.pause.bind(machine);
+    let pauses = 0;
+    machine.pause = async (...given) => {
+      pauses += 1;
+      return pauses === 1 ? pause(...given) : { kind: 'not-paused', evidence: 'what takes jobs does not stand still' };
+    };
+    machine.setConfigurationAside = async () => ({ kind: 'not-paused', evidence: 'it was let go' });
+    const handle = await world.recover();
+    expect(await handle.result()).toMatchObject({ outcome: 'refused-busy', summary: expect.stringContaining('could not be paused') });
+    // The first, the one that replaces it, and one for each wait.
+    expect(pauses).toBeLessThanOrEqual(2 + 3_000 / 500);
+  });
+
+  /** Once it is paused GitHub's list lacks the runner, which has a job without a worker yet, and nobody knows an id of it. */
+  async function unlistedOncePaused(world: World): Promise<void> {
+    const { machine, github, target } = world;
+    const pause = machine.pause.bind(machine);
+    machine.pause = async (...given) => {
+      const answer = await pause(...given);
+      github.showRunner(target.scope, target.runner, { busy: true, isUnlisted: true });
+      return answer;
+    };
+  }
+
+  test('is no moment to act in while GitHub lists no such runner: a drain waits', async () => {
+    await using world = await startWorld({ policy: { drainPollMs: 200 } });
+    await unlistedOncePaused(world);
+    const pauses = callsOf(world, 'pause', 'letGo');
+    const { client, target } = world;
+    const args = [{ runner: target.runner }];
+    const handle = await client.workflow.start('drainRunner', { workflowId: `drain-${target.runner}`, taskQueue: MAIN_QUEUE, args });
+    await world.until(() => pauses.filter((call) => call === 'letGo').length > 1, 'it was paused and let go twice');
+    const { guest } = await world.machine.observe(target, CALL);
+    expect(guest.known && guest.value.service.state).toBe('active');
+    await handle.terminate();
+  });
+
+  test('is no moment to act in while GitHub lists no such runner: a recovery leaves it alone', async () => {
+    await using world = await reconnecting({ policy: { hostSilentAfterMs: 1_000 } });
+    await unlistedOncePaused(world);
+    const calls = callsOf(world, 'setConfigurationAside');
+    expect(await (await world.recover()).result()).toMatchObject({ outcome: 'failed', summary: expect.stringContaining('lists lag') });
+    expect(calls).toEqual([]);
+  });
+});

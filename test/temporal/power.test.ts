@@ -27,10 +27,10 @@ async function cutOff(world: World): Promise<void> {
 }
 
 /** Waits for what GitHub answers about runners beside a look at a machine, from now on. */
-function nextAnswer({ github, until }: World): () => Promise<void> {
-  const answers = (): number => github.requests.filter(({ path }) => path.includes('/actions/runners')).length;
+function nextAnswer(world: World): () => Promise<void> {
+  const answers = (): number => world.github.requests.filter(({ path }) => path.includes('/actions/runners')).length;
   const before = answers();
-  return () => until(() => answers() > before, 'GitHub has answered');
+  return () => world.until(() => answers() > before, 'GitHub has answered');
 }
 
 describe.concurrent('power is cut only where nobody can be living:', () => {

@@ -218,3 +218,16 @@ describe.concurrent('below the floor', () => {
     expect((await ledgerOf(world)).some(({ type }) => type === 'resumeRunner')).toBe(false);
   });
 });
+
+test.concurrent('what jobs of all runners use is left alone while GitHub calls a neighbour busy', async () => {
+  await using world = await startFull(LOW, { ...DOCKER, runners: 2, sharesMachine: true });
+  const [, neighbour] = world.targets;
+  world.machine.setRoom(world.target, 'docker', { bytes: 5 * GIB, items: 3 });
+  // Its job has no worker yet.
+  world.github.showRunner(neighbour!.scope, neighbour!.runner, { busy: true });
+  const report = (await run(world, 'makeRoom')) as RoomReport;
+  expect(report.freed).toEqual([]);
+  expect(report.steps).toContainEqual(
+    expect.objectContaining({ name: 'docker', status: 'skipped', detail: expect.stringContaining('busy') }),
+  );
+});

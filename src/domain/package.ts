@@ -67,9 +67,11 @@ export function packageNamed(filename: string): { readonly architecture: string;
   return architecture === undefined || version === undefined ? null : { architecture, version };
 }
 
+const BY_NUMBERS = new Intl.Collator('en', { numeric: true });
+
 /** Whether one version is newer than another. */
 export function isNewer(version: string, than: string): boolean {
-  return version.localeCompare(than, 'en', { numeric: true }) > 0;
+  return BY_NUMBERS.compare(version, than) > 0;
 }
 
 /** Whether a disk still has room for a package, and would not be nearly full by it. */

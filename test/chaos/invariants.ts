@@ -149,6 +149,7 @@ export class Watch {
         this.#reset.add(RESET.exec(fact.what)?.[1] ?? '');
         break;
       case 'job-disturbed':
+        this.#workedAt.set(fact.runner, fact.at);
         if (fact.couldBeKnown && isUnforced(fact.cause))
           this.#break('job-disturbed', `job ${fact.job} of ${fact.runner}: ${fact.how} by ${nameOf(fact.cause)}`);
         break;

@@ -107,6 +107,8 @@ export class Watch {
   /** By runner: when something last went wrong with it, or a person meddled. */
   readonly #troubledAt = new Map<string, number>();
   #workerTroubleAt = 0;
+  /** A budget is counted by that clock. */
+  #clockAheadAt = 0;
   readonly #stops = new Map<string, number[]>();
   /** When checks began to cure something of a runner. */
   readonly #cures = new Map<string, number[]>();
@@ -142,6 +144,7 @@ export class Watch {
     switch (fact.kind) {
       case 'fault':
         for (const runner of fact.touches) this.#trouble(runner, Math.max(fact.at, fact.until));
+        if (fact.what.startsWith("Temporal's clock")) this.#clockAheadAt = fact.until;
         if (/worker|Temporal|host/.test(fact.what)) this.#workerTroubleAt = Math.max(this.#workerTroubleAt, fact.until);
         break;
       case 'person':
@@ -197,6 +200,11 @@ export class Watch {
     return workflowId === other.workflowId && this.#reset.has(workflowId);
   }
 
+  /** A start is no harm beside the act of an operation that is over, which would start the machine itself. */
+  #bothStart({ step }: Runwards, other: Runwards): boolean {
+    return step === 'start-machine' && other.step.endsWith('-machine') && !this.#open.has(`${other.installation} ${other.runId}`);
+  }
+
   #trouble(runner: string, until: number): void {
     this.#troubledAt.set(runner, Math.max(this.#troubledAt.get(runner) ?? 0, until));
   }
@@ -209,7 +217,8 @@ export class Watch {
         other.machine === machine &&
         other.cause.installation === cause.installation &&
         other.cause.runId !== cause.runId &&
-        !this.#isReset(cause, other.cause)
+        !this.#isReset(cause, other.cause) &&
+        !this.#bothStart(cause, other.cause)
       ) {
         this.#break('two-acts', `${nameOf(cause)} began in ${machine} while ${nameOf(other.cause)} was at it`);
       }
@@ -259,7 +268,8 @@ export class Watch {
     const { now } = this.#world;
     const recent = [...(counts.get(of) ?? []).filter((at) => now - at < BUDGET_WITHIN_MS), now];
     counts.set(of, recent);
-    if (recent.length > most) this.#break('budget', `${of}: ${what} by checks ${recent.length} times within ${BUDGET_WITHIN_MS / HOUR} h`);
+    if (recent.length > most && now - this.#clockAheadAt > BUDGET_WITHIN_MS)
+      this.#break('budget', `${of}: ${what} by checks ${recent.length} times within ${BUDGET_WITHIN_MS / HOUR} h`);
   }
 
   #power({ what, machine, cause, living, isKeptDown }: Extract<Fact, { kind: 'power' }>): void {
@@ -305,6 +315,7 @@ export class Watch {
     if (outcome !== 'CONTINUED_AS_NEW') this.#since.delete(id);
     if (type === 'drainRunner' && outcome !== 'CONTINUED_AS_NEW') this.#drainEnded(workflowId, outcome, summary);
     if (operation === undefined) return;
+    if (type === 'resumeRunner' && outcome === 'failed' && !operation.hasChanged) this.#resumeFailed(workflowId);
     this.#ended(operation, outcome, summary);
   }
 
@@ -374,6 +385,14 @@ export class Watch {
     if ((!isMarked && !isOff) || isOfOther) runner.wish = wishWithout(runner.wish, workflowId);
   }
 
+  /** It is no word, if it has changed nothing. */
+  #resumeFailed(workflowId: string): void {
+    const asked = this.#world.byHand.get(workflowId);
+    if (asked?.undoes === undefined) return;
+    const runner = this.#world.runnerNamed(asked.runner);
+    runner.wish ??= asked.undoes;
+  }
+
   // As things stand
 
   look(): void {
@@ -425,7 +444,8 @@ export class Watch {
     const world = this.#world;
     const { name, machine, drain, wish, listener } = runner;
     const { now } = world;
-    const isMeant = drain !== null || wish !== null || (machine.stoppedBy !== null && machine.stoppedBy.by !== 'runward');
+    const isKeptDown = machine.state === 'stopped' && machine.runners.some((each) => each.wish !== null);
+    const isMeant = drain !== null || wish !== null || isKeptDown || (machine.stoppedBy !== null && machine.stoppedBy.by !== 'runward');
     const isOff = !isMeant && !world.isWell(runner) && machine.runners.every(({ job }) => job === null);
     const since = isOff ? (this.#offSince.get(name) ?? now) : null;
     if (since === null) {

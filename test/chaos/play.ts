@@ -358,7 +358,6 @@ class Play {
         this.#start(installation, 'drainRunner', { runner: runner.name, reason: 'I look after it', wait: '10m' }, false);
         break;
       case 'resume':
-        runner.wish = null;
         say(`\`runward runner resume --runner ${runner.name}\``);
         this.#start(installation, 'resumeRunner', { runner: runner.name, wait: '10m' }, false);
         break;
@@ -413,11 +412,10 @@ class Play {
     isForced: boolean,
   ): void {
     const workflowId = `by-hand-${type}-${(this.#ids += 1)}`;
-    this.#world.byHand.set(workflowId, { isForced, runner: input.runner });
-    if (type === 'drainRunner') {
-      const runner = this.#world.runnerNamed(input.runner);
-      runner.wish = { workflowId, toldTo: name, before: runner.wish };
-    }
+    const runner = this.#world.runnerNamed(input.runner);
+    this.#world.byHand.set(workflowId, { isForced, runner: input.runner, ...(type === 'resumeRunner' ? { undoes: runner.wish } : {}) });
+    if (type === 'drainRunner') runner.wish = { workflowId, toldTo: name, before: runner.wish };
+    if (type === 'resumeRunner') runner.wish = null;
     temporal.start(type, { workflowId, args: [input] });
   }
 

@@ -110,6 +110,14 @@ export interface Wish {
   readonly before: Wish | null;
 }
 
+/** What a person asked for. */
+export interface Asked {
+  readonly runner: string;
+  readonly isForced: boolean;
+  /** The wish that a resume is to end. */
+  readonly undoes?: Wish | null;
+}
+
 /** `Runner.Listener` of the service. */
 export interface Listener {
   readonly runner: Runner;
@@ -203,8 +211,8 @@ export class World {
   readonly runners: Runner[] = [];
   readonly scopes = new Map<string, Scope>();
   readonly github: GitHubDays = { downUntil: 0, limitedUntil: 0, slowUntil: 0, lostShare: 0, slowness: 0 };
-  /** By the ids of workflows that people started: about which runner, and whether with `--force`. */
-  readonly byHand = new Map<string, { readonly isForced: boolean; readonly runner: string }>();
+  /** By the ids of workflows that people started. */
+  readonly byHand = new Map<string, Asked>();
   readonly #time: Time;
   #ids = 100;
 

@@ -143,13 +143,16 @@ export function drainWord(entries: readonly LedgerEntry[], asked: Pick<Asked, 's
   return isNoted || isLast ? { isDrained: outcome !== 'resumed', isNoted, at } : null;
 }
 
-/** What has been done since to drain a runner, or to resume it, as far as it came to anything; `null` if nothing. `since`: epoch milliseconds. */
+/**
+ * What has been done since to drain a runner, or to resume it, as far as it came to anything; `null` if nothing. `since`: epoch milliseconds.
+ * A time that lies ahead says nothing.
+ */
 export function drainSaidSince(
   entries: readonly LedgerEntry[],
-  asked: Pick<Asked, 'scope' | 'runner'> & { readonly type: 'drainRunner' | 'resumeRunner'; readonly since: number },
+  asked: Asked & { readonly type: 'drainRunner' | 'resumeRunner'; readonly since: number },
 ): LedgerEntry | null {
   const word = lastWord(entries, asked);
-  return word?.type === asked.type && word.trigger !== 'check' && word.at > asked.since ? word : null;
+  return word?.type === asked.type && word.trigger !== 'check' && word.at > asked.since && word.at <= asked.now ? word : null;
 }
 
 /** Those of the runners, by name, whose drain is noted: a start of their machine would let them take jobs. */

@@ -38,6 +38,11 @@ export interface RecoveryPolicy {
    */
   readonly jobLostAfterMs: number;
   /**
+   * GitHub calls a runner busy from a job's assignment on, and its worker shows up to 45 s later, as measured: what is busy without a worker for
+   * longer, in one look after the other, has no job that is about to begin.
+   */
+  readonly jobBeginsWithinMs: number;
+  /**
    * GitHub shows a runner that is gone online for a minute or more, without a documented figure. One that is online for longer
    * without a listener in its machine is alive elsewhere.
    */
@@ -285,6 +290,7 @@ export const DEFAULT_RECOVERY_POLICY: RecoveryPolicy = {
   serviceSettlesWithinMs: 20_000,
   lookGapMs: 2 * MINUTE,
   jobLostAfterMs: 20 * MINUTE,
+  jobBeginsWithinMs: 90_000,
   goneShownWithinMs: 3 * MINUTE,
   strangerActWithinMs: 10 * MINUTE,
   onlineWithinMs: 3 * MINUTE,

@@ -338,6 +338,10 @@ export function busyMachineReason(github: GitHubObservation, guest: GuestObserva
   if (github.busyNeighbours.length > 0) {
     reasons.push(`GitHub calls a neighbour busy: ${github.busyNeighbours.map(({ name }) => name).join(', ')}`);
   }
+  const unknown = (github.neighbours ?? []).filter(({ standing, busy }) => standing === 'unknown' && !busy);
+  if (unknown.length > 0) {
+    reasons.push(`GitHub does not say whether a neighbour is busy: ${unknown.map(({ name }) => name).join(', ')}`);
+  }
   return reasons.length === 0 ? null : reasons.join('; ');
 }
 

@@ -226,7 +226,7 @@ export class Operation<Step extends string> {
 
   /** While it holds the machine: what of the other kind a person has said of this runner's drain since this run began; `null` if nothing. */
   saidSince(type: 'drainRunner' | 'resumeRunner'): LedgerEntry | null {
-    return drainSaidSince(this.#before, { ...this.site.target, type, since: workflowInfo().startTime.getTime() });
+    return drainSaidSince(this.#before, { ...this.site.target, type, since: workflowInfo().startTime.getTime(), now: Date.now() });
   }
 
   /** What the ledger is to say of the end. */

@@ -53,6 +53,9 @@ import { StepBoard } from './step-board.ts';
 /** GitHub's bad moments are short; what fails for another reason fails as often. */
 const CONFIGURE_TRIES = 3;
 
+/** So many looks while it is watched whether a runner is stuck busy. */
+const LOOKS_WHETHER_STUCK = 6;
+
 /** Refusals that a check would come to with each pass, after looking for minutes. */
 const COSTLY_REFUSALS: ReadonlySet<RecoveryDecision['kind']> = new Set(['impossible', 'refused-online']);
 
@@ -203,6 +206,12 @@ class Recovery {
     if (!isHeld) {
       throw new Ended('failed', `the lock of ${this.#target.machine} was given back before this run began to act: start the recovery anew`);
     }
+    if (this.#isBackBy(decision)) {
+      const rung = this.#rungs.findLast(({ status }) => status === 'done')?.name;
+      const ended = new Ended('recovered', `${this.#target.runner} is ${this.#isAtWork ? 'at work' : 'online'} again after ${rung}`);
+      await new OpenEntry(this.#target, before, this.#entryOf({})).close({ outcome: ended.outcome });
+      return this.#report(ended);
+    }
     if (!isCure(decision)) {
       // It costs budget too: else a check would hold the machine, and look, with each pass for ever.
       const refusal = this.#refusal(decision);
@@ -212,6 +221,12 @@ class Recovery {
       return this.#report(refusal);
     }
     return this.#underLedger(decision, before);
+  }
+
+  /** Whether a rung that was taken before a limit of GitHub was enough; a runner that takes a job at once is itself again. */
+  #isBackBy(decision: RecoveryDecision): boolean {
+    const isWell = decision.kind === 'already-healthy' || (decision.kind === 'refused-busy' && this.#isAtWork);
+    return isWell && this.#rungs.some(({ status }) => status === 'done');
   }
 
   #entryOf(about: Partial<LedgerEntry>): LedgerEntry {
@@ -254,7 +269,7 @@ class Recovery {
     let ended: Ended;
     try {
       valueOf(entered);
-      const decision = valueOf(fenced);
+      const decision = await this.#provenStuck(valueOf(fenced));
       ended = isCure(decision) ? await this.#cured(decision) : this.#refusal(decision);
     } catch (error) {
       if (error instanceof LimitMet) {
@@ -272,6 +287,21 @@ class Recovery {
     }
     await Promise.all([this.#closeLedger(ended), this.#discarding]);
     return this.#report(ended);
+  }
+
+  /** Of a runner that GitHub calls busy without a worker: a job that was just given looks the same, and two such moments to two checks. */
+  async #provenStuck(decision: RecoveryDecision): Promise<RecoveryDecision> {
+    const { jobBeginsWithinMs } = this.#policy;
+    if (this.#request.suspicion !== 'stuck-busy') {
+      return decision;
+    }
+    let last = decision;
+    for (const end = Date.now() + jobBeginsWithinMs; last.kind === 'recover' && Date.now() < end; last = await this.#decide()) {
+      this.#board.say(`GitHub calls ${this.#target.runner} busy, and no job runs there: looking again whether one begins`);
+      await sleep(jobBeginsWithinMs / LOOKS_WHETHER_STUCK, { summary: 'does a job begin?' });
+      this.#site.forgetLook();
+    }
+    return last;
   }
 
   async #cured(decision: Cure): Promise<Ended> {
@@ -856,7 +886,16 @@ class Recovery {
   async #awaitOnline(agentId: number, deadline: number, pollMs: number) {
     const summary = `${this.#board.current === null ? '' : `${this.#board.current}: `}does GitHub show ${this.#target.runner} online?`;
     const github = proxyActivities<MainActivities>(verifyOptions(this.#policy, summary));
-    return this.#site.withinLimits(() => github.awaitOnline({ target: this.#target, agentId, deadline, pollMs }));
+    const ask = () => github.awaitOnline({ target: this.#target, agentId, deadline, pollMs });
+    if (this.#aside !== null) {
+      return this.#site.withinLimits(ask);
+    }
+    // Nothing is half done: a limit is waited for without the machine, which is looked at anew then.
+    const answer = await this.#site.answer(ask);
+    if (answer.kind === 'limited') {
+      throw new LimitMet(answer);
+    }
+    return answer;
   }
 
   async #discardAside(): Promise<string> {

@@ -78,7 +78,7 @@ describe('a ledger', () => {
   });
 
   test('tells what a person has said of a drain since, and no check', () => {
-    const asked = { scope: 'acme/kernel', runner: 'r1', type: 'drainRunner', since: 1_000 } as const;
+    const asked = { scope: 'acme/kernel', runner: 'r1', type: 'drainRunner', since: 1_000, now: 2_000 } as const;
     const drained = { type: 'drainRunner', outcome: 'noted', trigger: 'manual' } as const;
     const later = entry({ ...drained, at: 1_001, runId: 'later' });
     expect(drainSaidSince([entry({ ...drained, at: 999 }), later], asked)).toBe(later);
@@ -86,6 +86,7 @@ describe('a ledger', () => {
     expect(drainSaidSince([entry({ ...drained, at: 1_001, trigger: 'check' })], asked)).toBeNull();
     expect(drainSaidSince([later, entry({ ...drained, type: 'resumeRunner', outcome: 'resumed', at: 1_002 })], asked)).toBeNull();
     expect(drainSaidSince([entry({ ...drained, at: 1_001, outcome: 'failed' })], asked)).toBeNull();
+    expect(drainSaidSince([entry({ ...drained, at: 2_001 })], asked)).toBeNull();
   });
 
   test('tells which runners of its machine were drained while it did not run', () => {

@@ -34,7 +34,10 @@ describe.concurrent('passes in a row', () => {
   });
 
   test('[4] a runner that GitHub calls busy without a job in its guest is restarted, and registered anew where that is not enough', async () => {
-    await using world = await startWorld({ health: { stuckBusyAfterMs: 1_000 }, policy: { onlineWithinMs: 1_500, drainPollMs: 200 } });
+    await using world = await startWorld({
+      health: { stuckBusyAfterMs: 1_000 },
+      policy: { onlineWithinMs: 1_500, drainPollMs: 200, jobBeginsWithinMs: 600 },
+    });
     const { scope, runner } = world.target;
     world.github.showRunner(scope, runner, { busy: true });
     expect((await world.pass()).started).toEqual([]);
@@ -45,6 +48,17 @@ describe.concurrent('passes in a row', () => {
       'restart-service done',
       're-register done',
     ]);
+  });
+
+  test('[4] a job that begins while the recovery looks whether the runner is stuck is no reason to restart it', async () => {
+    await using world = await startWorld({ health: { stuckBusyAfterMs: 1_000 }, policy: { jobBeginsWithinMs: 4_000 } });
+    const { scope, runner } = world.target;
+    world.github.showRunner(scope, runner, { busy: true });
+    await world.pass();
+    expect((await passes(world)).started).toMatchObject([{ because: 'stuck-busy' }]);
+    const job = world.github.giveJob(scope, runner, { seconds: 3_600 });
+    expect(await cureOf(world)).toMatchObject({ outcome: 'refused-busy', rungs: [] });
+    expect(world.github.job(job).state).toBe('in_progress');
   });
 
   test('[1, 3] a job that runs is left alone, although GitHub calls the runner offline and hosted jobs queue for hours', async () => {

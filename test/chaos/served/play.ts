@@ -32,7 +32,7 @@ export async function playReal(story: Story, settings: StageSettings): Promise<P
 
 function without(faults: ReadonlySet<FaultName>, story: Story): Story {
   const events = story.events.filter(({ event }) => event.kind !== 'fault' || !faults.has(event.fault));
-  return { ...story, events, site: { ...story.site, rival: 'none', everyMinutes: 10 } };
+  return { ...story, events, site: { ...story.site, rival: 'none', everyMinutes: 30 } };
 }
 
 async function playServed(stage: ServedStage, story: Story): Promise<PlayedServed> {

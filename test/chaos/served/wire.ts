@@ -47,7 +47,8 @@ export type ToWorker =
   | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: WireError }
   | { readonly kind: 'beat'; readonly id: number; readonly doing: string }
   /** The server's time is this by now. */
-  | { readonly kind: 'tick'; readonly now: number };
+  | { readonly kind: 'tick'; readonly now: number }
+  | { readonly kind: 'ask no more' };
 
 export interface WireError {
   readonly name: string;

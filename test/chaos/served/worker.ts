@@ -148,7 +148,14 @@ const common: Omit<WorkerOptions, 'taskQueue'> = {
   namespace: order.namespace,
   interceptors: { activity: [interceptor] },
   // Time may run faster than the clock by which the SDK holds heartbeats back.
-  ...(order.isSkipped ? { maxHeartbeatThrottleInterval: '10ms', defaultHeartbeatThrottleInterval: '10ms' } : {}),
+  ...(order.isSkipped
+    ? {
+        maxHeartbeatThrottleInterval: '10ms',
+        defaultHeartbeatThrottleInterval: '10ms',
+        // What is at work when it asks for no more is left as it is.
+        shutdownGraceTime: '24h',
+      }
+    : {}),
 };
 const workers = await Promise.all([
   Worker.create({
@@ -184,6 +191,9 @@ process.on('message', (message: ToWorker) => {
       break;
     case 'tick':
       void clock?.runUntil(message.now).then(() => send({ kind: 'ticked', now: message.now }));
+      break;
+    case 'ask no more':
+      for (const worker of workers) worker.shutdown();
       break;
   }
 });

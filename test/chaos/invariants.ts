@@ -44,6 +44,8 @@ export type InvariantName = keyof typeof INVARIANTS;
 /** GitHub's word may be 30 s old when a task is taken; a slow guest is granted the rest. */
 const OLDEST_WORD_MS = 3 * MINUTE;
 const GRACE_MS = HOUR;
+/** As many passes of queue care, which come hourly. */
+const QUEUE_GRACE_MS = 4 * HOUR;
 /** Findings and cures need up to so many checks, where these are far between. */
 const GRACE_CHECKS = 4;
 const SILENT_CHECKS = 3;
@@ -113,6 +115,7 @@ export class Watch {
   /** When checks began to cure something of a runner. */
   readonly #cures = new Map<string, number[]>();
   readonly #failures = new Map<string, number[]>();
+  readonly #failuresByHand = new Map<string, number[]>();
   readonly #registered = new Set<string>();
   readonly #told: Extract<Fact, { kind: 'told' }>[] = [];
   /** What was told and is not cleared, by who told it, of what. */
@@ -325,6 +328,11 @@ export class Watch {
     if (type === 'recoverRunner' && ofRunner !== undefined && outcome === 'failed') {
       this.#count(this.#failures, `${ofRunner} (${installation})`, MOST_FAILED_ATTEMPTS, 'a recovery failed');
     }
+    const askedFor = this.#world.byHand.get(workflowId)?.runner;
+    if (type === 'recoverRunner' && askedFor !== undefined && outcome === 'failed') {
+      const of = `${askedFor} (${installation})`;
+      this.#failuresByHand.set(of, [...(this.#failuresByHand.get(of) ?? []), this.#world.now]);
+    }
     if (outcome === 'TERMINATED' || outcome === 'CONTINUED_AS_NEW') return;
     const { setAside: runner } = operation;
     if (
@@ -498,7 +506,7 @@ export class Watch {
       .flatMap((runner) => this.#cures.get(runner.name) ?? [])
       .filter((at) => now - at < BUDGET_WITHIN_MS + this.#graceMs);
     const failures = this.#installations
-      .flatMap((each) => this.#failures.get(`${name} (${each.name})`) ?? [])
+      .flatMap((each) => [this.#failures, this.#failuresByHand].flatMap((failures) => failures.get(`${name} (${each.name})`) ?? []))
       .filter((at) => now - at < BUDGET_WITHIN_MS + this.#graceMs);
     return tries.length >= 3 || failures.length >= 2;
   }
@@ -515,7 +523,7 @@ export class Watch {
         this.#workerTroubleAt,
         ...this.#world.runners.filter((runner) => runner.scope === scope).map(({ name }) => this.#troubledAt.get(name) ?? 0),
       );
-      if (now - quietSince < this.#graceMs) continue;
+      if (now - quietSince < QUEUE_GRACE_MS) continue;
       for (const run of scope.runs) {
         if (!run.shallComeBack || run.conclusion !== 'cancelled') continue;
         const newer = scope.runs.some(

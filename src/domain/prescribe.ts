@@ -251,9 +251,9 @@ function isToBeDrained({ cure }: Pick<Diagnosed, 'cure'>, { guest, policy }: Sit
   return cure === 'make-room' && guest !== null && guest.drain === null && floorReason(guest.disk, policy.upkeep.room) !== null;
 }
 
-/** Runward drained it for want of room, so it is Runward's to make some. */
-function isRoomForOwnDrain({ cure }: Diagnosed, { guest }: Situation): boolean {
-  return cure === 'make-room' && guest !== null && isDrainedForRoom(guest);
+/** Runward drained it for want of room, and no person has since, so it is Runward's to make some. */
+function isRoomForOwnDrain({ cure }: Diagnosed, { guest, earlier }: Situation): boolean {
+  return cure === 'make-room' && guest !== null && isDrainedForRoom(guest) && earlier.notedSince === undefined;
 }
 
 function isToBeTakenUp(finding: Diagnosed, situation: Situation): boolean {

@@ -2,6 +2,7 @@ import { lacking } from './cordon.ts';
 import { qualifiedName } from './names.ts';
 import type { RunnerLook, RunnerMemory, RunnersMemory } from './pass.ts';
 import { valueOrNull } from './reading.ts';
+import { isDrainedForRoom } from './upkeep.ts';
 import { hasSign, isBroken, isBusyAlone, isDrained, isEphemeral, isIdleDespiteDemand, isStrayWork, type Situation } from './situation.ts';
 
 /** What the next pass shall know of the runner; `null` where that is only that its machine ran. */
@@ -23,7 +24,8 @@ export function remember(situation: Situation): Partial<RunnerMemory> | null {
     straySince: since(situation, earlier.straySince ?? null, isStrayWork(situation) ?? false),
     unlistedSince: since(situation, earlier.unlistedSince ?? null, situation.github.known ? situation.isUnlisted : null),
     cordoned: cordoned.length === 0 ? null : cordoned,
-    notedSince: guest !== null && guest.drain !== null ? null : (earlier.notedSince ?? null),
+    // Runward's own mark, for want of room, does not carry out what a person has said.
+    notedSince: guest?.drain != null && !isDrainedForRoom(guest) ? null : (earlier.notedSince ?? null),
     isEphemeral: isEphemeral(situation) || null,
   };
   const answeredAt = guest === null ? (earlier.answeredAt ?? null) : at;

@@ -73,6 +73,9 @@ class Resume {
         `${target.runner} was drained again after this resume began (${newer.workflowId}), so it stays drained: run \`runward runner resume --runner ${target.runner}\` again if it is to take jobs`,
       );
     }
+    if (this.#isByCheck && this.#operation.isDrainNoted) {
+      throw new Ended('failed', `${target.runner} was drained by a person while ${target.machine} did not run, so it stays drained`);
+    }
     let decision = await this.#look();
     if (decision.kind === 'resume' && (await this.#operation.beginActs()).waited) {
       decision = await this.#look();

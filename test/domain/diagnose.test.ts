@@ -10,6 +10,7 @@ import {
   type HostObservation,
   type PassMemory,
   type RunnerMemory,
+  type RunnersMemory,
   type PassObservation,
   type ScopeObservation,
   type WaitingJobs,
@@ -1230,6 +1231,19 @@ describe('a drain that is noted, since its machine did not run', () => {
     const later = { ...looked({ machine: 'stopped' }, resumedBefore), at: NOW + 5 * MINUTE };
     const { findings } = diagnose(later, memory, DEFAULT_HEALTH_POLICY);
     expect(findings.find(({ code }) => code === 'machine-stopped')).toMatchObject({ severity: 'info', cure: null });
+  });
+
+  test('is not undone with a drain for want of room that its guest is marked by', () => {
+    const { memory: left } = diagnose(looked({ machine: 'stopped' }, NOTED), null, DEFAULT_HEALTH_POLICY);
+    const forRoom = { ...INACTIVE, drain: { since: NOW - DAY, by: 'room', reason: 'with 300 MiB free' } } as const;
+    let memory: RunnersMemory = left;
+    for (let minute = 1; minute < 12; minute += 5) {
+      const seen = { ...looked({ guest: forRoom, jobs: [] }, NOTED), at: NOW + minute * MINUTE };
+      const diagnosis = diagnose(seen, memory, DEFAULT_HEALTH_POLICY);
+      const { prescriptions } = prescribe(diagnosis, seen, { ledgers: {}, policy: DEFAULT_HEALTH_POLICY });
+      expect(prescriptions.filter(({ cure }) => cure === 'make-room')).toEqual([]);
+      ({ memory } = diagnosis);
+    }
   });
 
   test('of a neighbour keeps their machine from being started for a job, and that is told', () => {

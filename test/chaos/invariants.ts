@@ -398,7 +398,7 @@ export class Watch {
     const asked = this.#world.byHand.get(workflowId);
     if (asked?.undoes === undefined) return;
     const runner = this.#world.runnerNamed(asked.runner);
-    runner.wish ??= asked.undoes;
+    if (runner.lastWord === workflowId) runner.wish = asked.undoes;
   }
 
   // As things stand
@@ -464,7 +464,7 @@ export class Watch {
     const troubledAt = Math.max(this.#troubledAt.get(name) ?? 0, this.#workerTroubleAt);
     const isQuietFor = now - Math.max(troubledAt, since);
     if (listener?.isDeaf === true && !this.#isMissed(runner)) return;
-    if (isQuietFor < this.#graceMs || this.#isBudgetUsedUp(runner)) return;
+    if (isQuietFor < this.#graceMs || this.#isBudgetUsedUp(runner) || this.#waitsForCanary(runner)) return;
     if (machine.state === 'stopped' && machine.stoppedBy?.by === 'runward') {
       const { installation } = machine.stoppedBy;
       // Whoever never checks has told it to the person who asked.
@@ -476,6 +476,12 @@ export class Watch {
         `${name} is not online ${Math.round(isQuietFor / MINUTE)} minutes after the last fault (${this.#stateOf(runner)})`,
       );
     }
+  }
+
+  /** What is true of many at once is cured on one of them first, and people are told so. */
+  #waitsForCanary({ scope }: Runner): boolean {
+    const isTold = this.#installations.some(({ name }) => this.#findings.has(`${name} ${scope.name} many-at-once`));
+    return isTold && this.#world.runners.some((other) => other.scope === scope && this.#isBudgetUsedUp(other));
   }
 
   /** Whether GitHub shows that a listener is deaf: by its status, or by a job that waits for long. */

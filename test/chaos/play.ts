@@ -414,6 +414,7 @@ class Play {
     const workflowId = `by-hand-${type}-${(this.#ids += 1)}`;
     const runner = this.#world.runnerNamed(input.runner);
     this.#world.byHand.set(workflowId, { isForced, runner: input.runner, ...(type === 'resumeRunner' ? { undoes: runner.wish } : {}) });
+    if (type === 'drainRunner' || type === 'resumeRunner') runner.lastWord = workflowId;
     if (type === 'drainRunner') runner.wish = { workflowId, toldTo: name, before: runner.wish };
     if (type === 'resumeRunner') runner.wish = null;
     temporal.start(type, { workflowId, args: [input] });

@@ -94,6 +94,8 @@ export interface Runner {
   job: Job | null;
   /** A person's last word, if that is that it shall take no jobs. */
   wish: Wish | null;
+  /** The last drain or resume of a person. */
+  lastWord: string | null;
   /** Since when it has been as it should be; `null` while it is not. */
   wellSince: number | null;
   /** By operation: when a question about it that GitHub answered left. */
@@ -324,6 +326,7 @@ export class World {
       listener: null,
       job: null,
       wish: null,
+      lastWord: null,
       wellSince: null,
       askedAt: new Map(),
     };

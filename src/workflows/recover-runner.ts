@@ -119,6 +119,7 @@ class Recovery {
   /** Custom labels that GitHub showed before the first act. */
   #shownLabels: readonly string[] = [];
   #lock: HeldLock | null = null;
+  #isHolding = false;
   #ledger: OpenEntry | null = null;
   /** Deletes what lies aside of a runner that is online again. */
   #discarding: Promise<void> | null = null;
@@ -139,7 +140,10 @@ class Recovery {
     this.#watchReason = resolved.watchReason ?? 'mode: watch';
     this.#trigger = startedBy;
     this.#board = board;
-    this.#site = new Site(resolved, board, { ignoresStrays: request.suspicion === 'stray-listener' });
+    this.#site = new Site(resolved, board, {
+      ignoresStrays: request.suspicion === 'stray-listener',
+      isInOrder: () => this.#isHolding && this.#aside === null && !this.#isRestarting && !this.#isStopped,
+    });
     this.#board.name(resolved.target.runner);
   }
 
@@ -182,6 +186,7 @@ class Recovery {
         return this.#report(new Ended('refused-in-progress', `${this.#target.machine} is in the hands of ${holderText(lock.holder)}`));
       }
       this.#lock = lock;
+      this.#isHolding = true;
       this.#site.noteHeld();
       let limited: Limited;
       try {
@@ -192,6 +197,7 @@ class Recovery {
         }
         ({ limited } = error);
       } finally {
+        this.#isHolding = false;
         this.#site.noteLetGo();
         await lock.release();
       }
@@ -207,6 +213,10 @@ class Recovery {
       throw new Ended('failed', `the lock of ${this.#target.machine} was given back before this run began to act: start the recovery anew`);
     }
     if (this.#isBackBy(decision)) {
+      const { current } = this.#board;
+      if (current !== null) {
+        this.#board.end(current, 'skipped', 'it is itself again');
+      }
       const rung = this.#rungs.findLast(({ status }) => status === 'done')?.name;
       const ended = new Ended('recovered', `${this.#target.runner} is ${this.#isAtWork ? 'at work' : 'online'} again after ${rung}`);
       await new OpenEntry(this.#target, before, this.#entryOf({})).close({ outcome: ended.outcome });
@@ -886,16 +896,7 @@ class Recovery {
   async #awaitOnline(agentId: number, deadline: number, pollMs: number) {
     const summary = `${this.#board.current === null ? '' : `${this.#board.current}: `}does GitHub show ${this.#target.runner} online?`;
     const github = proxyActivities<MainActivities>(verifyOptions(this.#policy, summary));
-    const ask = () => github.awaitOnline({ target: this.#target, agentId, deadline, pollMs });
-    if (this.#aside !== null) {
-      return this.#site.withinLimits(ask);
-    }
-    // Nothing is half done: a limit is waited for without the machine, which is looked at anew then.
-    const answer = await this.#site.answer(ask);
-    if (answer.kind === 'limited') {
-      throw new LimitMet(answer);
-    }
-    return answer;
+    return this.#site.withinLimits(() => github.awaitOnline({ target: this.#target, agentId, deadline, pollMs }));
   }
 
   async #discardAside(): Promise<string> {

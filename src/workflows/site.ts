@@ -70,6 +70,7 @@ export class Site {
   readonly policy: RecoveryPolicy;
   readonly #teller: Teller;
   readonly #aboutStrays: Pick<ActInput, 'ignoresStrays'>;
+  readonly #isInOrder: () => boolean;
   #lastLook: { readonly begunAt: number; readonly look: Look } | null = null;
   #lastGuest: GuestObservation | null = null;
   /** Why GitHub did not answer at a moment. */
@@ -84,14 +85,16 @@ export class Site {
   /** The side that could not be reached, or read, when it was asked last. */
   #unreachable: Side | null = null;
 
+  /** @param isInOrder whether the machine could be given to others for a while, although something was done in it under its lock */
   constructor(
     { target, policy }: { readonly target: RunnerTarget; readonly policy: RecoveryPolicy },
     teller: Teller,
-    { ignoresStrays = false } = {},
+    { ignoresStrays = false, isInOrder = () => false }: { readonly ignoresStrays?: boolean; readonly isInOrder?: () => boolean } = {},
   ) {
     this.target = target;
     this.policy = policy;
     this.#teller = teller;
+    this.#isInOrder = isInOrder;
     this.#aboutStrays = ignoresStrays ? { ignoresStrays } : {};
   }
 
@@ -317,7 +320,7 @@ export class Site {
       if (answer.kind !== 'limited') {
         return answer as Exclude<T, Limited>;
       }
-      if (this.#isHeldUntouched) {
+      if (this.#isHeldUntouched || this.#isInOrder()) {
         throw new LimitMet(answer as Limited);
       }
       await this.waitOut(answer as Limited);

@@ -557,7 +557,9 @@ export class Watch {
     const machine = lock.split('/').at(-1) ?? '';
     const { runners, isFrozen, isOutOfReach, hiddenUntil, host } = this.#world.machine(machine);
     const idleSince = Math.max(startedAt, this.#lastActAt.get(machine) ?? 0, hiddenUntil, host.hangsUntil, this.#workerTroubleAt);
-    if (now - idleSince > HELD_IDLE_MS && !isFrozen && !isOutOfReach && !this.#reset.has(holder)) {
+    // Whose configuration lies aside is half done, and GitHub's word is all that is left to wait for.
+    const isHalfDone = runners.some(({ aside }) => aside !== null);
+    if (now - idleSince > HELD_IDLE_MS && !isHalfDone && !isFrozen && !isOutOfReach && !this.#reset.has(holder)) {
       this.#break(
         'machine-held-idle',
         `${holder} has held ${machine} for ${Math.round((now - startedAt) / MINUTE)} minutes, and done nothing in it for ${Math.round((now - idleSince) / MINUTE)} (${runners.length} runners)`,

@@ -31,6 +31,25 @@ describe.concurrent("a limit of GitHub that lasts, met before anything was done,
     expect(ledger.memo?.['entries']).toMatchObject([{ outcome: 'recovered' }]);
   });
 
+  test("or once a check's recovery has started the service, and only GitHub's word is left", async () => {
+    await using world = await startWorld({ policy: PATIENT });
+    await breakRunner(world, 'service');
+    const { machine, github, target, client } = world;
+    const startService = machine.startService.bind(machine);
+    machine.startService = async (...given) => {
+      const fault = { kind: 'primary-limit', resetMs: LIMIT_MS, status: 403 } as const;
+      github.misbehave({ match: { path: '/actions/runners' }, fault, times: 1 });
+      return startService(...given);
+    };
+    const { started } = await world.pass();
+    const handle = client.workflow.getHandle(started[0]!.workflowId);
+    const isWaiting = async (): Promise<boolean> => (await handle.query<Progress>('progress')).doing.startsWith("GitHub's limit");
+    await world.until(async () => (await isWaiting()) && !(await isLocked(world)), 'it waits for the limit, and the machine is free');
+    expect(await handle.result()).toMatchObject({ outcome: 'recovered', rungs: [{ name: 'start-service', status: 'done' }] });
+    const ledger = await client.workflow.getHandle(machineLedgerId(target.host, target.machine)).describe();
+    expect(ledger.memo?.['entries']).toMatchObject([{ outcome: 'recovered' }]);
+  });
+
   test('at a recovery that a person cancels meanwhile, which is no failure', async () => {
     await using world = await startWorld({ policy: PATIENT });
     await breakRunner(world, 'service');

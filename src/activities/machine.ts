@@ -178,6 +178,12 @@ function describe(client: Client, { workflowId, runId }: Execution): Promise<Wor
   return client.workflow.getHandle(workflowId, runId).describe();
 }
 
+/**
+ * GitHub shows a runner offline for up to 45 s after it has connected, and may have given it a job by then, so power hangs on a younger word than
+ * other acts. A probe of the guest takes longer: then GitHub is asked anew.
+ */
+const POWER_WORD_MAX_AGE_MS = 10_000;
+
 /** The right of one attempt to stop a machine, asked for right before each stop. */
 interface RightToCutPower {
   readonly mayStop: () => Promise<boolean>;
@@ -207,7 +213,7 @@ function rightToCutPower({ lockId, lockRunId, busyAskedAt, busyAnswerMaxAgeMs }:
       if (described.status.name !== 'RUNNING' || !areOpen.every(Boolean)) {
         return false;
       }
-      hasLapsed = startedAt(described) - busyAskedAt + msSinceStart() > busyAnswerMaxAgeMs;
+      hasLapsed = startedAt(described) - busyAskedAt + msSinceStart() > Math.min(busyAnswerMaxAgeMs, POWER_WORD_MAX_AGE_MS);
       wasUsed ||= !hasLapsed;
       return !hasLapsed;
     } catch {

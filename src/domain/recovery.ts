@@ -209,6 +209,11 @@ export function livingReason(target: RunnerTarget, github: GitHubObservation): s
     : `GitHub shows ${living.name} ${living.word}${living.busy ? ' and busy' : ''}`;
 }
 
+/** Those on the runner's machine that GitHub calls busy, by name. */
+export function busyAround(target: RunnerTarget, github: GitHubObservation): readonly string[] {
+  return runnersOf(target, github).flatMap(({ name, busy }) => (busy ? [name] : []));
+}
+
 /** A runner on the machine, with GitHub's word for it; empty where its list lacks it. */
 interface Around {
   readonly name: string;

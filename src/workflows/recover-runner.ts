@@ -25,6 +25,7 @@ import type { RecoveryPolicy } from '../domain/policy.ts';
 import { PACKAGE_ADVICE, PACKAGE_BYTES } from '../domain/package.ts';
 import { bringUpByHand } from '../domain/provider.ts';
 import {
+  busyAround,
   busyReason,
   workersAtJobs,
   decideRecovery,
@@ -116,6 +117,8 @@ class Recovery {
   #isConfiguring = false;
   /** Whether the last look saw a job of the runner in its guest: what GitHub calls busy may be a job that was lost. */
   #isAtWork = false;
+  /** Runners of the machine that GitHub called busy at the last look. */
+  #busyAtLook: readonly string[] = [];
   /** Custom labels that GitHub showed before the first act. */
   #shownLabels: readonly string[] = [];
   #lock: HeldLock | null = null;
@@ -547,6 +550,7 @@ class Recovery {
       // Nor is one long look an answer that was waited for: it takes several to be sure.
       lookedForMs += Math.min(endedAt - begunAt, lookGapMs / 2);
       const guest = look.machine.known ? look.machine.value.guest : look.machine;
+      this.#busyAtLook = look.github.known ? busyAround(this.#target, look.github.value) : [];
       this.#isRead = look.github.known && look.machine.known;
       this.#isAtWork = guest.known && guest.value.workers > 0;
       if (guest.known) {
@@ -751,6 +755,11 @@ class Recovery {
     const living = livingReason(this.#target, github);
     if (living !== null) {
       throw new Ended('refused-busy', onlineText(this.#target, living));
+    }
+    // A job that was lost does not begin: GitHub may show a runner offline for 45 s after it has connected, and given it a job.
+    const [begun] = busyAround(this.#target, github).filter((name) => !this.#busyAtLook.includes(name));
+    if (begun !== undefined) {
+      throw new Ended('refused-busy', onlineText(this.#target, `GitHub calls ${begun} busy, as it did not a moment before`));
     }
     return github.askedAt;
   }

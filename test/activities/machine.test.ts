@@ -144,12 +144,12 @@ test("power is cut on a fresh word of GitHub's at each stop, however long the at
     return ended.value;
   };
   try {
-    expect(await stops(0, 30_000)).toEqual({ kind: 'running' });
-    expect(await stops(0, 30_001)).toEqual({ kind: 'ask-again' });
-    expect(await stops(10_500, 19_500)).toEqual({ kind: 'running' });
-    expect(await stops(10_500, 19_501)).toEqual({ kind: 'ask-again' });
+    expect(await stops(0, 10_000)).toEqual({ kind: 'running' });
+    expect(await stops(0, 10_001)).toEqual({ kind: 'ask-again' });
+    expect(await stops(4_500, 5_500)).toEqual({ kind: 'running' });
+    expect(await stops(4_500, 5_501)).toEqual({ kind: 'ask-again' });
     // Told to shut down on a fresh word, and not stopped by force on an old one.
-    expect(await stops(0, 20_000, 80_000)).toEqual({ kind: 'ask-again', mayBeDown: true });
+    expect(await stops(0, 9_000, 80_000)).toEqual({ kind: 'ask-again', mayBeDown: true });
   } finally {
     vi.restoreAllMocks();
   }

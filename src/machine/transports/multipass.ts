@@ -66,6 +66,8 @@ export class MultipassTransport implements Transport {
   readonly #multipass: string;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #timing: MultipassTiming;
+  /** By machine, with the monotonic clock's milliseconds: guests that did not answer and were not stopped. */
+  readonly #probed = new Map<string, { readonly at: number; readonly probe: Probe }>();
   /** When each machine was last known to run, by the monotonic clock. */
   readonly #seenRunning = new Map<string, number>();
   /** When each machine that did not end by it was told to shut down, by the monotonic clock. */
@@ -172,10 +174,13 @@ export class MultipassTransport implements Transport {
     const state = await this.state(machine, call);
     let hasCutPower = false;
     if (state === 'running' || state === 'unknown') {
-      const probe = state === 'unknown' ? SILENT : await this.#probe(machine, call);
+      const probe = state === 'unknown' ? SILENT : (this.#takeProbe(machine) ?? (await this.#probe(machine, call)));
       if (probe.kind === 'well') return { kind: 'running' };
       if (probe.kind !== 'off') {
-        if (!(await mayStop())) return { kind: 'given-up', evidence: `${machine} was not stopped` };
+        if (!(await mayStop())) {
+          this.#probed.set(machine, { at: performance.now(), probe });
+          return { kind: 'given-up', evidence: `${machine} was not stopped` };
+        }
         const canEnd = probe.kind === 'ill' && !this.#wasToldToEnd(machine);
         const isOff = canEnd && (await this.#endsFromInside(machine, call));
         if (!isOff && canEnd && !(await mayStop())) {
@@ -259,6 +264,13 @@ export class MultipassTransport implements Transport {
       const command = ['multipass', ...POWER_OFF, machine].join(' ');
       throw new MachineError('unreachable', `\`${command}\` exited ${result.exitCode}`, { evidence: evidenceOf(result.stderr) });
     }
+  }
+
+  /** What a probe has shown a moment ago: who was to ask GitHub anew since then shall not lose that time again. */
+  #takeProbe(machine: string): Probe | null {
+    const probed = this.#probed.get(machine);
+    this.#probed.delete(machine);
+    return probed !== undefined && performance.now() - probed.at < this.#timing.probeMs ? probed.probe : null;
   }
 
   /** Whether the guest answers. */

@@ -58,6 +58,8 @@ interface Doing {
 export class SimulatedMachines implements MachinePort {
   readonly #world: World;
   readonly #installation: string;
+  /** When a guest that was not stopped then did not answer. */
+  readonly #probedAt = new Map<string, number>();
 
   constructor(world: World, installation: string) {
     this.#world = world;
@@ -181,7 +183,9 @@ export class SimulatedMachines implements MachinePort {
       await this.start(name, call);
       return { kind: 'running' };
     }
-    if (await this.#reaches(machine, 20 * SECOND, call)) return { kind: 'running' };
+    const isProbed = world.now - (this.#probedAt.get(name) ?? -Infinity) < 20 * SECOND;
+    this.#probedAt.delete(name);
+    if (!isProbed && (await this.#reaches(machine, 20 * SECOND, call))) return { kind: 'running' };
     let givenUp = false;
     let hasCutPower = false;
     await this.#asPowerAct(machine, cause, async () => {
@@ -189,6 +193,7 @@ export class SimulatedMachines implements MachinePort {
       if (world.chance.isSo('an orderly end', 0.3)) await this.#beating(world.chance.between('an orderly end', 5, 60) * SECOND, call);
       if (isReachable(machine)) return;
       if (!(await this.#whileAlive(mayStop, call))) {
+        this.#probedAt.set(name, world.now);
         givenUp = true;
         return;
       }

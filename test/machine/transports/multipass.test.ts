@@ -251,6 +251,13 @@ describe('restart', () => {
     expect(writes()).toEqual([expect.stringContaining('poweroff')]);
   });
 
+  it('probes once for a caller that has to ask GitHub anew, so that the stop comes on its fresh word', async () => {
+    fake.script([listed(['t1', 'Running']), { args: ['exec'], exitCode: 2, times: 1 }, { args: ['stop', '--force', 't1'] }, answering(0)]);
+    const probes = (): number => commands().filter((verb) => verb === 'exec').length;
+    expect(await transport.restart('t1', async () => false, CALL)).toMatchObject({ kind: 'given-up' });
+    expect(await transport.restart('t1', async () => probes() === 1, CALL)).toEqual({ kind: 'running', hasCutPower: true });
+  });
+
   it('does not tell one to end itself again that has just not done so, and stops it on one fresh word', async () => {
     fake.script([
       listed(['t1', 'Running']),

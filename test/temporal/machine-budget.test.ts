@@ -62,13 +62,16 @@ test.concurrent.each(['a guest that is not fit', 'a runner of somebody else'] as
     }
     const registration = { agentId: 1, agentName: 'real', url: target.registrationUrl };
     for (const failures of [1, 2]) {
-      expect(await world.pass()).toMatchObject({ started: [{ because: 'service-inactive' }] });
+      let looks = 0;
       if (what === 'a runner of somebody else') {
         machine.observe = async (...given) => {
+          looks += 1;
           const seen = await observe(...given);
-          return seen.guest.known ? { ...seen, guest: known({ ...seen.guest.value, registration }) } : seen;
+          // The first look is that of the pass.
+          return seen.guest.known && looks > 1 ? { ...seen, guest: known({ ...seen.guest.value, registration }) } : seen;
         };
       }
+      expect(await world.pass()).toMatchObject({ started: [{ because: 'service-inactive' }] });
       expect(await client.workflow.getHandle(cureId(`${target.scope}/${target.runner}`)).result()).toMatchObject({ outcome: 'failed' });
       machine.observe = observe;
       expect(await ledgerOf(world)).toHaveLength(failures);

@@ -71,8 +71,8 @@ export interface BusyAlone {
 }
 
 /**
- * What a look adds to such a row; `null` if there is none. It ends by a side that is unknown, and by a gap: between a job's assignment and its
- * worker every job looks so, and two such moments are no row.
+ * What a look adds to such a row; `null` if there is none. A side that is unknown adds nothing, and a gap between two that are known ends it: between
+ * a job's assignment and its worker every job looks so, and two such moments are no row.
  */
 export function noteBusyAlone(
   row: BusyAlone | null,
@@ -80,7 +80,13 @@ export function noteBusyAlone(
   { at, gapMs }: { at: number; gapMs: number },
 ): BusyAlone | null {
   const guest = machine.known ? valueOrNull(machine.value.guest) : null;
-  if (!github.known || github.value.runner?.busy === false || guest === null || guest.workers > 0) {
+  if (guest !== null && guest.workers > 0) {
+    return null;
+  }
+  if (!github.known || guest === null) {
+    return row;
+  }
+  if (github.value.runner?.busy === false) {
     return null;
   }
   return { since: row !== null && at - row.lastAt <= gapMs ? row.since : at, lastAt: at };

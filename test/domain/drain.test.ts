@@ -132,12 +132,18 @@ describe('busy at GitHub without a worker, in an unbroken row', () => {
   test.each([
     ['a worker', seen({ drain: MARK, workers: 1 }, BUSY)],
     ['idle at GitHub', seen({ drain: MARK })],
-    ['GitHub unknown', { ...alone, github: unknown('503') }],
-    ['machine unknown', { ...alone, machine: unknown('no daemon') }],
-    ['guest unknown', { ...alone, machine: known(machine({ guest: unknown('time-out') })) }],
   ])('is broken by one look: %s', (_name, other) => {
     expect(rowOf([0, alone], [30, other])).toBeNull();
     expect(rowOf([0, alone], [30, other], [60, alone])).toEqual({ since: 60, lastAt: 60 });
+  });
+
+  test.each([
+    ['GitHub unknown', { ...alone, github: unknown('503') }],
+    ['machine unknown', { ...alone, machine: unknown('no daemon') }],
+    ['guest unknown', { ...alone, machine: known(machine({ guest: unknown('time-out') })) }],
+  ])('is neither made longer nor broken by what nobody knows: %s', (_name, other) => {
+    expect(rowOf([0, alone], [30, other], [60, alone])).toEqual({ since: 0, lastAt: 60 });
+    expect(rowOf([0, alone], [30, other], [60, other], [61, alone])).toEqual({ since: 61, lastAt: 61 });
   });
 
   test('is broken by a gap, in which that job may have ended and another begun', () => {

@@ -283,7 +283,8 @@ class SimulatedGitHub implements GitHubPort {
       if (found.conclusion !== null) return { kind: 'refused', status: 409, why: 'Cannot cancel a workflow run that is completed.' };
       const why = whyCancelled(found, this.#world.now, sentAt);
       found.shallComeBack = why === 'it made way';
-      found.mayComeBack = found.shallComeBack || why === BEGAN_MEANWHILE || (why === 'stale' && found.event === 'push');
+      // Another rule may name a push that makes way as well.
+      found.mayComeBack = why === BEGAN_MEANWHILE || found.event === 'push';
       this.#world.facts.note({ kind: 'run', run, scope, what: 'cancelled', cause, why });
       this.#world.cancelRun(found, cause, { couldBeKnown: why !== BEGAN_MEANWHILE });
       return { kind: 'accepted' };

@@ -87,7 +87,7 @@ export function situationsOf(seen: PassObservation, previous: RunnersMemory | nu
     const looked = valueOrNull(machine);
     const guest = looked?.state === 'running' ? valueOrNull(looked.guest) : null;
     const left = earlierOf(previous, qualifiedName(target), { at: seen.at, isRemembered, state: looked?.state ?? null });
-    const earlier = drainWord === undefined ? left : withDrainWord(left, drainWord);
+    const earlier = drainWord === undefined ? left : withDrainWord(left, drainWord, seen.at);
     const cordoned = (guest === null ? earlier.cordoned : guest.drain?.labels) ?? [];
     const absence = github?.absent?.[target.runner];
     const isUnlisted = github !== null && registered === null && absence?.kind !== 'gone';
@@ -202,9 +202,13 @@ function untilNow(memory: Partial<RunnerMemory>, at: number): Partial<RunnerMemo
 /** A ledger has the time of an operation's first act; by then what it did has been done in the guest as well. */
 const WORD_DONE_WITHIN_MS = 10 * MINUTE;
 
-/** What a person has said since holds, whatever passes remember of the mark; a guest that was seen after that knows better, but for what is noted. */
-function withDrainWord(earlier: RunnerMemory, { isDrained: is, isNoted, at }: DrainWord): RunnerMemory {
-  if (!isNoted && (earlier.answeredAt ?? -Infinity) > at + WORD_DONE_WITHIN_MS) {
+/**
+ * What a person has said since holds, whatever passes remember of the mark; a guest that was seen after that knows better, but for what is noted.
+ * A time that lies ahead is that of a clock that was wrong, and older than any look.
+ */
+function withDrainWord(earlier: RunnerMemory, { isDrained: is, isNoted, at }: DrainWord, now: number): RunnerMemory {
+  const saidBefore = at > now ? -Infinity : at + WORD_DONE_WITHIN_MS;
+  if (!isNoted && earlier.answeredAt !== undefined && earlier.answeredAt > saidBefore) {
     return earlier;
   }
   const { notedSince: _, ...rest } = earlier;

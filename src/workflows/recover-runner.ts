@@ -694,6 +694,8 @@ class Recovery {
     const acts = proxyActivities<ActActivities>(startMachineOptions(this.#policy, host, `start machine ${machine}`));
     this.#site.noteActed();
     await this.#site.answer(() => acts.startMachine({ target: this.#target }));
+    // Its guest has answered.
+    this.#isStopped = false;
   }
 
   /** Cuts the power of a machine in which nobody can live, by GitHub's word of this moment; the ledger says so before, in case it stays down. */
@@ -721,6 +723,8 @@ class Recovery {
         throw error;
       }
       if (answer.kind === 'running') {
+        // Its guest has answered.
+        this.#isStopped = false;
         this.#power = answer.hasCutPower === true ? 'cut' : this.#power;
         return;
       }

@@ -10,7 +10,7 @@ import { shrunk } from './shrink.ts';
 import { tell } from './story.ts';
 import { HOUR } from './world/time.ts';
 
-const HELP = `Usage: npm run chaos -- [--seed NUMBER] [--hours NUMBER] [--events LIST] [--only PATTERN] [--all] [--depth 1|2|3]
+const HELP = `Usage: npm run chaos -- [--seed NUMBER] [--hours NUMBER] [--events LIST] [--only PATTERN] [--all] [--depth 1|2|3] [--guest]
 
 Plays stories of ${STORY_HOURS} simulated hours each, in which everything goes wrong that may, and says whether an invariant was broken.
 
@@ -22,6 +22,7 @@ Plays stories of ${STORY_HOURS} simulated hours each, in which everything goes w
   --depth 1        workflows, activities and decisions in virtual time (default)
   --depth 2        the same on Temporal's test server, which skips time, by workers whose process is killed in the middle
   --depth 3        the same in real time, on a server that is killed too: --hours 2 takes two hours; --real is another word for it
+  --guest          the product's own commands in real time, with one runner in a real Linux; the seed says what happens
 
 Exit codes: 0 all invariants held, 1 one was broken, 2 bad arguments, 130 ended by Ctrl-C.`;
 
@@ -35,6 +36,7 @@ interface Wanted {
   readonly seed: number;
   readonly hours: number;
   readonly depth: number;
+  readonly guest: boolean;
   readonly events: readonly number[] | null;
   readonly only: string;
   readonly all: boolean;
@@ -64,17 +66,18 @@ function wantedOf(given: readonly string[]): Wanted | 'help' | { readonly proble
         all: { type: 'boolean' },
         depth: { type: 'string' },
         real: { type: 'boolean' },
+        guest: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     });
     if (values.help === true) return 'help';
-    const { seed = '1', hours = '1000', events, only = '', all = false, real = false, depth = real ? '3' : '1' } = values;
+    const { seed = '1', hours = '1000', events, only = '', all = false, real = false, guest = false, depth = real ? '3' : '1' } = values;
     if (!['1', '2', '3'].includes(depth)) return { problem: `--depth is to be 1, 2 or 3, but is ${depth}` };
     const problem = [isNumber('--seed', seed), isNumber('--hours', hours)].find((each) => each !== null);
     if (problem != null) return { problem };
     new RegExp(only);
     const indexes = events?.split(',').filter((each) => each !== '');
-    return { seed: Number(seed), hours: Number(hours), depth: Number(depth), events: indexes?.map(Number) ?? null, only, all };
+    return { seed: Number(seed), hours: Number(hours), depth: Number(depth), guest, events: indexes?.map(Number) ?? null, only, all };
   } catch (error) {
     return { problem: error instanceof Error ? error.message : String(error) };
   }
@@ -242,7 +245,11 @@ async function main(given: readonly string[]): Promise<number> {
     console.error(`${wanted.problem}\n\n${HELP}`);
     return 2;
   }
-  const { seed, hours, depth } = wanted;
+  const { seed, hours, depth, guest } = wanted;
+  if (guest) {
+    const { playInGuest } = await import('./served/guest.ts');
+    return playInGuest({ seed, hours });
+  }
   if (depth > 1) {
     const { playStories } = await import('./served/main.ts');
     return playStories({ depth: depth as 2 | 3, seed, hours });

@@ -57,14 +57,14 @@ describe('a recovery', () => {
     const phases = PHASES.flatMap((phase) => RECOVERY.map((seam) => ({ phase, seam })));
     test.each(phases)('$phase $seam', async ({ phase, seam }) => {
       const aftermath = await inSlot({ how: 'service', seam: seamAt(seam, phase) });
-      expect(aftermath.wasReached).toBe(true);
+      expect(aftermath.wasReached, JSON.stringify(aftermath.report)).toBe(true);
       expectHealed(aftermath);
     });
 
     const others = PHASES.flatMap((phase) => ELSEWHERE.map((ordeal) => ({ phase, ...ordeal })));
     test.each(others)('$phase $seam ($how)', async ({ phase, seam, ...ordeal }) => {
       const aftermath = await inSlot({ ...ordeal, seam: seamAt(seam, phase) });
-      expect(aftermath.wasReached).toBe(true);
+      expect(aftermath.wasReached, JSON.stringify(aftermath.report)).toBe(true);
       expectHealed(aftermath, ordeal.refused === true ? 'failed' : 'recovered');
     });
 
@@ -78,7 +78,7 @@ describe('a recovery', () => {
 describe.concurrent("a drain whose worker's process is killed", () => {
   test.each(PHASES.flatMap((phase) => DRAIN.map((seam) => ({ phase, seam }))))('$phase $seam', async ({ phase, seam }) => {
     const aftermath = await inSlot({ operation: 'drainRunner', how: 'healthy', seam: seamAt(seam, phase) });
-    expect(aftermath.wasReached).toBe(true);
+    expect(aftermath.wasReached, JSON.stringify(aftermath.report)).toBe(true);
     expectDrained(aftermath);
   });
 });
@@ -90,7 +90,7 @@ describe.concurrent("care for a cache or a disk whose worker's process is killed
   test.each(phases.flatMap((phase) => seams.map((each) => ({ phase, ...each }))))('$phase $seam ($operation)', async (care) => {
     const { operation, phase, seam } = care;
     const aftermath = await inSlot({ operation, how: 'healthy', seam: seamAt(seam, phase) });
-    expect(aftermath.wasReached).toBe(true);
+    expect(aftermath.wasReached, JSON.stringify(aftermath.report)).toBe(true);
     expectCared(aftermath, operation);
   });
 });

@@ -34,7 +34,7 @@ describe.concurrent("Temporal's server is killed", () => {
     await pool.with(async (temporal) => {
       const ordeal = { how: 'service', seam: seamAt(seam, phase), victim: 'server' } as const;
       const aftermath = await undergo(ordeal, temporal, NAMESPACE, inject('workflowBundle'));
-      expect(aftermath.wasReached).toBe(true);
+      expect(aftermath.wasReached, JSON.stringify(aftermath.report)).toBe(true);
       expectHealed(aftermath);
     });
   });

@@ -100,10 +100,11 @@ class Drain {
       if (!this.#wasMarked || isCancellation(error)) {
         throw error;
       }
+      const { runner, host } = site.target;
       if (hostSilence(error) !== null) {
-        return { kind: 'held', by: `nobody: the worker of host ${site.target.host} takes no tasks` };
+        await this.#wait(`the worker of host ${host} takes no tasks: start it with \`runward worker --host ${host}\``);
+        return { kind: 'done' };
       }
-      const { runner } = site.target;
       throw new Ended('failed', `${site.asEnded(error).message}; ${runner} stays marked as drained, and checks go on with its drain`);
     }
   }

@@ -215,15 +215,10 @@ class Recovery {
     if (!isHeld) {
       throw new Ended('failed', `the lock of ${this.#target.machine} was given back before this run began to act: start the recovery anew`);
     }
-    if (this.#isBackBy(decision)) {
-      const { current } = this.#board;
-      if (current !== null) {
-        this.#board.end(current, 'skipped', 'it is itself again');
-      }
-      const rung = this.#rungs.findLast(({ status }) => status === 'done')?.name;
-      const ended = new Ended('recovered', `${this.#target.runner} is ${this.#isAtWork ? 'at work' : 'online'} again after ${rung}`);
-      await new OpenEntry(this.#target, before, this.#entryOf({})).close({ outcome: ended.outcome });
-      return this.#report(ended);
+    const back = this.#backBy(decision);
+    if (back !== null) {
+      await new OpenEntry(this.#target, before, this.#entryOf({})).close({ outcome: back.outcome });
+      return this.#report(back);
     }
     if (!isCure(decision)) {
       // It costs budget too: else a check would hold the machine, and look, with each pass for ever.
@@ -236,10 +231,18 @@ class Recovery {
     return this.#underLedger(decision, before);
   }
 
-  /** Whether a rung that was taken before a limit of GitHub was enough; a runner that takes a job at once is itself again. */
-  #isBackBy(decision: RecoveryDecision): boolean {
+  /** The end, if a rung that was taken before a limit of GitHub was enough; a runner that takes a job at once is itself again. */
+  #backBy(decision: RecoveryDecision): Ended | null {
     const isWell = decision.kind === 'already-healthy' || (decision.kind === 'refused-busy' && this.#isAtWork);
-    return isWell && this.#rungs.some(({ status }) => status === 'done');
+    const rung = this.#rungs.findLast(({ status }) => status === 'done')?.name;
+    if (!isWell || rung === undefined) {
+      return null;
+    }
+    const { current } = this.#board;
+    if (current !== null) {
+      this.#board.end(current, 'skipped', 'it is itself again');
+    }
+    return new Ended('recovered', againText(this.#target, this.#isAtWork, rung));
   }
 
   #entryOf(about: Partial<LedgerEntry>): LedgerEntry {
@@ -323,8 +326,7 @@ class Recovery {
       operationBegan({ target: this.#target, startedBy: this.#trigger });
     }
     const by = await this.#cure(decision);
-    const how = this.#rungs.length === 0 ? '' : ` after ${by}`;
-    return new Ended('recovered', `${this.#target.runner} is ${this.#isAtWork ? 'at work' : 'online'} again${how}`);
+    return new Ended('recovered', againText(this.#target, this.#isAtWork, this.#rungs.length === 0 ? null : by));
   }
 
   async #closeLedger({ outcome }: { readonly outcome: string }): Promise<void> {
@@ -1074,6 +1076,10 @@ class Recovery {
       reason: this.#request.reason,
     };
   }
+}
+
+function againText({ runner }: RunnerTarget, isAtWork: boolean, by: string | null): string {
+  return `${runner} is ${isAtWork ? 'at work' : 'online'} again${by === null ? '' : ` after ${by}`}`;
 }
 
 function onlineText({ machine }: RunnerTarget, why: string): string {

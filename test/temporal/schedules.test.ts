@@ -133,8 +133,11 @@ test("go when their scope is not configured any more, also where it has one of t
   }
 });
 
+/** Schedules of the worlds of other files, which are deleted with them and stay in lists for a moment. */
+const OF_WORLDS = /\/acme\/kernel-\d+-\d+$/;
+
 function kinds(changes: Awaited<ReturnType<typeof applySchedules>>): readonly (readonly [string, string])[] {
-  return changes.map(({ scheduleId, kind }) => [scheduleId, kind]);
+  return changes.filter(({ scheduleId }) => !OF_WORLDS.test(scheduleId)).map(({ scheduleId, kind }) => [scheduleId, kind]);
 }
 
 function describe(scheduleId: string) {

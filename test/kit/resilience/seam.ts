@@ -24,8 +24,8 @@ export const RECOVERY = [
   'discardAside 1',
 ] as const;
 
-/** What a drain of an idle runner does besides looking; GitHub is asked for the fourth time while it is frozen. */
-export const DRAIN = ['takeFence 1', 'markDrained 1', 'pauseRunner 1', 'observeGitHub 4', 'stopRunner 1'] as const;
+/** What a drain of an idle runner does besides looking; GitHub is asked for the second time while it is frozen, and again only if a poll ends then. */
+export const DRAIN = ['takeFence 1', 'markDrained 1', 'pauseRunner 1', 'observeGitHub 2', 'stopRunner 1'] as const;
 
 /** What is done between two jobs, besides what a drain does as well. */
 export const CARE = {

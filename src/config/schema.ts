@@ -160,24 +160,39 @@ function has(scope: unknown, key: string): boolean {
 const ruleMode = choice(['on', 'off', 'plan']);
 const RULE_MODE = 'on: act. plan: only say what would be done. off: leave alone.';
 
+const EVENT_NAMES = 'all, or a list of events in the words of GitHub, such as push, push:tags or pull_request';
+const eventNames = z.union([choice(['all']), list(text(/^[a-z_]+(:tags)?$/, 'an event, such as push'), EVENT_NAMES)], {
+  error: EVENT_NAMES,
+});
+
 const queueSchema = section({
   stale: section({
     mode: ruleMode.default('on').meta({ description: RULE_MODE }),
     hours: staleHours.default(4).meta({ description: 'Hours in the queue before a job is stale.' }),
+    events: eventNames.optional().meta({
+      description: 'Events whose runs may become stale, or all. Default: all but push:tags, release, deployment and merge_group.',
+    }),
+    clock: choice(['online', 'wall']).default('online').meta({
+      description: 'online: it stands still while no runner that could take the job is online. wall: it never stands still.',
+    }),
   })
     .prefault({})
     .meta({ description: 'Runs that waited too long.' }),
   superseded: section({
     mode: ruleMode.default('on').meta({ description: RULE_MODE }),
-    events: list(choice(['push', 'pull_request', 'pull_request_target', 'merge_group']), 'a list of events')
-      .default(['push', 'pull_request', 'pull_request_target', 'merge_group'])
-      .meta({ description: 'Events whose older runs a newer one replaces.' }),
+    events: eventNames.default(['push', 'pull_request', 'pull_request_target']).meta({
+      description: 'Events whose older runs a newer one replaces, or all.',
+    }),
     protect: list(text(/^\S+$/, 'a glob of refs, such as release/*'), 'a list of globs of refs')
-      .default([])
+      .optional()
       .meta({
-        description: 'Globs of refs whose runs are never cancelled as superseded.',
+        description:
+          'Globs of refs whose runs are never ended, and are parked for an hour at most. Default: the default branch and release/**.',
         examples: [['main', 'release/*']],
       }),
+    sameWork: choice(['on', 'off']).default('on').meta({
+      description: 'on: a newer run replaces an older one only if it has a job for each job of the older one.',
+    }),
   })
     .prefault({})
     .meta({ description: 'Runs that a newer run of the same kind has replaced.' }),
@@ -188,15 +203,21 @@ const queueSchema = section({
     }),
     // oxlint-disable-next-line unicorn/no-thenable -- a key of the file, and never a function
     then: choice(['park', 'cancel']).default('park').meta({ description: 'park: cancelled now and run again later. cancel: cancelled.' }),
+    count: choice(['pullRequests', 'runs']).default('pullRequests').meta({
+      description: 'pullRequests: runs of one pull request, or of the forks of one author, count once. runs: each counts.',
+    }),
   })
     .prefault({})
     .meta({ description: 'Pull requests before pushes.' }),
   reach: choice(['served', 'repository']).default('served').meta({
     description:
-      'served: runs with a queued job that a configured runner serves or that asks for self-hosted. repository: all runs of the repository.',
+      'served: runs with a queued job that a runner of the repository can take. repository: all runs of the repository.',
   }),
-  /** GitHub's secondary limit is 80 content-creating requests a minute and 900 points; 180 writes are 900 points. */
-  writesPerMinute: count(180, 'a whole number from 1 to 180')
+  /** An act is some 7 of the 900 points a minute that GitHub gives. https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api */
+  writesPerMinute: count(
+    120,
+    'a whole number from 1 to 120: an act takes about 7 of the 900 points that GitHub gives a token in a minute, so more would meet its limit',
+  )
     .default(60)
     .meta({ description: "Writes to GitHub's API per minute, at most." }),
   maxPerPass: count(100_000, 'a whole number from 1 to 100000').default(200).meta({ description: 'Acts of one scheduled pass, at most.' }),

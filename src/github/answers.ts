@@ -144,13 +144,16 @@ export const WorkflowRun: z.ZodType<Run> = z
     event: Word,
     status: Word.nullable(),
     conclusion: Word.nullish(),
+    repository: z.object({ id: z.int() }).nullish(),
     head_repository: z.object({ id: z.int() }).nullish(),
+    actor: z.object({ login: Word }).nullish(),
     head_branch: Name.nullable(),
     head_sha: Word,
     pull_requests: z.array(z.object({ number: z.int() })).nullish(),
     run_attempt: z.int().nullish(),
     created_at: Time,
     run_started_at: Time.nullish(),
+    updated_at: Time.nullish(),
   })
   .transform((run) => ({
     id: run.id,
@@ -160,12 +163,15 @@ export const WorkflowRun: z.ZodType<Run> = z
     status: run.status ?? 'unknown',
     conclusion: run.conclusion ?? null,
     headRepositoryId: run.head_repository?.id ?? null,
+    isFromFork: run.head_repository == null || (run.repository != null && run.repository.id !== run.head_repository.id),
+    actor: run.actor?.login ?? null,
     branch: run.head_branch,
     pullRequests: (run.pull_requests ?? []).map(({ number }) => number),
     sha: run.head_sha,
     attempt: run.run_attempt ?? 1,
     createdAt: run.created_at,
     startedAt: run.run_started_at ?? null,
+    updatedAt: run.updated_at ?? null,
   }));
 
 export const RunList: z.ZodType<{ readonly total: number; readonly runs: readonly Run[] }> = z

@@ -1,5 +1,6 @@
 // A run's jobs, counted by what rules may do about them.
 
+import { createHash } from 'node:crypto';
 import type { JobGroup, RunJobs } from '../domain/queue/run.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
 import type { Job } from './answers.ts';
@@ -21,7 +22,13 @@ export function countJobs(run: number, listed: readonly Job[], total: number): R
     held: inState('held').length + unseen,
     queued: groupByLabels(queued),
     oldestQueuedAt: queued.length === 0 ? null : Math.min(...queued.map(({ createdAt }) => createdAt)),
+    work: [...new Set(jobs.filter((job) => stateOf(job) !== 'skipped').map(({ name }) => codeOf(name)))].toSorted(),
   };
+}
+
+/** A matrix may have hundreds of long names. */
+function codeOf(name: string): string {
+  return createHash('sha256').update(name).digest('base64url').slice(0, 8);
 }
 
 /** Each once: a list that moves while its pages are read may hold one twice. */

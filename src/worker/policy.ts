@@ -9,7 +9,7 @@ import {
   type RecoveryPolicy,
   type UpkeepPolicy,
 } from '../domain/policy.ts';
-import { DEFAULT_QUEUE_POLICY, type QueuePolicy, type RefPattern } from '../domain/queue/policy.ts';
+import { DEFAULT_QUEUE_POLICY, type EventFilter, type QueuePolicy, type RefPattern } from '../domain/queue/policy.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -109,11 +109,27 @@ export function queuePolicy({ queue }: Pick<Config, 'queue'>): QueuePolicy {
     demandReads: Math.max(base.demandReads, prioritizePullRequests.threshold + 1),
     rules: {
       ...base.rules,
-      stale: { mode: stale.mode, afterMs: stale.hours * HOUR_MS },
-      superseded: { ...superseded, protect: superseded.protect.map(patternOf) },
+      stale: {
+        mode: stale.mode,
+        afterMs: stale.hours * HOUR_MS,
+        events: stale.events === undefined ? base.rules.stale.events : filterOf(stale.events),
+        clock: stale.clock,
+      },
+      superseded: {
+        ...superseded,
+        events: filterOf(superseded.events),
+        protect:
+          superseded.protect === undefined
+            ? base.rules.superseded.protect
+            : { defaultBranch: false, patterns: superseded.protect.map(patternOf) },
+      },
       prioritizePullRequests,
     },
   };
+}
+
+function filterOf(events: 'all' | readonly string[]): EventFilter {
+  return events === 'all' ? events : { only: events };
 }
 
 /** As GitHub's own filters have it, `*` stops at a slash and `**` does not: workflows know no library, but regular expressions. */

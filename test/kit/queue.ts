@@ -16,7 +16,7 @@ export const DAY = 24 * HOUR;
 /** Labels of the only kind of runner that {@link aView} offers. */
 export const OURS = labelSetOf(['self-hosted', 'Linux', 'X64', 'bpf-lsm']);
 
-/** A push to `main` ten minutes ago. */
+/** A push to a branch that nothing protects, ten minutes ago. */
 export function aRun(replaced: Partial<Run> = {}): Run {
   const createdAt = replaced.createdAt ?? NOW - 10 * MINUTE;
   return {
@@ -27,12 +27,15 @@ export function aRun(replaced: Partial<Run> = {}): Run {
     status: 'queued',
     conclusion: null,
     headRepositoryId: 100,
-    branch: 'main',
+    isFromFork: (replaced.headRepositoryId === undefined ? 100 : replaced.headRepositoryId) !== 100,
+    actor: 'octocat',
+    branch: 'topic',
     pullRequests: [],
     sha: `sha-of-${replaced.id ?? 1}`,
     attempt: 1,
     createdAt,
     startedAt: createdAt,
+    updatedAt: replaced.startedAt ?? createdAt,
     ...replaced,
   };
 }
@@ -54,6 +57,7 @@ export function jobsOf(replaced: Partial<RunJobs> = {}): RunJobs {
     held,
     queued,
     oldestQueuedAt: waiting === 0 ? null : NOW - 10 * MINUTE,
+    work: ['build'],
     ...replaced,
   };
 }

@@ -14,10 +14,38 @@ export interface RefPattern {
   readonly pattern: string;
 }
 
+/** Events of runs in GitHub's words, but that `push` means branches, and `push:tags` tags. */
+export type EventFilter = 'all' | { readonly only: readonly string[] } | { readonly except: readonly string[] };
+
+/** Refs of the repository whose every commit is to get its verdict: their runs are never ended, and parked for an hour at most. */
+export interface ProtectedRefs {
+  readonly patterns: readonly RefPattern[];
+  /** Whether the repository's default branch is one, whatever it is called. */
+  readonly defaultBranch: boolean;
+}
+
 export interface RulePolicies {
-  readonly stale: { readonly mode: RuleMode; readonly afterMs: number };
-  readonly superseded: { readonly mode: RuleMode; readonly events: readonly string[]; readonly protect: readonly RefPattern[] };
-  readonly prioritizePullRequests: { readonly mode: RuleMode; readonly threshold: number; readonly then: 'park' | 'cancel' };
+  readonly stale: {
+    readonly mode: RuleMode;
+    readonly afterMs: number;
+    readonly events: EventFilter;
+    /** `online`: it stands still while no runner that could take a job of the run is online. */
+    readonly clock: 'online' | 'wall';
+  };
+  readonly superseded: {
+    readonly mode: RuleMode;
+    readonly events: EventFilter;
+    readonly protect: ProtectedRefs;
+    /** `on`: a newer run replaces an older one only if it has a job for each of the older one's, by name. */
+    readonly sameWork: 'on' | 'off';
+  };
+  readonly prioritizePullRequests: {
+    readonly mode: RuleMode;
+    readonly threshold: number;
+    readonly then: 'park' | 'cancel';
+    /** `pullRequests`: runs of one pull request, or of one author's forks, count once. */
+    readonly count: 'pullRequests' | 'runs';
+  };
   /** Heavy workflows whose paths the change does not touch: what they are, the path filter is to say. */
   readonly paths: { readonly mode: 'off' };
 }
@@ -89,9 +117,19 @@ const DAY = 24 * HOUR;
 /** The operations document's; configuration replaces what it names. */
 export const DEFAULT_QUEUE_POLICY: QueuePolicy = {
   rules: {
-    stale: { mode: 'on', afterMs: 4 * HOUR },
-    superseded: { mode: 'on', events: ['push', 'pull_request', 'pull_request_target', 'merge_group'], protect: [] },
-    prioritizePullRequests: { mode: 'on', threshold: 5, then: 'park' },
+    stale: {
+      mode: 'on',
+      afterMs: 4 * HOUR,
+      events: { except: ['push:tags', 'release', 'deployment', 'merge_group'] },
+      clock: 'online',
+    },
+    superseded: {
+      mode: 'on',
+      events: { only: ['push', 'pull_request', 'pull_request_target'] },
+      protect: { defaultBranch: true, patterns: [{ glob: 'release/**', pattern: '^release(?:\\/.*)?$' }] },
+      sameWork: 'on',
+    },
+    prioritizePullRequests: { mode: 'on', threshold: 5, then: 'park', count: 'pullRequests' },
     paths: { mode: 'off' },
   },
   reach: 'served',

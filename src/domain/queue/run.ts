@@ -14,6 +14,10 @@ export interface Run {
   readonly conclusion: string | null;
   /** `null` where the repository that the change came from is deleted. */
   readonly headRepositoryId: number | null;
+  /** Whether the change comes from another repository than the run's own; one that is deleted was another. */
+  readonly isFromFork: boolean;
+  /** Login of the user who caused it; `null` where GitHub does not say. */
+  readonly actor: string | null;
   /** Name of a branch, or of a tag: GitHub does not say which. */
   readonly branch: string | null;
   /** Open pull requests whose head matches; none where the head is in a fork. */
@@ -26,6 +30,8 @@ export interface Run {
   readonly createdAt: number;
   /** When the current attempt began to wait; `null` where GitHub does not say. */
   readonly startedAt: number | null;
+  /** When it last changed; `null` where GitHub does not say. */
+  readonly updatedAt: number | null;
 }
 
 /** Queued jobs that ask for the same labels. */
@@ -47,6 +53,8 @@ export interface RunJobs {
   readonly queued: readonly JobGroup[];
   /** When the oldest queued one began to wait; `null` without any. */
   readonly oldestQueuedAt: number | null;
+  /** What it does: a short code for the name of each job that was not skipped, sorted. */
+  readonly work: readonly string[];
 }
 
 /** Labels of one kind of runner; lower case, sorted. */

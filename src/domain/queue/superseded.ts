@@ -1,5 +1,5 @@
 import type { PlannedAct, QueueView, RuleContext, RuleVerdict } from './verdict.ts';
-import type { RulePolicies } from './policy.ts';
+import type { EventFilter, RulePolicies } from './policy.ts';
 import { isInReach, isUntouched, PULL_REQUEST_EVENTS, type Run } from './run.ts';
 import { whatIs } from './stale.ts';
 
@@ -54,13 +54,21 @@ export function keptDespiteNewer(
 
 /** Whether a run is for a branch whose runs are never superseded. */
 function protection({ protect }: RulePolicies['superseded']): (run: Run) => boolean {
-  const patterns = protect.map(({ pattern }) => new RegExp(`^(?:${pattern})$`));
+  const patterns = protect.patterns.map(({ pattern }) => new RegExp(`^(?:${pattern})$`));
   return ({ branch }) => branch !== null && patterns.some((pattern) => pattern.test(branch));
+}
+
+/** Whether runs of this event, `push:tags` for a tag's, are meant. */
+export function isNamed(events: EventFilter, event: string): boolean {
+  if (events === 'all') {
+    return true;
+  }
+  return 'only' in events ? events.only.includes(event) : !events.except.includes(event);
 }
 
 /** All of one identity, newest first. A run whose identity is not known belongs to none. */
 function groupsOf(runs: readonly Run[], { events }: RulePolicies['superseded']): readonly (readonly Run[])[] {
-  const listed = runs.filter(({ event, branch }) => events.includes(event) && branch !== null);
+  const listed = runs.filter(({ event, branch }) => isNamed(events, event) && branch !== null);
   const groups = Map.groupBy(listed, identityOf);
   groups.delete(null);
   return [...groups.values()].map((group) => group.toSorted((one, other) => other.createdAt - one.createdAt || other.id - one.id));

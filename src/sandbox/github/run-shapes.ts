@@ -2,7 +2,7 @@
 
 import { conclusionOf } from './run.ts';
 import type { Annotation, Job, Run } from './run.ts';
-import { iso, minimalRepositoryJson, nodeId, webAddress } from './shapes.ts';
+import { iso, minimalRepositoryJson, nodeId, userJson, webAddress } from './shapes.ts';
 
 /** @param status the one to show */
 export function runJson(run: Run, status: string, withPullRequests: boolean, base: string): object {
@@ -22,6 +22,8 @@ export function runJson(run: Run, status: string, withPullRequests: boolean, bas
     status,
     conclusion: run.conclusion,
     workflow_id: workflow.id,
+    actor: userJson(run.actor, base),
+    triggering_actor: userJson(run.actor, base),
     pull_requests: withPullRequests ? run.pullRequests.map((number) => pullRequestJson(number, run, base)) : [],
     url,
     html_url: `${webAddress(base)}/${scope.name}/actions/runs/${run.id}`,

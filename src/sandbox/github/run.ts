@@ -38,6 +38,8 @@ export interface Run {
   readonly sha: string;
   /** Where its commit comes from; `null` where that repository was deleted. */
   readonly headRepository: Pick<Scope, 'id' | 'name'> | null;
+  /** Login of the user who caused it. */
+  readonly actor: string;
   /** Their numbers. */
   readonly pullRequests: readonly number[];
   readonly createdAt: number;
@@ -124,6 +126,8 @@ export interface RunOptions {
   /** Full name of a fork, or `null` where it was deleted. Default: the run's own repository. */
   readonly headRepository?: string | null;
   readonly pullRequests?: readonly number[];
+  /** Login of the user who caused it. Default `octocat`. */
+  readonly actor?: string;
   /** It stays so until it is told otherwise, and so do its jobs that say nothing else. */
   readonly status?: HeldStatus;
   readonly zombie?: Zombie;

@@ -176,7 +176,7 @@ export class Runs {
 
   #newRun(scope: Scope, options: RunOptions): Run {
     const { agoMs = 0, startedAgoMs = agoMs, attempt = 1, event = 'push', branch = 'main', sha = HEAD_SHA } = options;
-    const { headRepository = scope.name, pullRequests = [], status = null, zombie = null, cancelTakesMs = 0 } = options;
+    const { headRepository = scope.name, pullRequests = [], actor = 'octocat', status = null, zombie = null, cancelTakesMs = 0 } = options;
     const now = this.#surroundings.now();
     const number = this.#surroundings.nextId();
     return {
@@ -190,6 +190,7 @@ export class Runs {
       sha,
       headRepository: headRepository === null ? null : this.#surroundings.repositoryNamed(headRepository),
       pullRequests,
+      actor,
       createdAt: now - agoMs,
       attempt,
       startedAt: now - startedAgoMs,

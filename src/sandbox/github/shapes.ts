@@ -269,7 +269,8 @@ export function ownUserJson(login: string, base: string): object {
   };
 }
 
-function userJson(login: string, base: string): object {
+/** As GitHub embeds users. */
+export function userJson(login: string, base: string): object {
   const url = `${base}/users/${login}`;
   const web = webAddress(base);
   return {

@@ -431,12 +431,15 @@ function runOf(run: WorkflowRun): Run {
     status: statusOf(run),
     conclusion,
     headRepositoryId: 1,
+    isFromFork: false,
+    actor: null,
     branch,
     pullRequests: pullRequest === null ? [] : [pullRequest],
     sha,
     attempt,
     createdAt,
     startedAt,
+    updatedAt: null,
   };
 }
 
@@ -451,6 +454,7 @@ function jobsOf({ id, attempt, jobs }: WorkflowRun): RunJobs {
     held: 0,
     queued: [...groups.values()].map((group) => ({ labels: labelSetOf(group[0]!.labels), count: group.length })),
     oldestQueuedAt: queued.length === 0 ? null : Math.min(...queued.map(({ createdAt }) => createdAt)),
+    work: ['job'],
   };
 }
 

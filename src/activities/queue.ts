@@ -83,14 +83,12 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
 
     async readTags({ scope, names }) {
       return beating(`looking for tags of ${scope}`, async () => {
-        const tags: [string, boolean | null][] = [];
-        for (const name of names) {
-          const read = await attempting(() => github.isTag(scope, name, cancellationSignal()));
-          if (read.kind === 'limited') {
-            return read;
-          }
-          tags.push([name, read.kind === 'failed' ? null : read.value.value]);
+        const read = await attempting(() => github.areTags(scope, names, cancellationSignal()));
+        if (read.kind === 'limited') {
+          return read;
         }
+        const known = read.kind === 'done' ? read.value.value : new Map<string, boolean>();
+        const tags = names.map((name) => [name, known.get(name) ?? null] as const);
         return { kind: 'read' as const, tags };
       });
     },
@@ -562,8 +560,8 @@ async function verdictOn(
 }
 
 async function mayBeTag(github: QueuePort, scope: string, name: string): Promise<boolean> {
-  const read = await attempting(() => github.isTag(scope, name, cancellationSignal()));
-  return read.kind !== 'done' || read.value.value;
+  const read = await attempting(() => github.areTags(scope, [name], cancellationSignal()));
+  return read.kind !== 'done' || (read.value.value.get(name) ?? true);
 }
 
 function fateOf({ run: { id, attempt } }: ParkedRun, written: RunWritten, at: number): ParkedFate {

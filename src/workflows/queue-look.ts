@@ -13,7 +13,7 @@ const MOST_PARTS = 200;
 const JOBS_FRESH_MS = 30 * 60_000;
 
 /** Names of which one activity asks whether they are tags. */
-const TAGS_AT_ONCE = 50;
+const TAGS_AT_ONCE = 100;
 
 /** A queue as GitHub lists it. */
 export interface ListedQueue {

@@ -44,7 +44,6 @@ describe('the older one is cancelled', () => {
     { when: 'one entry of the merge queue, twice', both: { event: 'merge_group', branch: 'gh-readonly-queue/main/pr-7-a' } },
     { when: 'the older one was re-run a minute ago', older: { createdAt: NOW - 9 * DAY, startedAt: NOW - MINUTE, attempt: 2 } },
     { when: 'the newer one is hosted', newerJobs: { queued: [asking(['ubuntu-latest'])] } },
-    { when: 'the older one asks for self-hosted, and nobody serves it', olderJobs: { queued: [asking(['self-hosted', 'gpu'])] } },
     { when: 'a job of the newer one was skipped', newerJobs: { total: 2 } },
     { when: 'the workflow got another name', newer: { workflow: 'Checks' } },
     { when: 'both were created in one second', both: { createdAt: NOW - 10 * MINUTE } },

@@ -132,6 +132,7 @@ export interface ResolvedQueue {
   readonly scope: string;
   /** Its configured runners, with the labels that each would have. */
   readonly configured: readonly ConfiguredRunner[];
+  readonly organisation: OrganisationOfQueue | null;
   readonly policy: QueuePolicy;
   /** Which search attributes the namespace has, as its worker knew at that time. */
   readonly searchAttributes: readonly SearchAttribute[];
@@ -158,6 +159,13 @@ export interface ConfiguredRunner {
   readonly labels: LabelSet;
 }
 
+/** The organisation of a repository, if Runward looks after runners of it: they may work for the repository too. */
+export interface OrganisationOfQueue {
+  readonly scope: string;
+  /** Its configured runners, each with its group: `null` is GitHub's default one. */
+  readonly configured: readonly (ConfiguredRunner & { readonly group: string | null })[];
+}
+
 /** A part of the list of queued runs, newest first. */
 export interface QueuePart {
   readonly kind: 'read';
@@ -175,7 +183,7 @@ export interface QueueSurroundings {
   readonly waiting: number | null;
   readonly pending: number | null;
   readonly requested: number | null;
-  /** Labels of the scope's runners: those that are registered, and those that are configured. */
+  /** Labels of runners that may work for the scope: those that are registered, and those that are configured. */
   readonly offered: readonly LabelSet[];
   /** Labels of the configured ones. */
   readonly ours: readonly LabelSet[];
@@ -283,9 +291,14 @@ export interface QueueActivities {
   readQueueSurroundings(input: {
     readonly scope: string;
     readonly configured: readonly ConfiguredRunner[];
+    readonly organisation: OrganisationOfQueue | null;
   }): Promise<QueueSurroundings | Limited>;
   /** One by one, with what each does. */
-  readQueueRunners(input: { readonly scope: string; readonly configured: readonly ConfiguredRunner[] }): Promise<RunnersOfQueue | Limited>;
+  readQueueRunners(input: {
+    readonly scope: string;
+    readonly configured: readonly ConfiguredRunner[];
+    readonly organisation: OrganisationOfQueue | null;
+  }): Promise<RunnersOfQueue | Limited>;
   /** `freshness`: jobs that were read so lately, in milliseconds, need no second request. */
   readJobsOfRuns(input: {
     readonly scope: string;

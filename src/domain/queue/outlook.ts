@@ -1,8 +1,8 @@
 import { isSetAside, type QueueMemory, type SetAside } from './memory.ts';
-import { queuedOf, type QueuePlan, type RuleModes } from './plan.ts';
+import type { QueuePlan, RuleModes } from './plan.ts';
 import type { QueuePolicy } from './policy.ts';
 import { asksFor } from './pull-requests-first.ts';
-import { isInReach, PULL_REQUEST_EVENTS, type LabelSet, type Run, type RunJobs } from './run.ts';
+import { isInReach, PULL_REQUEST_EVENTS, queuedOf, type LabelSet, type Run, type RunJobs } from './run.ts';
 import { waitsSince } from './stale.ts';
 import { keptDespiteNewer } from './superseded.ts';
 import type { PlannedAct, QueueView } from './verdict.ts';

@@ -144,7 +144,11 @@ class QueueReader {
   }
 
   /** Which of a list's pages are read, beginning with the last of them. */
-  #pagesOf(status: 'queued' | 'in_progress', lastPage: string, onFirst: ReadonlyMap<number, Run>): { readonly from: number; readonly to: number } {
+  #pagesOf(
+    status: 'queued' | 'in_progress',
+    lastPage: string,
+    onFirst: ReadonlyMap<number, Run>,
+  ): { readonly from: number; readonly to: number } {
     const last = pageNumberOf(lastPage);
     if (this.#look.forPeople === undefined) return { from: last, to: 2 };
     const read = [...this.#notes.runs.values()].filter((note) => this.#isListedLately(note) && note.isQueued === (status === 'queued'));
@@ -159,7 +163,9 @@ class QueueReader {
     const notes = [...this.#notes.runs.values()].filter((note) => !listed.has(note.run) && this.#isListedLately(note));
     return [
       ...notes.filter(({ isQueued }) => isQueued).slice(0, queued.isWhole ? 0 : Math.max(0, queued.total - queued.runs.length)),
-      ...notes.filter(({ isQueued }) => !isQueued).slice(0, inProgress.isWhole ? 0 : Math.max(0, inProgress.total - inProgress.runs.length)),
+      ...notes
+        .filter(({ isQueued }) => !isQueued)
+        .slice(0, inProgress.isWhole ? 0 : Math.max(0, inProgress.total - inProgress.runs.length)),
     ];
   }
 
@@ -265,7 +271,7 @@ class QueueReader {
     const { listed: registered, customLabels = [], forPeople } = this.#look;
     const offered = [...registered.map(({ runner }) => runner.labels), ...customLabels.map((own) => [...own, ...ADDED_LABELS])];
     const byId = new Map(listed.map((run) => [run.id, run]));
-    for (let readAnew = 0; ; ) {
+    for (let readAnew = 0; ;) {
       const groups = groupJobs(this.#jobs, offered);
       const doubted = groups.flatMap(({ runId }) => (this.#kept.has(runId) ? [byId.get(runId)] : [])).filter((run) => run !== undefined);
       if (forPeople !== undefined || doubted.length === 0) return groups;
@@ -341,7 +347,9 @@ function groupJobs(jobsOfRuns: ReadonlyMap<number, JobsSeen>, labelsOfRunners: r
   const offered = labelsOfRunners.map((own) => new Set(own.map((label) => label.toLowerCase())));
   const waiting = [...jobsOfRuns].flatMap(([runId, { queued }]) => queued.map((group) => ({ ...group, runId })));
   const groups = new Map<string, WaitingJobs>();
-  for (const { labels, count, oldestAt, runId } of waiting.toSorted((one, other) => one.oldestAt - other.oldestAt || one.runId - other.runId)) {
+  for (const { labels, count, oldestAt, runId } of waiting.toSorted(
+    (one, other) => one.oldestAt - other.oldestAt || one.runId - other.runId,
+  )) {
     const asked = labels.map((label) => label.toLowerCase());
     const isServable = asked.length > 0 && offered.some((labelsOfRunner) => asked.every((label) => labelsOfRunner.has(label)));
     if (!isServable && !asked.includes('self-hosted')) continue;

@@ -37,9 +37,7 @@ const notes = z.object({
       at: z.number(),
       asked: z.array(z.string()),
       latest: z.string().nullable(),
-      retirements: z.array(
-        z.object({ version: z.string(), runsUntil: z.number().nullable(), registersUntil: z.number().nullable() }),
-      ),
+      retirements: z.array(z.object({ version: z.string(), runsUntil: z.number().nullable(), registersUntil: z.number().nullable() })),
     })
     .nullable(),
   /** Runs whose jobs were read for people of late. */
@@ -115,7 +113,10 @@ function worthKeeping(runs: ReadonlyMap<number, RunNote>, now: number): readonly
 function parse(text: string | null, now: number): ScopeNotes {
   try {
     const { runs, ...rest } = notes.parse(JSON.parse(text ?? ''));
-    return { ...rest, runs: new Map(runs.filter(({ listedAt }) => isWithin(listedAt, FORGOTTEN_AFTER_MS, now)).map((note) => [note.run, note])) };
+    return {
+      ...rest,
+      runs: new Map(runs.filter(({ listedAt }) => isWithin(listedAt, FORGOTTEN_AFTER_MS, now)).map((note) => [note.run, note])),
+    };
   } catch {
     return { runs: new Map(), versions: null, readForPeople: { since: 0, runs: 0 } };
   }

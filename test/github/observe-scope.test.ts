@@ -314,7 +314,9 @@ describe('a queue that is longer than one look', () => {
 
   test('is read so also by another process of the same data folder, and not by another token, API or scope', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'runward-look-'));
-    const [one, other] = [server.token, server.addToken()].map((token) => createGitHub({ baseUrl: server.url, token: () => new Secret(token), notes: createNotesShelf(folder) }));
+    const [one, other] = [server.token, server.addToken()].map((token) =>
+      createGitHub({ baseUrl: server.url, token: () => new Secret(token), notes: createNotesShelf(folder) }),
+    );
     const again = createGitHub({ baseUrl: server.url, token: () => new Secret(server.token), notes: createNotesShelf(folder) });
     expect(valueOf((await look(wanted, 'octo/app', one)).queue).runsNotRead).toBe(15);
     expect(valueOf((await look(wanted, 'octo/app', again)).queue).runsNotRead).toBe(5);
@@ -370,7 +372,9 @@ describe('a look for people', () => {
 
   test('counts as stale what has waited for too long in its current attempt, by one request at most', async () => {
     for (let number = 0; number < 240; number += 1) server.queueRun('octo/app', { jobs: [{}], agoMs: 2 * number * MINUTE_MS });
-    const [rerun, aside] = [{ startedAgoMs: MINUTE_MS, attempt: 2 }, {}].map((more) => server.queueRun('octo/app', { jobs: [{}], agoMs: 30 * HOURS, ...more }));
+    const [rerun, aside] = [{ startedAgoMs: MINUTE_MS, attempt: 2 }, {}].map((more) =>
+      server.queueRun('octo/app', { jobs: [{}], agoMs: 30 * HOURS, ...more }),
+    );
     const { stale, queued } = valueOf((await look({ forPeople, setAside: Promise.resolve([aside as number]) })).queue);
     expect({ stale, queued }).toEqual({ stale: 120, queued: 241 });
     expect(asked(/created=/)).toHaveLength(1);

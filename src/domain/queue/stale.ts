@@ -3,7 +3,7 @@ import type { QueuePolicy } from './policy.ts';
 import { isNamed, protection, unknownDefaultNote, unknownTagNote, type Protection } from './refs.ts';
 import { isInReach, isServedBy, isUntouched, type LabelSet, type Run, type RunJobs } from './run.ts';
 import { isSilentNow, silentMs, type Runners, type Silence } from './silence.ts';
-import type { AgingRun, LeftRun, PlannedAct, RuleContext, RuleVerdict } from './verdict.ts';
+import type { AgingRun, LeftRun, PlannedAct, QueueView, RuleContext, RuleVerdict } from './verdict.ts';
 
 /** Part of the time after which a run is stale: from then on people are told that it will be. */
 const AGING_FROM = 0.75;
@@ -104,6 +104,22 @@ class Stale {
     }
     return named === 'named';
   }
+}
+
+/** Whether the rule names a run once it has waited for too long, as far as is known. */
+export function mayEnd(run: Run, { defaultBranch, tags }: Pick<QueueView, 'defaultBranch' | 'tags'>, { rules }: QueuePolicy): boolean {
+  const isFree = run.event !== 'push' || protection(rules.superseded.protect, defaultBranch)(run) === 'free';
+  return isFree && ['named', 'unread'].includes(isNamed(rules.stale.events, run, tags));
+}
+
+/** When a run that waits is stale, if its clock does not stand still from now on; epoch milliseconds. */
+export function staleAt(
+  { run, jobs, rerunAt }: { readonly run: Run; readonly jobs: RunJobs; readonly rerunAt: number | null },
+  ground: WaitingGround,
+  policy: QueuePolicy,
+): number {
+  const since = waitsSince(run, jobs, rerunAt, ground.at);
+  return since + policy.rules.stale.afterMs + stoodStillMs(jobs, ground, policy, since);
 }
 
 /** What a run's own words say. */

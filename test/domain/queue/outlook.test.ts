@@ -139,15 +139,16 @@ describe('a run that a newer one would replace', () => {
 
   test('is kept where its branch is protected', () => {
     const protect = { defaultBranch: false, patterns: [{ glob: 'ma*', pattern: 'ma[^/]*' }] };
-    const told = outlooks(knownView(two({})), aPolicy({ superseded: { protect } }));
-    expect(told[1]).toMatchObject({ action: 'cancel', code: 'stale', inMaintenance: null, kept: { code: 'protected', newer: 2 } });
+    const runs = two({ branch: 'master' });
+    const told = outlooks(knownView(runs), aPolicy({ superseded: { protect } }));
+    expect(told[1]).toMatchObject({ action: 'none', code: 'waits', inMaintenance: null, kept: { code: 'protected', newer: 2 } });
     expect(told[2]?.kept).toBeNull();
-    expect(outlooks(knownView(two({})), aPolicy({ superseded: { protect, mode: 'off' } }))[1]?.kept).toBeNull();
+    expect(outlooks(knownView(runs), aPolicy({ superseded: { protect, mode: 'off' } }))[1]?.kept).toBeNull();
   });
 
   test('is kept where it is for a tag', () => {
     const told = outlooks(knownView(two({ branch: 'v1' }), { tags: new Map([['v1', true]]) }));
-    expect(told[1]).toMatchObject({ code: 'stale', kept: { code: 'tag', newer: 2 } });
+    expect(told[1]).toMatchObject({ code: 'waits', kept: { code: 'tag', newer: 2 } });
   });
 });
 

@@ -181,7 +181,7 @@ describe('both are left alone', () => {
         },
       },
     });
-    expect(planFor({}, policy).acts).toEqual([]);
+    expect(planFor({ both: { branch: 'main' } }, policy).acts).toEqual([]);
     expect(planFor({ both: { branch: 'release/1' } }, policy).acts).toEqual([]);
     expect(planFor({ both: { ...OF_FORK, branch: 'main' } }, policy).acts).toEqual([]);
     expect(planFor({ both: { branch: 'release/1/fix' } }, policy).acts).toHaveLength(1);
@@ -192,7 +192,7 @@ describe('both are left alone', () => {
     const policy = aPolicy({
       superseded: { protect: { defaultBranch: false, patterns: [{ glob: '{main,next}', pattern: 'main|next' }] } },
     });
-    expect(planFor({}, policy).acts).toEqual([]);
+    expect(planFor({ both: { branch: 'main' } }, policy).acts).toEqual([]);
     expect(planFor({ both: { branch: 'next-steps' } }, policy).acts).toHaveLength(1);
     expect(planFor({ both: { branch: 'domain' } }, policy).acts).toHaveLength(1);
   });
@@ -215,11 +215,11 @@ describe('tags', () => {
   });
 
   test('where GitHub does not say, nothing is done, and that is told', () => {
-    expect(planFor({ view: { tags: new Map([['main', null]]) } })).toMatchObject({
+    expect(planFor({ view: { tags: new Map([['topic', null]]) } })).toMatchObject({
       acts: [],
       wantsTags: [],
       notes: [
-        'superseded: runs for main are left alone, since GitHub does not say whether it is a tag; give the token the permission "Contents: read"',
+        'superseded: runs for topic are left alone, since GitHub does not say whether it is a tag; give the token the permission "Contents: read"',
       ],
     });
   });
@@ -236,7 +236,7 @@ describe('jobs are asked for', () => {
 
   test('of none that is alone, protected or of unknown identity', () => {
     const policy = aPolicy({ superseded: { protect: { defaultBranch: false, patterns: [{ glob: 'main', pattern: '^main$' }] } } });
-    expect(wanted([aRun({ id: 1 }), aRun({ id: 2 })], policy)).toEqual([]);
+    expect(wanted([aRun({ id: 1, branch: 'main' }), aRun({ id: 2, branch: 'main' })], policy)).toEqual([]);
     expect(wanted([aRun({ id: 1, branch: null }), aRun({ id: 2, branch: null })])).toEqual([]);
     expect(wanted([aRun({ id: 1 })])).toEqual([]);
   });
@@ -244,6 +244,48 @@ describe('jobs are asked for', () => {
   test('the same, in whatever order runs are listed', () => {
     const runs = [aRun({ id: 1, branch: 'b' }), aRun({ id: 2, branch: 'a' }), aRun({ id: 3, branch: 'b' }), aRun({ id: 4, branch: 'a' })];
     expect(wanted(runs.toReversed())).toEqual(wanted(runs));
+  });
+});
+
+describe('work', () => {
+  const skipping = { newerJobs: { work: ['docs'] } };
+
+  test('need not be the same if the configuration says so', () => {
+    expect(planFor(skipping, aPolicy({ superseded: { sameWork: 'off' } })).acts).toHaveLength(1);
+  });
+
+  test('is that of the newest run that does it', () => {
+    const runs = [1, 2, 3].map((id) => aRun({ id, createdAt: NOW - HOUR + id }));
+    const jobs = byRun(...runs.map((run) => jobsOfRun(run, run.id === 3 ? { work: ['docs'] } : {})));
+    expect(planOf(knownView(runs, { jobs }), ['superseded']).acts).toMatchObject([{ run: 1, newer: 2 }]);
+  });
+});
+
+describe('all events', () => {
+  test.each(['schedule', 'workflow_dispatch', 'merge_group', 'release'])('%s', (event) => {
+    expect(planFor({ both: { event } }, aPolicy({ superseded: { events: 'all' } })).acts).toHaveLength(1);
+  });
+
+  test('and tags, of which nobody is asked then', () => {
+    const plan = planFor({ both: { branch: 'v1' }, view: { tags: new Map() } }, aPolicy({ superseded: { events: 'all' } }));
+    expect(plan).toMatchObject({ acts: [{ run: 1 }], wantsTags: [] });
+  });
+});
+
+describe('the default branch', () => {
+  test('if GitHub does not say which it is, no run of ours is ended, and that is told', () => {
+    const view = { defaultBranch: null };
+    expect(planFor({ view })).toMatchObject({ acts: [], wantsJobs: [], notes: [expect.stringContaining('the default branch')] });
+    expect(planFor({ both: OF_FORK, view }).acts).toHaveLength(1);
+  });
+
+  test('of a fork is none of ours', () => {
+    expect(planFor({ both: { ...OF_FORK, branch: 'main' } }).acts).toHaveLength(1);
+  });
+
+  test('ends like others if nothing is protected', () => {
+    const policy = aPolicy({ superseded: { protect: { defaultBranch: false, patterns: [] } } });
+    expect(planFor({ both: { branch: 'main' } }, policy).acts).toHaveLength(1);
   });
 });
 

@@ -210,8 +210,7 @@ const queueSchema = section({
     .prefault({})
     .meta({ description: 'Pull requests before pushes.' }),
   reach: choice(['served', 'repository']).default('served').meta({
-    description:
-      'served: runs with a queued job that a runner of the repository can take. repository: all runs of the repository.',
+    description: 'served: runs with a queued job that a runner of the repository can take. repository: all runs of the repository.',
   }),
   /** An act is some 7 of the 900 points a minute that GitHub gives. https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api */
   writesPerMinute: count(

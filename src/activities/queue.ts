@@ -1,14 +1,15 @@
 import { activityInfo, cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
-import { judgeParked, type ParkedRun, type ParkedVerdict, type SettledRun } from '../domain/queue/parked.ts';
-import type { FollowPolicy, ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
+import { judgeParked, type ParkedFound, type ParkedRules, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
+import type { FollowPolicy, QueuePolicy } from '../domain/queue/policy.ts';
 import { withRefusal, type Refusal } from '../domain/queue/report.ts';
 import { review, type FreshLook } from '../domain/queue/review.ts';
 import { labelSetOf, type LabelSet, type Run, type RunJobs } from '../domain/queue/run.ts';
+import type { Silence } from '../domain/queue/silence.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
-import type { QueueRunner } from '../domain/queue/takers.ts';
+import { labelSetsOf, silentSetsOf, type QueueRunner } from '../domain/queue/takers.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
-import type { GitHubError, QueuePort, RunnersAlike, RunWritten } from '../github/port.ts';
+import { GitHubError, type Dated, type QueuePort, type RunnersAlike, type RunWritten } from '../github/port.ts';
 import type {
   BatchCancelled,
   BatchRerun,
@@ -22,6 +23,7 @@ import type {
 import { attempting, beating, HEARTBEAT_MS } from './attempting.ts';
 import { withGitHubFailures } from './failures.ts';
 import { createJobsShelf } from './jobs-shelf.ts';
+import { Rivals } from './rivals.ts';
 
 // What queue care does at GitHub. One run that GitHub fails at is told, and never ends a batch.
 
@@ -83,14 +85,12 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
 
     async readTags({ scope, names }) {
       return beating(`looking for tags of ${scope}`, async () => {
-        const tags: [string, boolean | null][] = [];
-        for (const name of names) {
-          const read = await attempting(() => github.isTag(scope, name, cancellationSignal()));
-          if (read.kind === 'limited') {
-            return read;
-          }
-          tags.push([name, read.kind === 'failed' ? null : read.value.value]);
+        const read = await attempting(() => github.areTags(scope, names, cancellationSignal()));
+        if (read.kind === 'limited') {
+          return read;
         }
+        const known = read.kind === 'done' ? read.value.value : new Map<string, boolean>();
+        const tags = names.map((name) => [name, known.get(name) ?? null] as const);
         return { kind: 'read' as const, tags };
       });
     },
@@ -100,8 +100,8 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
     followBatch: ({ scope, runs, policy }) =>
       beating(`following ${runs.length} runs of ${scope}`, () => follow(github, scope, runs, policy)),
 
-    rerunBatch: ({ scope, runs, due, policy }) =>
-      beating(`looking after ${runs.length} parked runs of ${scope}`, () => rerun(github, scope, { runs, due: new Set(due), policy })),
+    rerunBatch: ({ scope, runs, due, rules }) =>
+      beating(`looking after ${runs.length} parked runs of ${scope}`, () => rerun(github, scope, { runs, due: new Set(due), rules })),
   };
 }
 
@@ -126,25 +126,42 @@ async function lookAround(github: QueuePort, scope: string, configured: readonly
     counts.push(count.kind === 'done' ? count.value.value : null);
     notes.push(...(count.kind === 'done' ? [] : [count.error.message]));
   }
-  const runners = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
+  const runners = await readRunners(github, scope, configured);
   if (runners.kind === 'limited') {
     return runners;
   }
-  notes.push(...(runners.kind === 'done' ? [] : [unknownRunners(runners.error)]));
   const [inProgress = null, waiting = null, pending = null, requested = null] = counts;
-  const alike = runners.kind === 'done' ? runners.value.value : [];
-  return { kind: 'read', inProgress, waiting, pending, requested, ...whoServes(alike, configured), notes: [...new Set(notes)] };
+  const { areAll: areRunnersKnown, defaultBranch } = runners;
+  return {
+    kind: 'read',
+    inProgress,
+    waiting,
+    pending,
+    requested,
+    offered: labelSetsOf(runners.runners),
+    ours: labelSetsOf(runners.runners.filter(({ isOurs }) => isOurs)),
+    silent: silentSetsOf(runners.runners),
+    areRunnersKnown,
+    defaultBranch,
+    notes: [...new Set([...notes, ...runners.notes])],
+  };
 }
 
 /** What GitHub refuses of it is unknown; a limit is waited for. */
 async function readRunners(github: QueuePort, scope: string, configured: readonly ConfiguredRunner[]): Promise<RunnersOfQueue | Limited> {
+  const branch = await attempting(() => github.readDefaultBranch(scope, cancellationSignal()));
+  if (branch.kind === 'limited') {
+    return branch;
+  }
+  const defaultBranch = branch.kind === 'done' ? branch.value.value : null;
+  const notes = branch.kind === 'done' ? [] : [`the default branch is not known: ${branch.error.message}`];
   const read = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
   switch (read.kind) {
     case 'limited':
       return read;
     case 'failed': {
       const runners = unregistered(configured, []).map((runner) => ({ ...runner, state: 'unknown' as const }));
-      return { kind: 'read', runners, areAll: false, notes: [unknownRunners(read.error)] };
+      return { kind: 'read', runners, areAll: false, defaultBranch, notes: [...notes, unknownRunners(read.error)] };
     }
     case 'done': {
       const alike = read.value.value;
@@ -152,7 +169,7 @@ async function readRunners(github: QueuePort, scope: string, configured: readonl
       const registered = withLabelsBack(alike, configured).flatMap(({ labels, runners }) =>
         runners.map(({ name, status, busy }) => ({ name, labels, state: stateOf(status), busy, isOurs: names.has(name.toLowerCase()) })),
       );
-      return { kind: 'read', runners: [...registered, ...unregistered(configured, alike)], areAll: true, notes: [] };
+      return { kind: 'read', runners: [...registered, ...unregistered(configured, alike)], areAll: true, defaultBranch, notes };
     }
   }
 }
@@ -184,18 +201,6 @@ function unregistered(configured: readonly ConfiguredRunner[], alike: readonly R
     .map(({ name, labels }) => ({ name, labels, state: 'unregistered', busy: false, isOurs: true }));
 }
 
-/** Labels of the scope's runners, and of those that Runward looks after. */
-function whoServes(listed: readonly RunnersAlike[], configured: readonly ConfiguredRunner[]): Pick<QueueSurroundings, 'offered' | 'ours'> {
-  const names = new Set(configured.map(({ name }) => name.toLowerCase()));
-  const alike = withLabelsBack(listed, configured);
-  const missing = unregistered(configured, alike).map(({ labels }) => labels);
-  const isOurs = ({ runners }: RunnersAlike): boolean => runners.some(({ name }) => names.has(name.toLowerCase()));
-  return {
-    offered: [...alike.map(({ labels }) => labels), ...missing],
-    ours: [...alike.filter(isOurs).map(({ labels }) => labels), ...missing],
-  };
-}
-
 // Cancelling
 
 interface BatchSettings {
@@ -203,6 +208,8 @@ interface BatchSettings {
   readonly scope: string;
   readonly offered: readonly LabelSet[];
   readonly ours: readonly LabelSet[];
+  readonly silent: readonly LabelSet[];
+  readonly silences: readonly Silence[];
   readonly plannedAt: number;
   readonly policy: QueuePolicy;
   readonly reruns: ReadonlyMap<number, number>;
@@ -482,12 +489,13 @@ const RUNS_ALREADY = /already running/i;
 interface Reruns {
   readonly runs: readonly ParkedRun[];
   readonly due: ReadonlySet<number>;
-  readonly policy: ParkingPolicy;
+  readonly rules: ParkedRules;
 }
 
-async function rerun(github: QueuePort, scope: string, { runs, due, policy }: Reruns): Promise<BatchRerun> {
+async function rerun(github: QueuePort, scope: string, { runs, due, rules }: Reruns): Promise<BatchRerun> {
   const settled: SettledRun[] = [];
   const cancelled: number[] = [];
+  const rivals = new Rivals(github, scope);
   let refusals: readonly Refusal[] = [];
   let inARow = 0;
   for (const parked of runs) {
@@ -495,7 +503,7 @@ async function rerun(github: QueuePort, scope: string, { runs, due, policy }: Re
     if (isDue && inARow >= REFUSALS_BELIEVED) {
       continue;
     }
-    const done = await attempting(() => lookAfterParked(github, scope, parked, { isDue, policy }));
+    const done = await attempting(() => lookAfterParked(github, scope, parked, { isDue, rules, rivals }));
     if (done.kind === 'limited') {
       return { settled, cancelled, refusals, limited: done };
     }
@@ -519,51 +527,79 @@ type ParkedFate =
   /** It stays parked. */
   | { readonly kind: 'refused-now'; readonly status: number; readonly why: string };
 
-function lookAfterParked(
-  github: QueuePort,
-  scope: string,
-  parked: ParkedRun,
-  how: { readonly isDue: boolean; readonly policy: ParkingPolicy },
-): Promise<ParkedFate> {
+interface LookingAfter {
+  readonly isDue: boolean;
+  readonly rules: ParkedRules;
+  readonly rivals: Rivals;
+}
+
+function lookAfterParked(github: QueuePort, scope: string, parked: ParkedRun, how: LookingAfter): Promise<ParkedFate> {
   const { id } = parked.run;
   return github.inTurn(
     scope,
     async (turn) => {
-      const { verdict, at } = await verdictOn(github, scope, parked, how);
+      const found = await lookAtParked(github, scope, parked, how);
+      const verdict = judgeParked(parked, found, how.rules);
       if (verdict.kind === 're-run') {
         const { value: written, githubTime } = await github.rerunRun(scope, id, cancellationSignal());
         return fateOf(parked, written, githubTime);
       }
       turn.skip();
       return verdict.kind === 'settled'
-        ? { kind: 'settled', settled: { run: id, end: verdict.end, detail: verdict.why, at } }
+        ? { kind: 'settled', settled: { run: id, end: verdict.end, detail: verdict.why, at: found.at } }
         : { kind: verdict.kind };
     },
     cancellationSignal(),
   );
 }
 
-/** A branch that is called as the tag of a parked run replaces nothing: the tag's run is a release. */
-async function verdictOn(
+/** Only of one that is due more than the run itself is asked. */
+async function lookAtParked(
   github: QueuePort,
   scope: string,
   parked: ParkedRun,
-  { isDue, policy }: { readonly isDue: boolean; readonly policy: ParkingPolicy },
-): Promise<{ readonly verdict: ParkedVerdict; readonly at: number }> {
-  const { id, workflowId, event, branch } = parked.run;
+  { isDue, rules, rivals }: LookingAfter,
+): Promise<ParkedFound> {
+  const { id, branch, event } = parked.run;
   const { value: run, githubTime: at } = await github.readRun(scope, id, cancellationSignal());
-  const isAsked = isDue && run !== null && branch !== null;
-  const newest = isAsked ? (await github.findNewestRun(scope, { workflowId, event, branch }, cancellationSignal())).value : null;
-  const verdict = judgeParked(parked, { run, newest, at, isDue }, policy);
-  if (verdict.kind !== 'settled' || verdict.end !== 'replaced' || branch === null || !(await mayBeTag(github, scope, branch))) {
-    return { verdict, at };
+  const found = { run, at, isDue, newest: null, hasRef: null, isTag: null, isRivalPending: null };
+  if (!isDue || run === null || branch === null || judgeParked(parked, found, rules).kind !== 're-run') {
+    return found;
   }
-  return { verdict: judgeParked(parked, { run, newest: null, at, isDue }, policy), at };
+  const newest = await newestLike(github, scope, parked.run, branch);
+  const isTag =
+    newest === null || event !== 'push'
+      ? null
+      : ((await unlessRefused(github.areTags(scope, [branch], cancellationSignal())))?.get(branch) ?? null);
+  const hasRef = run.isFromFork ? null : await unlessRefused(github.hasRef(scope, branch, cancellationSignal()));
+  return { ...found, newest, isTag, hasRef, isRivalPending: await rivals.hasOne(parked.run) };
 }
 
-async function mayBeTag(github: QueuePort, scope: string, name: string): Promise<boolean> {
-  const read = await attempting(() => github.isTag(scope, name, cancellationSignal()));
-  return read.kind !== 'done' || read.value.value;
+/** Newer than the parked one alone: of that one nothing need be asked. */
+async function newestLike(
+  github: QueuePort,
+  scope: string,
+  { id, workflowId, event }: Run,
+  branch: string,
+): Promise<ParkedFound['newest']> {
+  const { value: run } = await github.findNewestRun(scope, { workflowId, event, branch }, cancellationSignal());
+  if (run === null || run.id === id) {
+    return null;
+  }
+  const { value: jobs } = await github.readRunJobs(scope, run.id, cancellationSignal());
+  return { run, jobs };
+}
+
+/** `null` if GitHub does not say, such as for want of a permission. */
+async function unlessRefused<T>(asked: Promise<Dated<T>>): Promise<T | null> {
+  try {
+    return (await asked).value;
+  } catch (error) {
+    if (error instanceof GitHubError && error.kind === 'rejected') {
+      return null;
+    }
+    throw error;
+  }
 }
 
 function fateOf({ run: { id, attempt } }: ParkedRun, written: RunWritten, at: number): ParkedFate {

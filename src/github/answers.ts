@@ -68,6 +68,10 @@ export const SeenRepository: z.ZodType<{ readonly isPublic: boolean; readonly is
     mayPush: permissions?.push ?? false,
   }));
 
+export const DefaultBranch: z.ZodType<string | null> = z
+  .object({ default_branch: Name.nullish() })
+  .transform(({ default_branch }) => default_branch ?? null);
+
 /** Organisations alone have them. */
 export const RunnerGroups: z.ZodType<{ readonly groups: readonly { readonly id: number; readonly name: string }[] }> = z
   .object({ runner_groups: z.array(z.object({ id: z.int(), name: Name })) })
@@ -257,6 +261,16 @@ export const Referral: z.ZodType<{ readonly location: string }> = z.object({ loc
 
 /** Full names, such as `refs/tags/v1`. https://docs.github.com/rest/git/refs#list-matching-references */
 export const Refs: z.ZodType<readonly string[]> = z.array(z.object({ ref: name(1_024) })).transform((refs) => refs.map(({ ref }) => ref));
+
+/** https://docs.github.com/rest/actions/concurrency-groups#list-concurrency-groups-for-a-workflow-run */
+export const ConcurrencyGroups: z.ZodType<readonly string[]> = z
+  .object({ concurrency_groups: z.array(z.object({ group_name: name(1_024) })) })
+  .transform(({ concurrency_groups }) => concurrency_groups.map(({ group_name }) => group_name));
+
+/** Data is checked by whoever asks; of errors it counts that there are some. https://spec.graphql.org/October2021/#sec-Response-Format */
+export const GraphqlAnswer: z.ZodType<{ readonly data: unknown; readonly hasErrors: boolean }> = z
+  .object({ data: z.unknown(), errors: z.array(z.unknown()).nullish() })
+  .transform(({ data, errors }) => ({ data, hasErrors: (errors ?? []).length > 0 }));
 
 /** Registration tokens and App installations' tokens alike. */
 export const ExpiringToken: z.ZodType<RegistrationToken> = z

@@ -1,7 +1,7 @@
 // One request to GitHub: sent once, answered by a checked value or by one GitHubError.
 
 import { Octokit } from '@octokit/rest';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { nameOf } from '../domain/plain.ts';
 import type { Secret } from '../domain/secret.ts';
 import { createAnswerStore } from './answer-store.ts';
@@ -32,9 +32,9 @@ export interface ClientOptions {
 }
 
 export interface Call<T> extends Omit<Asked, 'what'> {
-  /** Octokit's form, such as `GET /repos/{owner}/{repo}`, or `GET` and the address of a next page. */
+  /** Octokit's form, such as `GET /repos/{owner}/{repo}`, or `GET` and the address of a next page, or {@link GRAPHQL}. */
   readonly route: string;
-  readonly parameters?: Readonly<Record<string, string | number | readonly string[]>>;
+  readonly parameters?: Readonly<Record<string, string | number | readonly string[] | Readonly<Record<string, unknown>>>>;
   readonly answer: z.ZodType<T>;
   readonly signal: AbortSignal;
   /** A missing permission is borne, and no reason to ask for a new token: with it GitHub's ETags would be void each time. */
@@ -67,6 +67,9 @@ export interface Client {
   request<T>(call: Call<T>): Promise<Answer<T>>;
 }
 
+/** The one route of the GraphQL API, which GitHub counts by itself. */
+export const GRAPHQL = 'POST /graphql';
+
 /** Version of the REST API that the answers are read by; GitHub keeps it until March 2028 at least. */
 const API_VERSION = '2022-11-28';
 export const DEFAULT_TIMEOUT_MS = 15_000;
@@ -87,7 +90,9 @@ export function createClient(options: ClientOptions): Client {
   return {
     async request({ route, parameters = {}, answer, signal, isOptional = false, isFrugal = false, isReferral = false, ...call }) {
       signal.throwIfAborted();
-      const { method, url, headers } = octokit.request.endpoint(route, parameters);
+      const isGraphql = route === GRAPHQL;
+      const endpoint = isGraphql ? `POST ${graphqlAddress(baseUrl)}` : route;
+      const { method, url, headers } = octokit.request.endpoint(endpoint, parameters);
       const asked: Asked = { ...call, what: nameOf(`${method} ${url.replace(baseUrl, '').replace(/\?.*/, '')}`, 300) };
       const token = await tokenOf(tokenSource, renew);
       renew = false;
@@ -99,9 +104,10 @@ export function createClient(options: ClientOptions): Client {
       }
       const fingerprint = fingerprintOf(token);
       const account = `${baseUrl} ${options.account ?? fingerprint}`;
-      const closedUntil = gate.closedUntil(account);
+      const ownAccount = isGraphql ? `${account} graphql` : account;
+      const closedUntil = gate.closedUntil(account) ?? gate.closedUntil(ownAccount);
       if (closedUntil !== null) throw stillLimited(asked, closedUntil);
-      const kept = isFrugal ? budget.keptFor(account) : null;
+      const kept = isFrugal && !isGraphql ? budget.keptFor(account) : null;
       if (kept !== null) throw keptForHealthChecks(asked, kept);
       const key = `${fingerprint} ${headers.accept} ${url}`;
       const stored = method === 'GET' ? store.find(key) : undefined;
@@ -116,13 +122,16 @@ export function createClient(options: ClientOptions): Client {
       };
       const conditions = { 'x-github-api-version': API_VERSION, ...(known && { 'if-none-match': known.etag }) };
       try {
-        const response = await octokit.request(route, { ...parameters, headers: conditions, request });
+        const response = await octokit.request(endpoint, { ...parameters, headers: conditions, request });
+        const limited = isGraphql ? limitInside(response) : null;
+        if (limited !== null) throw Object.assign(new Error('limited'), { response: limited });
         const told = tellings(response.headers, options.account !== undefined);
-        budget.note(account, told.rate);
+        if (!isGraphql) budget.note(account, told.rate);
         const { location } = response.headers;
         const value = answer.safeParse(isReferral && location !== undefined ? { location: new URL(location, url).href } : response.data);
         if (value.success) {
           gate.answered(account);
+          if (isGraphql) gate.answered(ownAccount);
           const { etag } = response.headers;
           const answered = { ...told, status: response.status, value: value.data, isUnchanged: false };
           if (method === 'GET' && etag !== undefined && !isReferral) store.keep(key, { etag, checkedBy: answer, answer: answered });
@@ -133,7 +142,7 @@ export function createClient(options: ClientOptions): Client {
         if (!isRefusal(error)) throw unanswered(error);
         const { status, headers: said } = error.response;
         const rate = rateOf(said, Date.now());
-        budget.note(account, rate);
+        if (!isGraphql) budget.note(account, rate);
         if (status === 304 && known !== null) {
           gate.answered(account);
           // Kept under the schema that made it.
@@ -142,7 +151,7 @@ export function createClient(options: ClientOptions): Client {
         }
         if (status < 400) throw unanswered(error);
         const refused = sortRefusal(asked, error.response, Date.now(), gate.unnamedWaitMs(account));
-        if (refused.retryAt !== null) gate.close(account, refused.retryAt);
+        if (refused.retryAt !== null) gate.close(isHourUsedUp(said) ? ownAccount : account, refused.retryAt);
         else if (refused.kind === 'rejected') gate.answered(account);
         renew = refused.kind === 'rejected' && (refused.status === 401 || (refused.status === 403 && !isOptional));
         throw refused;
@@ -151,6 +160,28 @@ export function createClient(options: ClientOptions): Client {
       throw unanswered(`the answer is not the JSON that GitHub sends; is ${baseUrl} the address of its REST API?`);
     },
   };
+}
+
+/** An Enterprise Server has it beside the REST API, GitHub itself below. https://docs.github.com/enterprise-server/graphql/guides/forming-calls-with-graphql */
+function graphqlAddress(baseUrl: string): string {
+  return `${baseUrl.replace(/\/api\/v3$/, '/api')}/graphql`;
+}
+
+/**
+ * A limit of GraphQL's, which GitHub may tell by an answer with status 200: the refusal that REST would give.
+ * https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#exceeding-the-rate-limit
+ */
+function limitInside({ headers, data }: { readonly headers: Refusal['headers']; readonly data: unknown }): Refusal | null {
+  const { data: told } = GraphqlErrors.safeParse(data);
+  const limit = told?.errors.find(({ type, message }) => type === 'RATE_LIMITED' || /rate limit/i.test(message ?? ''));
+  return limit === undefined ? null : { status: 429, headers, data: { message: limit.message ?? '' } };
+}
+
+const GraphqlErrors = z.object({ errors: z.array(z.object({ type: z.string().nullish(), message: z.string().nullish() })) });
+
+/** The hourly limit is each API's own; any other one is of all requests together. */
+function isHourUsedUp(headers: Refusal['headers']): boolean {
+  return headers['retry-after'] === undefined && String(headers['x-ratelimit-remaining']) === '0';
 }
 
 /** Leaves health checks their part of the hour's requests; that GitHub refuses something is no reason to ask for a new token. */

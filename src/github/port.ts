@@ -108,8 +108,17 @@ export interface QueuePort {
   readRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<Run | null>>;
   /** Jobs of the current attempt; `null` where there is no such run any more. */
   readRunJobs(scope: string, run: number, signal: AbortSignal): Promise<Dated<RunJobs | null>>;
-  /** Whether a tag of this name exists. Needs the permission `contents=read`. */
-  isTag(scope: string, name: string, signal: AbortSignal): Promise<Dated<boolean>>;
+  /**
+   * Which of these names are tags, by one request for a hundred of them if GitHub answers GraphQL, otherwise by one for each. A name that
+   * is not in the answer is unknown. Needs the permission `contents=read`.
+   */
+  areTags(scope: string, names: readonly string[], signal: AbortSignal): Promise<Dated<ReadonlyMap<string, boolean>>>;
+  /** Whether a branch or a tag of exactly this name exists. Needs the permission `contents=read`. */
+  hasRef(scope: string, name: string, signal: AbortSignal): Promise<Dated<boolean>>;
+  /** Remembered for an hour; `null` if GitHub names none. */
+  readDefaultBranch(scope: string, signal: AbortSignal): Promise<Dated<string | null>>;
+  /** Names of the concurrency groups that a run, or a job of it, enters by its configuration; `null` if GitHub does not tell. */
+  readConcurrencyGroups(scope: string, run: number, signal: AbortSignal): Promise<Dated<readonly string[] | null>>;
   /** The newest run of a workflow by event and branch; `null` where there is none. */
   findNewestRun(
     scope: string,

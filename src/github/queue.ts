@@ -1,15 +1,16 @@
-// What queue care asks of GitHub: lists of runs, a run, its jobs, labels and tags.
+// What queue care asks of GitHub: lists of runs, a run, its jobs, concurrency groups and labels.
 
-import { isAltered } from '../domain/plain.ts';
 import type { Run, RunJobs } from '../domain/queue/run.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
-import { Counted, Refs, RunList, RunnerList, WorkflowRun } from './answers.ts';
+import { ConcurrencyGroups, Counted, RunList, RunnerList, WorkflowRun } from './answers.ts';
 import { frugally } from './client.ts';
 import type { Client } from './client.ts';
 import { below, pagesOf, runnersPermission } from './endpoints.ts';
+import { createGraphql } from './graphql.ts';
 import type { Pace } from './pace.ts';
 import { GitHubError } from './port.ts';
 import type { Dated, QueuePort, RunnersAlike, RunsListed, RunsWanted, Turn } from './port.ts';
+import { createRefs, hasRef } from './refs.ts';
 import { countJobs } from './run-jobs.ts';
 import { PER_PAGE, READS_RUNS, readJobs, unlessGone } from './run-reads.ts';
 import type { Asking } from './run-reads.ts';
@@ -21,13 +22,17 @@ const MOST_FILTERED = 1_000;
 /** @param pace of the credential's writes; `null` sends them at once */
 export function createQueue(github: Client, pace: Pace | null): QueuePort {
   const client = frugally(github);
+  const refs = createRefs(createGraphql(client));
   return {
     listRuns: (scope, wanted, signal) => listRuns({ client, scope, signal }, wanted),
     countRunsOf: (scope, status, signal) => countRunsOf(client, scope, status, signal),
     listLabelSets: (scope, signal) => listLabelSets({ client, scope, signal }),
     readRun: (scope, run, signal) => readRun({ client, scope, signal }, run),
     readRunJobs: (scope, run, signal) => readRunJobs({ client, scope, signal }, run),
-    isTag: (scope, name, signal) => isTag({ client, scope, signal }, name),
+    areTags: (scope, names, signal) => refs.areTags({ client, scope, signal }, names),
+    hasRef: (scope, name, signal) => hasRef({ client, scope, signal }, name),
+    readDefaultBranch: (scope, signal) => refs.readDefaultBranch({ client, scope, signal }),
+    readConcurrencyGroups: (scope, run, signal) => readConcurrencyGroups({ client, scope, signal }, run),
     findNewestRun: (scope, like, signal) => findNewestRun({ client, scope, signal }, like),
     inTurn: (_scope, work, signal) => (pace === null ? work(AT_ONCE) : pace.inTurn(work, signal)),
     cancelRun: (scope, run, { force }, signal) => writeRun(client, { scope, run, write: force ? 'force-cancel' : 'cancel' }, signal),
@@ -108,18 +113,22 @@ function readRunJobs(asking: Asking, run: number): Promise<Dated<RunJobs | null>
   });
 }
 
-/** GitHub gives all tags that begin with the name, in the order of their names. */
-async function isTag({ client, scope, signal }: Asking, name: string): Promise<Dated<boolean>> {
-  if (isAltered(name))
-    throw new GitHubError('rejected', `whether ${name} is a tag is not known: its name is too long or holds odd characters`);
-  const path = name.split('/').map(encodeURIComponent).join('/');
-  const call = below(scope, 'GET', `/git/matching-refs/tags/${path}`, 'contents=read');
+/** Servers that do not know the endpoint answer 404, as GitHub does for a run that is gone. */
+async function readConcurrencyGroups({ client, scope, signal }: Asking, run: number): Promise<Dated<readonly string[] | null>> {
+  const parameters = { run_id: run, per_page: PER_PAGE };
+  const call = below(scope, 'GET', '/actions/runs/{run_id}/concurrency_groups', READS_RUNS, parameters);
+  const groups: string[] = [];
   let answeredAt: number | null = null;
-  for await (const { value, githubTime } of pagesOf(client, { ...call, answer: Refs, signal })) {
-    answeredAt ??= githubTime;
-    if (value.includes(`refs/tags/${name}`)) return { value: true, githubTime };
+  try {
+    for await (const { value, githubTime } of pagesOf(client, { ...call, answer: ConcurrencyGroups, signal })) {
+      groups.push(...value);
+      answeredAt ??= githubTime;
+    }
+  } catch (error) {
+    if (!(error instanceof GitHubError) || error.status !== 404) throw error;
+    return { value: null, githubTime: error.githubTime ?? Date.now() };
   }
-  return { value: false, githubTime: answeredAt ?? Date.now() };
+  return { value: groups, githubTime: answeredAt ?? Date.now() };
 }
 
 async function findNewestRun(

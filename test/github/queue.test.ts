@@ -44,12 +44,15 @@ describe('a run', () => {
       status: 'queued',
       conclusion: null,
       headRepositoryId: expect.any(Number),
+      isFromFork: true,
+      actor: 'octocat',
       branch: 'feature/fast',
       pullRequests: [12, 13],
       sha: 'a'.repeat(40),
       attempt: 3,
       createdAt: expect.any(Number),
       startedAt: expect.any(Number),
+      updatedAt: expect.any(Number),
     });
     expect(hoursBefore(githubTime, value?.createdAt)).toBeCloseTo(5, 2);
     expect(hoursBefore(githubTime, value?.startedAt)).toBeCloseTo(1, 2);
@@ -90,12 +93,15 @@ describe('a run', () => {
       status: 'unknown',
       conclusion: null,
       headRepositoryId: null,
+      isFromFork: true,
+      actor: null,
       branch: null,
       pullRequests: [],
       sha: 'b'.repeat(40),
       attempt: 1,
       createdAt: Date.parse('2026-11-24T12:00:00Z'),
       startedAt: null,
+      updatedAt: null,
     });
   });
 
@@ -119,7 +125,7 @@ describe('a run', () => {
     const github404 = createGitHub({
       baseUrl: server.url,
       token: async () => {
-        await createGitHub({ baseUrl: server.url, token: () => new Secret(server.token) }).isTag('octo/none', 'v1', signal);
+        await createGitHub({ baseUrl: server.url, token: () => new Secret(server.token) }).hasRef('octo/none', 'v1', signal);
         return new Secret(server.token);
       },
     });
@@ -255,6 +261,7 @@ describe('the jobs of a run', () => {
       held: 0,
       queued: [{ labels: ['bpf', 'self-hosted'], count: 130 }],
       oldestQueuedAt: expect.any(Number),
+      work: [expect.any(String)],
     });
     expect(asked(/\/jobs\?/).every((path) => path.includes('filter=latest'))).toBe(true);
   });
@@ -290,47 +297,193 @@ describe('the jobs of a run', () => {
       held: 0,
       queued: [],
       oldestQueuedAt: null,
+      work: [],
     });
   });
 });
 
-describe('isTag', () => {
+describe('areTags', () => {
+  const NAMES = [
+    'v1',
+    'release/2026.1',
+    'odd {name}:%#?&+ä',
+    'v2',
+    'v',
+    'release',
+    'main',
+    '") { id } x: ref(qualifiedName: "refs/tags/v1',
+  ];
+  const TAGS = new Map(NAMES.map((name, index) => [name, index < 3]));
+
   beforeEach(() => {
     for (const name of ['v1', 'release/2026.1', 'odd {name}:%#?&+ä', 'v2.0']) server.addTag(REPO, name);
   });
 
+  test('are told by one request for all of them', async () => {
+    expect((await github.areTags(REPO, NAMES, signal)).value).toEqual(TAGS);
+    expect(asked()).toEqual(['/graphql']);
+  });
+
+  test('of an Enterprise Server likewise, beside its REST API', async () => {
+    const port = portOf(server.token, { baseUrl: `${server.url}/api/v3` });
+    expect((await port.areTags(REPO, NAMES, signal)).value).toEqual(TAGS);
+    expect(asked()).toEqual(['/api/graphql']);
+  });
+
+  test('takes a request for each hundred', async () => {
+    const names = Array.from({ length: 250 }, (_, index) => `n${index}`);
+    server.addTag(REPO, 'n249');
+    const { value } = await github.areTags(REPO, names, signal);
+    expect([value.size, value.get('n249'), value.get('n248')]).toEqual([250, true, false]);
+    expect(asked()).toHaveLength(3);
+  });
+
+  test('asks nothing for nothing', async () => {
+    expect((await github.areTags(REPO, [], signal)).value).toEqual(new Map());
+    expect(asked()).toEqual([]);
+  });
+
+  describe('where GraphQL is not to be had, asks one by one', () => {
+    test('and does not try GraphQL each time', async () => {
+      server.hasGraphql = false;
+      expect((await github.areTags(REPO, NAMES, signal)).value).toEqual(TAGS);
+      expect((await github.areTags(REPO, NAMES, signal)).value).toEqual(TAGS);
+      expect(asked(/graphql/)).toHaveLength(1);
+      expect(asked(/matching-refs/)).toHaveLength(2 * NAMES.length);
+    });
+
+    test.each([
+      ['errors', { data: { repository: { defaultBranchRef: { id: 'R' }, t0: null } }, errors: [{ message: 'no' }] }],
+      ['no repository', { data: { repository: null } }],
+      ['no refs at all, which a token may not see', { data: { repository: { defaultBranchRef: null, t0: null } } }],
+      ['something else', 'hello'],
+    ])('after %s', async (_what, body) => {
+      const port = answering((url) => Response.json(url.endsWith('/graphql') ? body : [{ ref: 'refs/tags/v1' }]));
+      expect((await port.areTags(REPO, ['v1'], signal)).value).toEqual(new Map([['v1', true]]));
+    });
+
+    test('while its hour is used up, and leaves the REST API open', async () => {
+      let asks = 0;
+      const limited = { errors: [{ type: 'RATE_LIMITED', message: 'API rate limit exceeded for user ID 1.' }] };
+      const headers = { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(Math.ceil(Date.now() / 1000) + 1800) };
+      const port = answering((url) => {
+        if (!url.endsWith('/graphql')) return Response.json([]);
+        asks += 1;
+        return Response.json(limited, { headers: { ...headers, 'x-ratelimit-resource': 'graphql' } });
+      });
+      for (const _ of ['once', 'twice']) expect((await port.areTags(REPO, ['v1'], signal)).value).toEqual(new Map([['v1', false]]));
+      expect(asks).toBe(1);
+    });
+
+    test('but for a limit of all requests together', async () => {
+      const message = 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.';
+      const port = answering(() => Response.json({ errors: [{ message }] }, { headers: { 'retry-after': '60' } }));
+      expect(await failureOf(port.areTags(REPO, ['v1'], signal))).toMatchObject({ kind: 'limited' });
+      expect(await failureOf(port.readRun(REPO, 1, signal))).toMatchObject({ kind: 'limited' });
+    });
+
+    test('leaves slashes, and nothing else, as they are', async () => {
+      server.hasGraphql = false;
+      await github.areTags(REPO, ['release/a b?c'], signal);
+      expect(asked(/matching/)).toEqual(['/repos/octo/app/git/matching-refs/tags/release/a%20b%3Fc']);
+    });
+
+    test('finds the tag on a later page', async () => {
+      const port = answering((url) =>
+        url.includes('page=2')
+          ? Response.json([{ ref: 'refs/tags/v1' }])
+          : Response.json([{ ref: 'refs/tags/v1-rc' }], { headers: { link: '<https://api.test/x?page=2>; rel="next"' } }),
+      );
+      expect((await port.areTags(REPO, ['v1'], signal)).value).toEqual(new Map([['v1', true]]));
+    });
+
+    test('leaves out what GitHub does not tell, and soon gives up', async () => {
+      const weak = portOf(server.addToken({ permissions: { actions: 'read' } }));
+      expect((await weak.areTags(REPO, NAMES, signal)).value).toEqual(new Map());
+      expect(asked(/matching-refs/)).toHaveLength(3);
+    });
+  });
+});
+
+describe('hasRef', () => {
+  beforeEach(() => {
+    server.addTag(REPO, 'v1.0');
+    server.queueRun(REPO, { jobs: JOBS, branch: 'feature/x' });
+  });
+
   test.each([
-    ['v1', true],
-    ['release/2026.1', true],
-    ['odd {name}:%#?&+ä', true],
-    ['v2', false],
-    ['v', false],
-    ['release', false],
-    ['main', false],
+    ['main', true],
+    ['feature/x', true],
+    ['v1.0', true],
+    ['feature', false],
+    ['v1', false],
+    ['Main', false],
   ])('%s: %s', async (name, is) => {
-    expect((await github.isTag(REPO, name, signal)).value).toBe(is);
+    expect((await github.hasRef(REPO, name, signal)).value).toBe(is);
   });
 
-  test('leaves slashes, and nothing else, as they are', async () => {
-    await github.isTag(REPO, 'release/a b?c', signal);
-    expect(asked()).toEqual(['/repos/octo/app/git/matching-refs/tags/release/a%20b%3Fc']);
+  test('of a branch that was deleted', async () => {
+    server.deleteBranch(REPO, 'feature/x');
+    expect((await github.hasRef(REPO, 'feature/x', signal)).value).toBe(false);
   });
 
-  test('finds the tag on a later page', async () => {
-    const port = answering((url) =>
-      url.includes('page=2')
-        ? Response.json([{ ref: 'refs/tags/v1' }])
-        : Response.json([{ ref: 'refs/tags/v1-rc' }], { headers: { link: '<https://api.test/x?page=2>; rel="next"' } }),
-    );
-    expect((await port.isTag(REPO, 'v1', signal)).value).toBe(true);
-  });
-
-  test('is unknown where GitHub shows no tags', async () => {
+  test('is unknown where GitHub shows no refs', async () => {
     const weak = portOf(server.addToken({ permissions: { actions: 'read' } }));
-    const failure = await failureOf(weak.isTag(REPO, 'v1', signal));
+    const failure = await failureOf(weak.hasRef(REPO, 'v1', signal));
     expect(failure).toMatchObject({ kind: 'rejected', status: 403, message: expect.stringContaining('contents=read') });
     const blind = answering(() => Response.json({ message: 'Not Found' }, { status: 404 }));
-    expect(await failureOf(blind.isTag(REPO, 'v1', signal))).toMatchObject({ kind: 'rejected', status: 404 });
+    expect(await failureOf(blind.hasRef(REPO, 'v1', signal))).toMatchObject({ kind: 'rejected', status: 404 });
+  });
+});
+
+describe('readDefaultBranch', () => {
+  test('is asked for once', async () => {
+    server.setDefaultBranch(REPO, 'trunk');
+    const first = await github.readDefaultBranch(REPO, signal);
+    const second = await github.readDefaultBranch(REPO, signal);
+    expect([first.value, second.value]).toEqual(['trunk', 'trunk']);
+    expect(second.githubTime).toBeGreaterThanOrEqual(first.githubTime);
+    expect((await github.readDefaultBranch('octo/other', signal)).value).toBe('main');
+    expect(asked()).toEqual(['/repos/octo/app', '/repos/octo/other']);
+  });
+
+  test('is asked for again after a failure', async () => {
+    server.misbehave({ status: 500, times: 1 });
+    expect(await failureOf(github.readDefaultBranch(REPO, signal))).toMatchObject({ kind: 'unavailable' });
+    expect((await github.readDefaultBranch(REPO, signal)).value).toBe('main');
+  });
+
+  test('is asked for again after an hour', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      const port = portOf(server.token);
+      await port.readDefaultBranch(REPO, signal);
+      server.setDefaultBranch(REPO, 'trunk');
+      vi.setSystemTime(Date.now() + HOUR_MS);
+      expect((await port.readDefaultBranch(REPO, signal)).value).toBe('trunk');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('may be none', async () => {
+    expect((await answering(() => Response.json({ id: 1 })).readDefaultBranch(REPO, signal)).value).toBeNull();
+  });
+});
+
+describe('concurrency groups', () => {
+  test('of a run by its configuration, also once it is over', async () => {
+    const id = server.queueRun(REPO, { jobs: JOBS, concurrencyGroup: 'deploy main' });
+    expect((await github.readConcurrencyGroups(REPO, id, signal)).value).toEqual(['deploy main']);
+    server.completeRun(id, 'cancelled');
+    expect((await github.readConcurrencyGroups(REPO, id, signal)).value).toEqual(['deploy main']);
+    expect((await github.readConcurrencyGroups(REPO, server.queueRun(REPO, { jobs: JOBS }), signal)).value).toEqual([]);
+  });
+
+  test('are unknown where the server does not know them', async () => {
+    const id = server.queueRun(REPO, { jobs: JOBS, concurrencyGroup: 'deploy' });
+    server.knowsConcurrencyGroups = false;
+    expect((await github.readConcurrencyGroups(REPO, id, signal)).value).toBeNull();
   });
 });
 
@@ -423,11 +576,11 @@ test('a refusal makes no App log in again and again', async () => {
     },
   });
   const id = server.queueRun(REPO, { jobs: JOBS });
-  await failureOf(port.isTag(REPO, 'v1', signal));
+  await port.areTags(REPO, ['v1'], signal);
   await port.cancelRun(REPO, id, { force: false }, signal);
   await port.rerunRun(REPO, id, signal);
   await port.readRun(REPO, id, signal);
-  expect(renewals).toEqual([false, false, false, false]);
+  expect(renewals).toEqual(renewals.map(() => false));
 });
 
 test('nothing is sent for a caller that has left', async () => {

@@ -78,7 +78,10 @@ const CALLS: { readonly [Method in keyof GitHubPort]: (github: GitHubPort, told:
   listLabelSets: (github) => github.listLabelSets(REPO, signal),
   readRun: (github) => github.readRun(REPO, run, signal),
   readRunJobs: (github) => github.readRunJobs(REPO, run, signal),
-  isTag: (github) => github.isTag(REPO, 'v1', signal),
+  areTags: async (github) => [...(await github.areTags(REPO, ['v1'], signal)).value],
+  hasRef: (github) => github.hasRef(REPO, 'v1', signal),
+  readDefaultBranch: (github) => github.readDefaultBranch(REPO, signal),
+  readConcurrencyGroups: (github) => github.readConcurrencyGroups(REPO, run, signal),
   findNewestRun: (github) => github.findNewestRun(REPO, LIKE, signal),
   inTurn: (github) => github.inTurn(REPO, async () => 'done', signal),
   cancelRun: (github) => github.cancelRun(REPO, other, { force: false }, signal),
@@ -135,7 +138,8 @@ test('a branch that only looks like another one is another one', async () => {
   const github = portOf(looksLike);
   const branch = (await github.readRun(REPO, run, signal)).value?.branch ?? '';
   expect(branch).toBe('main\uFFFD');
-  expect(await failureOf(github.isTag(REPO, branch, signal))).toMatchObject({ kind: 'rejected' });
+  expect((await github.areTags(REPO, [branch], signal)).value.has(branch)).toBe(false);
+  expect(await failureOf(github.hasRef(REPO, branch, signal))).toMatchObject({ kind: 'rejected' });
 });
 
 function messageOf(error: unknown): unknown {

@@ -26,7 +26,9 @@ export interface ApiToken {
   /** Requests per hour. */
   readonly limit: number;
   used: number;
-  /** Epoch seconds at which `used` starts anew. */
+  /** Likewise of GraphQL, which has as many requests of its own. */
+  usedOfGraphql: number;
+  /** Epoch seconds at which both start anew. */
   resetsAt: number;
   /** The limit that was reached last. */
   limited: Limit | null;
@@ -58,6 +60,9 @@ export interface LimitOptions {
   readonly secondary: SecondaryLimit | null;
 }
 
+/** What is counted by itself. */
+export type Api = 'core' | 'graphql';
+
 const PREFIXES = { classic: 'ghp', 'fine-grained': 'github_pat', installation: 'ghs' } as const satisfies Record<ApiToken['kind'], string>;
 const ANONYMOUS_LIMIT = 60;
 const POINTS_OF_READING = 1;
@@ -88,6 +93,7 @@ export class ApiTokens {
       token: token ?? `${PREFIXES[described.kind]}_${randomBytes(18).toString('hex')}`,
       expiresAt: lifetimeMs === null ? null : this.#now() + lifetimeMs,
       used: 0,
+      usedOfGraphql: 0,
       resetsAt: 0,
       limited: null,
       costs: [],
@@ -106,25 +112,29 @@ export class ApiTokens {
     this.#tokens.delete(text);
   }
 
-  rateOf(token: ApiToken | null): Rate {
+  rateOf(token: ApiToken | null, api: Api = 'core'): Rate {
     if (token === null) return { limit: ANONYMOUS_LIMIT, remaining: ANONYMOUS_LIMIT, used: 0, reset: this.#nextReset() };
     this.#startWindow(token);
-    const { limit, used, resetsAt } = token;
+    const { limit, resetsAt } = token;
+    const used = api === 'core' ? token.used : token.usedOfGraphql;
     return { limit, remaining: Math.max(0, limit - used), used, reset: resetsAt };
   }
 
-  /** The limit that refuses the token's requests at present. */
-  limitOf(token: ApiToken): Limit | null {
-    if (token.limited && token.limited.until > this.#now()) return token.limited;
+  /** The limit that refuses the token's requests at present; a primary one is of the REST API alone. */
+  limitOf(token: ApiToken, api: Api = 'core'): Limit | null {
+    const isLimited = token.limited !== null && token.limited.until > this.#now();
+    if (api === 'graphql') return isLimited && token.limited?.kind === 'secondary' ? token.limited : null;
+    if (isLimited) return token.limited;
     const { remaining, reset } = this.rateOf(token);
     token.limited = remaining > 0 ? null : { kind: 'primary', status: 403, until: reset * 1000, namesEnd: true, toldAt: null };
     return token.limited;
   }
 
   /** Counts a request against the primary limit. */
-  count(token: ApiToken): void {
+  count(token: ApiToken, api: Api = 'core'): void {
     this.#startWindow(token);
-    token.used += 1;
+    if (api === 'core') token.used += 1;
+    else token.usedOfGraphql += 1;
   }
 
   /** Counts a request against the secondary limit, which may thereby be reached; what a limit refuses costs nothing. */
@@ -143,6 +153,7 @@ export class ApiTokens {
   #startWindow(token: ApiToken): void {
     if (token.resetsAt * 1000 > this.#now()) return;
     token.used = 0;
+    token.usedOfGraphql = 0;
     token.resetsAt = this.#nextReset();
   }
 

@@ -5,8 +5,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pageForPeople, refuse, refuseByLimit, refuseByStatus } from './answer.ts';
 import type { Answer, Fault } from './answer.ts';
-import type { ApiToken } from './api-tokens.ts';
+import type { Api, ApiToken } from './api-tokens.ts';
 import type { BadDays, Misbehaviour } from './bad-days.ts';
+import { answerGraphql, isGraphql } from './graphql.ts';
 import { API_VERSIONS, answerRest } from './rest.ts';
 import { answerService } from './service.ts';
 import type { World } from './world.ts';
@@ -31,6 +32,8 @@ interface Received {
   readonly scheme: string | null;
   readonly credentials: string | null;
   readonly token: ApiToken | null;
+  /** Which API is asked. */
+  readonly api: Api;
   /** A limit lasts of which an earlier refusal has told the token. */
   readonly isTold: boolean;
   /** Parsed JSON; `undefined` where it is none. */
@@ -72,10 +75,13 @@ async function receive(world: World, request: IncomingMessage, gone: AbortSignal
   const prefix = /^\/api\/v3(?=\/|$)/.exec(url.pathname)?.[0] ?? '';
   const [scheme = null, credentials = null] = headers.authorization?.split(' ', 2) ?? [];
   const token = credentials === null ? null : (world.tokens.find(credentials) ?? null);
-  const limited = token === null ? null : world.tokens.limitOf(token);
+  const path = url.pathname.slice(prefix.length) || '/';
+  const api = isGraphql({ method, path }) ? 'graphql' : 'core';
+  const limited = token === null ? null : world.tokens.limitOf(token, api);
   return {
     method,
-    path: url.pathname.slice(prefix.length) || '/',
+    path,
+    api,
     url,
     prefix,
     scheme: scheme?.toLowerCase() ?? null,
@@ -96,7 +102,8 @@ async function decide(site: Site, received: Received): Promise<Answer> {
       text: 'Request forbidden by administrative rules. Please make sure your request has a User-Agent header.\n',
     };
   }
-  if (received.token !== null) site.world.tokens.meter(received.token, received.method);
+  // GraphQL has 2,000 points of its own, which nobody comes near.
+  if (received.token !== null && received.api === 'core') site.world.tokens.meter(received.token, received.method);
   const badDay = site.badDays.meet({ method: received.method, path: received.path, userAgent: headers['user-agent'] });
   if (badDay?.delayMs !== undefined) await sleep(badDay.delayMs, undefined, { signal: received.gone });
   if (badDay?.status !== undefined) return misbehaved(badDay, badDay.status);
@@ -133,13 +140,14 @@ async function spoil(fault: Fault, site: Site, received: Received): Promise<Answ
 }
 
 async function answerAsEver({ world, pollMs }: Site, received: Received): Promise<Answer> {
-  const { method, path, url, prefix, headers, credentials, token, body } = received;
+  const { method, path, url, prefix, headers, credentials, token, api, body } = received;
   if (body === undefined) return refuse(400, 'Problems parsing JSON');
 
   const serviced = await answerService(world, received, pollMs);
   if (serviced) return serviced;
-  const limit = token === null || path === '/rate_limit' ? null : world.tokens.limitOf(token);
+  const limit = token === null || path === '/rate_limit' ? null : world.tokens.limitOf(token, api);
   if (limit) return refuseByLimit(limit, world.now());
+  if (api === 'graphql' && world.hasGraphql) return answerGraphql(world, body, token);
   const apiVersion = String(headers['x-github-api-version'] ?? API_VERSIONS[0]);
   const rest = {
     method,
@@ -158,12 +166,17 @@ function misbehaved({ headers = {}, body }: Misbehaviour, status: number): Answe
   return body === undefined ? { ...refuseByStatus(status), headers } : { status, headers, body };
 }
 
-function send(world: World, { method, path, headers, token, credentials }: Received, answer: Answer, response: ServerResponse): number {
+function send(
+  world: World,
+  { method, path, headers, token, api, credentials }: Received,
+  answer: Answer,
+  response: ServerResponse,
+): number {
   const content = contentOf(answer);
   const etag = method === 'GET' && answer.status === 200 ? etagOf(content.text, credentials) : undefined;
   const unchanged = etag !== undefined && headers['if-none-match'] === etag;
-  if (token !== null && !unchanged && path !== '/rate_limit') world.tokens.count(token);
-  const rate = world.tokens.rateOf(token);
+  if (token !== null && !unchanged && path !== '/rate_limit') world.tokens.count(token, api);
+  const rate = world.tokens.rateOf(token, api);
   const status = unchanged ? 304 : answer.status;
   if (answer.fault === 'lost') {
     response.socket?.resetAndDestroy();
@@ -181,7 +194,7 @@ function send(world: World, { method, path, headers, token, credentials }: Recei
     'X-RateLimit-Remaining': rate.remaining,
     'X-RateLimit-Used': rate.used,
     'X-RateLimit-Reset': rate.reset,
-    'X-RateLimit-Resource': 'core',
+    'X-RateLimit-Resource': api,
     ...expiryHeader(token),
     ...(token?.kind === 'classic' ? { 'X-OAuth-Scopes': token.oauthScopes.join(', ') } : {}),
     ...(etag === undefined ? {} : { ETag: etag }),

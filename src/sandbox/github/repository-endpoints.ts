@@ -1,4 +1,4 @@
-// Endpoints of a repository itself, of its tags and its files.
+// Endpoints of a repository itself, of its branches, tags and files.
 
 import type { Answer } from './answer.ts';
 import type { ApiToken } from './api-tokens.ts';
@@ -50,6 +50,7 @@ function rightsOf({ kind, role }: ApiToken): object {
 
 /** All refs that begin so, not in pages. */
 function listMatchingRefs({ scope, word, request }: Asked): Answer {
-  const refs = scope.tags.map((name) => `tags/${name}`).filter((ref) => ref.startsWith(word));
+  const all = [...[...scope.branches].map((name) => `heads/${name}`), ...scope.tags.map((name) => `tags/${name}`)];
+  const refs = all.filter((ref) => ref.startsWith(word));
   return { status: 200, body: refs.toSorted().map((ref) => refJson(`refs/${ref}`, scope, request.base)) };
 }

@@ -5,7 +5,7 @@ import type { Answer } from './answer.ts';
 import { REPOSITORY, urlById } from './endpoint.ts';
 import type { Asked, Endpoint } from './endpoint.ts';
 import { readFilter, statusListed } from './run-filters.ts';
-import { jobJson, runJson } from './run-shapes.ts';
+import { concurrencyGroupJson, jobJson, runJson } from './run-shapes.ts';
 import type { Job, Run, Workflow } from './run.ts';
 
 /** Lists of runs with a filter end after so many. */
@@ -41,6 +41,13 @@ export const RUN_ENDPOINTS: readonly Endpoint[] = [
     kinds: REPOSITORY,
     needs: ['actions', 'read'],
     answer: listJobs,
+  },
+  {
+    method: 'GET',
+    path: /^\/actions\/runs\/(\d+)\/concurrency_groups$/,
+    kinds: REPOSITORY,
+    needs: ['actions', 'read'],
+    answer: listConcurrencyGroups,
   },
   {
     method: 'POST',
@@ -119,6 +126,15 @@ function listJobs(asked: Asked): Answer {
     headers,
     body: { total_count: jobs.length, jobs: page.map((job) => jobJson(job, run, request.base)) },
   };
+}
+
+/** By the run's configuration, whether it is in one at present or not. */
+function listConcurrencyGroups(asked: Asked): Answer {
+  const { world, request, scope } = asked;
+  const run = runOf(asked);
+  if (!run || !world.knowsConcurrencyGroups) return notFound();
+  const groups = run.concurrencyGroup === null ? [] : [concurrencyGroupJson(run.concurrencyGroup, run, scope, request.base)];
+  return { status: 200, body: { total_count: groups.length, concurrency_groups: groups } };
 }
 
 function cancelRun(asked: Asked): Answer {

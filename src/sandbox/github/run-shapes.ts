@@ -93,6 +93,21 @@ export function jobJson(job: Job, run: Run, base: string): object {
   };
 }
 
+/** With the run itself, while it holds the group or waits for it. */
+export function concurrencyGroupJson(name: string, { id, title, status }: Run, { name: repository }: Run['scope'], base: string): object {
+  const url = `${base}/repos/${repository}/actions/concurrency_groups/${encodeURIComponent(name)}`;
+  const member = {
+    run_id: id,
+    run_name: title,
+    run_url: `${base}/repos/${repository}/actions/runs/${id}`,
+    run_html_url: `${webAddress(base)}/${repository}/actions/runs/${id}`,
+    position: status === 'pending' ? 1 : 0,
+    position_url: `${url}?ahead_of_run=${id}`,
+    status: status === 'pending' ? 'pending' : 'in_progress',
+  };
+  return { group_name: name, group_url: url, group_members: status === 'completed' ? [] : [member] };
+}
+
 /** As the runner makes them of `::error::` lines and of what goes wrong around a step. */
 export function annotationJson({ level, message }: Annotation, { scope, sha }: Run, base: string): object {
   return {

@@ -56,6 +56,8 @@ export interface Run {
   conclusion: RunConclusion | null;
   held: HeldStatus | null;
   readonly zombie: Zombie | null;
+  /** Name of the one that it enters with each attempt. */
+  readonly concurrencyGroup: string | null;
   readonly cancelTakesMs: number;
   /** When an accepted cancel ends it, by GitHub's clock. */
   endsAt: number | null;
@@ -131,6 +133,8 @@ export interface RunOptions {
   /** It stays so until it is told otherwise, and so do its jobs that say nothing else. */
   readonly status?: HeldStatus;
   readonly zombie?: Zombie;
+  /** Name of the concurrency group that it enters with each attempt. Default: none. */
+  readonly concurrencyGroup?: string;
   /** How long after an accepted cancel it is over, by GitHub's clock; until then it keeps its status. `Infinity`: force-cancel alone ends it. Default 0. */
   readonly cancelTakesMs?: number;
 }

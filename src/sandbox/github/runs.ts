@@ -70,6 +70,7 @@ export class Runs {
 
   queue(scope: Scope, options: RunOptions): Run {
     const run = this.#newRun(scope, options);
+    if (run.branch !== null && run.headRepository?.id === scope.id && !scope.tags.includes(run.branch)) scope.branches.add(run.branch);
     for (const described of options.jobs) run.jobs.push(this.#addJob(run, { state: run.held ?? 'queued', ...described }));
     this.#insert(run);
     this.#follow(run);
@@ -177,6 +178,7 @@ export class Runs {
   #newRun(scope: Scope, options: RunOptions): Run {
     const { agoMs = 0, startedAgoMs = agoMs, attempt = 1, event = 'push', branch = 'main', sha = HEAD_SHA } = options;
     const { headRepository = scope.name, pullRequests = [], actor = 'octocat', status = null, zombie = null, cancelTakesMs = 0 } = options;
+    const { concurrencyGroup = null } = options;
     const now = this.#surroundings.now();
     const number = this.#surroundings.nextId();
     return {
@@ -201,6 +203,7 @@ export class Runs {
       conclusion: null,
       held: status,
       zombie,
+      concurrencyGroup,
       cancelTakesMs,
       endsAt: null,
       shown: {},

@@ -11,6 +11,9 @@ export interface Scope {
   readonly groups: RunnerGroup[];
   /** Names of a repository's tags. */
   readonly tags: string[];
+  /** Names of a repository's branches; a run on one of them brings it along. */
+  readonly branches: Set<string>;
+  defaultBranch: string;
 }
 
 export interface RunnerGroup {

@@ -121,6 +121,10 @@ export interface SandboxGitHub {
   ignoresNames: boolean;
   /** Whether the `total_count` of a list of runs with a filter ends at a thousand, too; not unless changed. */
   capsTotals: boolean;
+  /** Whether its GraphQL API is there, as at GitHub unless changed. */
+  hasGraphql: boolean;
+  /** Whether it tells concurrency groups of a run, as GitHub since 2026 unless changed. */
+  knowsConcurrencyGroups: boolean;
   /** Version of the runner that is offered for download; may be changed. */
   newestRunnerVersion: string;
   /** What it has for download; by default at this address, and with checksums. */
@@ -132,6 +136,9 @@ export interface SandboxGitHub {
   addRepository(name: string): void;
   addOrganization(name: string): void;
   addTag(repository: string, name: string): void;
+  /** Branches are there once a run is on one of them; `main` always is. */
+  deleteBranch(repository: string, name: string): void;
+  setDefaultBranch(repository: string, name: string): void;
   /**
    * What a repository with an action holds at a ref: these files and no others, and it has no other refs than those that are added.
    * One that nobody described has all refs, and `action.yml` and `index.js` in each folder. Repositories that are not scopes are public.
@@ -287,6 +294,18 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     set capsTotals(caps) {
       world.capsTotals = caps;
     },
+    get hasGraphql() {
+      return world.hasGraphql;
+    },
+    set hasGraphql(has) {
+      world.hasGraphql = has;
+    },
+    get knowsConcurrencyGroups() {
+      return world.knowsConcurrencyGroups;
+    },
+    set knowsConcurrencyGroups(knows) {
+      world.knowsConcurrencyGroups = knows;
+    },
     get newestRunnerVersion() {
       return world.newestRunnerVersion;
     },
@@ -299,6 +318,11 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
     addRepository: (name) => void world.addScope('repository', name),
     addOrganization: (name) => void world.addScope('organization', name),
     addTag: (repository, name) => void scopeOf(repository).tags.push(name),
+    deleteBranch: (repository, name) => void scopeOf(repository).branches.delete(name),
+    setDefaultBranch(repository, name) {
+      scopeOf(repository).branches.add(name);
+      scopeOf(repository).defaultBranch = name;
+    },
     addAction: (repository, ref, files) => world.addAction(repository, ref, files),
     renameRepository: (from, to) => world.renameScope(scopeOf(from), to),
     addToken: (token) => addToken(token),

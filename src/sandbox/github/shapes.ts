@@ -130,7 +130,7 @@ export function repositoryJson(scope: Scope, base: string): object {
     homepage: null,
     language: null,
     license: null,
-    default_branch: 'main',
+    default_branch: scope.defaultBranch,
     archived: false,
     disabled: false,
     visibility: 'private',
@@ -201,7 +201,7 @@ export function runnerReleaseJson(version: string, packages: Packages): object {
   return { tag_name: `v${version}`, name: `v${version}`, draft: false, prerelease: false, assets };
 }
 
-/** A tag of a commit, as those without a text of their own are. */
+/** A branch, or a tag as those without a text of their own are. */
 export function refJson(ref: string, scope: Scope, base: string): object {
   const url = `${base}/repos/${scope.name}/git`;
   return {

@@ -67,6 +67,10 @@ export class World {
   ignoresNames = false;
   /** The total of a list of runs with a filter ends where the list ends. */
   capsTotals = false;
+  /** Servers of before 2026 know them not. */
+  knowsConcurrencyGroups = true;
+  /** Its GraphQL API is there. */
+  hasGraphql = true;
   readonly #registrationTokens = new Map<string, ScopedToken>();
   readonly #serviceTokens = new Map<string, ScopedToken>();
   readonly #sessions = new Map<string, Session>();
@@ -94,6 +98,8 @@ export class World {
       createdAt: this.now(),
       groups: [{ id: 1, name: 'Default' }],
       tags: [],
+      branches: new Set(['main']),
+      defaultBranch: 'main',
     };
     this.scopes.push(scope);
     return scope;

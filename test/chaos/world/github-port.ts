@@ -255,8 +255,20 @@ class SimulatedGitHub implements GitHubPort {
     });
   }
 
-  async isTag(scope: string, _name: string, signal: AbortSignal) {
-    return this.#ask(scope, signal, null, () => false);
+  async areTags(scope: string, names: readonly string[], signal: AbortSignal) {
+    return this.#ask(scope, signal, null, () => new Map(names.map((name) => [name, false])));
+  }
+
+  async hasRef(scope: string, _name: string, signal: AbortSignal) {
+    return this.#ask(scope, signal, null, () => true);
+  }
+
+  async readDefaultBranch(scope: string, signal: AbortSignal) {
+    return this.#ask(scope, signal, null, () => 'main');
+  }
+
+  async readConcurrencyGroups(scope: string, _run: number, signal: AbortSignal) {
+    return this.#ask(scope, signal, null, (): readonly string[] => []);
   }
 
   async findNewestRun(

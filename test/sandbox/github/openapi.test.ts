@@ -38,6 +38,7 @@ const rich = github.queueRun('octo/app', {
   attempt: 2,
 });
 const forced = github.queueRun('octo/app', { jobs: [] });
+const grouped = github.queueRun('octo/app', { jobs: [], concurrencyGroup: 'deploy' });
 const zombie = github.queueRun('octo/app', { jobs: [], zombie: 'failing' });
 const old = github.queueRun('octo/app', { jobs: [{ state: 'completed' }], agoMs: 31 * 86_400_000 });
 const tired = github.queueRun('octo/app', { jobs: [{ state: 'completed' }], attempt: 51 });
@@ -103,6 +104,12 @@ const CASES: readonly Case[] = [
   ['GET /repos/{owner}/{repo}/actions/runs', 'GET /repos/octo/app/actions/runs?status=queued', 200],
   ['GET /repos/{owner}/{repo}/actions/runs/{run_id}', `GET /repos/octo/app/actions/runs/${queued}`, 200],
   ['GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs', `GET /repos/octo/app/actions/runs/${started}/jobs?filter=latest`, 200],
+  [
+    'GET /repos/{owner}/{repo}/actions/runs/{run_id}/concurrency_groups',
+    `GET /repos/octo/app/actions/runs/${grouped}/concurrency_groups`,
+    200,
+  ],
+  ['GET /repos/{owner}/{repo}/actions/runs/{run_id}/concurrency_groups', 'GET /repos/octo/app/actions/runs/1/concurrency_groups', 404],
   ['GET /repos/{owner}/{repo}/actions/jobs/{job_id}', `GET /repos/octo/app/actions/jobs/${waitingJob}`, 200],
   ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel', `POST /repos/octo/app/actions/runs/${queued}/cancel`, 202],
   ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel', `POST /repos/octo/app/actions/runs/${completed}/cancel`, 409],

@@ -18,7 +18,10 @@ const HOUR = 3_600_000;
 const SCOPE = 'octo/app';
 const ORGANISATION = 'octo';
 const OFFERED = [labelSetOf(['self-hosted', 'linux', 'bpf'])];
-const POLICY = { ...aPolicy(), following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 60_000, giveUpAfterMs: 120_000, doubtMs: 200 } };
+const POLICY = {
+  ...aPolicy(),
+  following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 60_000, giveUpAfterMs: 120_000, doubtMs: 200, tellAfterMs: 0, marginMs: 60_000 },
+};
 const GROUND = { offered: OFFERED, ours: OFFERED, plannedAt: Date.now(), reruns: [], mayBeDone: false, policy: POLICY };
 
 let server: SandboxGitHub;

@@ -29,6 +29,7 @@ import { withGitHubFailures } from './failures.ts';
 import { createJobsShelf } from './jobs-shelf.ts';
 import { Rivals } from './rivals.ts';
 import { createRunsShelf, type RunsShelf } from './runs-shelf.ts';
+import { createTagsShelf } from './tags-shelf.ts';
 
 // What queue care does at GitHub. One run that GitHub fails at is told, and never ends a batch.
 
@@ -42,6 +43,7 @@ const PAGES_FOLLOWED = 3;
 export function createQueueActivities(github: QueuePort): GitHubQueueActivities {
   const shelf = createJobsShelf();
   const listed = createRunsShelf();
+  const tagsShelf = createTagsShelf();
   return {
     readQueue: ({ pages, counted, ...homes }) =>
       beating(`reading the queue of ${homes.scope}`, async () => {
@@ -86,13 +88,20 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
 
     async readTags({ scope, names }) {
       return beating(`looking for tags of ${scope}`, async () => {
-        const read = await attempting(() => github.areTags(scope, names, cancellationSignal()));
-        if (read.kind === 'limited') {
-          return read;
+        const known = new Map(names.map(({ name, pushedAt }) => [name, tagsShelf.find(scope, name, pushedAt)]));
+        const unknown = names.map(({ name }) => name).filter((name) => known.get(name) === undefined);
+        if (unknown.length > 0) {
+          const read = await attempting(() => github.areTags(scope, unknown, cancellationSignal()));
+          if (read.kind === 'limited') {
+            return read;
+          }
+          const { value, githubTime } = read.kind === 'done' ? read.value : NO_TAGS;
+          for (const [name, isTag] of value) {
+            known.set(name, isTag);
+            tagsShelf.keep(scope, name, isTag, githubTime);
+          }
         }
-        const known = read.kind === 'done' ? read.value.value : new Map<string, boolean>();
-        const tags = names.map((name) => [name, known.get(name) ?? null] as const);
-        return { kind: 'read' as const, tags };
+        return { kind: 'read' as const, tags: names.map(({ name }) => [name, known.get(name) ?? null] as const) };
       });
     },
 
@@ -118,6 +127,9 @@ function readPart(
     return { kind: 'read', at: githubTime, runs: value.runs, next: value.isCut ? nextPart(value.runs, from) : null };
   });
 }
+
+/** What GitHub refuses of it is unknown. */
+const NO_TAGS: Dated<ReadonlyMap<string, boolean>> = { value: new Map(), githubTime: 0 };
 
 /** Runs of one second may be more than one part holds: then the rest of that second is left to the next pass. */
 function nextPart(runs: readonly Run[], from: number | null): number | null {

@@ -78,7 +78,7 @@ function inputs(at: RunnerTarget): Inputs {
     readQueue: { scope, configured, organisation, pages: 1, counted: [] },
     readQueueRunners: { scope, configured, organisation },
     readJobsOfRuns: { scope, runs: [[1, 1, null]] },
-    readTags: { scope, names: ['v1'] },
+    readTags: { scope, names: [{ name: 'v1', pushedAt: 0 }] },
     cancelBatch: { scope, items: [], offered: [], silent: [], silences: [], pressed: [], reruns: [], mayBeDone: false, policy },
     followBatch: { scope, runs: [], policy },
     rerunBatch: {

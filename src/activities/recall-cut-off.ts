@@ -11,13 +11,18 @@ export type CutOff<State> =
 /** Endings that are nobody's accident. */
 const OWN_ENDS: ReadonlySet<string> = new Set(['RUNNING', 'COMPLETED', 'CONTINUED_AS_NEW']);
 
+/** Whether somebody ended it before its time. */
+export function isCutOff({ status }: Pick<WorkflowExecutionDescription, 'status'>): boolean {
+  return !OWN_ENDS.has(status.name);
+}
+
 /** Asks a closed execution what it held: Temporal answers queries of it for as long as it keeps its history. */
 export async function recallCutOff<State>(
   client: Client,
   execution: WorkflowExecutionDescription | null,
   query: string,
 ): Promise<CutOff<State>> {
-  if (execution === null || OWN_ENDS.has(execution.status.name)) {
+  if (execution === null || !isCutOff(execution)) {
     return { kind: 'none' };
   }
   const handle = client.workflow.getHandle(execution.workflowId, execution.runId);

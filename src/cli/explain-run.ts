@@ -168,9 +168,15 @@ function endOf({ end, detail }: Pick<RunAct, 'end' | 'detail'>): string {
 }
 
 function parkedText(parked: ParkedState): string {
-  if (parked.state === 'waiting') {
+  if (parked.state === 'lost') {
+    return `It was parked, and nobody re-runs it: ${parked.detail}. Run it anew on GitHub if it is still needed.`;
+  }
+  if (parked.state === 'waiting' || parked.state === 'cut-off') {
     const { since, times, why } = parked;
-    return `It waits to be re-run, parked since ${since}${times > 1 ? ` for the ${times}. time` : ''}: ${why}`;
+    const words = `parked since ${since}${times > 1 ? ` for the ${times}. time` : ''}: ${why}`;
+    return parked.state === 'waiting'
+      ? `It waits to be re-run, ${words}`
+      : `It is ${words}. What remembered it, ${parked.keeper}, was ended: the next pass takes it up.`;
   }
   const { state, at, detail } = parked;
   return state === 're-run'

@@ -1,7 +1,8 @@
-import { WorkflowFailedError, type Client } from '@temporalio/client';
+import { WorkflowFailedError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import { describeExecution } from '../activities/describe-execution.ts';
 import { quote } from '../activities/labels.ts';
+import { isCutOff } from '../activities/recall-cut-off.ts';
 import { parkedId, queueLedgerId } from '../domain/names.ts';
 import type { QueueMemory, SetAside } from '../domain/queue/memory.ts';
 import type { SettledRun } from '../domain/queue/parked.ts';
@@ -56,6 +57,10 @@ export interface PlanOfRun {
 
 export type ParkedState =
   | ({ readonly state: 'waiting' } & ParkedSummary)
+  /** `keeper`, which remembered it, was ended: the next pass takes it up. */
+  | ({ readonly state: 'cut-off'; readonly keeper: string } & ParkedSummary)
+  /** Nobody remembers more of it than its id. */
+  | { readonly state: 'lost'; readonly detail: string }
   /** `detail`: what came of it; `at` is ISO 8601. */
   | { readonly state: SettledRun['end']; readonly detail: string; readonly at: string };
 
@@ -270,18 +275,27 @@ async function recall(
   const [ledger, keeper] = await Promise.all([describeExecution(client, queueLedgerId(scope)), describeExecution(client, parkedId(scope))]);
   const memory = ledger?.memo?.['memory'] as QueueMemory | undefined;
   const entry = memory?.setAside.find((each) => each.run === run);
-  const history = keeper === null ? { events: [] } : await client.workflow.getHandle(parkedId(scope), keeper.runId).fetchHistory();
-  return { parked: parkedStateOf(run, history), setAside: entry === undefined ? null : setAsideStateOf(entry) };
+  const parked =
+    keeper === null
+      ? lostState(run, memory, `${parkedId(scope)} was ended, and Temporal has forgotten it`)
+      : parkedStateOf(run, await client.workflow.getHandle(parkedId(scope), keeper.runId).fetchHistory(), keeper);
+  return { parked, setAside: entry === undefined ? null : setAsideStateOf(entry) };
 }
 
-function parkedStateOf(run: number, history: History): ParkedState | null {
+/** As the next pass finds it. */
+function parkedStateOf(run: number, history: History, keeper: WorkflowExecutionDescription): ParkedState | null {
   const { parked, settled } = parkedIn(history);
   const waiting = parked.find((each) => each.run.id === run);
   if (waiting !== undefined) {
-    return { state: 'waiting', ...parkedSummary(waiting) };
+    const summary = parkedSummary(waiting);
+    return isCutOff(keeper) ? { state: 'cut-off', keeper: keeper.workflowId, ...summary } : { state: 'waiting', ...summary };
   }
   const end = settled.findLast((each) => each.run === run);
   return end === undefined ? null : { state: end.end, detail: end.detail, at: new Date(end.at).toISOString() };
+}
+
+function lostState(run: number, memory: QueueMemory | undefined, detail: string): ParkedState | null {
+  return memory?.parked?.includes(run) === true ? { state: 'lost', detail } : null;
 }
 
 function setAsideStateOf({ attempt, why, tries, since, retryAt }: SetAside): SetAsideState {

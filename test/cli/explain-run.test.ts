@@ -117,6 +117,12 @@ describe('who cancelled a run, and why', () => {
     expect(textOf({ parked })).toContain(
       'It waits to be re-run, parked since 2026-11-24T09:00:00.000Z for the 2. time: 6 pull-request runs wait',
     );
+    expect(textOf({ parked: { ...parked, state: 'cut-off', keeper: 'parked/acme/kernel' } })).toContain(
+      'It is parked since 2026-11-24T09:00:00.000Z for the 2. time: 6 pull-request runs wait. What remembered it, parked/acme/kernel, was ended: the next pass takes it up.',
+    );
+    expect(textOf({ parked: { state: 'lost', detail: 'parked/acme/kernel was ended, and Temporal has forgotten it' } })).toContain(
+      'It was parked, and nobody re-runs it: parked/acme/kernel was ended, and Temporal has forgotten it. Run it anew on GitHub',
+    );
     const at = '2026-11-24T11:00:00.000Z';
     expect(textOf({ parked: { state: 're-run', detail: 'attempt 2', at } })).toContain(`It was parked, and re-run at ${at}: attempt 2`);
     expect(textOf({ parked: { state: 'replaced', detail: 'run 5 is newer', at } })).toContain(

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { explainRun } from '../../src/cli/explain-run.ts';
-import { startWorld } from '../kit/recovery-world.ts';
+import { parkedId } from '../../src/domain/names.ts';
+import { startQueueWorld, startWorld, type World } from '../kit/recovery-world.ts';
 import { failedRun, failure, gone, run as carryOut } from '../kit/upkeep.ts';
 
 test('a run is told what health checks have said of it, and that nothing was done to it', async () => {
@@ -61,3 +62,72 @@ test('a run is told that its failed jobs were run again for a damaged cache, by 
   const here = (key: keyof typeof told) => told[key].filter((each) => each.scope === scope);
   expect({ done: here('done'), reruns: here('reruns') }).toMatchObject({ done: [], reruns: [{ scope, attempt: 1, end: 're-run' }] });
 });
+
+test('a run whose cancellation was accepted is told what came of it, also after the pass has ended', async () => {
+  await using world = await startQueueWorld();
+  const { scope } = world.target;
+  const run = world.github.queueRun(scope, {
+    jobs: [{ labels: ['self-hosted', 'gpu'] }],
+    branch: 'b',
+    agoMs: 5 * 3_600_000,
+    zombie: 'deaf',
+  });
+  const pass = await world.maintain({ scope });
+  await world.until(() => world.github.run(run).accepted.cancel === 1, 'it is cancelled');
+  await told(world, run, 'came of it: not over yet, GitHub has accepted it');
+  const following = world.client.workflow.getHandle(`${pass.workflowId}/following`);
+  await world.until(
+    () =>
+      following.describe().then(
+        () => true,
+        () => false,
+      ),
+    'it is followed',
+  );
+  await pass.terminate();
+  const words = await told(world, run, 'It is set aside until');
+  expect(words).toMatch(
+    new RegExp(
+      `^Runward has asked GitHub in vain to cancel run ${run} of ${scope} at [^]*came of it: given up, it was cancelled and forced, and is still queued`,
+    ),
+  );
+});
+
+test('a parked run whose keeper was ended is told so: the next pass takes it up, or it is lost', async () => {
+  await using world = await startQueueWorld();
+  const { client, target, github } = world;
+  const jobs = [{ labels: ['self-hosted', ...target.labels] }];
+  for (let number = 1; number <= 6; number += 1) {
+    github.queueRun(target.scope, { jobs, event: 'pull_request', branch: `p${number}`, pullRequests: [number], agoMs: 60_000 });
+  }
+  const run = github.queueRun(target.scope, { jobs, branch: 'topic', agoMs: 30_000 });
+  const care = async (): Promise<unknown> => (await world.maintain({ scope: target.scope })).result();
+  await care();
+  await told(world, run, 'It waits to be re-run, parked since');
+  const keeper = client.workflow.getHandle(parkedId(target.scope));
+  await keeper.terminate('what is this?');
+  await told(world, run, `What remembered it, ${keeper.workflowId}, was ended: the next pass takes it up.`);
+  await care();
+  await told(world, run, 'It waits to be re-run, parked since');
+  await client.workflowService.deleteWorkflowExecution({
+    namespace: client.options.namespace,
+    workflowExecution: { workflowId: keeper.workflowId },
+  });
+  await told(world, run, `nobody re-runs it: ${keeper.workflowId} was ended, and Temporal has forgotten it.`);
+});
+
+/** What is told of the run once it says so. */
+async function told({ client, target, until }: World, run: number, words: string): Promise<string> {
+  const printed: string[] = [];
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => printed.push(String(text)) > 0);
+  try {
+    await until(async () => {
+      printed.length = 0;
+      await explainRun(client, { run, scope: target.scope }, { json: false });
+      return printed.join('').includes(words);
+    }, `it says: ${words}`);
+  } finally {
+    write.mockRestore();
+  }
+  return printed.join('');
+}

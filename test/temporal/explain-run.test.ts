@@ -117,13 +117,13 @@ test('a parked run whose keeper was ended is told so: the next pass takes it up,
 });
 
 /** What is told of the run once it says so. */
-async function told({ client, target, until }: World, run: number, words: string): Promise<string> {
+async function told(world: World, run: number, words: string): Promise<string> {
   const printed: string[] = [];
   const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => printed.push(String(text)) > 0);
   try {
-    await until(async () => {
+    await world.until(async () => {
       printed.length = 0;
-      await explainRun(client, { run, scope: target.scope }, { json: false });
+      await explainRun(world.client, { run, scope: world.target.scope }, { json: false });
       return printed.join('').includes(words);
     }, `it says: ${words}`);
   } finally {

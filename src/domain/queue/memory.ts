@@ -106,7 +106,8 @@ export function noteEnded(memory: QueueMemory, runs: readonly Pick<Ending, 'run'
   );
 }
 
-function withEnding({ ending: _, ...rest }: QueueMemory, ending: readonly Ending[]): QueueMemory {
+function withEnding(memory: QueueMemory, ending: readonly Ending[]): QueueMemory {
+  const { ending: _, ...rest } = memory;
   return ending.length === 0 ? rest : { ...rest, ending };
 }
 

@@ -14,10 +14,11 @@ import type { HostLook, OpenFinding, RunnersMemory, ScopeObservation } from '../
 import type { FailurePolicy, FindingPolicy, HealthPolicy, RecoveryPolicy } from '../domain/policy.ts';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
 import type { Remembered } from '../domain/queue/intended.ts';
-import type { ParkedRun, SettledRun } from '../domain/queue/parked.ts';
+import type { ParkedRules, ParkedRun, SettledRun } from '../domain/queue/parked.ts';
 import type { ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
 import type { LabelSet, Run, RunJobs } from '../domain/queue/run.ts';
 import type { Refusal, ToldAct } from '../domain/queue/report.ts';
+import type { Silence } from '../domain/queue/silence.ts';
 import type { QueueRunners } from '../domain/queue/takers.ts';
 import type { Tally } from '../domain/queue/tally.ts';
 import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
@@ -147,6 +148,8 @@ export interface ResolvedQueue {
 /** Runners of a repository, and why not all are known. */
 export interface RunnersOfQueue extends QueueRunners {
   readonly kind: 'read';
+  /** `null` if GitHub does not say. */
+  readonly defaultBranch: string | null;
   /** In a sentence each. */
   readonly notes: readonly string[];
 }
@@ -184,6 +187,12 @@ export interface QueueSurroundings {
   readonly offered: readonly LabelSet[];
   /** Labels of the configured ones. */
   readonly ours: readonly LabelSet[];
+  /** Those of `offered` of which no runner is online; a state that GitHub does not tell counts as online. */
+  readonly silent: readonly LabelSet[];
+  /** Whether GitHub listed the runners. */
+  readonly areRunnersKnown: boolean;
+  /** `null` if GitHub does not say. */
+  readonly defaultBranch: string | null;
   /** Why something is not known, in a sentence each. */
   readonly notes: readonly string[];
 }
@@ -240,6 +249,8 @@ export interface CarryOutInput {
   readonly policy: QueuePolicy;
   readonly offered: readonly LabelSet[];
   readonly ours: readonly LabelSet[];
+  readonly silent: readonly LabelSet[];
+  readonly silences: readonly Silence[];
   /** When the plan was made, by GitHub's clock, epoch milliseconds. */
   readonly plannedAt: number;
   /** When Runward re-ran some of the runs. */
@@ -305,6 +316,8 @@ export interface QueueActivities {
     readonly items: readonly WorkItem[];
     readonly offered: readonly LabelSet[];
     readonly ours: readonly LabelSet[];
+    readonly silent: readonly LabelSet[];
+    readonly silences: readonly Silence[];
     /** When the plan was made, by GitHub's clock, epoch milliseconds. */
     readonly plannedAt: number;
     /** When Runward re-ran some of them. */
@@ -325,7 +338,7 @@ export interface QueueActivities {
     readonly runs: readonly ParkedRun[];
     /** Those whose time has come. */
     readonly due: readonly number[];
-    readonly policy: ParkingPolicy;
+    readonly rules: ParkedRules;
   }): Promise<BatchRerun>;
   /** What the last pass has left, and which runs are parked. */
   recallQueue(input: { readonly scope: string }): Promise<Remembered>;

@@ -1,14 +1,15 @@
 import { activityInfo, cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
-import { judgeParked, type ParkedRun, type ParkedVerdict, type SettledRun } from '../domain/queue/parked.ts';
-import type { FollowPolicy, ParkingPolicy, QueuePolicy } from '../domain/queue/policy.ts';
+import { judgeParked, type ParkedFound, type ParkedRules, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
+import type { FollowPolicy, QueuePolicy } from '../domain/queue/policy.ts';
 import { withRefusal, type Refusal } from '../domain/queue/report.ts';
 import { review, type FreshLook } from '../domain/queue/review.ts';
 import { labelSetOf, type LabelSet, type Run, type RunJobs } from '../domain/queue/run.ts';
+import type { Silence } from '../domain/queue/silence.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
-import { labelSetsOf, type QueueRunner } from '../domain/queue/takers.ts';
+import { labelSetsOf, silentSetsOf, type QueueRunner } from '../domain/queue/takers.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
-import type { GitHubError, QueuePort, RunnersAlike, RunWritten } from '../github/port.ts';
+import { GitHubError, type Dated, type QueuePort, type RunnersAlike, type RunWritten } from '../github/port.ts';
 import type {
   BatchCancelled,
   BatchRerun,
@@ -23,6 +24,7 @@ import type {
 import { attempting, beating, HEARTBEAT_MS } from './attempting.ts';
 import { withGitHubFailures } from './failures.ts';
 import { createJobsShelf } from './jobs-shelf.ts';
+import { Rivals } from './rivals.ts';
 
 // What queue care does at GitHub. One run that GitHub fails at is told, and never ends a batch.
 
@@ -99,8 +101,8 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
     followBatch: ({ scope, runs, policy }) =>
       beating(`following ${runs.length} runs of ${scope}`, () => follow(github, scope, runs, policy)),
 
-    rerunBatch: ({ scope, runs, due, policy }) =>
-      beating(`looking after ${runs.length} parked runs of ${scope}`, () => rerun(github, scope, { runs, due: new Set(due), policy })),
+    rerunBatch: ({ scope, runs, due, rules }) =>
+      beating(`looking after ${runs.length} parked runs of ${scope}`, () => rerun(github, scope, { runs, due: new Set(due), rules })),
   };
 }
 
@@ -132,15 +134,29 @@ async function lookAround(github: QueuePort, homes: Homes): Promise<QueueSurroun
   if (runners.kind === 'limited') {
     return runners;
   }
-  notes.push(...runners.notes);
   const [inProgress = null, waiting = null, pending = null, requested = null] = counts;
-  const offered = labelSetsOf(runners.runners);
-  const ours = labelSetsOf(runners.runners.filter(({ isOurs }) => isOurs));
-  return { kind: 'read', inProgress, waiting, pending, requested, offered, ours, notes: [...new Set(notes)] };
+  const { areAll: areRunnersKnown, defaultBranch } = runners;
+  return {
+    kind: 'read',
+    inProgress,
+    waiting,
+    pending,
+    requested,
+    offered: labelSetsOf(runners.runners),
+    ours: labelSetsOf(runners.runners.filter(({ isOurs }) => isOurs)),
+    silent: silentSetsOf(runners.runners),
+    areRunnersKnown,
+    defaultBranch,
+    notes: [...new Set([...notes, ...runners.notes])],
+  };
 }
 
 /** What GitHub refuses of it is unknown; a limit is waited for. */
 async function readRunners(github: QueuePort, { scope, configured, organisation }: Homes): Promise<RunnersOfQueue | Limited> {
+  const branch = await attempting(() => github.readDefaultBranch(scope, cancellationSignal()));
+  if (branch.kind === 'limited') {
+    return branch;
+  }
   const own = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
   if (own.kind === 'limited') {
     return own;
@@ -153,12 +169,22 @@ async function readRunners(github: QueuePort, { scope, configured, organisation 
   if (shared?.kind === 'limited') {
     return shared;
   }
-  const notes = [...(own.kind === 'done' ? [] : [unknownRunners(own.error)]), ...(shared?.notes ?? [])];
-  return { kind: 'read', runners: [...ofScope, ...(shared?.runners ?? [])], areAll: notes.length === 0, notes };
+  const unread = [...(own.kind === 'done' ? [] : [unknownRunners(own.error)]), ...(shared?.notes ?? [])];
+  return {
+    kind: 'read',
+    runners: [...ofScope, ...(shared?.runners ?? [])],
+    areAll: unread.length === 0,
+    defaultBranch: branch.kind === 'done' ? branch.value.value : null,
+    notes: [...(branch.kind === 'done' ? [] : [`the default branch is not known: ${branch.error.message}`]), ...unread],
+  };
 }
 
 /** Runners of the organisation that may work for the repository; whether one may is by its group, so what GitHub refuses is none. */
-async function readShared(github: QueuePort, scope: string, organisation: OrganisationOfQueue): Promise<RunnersOfQueue | Limited> {
+async function readShared(
+  github: QueuePort,
+  scope: string,
+  organisation: OrganisationOfQueue,
+): Promise<Omit<RunnersOfQueue, 'defaultBranch'> | Limited> {
   const read = await attempting(() => github.listRunnersFor(organisation.scope, scope, cancellationSignal()));
   switch (read.kind) {
     case 'limited':
@@ -220,6 +246,8 @@ interface BatchSettings {
   readonly scope: string;
   readonly offered: readonly LabelSet[];
   readonly ours: readonly LabelSet[];
+  readonly silent: readonly LabelSet[];
+  readonly silences: readonly Silence[];
   readonly plannedAt: number;
   readonly policy: QueuePolicy;
   readonly reruns: ReadonlyMap<number, number>;
@@ -499,12 +527,13 @@ const RUNS_ALREADY = /already running/i;
 interface Reruns {
   readonly runs: readonly ParkedRun[];
   readonly due: ReadonlySet<number>;
-  readonly policy: ParkingPolicy;
+  readonly rules: ParkedRules;
 }
 
-async function rerun(github: QueuePort, scope: string, { runs, due, policy }: Reruns): Promise<BatchRerun> {
+async function rerun(github: QueuePort, scope: string, { runs, due, rules }: Reruns): Promise<BatchRerun> {
   const settled: SettledRun[] = [];
   const cancelled: number[] = [];
+  const rivals = new Rivals(github, scope);
   let refusals: readonly Refusal[] = [];
   let inARow = 0;
   for (const parked of runs) {
@@ -512,7 +541,7 @@ async function rerun(github: QueuePort, scope: string, { runs, due, policy }: Re
     if (isDue && inARow >= REFUSALS_BELIEVED) {
       continue;
     }
-    const done = await attempting(() => lookAfterParked(github, scope, parked, { isDue, policy }));
+    const done = await attempting(() => lookAfterParked(github, scope, parked, { isDue, rules, rivals }));
     if (done.kind === 'limited') {
       return { settled, cancelled, refusals, limited: done };
     }
@@ -536,51 +565,79 @@ type ParkedFate =
   /** It stays parked. */
   | { readonly kind: 'refused-now'; readonly status: number; readonly why: string };
 
-function lookAfterParked(
-  github: QueuePort,
-  scope: string,
-  parked: ParkedRun,
-  how: { readonly isDue: boolean; readonly policy: ParkingPolicy },
-): Promise<ParkedFate> {
+interface LookingAfter {
+  readonly isDue: boolean;
+  readonly rules: ParkedRules;
+  readonly rivals: Rivals;
+}
+
+function lookAfterParked(github: QueuePort, scope: string, parked: ParkedRun, how: LookingAfter): Promise<ParkedFate> {
   const { id } = parked.run;
   return github.inTurn(
     scope,
     async (turn) => {
-      const { verdict, at } = await verdictOn(github, scope, parked, how);
+      const found = await lookAtParked(github, scope, parked, how);
+      const verdict = judgeParked(parked, found, how.rules);
       if (verdict.kind === 're-run') {
         const { value: written, githubTime } = await github.rerunRun(scope, id, cancellationSignal());
         return fateOf(parked, written, githubTime);
       }
       turn.skip();
       return verdict.kind === 'settled'
-        ? { kind: 'settled', settled: { run: id, end: verdict.end, detail: verdict.why, at } }
+        ? { kind: 'settled', settled: { run: id, end: verdict.end, detail: verdict.why, at: found.at } }
         : { kind: verdict.kind };
     },
     cancellationSignal(),
   );
 }
 
-/** A branch that is called as the tag of a parked run replaces nothing: the tag's run is a release. */
-async function verdictOn(
+/** Only of one that is due more than the run itself is asked. */
+async function lookAtParked(
   github: QueuePort,
   scope: string,
   parked: ParkedRun,
-  { isDue, policy }: { readonly isDue: boolean; readonly policy: ParkingPolicy },
-): Promise<{ readonly verdict: ParkedVerdict; readonly at: number }> {
-  const { id, workflowId, event, branch } = parked.run;
+  { isDue, rules, rivals }: LookingAfter,
+): Promise<ParkedFound> {
+  const { id, branch, event } = parked.run;
   const { value: run, githubTime: at } = await github.readRun(scope, id, cancellationSignal());
-  const isAsked = isDue && run !== null && branch !== null;
-  const newest = isAsked ? (await github.findNewestRun(scope, { workflowId, event, branch }, cancellationSignal())).value : null;
-  const verdict = judgeParked(parked, { run, newest, at, isDue }, policy);
-  if (verdict.kind !== 'settled' || verdict.end !== 'replaced' || branch === null || !(await mayBeTag(github, scope, branch))) {
-    return { verdict, at };
+  const found = { run, at, isDue, newest: null, hasRef: null, isTag: null, isRivalPending: null };
+  if (!isDue || run === null || branch === null || judgeParked(parked, found, rules).kind !== 're-run') {
+    return found;
   }
-  return { verdict: judgeParked(parked, { run, newest: null, at, isDue }, policy), at };
+  const newest = await newestLike(github, scope, parked.run, branch);
+  const isTag =
+    newest === null || event !== 'push'
+      ? null
+      : ((await unlessRefused(github.areTags(scope, [branch], cancellationSignal())))?.get(branch) ?? null);
+  const hasRef = run.isFromFork ? null : await unlessRefused(github.hasRef(scope, branch, cancellationSignal()));
+  return { ...found, newest, isTag, hasRef, isRivalPending: await rivals.hasOne(parked.run) };
 }
 
-async function mayBeTag(github: QueuePort, scope: string, name: string): Promise<boolean> {
-  const read = await attempting(() => github.areTags(scope, [name], cancellationSignal()));
-  return read.kind !== 'done' || (read.value.value.get(name) ?? true);
+/** Newer than the parked one alone: of that one nothing need be asked. */
+async function newestLike(
+  github: QueuePort,
+  scope: string,
+  { id, workflowId, event }: Run,
+  branch: string,
+): Promise<ParkedFound['newest']> {
+  const { value: run } = await github.findNewestRun(scope, { workflowId, event, branch }, cancellationSignal());
+  if (run === null || run.id === id) {
+    return null;
+  }
+  const { value: jobs } = await github.readRunJobs(scope, run.id, cancellationSignal());
+  return { run, jobs };
+}
+
+/** `null` if GitHub does not say, such as for want of a permission. */
+async function unlessRefused<T>(asked: Promise<Dated<T>>): Promise<T | null> {
+  try {
+    return (await asked).value;
+  } catch (error) {
+    if (error instanceof GitHubError && error.kind === 'rejected') {
+      return null;
+    }
+    throw error;
+  }
 }
 
 function fateOf({ run: { id, attempt } }: ParkedRun, written: RunWritten, at: number): ParkedFate {

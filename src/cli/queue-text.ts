@@ -44,6 +44,7 @@ const END_WORDS = {
   again: 'to be tried again',
   're-run': 're-run',
   replaced: 'replaced',
+  'branch-deleted': 'branch deleted',
   expired: 'expired',
   forgotten: 'left as it is',
 } as const satisfies Record<ActEnd, string>;
@@ -58,6 +59,7 @@ const TOLD_BY_DETAIL: ReadonlySet<ActEnd> = new Set([
   'not-over',
   'again',
   'replaced',
+  'branch-deleted',
   'expired',
   'forgotten',
 ]);

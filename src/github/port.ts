@@ -130,8 +130,6 @@ export interface QueuePort {
   readDefaultBranch(scope: string, signal: AbortSignal): Promise<Dated<string | null>>;
   /** Names of the concurrency groups that a run, or a job of it, enters by its configuration; `null` if GitHub does not tell. */
   readConcurrencyGroups(scope: string, run: number, signal: AbortSignal): Promise<Dated<readonly string[] | null>>;
-  /** Workflows that have runs which a concurrency group holds back, by id; `null` if they are more than one page tells. */
-  listPending(scope: string, signal: AbortSignal): Promise<Dated<readonly number[] | null>>;
   /** The newest run of a workflow by event and branch; `null` where there is none. */
   findNewestRun(
     scope: string,

@@ -36,7 +36,6 @@ export function createQueue(github: WritingClient, pace: Pace | null): QueuePort
     hasRef: (scope, name, signal) => hasRef({ client, scope, signal }, name),
     readDefaultBranch: (scope, signal) => refs.readDefaultBranch({ client, scope, signal }),
     readConcurrencyGroups: (scope, run, signal) => readConcurrencyGroups({ client, scope, signal }, run),
-    listPending: (scope, signal) => listPending({ client, scope, signal }),
     findNewestRun: (scope, like, signal) => findNewestRun({ client, scope, signal }, like),
     inTurn(scope, work, signal) {
       const act = (turn: Turn) => client.together(scope, () => work(turn), signal);
@@ -166,11 +165,6 @@ async function readConcurrencyGroups({ client, scope, signal }: Asking, run: num
     return { value: null, githubTime: error.githubTime ?? Date.now() };
   }
   return { value: groups, githubTime: answeredAt ?? Date.now() };
-}
-
-async function listPending(asking: Asking): Promise<Dated<readonly number[] | null>> {
-  const { value, githubTime } = await listRuns(asking, { status: 'pending', createdFrom: null, createdUntil: null, pages: 1 });
-  return { value: value.isCut ? null : [...new Set(value.runs.map(({ workflowId }) => workflowId))], githubTime };
 }
 
 async function findNewestRun(

@@ -66,7 +66,7 @@ class CarryingOut {
   // Cancelling
 
   async #cancelBatch(): Promise<void> {
-    const { scope, policy, offered, ours, plannedAt, reruns } = this.#input;
+    const { scope, policy, offered, ours, silent, silences, plannedAt, reruns } = this.#input;
     let items: readonly WorkItem[] = this.#work.splice(0, policy.batchSize);
     let mayBeDone = false;
     while (items.length > 0) {
@@ -74,7 +74,7 @@ class CarryingOut {
       const { cancelBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `cancel ${runsText(items.length)} of ${scope}`));
       const ids = new Set(items.map(({ run }) => run));
       const ofBatch = reruns.filter(([run]) => ids.has(run));
-      const ground = { offered, ours, plannedAt, reruns: ofBatch, policy };
+      const ground = { offered, ours, silent, silences, plannedAt, reruns: ofBatch, policy };
       const done: BatchCancelled = await cancelBatch({ scope, items, mayBeDone, ...ground });
       for (const attempt of done.attempts) {
         this.#take(attempt);

@@ -4,7 +4,7 @@ import { intendedActs } from '../domain/queue/intended.ts';
 import { inListOrder, listedRun, readQueueListRequest, type QueueList, type QueueListRequest } from '../domain/queue/list.ts';
 import { Forecast } from '../domain/queue/outlook.ts';
 import { modesOf } from '../domain/queue/plan.ts';
-import { labelSetsOf } from '../domain/queue/takers.ts';
+import { labelSetsOf, silentSetsOf } from '../domain/queue/takers.ts';
 import { temporalOptions } from './options.ts';
 import { planSeen, readRunners, readWholeQueue, withJobsOf } from './queue-look.ts';
 import { operateOnScope } from './scope-operation.ts';
@@ -25,10 +25,12 @@ async function list(resolved: ResolvedQueue, { max }: QueueListRequest, told: To
   const remembered = await recallQueue({ scope });
   const { memory, parked } = remembered;
   const { at, runs } = await readWholeQueue(resolved, told);
-  const { runners, areAll, notes } = await readRunners(resolved, told);
+  const { runners, areAll, defaultBranch, notes } = await readRunners(resolved, told);
   const surroundings = {
     offered: labelSetsOf(runners),
     ours: labelSetsOf(runners.filter(({ isOurs }) => isOurs)),
+    silent: silentSetsOf(runners),
+    defaultBranch,
   };
   const modes = modesOf(policy, null);
   const planning = { resolved, modes, most: Infinity };

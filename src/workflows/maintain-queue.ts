@@ -2,17 +2,27 @@ import { ApplicationFailure } from '@temporalio/common';
 import { executeChild, isCancellation, log, proxyActivities, upsertMemo, workflowInfo } from '@temporalio/workflow';
 import type { BatchRerun, MainActivities, ResolvedQueue } from '../activities/contract.ts';
 import { advance } from '../domain/open-findings.ts';
-import { findingsOf, NO_TROUBLE, type QueueTrouble } from '../domain/queue/findings.ts';
+import { agingText, findingsOf, NO_TROUBLE, waitingTrouble, type QueueTrouble } from '../domain/queue/findings.ts';
 import { intendedActs, lostRuns, type Remembered } from '../domain/queue/intended.ts';
 import { forgetOver, isParkedNews, noteParked, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
-import { dueRuns, parkedOf, unsureRuns, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
+import {
+  dueRuns,
+  isPressedOn,
+  parkedOf,
+  pressureIn,
+  unsureRuns,
+  type ParkedRun,
+  type Pressure,
+  type SettledRun,
+} from '../domain/queue/parked.ts';
 import type { RuleName } from '../domain/queue/policy.ts';
-import { modesOf, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
+import { modesOf, type RuleModes } from '../domain/queue/plan.ts';
 import {
   ACTS_TOLD,
   countOf,
   LEFT_TOLD,
   outcomeOf,
+  agingOf,
   queueSentence,
   runsText,
   toldAsParked,
@@ -24,6 +34,7 @@ import {
   type ToldAct,
 } from '../domain/queue/report.ts';
 import { readQueueRequest, type QueueRequest } from '../domain/queue/request.ts';
+import { isSilenceNews, noteSilences } from '../domain/queue/silence.ts';
 import { NOTHING_DONE, type Tally } from '../domain/queue/tally.ts';
 import type { PlannedAct } from '../domain/queue/verdict.ts';
 import { pack, workOf } from '../domain/queue/work.ts';
@@ -132,7 +143,7 @@ class QueueCare {
       return this.#reportPlan(seen, planned, remembered, intended);
     }
     if (intended.acts.length + intended.due.length + intended.unsure.length === 0 && !this.#isToRemember(seen, planned, remembered)) {
-      await this.#tell(NO_TROUBLE, ['queue-refused']);
+      await this.#tell({ ...NO_TROUBLE, ...this.#waiting(seen, planned, remembered) }, ['queue-refused']);
       return this.#reportPlan(seen, planned, remembered, intended);
     }
     const lock = await lockQueue(this.#resolved.scope, { reason: this.#request.reason });
@@ -160,6 +171,7 @@ class QueueCare {
           failure: null,
           lost: done.settled.filter(({ end }) => end === 'refused' || end === 'expired'),
           forgotten: lostRuns(remembered),
+          ...this.#waiting(seen, planned, done.remembered),
         },
         intended.acts.length > 0 ? [] : ['queue-refused'],
       );
@@ -167,6 +179,10 @@ class QueueCare {
     } finally {
       await lock.release();
     }
+  }
+
+  #waiting({ at }: SeenQueue, { plan }: PlannedQueue, { parked }: Remembered): Pick<QueueTrouble, 'aging' | 'longParked'> {
+    return waitingTrouble(plan.aging, parked, at, this.#resolved.policy.parking);
   }
 
   get #isDry(): boolean {
@@ -180,13 +196,21 @@ class QueueCare {
 
   // Deciding
 
-  #intend({ at }: SeenQueue, { plan }: PlannedQueue, remembered: Remembered): Intended {
+  #intend(seen: SeenQueue, { plan, jobs }: PlannedQueue, remembered: Remembered): Intended {
+    const { at } = seen;
     const { parking } = this.#resolved.policy;
     const { parked } = remembered;
     const { acts, homeless } = intendedActs(plan, remembered, at, parking);
     return {
       acts: acts.slice(0, this.#most),
-      due: this.#due(remembered, plan, at),
+      due: this.#due(
+        remembered,
+        pressureIn(
+          { ...seen, ...seen.surroundings, jobs, memory: remembered.memory },
+          plan.pressed,
+          this.#resolved.policy.rules.superseded,
+        ),
+      ),
       unsure: unsureRuns(parked),
       notes:
         homeless.length === 0
@@ -198,12 +222,12 @@ class QueueCare {
   }
 
   /** Parked runs whose time has come. A person who names other rules means those alone. */
-  #due({ parked }: Remembered, { pressed }: QueuePlan, at: number): readonly ParkedRun[] {
+  #due({ parked }: Remembered, pressure: Pressure): readonly ParkedRun[] {
     const { rules, release } = this.#request;
     if (release) {
       return parked;
     }
-    return rules === null || rules.includes('prioritizePullRequests') ? dueRuns(parked, pressed, at, this.#resolved.policy.parking) : [];
+    return rules === null || rules.includes('prioritizePullRequests') ? dueRuns(parked, pressure, this.#resolved.policy.parking) : [];
   }
 
   /** Whether the memory changes although nothing is done. */
@@ -211,11 +235,18 @@ class QueueCare {
     if (isCutOff || isParkedNews(memory, idsOf(parked))) {
       return true;
     }
-    return plan.zombies.length > 0 || this.#forget(memory, seen).setAside.length < memory.setAside.length;
+    const next = this.#forget(memory, seen);
+    return (
+      plan.zombies.length > 0 || next.setAside.length < memory.setAside.length || isSilenceNews(memory.silences ?? [], next.silences ?? [])
+    );
   }
 
-  #forget(memory: QueueMemory, { runs, at }: SeenQueue): QueueMemory {
-    return forgetOver(memory, new Set(runs.map(({ id }) => id)), at, this.#resolved.policy.parking.oldestMs);
+  /** What this look has changed of it. */
+  #forget(memory: QueueMemory, { runs, at, surroundings }: SeenQueue): QueueMemory {
+    const next = forgetOver(memory, new Set(runs.map(({ id }) => id)), at, this.#resolved.policy.parking.oldestMs);
+    const silences = memory.silences ?? [];
+    const since = Math.min(at, ...runs.map(({ createdAt }) => createdAt));
+    return { ...next, silences: surroundings.areRunnersKnown ? noteSilences(silences, surroundings, at, since) : silences };
   }
 
   // Acting
@@ -237,7 +268,7 @@ class QueueCare {
     const now = (): number => seen.at + Date.now() - this.#begunAt;
     const aside = (memory: QueueMemory, run: Tally['setAside'][number]): QueueMemory => setAside(memory, run, now(), policy.setAside);
     let memory = planned.plan.zombies.reduce(aside, this.#forget(remembered.memory, seen));
-    const rerun = await this.#rerun({ due, unsure }, memory);
+    const rerun = await this.#rerun({ due, unsure }, seen, planned, memory);
     ({ memory } = rerun);
     try {
       const tally = acts.length === 0 ? NOTHING_DONE : await this.#cancel(acts, seen, planned, memory);
@@ -272,6 +303,8 @@ class QueueCare {
           policy,
           offered: seen.surroundings.offered,
           ours: seen.surroundings.ours,
+          silent: seen.surroundings.silent,
+          silences: memory.silences ?? [],
           plannedAt: seen.at,
           reruns: memory.reruns.filter(({ run }) => ids.has(run)).map(({ run, at }) => [run, at] as const),
           work: pack(workOf(acts)),
@@ -288,8 +321,14 @@ class QueueCare {
   }
 
   /** Looks after parked runs, a batch at a time. What was re-run is remembered before it is forgotten as parked. */
-  async #rerun({ due, unsure }: Pick<Intended, 'due' | 'unsure'>, before: QueueMemory): Promise<Reran> {
+  async #rerun(
+    { due, unsure }: Pick<Intended, 'due' | 'unsure'>,
+    { surroundings }: SeenQueue,
+    { plan }: PlannedQueue,
+    before: QueueMemory,
+  ): Promise<Reran> {
     const { scope, policy } = this.#resolved;
+    const rules = { parking: policy.parking, superseded: policy.rules.superseded, defaultBranch: surroundings.defaultBranch };
     const ids = new Set(due.map(({ run }) => run.id));
     const settled: ToldAct[] = [];
     let memory = before;
@@ -300,11 +339,12 @@ class QueueCare {
       this.#told.say(`looking after ${left.length} parked run${left.length === 1 ? '' : 's'} of ${scope}`);
       const { rerunBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `look after ${batch.length} parked runs`));
       const isDue = batch.map(({ run }) => run.id).filter((id) => ids.has(id));
-      const done: BatchRerun = await rerunBatch({ scope, runs: batch, due: isDue, policy: policy.parking });
+      const done: BatchRerun = await rerunBatch({ scope, runs: batch, due: isDue, rules });
       for (const { run, end, detail, at } of done.settled) {
         const parked = batch.find((each) => each.run.id === run);
-        // A person who releases runs does not want them parked once more.
-        const times = this.#request.release ? policy.parking.times : (parked?.times ?? 1);
+        // Whoever has had its turn, or is released by a person, is not parked once more.
+        const isToStay = this.#request.release || (parked !== undefined && isPressedOn(parked, plan.pressed));
+        const times = isToStay ? policy.parking.times : (parked?.times ?? 1);
         memory = end === 're-run' ? noteRerun(memory, { run, at, parked: times }) : memory;
         settled.push(...(parked === undefined ? [] : [toldAsParked(parked, end, detail)]));
       }
@@ -340,7 +380,7 @@ class QueueCare {
       return;
     }
     try {
-      await this.#tell({ ...NO_TROUBLE, failure }, ['queue-limit-hit', 'queue-refused', 'queue-not-re-run']);
+      await this.#tell({ ...NO_TROUBLE, failure }, ['queue-limit-hit', 'queue-refused', 'queue-not-re-run', 'queue-aging', 'parked']);
     } catch (error) {
       log.warn(`nobody could be told that queue care failed: ${reasonOf(error, { host: 'local' })}`);
     }
@@ -396,6 +436,7 @@ class QueueCare {
     const { scope } = this.#resolved;
     const { counts, isDry } = told;
     const before = figuresOf(seen, planned, remembered);
+    const aging = agingText(planned.plan.aging);
     const count = Object.values(counts).reduce((sum, each) => sum + each, 0);
     const outcome = outcomeOf({ counts, isCut: planned.plan.isCut, isDry, planned: count });
     return this.#report({
@@ -408,7 +449,8 @@ class QueueCare {
       acts: told.acts.slice(0, ACTS_TOLD),
       left: planned.plan.left.slice(0, LEFT_TOLD),
       refusals: told.refusals,
-      notes: [...seen.surroundings.notes, ...planned.plan.notes, ...planned.notes, ...told.notes],
+      notes: [...seen.surroundings.notes, ...planned.plan.notes, ...planned.notes, ...told.notes, ...(aging === null ? [] : [aging])],
+      aging: agingOf(planned.plan.aging),
       planned: count,
       isCut: planned.plan.isCut,
       unread: planned.unread,
@@ -431,6 +473,7 @@ class QueueCare {
       left: [],
       refusals: [],
       notes: [],
+      aging: null,
       planned: 0,
       isCut: false,
       unread: 0,

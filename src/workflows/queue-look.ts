@@ -90,12 +90,19 @@ export interface Planning {
   readonly most: number;
 }
 
+/** What rules know of runners and of the repository. */
+export type Ground = Pick<QueueSurroundings, 'offered' | 'ours' | 'silent' | 'defaultBranch'>;
+
+export function groundOf({ offered, ours, silent, defaultBranch }: Ground): Ground {
+  return { offered, ours, silent, defaultBranch };
+}
+
 /**
  * Plans with what is known, and reads what the rules ask for, until they ask for nothing more or have found enough. A limit ends the reading: what
  * is not known leads to no act.
  */
 export async function planSeen(
-  seen: ListedQueue & { readonly surroundings: Pick<QueueSurroundings, 'offered' | 'ours'> },
+  seen: ListedQueue & { readonly surroundings: Ground },
   memory: QueueMemory,
   planning: Planning,
   told: Told,
@@ -106,12 +113,7 @@ export async function planSeen(
   const tags = new Map<string, boolean | null>();
   let limited: Limited | null = null;
   for (;;) {
-    const plan = planQueue(
-      { at, runs, offered: surroundings.offered, ours: surroundings.ours, jobs, tags, memory },
-      resolved.policy,
-      modes,
-      most,
-    );
+    const plan = planQueue({ at, runs, ...groundOf(surroundings), jobs, tags, memory }, resolved.policy, modes, most);
     const names: readonly string[] = plan.wantsTags.slice(0, TAGS_AT_ONCE);
     const wanted: readonly number[] = plan.wantsJobs.slice(0, resolved.policy.batchSize);
     if (limited !== null || (names.length === 0 && wanted.length === 0)) {

@@ -485,19 +485,6 @@ describe('concurrency groups', () => {
     server.knowsConcurrencyGroups = false;
     expect((await github.readConcurrencyGroups(REPO, id, signal)).value).toBeNull();
   });
-
-  test('hold back runs of workflows', async () => {
-    const workflow = (id: number): { id: number; name: string } => ({ id, name: `W${id}` });
-    for (const id of [5, 7, 7]) server.queueRun(REPO, { jobs: JOBS, status: 'pending', workflow: workflow(id) });
-    server.queueRun(REPO, { jobs: JOBS, workflow: workflow(9) });
-    expect((await github.listPending(REPO, signal)).value?.toSorted()).toEqual([5, 7]);
-    expect(asked()).toHaveLength(1);
-  });
-
-  test('hold back more runs than a page tells', async () => {
-    for (let count = 0; count < 101; count += 1) server.queueRun(REPO, { jobs: [], status: 'pending' });
-    expect((await github.listPending(REPO, signal)).value).toBeNull();
-  });
 });
 
 describe('listRunnersFor', () => {

@@ -33,6 +33,7 @@ export function queueReport(replaced: Partial<QueueReport> = {}): QueueReport {
     left: [],
     refusals: [],
     notes: [],
+    aging: null,
     planned: 0,
     isCut: false,
     unread: 0,

@@ -3,7 +3,14 @@
 import fc from 'fast-check';
 import { NOTHING_REMEMBERED, type QueueMemory } from '../../src/domain/queue/memory.ts';
 import { modesOf, planQueue, type QueuePlan, type RuleModes } from '../../src/domain/queue/plan.ts';
-import { DEFAULT_QUEUE_POLICY, type QueuePolicy, type RuleMode, type RuleName, type RulePolicies } from '../../src/domain/queue/policy.ts';
+import {
+  DEFAULT_QUEUE_POLICY,
+  type EventFilter,
+  type QueuePolicy,
+  type RuleMode,
+  type RuleName,
+  type RulePolicies,
+} from '../../src/domain/queue/policy.ts';
 import { labelSetOf, type JobGroup, type Run, type RunJobs } from '../../src/domain/queue/run.ts';
 import type { QueueView } from '../../src/domain/queue/verdict.ts';
 import { NOW } from './observations.ts';
@@ -28,7 +35,7 @@ export function aRun(replaced: Partial<Run> = {}): Run {
     conclusion: null,
     headRepositoryId: 100,
     isFromFork: (replaced.headRepositoryId === undefined ? 100 : replaced.headRepositoryId) !== 100,
-    actor: 'octocat',
+    actor: `author-${replaced.id ?? 1}`,
     branch: 'topic',
     pullRequests: [],
     sha: `sha-of-${replaced.id ?? 1}`,
@@ -78,15 +85,17 @@ export function byRun(...jobs: readonly RunJobs[]): ReadonlyMap<number, RunJobs 
   return new Map(jobs.map((each) => [each.run, each]));
 }
 
-/** A queue without runs, with one kind of runner; nothing is known, nor remembered. */
+/** A queue without runs, with one kind of runner that is online; nothing is remembered, and known is that `topic` is no tag. */
 export function aView(replaced: Partial<QueueView> = {}): QueueView {
   return {
     at: NOW,
     runs: [],
     offered: [OURS],
     ours: replaced.offered ?? [OURS],
+    silent: [],
+    defaultBranch: 'main',
     jobs: new Map(),
-    tags: new Map(),
+    tags: new Map([['topic', false]]),
     memory: NOTHING_REMEMBERED,
     ...replaced,
   };
@@ -193,6 +202,7 @@ const anyRunAndJobs = fc.record({
     branch: mostly(fc.constantFrom<string | null>('main', 'patch-1'), fc.constantFrom('v1', null)),
     pullRequests: fc.constantFrom([], [], [7], [7], [8], [7, 8]),
     sha: fc.constantFrom('a', 'b', 'c'),
+    actor: fc.constantFrom<string | null>('ada', 'bob', null),
     attempt: mostly(fc.constant(1), fc.constantFrom(2, 50, 51)),
   }),
   createdAgo: anyAge,
@@ -202,6 +212,7 @@ const anyRunAndJobs = fc.record({
     started: mostly(fc.constant(0), fc.constant(1), 8),
     held: mostly(fc.constant(0), fc.constant(1), 8),
     skipped: mostly(fc.constant(0), fc.constant(1)),
+    work: mostly<readonly string[]>(fc.constant(['build']), fc.constantFrom(['build', 'docs'], ['docs'], []), 4),
     queued: mostly<readonly JobGroup[]>(
       fc.array(fc.record({ labels: anyLabels.map((labels) => labelSetOf(labels)), count: fc.integer({ min: 1, max: 3 }) }), {
         minLength: 1,
@@ -250,54 +261,101 @@ export function anyQueue({
       threshold: fc.constantFrom(1, 1, 2, 3),
       then: fc.constantFrom('park' as const, 'cancel' as const),
       reach: fc.constantFrom('served' as const, 'served' as const, 'repository' as const),
-      protect: fc.constantFrom([], [], [{ glob: 'mai?', pattern: '^mai[^/]$' }]),
-      events: fc.constantFrom(DEFAULT_QUEUE_POLICY.rules.superseded.events, DEFAULT_QUEUE_POLICY.rules.superseded.events, ['pull_request']),
+      protect: fc.constantFrom(
+        { defaultBranch: false, patterns: [] },
+        { defaultBranch: true, patterns: [] },
+        { defaultBranch: false, patterns: [{ glob: 'mai?', pattern: '^mai[^/]$' }] },
+      ),
+      events: fc.constantFrom<EventFilter>(
+        DEFAULT_QUEUE_POLICY.rules.superseded.events,
+        'all',
+        { only: ['pull_request', 'push:tags'] },
+        { except: ['push:tags'] },
+      ),
+      staleEvents: fc.constantFrom<EventFilter>(DEFAULT_QUEUE_POLICY.rules.stale.events, 'all', { only: ['push', 'schedule'] }),
+      sameWork: fc.constantFrom('on' as const, 'on' as const, 'off' as const),
+      clock: fc.constantFrom('online' as const, 'wall' as const),
+      count: fc.constantFrom('pullRequests' as const, 'runs' as const),
+      isSilent: mostly(fc.constant(false), fc.constant(true), 3),
+      silences: fc.array(
+        fc.record({ isOfFirst: fc.boolean(), fromAgo: anyAge, forMs: fc.constantFrom<number | null>(MINUTE, HOUR, 5 * HOUR, null) }),
+        {
+          maxLength: 3,
+        },
+      ),
+      defaultBranch: mostly<string | null>(fc.constantFrom('main', 'patch-1'), fc.constant(null)),
       demandReads: fc.constantFrom(200, 200, ...(isAllKnown ? [] : [2])),
       modes: fc.record({ stale: anyMode, superseded: anyMode, prioritizePullRequests: anyMode, paths: fc.constant('off' as const) }),
     })
-    .map(({ each, idsFall, offered, tags, tagsAreRead, setAside, reruns, threshold, then, reach, protect, events, demandReads, modes }) => {
-      const ago = (ms: number, createdAt = 0): number => Math.max(NOW - ms, createdAt);
-      const known = each.map(({ run: replaced, createdAgo, startedAgo, queuedAgo, jobs, knowledge }, index) => {
-        const createdAt = ago(createdAgo);
-        const startedAt = startedAgo === null ? null : ago(startedAgo, createdAt);
-        const run = aRun({ ...replaced, id: idsFall ? each.length - index : index + 1, createdAt, startedAt });
-        const { isOfOther, skipped, ...counts } = jobs;
-        const plain = jobsOf({ run: run.id, attempt: run.attempt + (isOfOther ? 1 : 0), ...counts });
-        const oldestQueuedAt = plain.oldestQueuedAt === null || queuedAgo === null ? null : ago(queuedAgo, createdAt);
-        return { run, knowledge: isAllKnown ? 'known' : knowledge, jobs: { ...plain, total: plain.total + skipped, oldestQueuedAt } };
-      });
-      const memory: QueueMemory = {
-        setAside: [...new Map(setAside.map((entry) => [entry.run, entry])).values()].map(({ run, attempt, retryIn }) => ({
-          run,
-          attempt,
-          why: 'it refuses',
-          since: NOW - DAY,
-          tries: 1,
-          retryAt: NOW + retryIn,
-        })),
-        reruns: reruns.map(({ run, ago: rerunAgo, parked }) => ({ run, at: NOW - rerunAgo, parked })),
-      };
-      const allTags = new Map<string, boolean | null>(Object.entries(tags));
-      return {
-        view: aView({
-          runs: known.map(({ run }) => run),
-          offered,
-          jobs: new Map(
-            known
-              .filter(({ knowledge }) => knowledge !== 'unread')
-              .map(({ run, knowledge, jobs }) => [run.id, knowledge === 'unknown' ? null : jobs]),
-          ),
-          tags: isAllKnown || tagsAreRead ? allTags : new Map(),
-          memory,
-        }),
-        truth: { jobs: byRun(...known.map(({ jobs }) => jobs)), tags: allTags },
-        policy: aPolicy({
-          superseded: { protect, events },
-          prioritizePullRequests: { threshold, then },
-          reach,
-          demandReads,
-        }),
+    .map(
+      ({
+        each,
+        idsFall,
+        offered,
+        tags,
+        tagsAreRead,
+        setAside,
+        reruns,
+        threshold,
+        then,
+        reach,
+        protect,
+        events,
+        demandReads,
         modes,
-      };
-    });
+        ...more
+      }) => {
+        const ago = (ms: number, createdAt = 0): number => Math.max(NOW - ms, createdAt);
+        const known = each.map(({ run: replaced, createdAgo, startedAgo, queuedAgo, jobs, knowledge }, index) => {
+          const createdAt = ago(createdAgo);
+          const startedAt = startedAgo === null ? null : ago(startedAgo, createdAt);
+          const run = aRun({ ...replaced, id: idsFall ? each.length - index : index + 1, createdAt, startedAt });
+          const { isOfOther, skipped, ...counts } = jobs;
+          const plain = jobsOf({ run: run.id, attempt: run.attempt + (isOfOther ? 1 : 0), ...counts });
+          const oldestQueuedAt = plain.oldestQueuedAt === null || queuedAgo === null ? null : ago(queuedAgo, createdAt);
+          return { run, knowledge: isAllKnown ? 'known' : knowledge, jobs: { ...plain, total: plain.total + skipped, oldestQueuedAt } };
+        });
+        const memory: QueueMemory = {
+          setAside: [...new Map(setAside.map((entry) => [entry.run, entry])).values()].map(({ run, attempt, retryIn }) => ({
+            run,
+            attempt,
+            why: 'it refuses',
+            since: NOW - DAY,
+            tries: 1,
+            retryAt: NOW + retryIn,
+          })),
+          reruns: reruns.map(({ run, ago: rerunAgo, parked }) => ({ run, at: NOW - rerunAgo, parked })),
+          silences: more.silences.map(({ isOfFirst, fromAgo, forMs }) => ({
+            labels: isOfFirst ? OURS : OURS_TOO,
+            from: NOW - fromAgo,
+            until: forMs === null ? null : Math.min(NOW, NOW - fromAgo + forMs),
+          })),
+        };
+        const allTags = new Map<string, boolean | null>(Object.entries(tags));
+        return {
+          view: aView({
+            runs: known.map(({ run }) => run),
+            offered,
+            silent: more.isSilent ? offered.slice(0, 1) : [],
+            defaultBranch: more.defaultBranch,
+            jobs: new Map(
+              known
+                .filter(({ knowledge }) => knowledge !== 'unread')
+                .map(({ run, knowledge, jobs }) => [run.id, knowledge === 'unknown' ? null : jobs]),
+            ),
+            tags: isAllKnown || tagsAreRead ? allTags : new Map(),
+            memory,
+          }),
+          truth: { jobs: byRun(...known.map(({ jobs }) => jobs)), tags: allTags },
+          policy: aPolicy({
+            stale: { events: more.staleEvents, clock: more.clock },
+            superseded: { protect, events, sameWork: more.sameWork },
+            prioritizePullRequests: { threshold, then, count: more.count },
+            reach,
+            demandReads,
+          }),
+          modes,
+        };
+      },
+    );
 }

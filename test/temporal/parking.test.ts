@@ -209,7 +209,7 @@ test.concurrent('what is parked is told as lost once Temporal has forgotten what
 });
 
 test.concurrent('what was parked comes back where the rule is turned off', async () => {
-  const rule = { mode: 'on' as 'on' | 'off', threshold: 5, then: 'park' as const };
+  const rule = { mode: 'on' as 'on' | 'off', threshold: 5, then: 'park' as const, count: 'pullRequests' as const };
   await using world = await aWorld({ rules: ruled(rule, rule) });
   const run = push(world);
   press(world);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { fileSchema } from '../../src/config/schema.ts';
 import { DEFAULT_UPKEEP_POLICY } from '../../src/domain/policy.ts';
-import type { RefPattern } from '../../src/domain/queue/policy.ts';
+import { DEFAULT_QUEUE_POLICY, type RefPattern } from '../../src/domain/queue/policy.ts';
 import { healthPolicy, queuePolicy, recoveryPolicy } from '../../src/worker/policy.ts';
 
 const SETTINGS = fileSchema.parse({});
@@ -45,7 +45,9 @@ test('upkeep goes by the file, and its acts have time in what surrounds them', (
 describe('refs that are protected by', () => {
   const protects = (glob: string, ref: string): boolean => {
     const queue = { ...QUEUE, superseded: { ...QUEUE.superseded, protect: [glob] } };
-    const [{ pattern }] = queuePolicy({ queue }).rules.superseded.protect as [RefPattern];
+    const { patterns, defaultBranch } = queuePolicy({ queue }).rules.superseded.protect;
+    expect(defaultBranch).toBe(false);
+    const [{ pattern }] = patterns as [RefPattern];
     return new RegExp(pattern).test(ref);
   };
 
@@ -66,13 +68,29 @@ describe('refs that are protected by', () => {
 
 test('hours and modes of the file reach the rules', () => {
   const { rules, maxPerPass, reach } = queuePolicy({
-    queue: { ...QUEUE, stale: { mode: 'plan', hours: 2.5 }, maxPerPass: 9, reach: 'repository' },
+    queue: { ...QUEUE, stale: { ...QUEUE.stale, mode: 'plan', hours: 2.5 }, maxPerPass: 9, reach: 'repository' },
   });
   expect({ maxPerPass, reach }).toEqual({ maxPerPass: 9, reach: 'repository' });
   expect(rules).toMatchObject({
     stale: { mode: 'plan', afterMs: 150 * MINUTE },
-    superseded: { mode: 'on', events: ['push', 'pull_request', 'pull_request_target', 'merge_group'], protect: [] },
+    superseded: { mode: 'on', events: { only: ['push', 'pull_request', 'pull_request_target'] }, sameWork: 'on' },
     prioritizePullRequests: { mode: 'on', threshold: 5, then: 'park' },
     paths: { mode: 'off' },
   });
+});
+
+test('without a word in the file, rules are those of the default policy', () => {
+  expect(queuePolicy({ queue: QUEUE }).rules).toEqual(DEFAULT_QUEUE_POLICY.rules);
+});
+
+test.each([
+  ['release/1.x', true],
+  ['release/1/2', true],
+  ['release', true],
+  ['releases', false],
+])('by default %s is protected: %s', (ref, isProtected) => {
+  const [{ glob, pattern }] = DEFAULT_QUEUE_POLICY.rules.superseded.protect.patterns as [RefPattern];
+  const [byGlob] = queuePolicy({ queue: { ...QUEUE, superseded: { ...QUEUE.superseded, protect: [glob] } } }).rules.superseded.protect
+    .patterns;
+  expect([pattern, byGlob?.pattern].map((each) => new RegExp(`^(?:${each})$`).test(ref))).toEqual([isProtected, isProtected]);
 });

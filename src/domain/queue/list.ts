@@ -1,8 +1,8 @@
 import { readFields } from '../request-fields.ts';
 import { jobsOf, rerunAt, type Forecast, type Outlook } from './outlook.ts';
 import type { ParkedRun } from './parked.ts';
-import { queuedOf, type RuleModes } from './plan.ts';
-import type { JobGroup, Run } from './run.ts';
+import type { RuleModes } from './plan.ts';
+import { queuedOf, type JobGroup, type Run } from './run.ts';
 import { oldestFirst, waitsSince } from './stale.ts';
 import type { QueueRunners } from './takers.ts';
 import type { QueueView } from './verdict.ts';

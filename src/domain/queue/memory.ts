@@ -1,4 +1,5 @@
 import type { QueuePolicy } from './policy.ts';
+import type { Silence } from './silence.ts';
 
 // What queue care remembers of runs from pass to pass. Times are epoch milliseconds by GitHub's clock.
 
@@ -26,6 +27,8 @@ export interface QueueMemory {
   readonly reruns: readonly Rerun[];
   /** Ids of runs that are parked: another place remembers the rest of them, and may be lost. */
   readonly parked?: readonly number[];
+  /** Times in which no runner of a kind was online. */
+  readonly silences?: readonly Silence[];
 }
 
 export const NOTHING_REMEMBERED: QueueMemory = { setAside: [], reruns: [] };

@@ -1,9 +1,9 @@
 import { isSetAside, type QueueMemory, type SetAside } from './memory.ts';
-import { queuedOf, type QueuePlan, type RuleModes } from './plan.ts';
+import type { QueuePlan, RuleModes } from './plan.ts';
 import type { QueuePolicy } from './policy.ts';
-import { asksFor } from './pull-requests-first.ts';
-import { isInReach, PULL_REQUEST_EVENTS, type LabelSet, type Run, type RunJobs } from './run.ts';
-import { waitsSince } from './stale.ts';
+import { asksFor, countOf } from './pull-requests-first.ts';
+import { isInReach, PULL_REQUEST_EVENTS, queuedOf, type LabelSet, type Run, type RunJobs } from './run.ts';
+import { isSilent, mayEnd, staleAt } from './stale.ts';
 import { keptDespiteNewer } from './superseded.ts';
 import type { PlannedAct, QueueView } from './verdict.ts';
 
@@ -153,15 +153,19 @@ export class Forecast {
       return { code: 'unknown' };
     }
     const obstacle = obstacleOf(jobs, view, policy);
-    if (obstacle !== null || modes.stale === 'off') {
+    if (obstacle !== null || modes.stale === 'off' || !mayEnd(run, view, policy)) {
       return obstacle ?? { code: 'waits' };
+    }
+    if (isSilent(jobs, view, policy)) {
+      return { code: 'waits', detail: 'no runner that could take it is online, so its time stands still' };
     }
     return { action: 'cancel', code: 'stale', at: isoOf(this.#staleAt(run, jobs)), isOnlyPlanned: modes.stale === 'plan' };
   }
 
   #staleAt(run: Run, jobs: RunJobs): number {
     const { view, policy } = this.#ground;
-    return waitsSince(run, jobs, rerunAt(view.memory, run), view.at) + policy.rules.stale.afterMs;
+    const ground = { ...view, silences: view.memory.silences ?? [] };
+    return staleAt({ run, jobs, rerunAt: rerunAt(view.memory, run) }, ground, policy);
   }
 }
 
@@ -198,10 +202,19 @@ function keptOf({ view, plan, policy, modes, homeless, intended }: OutlookGround
 }
 
 /** How many pull-request runs wait for each kind of runner that they are pressed for. */
-function pressureOf({ view, plan, intended }: OutlookGround): ReadonlyMap<LabelSet, number> {
+function pressureOf({ view, plan, intended, policy }: OutlookGround): ReadonlyMap<LabelSet, number> {
   const taken = new Set(intended.filter(({ rule }) => rule !== 'prioritizePullRequests').map(({ run }) => run));
   const waiting = queuedOf(view.runs).filter(({ id, event }) => PULL_REQUEST_EVENTS.includes(event) && !taken.has(id));
-  return new Map((plan.pressed ?? []).map((set) => [set, waiting.filter((run) => asksFor(jobsOf(view, run), set)).length]));
+  const { count } = policy.rules.prioritizePullRequests;
+  return new Map(
+    (plan.pressed ?? []).map((set) => [
+      set,
+      countOf(
+        waiting.filter((run) => asksFor(jobsOf(view, run), set)),
+        count,
+      ),
+    ]),
+  );
 }
 
 /** `null` if they are not known, or those of another attempt. */

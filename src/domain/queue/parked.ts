@@ -1,7 +1,9 @@
 import { asksFor } from './pull-requests-first.ts';
-import type { ParkingPolicy } from './policy.ts';
-import type { LabelSet, Run, RunJobs } from './run.ts';
-import { replaces } from './superseded.ts';
+import type { ParkingPolicy, RulePolicies } from './policy.ts';
+import { isNamed, protection } from './refs.ts';
+import { PULL_REQUEST_EVENTS, queuedOf, type LabelSet, type Run, type RunJobs } from './run.ts';
+import { isEnough, replaces } from './superseded.ts';
+import type { QueueView } from './verdict.ts';
 
 // Runs that made way for pull requests, and are re-run when the pressure is gone. Times are epoch milliseconds by GitHub's clock.
 
@@ -19,8 +21,11 @@ export interface ParkedRun {
   readonly by: string;
 }
 
-/** What became of a parked run. `expired`: GitHub would not re-run it any more. `forgotten`: it was never cancelled, or somebody saw to it. */
-export type ParkedEnd = 're-run' | 'replaced' | 'expired' | 'refused' | 'forgotten';
+/**
+ * What became of a parked run. `expired`: GitHub would not re-run it any more. `branch-deleted`: nobody needs its verdict. `forgotten`: it was never
+ * cancelled, or somebody saw to it.
+ */
+export type ParkedEnd = 're-run' | 'replaced' | 'branch-deleted' | 'expired' | 'refused' | 'forgotten';
 
 export interface SettledRun {
   readonly run: number;
@@ -29,16 +34,69 @@ export interface SettledRun {
   readonly at: number;
 }
 
-/** Those that are due: nothing presses on their runners, or their time is nearly over. `pressed`: `null` where it is not known, which keeps all. */
+/** What says whose time has come. */
+export interface Pressure {
+  readonly at: number;
+  /** Labels for which pull requests press; `null` if it is not known, which keeps all but those whose time is up. */
+  readonly pressed: readonly LabelSet[] | null;
+  /** Pull-request runs that wait for runners with these labels. */
+  readonly waiting: (set: LabelSet) => number;
+  /** Runs that were parked and wait again for such runners. */
+  readonly inTurn: (set: LabelSet) => number;
+  readonly isProtected: (run: Run) => boolean;
+}
+
+/** By what is known of the queue. */
+export function pressureIn(
+  { at, runs, jobs, memory, defaultBranch }: Pick<QueueView, 'at' | 'runs' | 'jobs' | 'memory' | 'defaultBranch'>,
+  pressed: readonly LabelSet[] | null,
+  { protect }: RulePolicies['superseded'],
+): Pressure {
+  const reruns = new Set(memory.reruns.map(({ run }) => run));
+  const protectionOf = protection(protect, defaultBranch);
+  const asking = (set: LabelSet, isMeant: (run: Run) => boolean): number =>
+    queuedOf(runs).filter((run) => isMeant(run) && asksFor(jobs.get(run.id), set)).length;
+  return {
+    at,
+    pressed,
+    waiting: (set) => asking(set, ({ event }) => PULL_REQUEST_EVENTS.includes(event)),
+    inTurn: (set) => asking(set, ({ id }) => reruns.has(id)),
+    isProtected: (run) => protectionOf(run) === 'protected',
+  };
+}
+
+/**
+ * Those that are due: nothing presses on their runners, or their time is up. While pull requests press on, the oldest have their turn: one of
+ * them waits among so many pull-request runs.
+ */
 export function dueRuns(
   parked: readonly ParkedRun[],
-  pressed: readonly LabelSet[] | null,
-  at: number,
-  { oldestMs }: ParkingPolicy,
+  { at, pressed, waiting, inTurn, isProtected }: Pressure,
+  { oldestMs, protectedMs, turnAfterMs, pullRequestsPerTurn }: ParkingPolicy,
 ): readonly ParkedRun[] {
-  return parked.filter(
-    ({ run, jobs }) => at - run.createdAt >= oldestMs || (pressed !== null && !pressed.some((set) => asksFor(jobs, set))),
-  );
+  const pressOn = ({ jobs }: ParkedRun): LabelSet | undefined => pressed?.find((set) => asksFor(jobs, set));
+  const isUp = ({ run, parkedAt }: ParkedRun): boolean =>
+    at - run.createdAt >= oldestMs || (isProtected(run) && at - parkedAt >= protectedMs);
+  const due = new Set(parked.filter((each) => isUp(each) || (pressed !== null && pressOn(each) === undefined)));
+  const given = new Map<LabelSet, number>();
+  for (const each of parked.toSorted((one, other) => one.run.createdAt - other.run.createdAt || one.run.id - other.run.id)) {
+    const set = due.has(each) || at - each.parkedAt < turnAfterMs ? undefined : pressOn(each);
+    if (set === undefined) {
+      continue;
+    }
+    const turns = Math.max(1, Math.floor(waiting(set) / pullRequestsPerTurn));
+    const taken = inTurn(set) + (given.get(set) ?? 0);
+    if (taken < turns) {
+      due.add(each);
+      given.set(set, (given.get(set) ?? 0) + 1);
+    }
+  }
+  return parked.filter((each) => due.has(each));
+}
+
+/** Whether pull requests still press on its runners, so that it keeps its place once it is re-run. */
+export function isPressedOn({ jobs }: ParkedRun, pressed: readonly LabelSet[] | null): boolean {
+  return pressed === null || pressed.some((set) => asksFor(jobs, set));
 }
 
 /** Parked runs of which nobody knows whether their cancellation has come to pass: each pass looks at them. */
@@ -51,13 +109,34 @@ export type ParkedVerdict =
   | { readonly kind: 're-run' | 'cancelled' | 'wait' }
   | { readonly kind: 'settled'; readonly end: ParkedEnd; readonly why: string };
 
-/** By what GitHub says of it and of the newest run like it. */
-export function judgeParked(
-  parked: ParkedRun,
-  found: { readonly run: Run | null; readonly newest: Run | null; readonly at: number; readonly isDue: boolean },
-  { mostReruns, doubtMs }: ParkingPolicy,
-): ParkedVerdict {
-  const { run, newest, at, isDue } = found;
+/** What GitHub says of a parked run, and around it. */
+export interface ParkedFound {
+  /** `null` if GitHub does not know it any more. */
+  readonly run: Run | null;
+  /** The newest run of its workflow, event and branch, and its jobs; `null` if there is none, or it was not asked for. */
+  readonly newest: { readonly run: Run; readonly jobs: RunJobs | null } | null;
+  /** Whether a branch or tag of its name is there; `null` if GitHub does not say. */
+  readonly hasRef: boolean | null;
+  /** Whether its ref is a tag, if that matters; `null` if GitHub does not say. */
+  readonly isTag: boolean | null;
+  /** Whether a run of its workflow is pending in a concurrency group, which a re-run might push out; `null` if GitHub does not say. */
+  readonly isRivalPending: boolean | null;
+  readonly at: number;
+  readonly isDue: boolean;
+}
+
+/** What a parked run is judged by. */
+export interface ParkedRules {
+  readonly parking: ParkingPolicy;
+  readonly superseded: RulePolicies['superseded'];
+  /** `null` if GitHub does not say. */
+  readonly defaultBranch: string | null;
+}
+
+/** By what GitHub says of it, and by the same rules as any other run. */
+export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: ParkedRules): ParkedVerdict {
+  const { run, newest, at, isDue, hasRef, isRivalPending } = found;
+  const { mostReruns, doubtMs } = rules.parking;
   if (run === null) {
     return { kind: 'settled', end: 'forgotten', why: 'GitHub does not know it any more' };
   }
@@ -77,14 +156,44 @@ export function judgeParked(
   if (!isDue) {
     return { kind: 'cancelled' };
   }
-  if (newest !== null && replaces(newest, run)) {
-    return { kind: 'settled', end: 'replaced', why: `run ${newest.id} of the same workflow for ${run.branch} is newer` };
+  if (hasRef === false) {
+    return { kind: 'settled', end: 'branch-deleted', why: `${run.branch} is not there any more` };
+  }
+  if (newest !== null && isReplacedBy(newest, parked, found, rules)) {
+    return { kind: 'settled', end: 'replaced', why: `run ${newest.run.id} of the same workflow for ${run.branch} is newer` };
   }
   if (run.attempt > mostReruns) {
     return { kind: 'settled', end: 'expired', why: `it has been re-run ${run.attempt - 1} times, and GitHub allows no more` };
   }
-  return { kind: 're-run' };
+  return isRivalPending === true && at - run.createdAt < rules.parking.oldestMs ? { kind: 'wait' } : { kind: 're-run' };
 }
+
+/** By the rule for superseded runs, so that nothing is lost that the rule does not name, or that the newer run did not do. */
+function isReplacedBy(
+  newest: NonNullable<ParkedFound['newest']>,
+  parked: ParkedRun,
+  { isTag }: ParkedFound,
+  { superseded, defaultBranch }: ParkedRules,
+): boolean {
+  const { run } = parked;
+  const named = isNamed(superseded.events, run, new Map(run.branch === null ? [] : [[run.branch, isTag]]));
+  return (
+    superseded.mode === 'on' &&
+    named === 'named' &&
+    protection(superseded.protect, defaultBranch)(run) === 'free' &&
+    replaces(newest.run, run) &&
+    isWanted(newest.run) &&
+    newest.jobs !== null &&
+    isEnough(newest.jobs, parked.jobs, { rules: { superseded } })
+  );
+}
+
+/** Whether it has given a verdict, or will: what was skipped, could not start, or was ended by somebody has tested nothing. */
+function isWanted({ status, conclusion }: Run): boolean {
+  return status !== 'completed' || VERDICTS.includes(conclusion ?? '');
+}
+
+const VERDICTS: readonly string[] = ['success', 'failure', 'neutral', 'timed_out'];
 
 /** What became of others is remembered so long. */
 const SETTLED_KEPT = 500;

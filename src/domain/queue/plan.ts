@@ -1,10 +1,10 @@
 import { isSetAside } from './memory.ts';
 import { RULES, type QueuePolicy, type RuleMode, type RuleName } from './policy.ts';
 import { pullRequestsFirst } from './pull-requests-first.ts';
-import type { LabelSet, Run } from './run.ts';
+import { queuedOf, type LabelSet, type Run } from './run.ts';
 import { mayBeStale, stale } from './stale.ts';
 import { superseded } from './superseded.ts';
-import { NO_VERDICT, type PlannedAct, type QueueView, type RuleContext, type RuleVerdict } from './verdict.ts';
+import { NO_VERDICT, type AgingRun, type PlannedAct, type QueueView, type RuleContext, type RuleVerdict } from './verdict.ts';
 
 /** What all rules say. */
 export interface QueuePlan extends RuleVerdict {
@@ -16,6 +16,8 @@ export interface QueuePlan extends RuleVerdict {
   readonly pressed: readonly LabelSet[] | null;
   /** Queued runs that have waited for longer than stale ones may, whatever else holds for them; without those set aside. */
   readonly overdue: number;
+  /** Runs that will be stale before long; none if nothing would end them. */
+  readonly aging: readonly AgingRun[];
   /** Queued runs that are set aside. */
   readonly setAside: number;
   /** Those of {@link wantsJobs} that tell who waits for our runners: that changes by the minute. */
@@ -84,9 +86,11 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
     wantsDemand: verdicts.flatMap(({ pressed, wantsJobs }) => (pressed === undefined ? [] : wantsJobs)),
     wantsTags: [...new Set(verdicts.flatMap(({ wantsTags }) => wantsTags))],
     left: verdicts.flatMap(({ left }) => left),
-    notes: verdicts.flatMap(({ notes }) => notes),
+    notes: [...new Set(verdicts.flatMap(({ notes }) => notes))],
     zombies,
     pressed: modes.prioritizePullRequests === 'off' ? [] : (verdicts.find(({ pressed }) => pressed !== undefined)?.pressed ?? null),
+    aging:
+      modes.stale === 'on' ? (verdicts.find(({ aging }) => aging !== undefined)?.aging ?? []).filter(({ run }) => !taken.has(run)) : [],
     overdue: real.filter((run) => isOverdue(run, view.at, policy)).length,
     setAside: queued.length - real.length,
   };
@@ -103,12 +107,6 @@ function judge(rule: RuleName, context: RuleContext): RuleVerdict & { readonly p
     case 'paths':
       return NO_VERDICT;
   }
-}
-
-/** Queued runs, each once and by its newest attempt: lists move while their pages are read, and name runs that wait for something else by now. */
-export function queuedOf(runs: readonly Run[]): readonly Run[] {
-  const inOrder = runs.toSorted((one, other) => one.id - other.id || one.attempt - other.attempt);
-  return inOrder.filter(({ id, status }, index) => inOrder[index + 1]?.id !== id && status === 'queued');
 }
 
 /** Where GitHub does not say when the attempt began, the jobs do; so it is no more than likely. */

@@ -106,6 +106,14 @@ export interface ParkingPolicy {
   readonly mostReruns: number;
   /** A run that was to be cancelled and is not over after so long has not heard of it. */
   readonly doubtMs: number;
+  /** A run for a protected ref is parked no longer than this, and then never again. */
+  readonly protectedMs: number;
+  /** While pull requests press on, a run that is parked for so long gets its turn, the oldest first, and is then parked no more. */
+  readonly turnAfterMs: number;
+  /** Pull-request runs that wait, for each that has its turn and waits among them. */
+  readonly pullRequestsPerTurn: number;
+  /** People are told of runs that are parked for so long. */
+  readonly toldAfterMs: number;
   /** After so long one run of the workflow is followed by the next, so that no history outlives a release. */
   readonly continueAfterMs: number;
 }
@@ -141,7 +149,18 @@ export const DEFAULT_QUEUE_POLICY: QueuePolicy = {
   tries: 3,
   following: { firstMs: 2_000, longestMs: 30_000, forceAfterMs: 6 * MINUTE, giveUpAfterMs: 6 * MINUTE, doubtMs: 15_000 },
   setAside: { firstMs: HOUR, longestMs: DAY },
-  parking: { most: 500, times: 2, oldestMs: 29 * DAY, mostReruns: 50, doubtMs: 30 * MINUTE, continueAfterMs: 6 * HOUR },
+  parking: {
+    most: 500,
+    times: 2,
+    oldestMs: 29 * DAY,
+    mostReruns: 50,
+    doubtMs: 30 * MINUTE,
+    protectedMs: HOUR,
+    turnAfterMs: HOUR,
+    pullRequestsPerTurn: 5,
+    toldAfterMs: HOUR,
+    continueAfterMs: 6 * HOUR,
+  },
   limits: {
     list: { startToClose: '2m', heartbeat: '20s', scheduleToClose: '30m', retryInitial: '1s', retryMaximum: '30s' },
     read: { startToClose: '10m', heartbeat: '20s', scheduleToClose: '1h', retryInitial: '1s', retryMaximum: '30s' },

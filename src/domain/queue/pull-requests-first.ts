@@ -1,5 +1,6 @@
 import { NO_VERDICT, type LeftRun, type PlannedAct, type RuleContext, type RuleVerdict } from './verdict.ts';
 import type { ParkingPolicy } from './policy.ts';
+import { protection, type Protection } from './refs.ts';
 import { isServedBy, isUntouched, PULL_REQUEST_EVENTS, type LabelSet, type Run, type RunJobs } from './run.ts';
 import { queuedText, whatIs } from './stale.ts';
 
@@ -10,11 +11,12 @@ export interface PullRequestsFirst extends RuleVerdict {
 
 /** Push runs make way where more pull-request runs than the threshold wait for the same runners. */
 export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): PullRequestsFirst {
-  const { threshold, then } = policy.rules.prioritizePullRequests;
+  const { threshold, then, count } = policy.rules.prioritizePullRequests;
+  const protectionOf = protection(policy.rules.superseded.protect, view.defaultBranch);
   const waiting = runs.filter(({ id }) => !taken.has(id)).toSorted((one, other) => one.createdAt - other.createdAt || one.id - other.id);
   const pullRequests = waiting.filter(({ event }) => PULL_REQUEST_EVENTS.includes(event));
   const pushes = waiting.filter(({ event }) => event === 'push');
-  if (pullRequests.length <= threshold) {
+  if (countOf(pullRequests, count) <= threshold) {
     return { ...NO_VERDICT, pressed: [] };
   }
   const asked = pullRequests.slice(0, policy.demandReads);
@@ -23,7 +25,15 @@ export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): P
     const jobs = view.jobs.get(id);
     return jobs?.attempt === attempt ? jobs : null;
   };
-  const demand = new Map(view.ours.map((set) => [set, asked.filter((run) => asksFor(jobsOf(run), set)).length]));
+  const demand = new Map(
+    view.ours.map((set) => [
+      set,
+      countOf(
+        asked.filter((run) => asksFor(jobsOf(run), set)),
+        count,
+      ),
+    ]),
+  );
   const pressed = view.ours.filter((set) => (demand.get(set) ?? 0) > threshold);
   const isKnown = asked.length === pullRequests.length && asked.every((run) => jobsOf(run) !== null);
   if (pressed.length === 0) {
@@ -44,11 +54,13 @@ export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): P
       continue;
     }
     const obstacle =
-      then === 'park' ? whyNotParked(run, view.memory.reruns, view.at, policy.parking) : obstacleOfTag(run, view.tags, wantsTags);
+      then === 'park'
+        ? whyNotParked(run, view.memory.reruns, view.at, policy.parking)
+        : (obstacleOfRef(run, protectionOf) ?? obstacleOfTag(run, view.tags, wantsTags));
     if (obstacle !== null) {
       left.push({ run: run.id, why: obstacle });
     } else {
-      const evidence = `${demand.get(set)} pull-request runs wait for [${set.join(', ')}], more than ${threshold}; ${queuedText(jobs)}`;
+      const evidence = `${demand.get(set)} ${COUNTED[count]} wait for [${set.join(', ')}], more than ${threshold}; ${queuedText(jobs)}`;
       acts.push({ ...whatIs(run), rule: 'prioritizePullRequests', does: then, evidence, newer: null });
     }
   }
@@ -61,6 +73,21 @@ export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): P
     notes: [],
     pressed,
   };
+}
+
+const COUNTED = { pullRequests: 'pull requests', runs: 'pull-request runs' } as const;
+
+/** How many press: a pull request with three workflows is one, and so are all pull requests of one author's forks. */
+export function countOf(runs: readonly Run[], count: 'pullRequests' | 'runs'): number {
+  return count === 'runs' ? runs.length : new Set(runs.map(whoPresses)).size;
+}
+
+/** GitHub does not tell pull requests of forks. */
+function whoPresses({ id, isFromFork, actor, headRepositoryId, pullRequests, branch }: Run): string {
+  if (isFromFork) {
+    return actor === null && headRepositoryId === null ? `run ${id}` : `author ${actor ?? headRepositoryId}`;
+  }
+  return pullRequests.length === 1 ? `pull request ${pullRequests[0]}` : `branch ${branch}`;
 }
 
 /** Whether a queued job of it waits for a runner with these labels. */
@@ -89,6 +116,17 @@ export function whyNotParked(
     return 'GitHub would not re-run it: it is a month old';
   }
   return attempt > mostReruns ? `GitHub would not re-run it: it has been re-run ${attempt - 1} times` : null;
+}
+
+function obstacleOfRef(run: Run, protectionOf: (run: Run) => Protection): string | null {
+  switch (protectionOf(run)) {
+    case 'protected':
+      return `${run.branch} is protected`;
+    case 'unknown':
+      return 'GitHub does not say which is the default branch, which is protected';
+    case 'free':
+      return null;
+  }
 }
 
 /** What is cancelled for good must be no release. */

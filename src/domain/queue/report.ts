@@ -1,7 +1,7 @@
 import type { RuleModes } from './plan.ts';
 import type { RuleName } from './policy.ts';
 import type { ParkedEnd, ParkedRun } from './parked.ts';
-import type { LeftRun, PlannedAct } from './verdict.ts';
+import type { AgingRun, LeftRun, PlannedAct } from './verdict.ts';
 
 /**
  * What came of an act. `would-cancel`, `would-park`, `would-re-run`: a dry run's. `only-planned`: by a rule that only plans. `ended-otherwise`: the run ended by itself before the cancellation reached it.
@@ -85,6 +85,8 @@ export interface QueueReport {
   readonly left: readonly LeftRun[];
   readonly refusals: readonly Refusal[];
   readonly notes: readonly string[];
+  /** Runs that will be stale before long; `null` for none. Times are ISO 8601. */
+  readonly aging: { readonly runs: number; readonly firstAt: string; readonly lastAt: string } | null;
   /** All acts, also those that are not listed. */
   readonly planned: number;
   /** Whether there may be more to do than this pass was allowed. */
@@ -92,6 +94,14 @@ export interface QueueReport {
   /** Queued runs that a rule asked about, and whose jobs could not be read. */
   readonly unread: number;
   readonly durationMs: number;
+}
+
+export function agingOf(aging: readonly AgingRun[]): QueueReport['aging'] {
+  const times = aging.map(({ staleAt }) => staleAt).toSorted((one, other) => one - other);
+  const [first, last] = [times[0], times.at(-1)];
+  return first === undefined || last === undefined
+    ? null
+    : { runs: times.length, firstAt: new Date(first).toISOString(), lastAt: new Date(last).toISOString() };
 }
 
 /** Acts that a report lists. */

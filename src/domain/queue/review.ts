@@ -2,7 +2,8 @@ import type { QueuePolicy } from './policy.ts';
 import { asksFor } from './pull-requests-first.ts';
 import { isInReach, isUntouched, type LabelSet, type Run, type RunJobs } from './run.ts';
 import { judgeStale, queuedText } from './stale.ts';
-import { replaces, supersededText } from './superseded.ts';
+import type { Silence } from './silence.ts';
+import { isEnough, replaces, supersededText } from './superseded.ts';
 import type { WorkItem } from './work.ts';
 
 /** A run, and the one that replaces it, as they are right before the act. Times are epoch milliseconds by GitHub's clock. */
@@ -19,6 +20,8 @@ export interface ReviewGround {
   readonly policy: QueuePolicy;
   readonly offered: readonly LabelSet[];
   readonly ours: readonly LabelSet[];
+  readonly silent: readonly LabelSet[];
+  readonly silences: readonly Silence[];
   /** When the plan was made. */
   readonly plannedAt: number;
   /** When Runward re-ran it; `null` where it did not. */
@@ -60,11 +63,11 @@ export function review({ rule, attempt }: WorkItem, look: FreshLook, ground: Rev
   }
   switch (rule) {
     case 'stale': {
-      const { isStale, evidence } = judgeStale({ run, jobs, rerunAt }, { at: look.at, offered }, policy);
+      const { isStale, evidence } = judgeStale({ run, jobs, rerunAt }, { ...ground, at: look.at }, policy);
       return isStale ? { kind: 'go', evidence } : { kind: 'spare', why: evidence };
     }
     case 'superseded':
-      return reviewSuperseded(run, look.newer);
+      return reviewSuperseded({ run, jobs }, look.newer, policy);
     case 'prioritizePullRequests':
       return reviewPush(jobs, look.at, ground);
     case 'paths':
@@ -81,9 +84,13 @@ function reviewPush(jobs: RunJobs, at: number, { policy, ours, plannedAt }: Revi
     : { kind: 'spare', why: 'our runners do not serve its jobs' };
 }
 
-/** Where the newer one is gone or has started, this one is the last that waits. */
-function reviewSuperseded(run: Run, newer: FreshLook['newer']): Review {
-  return newer !== null && newer.run.status === 'queued' && isUntouched(newer.jobs) && replaces(newer.run, run)
+/** If the newer one is gone, has started or does less by now, this one is the last that waits. */
+function reviewSuperseded({ run, jobs }: NonNullable<FreshLook['newer']>, newer: FreshLook['newer'], policy: QueuePolicy): Review {
+  return newer !== null &&
+    newer.run.status === 'queued' &&
+    isUntouched(newer.jobs) &&
+    replaces(newer.run, run) &&
+    isEnough(newer.jobs, jobs, policy)
     ? { kind: 'go', evidence: supersededText(run, newer.run) }
     : { kind: 'spare', why: 'the run that was to replace it does not wait any more' };
 }

@@ -85,3 +85,9 @@ export function labelSetOf(labels: readonly string[]): LabelSet {
 export function isUntouched(jobs: RunJobs): boolean {
   return jobs.started === 0 && jobs.held === 0 && jobs.queued.length > 0;
 }
+
+/** Queued runs, each once and by its newest attempt: lists move while their pages are read, and name runs that wait for something else by now. */
+export function queuedOf(runs: readonly Run[]): readonly Run[] {
+  const inOrder = runs.toSorted((one, other) => one.id - other.id || one.attempt - other.attempt);
+  return inOrder.filter(({ id, status }, index) => inOrder[index + 1]?.id !== id && status === 'queued');
+}

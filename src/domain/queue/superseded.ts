@@ -1,37 +1,39 @@
-import type { PlannedAct, QueueView, RuleContext, RuleVerdict } from './verdict.ts';
-import type { EventFilter, RulePolicies } from './policy.ts';
-import { isInReach, isUntouched, PULL_REQUEST_EVENTS, type Run } from './run.ts';
+import type { RulePolicies } from './policy.ts';
+import { isNamed, protection, unknownDefaultNote, unknownTagNote } from './refs.ts';
+import { isInReach, isUntouched, PULL_REQUEST_EVENTS, type Run, type RunJobs } from './run.ts';
 import { whatIs } from './stale.ts';
+import type { PlannedAct, RuleContext, RuleVerdict } from './verdict.ts';
 
 /** Runs that a newer one of the same workflow, head repository, pull request or ref, and event has replaced, before either has started. */
 export function superseded(context: RuleContext): RuleVerdict {
   const { view, runs, policy, taken } = context;
-  const isProtected = protection(policy.rules.superseded);
+  const { protect, events } = policy.rules.superseded;
+  const protectionOf = protection(protect, view.defaultBranch);
   const groups = groupsOf(
-    runs.filter((run) => !taken.has(run.id) && !isProtected(run)),
-    policy.rules.superseded,
+    runs.filter((run) => !taken.has(run.id) && protectionOf(run) !== 'protected' && isNamed(events, run, view.tags) !== 'not-named'),
   ).filter((group) => group.length > 1);
   const acts: PlannedAct[] = [];
   const wantsJobs: number[] = [];
   const wantsTags = new Set<string>();
-  const unreadTags = new Set<string>();
+  const notes = new Set<string>();
   for (const group of groups) {
+    const [newest] = group as readonly [Run];
+    if (protectionOf(newest) === 'unknown') {
+      notes.add(unknownDefaultNote('superseded'));
+      continue;
+    }
     wantsJobs.push(...group.filter(({ id }) => !view.jobs.has(id)).map(({ id }) => id));
     const found = replacedIn(group, context);
-    const tag = found.length === 0 ? false : tagOf(group[0] as Run, view);
-    if (tag === 'unread') {
-      wantsTags.add(group[0]?.branch ?? '');
-    } else if (tag === 'unknown') {
-      unreadTags.add(group[0]?.branch ?? '');
-    } else if (!tag) {
+    const named = found.length === 0 ? 'not-named' : isNamed(events, newest, view.tags);
+    if (named === 'unread') {
+      wantsTags.add(newest.branch ?? '');
+    } else if (named === 'unknown') {
+      notes.add(unknownTagNote('superseded', newest.branch ?? 'a push'));
+    } else if (named === 'named') {
       acts.push(...found);
     }
   }
-  const notes = [...unreadTags].map(
-    (name) =>
-      `superseded: runs for ${name} are left alone, since GitHub does not say whether it is a tag; give the token the permission "Contents: read"`,
-  );
-  return { acts: inOrder(acts), wantsJobs, wantsTags: [...wantsTags], left: [], notes };
+  return { acts: inOrder(acts), wantsJobs, wantsTags: [...wantsTags], left: [], notes: [...notes] };
 }
 
 /** Runs that a newer one would replace if their branch were not protected, or a tag; as far as their jobs are known. */
@@ -39,37 +41,23 @@ export function keptDespiteNewer(
   context: RuleContext,
 ): readonly { readonly run: number; readonly newer: number; readonly why: 'protected' | 'tag' }[] {
   const { view, runs, policy, taken } = context;
-  const isProtected = protection(policy.rules.superseded);
-  const groups = groupsOf(
-    runs.filter(({ id }) => !taken.has(id)),
-    policy.rules.superseded,
-  );
+  const { protect, events } = policy.rules.superseded;
+  const protectionOf = protection(protect, view.defaultBranch);
+  const groups = groupsOf(runs.filter(({ id }) => !taken.has(id)));
   return groups.flatMap((group) => {
     const [newest] = group as readonly [Run];
-    const why = isProtected(newest) ? 'protected' : tagOf(newest, view) === true ? 'tag' : null;
-    const found = why === null ? [] : replacedIn(group, context);
+    const isTag = newest.event === 'push' && newest.branch !== null && view.tags.get(newest.branch) === true;
+    const isUsual = isNamed(events, { ...newest, event: isTag ? 'push:tags' : newest.event }, new Map()) === 'named';
+    const why = protectionOf(newest) !== 'free' ? 'protected' : isTag && !isUsual ? 'tag' : null;
+    const isMeant = isTag || isNamed(events, newest, view.tags) !== 'not-named';
+    const found = why === null || !isMeant ? [] : replacedIn(group, context);
     return found.flatMap(({ run, newer }) => (newer === null || why === null ? [] : [{ run, newer, why }]));
   });
 }
 
-/** Whether a run is for a branch whose runs are never superseded. */
-function protection({ protect }: RulePolicies['superseded']): (run: Run) => boolean {
-  const patterns = protect.patterns.map(({ pattern }) => new RegExp(`^(?:${pattern})$`));
-  return ({ branch }) => branch !== null && patterns.some((pattern) => pattern.test(branch));
-}
-
-/** Whether runs of this event, `push:tags` for a tag's, are meant. */
-export function isNamed(events: EventFilter, event: string): boolean {
-  if (events === 'all') {
-    return true;
-  }
-  return 'only' in events ? events.only.includes(event) : !events.except.includes(event);
-}
-
 /** All of one identity, newest first. A run whose identity is not known belongs to none. */
-function groupsOf(runs: readonly Run[], { events }: RulePolicies['superseded']): readonly (readonly Run[])[] {
-  const listed = runs.filter(({ event, branch }) => isNamed(events, event) && branch !== null);
-  const groups = Map.groupBy(listed, identityOf);
+function groupsOf(runs: readonly Run[]): readonly (readonly Run[])[] {
+  const groups = Map.groupBy(runs, identityOf);
   groups.delete(null);
   return [...groups.values()].map((group) => group.toSorted((one, other) => other.createdAt - one.createdAt || other.id - one.id));
 }
@@ -90,44 +78,72 @@ function onlyPullRequest({ event, pullRequests }: Run): string | null {
 }
 
 /**
- * Whether the newer run replaces the older one of the same identity. Where it is not known which pull request they are for, runs of one commit
- * may belong to two.
+ * Whether the newer run replaces the older one of the same identity. A person's re-run is new, so it is replaced only by what began after it;
+ * and it replaces nothing that was created after its run. If it is not known which pull request they are for, runs of one commit may belong to two.
  */
 export function replaces(newer: Run, older: Run): boolean {
-  const isOrdered = newer.createdAt > older.createdAt || (newer.createdAt === older.createdAt && newer.id > older.id);
-  const isSure = !PULL_REQUEST_EVENTS.includes(older.event) || onlyPullRequest(older) !== null || newer.sha !== older.sha;
-  return isOrdered && isSure && identityOf(newer) !== null && identityOf(newer) === identityOf(older);
+  return follows(newer, older) && identityOf(newer) !== null && identityOf(newer) === identityOf(older);
 }
 
+/** Of two runs of one identity. */
+function follows(newer: Run, older: Run): boolean {
+  const isCreatedLater = newer.createdAt > older.createdAt || (newer.createdAt === older.createdAt && newer.id > older.id);
+  const isOrdered = isCreatedLater && begunAt(newer) >= begunAt(older);
+  const isSure = !PULL_REQUEST_EVENTS.includes(older.event) || onlyPullRequest(older) !== null || newer.sha !== older.sha;
+  return isOrdered && isSure;
+}
+
+/** Of its attempt. */
+function begunAt({ startedAt, createdAt }: Run): number {
+  return startedAt ?? createdAt;
+}
+
+/** Whether each job of the older run that was not skipped has its counterpart in the newer one, by name: label events and conditions skip jobs. */
+export function doesSameWork(newer: Pick<RunJobs, 'work'>, older: Pick<RunJobs, 'work'>): boolean {
+  const work = new Set(newer.work);
+  return older.work.every((job) => work.has(job));
+}
+
+/** Of thousands that all do something else, the newest are enough to look at. */
+const MOST_CANDIDATES = 50;
+
 function replacedIn(group: readonly Run[], { view, policy }: RuleContext): readonly PlannedAct[] {
-  const waiting = group.filter(({ id, attempt }) => {
-    const jobs = view.jobs.get(id);
-    return jobs != null && jobs.attempt === attempt && isUntouched(jobs);
-  });
-  // Of one identity, only the commit may keep the newest from replacing a run; then the newest of another commit may.
-  const [newest] = waiting;
-  const replacing = [newest, waiting.find(({ sha }) => sha !== newest?.sha)].filter((run) => run !== undefined);
-  return waiting.flatMap((run) => {
-    const newer = replacing.find((other) => replaces(other, run));
+  const waiting = group.flatMap((run) => {
     const jobs = view.jobs.get(run.id);
-    return newer === undefined || jobs == null || !isInReach(jobs, view.offered, policy.reach)
-      ? []
-      : [{ ...whatIs(run), rule: 'superseded' as const, does: 'cancel' as const, evidence: supersededText(run, newer), newer: newer.id }];
+    return jobs != null && jobs.attempt === run.attempt && isUntouched(jobs) ? [{ run, jobs }] : [];
   });
+  return waiting.flatMap(({ run, jobs }, index) => {
+    if (!isInReach(jobs, view.offered, policy.reach)) {
+      return [];
+    }
+    const candidates = waiting.slice(0, Math.min(index, MOST_CANDIDATES));
+    const newer = candidates.find((other) => follows(other.run, run) && isEnough(other.jobs, jobs, policy));
+    return newer === undefined
+      ? []
+      : [
+          {
+            ...whatIs(run),
+            rule: 'superseded' as const,
+            does: 'cancel' as const,
+            evidence: supersededText(run, newer.run),
+            newer: newer.run.id,
+          },
+        ];
+  });
+}
+
+/** Whether what the newer one does is enough. */
+export function isEnough(
+  newer: Pick<RunJobs, 'work'>,
+  older: Pick<RunJobs, 'work'>,
+  { rules }: { readonly rules: Pick<RulePolicies, 'superseded'> },
+): boolean {
+  return rules.superseded.sameWork === 'off' || doesSameWork(newer, older);
 }
 
 export function supersededText(run: Run, newer: Run): string {
   const of = onlyPullRequest(run) ?? `${run.event} to ${run.branch}`;
   return `run ${newer.id} of the same workflow for ${of} is newer, and neither has started`;
-}
-
-/** A tag's runs are releases. */
-function tagOf({ event, branch }: Run, { tags }: QueueView): boolean | 'unread' | 'unknown' {
-  if (event !== 'push' || branch === null) {
-    return false;
-  }
-  const isTag = tags.get(branch);
-  return isTag === undefined ? 'unread' : (isTag ?? 'unknown');
 }
 
 function inOrder(acts: readonly PlannedAct[]): readonly PlannedAct[] {

@@ -25,6 +25,12 @@ export function labelSetsOf(runners: readonly QueueRunner[]): readonly LabelSet[
   return [...new Map(runners.map(({ labels }) => [labels.join(), labels])).values()];
 }
 
+/** Each kind of runner once of which none is online; a state that is not known counts as online. */
+export function silentSetsOf(runners: readonly QueueRunner[]): readonly LabelSet[] {
+  const awake = new Set(runners.filter(({ state }) => state === 'online' || state === 'unknown').map(({ labels }) => labels.join()));
+  return labelSetsOf(runners).filter((labels) => !awake.has(labels.join()));
+}
+
 /** Who could take a job. `github`: GitHub's own machines. `nobody`: no runner of the scope has all of its labels. */
 export type Takers =
   | { readonly kind: 'runners'; readonly runners: readonly QueueRunner[] }

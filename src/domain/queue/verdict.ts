@@ -11,6 +11,10 @@ export interface QueueView {
   readonly offered: readonly LabelSet[];
   /** Labels of those that Runward looks after. */
   readonly ours: readonly LabelSet[];
+  /** Those of `offered` of which no runner is online; a state that GitHub does not tell counts as online. */
+  readonly silent: readonly LabelSet[];
+  /** `null` if GitHub does not say. */
+  readonly defaultBranch: string | null;
   /** By run, as far as they were read; `null` where GitHub did not give them: no rule acts on such a run. */
   readonly jobs: ReadonlyMap<number, RunJobs | null>;
   /** Whether a name of a push is a tag's, as far as that was read; `null` where GitHub did not say. */
@@ -38,6 +42,15 @@ export interface LeftRun {
   readonly why: string;
 }
 
+/** A run that will be stale before long. */
+export interface AgingRun {
+  readonly run: number;
+  /** Epoch milliseconds, if its clock does not stand still meanwhile. */
+  readonly staleAt: number;
+  /** Labels that its jobs wait for. */
+  readonly labels: readonly LabelSet[];
+}
+
 /** What one rule says about a queue. */
 export interface RuleVerdict {
   readonly acts: readonly PlannedAct[];
@@ -46,6 +59,8 @@ export interface RuleVerdict {
   /** Names of which it must know whether they are tags. */
   readonly wantsTags: readonly string[];
   readonly left: readonly LeftRun[];
+  /** Runs that will be stale before long, and when, epoch milliseconds. */
+  readonly aging?: readonly AgingRun[];
   /** What is odd about the whole, in a sentence each. */
   readonly notes: readonly string[];
 }

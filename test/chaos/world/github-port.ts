@@ -275,10 +275,6 @@ class SimulatedGitHub implements GitHubPort {
     return this.#ask(scope, signal, null, (): readonly string[] => []);
   }
 
-  async listPending(scope: string, signal: AbortSignal) {
-    return this.#ask(scope, signal, null, (): readonly number[] => []);
-  }
-
   async findNewestRun(
     scope: string,
     like: { readonly workflowId: number; readonly event: string; readonly branch: string },

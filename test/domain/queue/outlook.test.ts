@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { intendedActs } from '../../../src/domain/queue/intended.ts';
 import { Forecast, type Outlook } from '../../../src/domain/queue/outlook.ts';
-import { modesOf, planQueue, queuedOf } from '../../../src/domain/queue/plan.ts';
+import { modesOf, planQueue } from '../../../src/domain/queue/plan.ts';
 import type { ParkedRun } from '../../../src/domain/queue/parked.ts';
 import type { QueuePolicy } from '../../../src/domain/queue/policy.ts';
-import type { Run, RunJobs } from '../../../src/domain/queue/run.ts';
+import { queuedOf, type Run, type RunJobs } from '../../../src/domain/queue/run.ts';
 import type { QueueView } from '../../../src/domain/queue/verdict.ts';
 import { anyQueue, aPolicy, aRun, asking, byRun, DAY, HOUR, jobsOf, jobsOfRun, knownView, MINUTE, NOW } from '../../kit/queue.ts';
 
@@ -138,16 +138,17 @@ describe('a run that a newer one would replace', () => {
   const two = (run: Partial<Run>) => [aRun({ id: 1, createdAt: NOW - HOUR, ...run }), aRun({ id: 2, ...run })];
 
   test('is kept where its branch is protected', () => {
-    const protect = [{ glob: 'ma*', pattern: 'ma[^/]*' }];
-    const told = outlooks(knownView(two({})), aPolicy({ superseded: { protect } }));
-    expect(told[1]).toMatchObject({ action: 'cancel', code: 'stale', inMaintenance: null, kept: { code: 'protected', newer: 2 } });
+    const protect = { defaultBranch: false, patterns: [{ glob: 'ma*', pattern: 'ma[^/]*' }] };
+    const runs = two({ branch: 'master' });
+    const told = outlooks(knownView(runs), aPolicy({ superseded: { protect } }));
+    expect(told[1]).toMatchObject({ action: 'none', code: 'waits', inMaintenance: null, kept: { code: 'protected', newer: 2 } });
     expect(told[2]?.kept).toBeNull();
-    expect(outlooks(knownView(two({})), aPolicy({ superseded: { protect, mode: 'off' } }))[1]?.kept).toBeNull();
+    expect(outlooks(knownView(runs), aPolicy({ superseded: { protect, mode: 'off' } }))[1]?.kept).toBeNull();
   });
 
   test('is kept where it is for a tag', () => {
     const told = outlooks(knownView(two({ branch: 'v1' }), { tags: new Map([['v1', true]]) }));
-    expect(told[1]).toMatchObject({ code: 'stale', kept: { code: 'tag', newer: 2 } });
+    expect(told[1]).toMatchObject({ code: 'waits', kept: { code: 'tag', newer: 2 } });
   });
 });
 

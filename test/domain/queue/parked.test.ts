@@ -5,49 +5,121 @@ import {
   judgeParked,
   park,
   parkedOf,
+  pressureIn,
   settle,
   unsureRuns,
   type ParkedEnd,
+  type ParkedFound,
+  type ParkedRules,
   type ParkedRun,
+  type Pressure,
   type SettledRun,
 } from '../../../src/domain/queue/parked.ts';
 import { labelSetOf, type Run } from '../../../src/domain/queue/run.ts';
-import { aPolicy, aRun, asking, DAY, HOUR, jobsOfRun, MINUTE, NOW, OURS } from '../../kit/queue.ts';
+import { aPolicy, aRun, asking, byRun, DAY, HOUR, jobsOfRun, MINUTE, NOW, OURS } from '../../kit/queue.ts';
 
 const { parking } = aPolicy();
 const OTHERS = labelSetOf(['self-hosted', 'gpu']);
 
 function aParked(replaced: Partial<Run> = {}, flags: Partial<ParkedRun> = {}): ParkedRun {
   const run = aRun(replaced);
-  return { ...parkedOf({ run, jobs: jobsOfRun(run), evidence: '6 pull-request runs wait' }, 0, NOW - HOUR), isCancelled: true, ...flags };
+  return {
+    ...parkedOf({ run, jobs: jobsOfRun(run), evidence: '6 pull-request runs wait' }, 0, NOW - 59 * MINUTE),
+    isCancelled: true,
+    ...flags,
+  };
+}
+
+const RULES: ParkedRules = { parking, superseded: aPolicy().rules.superseded, defaultBranch: 'main' };
+
+/** What is known if nothing stands in the way. */
+const FOUND: Omit<ParkedFound, 'run' | 'isDue'> = { newest: null, hasRef: true, isTag: false, isRivalPending: false, at: NOW };
+
+function newestOf(run: Run | null): ParkedFound['newest'] {
+  return run === null ? null : { run, jobs: jobsOfRun(run) };
 }
 
 function cancelled(replaced: Partial<Run> = {}): Run {
   return aRun({ status: 'completed', conclusion: 'cancelled', ...replaced });
 }
 
+/** Six pull-request runs wait for our runners, and nothing of what was parked. */
+function pressure(pressed: Pressure['pressed'], replaced: Partial<Pressure> = {}): Pressure {
+  return { at: NOW, pressed, waiting: () => 6, inTurn: () => 0, isProtected: ({ branch }) => branch === 'main', ...replaced };
+}
+
 describe('a parked run is due', () => {
   const parked = aParked();
 
   test('when nothing presses on its runners', () => {
-    expect(dueRuns([parked], [], NOW, parking)).toEqual([parked]);
-    expect(dueRuns([parked], [OTHERS], NOW, parking)).toEqual([parked]);
+    expect(dueRuns([parked], pressure([]), parking)).toEqual([parked]);
+    expect(dueRuns([parked], pressure([OTHERS]), parking)).toEqual([parked]);
   });
 
   test('not while pull requests press, nor while nobody knows whether they do', () => {
-    expect(dueRuns([parked], [OURS], NOW, parking)).toEqual([]);
-    expect(dueRuns([parked], null, NOW, parking)).toEqual([]);
+    expect(dueRuns([parked], pressure([OURS]), parking)).toEqual([]);
+    expect(dueRuns([parked], pressure(null), parking)).toEqual([]);
   });
 
   test('before GitHub would re-run it no more, whatever presses', () => {
     const old = aParked({ createdAt: NOW - 29 * DAY });
-    expect(dueRuns([old], null, NOW, parking)).toEqual([old]);
+    expect(dueRuns([old], pressure(null), parking)).toEqual([old]);
+  });
+
+  test('after an hour if its ref is protected, whatever presses', () => {
+    const main = aParked({ branch: 'main' }, { parkedAt: NOW - HOUR });
+    const later = aParked({ branch: 'main' }, { parkedAt: NOW - HOUR + 1 });
+    expect(dueRuns([main, later], pressure([OURS]), parking)).toEqual([main]);
+    expect(dueRuns([main, later], pressure(null), parking)).toEqual([main]);
+  });
+});
+
+describe('while pull requests press on, what is parked has its turn', () => {
+  const many = [1, 2, 3, 4].map((id) => aParked({ id, createdAt: NOW - 5 * HOUR - id }, { parkedAt: NOW - HOUR }));
+  const turns = (replaced: Partial<Pressure>, parked = many) =>
+    dueRuns(parked, pressure([OURS], replaced), parking).map(({ run }) => run.id);
+
+  test('the oldest first, one for every five pull-request runs that wait, and one at least', () => {
+    expect(turns({ waiting: () => 6 })).toEqual([4]);
+    expect(turns({ waiting: () => 10 })).toEqual([3, 4]);
+    expect(turns({ waiting: () => 1 })).toEqual([4]);
+  });
+
+  test('once what had its turn before waits no more', () => {
+    expect(turns({ inTurn: () => 1 })).toEqual([]);
+    expect(turns({ waiting: () => 11, inTurn: () => 1 })).toEqual([4]);
+  });
+
+  test('an hour after it was parked, and not before', () => {
+    expect(turns({}, [aParked({}, { parkedAt: NOW - HOUR + 1 })])).toEqual([]);
+    expect(turns({}, [aParked({}, { parkedAt: NOW - HOUR })])).toEqual([1]);
+  });
+
+  test('so that each comes back however long they press', () => {
+    let left = many;
+    for (let pass = 0; pass < 4; pass += 1) {
+      const due = dueRuns(left, pressure([OURS]), parking);
+      expect(due).toHaveLength(1);
+      left = left.filter((each) => !due.includes(each));
+    }
+    expect(left).toEqual([]);
+  });
+
+  test('counted by what waits in the queue', () => {
+    const waiting = [11, 12, 13].map((id) => aRun({ id, event: 'pull_request' }));
+    const backAgain = aRun({ id: 9, attempt: 2 });
+    const runs = [...waiting, backAgain, aRun({ id: 10 })];
+    const jobs = byRun(...runs.map((run) => jobsOfRun(run)));
+    const memory = { setAside: [], reruns: [{ run: 9, at: NOW, parked: 2 }] };
+    const seen = pressureIn({ at: NOW, runs, jobs, memory, defaultBranch: 'main' }, [OURS], aPolicy().rules.superseded);
+    expect([seen.waiting(OURS), seen.inTurn(OURS), seen.waiting(OTHERS)]).toEqual([3, 1, 0]);
+    expect([seen.isProtected(aRun({ branch: 'main' })), seen.isProtected(aRun())]).toEqual([true, false]);
   });
 });
 
 describe('what is due', () => {
-  const judge = (run: Run | null, newest: Run | null = null, parked = aParked()) =>
-    judgeParked(parked, { run, newest, at: NOW, isDue: true }, parking);
+  const judge = (run: Run | null, newest: Run | null = null, parked = aParked(), found: Partial<ParkedFound> = {}, rules = RULES) =>
+    judgeParked(parked, { ...FOUND, run, newest: newestOf(newest), isDue: true, ...found }, rules);
 
   test('is re-run', () => {
     expect(judge(cancelled())).toEqual({ kind: 're-run' });
@@ -70,6 +142,54 @@ describe('what is due', () => {
     expect(judge(run, newest, parked)).toMatchObject({ kind: 'settled', end });
   });
 
+  describe('and has a newer one, is re-run all the same', () => {
+    const newer = (replaced: Partial<Run> = {}) => aRun({ id: 2, createdAt: NOW, ...replaced });
+    const rules = (superseded: Partial<ParkedRules['superseded']>): ParkedRules => ({
+      ...RULES,
+      superseded: { ...RULES.superseded, ...superseded },
+    });
+    const over = (conclusion: string) => newer({ status: 'completed', conclusion });
+
+    test.each(['skipped', 'cancelled', 'startup_failure', 'action_required', 'stale'])('if that one ended as %s', (conclusion) => {
+      expect(judge(cancelled(), over(conclusion))).toEqual({ kind: 're-run' });
+    });
+
+    test.each(['success', 'failure', 'neutral', 'timed_out'])('but not if that one has its verdict: %s', (conclusion) => {
+      expect(judge(cancelled(), over(conclusion))).toMatchObject({ end: 'replaced' });
+    });
+
+    test.each<{ readonly when: string; readonly run?: Partial<Run>; readonly found?: Partial<ParkedFound>; readonly rules?: ParkedRules }>([
+      { when: 'its branch is the default one', run: { branch: 'main' } },
+      { when: 'the default branch is not known', rules: { ...RULES, defaultBranch: null } },
+      { when: 'its branch is protected', run: { branch: 'release/1' } },
+      { when: 'it is for a tag', run: { branch: 'v1' }, found: { isTag: true } },
+      { when: 'nobody knows whether it is for a tag', found: { isTag: null } },
+      { when: 'the rule for superseded runs is off', rules: rules({ mode: 'off' }) },
+      { when: 'that rule only plans', rules: rules({ mode: 'plan' }) },
+      { when: 'that rule does not name its event', rules: rules({ events: { only: ['pull_request'] } }) },
+      { when: 'the newer one does not do its work', found: { newest: { run: newer(), jobs: jobsOfRun(newer(), { work: ['docs'] }) } } },
+      { when: 'the jobs of the newer one are not known', found: { newest: { run: newer(), jobs: null } } },
+    ])('if $when', ({ run, found, rules: by }) => {
+      const parked = aParked(run);
+      expect(judge(cancelled(run), newer(run), parked, found, by)).toEqual({ kind: 're-run' });
+    });
+
+    test('of which nobody asks for the same work if the configuration says so', () => {
+      const found = { newest: { run: newer(), jobs: jobsOfRun(newer(), { work: ['docs'] }) } };
+      expect(judge(cancelled(), null, aParked(), found, rules({ sameWork: 'off' }))).toMatchObject({ end: 'replaced' });
+    });
+  });
+
+  test('is not re-run if its branch is deleted', () => {
+    expect(judge(cancelled(), null, aParked(), { hasRef: false })).toMatchObject({ kind: 'settled', end: 'branch-deleted' });
+    expect(judge(cancelled(), null, aParked(), { hasRef: null })).toEqual({ kind: 're-run' });
+  });
+
+  test('waits while its re-run would push a pending run out of its concurrency group', () => {
+    expect(judge(cancelled(), null, aParked(), { isRivalPending: true })).toEqual({ kind: 'wait' });
+    expect(judge(cancelled(), null, aParked(), { isRivalPending: null })).toEqual({ kind: 're-run' });
+  });
+
   test('is waited for while its cancellation is on its way', () => {
     expect(judge(aRun())).toEqual({ kind: 'wait' });
   });
@@ -77,7 +197,7 @@ describe('what is due', () => {
 
 describe('what was remembered, and of which nobody knows whether it was cancelled', () => {
   const judge = (run: Run | null, agoMs: number) =>
-    judgeParked(aParked({}, { isCancelled: false, parkedAt: NOW - agoMs }), { run, newest: null, at: NOW, isDue: false }, parking);
+    judgeParked(aParked({}, { isCancelled: false, parkedAt: NOW - agoMs }), { ...FOUND, run, isDue: false }, RULES);
 
   test('is parked once it turns out to be cancelled', () => {
     expect(judge(cancelled(), HOUR)).toEqual({ kind: 'cancelled' });
@@ -113,7 +233,7 @@ test('what is settled is remembered no more, but what became of it is', () => {
 test('jobs of several kinds are due once none of them is pressed', () => {
   const run = aRun();
   const both = { ...aParked(), jobs: jobsOfRun(run, { queued: [asking(['self-hosted', 'bpf-lsm']), asking(['self-hosted', 'gpu'])] }) };
-  expect(dueRuns([both], [OTHERS], NOW, parking)).toEqual([]);
+  expect(dueRuns([both], pressure([OTHERS], { inTurn: () => 1 }), parking)).toEqual([]);
 });
 
 describe('whatever happens meanwhile', () => {
@@ -153,12 +273,12 @@ describe('whatever happens meanwhile', () => {
             at += 10 * DAY;
           }
           const pressed = event === 'unknown' ? null : event === 'calm' ? [] : [OURS];
-          const due = new Set(dueRuns(state.parked, pressed, at, parking));
+          const due = new Set(dueRuns(state.parked, pressure(pressed, { at, inTurn: () => 2 }), parking));
           const settled: SettledRun[] = [];
           const isCancelled: number[] = [];
           for (const parked of new Set([...due, ...unsureRuns(state.parked)])) {
             const id = parked.run.id;
-            const judged = judgeParked(parked, { run, newest, at, isDue: due.has(parked) }, parking);
+            const judged = judgeParked(parked, { ...FOUND, run, newest: newestOf(newest), at, isDue: due.has(parked) }, RULES);
             if (judged.kind === 'settled') {
               settled.push({ run: id, end: judged.end, detail: judged.why, at });
             } else if (judged.kind === 're-run') {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { modesOf, planQueue, type RuleModes } from '../../../src/domain/queue/plan.ts';
-import type { QueuePolicy } from '../../../src/domain/queue/policy.ts';
+import { DEFAULT_QUEUE_POLICY, type QueuePolicy } from '../../../src/domain/queue/policy.ts';
 import type { Run, RunJobs } from '../../../src/domain/queue/run.ts';
 import { identityOf } from '../../../src/domain/queue/superseded.ts';
 import type { QueueView } from '../../../src/domain/queue/verdict.ts';
@@ -181,16 +181,23 @@ describe('whatever is queued', () => {
       case 'stale':
         expect(act.does).toBe('cancel');
         expect(NOW - Math.max(run.startedAt ?? run.createdAt, rerun?.at ?? 0)).toBeGreaterThan(4 * HOUR);
+        expect(run.event === 'push' && isProtected(run, view, policy)).toBe(false);
+        if (policy.rules.stale.events === DEFAULT_QUEUE_POLICY.rules.stale.events) {
+          expect(['release', 'deployment', 'merge_group']).not.toContain(run.event);
+          expect(run.event === 'push' && view.tags.get(run.branch ?? '') !== false).toBe(false);
+        }
         break;
       case 'superseded': {
         const newer = view.runs.find(({ id }) => id === act.newer)!;
         expect(act.does).toBe('cancel');
-        expect(['push', 'pull_request', 'pull_request_target', 'merge_group']).toContain(run.event);
-        expect(run.event === 'push' && view.tags.get(run.branch ?? '') !== false).toBe(false);
+        if (policy.rules.superseded.events === DEFAULT_QUEUE_POLICY.rules.superseded.events) {
+          expect(['push', 'pull_request', 'pull_request_target']).toContain(run.event);
+          expect(run.event === 'push' && view.tags.get(run.branch ?? '') !== false).toBe(false);
+        }
         expect(newer.createdAt).toBeGreaterThanOrEqual(run.createdAt);
         expect(untouchedJobs(view, newer)).toBe(true);
         expect([newer.workflowId, newer.headRepositoryId, newer.event]).toEqual([run.workflowId, run.headRepositoryId, run.event]);
-        expect(policy.rules.superseded.protect.length > 0 && run.branch === 'main').toBe(false);
+        expect(isProtected(run, view, policy)).toBe(false);
         break;
       }
       case 'prioritizePullRequests':
@@ -205,6 +212,13 @@ describe('whatever is queued', () => {
       case 'paths':
         expect.fail('the rule is off');
     }
+  }
+
+  /** By what the queues of {@link anyQueue} protect. */
+  function isProtected({ branch, isFromFork }: Run, { defaultBranch }: QueueView, { rules }: QueuePolicy): boolean {
+    const { defaultBranch: isDefaultMeant, patterns } = rules.superseded.protect;
+    const mayBeDefault = isDefaultMeant && !isFromFork && branch !== null && (defaultBranch === null || branch === defaultBranch);
+    return mayBeDefault || (patterns.length > 0 && branch === 'main');
   }
 
   test('where no jobs are known, nothing is done', () => {
@@ -423,7 +437,7 @@ describe('ten thousand runs', () => {
   test.each([
     { what: 'all stale', each: () => ({ createdAt: NOW - DAY }), policy: aPolicy(), acts: MANY },
     { what: 'a mixture', each: (index: number) => ({ event: index % 3 === 0 ? 'push' : 'pull_request' }), policy: aPolicy(), acts: 9_500 },
-    { what: 'one branch', each: () => ({ branch: 'main', createdAt: NOW - HOUR }), policy: aPolicy(), acts: MANY - 1 },
+    { what: 'one branch', each: () => ({ branch: 'topic', createdAt: NOW - HOUR }), policy: aPolicy(), acts: MANY - 1 },
     {
       what: 'one commit of a fork',
       each: () => ({ event: 'pull_request', branch: 'main', sha: 'same', createdAt: NOW - HOUR }),

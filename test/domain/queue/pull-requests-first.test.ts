@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { QueuePlan } from '../../../src/domain/queue/plan.ts';
-import { whyNotParked } from '../../../src/domain/queue/pull-requests-first.ts';
+import { countOf, whyNotParked } from '../../../src/domain/queue/pull-requests-first.ts';
 import { labelSetOf, type Run, type RunJobs } from '../../../src/domain/queue/run.ts';
 import type { QueueView } from '../../../src/domain/queue/verdict.ts';
 import { actsOf, aPolicy, aRun, asking, aView, DAY, HOUR, jobsOfRun, knownView, MINUTE, NOW, OURS, planOf } from '../../kit/queue.ts';
@@ -18,7 +18,7 @@ interface Case {
   readonly pullRequestJobs?: Partial<RunJobs> | null;
   /** Of the first one alone. */
   readonly firstJobs?: Partial<RunJobs> | null;
-  /** Of run 1, a push to main; the others are pull requests 11, 12, … from forks. */
+  /** Of run 1, a push to `topic`; the others are pull requests 11, 12, … from forks. */
   readonly push?: Partial<Run>;
   readonly pushJobs?: Partial<RunJobs> | null;
   readonly view?: Partial<QueueView>;
@@ -76,8 +76,8 @@ describe('the push makes way', () => {
         does: 'park',
         workflow: 'CI',
         event: 'push',
-        branch: 'main',
-        evidence: '6 pull-request runs wait for [bpf-lsm, linux, self-hosted, x64], more than 5; 2 jobs wait for [bpf-lsm]',
+        branch: 'topic',
+        evidence: '6 pull requests wait for [bpf-lsm, linux, self-hosted, x64], more than 5; 2 jobs wait for [bpf-lsm]',
         newer: null,
       },
     ]);
@@ -87,7 +87,7 @@ describe('the push makes way', () => {
     const runs = [
       aRun({ id: 1, createdAt: NOW - MINUTE }),
       aRun({ id: 2, createdAt: NOW - HOUR, branch: 'other' }),
-      ...[3, 4, 5].map((id) => aRun({ id, event: 'pull_request' })),
+      ...[3, 4, 5].map((id) => aRun({ id, event: 'pull_request', branch: `patch-${id}` })),
     ];
     const policy = aPolicy({ prioritizePullRequests: { threshold: 2 } });
     expect(actsOf(planOf(knownView(runs), RULE, policy))).toEqual(['park 2 prioritizePullRequests', 'park 1 prioritizePullRequests']);
@@ -97,11 +97,11 @@ describe('the push makes way', () => {
     const policy = aPolicy({ prioritizePullRequests: { then: 'cancel' } });
     expect(actsOf(planFor({}, policy))).toEqual(['cancel 1 prioritizePullRequests']);
     expect(actsOf(planFor({ view: reruns(2) }, policy))).toEqual(['cancel 1 prioritizePullRequests']);
-    expect(planFor({ view: { tags: new Map() } }, policy)).toMatchObject({ acts: [], wantsTags: ['main'] });
+    expect(planFor({ view: { tags: new Map() } }, policy)).toMatchObject({ acts: [], wantsTags: ['topic'] });
     const left = (push: Partial<Run>, tag: boolean | null) =>
-      planFor({ push, view: { tags: new Map([['main', tag]]) } }, policy).left.map(({ why }) => why);
-    expect(left({}, true)).toEqual(['main is a tag']);
-    expect(left({}, null)).toEqual(['GitHub does not say whether main is a tag']);
+      planFor({ push, view: { tags: new Map([['topic', tag]]) } }, policy).left.map(({ why }) => why);
+    expect(left({}, true)).toEqual(['topic is a tag']);
+    expect(left({}, null)).toEqual(['GitHub does not say whether topic is a tag']);
     expect(left({ branch: null }, false)).toEqual(['GitHub does not say for which ref it is']);
   });
 });
@@ -167,6 +167,48 @@ describe('the push keeps its place', () => {
   });
 });
 
+describe('what presses is counted', () => {
+  const count = (runs: readonly Partial<Run>[], by: 'pullRequests' | 'runs' = 'pullRequests') =>
+    countOf(
+      runs.map((run, index) => aRun({ id: index + 1, event: 'pull_request', ...run })),
+      by,
+    );
+  const OF_FORK = { headRepositoryId: 200, pullRequests: [] };
+
+  test('once for each pull request, whatever workflows it has', () => {
+    expect(count([{ pullRequests: [7] }, { pullRequests: [7], workflowId: 11 }, { pullRequests: [8] }])).toBe(2);
+    expect(count([{ branch: 'a' }, { branch: 'a' }, { branch: 'b' }])).toBe(2);
+  });
+
+  test('once for each author of forks, since GitHub does not tell pull requests of forks', () => {
+    const by = (actor: string | null, headRepositoryId: number | null = 200) => ({ ...OF_FORK, actor, headRepositoryId });
+    expect(count([by('eve'), by('eve', 201), by('bob')])).toBe(2);
+    expect(count([by(null), by(null), by(null, 201)])).toBe(2);
+    expect(count([by(null, null), by(null, null)])).toBe(2);
+  });
+
+  test('run by run if the configuration says so', () => {
+    expect(count([{ pullRequests: [7] }, { pullRequests: [7] }], 'runs')).toBe(2);
+    const given = { pullRequest: { pullRequests: [7], headRepositoryId: 100 } };
+    expect(planFor(given).acts).toEqual([]);
+    expect(actsOf(planFor(given, aPolicy({ prioritizePullRequests: { count: 'runs' } })))).toEqual(['park 1 prioritizePullRequests']);
+  });
+});
+
+describe('`then: cancel` leaves what is protected', () => {
+  const policy = aPolicy({ prioritizePullRequests: { then: 'cancel' } });
+  const leftOf = (push: Partial<Run>, view: Partial<QueueView> = {}) =>
+    planFor({ push, view: { tags: new Map([[push.branch ?? 'topic', false]]), ...view } }, policy).left.map(({ why }) => why);
+
+  test.each(['main', 'release/1'])('%s', (branch) => {
+    expect(leftOf({ branch })).toEqual([`${branch} is protected`]);
+  });
+
+  test('if the default branch is not known, all of ours', () => {
+    expect(leftOf({}, { defaultBranch: null })).toEqual([expect.stringContaining('does not say which is the default branch')]);
+  });
+});
+
 describe('where no pull-request job can use our labels', () => {
   const note = 'pull requests first: no waiting pull-request job can use the labels of our runners, so push runs stay where they are';
 
@@ -195,7 +237,9 @@ describe('where no pull-request job can use our labels', () => {
 });
 
 describe('jobs are asked for', () => {
-  const pullRequests = Array.from({ length: 6 }, (_, index) => aRun({ id: 11 + index, event: 'pull_request', createdAt: NOW - index }));
+  const pullRequests = Array.from({ length: 6 }, (_, index) =>
+    aRun({ id: 11 + index, event: 'pull_request', branch: `patch-${index}`, createdAt: NOW - index }),
+  );
   const push = aRun({ id: 1 });
 
   test('of pull-request runs first, oldest first, as many as the demand needs', () => {

@@ -15,7 +15,7 @@ function aLook(replaced: Partial<FreshLook> = {}): FreshLook {
   return { at: NOW, run: OLD, jobs: jobsOfRun(OLD), newer: null, ...replaced };
 }
 
-const GROUND: ReviewGround = { policy: aPolicy(), offered: [OURS], ours: [OURS], plannedAt: NOW, rerunAt: null };
+const GROUND: ReviewGround = { policy: aPolicy(), offered: [OURS], ours: [OURS], silent: [], silences: [], plannedAt: NOW, rerunAt: null };
 
 describe('right before the act', () => {
   test('what still holds is done, with fresh evidence', () => {
@@ -36,6 +36,12 @@ describe('right before the act', () => {
       when: 'nobody here serves it',
       look: { jobs: jobsOfRun(OLD, { queued: [asking(['ubuntu-latest'])] }) },
       why: 'no runner of the scope serves its jobs',
+    },
+    {
+      when: 'the last runner that could take it went offline',
+      look: {},
+      ground: { silent: [OURS] },
+      why: 'it has waited for 5 h, and no runner that could take it is online',
     },
     { when: 'Runward re-ran it of late', look: {}, ground: { rerunAt: NOW - HOUR }, why: 'it has waited for 60 min only' },
   ])('it is spared where $when', ({ look, ground = {}, why }) => {
@@ -63,6 +69,7 @@ describe('a superseded run', () => {
     { when: 'is gone', newer: null },
     { when: 'was cancelled', newer: { ...waiting, run: { ...NEWER, status: 'completed', conclusion: 'cancelled' } } },
     { when: 'has started', newer: { ...waiting, jobs: jobsOfRun(NEWER, { started: 1 }) } },
+    { when: 'skips a job of it by now', newer: { ...waiting, jobs: jobsOfRun(NEWER, { work: [] }) } },
     { when: 'is of another branch by now', newer: { ...waiting, run: { ...NEWER, branch: 'other' } } },
   ])('stays where the newer one $when', ({ newer }) => {
     expect(review(item, aLook({ newer }), GROUND)).toMatchObject({ kind: 'spare' });

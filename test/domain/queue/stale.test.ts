@@ -59,12 +59,11 @@ describe('cancelled as stale', () => {
     { when: 'a hosted job waits with one of ours', jobs: { queued: [asking(['ubuntu-latest']), asking(['bpf-lsm'])] } },
     { when: 'the other half of its matrix was skipped', jobs: { total: 4 } },
     { when: 'the head repository is deleted', run: { headRepositoryId: null } },
-    { when: 'GitHub names no branch', run: { branch: null } },
-    { when: 'it is for a tag', run: { branch: 'v1' }, view: { tags: new Map([['v1', true]]) } },
+    { when: 'it is a pull request, and GitHub names no branch', run: { event: 'pull_request', branch: null } },
     { when: 'somebody dispatched it', run: { event: 'workflow_dispatch' } },
     { when: 'a schedule started it', run: { event: 'schedule' } },
-    { when: 'it is a release', run: { event: 'release', branch: 'v1' } },
-    { when: 'it is in the merge queue', run: { event: 'merge_group', branch: 'gh-readonly-queue/main/pr-7-a' } },
+    { when: 'a schedule started it on the default branch', run: { event: 'schedule', branch: 'main' } },
+    { when: 'the default branch is unknown, and it is no push', run: { event: 'schedule' }, view: { defaultBranch: null } },
     { when: 'Runward re-ran it, five hours ago', view: { memory: { setAside: [], reruns: [{ run: 1, at: FIVE_HOURS_AGO, parked: 1 }] } } },
     { when: 'Runward has just re-run another one', view: { memory: { setAside: [], reruns: [{ run: 2, at: NOW, parked: 1 }] } } },
     {
@@ -91,7 +90,7 @@ describe('cancelled as stale', () => {
         does: 'cancel',
         workflow: 'CI',
         event: 'push',
-        branch: 'main',
+        branch: 'topic',
         evidence: 'queued for 5 h, 3 jobs wait for [bpf-lsm] and 1 other set of labels, none started',
         newer: null,
       },
@@ -159,6 +158,17 @@ describe('left alone', () => {
     { when: 'it is hosted only, for six hours', run: { createdAt: NOW - 6 * HOUR }, jobs: { queued: [asking(['ubuntu-latest'])] } },
     { when: 'it asks for a runner group, and for no label', jobs: { queued: [asking([])] } },
     { when: 'all of its jobs were skipped', jobs: { total: 2, queued: [] } },
+    { when: 'it is for a tag', run: { branch: 'v1' }, view: { tags: new Map([['v1', true]]) } },
+    { when: 'it is a release', run: { event: 'release', branch: 'v1' } },
+    { when: 'it is a deployment', run: { event: 'deployment' } },
+    { when: 'it is in the merge queue', run: { event: 'merge_group', branch: 'gh-readonly-queue/main/pr-7-a' } },
+    { when: 'it is a push to the default branch', run: { branch: 'main' } },
+    { when: 'it is a push to a release branch', run: { branch: 'release/1.x' }, view: { tags: new Map([['release/1.x', false]]) } },
+    { when: 'nobody who could take it is online', view: { silent: [OURS] } },
+    {
+      when: 'for two of its five hours nobody who could take it was online',
+      view: { memory: { setAside: [], reruns: [], silences: [{ labels: OURS, from: NOW - 4 * HOUR, until: NOW - 2 * HOUR }] } },
+    },
     { when: 'GitHub did not give its jobs', jobs: null },
     { when: 'its jobs are of the attempt before', run: { attempt: 2 }, jobs: { attempt: 1 } },
     { when: 'its jobs are of a later attempt', jobs: { attempt: 2 } },
@@ -205,12 +215,15 @@ describe('jobs are asked for', () => {
   test.each<{ readonly when: string; readonly run: Partial<Run>; readonly wants: boolean; readonly view?: Partial<QueueView> }>([
     { when: 'its attempt began five hours ago', run: {}, wants: true },
     { when: 'run_started_at is missing, and it was created five hours ago', run: { startedAt: null }, wants: true },
-    { when: 'it waits for four hours', run: { createdAt: NOW - 4 * HOUR }, wants: false },
     {
-      when: 'run_started_at is missing, and it was created four hours ago',
-      run: { startedAt: null, createdAt: NOW - 4 * HOUR },
+      when: 'run_started_at is missing, and it was created three hours ago',
+      run: { startedAt: null, createdAt: NOW - 3 * HOUR },
       wants: false,
     },
+    { when: 'it is old, and no rule ends it: it may have no job', run: { branch: 'main' }, wants: true },
+    { when: 'no rule ends it, and it is not old', run: { branch: 'main', createdAt: NOW - 4 * HOUR }, wants: false },
+    { when: 'it will be stale before long', run: { createdAt: NOW - 3 * HOUR - 1 }, wants: true },
+    { when: 'that is far off', run: { createdAt: NOW - 3 * HOUR }, wants: false },
     { when: 'it was re-run minutes ago', run: { startedAt: NOW - MINUTE }, wants: false },
     { when: 'it is pending', run: { status: 'pending' }, wants: false },
     { when: 'GitHub did not give them', run: {}, wants: false, view: { jobs: new Map([[1, null]]) } },
@@ -222,6 +235,98 @@ describe('jobs are asked for', () => {
   test('oldest first', () => {
     const runs = [aRun({ id: 1, createdAt: NOW - 5 * HOUR }), aRun({ id: 2, createdAt: NOW - 7 * HOUR })];
     expect(planOf(aView({ runs }), ['stale']).wantsJobs).toEqual([2, 1]);
+  });
+});
+
+describe('tags', () => {
+  const push = { run: { branch: 'v1' } };
+
+  test('are asked for once it matters', () => {
+    expect(planFor(push)).toMatchObject({ acts: [], wantsTags: ['v1'] });
+    expect(planFor({ ...push, jobs: { started: 1 } })).toMatchObject({ wantsTags: [] });
+    expect(planFor({ run: { branch: 'v1', event: 'pull_request' } })).toMatchObject({ wantsTags: [] });
+    expect(planFor({ ...push, view: { tags: new Map([['v1', false]]) } }).acts).toHaveLength(1);
+  });
+
+  test('if GitHub does not say, nothing is done, and that is told', () => {
+    expect(planFor({ ...push, view: { tags: new Map([['v1', null]]) } })).toMatchObject({
+      acts: [],
+      notes: [expect.stringMatching(/^stale: runs for v1 are left alone, .* "Contents: read"$/)],
+    });
+  });
+
+  test('end like all others if the configuration names them', () => {
+    const tags = { tags: new Map([['v1', true]]) };
+    expect(planFor({ ...push, view: tags }, aPolicy({ stale: { events: { only: ['push:tags'] } } })).acts).toHaveLength(1);
+    expect(planFor({ view: tags }, aPolicy({ stale: { events: { only: ['push:tags'] } } })).acts).toEqual([]);
+    expect(planFor({ ...push, view: { tags: new Map() } }, aPolicy({ stale: { events: 'all' } })).acts).toHaveLength(1);
+  });
+});
+
+describe('the default branch', () => {
+  test('if GitHub does not say which it is, pushes are left alone, and that is told', () => {
+    expect(planFor({ view: { defaultBranch: null } })).toMatchObject({ acts: [], notes: [expect.stringContaining('the default branch')] });
+  });
+
+  test('of a fork is none of ours', () => {
+    expect(planFor({ run: { branch: 'main', headRepositoryId: 200 }, view: { tags: new Map([['main', false]]) } }).acts).toHaveLength(1);
+  });
+
+  test('ends like all others if nothing is protected', () => {
+    const policy = aPolicy({ superseded: { protect: { defaultBranch: false, patterns: [] } } });
+    expect(planFor({ run: { branch: 'main' }, view: { tags: new Map([['main', false]]) } }, policy).acts).toHaveLength(1);
+  });
+});
+
+describe('the clock', () => {
+  const silences = (...spans: readonly (readonly [from: number, until: number | null])[]) => ({
+    memory: { setAside: [], reruns: [], silences: spans.map(([from, until]) => ({ labels: OURS, from, until })) },
+  });
+
+  test('goes on while somebody is online', () => {
+    const plan = planFor({ view: silences([NOW - 2 * HOUR, NOW - 61 * MINUTE]) });
+    expect(plan).toMatchObject({ acts: [{ evidence: expect.stringContaining('queued for 5 h') }] });
+  });
+
+  test('tells how long it stood still', () => {
+    const plan = planFor({ run: { createdAt: NOW - 9 * HOUR }, view: silences([NOW - 8 * HOUR, NOW - 5 * HOUR]) });
+    expect(plan.acts[0]?.evidence).toContain('queued for 9 h, 3 h of it while no runner for it was online, 1 job waits');
+  });
+
+  test('stands still until the look that finds somebody online', () => {
+    expect(planFor({ view: silences([NOW - 2 * HOUR, null]) }).acts).toEqual([]);
+  });
+
+  test('goes on for a job that another kind of runner could take', () => {
+    const other = [...OURS, 'gpu'].toSorted();
+    expect(planFor({ view: { offered: [OURS, other], silent: [OURS] } }).acts).toHaveLength(1);
+    expect(planFor({ view: { offered: [OURS, other], silent: [OURS, other] } }).acts).toEqual([]);
+  });
+
+  test('of the wall never stands still', () => {
+    const policy = aPolicy({ stale: { clock: 'wall' } });
+    expect(planFor({ view: { silent: [OURS] } }, policy).acts).toHaveLength(1);
+    expect(planFor({ view: silences([NOW - 5 * HOUR, null]) }, policy).acts).toHaveLength(1);
+  });
+});
+
+describe('what will be stale before long', () => {
+  const agingOf = (given: Omit<Case, 'when'>) => planFor(given).aging.map(({ staleAt }) => staleAt);
+  const anHourToGo = { createdAt: NOW - 3 * HOUR - MINUTE };
+
+  test('is told from three quarters of the time on', () => {
+    expect(agingOf({ run: anHourToGo })).toEqual([NOW + 59 * MINUTE]);
+    expect(agingOf({ run: { createdAt: NOW - 3 * HOUR } })).toEqual([]);
+    expect(agingOf({})).toEqual([]);
+  });
+
+  test.each<Case>([
+    { when: 'nothing would end it', run: { ...anHourToGo, branch: 'main' } },
+    { when: 'it has started', run: anHourToGo, jobs: { started: 1 } },
+    { when: 'nobody serves it', run: anHourToGo, jobs: { queued: [asking(['ubuntu-latest'])] } },
+    { when: 'its clock stands still', run: anHourToGo, view: { silent: [OURS] } },
+  ])('is not told if $when', (given) => {
+    expect(agingOf(given)).toEqual([]);
   });
 });
 
@@ -256,7 +361,8 @@ describe('a zombie', () => {
 });
 
 describe('what a run says of itself', () => {
-  const judge = (run: Run, jobs: RunJobs) => judgeStale({ run, jobs, rerunAt: null }, { at: NOW, offered: [OURS] }, aPolicy());
+  const judge = (run: Run, jobs: RunJobs) =>
+    judgeStale({ run, jobs, rerunAt: null }, { at: NOW, offered: [OURS], silent: [], silences: [] }, aPolicy());
   const old = aRun({ createdAt: FIVE_HOURS_AGO });
 
   test.each([
@@ -271,7 +377,8 @@ describe('what a run says of itself', () => {
   });
 
   test('what Runward re-ran is spared from then on', () => {
-    const judgeAt = (rerunAt: number) => judgeStale({ run: old, jobs: jobsOfRun(old), rerunAt }, { at: NOW, offered: [OURS] }, aPolicy());
+    const judgeAt = (rerunAt: number) =>
+      judgeStale({ run: old, jobs: jobsOfRun(old), rerunAt }, { at: NOW, offered: [OURS], silent: [], silences: [] }, aPolicy());
     expect(judgeAt(NOW - HOUR)).toMatchObject({ isStale: false, evidence: 'it has waited for 60 min only' });
     expect(judgeAt(NOW - 5 * HOUR)).toMatchObject({ isStale: true });
   });

@@ -41,10 +41,9 @@ describe('the older one is cancelled', () => {
     { when: 'two runs of one pull request, for pull_request_target', both: { ...PULL_REQUEST, event: 'pull_request_target' } },
     { when: 'a fork pushed two commits to its pull request', both: OF_FORK },
     { when: 'two commits of a head branch with two pull requests', both: { ...PULL_REQUEST, pullRequests: [7, 8] } },
-    { when: 'one entry of the merge queue, twice', both: { event: 'merge_group', branch: 'gh-readonly-queue/main/pr-7-a' } },
-    { when: 'the older one was re-run a minute ago', older: { createdAt: NOW - 9 * DAY, startedAt: NOW - MINUTE, attempt: 2 } },
     { when: 'the newer one is hosted', newerJobs: { queued: [asking(['ubuntu-latest'])] } },
-    { when: 'a job of the newer one was skipped', newerJobs: { total: 2 } },
+    { when: 'the newer one does more', newerJobs: { work: ['build', 'docs'] } },
+    { when: 'both were re-run, the newer one later', older: { attempt: 2, startedAt: NOW - 2 }, newer: { attempt: 2, startedAt: NOW - 1 } },
     { when: 'the workflow got another name', newer: { workflow: 'Checks' } },
     { when: 'both were created in one second', both: { createdAt: NOW - 10 * MINUTE } },
     { when: 'run_started_at is missing', both: { startedAt: null } },
@@ -69,7 +68,7 @@ describe('the older one is cancelled', () => {
         newer: 2,
       },
     ]);
-    expect(supersededText(aRun(), aRun({ id: 2 }))).toBe('run 2 of the same workflow for push to main is newer, and neither has started');
+    expect(supersededText(aRun(), aRun({ id: 2 }))).toBe('run 2 of the same workflow for push to topic is newer, and neither has started');
   });
 
   test('hosted runs, where the reach is the repository', () => {
@@ -108,6 +107,12 @@ describe('the older one is cancelled', () => {
 
 describe('both are left alone', () => {
   test.each<Case>([
+    { when: 'one entry of the merge queue, twice', both: { event: 'merge_group', branch: 'gh-readonly-queue/main/pr-7-a' } },
+    { when: 'a person has just re-run the older one', older: { createdAt: NOW - 9 * DAY, startedAt: NOW - MINUTE, attempt: 2 } },
+    { when: 'a job of the newer one was skipped', newerJobs: { total: 2, work: ['docs'] } },
+    { when: 'the newer one does something else', newerJobs: { work: ['bench'] } },
+    { when: 'two pushes to the default branch', both: { branch: 'main' }, view: { tags: new Map([['main', false]]) } },
+    { when: 'two pushes to a release branch', both: { branch: 'release/1.x' } },
     { when: 'two forks have one branch name', both: OF_FORK, newer: { headRepositoryId: 201 } },
     { when: 'a branch of a fork has the name of ours', newer: { headRepositoryId: 200 } },
     { when: 'the head repository is deleted', both: { ...OF_FORK, headRepositoryId: null } },
@@ -115,7 +120,7 @@ describe('both are left alone', () => {
     { when: 'GitHub names no branch', both: { branch: null } },
     { when: 'GitHub names no branch of a known pull request', both: { ...PULL_REQUEST, branch: null } },
     { when: 'two branches', newer: { branch: 'patch-1' } },
-    { when: 'branches that differ in case', newer: { branch: 'Main' } },
+    { when: 'branches that differ in case', newer: { branch: 'Topic' } },
     { when: 'two workflows with one name', newer: { workflowId: 11 } },
     { when: 'two events', both: PULL_REQUEST, newer: { event: 'pull_request_target' } },
     { when: 'a push and a pull request of one branch', both: { branch: 'patch-1' }, newer: PULL_REQUEST },
@@ -166,13 +171,16 @@ describe('both are left alone', () => {
   test('a protected glob', () => {
     const policy = aPolicy({
       superseded: {
-        protect: [
-          { glob: 'release/*', pattern: '^release/[^/]*$' },
-          { glob: 'main', pattern: '^main$' },
-        ],
+        protect: {
+          defaultBranch: false,
+          patterns: [
+            { glob: 'release/*', pattern: '^release/[^/]*$' },
+            { glob: 'main', pattern: '^main$' },
+          ],
+        },
       },
     });
-    expect(planFor({}, policy).acts).toEqual([]);
+    expect(planFor({ both: { branch: 'main' } }, policy).acts).toEqual([]);
     expect(planFor({ both: { branch: 'release/1' } }, policy).acts).toEqual([]);
     expect(planFor({ both: { ...OF_FORK, branch: 'main' } }, policy).acts).toEqual([]);
     expect(planFor({ both: { branch: 'release/1/fix' } }, policy).acts).toHaveLength(1);
@@ -180,14 +188,16 @@ describe('both are left alone', () => {
   });
 
   test('a pattern without anchors is for the whole name as well', () => {
-    const policy = aPolicy({ superseded: { protect: [{ glob: '{main,next}', pattern: 'main|next' }] } });
-    expect(planFor({}, policy).acts).toEqual([]);
+    const policy = aPolicy({
+      superseded: { protect: { defaultBranch: false, patterns: [{ glob: '{main,next}', pattern: 'main|next' }] } },
+    });
+    expect(planFor({ both: { branch: 'main' } }, policy).acts).toEqual([]);
     expect(planFor({ both: { branch: 'next-steps' } }, policy).acts).toHaveLength(1);
     expect(planFor({ both: { branch: 'domain' } }, policy).acts).toHaveLength(1);
   });
 
   test('events that are not listed', () => {
-    const policy = aPolicy({ superseded: { events: ['pull_request'] } });
+    const policy = aPolicy({ superseded: { events: { only: ['pull_request'] } } });
     expect(planFor({}, policy).acts).toEqual([]);
     expect(planFor({ both: PULL_REQUEST }, policy).acts).toHaveLength(1);
   });
@@ -204,11 +214,11 @@ describe('tags', () => {
   });
 
   test('where GitHub does not say, nothing is done, and that is told', () => {
-    expect(planFor({ view: { tags: new Map([['main', null]]) } })).toMatchObject({
+    expect(planFor({ view: { tags: new Map([['topic', null]]) } })).toMatchObject({
       acts: [],
       wantsTags: [],
       notes: [
-        'superseded: runs for main are left alone, since GitHub does not say whether it is a tag; give the token the permission "Contents: read"',
+        'superseded: runs for topic are left alone, since GitHub does not say whether it is a tag; give the token the permission "Contents: read"',
       ],
     });
   });
@@ -224,8 +234,8 @@ describe('jobs are asked for', () => {
   });
 
   test('of none that is alone, protected or of unknown identity', () => {
-    const policy = aPolicy({ superseded: { protect: [{ glob: 'main', pattern: '^main$' }] } });
-    expect(wanted([aRun({ id: 1 }), aRun({ id: 2 })], policy)).toEqual([]);
+    const policy = aPolicy({ superseded: { protect: { defaultBranch: false, patterns: [{ glob: 'main', pattern: '^main$' }] } } });
+    expect(wanted([aRun({ id: 1, branch: 'main' }), aRun({ id: 2, branch: 'main' })], policy)).toEqual([]);
     expect(wanted([aRun({ id: 1, branch: null }), aRun({ id: 2, branch: null })])).toEqual([]);
     expect(wanted([aRun({ id: 1 })])).toEqual([]);
   });
@@ -233,6 +243,48 @@ describe('jobs are asked for', () => {
   test('the same, in whatever order runs are listed', () => {
     const runs = [aRun({ id: 1, branch: 'b' }), aRun({ id: 2, branch: 'a' }), aRun({ id: 3, branch: 'b' }), aRun({ id: 4, branch: 'a' })];
     expect(wanted(runs.toReversed())).toEqual(wanted(runs));
+  });
+});
+
+describe('work', () => {
+  const skipping = { newerJobs: { work: ['docs'] } };
+
+  test('need not be the same if the configuration says so', () => {
+    expect(planFor(skipping, aPolicy({ superseded: { sameWork: 'off' } })).acts).toHaveLength(1);
+  });
+
+  test('is that of the newest run that does it', () => {
+    const runs = [1, 2, 3].map((id) => aRun({ id, createdAt: NOW - HOUR + id }));
+    const jobs = byRun(...runs.map((run) => jobsOfRun(run, run.id === 3 ? { work: ['docs'] } : {})));
+    expect(planOf(knownView(runs, { jobs }), ['superseded']).acts).toMatchObject([{ run: 1, newer: 2 }]);
+  });
+});
+
+describe('all events', () => {
+  test.each(['schedule', 'workflow_dispatch', 'merge_group', 'release'])('%s', (event) => {
+    expect(planFor({ both: { event } }, aPolicy({ superseded: { events: 'all' } })).acts).toHaveLength(1);
+  });
+
+  test('and tags, of which nobody is asked then', () => {
+    const plan = planFor({ both: { branch: 'v1' }, view: { tags: new Map() } }, aPolicy({ superseded: { events: 'all' } }));
+    expect(plan).toMatchObject({ acts: [{ run: 1 }], wantsTags: [] });
+  });
+});
+
+describe('the default branch', () => {
+  test('if GitHub does not say which it is, no run of ours is ended, and that is told', () => {
+    const view = { defaultBranch: null };
+    expect(planFor({ view })).toMatchObject({ acts: [], wantsJobs: [], notes: [expect.stringContaining('the default branch')] });
+    expect(planFor({ both: OF_FORK, view }).acts).toHaveLength(1);
+  });
+
+  test('of a fork is none of ours', () => {
+    expect(planFor({ both: { ...OF_FORK, branch: 'main' } }).acts).toHaveLength(1);
+  });
+
+  test('ends like others if nothing is protected', () => {
+    const policy = aPolicy({ superseded: { protect: { defaultBranch: false, patterns: [] } } });
+    expect(planFor({ both: { branch: 'main' } }, policy).acts).toHaveLength(1);
   });
 });
 

@@ -1,0 +1,59 @@
+import { cancellationSignal } from '@temporalio/activity';
+import type { Run } from '../domain/queue/run.ts';
+import type { QueuePort } from '../github/port.ts';
+
+/** Pending runs whose groups are read; beyond them a run that shares a group may be pending. */
+const MOST_ASKED = 20;
+
+/**
+ * Runs that a re-run would push out: a concurrency group has one run that works and one that is pending, and GitHub cancels the pending one
+ * when another enters. Asks GitHub once for a batch. https://docs.github.com/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
+ */
+export class Rivals {
+  readonly #github: QueuePort;
+  readonly #scope: string;
+  #pending: Promise<readonly Run[] | null> | null = null;
+  readonly #groups = new Map<number, Promise<readonly string[] | null>>();
+
+  constructor(github: QueuePort, scope: string) {
+    this.#github = github;
+    this.#scope = scope;
+  }
+
+  /** Whether a run is pending in a group that this one would enter. */
+  async hasOne(run: Pick<Run, 'id' | 'workflowId'>): Promise<boolean> {
+    this.#pending ??= this.#listPending();
+    const pending = await this.#pending;
+    if (pending?.length === 0) {
+      return false;
+    }
+    const own = await this.#groupsOf(run.id);
+    if (own?.length === 0) {
+      return false;
+    }
+    if (pending === null || own === null) {
+      return pending === null || pending.some(({ workflowId }) => workflowId === run.workflowId);
+    }
+    for (const other of pending.slice(0, MOST_ASKED)) {
+      const groups = await this.#groupsOf(other.id);
+      if (groups === null ? other.workflowId === run.workflowId : groups.some((group) => own.includes(group))) {
+        return true;
+      }
+    }
+    return pending.length > MOST_ASKED;
+  }
+
+  /** `null` if there are more than one page holds. */
+  async #listPending(): Promise<readonly Run[] | null> {
+    const wanted = { status: 'pending', createdFrom: null, createdUntil: null, pages: 1 };
+    const { value } = await this.#github.listRuns(this.#scope, wanted, cancellationSignal());
+    return value.isCut ? null : value.runs;
+  }
+
+  #groupsOf(run: number): Promise<readonly string[] | null> {
+    const known = this.#groups.get(run);
+    const read = known ?? this.#github.readConcurrencyGroups(this.#scope, run, cancellationSignal()).then(({ value }) => value);
+    this.#groups.set(run, read);
+    return read;
+  }
+}

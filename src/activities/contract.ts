@@ -260,6 +260,30 @@ export interface CarryOutInput {
   readonly tally: Tally;
 }
 
+/** What `carryOutQueuePlan` has come to. */
+export interface CarriedOut {
+  readonly tally: Tally;
+  /** What GitHub has accepted, and is not over yet. */
+  readonly following: readonly FollowingRun[];
+}
+
+/** Input of the workflow `followRuns`, handed from history to history. */
+export interface FollowInput {
+  readonly version: 1;
+  readonly scope: string;
+  readonly policy: QueuePolicy;
+  /** The pass that has cancelled the runs. */
+  readonly by: { readonly workflowId: string; readonly runId: string };
+  /** After so long the pass is told what is over; `null`: it waits for the end. */
+  readonly tellAfterMs: number | null;
+  /** GitHub's clock before Temporal's. */
+  readonly aheadMs: number;
+  /** All runs that were to be followed. */
+  readonly asked: readonly Pick<WorkItem, 'run' | 'attempt'>[];
+  readonly following: readonly FollowingRun[];
+  readonly tally: Tally;
+}
+
 /** Input of the workflow `parkedRuns`, handed from run to run; it only grows. */
 export interface ParkedInput {
   readonly version: 1;

@@ -73,6 +73,8 @@ export interface Answer<T> extends Dated<T> {
 export interface Client {
   /** Rejects with {@link GitHubError}, or with the signal's reason once the signal is aborted. */
   request<T>(call: Call<T>): Promise<Answer<T>>;
+  /** Whose answers the last request brought: the API's address, with the account or a fingerprint of the token; no token can be read from it. */
+  account(): string;
 }
 
 export interface WritingClient extends Client {
@@ -102,6 +104,7 @@ export function createClient(options: ClientOptions): WritingClient {
   const { points } = options;
   const accountOf = (fingerprint: string): string => `${baseUrl} ${options.account ?? fingerprint}`;
   let renew = false;
+  let lastAccount = baseUrl;
 
   function refuseWhileLimited(asked: Asked, accounts: readonly string[]): void {
     const until = Math.max(...accounts.map((account) => gate.closedUntil(account) ?? 0));
@@ -118,6 +121,7 @@ export function createClient(options: ClientOptions): WritingClient {
   }
 
   return {
+    account: () => lastAccount,
     async together(scope, work, signal) {
       if (points === undefined) return work();
       const account = accountOf(fingerprintOf(await tokenOf(tokenSource, false)));
@@ -145,6 +149,7 @@ export function createClient(options: ClientOptions): WritingClient {
       }
       const fingerprint = fingerprintOf(token);
       const account = accountOf(fingerprint);
+      lastAccount = account;
       const ownAccount = isGraphql ? `${account} graphql` : account;
       refuseWhileLimited(asked, [account, ownAccount]);
       if (!isGraphql) await payPoints({ account, scope: call.scope, method, isFrugal, signal });

@@ -50,7 +50,12 @@ export interface ScopeLook extends Partial<Pick<RunnersWanted, 'lastId'>> {
   /** Runs whose jobs are read, at most. */
   readonly runsRead: number;
   /** Queued runs that queue care has set aside: GitHub can't end them, and they are no demand. */
-  readonly setAside: readonly number[];
+  readonly setAside: readonly number[] | Promise<readonly number[]>;
+  /** What is told to people alone: it is quick, believes what earlier looks have read of runs that have not changed, and counts stale runs. */
+  readonly forPeople?: {
+    /** A queued run whose current attempt has waited for longer is stale. */
+    readonly staleAfterMs: number;
+  };
 }
 
 /** Which part of a list of runs is wanted. Times are epoch milliseconds by GitHub's clock. */

@@ -3,7 +3,7 @@
 import type { Run, RunJobs } from '../domain/queue/run.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
 import type { RegisteredRunner } from '../domain/runner.ts';
-import { ConcurrencyGroups, Counted, RunList, RunnerList, UsableGroups, WorkflowRun } from './answers.ts';
+import { ConcurrencyGroups, RunList, RunnerList, UsableGroups, WorkflowRun } from './answers.ts';
 import type { ListedRunner } from './answers.ts';
 import { frugally } from './client.ts';
 import type { Client, WritingClient } from './client.ts';
@@ -14,7 +14,7 @@ import { GitHubError } from './port.ts';
 import type { Dated, QueuePort, RunnersAlike, RunnersForRepository, RunsListed, RunsWanted, Turn } from './port.ts';
 import { createRefs, hasRef } from './refs.ts';
 import { countJobs } from './run-jobs.ts';
-import { PER_PAGE, READS_RUNS, readJobs, unlessGone } from './run-reads.ts';
+import { createdWithin, PER_PAGE, READS_RUNS, readJobs, runsCall, unlessGone } from './run-reads.ts';
 import type { Asking } from './run-reads.ts';
 import { writeRun } from './run-writes.ts';
 
@@ -50,11 +50,10 @@ export function createQueue(github: WritingClient, pace: Pace | null): QueuePort
 const AT_ONCE: Turn = { skip: () => {} };
 
 async function listRuns({ client, scope, signal }: Asking, wanted: RunsWanted): Promise<Dated<RunsListed>> {
-  const parameters = { status: wanted.status, ...createdWithin(wanted), per_page: PER_PAGE };
-  const call = below(scope, 'GET', '/actions/runs', READS_RUNS, parameters);
+  const call = runsCall({ scope, signal }, { status: wanted.status, ...createdWithin(wanted) });
   const runs = new Map<number, Run>();
   let [total, pages, answeredAt, hasMore] = [0, 0, 0, false];
-  for await (const { value, githubTime, nextPage } of pagesOf(client, { ...call, answer: RunList, signal })) {
+  for await (const { value, githubTime, nextPage } of pagesOf(client, call)) {
     for (const run of value.runs) runs.set(run.id, run);
     total = Math.max(total, value.total);
     pages += 1;
@@ -68,24 +67,10 @@ async function listRuns({ client, scope, signal }: Asking, wanted: RunsWanted): 
   return { value: { total, runs: newestFirst, isCut }, githubTime: answeredAt };
 }
 
-/** Both ends are included. https://docs.github.com/search-github/getting-started-with-searching-on-github/understanding-the-search-syntax */
-function createdWithin({ createdFrom, createdUntil }: RunsWanted): { readonly created?: string } {
-  const from = createdFrom === null ? null : wholeSeconds(Math.ceil(createdFrom / 1000));
-  const until = createdUntil === null ? null : wholeSeconds(Math.floor(createdUntil / 1000));
-  if (from !== null && until !== null) return { created: `${from}..${until}` };
-  if (from !== null) return { created: `>=${from}` };
-  return until === null ? {} : { created: `<=${until}` };
-}
-
-function wholeSeconds(epochSeconds: number): string {
-  return `${new Date(epochSeconds * 1000).toISOString().slice(0, 19)}Z`;
-}
-
-/** By GitHub's total; of the list itself one run is read. */
+/** By GitHub's total. */
 export async function countRunsOf(client: Client, scope: string, status: string, signal: AbortSignal): Promise<Dated<number>> {
-  const call = below(scope, 'GET', '/actions/runs', READS_RUNS, { status, per_page: 1 });
-  const { value, githubTime } = await client.request({ ...call, answer: Counted, signal });
-  return { value: value.total_count, githubTime };
+  const { value, githubTime } = await client.request(runsCall({ scope, signal }, { status }));
+  return { value: value.total, githubTime };
 }
 
 async function listLabelSets(asking: Asking): Promise<Dated<readonly RunnersAlike[]>> {

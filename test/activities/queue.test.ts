@@ -18,8 +18,20 @@ const HOUR = 3_600_000;
 const SCOPE = 'octo/app';
 const ORGANISATION = 'octo';
 const OFFERED = [labelSetOf(['self-hosted', 'linux', 'bpf'])];
-const POLICY = { ...aPolicy(), following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 60_000, giveUpAfterMs: 120_000, doubtMs: 200 } };
-const GROUND = { offered: OFFERED, ours: OFFERED, plannedAt: Date.now(), reruns: [], mayBeDone: false, policy: POLICY };
+const POLICY = {
+  ...aPolicy(),
+  following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 60_000, giveUpAfterMs: 120_000, doubtMs: 200, tellAfterMs: 0, marginMs: 60_000 },
+};
+const GROUND = {
+  offered: OFFERED,
+  ours: OFFERED,
+  silent: [],
+  silences: [],
+  plannedAt: Date.now(),
+  reruns: [],
+  mayBeDone: false,
+  policy: POLICY,
+};
 
 let server: SandboxGitHub;
 const servers: SandboxGitHub[] = [];
@@ -426,6 +438,7 @@ describe('the runners of a repository', () => {
     expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured, organisation: null }))).toEqual({
       kind: 'read',
       areAll: true,
+      defaultBranch: 'main',
       notes: [],
       runners: [
         { name: 'builder', labels, state: 'online', busy: true, isOurs: true },
@@ -433,7 +446,12 @@ describe('the runners of a repository', () => {
         { name: 'gone', labels, state: 'unregistered', busy: false, isOurs: true },
       ],
     });
-    expect(server.requests).toHaveLength(1);
+    // The default branch is asked for once an hour.
+    await run(() => activities.readQueueRunners({ scope: SCOPE, configured, organisation: null }));
+    expect(server.requests.map(({ path }) => path)).toEqual([
+      `/repos/${SCOPE}`,
+      ...Array(2).fill(`/repos/${SCOPE}/actions/runners?per_page=100`),
+    ]);
   });
 
   test('are only those that are configured where GitHub refuses to list them', async () => {

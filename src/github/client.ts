@@ -152,13 +152,13 @@ export function createClient(options: ClientOptions): WritingClient {
       lastAccount = account;
       const ownAccount = isGraphql ? `${account} graphql` : account;
       refuseWhileLimited(asked, [account, ownAccount]);
-      if (!isGraphql) await payPoints({ account, scope: call.scope, method, isFrugal, signal });
-      refuseWhileLimited(asked, [account, ownAccount]);
       const kept = isFrugal && !isGraphql ? budget.keptFor(account) : null;
       if (kept !== null) throw keptForHealthChecks(asked, kept);
       const key = `${fingerprint} ${headers.accept} ${url}`;
       const stored = method === 'GET' ? store.find(key) : undefined;
       const known = stored?.checkedBy === answer ? stored : null;
+      if (!isGraphql) await payPoints({ account, scope: call.scope, method, isFrugal, signal });
+      refuseWhileLimited(asked, [account, ownAccount]);
       const deadline = AbortSignal.timeout(timeoutMs);
       const unanswered = (failure: unknown): GitHubError =>
         sortFailure(asked, deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : failure);

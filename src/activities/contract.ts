@@ -332,7 +332,8 @@ export interface QueueActivities {
   /** Whether each name is a tag's; `null` where GitHub does not say. */
   readTags(input: {
     readonly scope: string;
-    readonly names: readonly string[];
+    /** With the newest push of that name, by GitHub's clock, epoch milliseconds. */
+    readonly names: readonly { readonly name: string; readonly pushedAt: number }[];
   }): Promise<{ readonly kind: 'read'; readonly tags: readonly (readonly [name: string, isTag: boolean | null])[] } | Limited>;
   /** Reads each run again and cancels it where the plan still holds. Cut off anywhere and begun again, it goes on behind what is done. */
   cancelBatch(input: {

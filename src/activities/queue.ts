@@ -25,6 +25,7 @@ import { attempting, beating, HEARTBEAT_MS } from './attempting.ts';
 import { withGitHubFailures } from './failures.ts';
 import { createJobsShelf } from './jobs-shelf.ts';
 import { Rivals } from './rivals.ts';
+import { createTagsShelf } from './tags-shelf.ts';
 
 // What queue care does at GitHub. One run that GitHub fails at is told, and never ends a batch.
 
@@ -37,6 +38,7 @@ const PAGES_FOLLOWED = 3;
 
 export function createQueueActivities(github: QueuePort): GitHubQueueActivities {
   const shelf = createJobsShelf();
+  const tagsShelf = createTagsShelf();
   return {
     async readQueuePart({ scope, from, pages }) {
       return beating(`reading the queue of ${scope}`, () =>
@@ -86,13 +88,20 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
 
     async readTags({ scope, names }) {
       return beating(`looking for tags of ${scope}`, async () => {
-        const read = await attempting(() => github.areTags(scope, names, cancellationSignal()));
-        if (read.kind === 'limited') {
-          return read;
+        const known = new Map(names.map(({ name, pushedAt }) => [name, tagsShelf.find(scope, name, pushedAt)]));
+        const unknown = names.map(({ name }) => name).filter((name) => known.get(name) === undefined);
+        if (unknown.length > 0) {
+          const read = await attempting(() => github.areTags(scope, unknown, cancellationSignal()));
+          if (read.kind === 'limited') {
+            return read;
+          }
+          const { value, githubTime } = read.kind === 'done' ? read.value : NO_TAGS;
+          for (const [name, isTag] of value) {
+            known.set(name, isTag);
+            tagsShelf.keep(scope, name, isTag, githubTime);
+          }
         }
-        const known = read.kind === 'done' ? read.value.value : new Map<string, boolean>();
-        const tags = names.map((name) => [name, known.get(name) ?? null] as const);
-        return { kind: 'read' as const, tags };
+        return { kind: 'read' as const, tags: names.map(({ name }) => [name, known.get(name) ?? null] as const) };
       });
     },
 
@@ -105,6 +114,9 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
       beating(`looking after ${runs.length} parked runs of ${scope}`, () => rerun(github, scope, { runs, due: new Set(due), rules })),
   };
 }
+
+/** What GitHub refuses of it is unknown. */
+const NO_TAGS: Dated<ReadonlyMap<string, boolean>> = { value: new Map(), githubTime: 0 };
 
 /** Runs of one second may be more than one part holds: then the rest of that second is left to the next pass. */
 function nextPart(runs: readonly Run[], from: number | null): number | null {

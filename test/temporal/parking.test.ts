@@ -6,7 +6,7 @@ import { findingId, PARKED_QUERY, parkedId } from '../../src/domain/names.ts';
 import type { ParkedRun } from '../../src/domain/queue/parked.ts';
 import type { QueuePolicy } from '../../src/domain/queue/policy.ts';
 import type { QueueReport, ToldAct } from '../../src/domain/queue/report.ts';
-import { QUICK_QUEUE, startWorld, type World } from '../kit/recovery-world.ts';
+import { QUICK_QUEUE, startQueueWorld, type World } from '../kit/recovery-world.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -35,10 +35,10 @@ test.concurrent('a run is parked twice at most, and then keeps its place', async
 
 test.concurrent('a run that something newer has replaced is not re-run', async () => {
   await using world = await aWorld();
-  const [old, other] = [push(world, { branch: 'main' }), push(world, { branch: 'next' })];
+  const [old, other] = [push(world, { branch: 'topic' }), push(world, { branch: 'next' })];
   const relieve = press(world);
   await care(world);
-  const newer = push(world, { branch: 'main', agoMs: 0 });
+  const newer = push(world, { branch: 'topic', agoMs: 0 });
   relieve();
   const report = await care(world);
   expect(actOn(report, old)).toMatchObject({ end: 'replaced', detail: expect.stringContaining(`run ${newer} `) });
@@ -240,7 +240,7 @@ test.concurrent('a run that Runward re-ran a moment ago is not stale, whatever G
 });
 
 function aWorld(queue: Partial<QueuePolicy> = {}): Promise<World> {
-  return startWorld({ isListening: false, queue });
+  return startQueueWorld({ queue });
 }
 
 type Prioritizing = QueuePolicy['rules']['prioritizePullRequests'];

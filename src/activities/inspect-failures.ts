@@ -15,7 +15,15 @@ import { failureLedgerId } from '../domain/names.ts';
 import type { FailurePolicy } from '../domain/policy.ts';
 import type { Run } from '../domain/queue/run.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
-import { GitHubError, type FailedJob, type FailurePort, type PartFound, type QueuePort, type RunWritten } from '../github/port.ts';
+import {
+  GitHubError,
+  type FailedJob,
+  type FailedJobs,
+  type FailurePort,
+  type PartFound,
+  type QueuePort,
+  type RunWritten,
+} from '../github/port.ts';
 import { attempting, beating } from './attempting.ts';
 import type { FailureActivities, FailuresInspected, RerunDone } from './contract.ts';
 import { describeExecution } from './describe-execution.ts';
@@ -66,6 +74,9 @@ async function recallFailures(client: Client, scope: string): Promise<FailureMem
   return (ledger?.memo?.['memory'] as FailureMemory | undefined) ?? NO_FAILURES;
 }
 
+/** Runs whose jobs are read before any of them is judged. */
+const READ_AHEAD = 25;
+
 const TOO_SLOW = 'GitHub took long to answer: the rest is for the next look';
 
 /** One look at the failed runs of a repository, newest first. */
@@ -82,6 +93,10 @@ class Inspection {
   /** What GitHub said of parts of actions that were not found, by the part. */
   readonly #found = new Map<string, PartFound>();
   #logBytes = 0;
+  /** Failed jobs of runs, as far as they were asked for. */
+  readonly #jobs = new Map<number, Promise<FailedJobs | null>>();
+  /** Annotations that were read together, by check run. */
+  readonly #messages = new Map<number, readonly string[]>();
   /** Once GitHub has refused annotations, it refuses all: the token may not read checks. */
   #readsAnnotations = true;
 
@@ -99,10 +114,13 @@ class Inspection {
     const fresh = failed.filter(({ id, attempt }) => !isInspected(known, [id, attempt]));
     const damaged = [...stillLeft(memory, failed)];
     const settled: Attempt[] = [];
-    for (const run of fresh.slice(0, runsAtOnce)) {
+    for (const [index, run] of fresh.slice(0, runsAtOnce).entries()) {
       if (this.#looked > 0 && this.#isOver()) {
         this.#notes.add(TOO_SLOW);
         break;
+      }
+      if (index % READ_AHEAD === 0) {
+        await this.#readAhead(fresh.slice(index, Math.min(index + READ_AHEAD, runsAtOnce)));
       }
       const seen = await attempting(() => this.#lookAt(run));
       if (seen.kind === 'limited') {
@@ -133,8 +151,48 @@ class Inspection {
     };
   }
 
-  #isOver(): boolean {
-    return performance.now() - this.#begunAt > this.#policy.lookMs;
+  #isOver(part = 1): boolean {
+    return performance.now() - this.#begunAt > part * this.#policy.lookMs;
+  }
+
+  /** The jobs of the next runs, and then the annotations of all of them together; whatever fails is asked for again where it matters. */
+  async #readAhead(runs: readonly Run[]): Promise<void> {
+    const jobs: FailedJob[] = [];
+    for (const run of runs) {
+      // The rest of the look is for judging what is read.
+      if (this.#isOver(1 / 2)) {
+        break;
+      }
+      const read = await attempting(() => this.#failedJobs(run));
+      if (read.kind === 'limited') {
+        return;
+      }
+      if (read.kind === 'done' && read.value?.attempt === run.attempt) {
+        jobs.push(...this.#ours(run, read.value).map(({ job }) => job));
+      }
+    }
+    if (jobs.length < 2) {
+      return;
+    }
+    const read = await attempting(() => this.#github.readFailureAnnotationsOf(this.#scope, jobs, cancellationSignal()));
+    for (const [checkRun, messages] of read.kind === 'done' ? read.value.value : []) {
+      this.#messages.set(checkRun, messages);
+    }
+  }
+
+  #failedJobs({ id }: Run): Promise<FailedJobs | null> {
+    const known = this.#jobs.get(id);
+    const read = known ?? this.#github.readFailedJobs(this.#scope, id, cancellationSignal()).then(({ value }) => value);
+    this.#jobs.set(id, read);
+    return read;
+  }
+
+  /** Jobs that a runner of ours had in this attempt. */
+  #ours({ startedAt }: Run, { jobs }: FailedJobs): readonly { readonly job: FailedJob; readonly runner: Installed }[] {
+    return jobs.flatMap((job) => {
+      const runner = this.#runners.get(job.runner?.toLowerCase() ?? '');
+      return runner === undefined || isCarriedOver(job, startedAt) ? [] : [{ job, runner }];
+    });
   }
 
   /** Failed runs whose attempt began lately. */
@@ -147,19 +205,16 @@ class Inspection {
   }
 
   /** What each runner's cache has to do with it; nothing of all for most runs. `unread`: it is for the next look. */
-  async #lookAt({ id, attempt, workflow, branch, startedAt }: Run): Promise<readonly DamagedRun[] | 'unread'> {
-    const { value: failed } = await this.#github.readFailedJobs(this.#scope, id, cancellationSignal());
+  async #lookAt(run: Run): Promise<readonly DamagedRun[] | 'unread'> {
+    const { id, attempt, workflow, branch } = run;
+    const failed = await this.#failedJobs(run);
     if (failed === null || failed.attempt !== attempt) {
       return [];
     }
     const byRunner = new Map<string, DamagedJob[]>();
     const isFirstWithLogs = this.#logBytes === 0;
     let judged = 0;
-    for (const job of failed.jobs) {
-      const runner = this.#runners.get(job.runner?.toLowerCase() ?? '');
-      if (runner === undefined || isCarriedOver(job, startedAt)) {
-        continue;
-      }
+    for (const { job, runner } of this.#ours(run, failed)) {
       const sign = judged > 0 && this.#isOver() ? 'unread' : await this.#signOf(job, runner.directory);
       judged += 1;
       if (sign === 'unread') {
@@ -238,6 +293,10 @@ class Inspection {
 
   /** `null` where the token may not read them, or GitHub names none. */
   async #annotationsOf({ checkRun }: FailedJob): Promise<readonly string[] | null> {
+    const read = this.#messages.get(checkRun ?? 0);
+    if (read !== undefined) {
+      return read;
+    }
     if (checkRun === null || !this.#readsAnnotations) {
       return null;
     }

@@ -160,6 +160,8 @@ export interface FailedJob {
   readonly runner: string | null;
   /** Its check run, which has its annotations; `null` where GitHub names none. */
   readonly checkRun: number | null;
+  /** Name of that check run in GraphQL; `null` likewise. */
+  readonly nodeId: string | null;
   /**
    * Epoch milliseconds by GitHub's clock. Of a job that was not run again it is before the run's own `startedAt`: a re-run carries it
    * over, with the number of the new attempt.
@@ -193,6 +195,12 @@ export interface FailurePort {
   readFailedJobs(scope: string, run: number, signal: AbortSignal): Promise<Dated<FailedJobs | null>>;
   /** Messages of the check run's annotations of level `failure`, in their order, 100 at most. Needs the permission `checks=read`. */
   readFailureAnnotations(scope: string, checkRun: number, signal: AbortSignal): Promise<Dated<readonly string[]>>;
+  /** Those of many jobs, by check run, and by one request for fifty of them. What is not in the answer is to be asked for by itself. */
+  readFailureAnnotationsOf(
+    scope: string,
+    jobs: readonly Pick<FailedJob, 'checkRun' | 'nodeId'>[],
+    signal: AbortSignal,
+  ): Promise<Dated<ReadonlyMap<number, readonly string[]>>>;
   /**
    * Reads a job's log line by line without its time stamps, as a stream, until its end, `mostBytes`, or `onLine` answers `enough`. GitHub's
    * token goes to GitHub alone, and not to where its answer leads.

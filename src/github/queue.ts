@@ -6,7 +6,7 @@ import type { RegisteredRunner } from '../domain/runner.ts';
 import { ConcurrencyGroups, RunList, RunnerList, UsableGroups, WorkflowRun } from './answers.ts';
 import type { ListedRunner } from './answers.ts';
 import { frugally } from './client.ts';
-import type { Client } from './client.ts';
+import type { Client, WritingClient } from './client.ts';
 import { below, pagesOf, runnersPermission } from './endpoints.ts';
 import { createGraphql } from './graphql.ts';
 import type { Pace } from './pace.ts';
@@ -22,7 +22,7 @@ import { writeRun } from './run-writes.ts';
 const MOST_FILTERED = 1_000;
 
 /** @param pace of the credential's writes; `null` sends them at once */
-export function createQueue(github: Client, pace: Pace | null): QueuePort {
+export function createQueue(github: WritingClient, pace: Pace | null): QueuePort {
   const client = frugally(github);
   const refs = createRefs(createGraphql(client));
   return {
@@ -37,7 +37,10 @@ export function createQueue(github: Client, pace: Pace | null): QueuePort {
     readDefaultBranch: (scope, signal) => refs.readDefaultBranch({ client, scope, signal }),
     readConcurrencyGroups: (scope, run, signal) => readConcurrencyGroups({ client, scope, signal }, run),
     findNewestRun: (scope, like, signal) => findNewestRun({ client, scope, signal }, like),
-    inTurn: (_scope, work, signal) => (pace === null ? work(AT_ONCE) : pace.inTurn(work, signal)),
+    inTurn(scope, work, signal) {
+      const act = (turn: Turn) => client.together(scope, () => work(turn), signal);
+      return pace === null ? act(AT_ONCE) : pace.inTurn(act, signal);
+    },
     cancelRun: (scope, run, { force }, signal) => writeRun(client, { scope, run, write: force ? 'force-cancel' : 'cancel' }, signal),
     rerunRun: (scope, run, signal) => writeRun(client, { scope, run, write: 'rerun' }, signal),
   };

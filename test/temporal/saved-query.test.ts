@@ -36,7 +36,7 @@ test('lists operations, health checks and queue maintenance, and hides their hel
 
   // The list of executions lags.
   const shown = ['checkHealth', 'maintainQueue', ...OPERATIONS].toSorted(byAlphabet);
-  const hidden = ['carryOutQueuePlan', 'finding', 'holdMachine', 'holdQueue', 'machineLedger', 'parkedRuns', 'queueLedger'];
+  const hidden = ['carryOutQueuePlan', 'finding', 'followRuns', 'holdMachine', 'holdQueue', 'machineLedger', 'parkedRuns', 'queueLedger'];
   await expect.poll(() => typesOf(world), { timeout: 20_000 }).toEqual([...shown, ...hidden].toSorted(byAlphabet));
   await expect.poll(() => typesOf(world, query), { timeout: 20_000 }).toEqual(shown);
   expect((await cure.describe()).memo).toMatchObject({

@@ -8,6 +8,7 @@ import { labelSetOf, type LabelSet, type Run, type RunJobs } from '../domain/que
 import type { Silence } from '../domain/queue/silence.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
 import { labelSetsOf, silentSetsOf, type QueueRunner } from '../domain/queue/takers.ts';
+import { queueScheduleId } from '../domain/names.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
 import { GitHubError, type Dated, type QueuePort, type RunnersAlike, type RunWritten } from '../github/port.ts';
 import type {
@@ -29,6 +30,8 @@ import { Rivals } from './rivals.ts';
 
 type GitHubQueueActivities = Omit<QueueActivities, 'resolveQueue' | 'recallQueue' | 'rememberParked' | 'settleParked'>;
 
+const READING_BELIEVED_MS = 2 * 60_000;
+
 /** Cancelled runs are looked for in a list where there are more of them than this. */
 const FOLLOWED_ONE_BY_ONE = 3;
 /** Pages of it; what is not there is asked for by itself. */
@@ -40,7 +43,7 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
     async readQueuePart({ scope, from, pages }) {
       return beating(`reading the queue of ${scope}`, () =>
         withGitHubFailures(async () => {
-          const wanted = { status: 'queued', createdFrom: null, createdUntil: from, pages };
+          const wanted = { status: 'queued', createdFrom: null, createdUntil: from, pages, believedMs: believedMs(scope) };
           const { value, githubTime } = await github.listRuns(scope, wanted, cancellationSignal());
           return {
             kind: 'read' as const,
@@ -54,7 +57,8 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
 
     readQueueSurroundings: ({ scope, configured }) => beating(`counting the runs of ${scope}`, () => lookAround(github, scope, configured)),
 
-    readQueueRunners: ({ scope, configured }) => beating(`reading the runners of ${scope}`, () => readRunners(github, scope, configured)),
+    readQueueRunners: ({ scope, configured }) =>
+      beating(`reading the runners of ${scope}`, () => readRunners(github, scope, configured, 0)),
 
     async readJobsOfRuns({ scope, runs, freshnessMs }) {
       return beating(`reading the jobs of ${runs.length} runs of ${scope}`, async () => {
@@ -105,6 +109,15 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
   };
 }
 
+/**
+ * A schedule's pass only plans by its first look, so what a health check of this worker has read shortly before is good enough for it. A
+ * person's sees what is.
+ */
+function believedMs(scope: string): number {
+  const isScheduled = activityInfo().workflowExecution?.workflowId.startsWith(`${queueScheduleId(scope)}-`) === true;
+  return isScheduled ? READING_BELIEVED_MS : 0;
+}
+
 /** Runs of one second may be more than one part holds: then the rest of that second is left to the next pass. */
 function nextPart(runs: readonly Run[], from: number | null): number | null {
   const oldest = runs.at(-1)?.createdAt;
@@ -119,14 +132,14 @@ async function lookAround(github: QueuePort, scope: string, configured: readonly
   const counts: (number | null)[] = [];
   const notes: string[] = [];
   for (const status of ['in_progress', 'waiting', 'pending', 'requested']) {
-    const count = await attempting(() => github.countRunsOf(scope, status, cancellationSignal()));
+    const count = await attempting(() => github.countRunsOf(scope, status, cancellationSignal(), believedMs(scope)));
     if (count.kind === 'limited') {
       return count;
     }
     counts.push(count.kind === 'done' ? count.value.value : null);
     notes.push(...(count.kind === 'done' ? [] : [count.error.message]));
   }
-  const runners = await readRunners(github, scope, configured);
+  const runners = await readRunners(github, scope, configured, believedMs(scope));
   if (runners.kind === 'limited') {
     return runners;
   }
@@ -148,14 +161,19 @@ async function lookAround(github: QueuePort, scope: string, configured: readonly
 }
 
 /** What GitHub refuses of it is unknown; a limit is waited for. */
-async function readRunners(github: QueuePort, scope: string, configured: readonly ConfiguredRunner[]): Promise<RunnersOfQueue | Limited> {
+async function readRunners(
+  github: QueuePort,
+  scope: string,
+  configured: readonly ConfiguredRunner[],
+  mostMs: number,
+): Promise<RunnersOfQueue | Limited> {
   const branch = await attempting(() => github.readDefaultBranch(scope, cancellationSignal()));
   if (branch.kind === 'limited') {
     return branch;
   }
   const defaultBranch = branch.kind === 'done' ? branch.value.value : null;
   const notes = branch.kind === 'done' ? [] : [`the default branch is not known: ${branch.error.message}`];
-  const read = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
+  const read = await attempting(() => github.listLabelSets(scope, cancellationSignal(), mostMs));
   switch (read.kind) {
     case 'limited':
       return read;

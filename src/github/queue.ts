@@ -25,8 +25,8 @@ export function createQueue(github: Client, pace: Pace | null): QueuePort {
   const refs = createRefs(createGraphql(client));
   return {
     listRuns: (scope, wanted, signal) => listRuns({ client, scope, signal }, wanted),
-    countRunsOf: (scope, status, signal) => countRunsOf(client, scope, status, signal),
-    listLabelSets: (scope, signal) => listLabelSets({ client, scope, signal }),
+    countRunsOf: (scope, status, signal, believedMs) => countRunsOf(client, scope, status, signal, believedMs),
+    listLabelSets: (scope, signal, believedMs) => listLabelSets({ client, scope, signal }, believedMs),
     readRun: (scope, run, signal) => readRun({ client, scope, signal }, run),
     readRunJobs: (scope, run, signal) => readRunJobs({ client, scope, signal }, run),
     areTags: (scope, names, signal) => refs.areTags({ client, scope, signal }, names),
@@ -44,7 +44,7 @@ export function createQueue(github: Client, pace: Pace | null): QueuePort {
 const AT_ONCE: Turn = { skip: () => {} };
 
 async function listRuns({ client, scope, signal }: Asking, wanted: RunsWanted): Promise<Dated<RunsListed>> {
-  const call = runsCall({ scope, signal }, { status: wanted.status, ...createdWithin(wanted) });
+  const call = { ...runsCall({ scope, signal }, { status: wanted.status, ...createdWithin(wanted) }), believedMs: wanted.believedMs ?? 0 };
   const runs = new Map<number, Run>();
   let [total, pages, answeredAt, hasMore] = [0, 0, 0, false];
   for await (const { value, githubTime, nextPage } of pagesOf(client, call)) {
@@ -62,16 +62,22 @@ async function listRuns({ client, scope, signal }: Asking, wanted: RunsWanted): 
 }
 
 /** By GitHub's total. */
-export async function countRunsOf(client: Client, scope: string, status: string, signal: AbortSignal): Promise<Dated<number>> {
-  const { value, githubTime } = await client.request(runsCall({ scope, signal }, { status }));
+export async function countRunsOf(
+  client: Client,
+  scope: string,
+  status: string,
+  signal: AbortSignal,
+  believedMs = 0,
+): Promise<Dated<number>> {
+  const { value, githubTime } = await client.request({ ...runsCall({ scope, signal }, { status }), believedMs });
   return { value: value.total, githubTime };
 }
 
-async function listLabelSets({ client, scope, signal }: Asking): Promise<Dated<readonly RunnersAlike[]>> {
+async function listLabelSets({ client, scope, signal }: Asking, believedMs = 0): Promise<Dated<readonly RunnersAlike[]>> {
   const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), { per_page: PER_PAGE });
   const alike = new Map<string, RunnersAlike>();
   let answeredAt: number | null = null;
-  for await (const { value, githubTime } of pagesOf(client, { ...call, answer: RunnerList, signal })) {
+  for await (const { value, githubTime } of pagesOf(client, { ...call, answer: RunnerList, signal, believedMs })) {
     answeredAt ??= githubTime;
     for (const { runner } of value.listed) {
       const { name, status, busy } = runner;

@@ -1,22 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from '@temporalio/client';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import type { HealthReport } from '../../src/domain/health-report.ts';
-import { healthScheduleId } from '../../src/domain/names.ts';
-import { applySchedule, readSchedule, type PassSchedule } from '../../src/worker/schedules.ts';
+import { applySchedule, readSchedule, schedulesOf, type Care, type PassSchedule } from '../../src/worker/schedules.ts';
 
 /** Far longer than a test. */
 const NEVER_MS = 24 * 3_600_000;
 
-/** Lets the scope's schedule, which it makes where there is none, start a pass, and waits for its result. */
+/** Lets the scope's schedule, which it makes where there is none, start a health check, and waits for its result. */
 export async function scheduledPass(client: Client, scope: string): Promise<HealthReport> {
-  if ((await readSchedule(client, scope)) === null) {
-    await applySchedule(client, scope, { everyMs: NEVER_MS });
+  return (await (await startedBySchedule(client, scope, 'health')).result()) as HealthReport;
+}
+
+/** The same for either care, without the wait. */
+export async function startedBySchedule(client: Client, scope: string, care: Care): Promise<WorkflowHandle> {
+  if ((await readSchedule(client, scope, care)) === null) {
+    await applySchedule(client, scope, { everyMs: NEVER_MS }, care);
   }
-  const before = (await readSchedule(client, scope))?.lastPass?.runId;
-  await client.schedule.getHandle(healthScheduleId(scope)).trigger('SKIP');
+  const before = (await readSchedule(client, scope, care))?.lastPass?.runId;
+  const scheduleId = schedulesOf(scope).find((each) => each.care === care)?.scheduleId ?? '';
+  await client.schedule.getHandle(scheduleId).trigger('SKIP');
   let pass: NonNullable<PassSchedule['lastPass']> | null | undefined;
   for (const deadline = Date.now() + 30_000; ; await sleep(100)) {
-    pass = (await readSchedule(client, scope))?.lastPass;
+    pass = (await readSchedule(client, scope, care))?.lastPass;
     if (pass !== null && pass !== undefined && pass.runId !== before) {
       break;
     }
@@ -24,6 +29,5 @@ export async function scheduledPass(client: Client, scope: string): Promise<Heal
       throw new Error(`the schedule of ${scope} has started no pass`);
     }
   }
-  const { workflowId, runId } = pass;
-  return (await client.workflow.getHandle(workflowId, runId).result()) as HealthReport;
+  return client.workflow.getHandle(pass.workflowId, pass.runId);
 }

@@ -95,6 +95,15 @@ export interface RunnersAlike {
   readonly runners: readonly Pick<RegisteredRunner, 'name' | 'status' | 'busy'>[];
 }
 
+/** Runners of an organisation, by whether their group lets them work for one of its repositories. */
+export interface RunnersForRepository {
+  readonly alike: readonly RunnersAlike[];
+  /** Groups that the repository may use, whatever the workflow. */
+  readonly groups: readonly { readonly name: string; readonly isDefault: boolean }[];
+  /** Names of runners in other groups. */
+  readonly elsewhere: readonly string[];
+}
+
 /** The turn of a write. */
 export interface Turn {
   /** Nothing is written after all: the next one need not wait for that. */
@@ -111,6 +120,8 @@ export interface QueuePort {
   countRunsOf(scope: string, status: string, signal: AbortSignal, believedMs?: number): Promise<Dated<number>>;
   /** Runners that are registered at the scope, by the labels that they have; `believedMs` as of {@link RunsWanted}. */
   listLabelSets(scope: string, signal: AbortSignal, believedMs?: number): Promise<Dated<readonly RunnersAlike[]>>;
+  /** Who of an organisation's runners may work for one of its repositories. Needs `organization_self_hosted_runners=read`. */
+  listRunnersFor(organisation: string, repository: string, signal: AbortSignal): Promise<Dated<RunnersForRepository>>;
   /** `null` where there is no such run any more. */
   readRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<Run | null>>;
   /** Jobs of the current attempt; `null` where there is no such run any more. */

@@ -2,14 +2,16 @@
 
 import type { Run, RunJobs } from '../domain/queue/run.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
-import { ConcurrencyGroups, RunList, RunnerList, WorkflowRun } from './answers.ts';
+import type { RegisteredRunner } from '../domain/runner.ts';
+import { ConcurrencyGroups, RunList, RunnerList, UsableGroups, WorkflowRun } from './answers.ts';
+import type { ListedRunner } from './answers.ts';
 import { frugally } from './client.ts';
 import type { Client } from './client.ts';
 import { below, pagesOf, runnersPermission } from './endpoints.ts';
 import { createGraphql } from './graphql.ts';
 import type { Pace } from './pace.ts';
 import { GitHubError } from './port.ts';
-import type { Dated, QueuePort, RunnersAlike, RunsListed, RunsWanted, Turn } from './port.ts';
+import type { Dated, QueuePort, RunnersAlike, RunnersForRepository, RunsListed, RunsWanted, Turn } from './port.ts';
 import { createRefs, hasRef } from './refs.ts';
 import { countJobs } from './run-jobs.ts';
 import { createdWithin, PER_PAGE, READS_RUNS, readJobs, runsCall, unlessGone } from './run-reads.ts';
@@ -27,6 +29,7 @@ export function createQueue(github: Client, pace: Pace | null): QueuePort {
     listRuns: (scope, wanted, signal) => listRuns({ client, scope, signal }, wanted),
     countRunsOf: (scope, status, signal, believedMs) => countRunsOf(client, scope, status, signal, believedMs),
     listLabelSets: (scope, signal, believedMs) => listLabelSets({ client, scope, signal }, believedMs),
+    listRunnersFor: (organisation, repository, signal) => listRunnersFor({ client, scope: organisation, signal }, repository),
     readRun: (scope, run, signal) => readRun({ client, scope, signal }, run),
     readRunJobs: (scope, run, signal) => readRunJobs({ client, scope, signal }, run),
     areTags: (scope, names, signal) => refs.areTags({ client, scope, signal }, names),
@@ -73,20 +76,50 @@ export async function countRunsOf(
   return { value: value.total, githubTime };
 }
 
-async function listLabelSets({ client, scope, signal }: Asking, believedMs = 0): Promise<Dated<readonly RunnersAlike[]>> {
+async function listLabelSets(asking: Asking, believedMs = 0): Promise<Dated<readonly RunnersAlike[]>> {
+  const { value, githubTime } = await listRunners(asking, believedMs);
+  return { value: alikeOf(value.map(({ runner }) => runner)), githubTime };
+}
+
+async function listRunnersFor(asking: Asking, repository: string): Promise<Dated<RunnersForRepository>> {
+  const { client, scope, signal } = asking;
+  const parameters = { visible_to_repository: repository.split('/')[1] ?? '', per_page: PER_PAGE };
+  const call = below(scope, 'GET', '/actions/runner-groups', runnersPermission(scope, 'read'), parameters);
+  const groups = new Map<number, RunnersForRepository['groups'][number]>();
+  for await (const { value } of pagesOf(client, { ...call, answer: UsableGroups, signal })) {
+    for (const { id, ...group } of value) groups.set(id, group);
+  }
+  const { value: listed, githubTime } = await listRunners(asking, 0);
+  const isUsable = ({ groupId }: ListedRunner): boolean => groupId !== null && groups.has(groupId);
+  return {
+    value: {
+      alike: alikeOf(listed.filter(isUsable).map(({ runner }) => runner)),
+      groups: [...groups.values()],
+      elsewhere: listed.filter((each) => !isUsable(each)).map(({ runner }) => runner.name),
+    },
+    githubTime,
+  };
+}
+
+async function listRunners({ client, scope, signal }: Asking, believedMs: number): Promise<Dated<readonly ListedRunner[]>> {
   const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), { per_page: PER_PAGE });
-  const alike = new Map<string, RunnersAlike>();
+  const listed: ListedRunner[] = [];
   let answeredAt: number | null = null;
   for await (const { value, githubTime } of pagesOf(client, { ...call, answer: RunnerList, signal, believedMs })) {
+    listed.push(...value.listed);
     answeredAt ??= githubTime;
-    for (const { runner } of value.listed) {
-      const { name, status, busy } = runner;
-      const labels = labelSetOf(runner.labels);
-      const key = JSON.stringify(labels);
-      alike.set(key, { labels, runners: [...(alike.get(key)?.runners ?? []), { name, status, busy }] });
-    }
   }
-  return { value: [...alike.values()], githubTime: answeredAt ?? Date.now() };
+  return { value: listed, githubTime: answeredAt ?? Date.now() };
+}
+
+function alikeOf(runners: readonly RegisteredRunner[]): readonly RunnersAlike[] {
+  const alike = new Map<string, RunnersAlike>();
+  for (const { name, status, busy, labels: all } of runners) {
+    const labels = labelSetOf(all);
+    const key = JSON.stringify(labels);
+    alike.set(key, { labels, runners: [...(alike.get(key)?.runners ?? []), { name, status, busy }] });
+  }
+  return [...alike.values()];
 }
 
 function readRun(asking: Asking, run: number): Promise<Dated<Run | null>> {

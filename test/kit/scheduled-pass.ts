@@ -6,12 +6,12 @@ import { applySchedule, readSchedule, schedulesOf, type Care, type PassSchedule 
 /** Far longer than a test. */
 const NEVER_MS = 24 * 3_600_000;
 
-/** Lets the scope's schedule, which it makes where there is none, start a health check, and waits for its result. */
-export async function scheduledPass(client: Client, scope: string): Promise<HealthReport> {
-  return (await (await startedBySchedule(client, scope, 'health')).result()) as HealthReport;
+/** Lets the scope's schedule, which it makes where there is none, start a pass, and waits for its result. */
+export async function scheduledPass<Report = HealthReport>(client: Client, scope: string, care: Care = 'health'): Promise<Report> {
+  return (await (await startedBySchedule(client, scope, care)).result()) as Report;
 }
 
-/** The same for either care, without the wait. */
+/** The same without the wait. */
 export async function startedBySchedule(client: Client, scope: string, care: Care): Promise<WorkflowHandle> {
   if ((await readSchedule(client, scope, care)) === null) {
     await applySchedule(client, scope, { everyMs: NEVER_MS }, care);

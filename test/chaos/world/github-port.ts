@@ -249,6 +249,10 @@ class SimulatedGitHub implements GitHubPort {
     );
   }
 
+  async listRunnersFor(organisation: string, _repository: string, signal: AbortSignal) {
+    return this.#ask(organisation, signal, null, () => ({ alike: [], groups: [], elsewhere: [] }));
+  }
+
   async readRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<Run | null>> {
     return this.#ask(scope, signal, null, (at) => {
       const found = at.runs.find(({ id }) => id === run);

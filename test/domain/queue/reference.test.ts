@@ -43,7 +43,7 @@ function referenceOf({ view, policy, modes }: AnyQueue): { readonly acts: readon
   };
   const isInReach = (run: Run) => {
     for (const { labels } of jobsOf(run)?.queued ?? []) {
-      if (policy.reach === 'repository' || labels.includes('self-hosted')) {
+      if (policy.reach === 'repository') {
         return true;
       }
       for (const runner of offered) {

@@ -8,6 +8,7 @@ import { labelSetOf, type LabelSet, type Run, type RunJobs } from '../domain/que
 import type { Silence } from '../domain/queue/silence.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
 import { labelSetsOf, silentSetsOf, type QueueRunner } from '../domain/queue/takers.ts';
+import { queueScheduleId } from '../domain/names.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
 import { GitHubError, type Dated, type QueuePort, type RunnersAlike, type RunWritten } from '../github/port.ts';
 import type {
@@ -31,6 +32,8 @@ import { createTagsShelf } from './tags-shelf.ts';
 
 type GitHubQueueActivities = Omit<QueueActivities, 'resolveQueue' | 'recallQueue' | 'rememberParked' | 'settleParked'>;
 
+const READING_BELIEVED_MS = 2 * 60_000;
+
 /** Cancelled runs are looked for in a list where there are more of them than this. */
 const FOLLOWED_ONE_BY_ONE = 3;
 /** Pages of it; what is not there is asked for by itself. */
@@ -43,7 +46,7 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
     async readQueuePart({ scope, from, pages }) {
       return beating(`reading the queue of ${scope}`, () =>
         withGitHubFailures(async () => {
-          const wanted = { status: 'queued', createdFrom: null, createdUntil: from, pages };
+          const wanted = { status: 'queued', createdFrom: null, createdUntil: from, pages, believedMs: believedMs(scope) };
           const { value, githubTime } = await github.listRuns(scope, wanted, cancellationSignal());
           return {
             kind: 'read' as const,
@@ -57,7 +60,7 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
 
     readQueueSurroundings: (asked) => beating(`counting the runs of ${asked.scope}`, () => lookAround(github, asked)),
 
-    readQueueRunners: (asked) => beating(`reading the runners of ${asked.scope}`, () => readRunners(github, asked)),
+    readQueueRunners: (asked) => beating(`reading the runners of ${asked.scope}`, () => readRunners(github, asked, 0)),
 
     async readJobsOfRuns({ scope, runs, freshnessMs }) {
       return beating(`reading the jobs of ${runs.length} runs of ${scope}`, async () => {
@@ -118,6 +121,15 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
 /** What GitHub refuses of it is unknown. */
 const NO_TAGS: Dated<ReadonlyMap<string, boolean>> = { value: new Map(), githubTime: 0 };
 
+/**
+ * A schedule's pass only plans by its first look, so what a health check of this worker has read shortly before is good enough for it. A
+ * person's sees what is.
+ */
+function believedMs(scope: string): number {
+  const isScheduled = activityInfo().workflowExecution?.workflowId.startsWith(`${queueScheduleId(scope)}-`) === true;
+  return isScheduled ? READING_BELIEVED_MS : 0;
+}
+
 /** Runs of one second may be more than one part holds: then the rest of that second is left to the next pass. */
 function nextPart(runs: readonly Run[], from: number | null): number | null {
   const oldest = runs.at(-1)?.createdAt;
@@ -135,14 +147,14 @@ async function lookAround(github: QueuePort, homes: Homes): Promise<QueueSurroun
   const counts: (number | null)[] = [];
   const notes: string[] = [];
   for (const status of ['in_progress', 'waiting', 'pending', 'requested']) {
-    const count = await attempting(() => github.countRunsOf(homes.scope, status, cancellationSignal()));
+    const count = await attempting(() => github.countRunsOf(homes.scope, status, cancellationSignal(), believedMs(homes.scope)));
     if (count.kind === 'limited') {
       return count;
     }
     counts.push(count.kind === 'done' ? count.value.value : null);
     notes.push(...(count.kind === 'done' ? [] : [count.error.message]));
   }
-  const runners = await readRunners(github, homes);
+  const runners = await readRunners(github, homes, believedMs(homes.scope));
   if (runners.kind === 'limited') {
     return runners;
   }
@@ -164,12 +176,16 @@ async function lookAround(github: QueuePort, homes: Homes): Promise<QueueSurroun
 }
 
 /** What GitHub refuses of it is unknown; a limit is waited for. */
-async function readRunners(github: QueuePort, { scope, configured, organisation }: Homes): Promise<RunnersOfQueue | Limited> {
+async function readRunners(
+  github: QueuePort,
+  { scope, configured, organisation }: Homes,
+  mostMs: number,
+): Promise<RunnersOfQueue | Limited> {
   const branch = await attempting(() => github.readDefaultBranch(scope, cancellationSignal()));
   if (branch.kind === 'limited') {
     return branch;
   }
-  const own = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
+  const own = await attempting(() => github.listLabelSets(scope, cancellationSignal(), mostMs));
   if (own.kind === 'limited') {
     return own;
   }

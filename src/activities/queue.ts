@@ -8,6 +8,7 @@ import { isUntouched, labelSetOf, type LabelSet, type Run, type RunJobs } from '
 import type { Silence } from '../domain/queue/silence.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
 import { labelSetsOf, silentSetsOf, type QueueRunner } from '../domain/queue/takers.ts';
+import { queueScheduleId } from '../domain/names.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
 import { GitHubError, type Dated, type QueuePort, type RunnersAlike, type RunWritten } from '../github/port.ts';
 import type {
@@ -35,6 +36,8 @@ import { createTagsShelf } from './tags-shelf.ts';
 
 type GitHubQueueActivities = Omit<QueueActivities, 'resolveQueue' | 'recallQueue' | 'rememberParked' | 'settleParked'>;
 
+const READING_BELIEVED_MS = 2 * 60_000;
+
 /** Cancelled runs are looked for in a list where there are more of them than this. */
 const FOLLOWED_ONE_BY_ONE = 3;
 /** Pages of it; what is not there is asked for by itself. */
@@ -57,7 +60,7 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
 
     readQueuePart: (asked) => beating(`reading the queue of ${asked.scope}`, () => readPart(github, listed, asked)),
 
-    readQueueRunners: (asked) => beating(`reading the runners of ${asked.scope}`, () => readRunners(github, asked)),
+    readQueueRunners: (asked) => beating(`reading the runners of ${asked.scope}`, () => readRunners(github, asked, 0)),
 
     async readJobsOfRuns({ scope, runs }) {
       return beating(`reading the jobs of ${runs.length} runs of ${scope}`, async () => {
@@ -121,7 +124,7 @@ function readPart(
   { scope, from, pages }: { readonly scope: string; readonly from: number | null; readonly pages: number },
 ): Promise<QueuePart | Limited> {
   return withGitHubFailures(async () => {
-    const wanted = { status: 'queued', createdFrom: null, createdUntil: from, pages };
+    const wanted = { status: 'queued', createdFrom: null, createdUntil: from, pages, believedMs: believedMs(scope) };
     const { value, githubTime } = await github.listRuns(scope, wanted, cancellationSignal());
     listed.keep(scope, value.runs);
     return { kind: 'read', at: githubTime, runs: value.runs, next: value.isCut ? nextPart(value.runs, from) : null };
@@ -130,6 +133,15 @@ function readPart(
 
 /** What GitHub refuses of it is unknown. */
 const NO_TAGS: Dated<ReadonlyMap<string, boolean>> = { value: new Map(), githubTime: 0 };
+
+/**
+ * A schedule's pass only plans by its first look, so what a health check of this worker has read shortly before is good enough for it. A
+ * person's sees what is.
+ */
+function believedMs(scope: string): number {
+  const isScheduled = activityInfo().workflowExecution?.workflowId.startsWith(`${queueScheduleId(scope)}-`) === true;
+  return isScheduled ? READING_BELIEVED_MS : 0;
+}
 
 /** Runs of one second may be more than one part holds: then the rest of that second is left to the next pass. */
 function nextPart(runs: readonly Run[], from: number | null): number | null {
@@ -149,7 +161,7 @@ async function lookAround(
   const counts = new Map<OtherStatus, number>();
   const notes: string[] = [];
   for (const status of counted) {
-    const count = await attempting(() => github.countRunsOf(homes.scope, status, cancellationSignal()));
+    const count = await attempting(() => github.countRunsOf(homes.scope, status, cancellationSignal(), believedMs(homes.scope)));
     if (count.kind === 'limited') {
       return count;
     }
@@ -159,7 +171,7 @@ async function lookAround(
       notes.push(count.error.message);
     }
   }
-  const runners = await readRunners(github, homes);
+  const runners = await readRunners(github, homes, believedMs(homes.scope));
   if (runners.kind === 'limited') {
     return runners;
   }
@@ -180,12 +192,16 @@ async function lookAround(
 }
 
 /** What GitHub refuses of it is unknown; a limit is waited for. */
-async function readRunners(github: QueuePort, { scope, configured, organisation }: QueueHomes): Promise<RunnersOfQueue | Limited> {
+async function readRunners(
+  github: QueuePort,
+  { scope, configured, organisation }: QueueHomes,
+  mostMs: number,
+): Promise<RunnersOfQueue | Limited> {
   const branch = await attempting(() => github.readDefaultBranch(scope, cancellationSignal()));
   if (branch.kind === 'limited') {
     return branch;
   }
-  const own = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
+  const own = await attempting(() => github.listLabelSets(scope, cancellationSignal(), mostMs));
   if (own.kind === 'limited') {
     return own;
   }

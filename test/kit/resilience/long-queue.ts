@@ -7,12 +7,12 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-/** Nobody has such a runner, but the job is for one of our own kind: it is in reach, and waits. */
+/** Its only runner is busy for ever, so the job waits. */
 const OURS = { labels: ['self-hosted', 'gpu'] };
 const HOSTED = { labels: ['ubuntu-latest'] };
 
-/** Pull requests would have their jobs read in each pass, for the demand. */
-const EVENTS = ['push', 'schedule', 'workflow_dispatch', 'merge_group', 'release'];
+/** Those that the rule names by default, but for pull requests, whose jobs would be read in each pass for the demand. */
+const EVENTS = ['push', 'schedule', 'workflow_dispatch', 'repository_dispatch', 'workflow_run'];
 
 export interface LongQueue {
   /** To be cancelled. */
@@ -31,6 +31,8 @@ type RunOptions = Parameters<SandboxGitHub['queueRun']>[1];
  */
 export function queueMany(github: SandboxGitHub, scope: string, size: number, seed: number): LongQueue {
   const random = randomFrom(seed);
+  github.addRunner(scope, { name: 'gpu-1', labels: ['gpu'] });
+  github.showRunner(scope, 'gpu-1', { status: 'online', busy: true });
   const between = (from: number, to: number): number => from + random() * (to - from);
   const queue = (number: number, options: Partial<RunOptions>): number =>
     // A branch of its own: nothing replaces it.

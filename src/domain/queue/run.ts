@@ -60,7 +60,7 @@ export interface RunJobs {
 /** Labels of one kind of runner; lower case, sorted. */
 export type LabelSet = readonly string[];
 
-/** Which runs are Runward's business: those with a queued job that a runner of the scope serves or that asks for `self-hosted`, or all. */
+/** Which runs are Runward's business: those with a queued job that a known runner of the scope serves, or all. */
 export type Reach = 'served' | 'repository';
 
 /** Events of pull requests. */
@@ -71,11 +71,9 @@ export function isServedBy(offered: LabelSet, asked: readonly string[]): boolean
   return asked.length > 0 && asked.every((label) => offered.includes(label));
 }
 
-/** Whether at least one queued job is in reach. */
+/** Whether at least one queued job is in reach. What asks for `self-hosted` alone may wait for runners that nobody sees from here. */
 export function isInReach({ queued }: RunJobs, offered: readonly LabelSet[], reach: Reach): boolean {
-  return queued.some(
-    ({ labels }) => reach === 'repository' || labels.includes('self-hosted') || offered.some((set) => isServedBy(set, labels)),
-  );
+  return queued.some(({ labels }) => reach === 'repository' || offered.some((set) => isServedBy(set, labels)));
 }
 
 /** Labels as rules compare them. */

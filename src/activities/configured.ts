@@ -32,6 +32,7 @@ const CHECKS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['targets', (value, _input, runners) => listOf(value).map((each) => configuredTarget(each, runners))],
   ['runners', (value, { scope }, runners) => listOf(value).map((each) => configuredName(each, scope, runners))],
   ['configured', (value, { scope }, runners) => listOf(value).map((each) => configuredName(each, scope, runners))],
+  ['organisation', (value, _input, runners) => (value == null ? null : configuredOrganisation(partsOf(value), runners))],
   ['message', (value, _input, runners) => ({ ...partsOf(value), scope: configuredScope(partsOf(value)['scope'], runners) })],
   ['lockId', (value, _input, runners) => configuredLock(value, runners)],
   ['serverUrl', (value, _input, runners) => configuredServer(value, runners)],
@@ -89,6 +90,11 @@ function configuredName(wanted: unknown, scope: unknown, runners: readonly Runne
     throw notConfigured(`directory of ${found.runner}`, given['directory'], [found.directory]);
   }
   return wanted;
+}
+
+function configuredOrganisation(wanted: Input, runners: readonly RunnerTarget[]): unknown {
+  const scope = configuredScope(wanted['scope'], runners);
+  return { scope, configured: listOf(wanted['configured']).map((each) => configuredName(each, scope, runners)) };
 }
 
 function configuredLock(wanted: unknown, runners: readonly RunnerTarget[]): unknown {

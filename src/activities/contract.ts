@@ -132,6 +132,7 @@ export interface ResolvedQueue {
   readonly scope: string;
   /** Its configured runners, with the labels that each would have. */
   readonly configured: readonly ConfiguredRunner[];
+  readonly organisation: OrganisationOfQueue | null;
   readonly policy: QueuePolicy;
   /** Which search attributes the namespace has, as its worker knew at that time. */
   readonly searchAttributes: readonly SearchAttribute[];
@@ -158,6 +159,13 @@ export interface ConfiguredRunner {
   readonly labels: LabelSet;
 }
 
+/** The organisation of a repository, if Runward looks after runners of it: they may work for the repository too. */
+export interface OrganisationOfQueue {
+  readonly scope: string;
+  /** Its configured runners, each with its group: `null` is GitHub's default one. */
+  readonly configured: readonly (ConfiguredRunner & { readonly group: string | null })[];
+}
+
 /** A part of the list of queued runs, newest first. */
 export interface QueuePart {
   readonly kind: 'read';
@@ -175,7 +183,7 @@ export interface QueueSurroundings {
   readonly waiting: number | null;
   readonly pending: number | null;
   readonly requested: number | null;
-  /** Labels of the scope's runners: those that are registered, and those that are configured. */
+  /** Labels of runners that may work for the scope: those that are registered, and those that are configured. */
   readonly offered: readonly LabelSet[];
   /** Labels of the configured ones. */
   readonly ours: readonly LabelSet[];
@@ -252,6 +260,30 @@ export interface CarryOutInput {
   readonly tally: Tally;
 }
 
+/** What `carryOutQueuePlan` has come to. */
+export interface CarriedOut {
+  readonly tally: Tally;
+  /** What GitHub has accepted, and is not over yet. */
+  readonly following: readonly FollowingRun[];
+}
+
+/** Input of the workflow `followRuns`, handed from history to history. */
+export interface FollowInput {
+  readonly version: 1;
+  readonly scope: string;
+  readonly policy: QueuePolicy;
+  /** The pass that has cancelled the runs. */
+  readonly by: { readonly workflowId: string; readonly runId: string };
+  /** After so long the pass is told what is over; `null`: it waits for the end. */
+  readonly tellAfterMs: number | null;
+  /** GitHub's clock before Temporal's. */
+  readonly aheadMs: number;
+  /** All runs that were to be followed. */
+  readonly asked: readonly Pick<WorkItem, 'run' | 'attempt'>[];
+  readonly following: readonly FollowingRun[];
+  readonly tally: Tally;
+}
+
 /** Input of the workflow `parkedRuns`, handed from run to run; it only grows. */
 export interface ParkedInput {
   readonly version: 1;
@@ -283,9 +315,14 @@ export interface QueueActivities {
   readQueueSurroundings(input: {
     readonly scope: string;
     readonly configured: readonly ConfiguredRunner[];
+    readonly organisation: OrganisationOfQueue | null;
   }): Promise<QueueSurroundings | Limited>;
   /** One by one, with what each does. */
-  readQueueRunners(input: { readonly scope: string; readonly configured: readonly ConfiguredRunner[] }): Promise<RunnersOfQueue | Limited>;
+  readQueueRunners(input: {
+    readonly scope: string;
+    readonly configured: readonly ConfiguredRunner[];
+    readonly organisation: OrganisationOfQueue | null;
+  }): Promise<RunnersOfQueue | Limited>;
   /** `freshness`: jobs that were read so lately, in milliseconds, need no second request. */
   readJobsOfRuns(input: {
     readonly scope: string;

@@ -17,6 +17,7 @@ import type {
   QueueSurroundings,
   FollowedBatch,
   Limited,
+  OrganisationOfQueue,
   QueueActivities,
   RunnersOfQueue,
 } from './contract.ts';
@@ -52,9 +53,9 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
       );
     },
 
-    readQueueSurroundings: ({ scope, configured }) => beating(`counting the runs of ${scope}`, () => lookAround(github, scope, configured)),
+    readQueueSurroundings: (asked) => beating(`counting the runs of ${asked.scope}`, () => lookAround(github, asked)),
 
-    readQueueRunners: ({ scope, configured }) => beating(`reading the runners of ${scope}`, () => readRunners(github, scope, configured)),
+    readQueueRunners: (asked) => beating(`reading the runners of ${asked.scope}`, () => readRunners(github, asked)),
 
     async readJobsOfRuns({ scope, runs, freshnessMs }) {
       return beating(`reading the jobs of ${runs.length} runs of ${scope}`, async () => {
@@ -114,19 +115,22 @@ function nextPart(runs: readonly Run[], from: number | null): number | null {
   return oldest === from ? oldest - 1_000 : oldest;
 }
 
+/** Who may have runners for a repository. */
+type Homes = Parameters<QueueActivities['readQueueRunners']>[0];
+
 /** What GitHub refuses of it is unknown; a limit is waited for. */
-async function lookAround(github: QueuePort, scope: string, configured: readonly ConfiguredRunner[]): Promise<QueueSurroundings | Limited> {
+async function lookAround(github: QueuePort, homes: Homes): Promise<QueueSurroundings | Limited> {
   const counts: (number | null)[] = [];
   const notes: string[] = [];
   for (const status of ['in_progress', 'waiting', 'pending', 'requested']) {
-    const count = await attempting(() => github.countRunsOf(scope, status, cancellationSignal()));
+    const count = await attempting(() => github.countRunsOf(homes.scope, status, cancellationSignal()));
     if (count.kind === 'limited') {
       return count;
     }
     counts.push(count.kind === 'done' ? count.value.value : null);
     notes.push(...(count.kind === 'done' ? [] : [count.error.message]));
   }
-  const runners = await readRunners(github, scope, configured);
+  const runners = await readRunners(github, homes);
   if (runners.kind === 'limited') {
     return runners;
   }
@@ -148,34 +152,68 @@ async function lookAround(github: QueuePort, scope: string, configured: readonly
 }
 
 /** What GitHub refuses of it is unknown; a limit is waited for. */
-async function readRunners(github: QueuePort, scope: string, configured: readonly ConfiguredRunner[]): Promise<RunnersOfQueue | Limited> {
+async function readRunners(github: QueuePort, { scope, configured, organisation }: Homes): Promise<RunnersOfQueue | Limited> {
   const branch = await attempting(() => github.readDefaultBranch(scope, cancellationSignal()));
   if (branch.kind === 'limited') {
     return branch;
   }
-  const defaultBranch = branch.kind === 'done' ? branch.value.value : null;
-  const notes = branch.kind === 'done' ? [] : [`the default branch is not known: ${branch.error.message}`];
-  const read = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
+  const own = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
+  if (own.kind === 'limited') {
+    return own;
+  }
+  const ofScope =
+    own.kind === 'done'
+      ? [...registered(own.value.value, configured), ...unregistered(configured, own.value.value)]
+      : unregistered(configured, []).map((runner) => ({ ...runner, state: 'unknown' as const }));
+  const shared = organisation === null ? null : await readShared(github, scope, organisation);
+  if (shared?.kind === 'limited') {
+    return shared;
+  }
+  const unread = [...(own.kind === 'done' ? [] : [unknownRunners(own.error)]), ...(shared?.notes ?? [])];
+  return {
+    kind: 'read',
+    runners: [...ofScope, ...(shared?.runners ?? [])],
+    areAll: unread.length === 0,
+    defaultBranch: branch.kind === 'done' ? branch.value.value : null,
+    notes: [...(branch.kind === 'done' ? [] : [`the default branch is not known: ${branch.error.message}`]), ...unread],
+  };
+}
+
+/** Runners of the organisation that may work for the repository; whether one may is by its group, so what GitHub refuses is none. */
+async function readShared(
+  github: QueuePort,
+  scope: string,
+  organisation: OrganisationOfQueue,
+): Promise<Omit<RunnersOfQueue, 'defaultBranch'> | Limited> {
+  const read = await attempting(() => github.listRunnersFor(organisation.scope, scope, cancellationSignal()));
   switch (read.kind) {
     case 'limited':
       return read;
     case 'failed': {
-      const runners = unregistered(configured, []).map((runner) => ({ ...runner, state: 'unknown' as const }));
-      return { kind: 'read', runners, areAll: false, defaultBranch, notes: [...notes, unknownRunners(read.error)] };
+      const why = `which runners of ${organisation.scope} may work for ${scope} is not known, so what waits for them is left alone: ${read.error.message}`;
+      return { kind: 'read', runners: [], areAll: false, notes: [why] };
     }
     case 'done': {
-      const alike = read.value.value;
-      const names = new Set(configured.map(({ name }) => name.toLowerCase()));
-      const registered = withLabelsBack(alike, configured).flatMap(({ labels, runners }) =>
-        runners.map(({ name, status, busy }) => ({ name, labels, state: stateOf(status), busy, isOurs: names.has(name.toLowerCase()) })),
-      );
-      return { kind: 'read', runners: [...registered, ...unregistered(configured, alike)], areAll: true, defaultBranch, notes };
+      const { alike, groups, elsewhere } = read.value.value;
+      const others = new Set(elsewhere.map((name) => name.toLowerCase()));
+      const isUsable = (group: string | null): boolean =>
+        groups.some(({ name, isDefault }) => (group === null ? isDefault : name === group));
+      const usable = organisation.configured.filter(({ name, group }) => isUsable(group) && !others.has(name.toLowerCase()));
+      const runners = [...registered(alike, organisation.configured), ...unregistered(usable, alike)];
+      return { kind: 'read', runners, areAll: true, notes: [] };
     }
   }
 }
 
 function unknownRunners({ message }: GitHubError): string {
   return `the scope's runners are not known: ${message}`;
+}
+
+function registered(alike: readonly RunnersAlike[], configured: readonly ConfiguredRunner[]): readonly QueueRunner[] {
+  const names = new Set(configured.map(({ name }) => name.toLowerCase()));
+  return withLabelsBack(alike, configured).flatMap(({ labels, runners }) =>
+    runners.map(({ name, status, busy }) => ({ name, labels, state: stateOf(status), busy, isOurs: names.has(name.toLowerCase()) })),
+  );
 }
 
 function stateOf(status: string): QueueRunner['state'] {
@@ -195,9 +233,9 @@ function withLabelsBack(alike: readonly RunnersAlike[], configured: readonly Con
 
 /** Configured ones that are not registered: they have their labels by configuration. */
 function unregistered(configured: readonly ConfiguredRunner[], alike: readonly RunnersAlike[]): readonly QueueRunner[] {
-  const registered = new Set(alike.flatMap(({ runners }) => runners.map(({ name }) => name.toLowerCase())));
+  const names = new Set(alike.flatMap(({ runners }) => runners.map(({ name }) => name.toLowerCase())));
   return configured
-    .filter(({ name }) => !registered.has(name.toLowerCase()))
+    .filter(({ name }) => !names.has(name.toLowerCase()))
     .map(({ name, labels }) => ({ name, labels, state: 'unregistered', busy: false, isOurs: true }));
 }
 

@@ -163,7 +163,7 @@ function doneLines({ at, does, rule, evidence, workflowId, startedBy, ...act }: 
 
 /** A bare repetition of the word says no more. */
 function endOf({ end, detail }: Pick<RunAct, 'end' | 'detail'>): string {
-  const word = end === 'accepted' ? 'it is not over yet' : end === 'unknown' ? 'not known' : endText(end);
+  const word = end === 'unknown' ? 'not known' : endText(end);
   return detail === '' || detail === word ? word : `${word}, ${detail}`;
 }
 

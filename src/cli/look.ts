@@ -1,7 +1,6 @@
 import { observeGitHub } from '../activities/observe-github.ts';
 import type { Config } from '../config/config.ts';
 import type { HostLook, HostObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
-import { DEFAULT_HEALTH_POLICY } from '../domain/policy.ts';
 import { known, unknown, valueOrNull, type Reading } from '../domain/reading.ts';
 import type { Look } from '../domain/recovery.ts';
 import { qualifiedName } from '../domain/names.ts';
@@ -11,6 +10,7 @@ import { isRepository } from '../github/endpoints.ts';
 import type { GitHubPort } from '../github/port.ts';
 import { createObserveAll } from '../machine/observe-all.ts';
 import type { CallContext, MachinePort, ObserveAll } from '../machine/port.ts';
+import { queuePolicy } from '../worker/policy.ts';
 import { createGitHubOf, createHost } from '../worker/run.ts';
 import { say } from './invocation.ts';
 import { messageOf } from './temporal.ts';
@@ -19,6 +19,8 @@ import { messageOf } from './temporal.ts';
 const LOOK_TIMEOUT_MS = 30_000;
 /** Below it, so that one machine that hangs leaves the others to be told. */
 const MACHINE_TIMEOUT_MS = 20_000;
+/** Runs whose jobs a look from the command line reads, so that it stays quick. */
+const RUNS_READ = 30;
 /** A look that is well takes one or two seconds. */
 const SLOW_MS = 4_000;
 
@@ -30,6 +32,8 @@ export interface Ports {
   readonly serverUrl: string;
   /** This computer's configured name: the machines of others can't be asked from here. */
   readonly host: string;
+  /** How long a run may be queued. */
+  readonly staleAfterMs: number;
 }
 
 /** What the command sees of a scope by itself. */
@@ -49,6 +53,7 @@ export function createPorts(config: Config, environment: NodeJS.ProcessEnv): Por
     observeAll: createObserveAll(machine, computer),
     serverUrl: config.github.serverUrl,
     host: name,
+    staleAfterMs: queuePolicy(config).rules.stale.afterMs,
   };
 }
 
@@ -92,21 +97,25 @@ async function readRunningJob(
   return found.value.value === null ? unknown(NO_RUN_HAS_ITS_JOB) : known(found.value.value);
 }
 
-/** The same for all these runners of a scope, as a health check looks: GitHub's lists once, and all machines of this computer at once. */
+/**
+ * The same for all these runners of a scope: GitHub's lists once, and all machines of this computer at once.
+ * @param setAside runs that queue care has set aside, as far as Temporal tells
+ */
 export async function lookAtScope(
   ports: Ports,
   scope: string,
   targets: readonly RunnerTarget[],
   interrupted: AbortSignal,
+  setAside: Promise<readonly number[]> = Promise.resolve([]),
 ): Promise<ScopeSeen> {
   const signal = lookSignal(interrupted);
   const wanted = {
     runners: targets.map(({ runner }) => runner),
     customLabels: targets.map(({ labels }) => labels),
     readsGroups: targets.some(({ group }) => group !== null),
-    runsRead: DEFAULT_HEALTH_POLICY.runsRead,
-    // Only Temporal knows them, and a look from here asks GitHub alone.
-    setAside: [],
+    runsRead: RUNS_READ,
+    setAside,
+    forPeople: { staleAfterMs: ports.staleAfterMs },
   };
   const here = targets.filter(({ host }) => host === ports.host);
   const [github, seen] = await Promise.all([

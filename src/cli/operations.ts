@@ -37,6 +37,7 @@ export const PASS_TYPE = 'checkHealth';
 export const QUEUE_TYPE = 'maintainQueue';
 /** What carries out its plans; it tells what it does by its current details. */
 export const QUEUE_ACTS_TYPE = 'carryOutQueuePlan';
+export const QUEUE_FOLLOWING_TYPE = 'followRuns';
 export const FINDING_TYPE = 'finding';
 
 /** Types that `explain` can tell. */

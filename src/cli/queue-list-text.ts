@@ -143,6 +143,8 @@ function outlookText(outlook: QueuedRun['maintenance'], list: QueueListDocument,
       return `quarantined until ${when}${detail === null ? '' : `: ${detail}`}`;
     case 'parking':
       return 'being deferred: its cancellation is on its way';
+    case 'cancelling':
+      return 'being cancelled: GitHub has accepted it';
     case 'started':
     case 'held':
       return `nothing: ${detail ?? code}`;

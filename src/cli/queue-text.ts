@@ -40,7 +40,8 @@ const END_WORDS = {
   spared: 'spared',
   'set-aside': 'set aside',
   refused: 'refused',
-  'not-over': 'not over yet',
+  accepted: 'not over yet',
+  'not-over': 'given up',
   again: 'to be tried again',
   're-run': 're-run',
   replaced: 'replaced',
@@ -295,7 +296,9 @@ function leftToYou(report: QueueReport): string | null {
     ...(refusals.some(({ status }) => status === 403)
       ? ['give the token the permission "Actions: read and write"; with a classic token, the scope `repo`']
       : []),
-    ...((counts['not-over'] ?? 0) > 0 ? [`look on GitHub at what is not over: its cancellation was accepted, and forced`] : []),
+    ...((counts['not-over'] ?? 0) > 0
+      ? ['look on GitHub at what was given up: its cancellation was accepted, and forced, and it is set aside']
+      : []),
     ...((counts.expired ?? 0) > 0 ? ['run anew what expired, where it is still needed: GitHub would not re-run it'] : []),
     ...(outcome === 'cut' ? [`nothing: the next pass goes on; \`runward queue optimize --scope ${scope}\` does the rest now`] : []),
   ];

@@ -30,8 +30,8 @@ export interface RunAct {
   readonly rule: RuleName;
   readonly does: 'cancel' | 'park' | 're-run';
   readonly evidence: string;
-  /** `accepted`: GitHub has heard of it, and it is not over. `unknown`: it was begun, and nobody could say what came of it. */
-  readonly end: ActEnd | 'accepted' | 'unknown';
+  /** `unknown`: it was begun, and nobody could say what came of it. */
+  readonly end: ActEnd | 'unknown';
   readonly detail: string;
 }
 

@@ -7,7 +7,7 @@ import type { QueueMemory, SetAside } from '../domain/queue/memory.ts';
 import type { SettledRun } from '../domain/queue/parked.ts';
 import type { QueueReport, ToldAct } from '../domain/queue/report.ts';
 import { readBeginning } from './beginning.ts';
-import { listQueueCare, QUEUE_ACTS_TYPE, type OperationSummary } from './operations.ts';
+import { listQueueCare, QUEUE_ACTS_TYPE, QUEUE_FOLLOWING_TYPE, type OperationSummary } from './operations.ts';
 import { isPlan, parkedSummary, type ParkedSummary } from './queue-text.ts';
 import { actInHeartbeat, actOfReport, actsOn, batchesOf, names, parkedIn, type Batch, type History, type RunAct } from './run-acts.ts';
 import { unlessLost } from './temporal.ts';
@@ -186,16 +186,21 @@ class RunSearch {
     }
   }
 
-  /** By the histories of its batches, and by its own, in which parked runs are re-run. */
+  /** By the histories of its batches and of what followed them, and by its own, in which parked runs are re-run. */
   async #actsBy(operation: OperationSummary): Promise<readonly RunAct[]> {
-    const [own, { batches, heartbeat }] = await Promise.all([this.#batchesIn(operation), this.#batchesOf(`${operation.workflowId}/acts`)]);
-    const acts = actsOn(this.#run, [...own, ...batches]);
+    const { workflowId } = operation;
+    const [own, { batches, heartbeat }, following] = await Promise.all([
+      this.#batchesIn(operation),
+      this.#batchesOf(`${workflowId}/acts`, QUEUE_ACTS_TYPE),
+      this.#batchesOf(`${workflowId}/following`, QUEUE_FOLLOWING_TYPE),
+    ]);
+    const acts = actsOn(this.#run, [...own, ...batches, ...following.batches]);
     const atWork = heartbeat === null ? null : actInHeartbeat(this.#run, heartbeat, new Date().toISOString());
     return acts.map((act) => (act.end === 'unknown' && atWork?.attempt === act.attempt ? atWork : act));
   }
 
   /** Oldest first; none where the first one was not to do anything about the run. */
-  async #batchesOf(workflowId: string): Promise<{ readonly batches: readonly Batch[]; readonly heartbeat: Payload | null }> {
+  async #batchesOf(workflowId: string, type: string): Promise<{ readonly batches: readonly Batch[]; readonly heartbeat: Payload | null }> {
     const client = this.#client;
     const newest = await describeExecution(client, workflowId);
     if (newest === null) {
@@ -203,7 +208,7 @@ class RunSearch {
     }
     const runs = new Map([[newest.runId, newest.startTime.getTime()]]);
     for await (const { runId, startTime } of client.workflow.list({
-      query: `WorkflowType = ${quote(QUEUE_ACTS_TYPE)} AND WorkflowId = ${quote(workflowId)}`,
+      query: `WorkflowType = ${quote(type)} AND WorkflowId = ${quote(workflowId)}`,
     })) {
       runs.set(runId, startTime.getTime());
     }

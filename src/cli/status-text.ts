@@ -22,7 +22,7 @@ export interface StatusDocument {
     /** Without quarantined ones. */
     readonly queued: number | null;
     readonly inProgress: number | null;
-    /** Queued for too long at the newest look of queue care, if it is of late. */
+    /** Queued runs whose current attempt has waited for too long. */
     readonly stale: number | null;
     /** Jobs that wait for a runner of the scope; at least so many where runs were not read. */
     readonly waitingForRunner: number | null;
@@ -32,7 +32,7 @@ export interface StatusDocument {
     readonly parked: number | null;
     /** Quarantined runs: they refuse to end. */
     readonly setAside: number | null;
-    /** Runs whose jobs were too many to be read. */
+    /** Runs whose jobs are not read yet: the next look goes on. */
     readonly runsNotRead: number | null;
   };
   readonly recentOperations: readonly Pick<OperationSummary, 'workflowId' | 'type' | 'outcome' | 'startedAt' | 'durationMs'>[] | null;
@@ -368,7 +368,9 @@ function queueText({ scope, queue }: StatusDocument): string {
     waitingForRunner === null
       ? 'unknown how many jobs wait for our runners'
       : waitingForRunner === 0
-        ? 'no job waits for our runners'
+        ? atLeast === ''
+          ? 'no job waits for our runners'
+          : 'no job of those that were read waits for our runners'
         : `${atLeast}${waitingForRunner} ${waitingForRunner === 1 ? 'job waits' : 'jobs wait'} for our runners, the oldest for ${formatDuration((oldestSeconds ?? 0) * 1_000)}`;
   const counts = [
     `${queued ?? 'unknown'} queued`,
@@ -379,7 +381,8 @@ function queueText({ scope, queue }: StatusDocument): string {
       [setAside, 'quarantined'],
     ]),
   ];
-  return `Queue of ${scope}: ${counts.join(', ')}; ${waiting}`;
+  const unread = runsNotRead === null || runsNotRead === 0 ? '' : `; jobs of ${runsNotRead} runs are not read yet, the next look goes on`;
+  return `Queue of ${scope}: ${counts.join(', ')}; ${waiting}${unread}`;
 }
 
 /** What there is none of, and what is not known, needs no word: a finding says why. */

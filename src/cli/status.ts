@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogUpdate } from 'log-update';
 import type { Config } from '../config/config.ts';
 import type { ConfigFlags } from '../config/load.ts';
-import { formatDuration } from '../domain/duration.ts';
 import type { Finding } from '../domain/finding.ts';
 import { unknown, valueOrNull, type Reading } from '../domain/reading.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
@@ -17,7 +16,7 @@ import { print, printJson, type Invocation } from './invocation.ts';
 import { createPorts, isBlind, lookAtScope, lookOf, sayWhenSlow, type Ports, type ScopeSeen } from './look.ts';
 import { believedMs, elsewhereStatus } from './elsewhere.ts';
 import { readLoss } from './lost-history.ts';
-import { passesText, scheduleStatus, type ScheduleStatus } from './schedule-text.ts';
+import { scheduleStatus } from './schedule-text.ts';
 import { scopeLines, type StatusDocument } from './status-text.ts';
 import { readTemporalViews, type LastPass, type ScopeAsked, type TemporalView } from './temporal-view.ts';
 import { chooseRunners, readOwnConfig, type RunnerRequest } from './terminal.ts';
@@ -78,9 +77,13 @@ async function look(
   scopes: readonly ScopeAsked[],
   invocation: Invocation,
 ): Promise<{ readonly statuses: readonly StatusDocument[]; readonly seen: readonly ScopeSeen[] }> {
+  const setAside = new Map(scopes.map(({ scope }) => [scope, Promise.withResolvers<readonly number[]>()]));
+  const setAsideOf = (scope: string): Promise<readonly number[]> => setAside.get(scope)?.promise ?? Promise.resolve([]);
   const [views, seen] = await Promise.all([
-    readTemporalViews(invocation, scopes, recoveryPolicy(config).budgets),
-    Promise.all(scopes.map(({ scope, targets }) => lookAtScope(ports, scope, targets, invocation.interrupted))),
+    readTemporalViews(invocation, scopes, recoveryPolicy(config).budgets, (scope, runs) => setAside.get(scope)?.resolve(runs)).finally(() =>
+      setAside.forEach(({ resolve }) => resolve([])),
+    ),
+    Promise.all(scopes.map(({ scope, targets }) => lookAtScope(ports, scope, targets, invocation.interrupted, setAsideOf(scope)))),
   ]);
   const statuses = scopes.map(({ scope }, index) => documentOf(config, scope, seen[index] as ScopeSeen, views[index] as TemporalView));
   return { statuses, seen };
@@ -89,7 +92,7 @@ async function look(
 function documentOf(config: Config, scope: string, seen: ScopeSeen, view: TemporalView): StatusDocument {
   const queue: Reading<QueueObservation | null> = seen.github.known ? seen.github.value.queue : seen.github;
   const loss = findLoss(config.home);
-  const ofScope = [...loss, ...findOtherTemporal(scope, view), ...findQueueCare(scope, view, Date.now())];
+  const ofScope = [...loss, ...findOtherTemporal(scope, view), ...findQueueCare(scope, view)];
   const { schedule, recentOperations, underWay, holds, budgets, openFindings } = view;
   const mode = loss.length > 0 ? 'watch' : (modeOfWorker(view, Date.now()) ?? config.mode);
   return {
@@ -208,10 +211,9 @@ function queueStatus(
   const ours = queue?.waiting.filter(({ isServable }) => isServable) ?? null;
   const oldestAt = ours === null ? null : Math.min(...ours.map((group) => group.oldestAt));
   return {
-    // GitHub's lists count quarantined runs as queued.
-    queued: queue == null ? null : Math.max(0, queue.queued - (care?.setAside ?? 0)),
+    queued: queue?.queued ?? null,
     inProgress: queue?.inProgress ?? null,
-    stale: care?.stale ?? null,
+    stale: queue?.stale ?? null,
     waitingForRunner: ours?.reduce((sum, { count }) => sum + count, 0) ?? null,
     oldestSeconds:
       oldestAt === null || githubTime === null
@@ -226,9 +228,8 @@ function queueStatus(
 }
 
 /** Why figures of queue maintenance are missing. */
-function findQueueCare(scope: string, view: TemporalView, now: number): Finding[] {
-  const { queueCare, schedule } = view;
-  if (!isRepository(scope) || (queueCare !== null && queueCare.stale !== null && queueCare.parked !== null)) {
+function findQueueCare(scope: string, { queueCare, schedule }: TemporalView): Finding[] {
+  if (!isRepository(scope) || (queueCare !== null && queueCare.parked !== null)) {
     return [];
   }
   const finding = { code: 'queue-care-unknown', severity: 'info' } as const;
@@ -236,47 +237,20 @@ function findQueueCare(scope: string, view: TemporalView, now: number): Finding[
     return [
       {
         ...finding,
-        summary: `stale and parked runs of ${scope} are unknown`,
+        summary: `parked and quarantined runs of ${scope} are unknown; those that are quarantined count as queued`,
         evidence: schedule === null ? 'Temporal does not answer' : 'Temporal did not answer in time',
         advice: schedule === null ? 'start it with `runward up`' : 'look again',
       },
     ];
   }
-  if (queueCare.stale !== null) {
-    return [
-      {
-        ...finding,
-        summary: `parked runs of ${scope} are unknown`,
-        evidence: 'no worker answers',
-        advice: 'start one with `runward up` or `runward worker`',
-      },
-    ];
-  }
-  if (view.otherScopes.length > 0) {
-    return [];
-  }
-  const passes = scheduleStatus(queueCare.schedule);
-  const ran =
-    passes.lastPassAt === null
-      ? 'no queue maintenance has run yet'
-      : `no queue maintenance ended in the last ${formatDuration(believedMs(queueCare.schedule))}`;
   return [
     {
       ...finding,
-      summary: `stale runs of ${scope} are unknown: ${ran}`,
-      evidence: passes.exists ? passesText(passes, now) : 'it has no schedule',
-      advice: queueCareAdvice(passes),
+      summary: `parked runs of ${scope} are unknown`,
+      evidence: 'no worker answers',
+      advice: 'start one with `runward up` or `runward worker`',
     },
   ];
-}
-
-function queueCareAdvice({ exists, paused }: ScheduleStatus): string {
-  if (!exists) {
-    return 'make its schedule with `runward schedule apply`; now: `runward queue plan`';
-  }
-  return paused === true
-    ? 'go on with `runward schedule resume`; now: `runward queue plan`'
-    : 'nothing: the next one counts them; now: `runward queue plan`';
 }
 
 /** Without it a person would be told to make schedules that are then refused. */

@@ -107,17 +107,23 @@ export interface ScopeAsked {
   readonly runners: readonly string[] | null;
 }
 
-/** Reads what Temporal knows of each scope, in the order of the scopes. */
+/**
+ * Reads what Temporal knows of each scope, in the order of the scopes.
+ * @param tellSetAside is told a scope's runs that queue care has set aside, as soon as they are known; not called where they are not
+ */
 export async function readTemporalViews(
   invocation: Invocation,
   scopes: readonly ScopeAsked[],
   budget: BudgetPolicy,
+  tellSetAside: (scope: string, runs: readonly number[]) => void = () => {},
 ): Promise<readonly TemporalView[]> {
   try {
     return await withTemporal(
       invocation,
       ({ client, connection }) =>
-        connection.withDeadline(Date.now() + READ_WITHIN_MS, () => Promise.all(scopes.map((asked) => readView(client, asked, budget)))),
+        connection.withDeadline(Date.now() + READ_WITHIN_MS, () =>
+          Promise.all(scopes.map((asked) => readView(client, asked, budget, (runs) => tellSetAside(asked.scope, runs)))),
+        ),
       { connectTimeoutMs: ABSENT_AFTER_MS },
     );
   } catch (error) {
@@ -128,7 +134,12 @@ export async function readTemporalViews(
   }
 }
 
-async function readView(client: Client, asked: ScopeAsked, budget: BudgetPolicy): Promise<TemporalView> {
+async function readView(
+  client: Client,
+  asked: ScopeAsked,
+  budget: BudgetPolicy,
+  tellSetAside: (runs: readonly number[]) => void,
+): Promise<TemporalView> {
   const { scope, targets } = asked;
   const [schedule, recentOperations, underWay, holds, ledgers, openFindings, lastPass, queueCare, others] = await Promise.all([
     orNull(readSchedule(client, scope).then((found) => ({ found }))),
@@ -138,7 +149,7 @@ async function readView(client: Client, asked: ScopeAsked, budget: BudgetPolicy)
     orNull(readLedgers(client, targets)),
     orNull(readOpenFindings(client, asked)),
     orNull(readLastPass(client, scope)),
-    isRepository(scope) ? orNull(readQueueCare(client, scope, Date.now(), ABSENT_AFTER_MS)) : null,
+    isRepository(scope) ? orNull(readQueueCare(client, scope, { now: Date.now(), queryTimeoutMs: ABSENT_AFTER_MS, tellSetAside })) : null,
     orNull(otherScopes(client, [scope])),
   ]);
   const budgets = ledgers === null ? null : targets.map((target) => budgetOf(target, ledgers[qualifiedName(target)] ?? [], budget));

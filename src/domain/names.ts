@@ -62,6 +62,9 @@ export const PARKED_SIGNALS = { park: 'park', settle: 'settle' } as const;
 /** Query of the same. */
 export const PARKED_QUERY = 'state';
 
+/** Signal to a pass from what follows the runs that it cancelled: what is over by then. */
+export const FOLLOWED_SIGNAL = 'followed';
+
 /** `scope/name`: what tells runners of the same name apart. */
 export function qualifiedName({ scope, runner }: { readonly scope: string; readonly runner: string }): string {
   return `${scope}/${runner}`;

@@ -26,8 +26,10 @@ export interface QueueObservation {
   readonly waiting: readonly WaitingJobs[];
   /** Jobs in progress of the configured runners, as far as runs' jobs were read; older histories lack it. */
   readonly running: readonly JobOnRunner[];
-  /** Runs whose jobs were not read, since there are too many for one pass. */
+  /** Runs whose jobs were not read yet: there are too many for one look, and the next one goes on. */
   readonly runsNotRead: number;
+  /** Queued runs whose current attempt has waited for too long; counted for people alone. */
+  readonly stale?: number;
 }
 
 /** When a version of the runner may not be used any more; epoch milliseconds, `null` where GitHub names no date. */

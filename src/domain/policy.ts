@@ -343,7 +343,7 @@ export const DEFAULT_HEALTH_POLICY: HealthPolicy = {
   memoryLastsMs: 15 * MINUTE,
   readingsApartMs: 2 * MINUTE,
   machineLookMs: 45_000,
-  runsRead: 30,
+  runsRead: 300,
   groupSize: 200,
   goodPasses: 3,
   limits: {

@@ -77,6 +77,17 @@ export const RunnerGroups: z.ZodType<{ readonly groups: readonly { readonly id: 
   .object({ runner_groups: z.array(z.object({ id: z.int(), name: Name })) })
   .transform(({ runner_groups }) => ({ groups: runner_groups }));
 
+/** Groups that a repository may use; one that is for some workflows alone is not for all runs of it. */
+export const UsableGroups: z.ZodType<readonly { readonly id: number; readonly name: string; readonly isDefault: boolean }[]> = z
+  .object({
+    runner_groups: z.array(z.object({ id: z.int(), name: Name, default: z.boolean(), restricted_to_workflows: z.boolean().nullish() })),
+  })
+  .transform(({ runner_groups }) =>
+    runner_groups
+      .filter(({ restricted_to_workflows }) => restricted_to_workflows !== true)
+      .map(({ id, name, default: isDefault }) => ({ id, name, isDefault })),
+  );
+
 /** The version stands in the name alone, such as `actions-runner-linux-x64-2.337.0.tar.gz`; all systems' are the same. */
 export const NewestVersion: z.ZodType<string | null> = z
   .array(z.object({ filename: Name }))

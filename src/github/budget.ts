@@ -35,10 +35,14 @@ export function createBudget(now: () => number = Date.now): Budget {
     },
     keptFor(account) {
       const rate = rates.get(account);
-      if (rate === undefined || rate.remaining > rate.limit * KEPT_FOR_HEALTH_CHECKS || rate.resetsAt <= now()) return null;
-      return rate;
+      return rate === undefined || !isScarce(rate) || rate.resetsAt <= now() ? null : rate;
     },
   };
+}
+
+/** Whether no more is left than what is kept for health checks. */
+export function isScarce({ remaining, limit }: Rate): boolean {
+  return remaining <= limit * KEPT_FOR_HEALTH_CHECKS;
 }
 
 /** `null` where GitHub says nothing, or counts the request elsewhere, as it may those for registration tokens. @param now epoch milliseconds */

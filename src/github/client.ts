@@ -65,6 +65,8 @@ export interface Answer<T> extends Dated<T> {
 export interface Client {
   /** Rejects with {@link GitHubError}, or with the signal's reason once the signal is aborted. */
   request<T>(call: Call<T>): Promise<Answer<T>>;
+  /** Whose answers the last request brought: the API's address, with the account or a fingerprint of the token; no token can be read from it. */
+  account(): string;
 }
 
 /** The one route of the GraphQL API, which GitHub counts by itself. */
@@ -86,8 +88,10 @@ export function createClient(options: ClientOptions): Client {
   const budget = createBudget();
   const isOfApi = (address: string): boolean => `${address}/`.startsWith(`${new URL(baseUrl).href.replace(/\/$/, '')}/`);
   let renew = false;
+  let lastAccount = baseUrl;
 
   return {
+    account: () => lastAccount,
     async request({ route, parameters = {}, answer, signal, isOptional = false, isFrugal = false, isReferral = false, ...call }) {
       signal.throwIfAborted();
       const isGraphql = route === GRAPHQL;
@@ -104,6 +108,7 @@ export function createClient(options: ClientOptions): Client {
       }
       const fingerprint = fingerprintOf(token);
       const account = `${baseUrl} ${options.account ?? fingerprint}`;
+      lastAccount = account;
       const ownAccount = isGraphql ? `${account} graphql` : account;
       const closedUntil = gate.closedUntil(account) ?? gate.closedUntil(ownAccount);
       if (closedUntil !== null) throw stillLimited(asked, closedUntil);
@@ -186,7 +191,7 @@ function isHourUsedUp(headers: Refusal['headers']): boolean {
 
 /** Leaves health checks their part of the hour's requests; that GitHub refuses something is no reason to ask for a new token. */
 export function frugally(client: Client): Client {
-  return { request: (call) => client.request({ ...call, isFrugal: true, isOptional: true }) };
+  return { ...client, request: (call) => client.request({ ...call, isFrugal: true, isOptional: true }) };
 }
 
 /** The status of a login is none of what was asked for: a 404 to it does not mean that a run is gone. */

@@ -12,16 +12,19 @@ import { createPermissions } from './permissions.ts';
 import { changeLabels } from './labels.ts';
 import type { GitHubPort } from './port.ts';
 import { countRunsOf, createQueue } from './queue.ts';
+import { createNotesShelf, type NotesShelf } from './scope-notes.ts';
 import { findRunners, getRunner } from './runners.ts';
 import { findRunningJob } from './running-job.ts';
 
 export interface GitHubOptions extends ClientOptions {
   /** Of the credential's writes on runs; without it they are sent at once. */
   readonly pace?: Pace;
+  /** What earlier looks at scopes have read. Default: one of its own, in memory. */
+  readonly notes?: NotesShelf;
 }
 
 /** Sends nothing until a method is called; each method sends each of its requests once. */
-export function createGitHub({ pace, ...options }: GitHubOptions): GitHubPort {
+export function createGitHub({ pace, notes = createNotesShelf(null), ...options }: GitHubOptions): GitHubPort {
   const client = createClient(options);
   return {
     ...createQueue(client, pace ?? null),
@@ -38,7 +41,7 @@ export function createGitHub({ pace, ...options }: GitHubOptions): GitHubPort {
       return { value, githubTime };
     },
     findPackage: (scope, wanted, signal) => findPackage({ client, scope, signal }, wanted),
-    observeScope: (scope, wanted, signal) => observeScope(client, scope, wanted, signal),
+    observeScope: (scope, wanted, signal) => observeScope(client, notes, scope, wanted, signal),
     async countRuns(scope, signal) {
       if (!isRepository(scope)) return { value: null, githubTime: Date.now() };
       const queued = await countRunsOf(client, scope, 'queued', signal);

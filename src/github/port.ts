@@ -50,7 +50,12 @@ export interface ScopeLook extends Partial<Pick<RunnersWanted, 'lastId'>> {
   /** Runs whose jobs are read, at most. */
   readonly runsRead: number;
   /** Queued runs that queue care has set aside: GitHub can't end them, and they are no demand. */
-  readonly setAside: readonly number[];
+  readonly setAside: readonly number[] | Promise<readonly number[]>;
+  /** What is told to people alone: it is quick, believes what earlier looks have read of runs that have not changed, and counts stale runs. */
+  readonly forPeople?: {
+    /** A queued run whose current attempt has waited for longer is stale. */
+    readonly staleAfterMs: number;
+  };
 }
 
 /** Which part of a list of runs is wanted. Times are epoch milliseconds by GitHub's clock. */
@@ -88,6 +93,15 @@ export interface RunnersAlike {
   readonly runners: readonly Pick<RegisteredRunner, 'name' | 'status' | 'busy'>[];
 }
 
+/** Runners of an organisation, by whether their group lets them work for one of its repositories. */
+export interface RunnersForRepository {
+  readonly alike: readonly RunnersAlike[];
+  /** Groups that the repository may use, whatever the workflow. */
+  readonly groups: readonly { readonly name: string; readonly isDefault: boolean }[];
+  /** Names of runners in other groups. */
+  readonly elsewhere: readonly string[];
+}
+
 /** The turn of a write. */
 export interface Turn {
   /** Nothing is written after all: the next one need not wait for that. */
@@ -104,6 +118,8 @@ export interface QueuePort {
   countRunsOf(scope: string, status: string, signal: AbortSignal): Promise<Dated<number>>;
   /** Runners that are registered at the scope, by the labels that they have. */
   listLabelSets(scope: string, signal: AbortSignal): Promise<Dated<readonly RunnersAlike[]>>;
+  /** Who of an organisation's runners may work for one of its repositories. Needs `organization_self_hosted_runners=read`. */
+  listRunnersFor(organisation: string, repository: string, signal: AbortSignal): Promise<Dated<RunnersForRepository>>;
   /** `null` where there is no such run any more. */
   readRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<Run | null>>;
   /** Jobs of the current attempt; `null` where there is no such run any more. */

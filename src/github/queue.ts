@@ -2,17 +2,19 @@
 
 import type { Run, RunJobs } from '../domain/queue/run.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
-import { ConcurrencyGroups, Counted, RunList, RunnerList, WorkflowRun } from './answers.ts';
+import type { RegisteredRunner } from '../domain/runner.ts';
+import { ConcurrencyGroups, RunList, RunnerList, UsableGroups, WorkflowRun } from './answers.ts';
+import type { ListedRunner } from './answers.ts';
 import { frugally } from './client.ts';
 import type { Client } from './client.ts';
 import { below, pagesOf, runnersPermission } from './endpoints.ts';
 import { createGraphql } from './graphql.ts';
 import type { Pace } from './pace.ts';
 import { GitHubError } from './port.ts';
-import type { Dated, QueuePort, RunnersAlike, RunsListed, RunsWanted, Turn } from './port.ts';
+import type { Dated, QueuePort, RunnersAlike, RunnersForRepository, RunsListed, RunsWanted, Turn } from './port.ts';
 import { createRefs, hasRef } from './refs.ts';
 import { countJobs } from './run-jobs.ts';
-import { PER_PAGE, READS_RUNS, readJobs, unlessGone } from './run-reads.ts';
+import { createdWithin, PER_PAGE, READS_RUNS, readJobs, runsCall, unlessGone } from './run-reads.ts';
 import type { Asking } from './run-reads.ts';
 import { writeRun } from './run-writes.ts';
 
@@ -27,6 +29,7 @@ export function createQueue(github: Client, pace: Pace | null): QueuePort {
     listRuns: (scope, wanted, signal) => listRuns({ client, scope, signal }, wanted),
     countRunsOf: (scope, status, signal) => countRunsOf(client, scope, status, signal),
     listLabelSets: (scope, signal) => listLabelSets({ client, scope, signal }),
+    listRunnersFor: (organisation, repository, signal) => listRunnersFor({ client, scope: organisation, signal }, repository),
     readRun: (scope, run, signal) => readRun({ client, scope, signal }, run),
     readRunJobs: (scope, run, signal) => readRunJobs({ client, scope, signal }, run),
     areTags: (scope, names, signal) => refs.areTags({ client, scope, signal }, names),
@@ -44,11 +47,10 @@ export function createQueue(github: Client, pace: Pace | null): QueuePort {
 const AT_ONCE: Turn = { skip: () => {} };
 
 async function listRuns({ client, scope, signal }: Asking, wanted: RunsWanted): Promise<Dated<RunsListed>> {
-  const parameters = { status: wanted.status, ...createdWithin(wanted), per_page: PER_PAGE };
-  const call = below(scope, 'GET', '/actions/runs', READS_RUNS, parameters);
+  const call = runsCall({ scope, signal }, { status: wanted.status, ...createdWithin(wanted) });
   const runs = new Map<number, Run>();
   let [total, pages, answeredAt, hasMore] = [0, 0, 0, false];
-  for await (const { value, githubTime, nextPage } of pagesOf(client, { ...call, answer: RunList, signal })) {
+  for await (const { value, githubTime, nextPage } of pagesOf(client, call)) {
     for (const run of value.runs) runs.set(run.id, run);
     total = Math.max(total, value.total);
     pages += 1;
@@ -62,40 +64,56 @@ async function listRuns({ client, scope, signal }: Asking, wanted: RunsWanted): 
   return { value: { total, runs: newestFirst, isCut }, githubTime: answeredAt };
 }
 
-/** Both ends are included. https://docs.github.com/search-github/getting-started-with-searching-on-github/understanding-the-search-syntax */
-function createdWithin({ createdFrom, createdUntil }: RunsWanted): { readonly created?: string } {
-  const from = createdFrom === null ? null : wholeSeconds(Math.ceil(createdFrom / 1000));
-  const until = createdUntil === null ? null : wholeSeconds(Math.floor(createdUntil / 1000));
-  if (from !== null && until !== null) return { created: `${from}..${until}` };
-  if (from !== null) return { created: `>=${from}` };
-  return until === null ? {} : { created: `<=${until}` };
-}
-
-function wholeSeconds(epochSeconds: number): string {
-  return `${new Date(epochSeconds * 1000).toISOString().slice(0, 19)}Z`;
-}
-
-/** By GitHub's total; of the list itself one run is read. */
+/** By GitHub's total. */
 export async function countRunsOf(client: Client, scope: string, status: string, signal: AbortSignal): Promise<Dated<number>> {
-  const call = below(scope, 'GET', '/actions/runs', READS_RUNS, { status, per_page: 1 });
-  const { value, githubTime } = await client.request({ ...call, answer: Counted, signal });
-  return { value: value.total_count, githubTime };
+  const { value, githubTime } = await client.request(runsCall({ scope, signal }, { status }));
+  return { value: value.total, githubTime };
 }
 
-async function listLabelSets({ client, scope, signal }: Asking): Promise<Dated<readonly RunnersAlike[]>> {
+async function listLabelSets(asking: Asking): Promise<Dated<readonly RunnersAlike[]>> {
+  const { value, githubTime } = await listRunners(asking);
+  return { value: alikeOf(value.map(({ runner }) => runner)), githubTime };
+}
+
+async function listRunnersFor(asking: Asking, repository: string): Promise<Dated<RunnersForRepository>> {
+  const { client, scope, signal } = asking;
+  const parameters = { visible_to_repository: repository.split('/')[1] ?? '', per_page: PER_PAGE };
+  const call = below(scope, 'GET', '/actions/runner-groups', runnersPermission(scope, 'read'), parameters);
+  const groups = new Map<number, RunnersForRepository['groups'][number]>();
+  for await (const { value } of pagesOf(client, { ...call, answer: UsableGroups, signal })) {
+    for (const { id, ...group } of value) groups.set(id, group);
+  }
+  const { value: listed, githubTime } = await listRunners(asking);
+  const isUsable = ({ groupId }: ListedRunner): boolean => groupId !== null && groups.has(groupId);
+  return {
+    value: {
+      alike: alikeOf(listed.filter(isUsable).map(({ runner }) => runner)),
+      groups: [...groups.values()],
+      elsewhere: listed.filter((each) => !isUsable(each)).map(({ runner }) => runner.name),
+    },
+    githubTime,
+  };
+}
+
+async function listRunners({ client, scope, signal }: Asking): Promise<Dated<readonly ListedRunner[]>> {
   const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), { per_page: PER_PAGE });
-  const alike = new Map<string, RunnersAlike>();
+  const listed: ListedRunner[] = [];
   let answeredAt: number | null = null;
   for await (const { value, githubTime } of pagesOf(client, { ...call, answer: RunnerList, signal })) {
+    listed.push(...value.listed);
     answeredAt ??= githubTime;
-    for (const { runner } of value.listed) {
-      const { name, status, busy } = runner;
-      const labels = labelSetOf(runner.labels);
-      const key = JSON.stringify(labels);
-      alike.set(key, { labels, runners: [...(alike.get(key)?.runners ?? []), { name, status, busy }] });
-    }
   }
-  return { value: [...alike.values()], githubTime: answeredAt ?? Date.now() };
+  return { value: listed, githubTime: answeredAt ?? Date.now() };
+}
+
+function alikeOf(runners: readonly RegisteredRunner[]): readonly RunnersAlike[] {
+  const alike = new Map<string, RunnersAlike>();
+  for (const { name, status, busy, labels: all } of runners) {
+    const labels = labelSetOf(all);
+    const key = JSON.stringify(labels);
+    alike.set(key, { labels, runners: [...(alike.get(key)?.runners ?? []), { name, status, busy }] });
+  }
+  return [...alike.values()];
 }
 
 function readRun(asking: Asking, run: number): Promise<Dated<Run | null>> {

@@ -1,11 +1,9 @@
 // Which job a runner works on: GitHub says of a runner only that it is busy, and its runs' jobs name their runners.
 
 import type { JobOnRunner, RunningJob } from '../domain/running-job.ts';
-import { Runs } from './answers.ts';
 import type { Job } from './answers.ts';
-import { below } from './endpoints.ts';
 import type { Dated } from './port.ts';
-import { PER_PAGE, READS_RUNS, readJobs, unlessGone } from './run-reads.ts';
+import { readJobs, runsCall, unlessGone } from './run-reads.ts';
 import type { Asking } from './run-reads.ts';
 
 /** Of a queue that is longer the job may stay unknown. */
@@ -42,8 +40,6 @@ export async function findRunningJob(asking: Asking, runner: string): Promise<Da
 }
 
 async function newestRuns({ client, scope, signal }: Asking, status: string): Promise<Dated<readonly number[]>> {
-  const parameters = { status, per_page: PER_PAGE, exclude_pull_requests: 'true' };
-  const call = below(scope, 'GET', '/actions/runs', READS_RUNS, parameters);
-  const { value, githubTime } = await client.request({ ...call, answer: Runs, signal });
-  return { value: value.ids, githubTime };
+  const { value, githubTime } = await client.request(runsCall({ scope, signal }, { status }));
+  return { value: value.runs.map(({ id }) => id), githubTime };
 }

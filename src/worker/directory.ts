@@ -72,6 +72,7 @@ export function createDirectory({ runners, policy, health, queue, serverUrl, ...
         ? {
             scope,
             configured: runners.filter((target) => target.scope === scope).map(configuredRunner),
+            organisation: organisationOf(scope, runners),
             policy: queue,
             serverUrl,
             ...modeOf(settings, scope, 'queue'),
@@ -95,6 +96,16 @@ function modeOf(
 
 function configuredRunner({ runner, labels }: RunnerTarget): ResolvedQueue['configured'][number] {
   return { name: runner, labels: labelSetOf([...labels, ...ADDED_LABELS]) };
+}
+
+/** Names of owners are the same in any case. */
+function organisationOf(repository: string, runners: readonly RunnerTarget[]): ResolvedQueue['organisation'] {
+  const owner = repository.split('/')[0]?.toLowerCase();
+  const theirs = runners.filter(({ scope }) => scope.toLowerCase() === owner);
+  const [first] = theirs;
+  return first === undefined
+    ? null
+    : { scope: first.scope, configured: theirs.map((target) => ({ ...configuredRunner(target), group: target.group })) };
 }
 
 function scopesText(runners: readonly RunnerTarget[]): string {

@@ -8,6 +8,7 @@ import { accountOf, createTokenSource } from '../github/credentials.ts';
 import { createGate } from '../github/gate.ts';
 import { createPace } from '../github/pace.ts';
 import type { GitHubPort } from '../github/port.ts';
+import { createNotesShelf } from '../github/scope-notes.ts';
 import type { MachinePort } from '../machine/port.ts';
 import { openHost } from '../machine/host.ts';
 import { openHostPackages } from '../machine/host-packages.ts';
@@ -182,5 +183,5 @@ export function createGitHubOf({ github: { apiUrl, credentials }, queue, home }:
   const account = accountOf(credentials);
   const http = { baseUrl: apiUrl, gate: createGate({ folder: home, warn }), ...(account === undefined ? {} : { account }) };
   const pace = createPace({ writesPerMinute: queue.writesPerMinute });
-  return createGitHub({ ...http, token: createTokenSource(credentials, http), pace });
+  return createGitHub({ ...http, token: createTokenSource(credentials, http), pace, notes: createNotesShelf(home) });
 }

@@ -3,6 +3,7 @@ export { checkHealth } from './check-health.ts';
 export { cleanActionsCache, clearActionsCache } from './clean-actions-cache.ts';
 export { drainRunner } from './drain-runner.ts';
 export { failureLedger } from './failure-ledger.ts';
+export { followRuns } from './follow-runs.ts';
 export { fetchPackage } from './fetch-package.ts';
 export { finding } from './finding.ts';
 export { healActionsCache } from './heal-actions-cache.ts';

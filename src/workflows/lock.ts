@@ -57,6 +57,8 @@ export interface LockAsked {
   readonly longestPollMs: number;
   /** Hears whom it waits for. */
   readonly onWait: (holder: LockHolder | null) => void;
+  /** Whether this holder is waited for; any by default. */
+  readonly waitsFor?: (holder: LockHolder | null) => boolean;
 }
 
 /** Takes a machine's lock, waiting for another holder up to `waitMs`. */
@@ -64,10 +66,28 @@ export function lockMachine(machine: { readonly host: string; readonly machine: 
   return takeLock(machineLockId(machine.host, machine.machine), holdMachine, asked);
 }
 
-/** The same for the queue of a repository, without a wait. */
+/** The same for the queue of a repository: only who has it for a moment is waited for. */
 export function lockQueue(scope: string, { reason }: Pick<LockAsked, 'reason'>): Promise<Lock> {
-  return takeLock(queueLockId(scope), holdQueue, { reason, waitMs: 0, pollMs: 0, longestPollMs: 0, onWait: () => {} });
+  return takeLock(queueLockId(scope), holdQueue, {
+    reason,
+    waitMs: MOMENT_MS,
+    pollMs: 250,
+    longestPollMs: 2_000,
+    onWait: () => {},
+    waitsFor: (holder) => holder?.type === HAS_IT_FOR_A_MOMENT,
+  });
 }
+
+/** The same for who has it for a moment, and waits for whoever does much with it. */
+export function lockQueueForAMoment(scope: string, { reason }: Pick<LockAsked, 'reason'>): Promise<Lock> {
+  return takeLock(queueLockId(scope), holdQueue, { reason, waitMs: LONGEST_PASS_MS, pollMs: 250, longestPollMs: 60_000, onWait: () => {} });
+}
+
+/** Type of the workflow that does so. */
+const HAS_IT_FOR_A_MOMENT = 'followRuns';
+const MOMENT_MS = 30_000;
+/** A pass that a person started may have thousands of runs to cancel, and wait for limits meanwhile. */
+const LONGEST_PASS_MS = 12 * 3_600_000;
 
 async function takeLock(lockId: string, hold: () => Promise<void>, asked: LockAsked): Promise<Lock> {
   const deadline = Date.now() + asked.waitMs;
@@ -84,7 +104,7 @@ async function takeLock(lockId: string, hold: () => Promise<void>, asked: LockAs
       };
     }
     for (let state = await inspectLock(lockId); state.kind === 'held'; state = await inspectLock(lockId)) {
-      if (Date.now() >= deadline) {
+      if (Date.now() >= deadline || asked.waitsFor?.(state.holder) === false) {
         return state;
       }
       asked.onWait(state.holder);

@@ -1,10 +1,32 @@
-import { ApplicationFailure } from '@temporalio/common';
-import { executeChild, isCancellation, log, proxyActivities, upsertMemo, workflowInfo } from '@temporalio/workflow';
-import type { BatchRerun, MainActivities, ResolvedQueue } from '../activities/contract.ts';
+import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  CancellationScope,
+  defineSignal,
+  executeChild,
+  isCancellation,
+  log,
+  proxyActivities,
+  setHandler,
+  startChild,
+  Trigger,
+  upsertMemo,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { BatchRerun, CarriedOut, FollowingRun, MainActivities, ResolvedQueue } from '../activities/contract.ts';
+import { FOLLOWED_SIGNAL } from '../domain/names.ts';
 import { advance } from '../domain/open-findings.ts';
 import { agingText, findingsOf, NO_TROUBLE, waitingTrouble, type QueueTrouble } from '../domain/queue/findings.ts';
 import { intendedActs, lostRuns, type Remembered } from '../domain/queue/intended.ts';
-import { forgetOver, isParkedNews, noteParked, noteRerun, setAside, type QueueMemory } from '../domain/queue/memory.ts';
+import {
+  forgetOver,
+  isParkedNews,
+  noteEnding,
+  noteParked,
+  noteRerun,
+  setAside,
+  type Ending,
+  type QueueMemory,
+} from '../domain/queue/memory.ts';
 import {
   dueRuns,
   isPressedOn,
@@ -35,12 +57,13 @@ import {
 } from '../domain/queue/report.ts';
 import { readQueueRequest, type QueueRequest } from '../domain/queue/request.ts';
 import { isSilenceNews, noteSilences } from '../domain/queue/silence.ts';
-import { NOTHING_DONE, type Tally } from '../domain/queue/tally.ts';
+import { addTally, NOTHING_DONE, type Tally } from '../domain/queue/tally.ts';
 import type { PlannedAct } from '../domain/queue/verdict.ts';
 import { pack, workOf } from '../domain/queue/work.ts';
 import { changedQueue } from '../domain/event.ts';
 import { carryOutQueuePlan } from './carry-out-queue-plan.ts';
 import { durationMs, happened } from './events.ts';
+import { followRuns, onTheirWay } from './follow-runs.ts';
 import { lockQueue, type HeldLock } from './lock.ts';
 import { queueWriteOptions, temporalOptions } from './options.ts';
 import { writeQueueMemory } from './queue-ledger.ts';
@@ -52,6 +75,10 @@ import { operateOnScope } from './scope-operation.ts';
 
 /** Passes in a row without it after which a finding is over. */
 const GOOD_PASSES = 3;
+
+const followed = defineSignal<[Tally]>(FOLLOWED_SIGNAL);
+
+const NOTHING_CARRIED_OUT: CarriedOut = { tally: NOTHING_DONE, following: [] };
 
 /**
  * Care for the queue of a repository: cancels what is stale or superseded, parks pushes that pull requests wait behind, and re-runs them later.
@@ -101,6 +128,8 @@ interface Done {
   /** Parked runs that are parked no more. */
   readonly settled: readonly ToldAct[];
   readonly remembered: Remembered;
+  /** What comes of the rest. */
+  readonly ends: () => Promise<Tally>;
 }
 
 class QueueCare {
@@ -110,6 +139,8 @@ class QueueCare {
   readonly #modes: RuleModes;
   readonly #most: number;
   readonly #begunAt = Date.now();
+  /** What was over when it was time to tell. */
+  readonly #followed = new Trigger<Tally>();
 
   constructor(resolved: ResolvedQueue, request: QueueRequest, told: Told) {
     this.#resolved = resolved;
@@ -117,6 +148,7 @@ class QueueCare {
     this.#told = told;
     this.#modes = modesOf(resolved.policy, request.rules);
     this.#most = request.max ?? resolved.policy.maxPerPass;
+    setHandler(followed, (tally) => this.#followed.resolve(tally));
   }
 
   async run(): Promise<QueueReport> {
@@ -155,6 +187,12 @@ class QueueCare {
   }
 
   async #holding(lock: HeldLock, seen: SeenQueue, planned: PlannedQueue): Promise<QueueReport> {
+    const { intended, done } = await this.#underLock(lock, seen, planned);
+    const tally = addTally(done.tally, await done.ends());
+    return this.#reportDone(seen, planned, intended, { ...done, tally });
+  }
+
+  async #underLock(lock: HeldLock, seen: SeenQueue, planned: PlannedQueue): Promise<{ readonly intended: Intended; readonly done: Done }> {
     try {
       const [isHeld, remembered] = await Promise.all([lock.isHeld(), this.#recall()]);
       if (!isHeld) {
@@ -175,7 +213,7 @@ class QueueCare {
         },
         intended.acts.length > 0 ? [] : ['queue-refused'],
       );
-      return this.#reportDone(seen, planned, intended, done);
+      return { intended, done };
     } finally {
       await lock.release();
     }
@@ -264,26 +302,83 @@ class QueueCare {
 
   async #act(seen: SeenQueue, planned: PlannedQueue, { acts, due, unsure }: Intended, remembered: Remembered): Promise<Done> {
     const { scope, policy } = this.#resolved;
-    // By GitHub's clock.
-    const now = (): number => seen.at + Date.now() - this.#begunAt;
+    const aheadMs = seen.at - this.#begunAt;
+    const now = (): number => Date.now() + aheadMs;
     const aside = (memory: QueueMemory, run: Tally['setAside'][number]): QueueMemory => setAside(memory, run, now(), policy.setAside);
     let memory = planned.plan.zombies.reduce(aside, this.#forget(remembered.memory, seen));
     const rerun = await this.#rerun({ due, unsure }, seen, planned, memory);
     ({ memory } = rerun);
+    let [done, following]: [Omit<Done, 'ends'> | null, readonly FollowingRun[]] = [null, []];
     try {
-      const tally = acts.length === 0 ? NOTHING_DONE : await this.#cancel(acts, seen, planned, memory);
-      memory = tally.setAside.reduce(aside, memory);
+      const carriedOut = acts.length === 0 ? NOTHING_CARRIED_OUT : await this.#cancel(acts, seen, planned, memory);
+      const { tally } = carriedOut;
+      ({ following } = carriedOut);
+      memory = noteEnding(tally.setAside.reduce(aside, memory), following.map(endingOf), policy.following);
       const refusals = rerun.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), tally.refusals);
       const { parked } = await this.#recall();
       memory = noteParked(memory, idsOf(parked));
-      return { tally, refusals, settled: rerun.settled, remembered: { memory, parked } };
+      done = { tally, refusals, settled: rerun.settled, remembered: { memory, parked } };
     } finally {
       await writeQueueMemory(scope, memory);
+    }
+    return { ...done, ends: await this.#follow(following, aheadMs) };
+  }
+
+  /**
+   * By an execution of its own, which outlives this one. A pass of the schedule waits for its end a short while alone, a person's to the end. Ends
+   * with what asks for what came of it.
+   */
+  async #follow(following: readonly FollowingRun[], aheadMs: number): Promise<() => Promise<Tally>> {
+    if (following.length === 0) {
+      return async () => NOTHING_DONE;
+    }
+    const { scope, policy } = this.#resolved;
+    const { workflowId, runId } = workflowInfo();
+    const start = () =>
+      startChild(followRuns, {
+        workflowId: `${workflowId}/following`,
+        parentClosePolicy: 'ABANDON',
+        cancellationType: 'ABANDON',
+        staticSummary: `follow ${runsText(following.length)} of ${scope} to their end`,
+        args: [
+          {
+            version: 1,
+            scope,
+            policy,
+            by: { workflowId, runId },
+            tellAfterMs: trigger() === 'schedule' ? policy.following.tellAfterMs : null,
+            aheadMs,
+            asked: following.map(({ item: { run, attempt } }) => ({ run, attempt })),
+            following,
+            tally: NOTHING_DONE,
+          },
+        ],
+      });
+    const onTheWay = onTheirWay(following, NOTHING_DONE);
+    try {
+      const follower = await CancellationScope.nonCancellable(start);
+      return async () => {
+        this.#told.say(`waiting for the end of ${runsText(following.length)} of ${scope}`);
+        try {
+          return await Promise.race([follower.result(), this.#followed, CancellationScope.current().cancelRequested]);
+        } catch (error) {
+          if (CancellationScope.current().consideredCancelled) {
+            throw error;
+          }
+          // A person ended it: the runs are left alone for as long as it would have worked.
+          return onTheWay;
+        }
+      };
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) {
+        return async () => onTheWay;
+      }
+      throw error;
     }
   }
 
   /** Remembers first what is to be parked, then cancels, then tells what need not be remembered. */
-  async #cancel(acts: readonly PlannedAct[], seen: SeenQueue, { jobs }: PlannedQueue, memory: QueueMemory): Promise<Tally> {
+  async #cancel(acts: readonly PlannedAct[], seen: SeenQueue, { jobs }: PlannedQueue, memory: QueueMemory): Promise<CarriedOut> {
     const { scope, policy } = this.#resolved;
     const parks = acts.filter(({ does }) => does === 'park');
     const temporal = proxyActivities<MainActivities>(temporalOptions(`${parks.length} runs are to be re-run later`));
@@ -292,7 +387,7 @@ class QueueCare {
     }
     this.#told.say(`cancelling ${runsText(acts.length)} of ${scope}`);
     const ids = new Set(acts.map(({ run }) => run));
-    const tally = await executeChild(carryOutQueuePlan, {
+    const carriedOut = await executeChild(carryOutQueuePlan, {
       workflowId: `${workflowInfo().workflowId}/acts`,
       parentClosePolicy: 'TERMINATE',
       staticSummary: `cancel ${runsText(acts.length)} of ${scope}`,
@@ -314,10 +409,11 @@ class QueueCare {
       ],
     });
     if (parks.length > 0) {
+      const { tally } = carriedOut;
       const settled = tally.unparked.map(({ run, why }): SettledRun => ({ run, end: 'forgotten', detail: why, at: seen.at }));
       await temporal.settleParked({ scope, cancelled: tally.parked, settled });
     }
-    return tally;
+    return carriedOut;
   }
 
   /** Looks after parked runs, a batch at a time. What was re-run is remembered before it is forgotten as parked. */
@@ -490,7 +586,7 @@ function rulesOf(acts: readonly PlannedAct[]): QueueReport['byRule'] {
 function figuresOf({ runs, surroundings }: SeenQueue, { plan }: PlannedQueue, { parked }: Remembered): QueueFigures {
   const { inProgress, waiting, pending, requested } = surroundings;
   return {
-    queued: runs.length - plan.setAside,
+    queued: runs.length - plan.setAside - plan.ending,
     inProgress,
     waiting,
     pending,
@@ -505,6 +601,11 @@ function figuresOf({ runs, surroundings }: SeenQueue, { plan }: PlannedQueue, { 
 function afterwards(figures: QueueFigures, { ended, setAside: aside }: Tally): QueueFigures {
   const { queued, stale, setAside: before } = figures;
   return { ...figures, queued: queued - ended.all, stale: Math.max(0, stale - ended.stale), setAside: before + aside.length };
+}
+
+function endingOf({ item, followed: { acceptedAt } }: FollowingRun): Omit<Ending, 'until'> {
+  const { run, attempt, rule } = item;
+  return { run, attempt, rule, acceptedAt };
 }
 
 function idsOf(parked: readonly ParkedRun[]): readonly number[] {

@@ -41,10 +41,10 @@ export interface PlannedQueue {
 
 /** The queue and what is around it; limits are waited out. */
 export async function lookAtQueue(resolved: ResolvedQueue, told: Told): Promise<SeenQueue> {
-  const { scope, configured, policy } = resolved;
+  const { scope, configured, organisation, policy } = resolved;
   const listed = await readWholeQueue(resolved, told);
   const { readQueueSurroundings } = proxyActivities<MainActivities>(queueListOptions(policy, `count the other runs of ${scope}`));
-  return { ...listed, surroundings: await withinLimits(told, () => readQueueSurroundings({ scope, configured })) };
+  return { ...listed, surroundings: await withinLimits(told, () => readQueueSurroundings({ scope, configured, organisation })) };
 }
 
 /** To its last run, a part at a time; limits are waited out. */
@@ -67,9 +67,9 @@ export async function readWholeQueue({ scope, policy }: ResolvedQueue, told: Tol
 }
 
 /** The repository's runners, one by one. */
-export async function readRunners({ scope, configured, policy }: ResolvedQueue, told: Told): Promise<RunnersOfQueue> {
+export async function readRunners({ scope, configured, organisation, policy }: ResolvedQueue, told: Told): Promise<RunnersOfQueue> {
   const { readQueueRunners } = proxyActivities<MainActivities>(queueListOptions(policy, `read the runners of ${scope}`));
-  return withinLimits(told, () => readQueueRunners({ scope, configured }));
+  return withinLimits(told, () => readQueueRunners({ scope, configured, organisation }));
 }
 
 async function withinLimits<T extends { readonly kind: 'read' }>(told: Told, ask: () => Promise<T | Limited>): Promise<T> {

@@ -38,6 +38,7 @@ function inputs(at: RunnerTarget): Inputs {
   const busy = { pause: null, force: true, busyAskedAt: 0, busyAnswerMaxAgeMs: 0 };
   const registered = { id: 1, name: runner, status: 'online', busy: false, labels: [], version: null, group: null };
   const configured = [{ name: runner, labels: ['self-hosted'] }];
+  const organisation = { scope, configured: [{ name: runner, labels: ['self-hosted'], group: null }] };
   const reported = { scope, at: 0, seen: [], good: [], goodPasses: 3 };
   const packageWanted = { version: '2.337.0', filename: 'f', address: null, sha256: '', leastFreeBytes: 0 };
   const cacheWanted = { kind: 'all' } as const;
@@ -74,13 +75,18 @@ function inputs(at: RunnerTarget): Inputs {
       },
     },
     readQueuePart: { scope, from: null, pages: 1 },
-    readQueueSurroundings: { scope, configured },
-    readQueueRunners: { scope, configured },
+    readQueueSurroundings: { scope, configured, organisation },
+    readQueueRunners: { scope, configured, organisation },
     readJobsOfRuns: { scope, runs: [[1, 1]], freshnessMs: 0 },
     readTags: { scope, names: ['v1'] },
-    cancelBatch: { scope, items: [], offered: [], ours: [], plannedAt: 0, reruns: [], mayBeDone: false, policy },
+    cancelBatch: { scope, items: [], offered: [], ours: [], silent: [], silences: [], plannedAt: 0, reruns: [], mayBeDone: false, policy },
     followBatch: { scope, runs: [], policy },
-    rerunBatch: { scope, runs: [], due: [], policy: policy.parking },
+    rerunBatch: {
+      scope,
+      runs: [],
+      due: [],
+      rules: { parking: policy.parking, superseded: policy.rules.superseded, defaultBranch: 'main' },
+    },
     recallQueue: { scope },
     rememberParked: { scope, runs: [], policy: policy.parking },
     settleParked: { scope, cancelled: [], settled: [] },

@@ -16,15 +16,28 @@ import { aPolicy } from '../kit/queue.ts';
 
 const HOUR = 3_600_000;
 const SCOPE = 'octo/app';
+const ORGANISATION = 'octo';
 const OFFERED = [labelSetOf(['self-hosted', 'linux', 'bpf'])];
-const POLICY = { ...aPolicy(), following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 60_000, giveUpAfterMs: 120_000, doubtMs: 200 } };
-const GROUND = { offered: OFFERED, ours: OFFERED, plannedAt: Date.now(), reruns: [], mayBeDone: false, policy: POLICY };
+const POLICY = {
+  ...aPolicy(),
+  following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 60_000, giveUpAfterMs: 120_000, doubtMs: 200, tellAfterMs: 0, marginMs: 60_000 },
+};
+const GROUND = {
+  offered: OFFERED,
+  ours: OFFERED,
+  silent: [],
+  silences: [],
+  plannedAt: Date.now(),
+  reruns: [],
+  mayBeDone: false,
+  policy: POLICY,
+};
 
 let server: SandboxGitHub;
 const servers: SandboxGitHub[] = [];
 
 beforeEach(async () => {
-  server = await startGitHub({ repositories: [SCOPE] });
+  server = await startGitHub({ repositories: [SCOPE], organizations: [ORGANISATION] });
   servers.push(server);
 });
 
@@ -325,7 +338,7 @@ describe('what surrounds the queue', () => {
     server.addRunner(SCOPE, { name: 'theirs', labels: ['gpu'] });
     stale({ status: 'waiting' });
     const activities = create();
-    const seen = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured }));
+    const seen = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured, organisation: null }));
     const ours = [labelSetOf(['self-hosted', 'linux', 'x64', 'bpf']), labelSetOf(['self-hosted', 'linux', 'kvm'])];
     expect(seen).toMatchObject({ kind: 'read', waiting: 1, pending: 0, inProgress: 0, requested: 0, ours, notes: [] });
     expect(seen).toMatchObject({ offered: expect.arrayContaining([...ours, labelSetOf(['self-hosted', 'linux', 'x64', 'gpu'])]) });
@@ -334,7 +347,7 @@ describe('what surrounds the queue', () => {
   test('is unknown where GitHub refuses it, and the rest is not', async () => {
     server.misbehave({ match: { path: '/actions/runners' }, status: 403 });
     const activities = create();
-    const seen = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured }));
+    const seen = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured, organisation: null }));
     expect(seen).toMatchObject({ inProgress: 0, notes: [expect.stringContaining("the scope's runners are not known")] });
   });
 });
@@ -345,14 +358,72 @@ test('a runner that is cordoned counts by the labels that it has by configuratio
   server.addRunner(SCOPE, { name: 'theirs' });
   const configured = [{ name: 'Builder', labels: labelSetOf([...labels, 'arm64']) }];
   const activities = create();
-  expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured }))).toMatchObject({
+  expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured, organisation: null }))).toMatchObject({
     runners: [
       { name: 'builder', labels },
       { name: 'theirs', labels: labelSetOf(['self-hosted', 'linux', 'x64']) },
     ],
   });
-  const surroundings = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured }));
+  const surroundings = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured, organisation: null }));
   expect(surroundings).toMatchObject({ ours: [labels], offered: expect.arrayContaining([labels]) });
+});
+
+describe("runners of the repository's organisation", () => {
+  const ours = (name: string, label: string, group: string | null = null) => ({
+    name,
+    labels: labelSetOf(['self-hosted', 'linux', 'x64', label]),
+    group,
+  });
+  const organisation = { scope: ORGANISATION, configured: [ours('shared', 'bpf', 'builders'), ours('aside', 'gpu', 'secret')] };
+  const asked = { scope: SCOPE, configured: [], organisation };
+  const labels = (label: string) => labelSetOf(['self-hosted', 'linux', 'x64', label]);
+
+  beforeEach(() => {
+    server.addRunner(ORGANISATION, { name: 'shared', labels: ['bpf'], group: 'builders' });
+    server.addRunner(ORGANISATION, { name: 'theirs', labels: ['kvm'], group: 'builders' });
+    server.addRunner(ORGANISATION, { name: 'aside', labels: ['gpu'], group: 'secret' });
+    server.setGroup(ORGANISATION, 'builders', { repositories: [SCOPE] });
+    server.setGroup(ORGANISATION, 'secret', { repositories: [] });
+  });
+
+  test('count if the repository may use their group', async () => {
+    const activities = create();
+    const seen = await run(() => activities.readQueueSurroundings(asked));
+    expect(seen).toMatchObject({ ours: [labels('bpf')], offered: [labels('bpf'), labels('kvm')], notes: [] });
+    expect(await run(() => activities.readQueueRunners(asked))).toMatchObject({
+      runners: [
+        { name: 'shared', isOurs: true },
+        { name: 'theirs', isOurs: false },
+      ],
+      areAll: true,
+    });
+  });
+
+  test('do not count if the group is for some workflows alone', async () => {
+    server.setGroup(ORGANISATION, 'builders', { isRestricted: true });
+    expect(await run(() => create().readQueueSurroundings(asked))).toMatchObject({ ours: [], offered: [] });
+  });
+
+  test('count by configuration while they are not registered', async () => {
+    const configured = [ours('gone', 'sgx', 'builders'), ours('gone too', 'tpm', 'secret'), ours('gone three', 'usb')];
+    const seen = await run(() => create().readQueueSurroundings({ ...asked, organisation: { ...organisation, configured } }));
+    expect(seen).toMatchObject({ ours: [labels('sgx'), labels('usb')] });
+  });
+
+  test('are not known to be ours if GitHub does not tell their groups, and that is told', async () => {
+    server.misbehave({ match: { path: '/runner-groups' }, status: 403 });
+    const activities = create();
+    const notes = [
+      expect.stringContaining('which runners of octo may work for octo/app is not known, so what waits for them is left alone'),
+    ];
+    expect(await run(() => activities.readQueueSurroundings(asked))).toMatchObject({ ours: [], offered: [], notes });
+    expect(await run(() => activities.readQueueRunners(asked))).toMatchObject({ runners: [], areAll: false, notes });
+  });
+
+  test('are not asked for if Runward looks after none of them', async () => {
+    await run(() => create().readQueueSurroundings({ ...asked, organisation: null }));
+    expect(server.requests.filter(({ path }) => path.startsWith('/orgs'))).toEqual([]);
+  });
 });
 
 describe('the runners of a repository', () => {
@@ -364,9 +435,10 @@ describe('the runners of a repository', () => {
     server.showRunner(SCOPE, 'builder', { status: 'online', busy: true });
     server.addRunner(SCOPE, { name: 'theirs', labels: ['bpf'] });
     const activities = create();
-    expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured }))).toEqual({
+    expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured, organisation: null }))).toEqual({
       kind: 'read',
       areAll: true,
+      defaultBranch: 'main',
       notes: [],
       runners: [
         { name: 'builder', labels, state: 'online', busy: true, isOurs: true },
@@ -374,13 +446,18 @@ describe('the runners of a repository', () => {
         { name: 'gone', labels, state: 'unregistered', busy: false, isOurs: true },
       ],
     });
-    expect(server.requests).toHaveLength(1);
+    // The default branch is asked for once an hour.
+    await run(() => activities.readQueueRunners({ scope: SCOPE, configured, organisation: null }));
+    expect(server.requests.map(({ path }) => path)).toEqual([
+      `/repos/${SCOPE}`,
+      ...Array(2).fill(`/repos/${SCOPE}/actions/runners?per_page=100`),
+    ]);
   });
 
   test('are only those that are configured where GitHub refuses to list them', async () => {
     server.misbehave({ match: { path: '/actions/runners' }, status: 403 });
     const activities = create();
-    expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured }))).toMatchObject({
+    expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured, organisation: null }))).toMatchObject({
       areAll: false,
       runners: configured.map(({ name }) => ({ name, state: 'unknown', isOurs: true })),
       notes: [expect.stringContaining("the scope's runners are not known")],

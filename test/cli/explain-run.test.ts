@@ -57,11 +57,7 @@ describe('who cancelled a run, and why', () => {
 
   test.each<[DoneToRun['end'], string, RegExp]>([
     ['parked', 'cancelled', /^Runward cancelled, to re-run it later, run 34000001004/],
-    [
-      'accepted',
-      'GitHub has accepted it',
-      /^Runward has asked GitHub to cancel run [^]*came of it: it is not over yet, GitHub has accepted it/,
-    ],
+    ['accepted', 'GitHub has accepted it', /^Runward has asked GitHub to cancel run [^]*came of it: not over yet, GitHub has accepted it/],
     ['unknown', 'its batch has not said what came of it', /^Runward has begun to cancel [^]*came of it: not known, its batch/],
     ['spared', 'it is in_progress meanwhile', /^Runward has not cancelled run .*: spared, it is in_progress meanwhile\.\n/],
     ['refused', 'Resource not accessible', /^Runward has not cancelled run .*: refused, Resource not accessible\.\n/],

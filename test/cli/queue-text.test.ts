@@ -213,7 +213,7 @@ describe('parked runs', () => {
 
   test('are told with since when and why', () => {
     expect(parkedLines('acme/kernel', [parked, { ...parked, run: 22, times: 2 }], NOW).join('\n')).toMatch(
-      /^2 runs of acme\/kernel wait to be re-run:\nRUN +WORKFLOW +BRANCH +SINCE +PARKED +WHY\n21 +Nightly +main +30 min ago +once +6 pull-request runs wait.*\n22 .* 2 times /,
+      /^2 runs of acme\/kernel wait to be re-run:\nRUN +WORKFLOW +BRANCH +SINCE +PARKED +WHY\n21 +Nightly +topic +30 min ago +once +6 pull-request runs wait.*\n22 .* 2 times /,
     );
   });
 

@@ -191,7 +191,12 @@ describe('the rest', () => {
 
   test('counts jobs that wait, and says where that is the least', () => {
     const queue = { ...STATUS.queue, queued: 40, waitingForRunner: 2, oldestSeconds: 240, runsNotRead: 10 };
-    expect(textOf({ queue })).toContain('40 queued, 0 in progress; at least 2 jobs wait for our runners, the oldest for 4 min');
+    expect(textOf({ queue })).toContain(
+      '40 queued, 0 in progress; at least 2 jobs wait for our runners, the oldest for 4 min; jobs of 10 runs are not read yet, the next look goes on',
+    );
+    expect(textOf({ queue: { ...queue, waitingForRunner: 0 } })).toContain(
+      'no job of those that were read waits for our runners; jobs of 10 runs',
+    );
   });
 
   test('tells runs that are stale, parked or quarantined, if there are any', () => {

@@ -586,7 +586,7 @@ scopes:
       expect.stringMatching(/^runward\.yaml:2 hosts: found an unknown key; allowed: mode, host, .*\. Did you mean host\?$/),
       'runward.yaml:4 vm.autostart: found true; allowed: wanted, always or never',
       'runward.yaml:6 queue.stale.hours: found 0; allowed: a number of hours above 0',
-      'runward.yaml:7 queue.writesPerMinute: found 181; allowed: a whole number from 1 to 180',
+      'runward.yaml:7 queue.writesPerMinute: found 181; allowed: a whole number from 1 to 120: an act takes about 7 of the 900 points that GitHub gives a token in a minute, so more would meet its limit',
       'runward.yaml:10 budgets.recoveries.per: found "6 hours"; allowed: a duration from 1m to 30d, such as 6h',
       'runward.yaml:11 health.every: found "30s"; allowed: a duration from 1m to 1h, such as 5m',
       'runward.yaml:13 scopes[0].repo: found "octo-org"; allowed: a repository as owner/name, such as octo-org/widgets',

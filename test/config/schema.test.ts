@@ -54,6 +54,6 @@ describe('the JSON Schema refuses what loading refuses', () => {
 
 test('keys are found below lists and sections with defaults', () => {
   expect(keysAt(['scopes', 0, 'runners', 1])).toContain('directory');
-  expect(keysAt(['queue', 'stale'])).toEqual(['mode', 'hours']);
+  expect(keysAt(['queue', 'stale'])).toEqual(['mode', 'hours', 'events', 'clock']);
   expect(keysAt(['mode'])).toBeNull();
 });

@@ -1,6 +1,6 @@
 // `status` where one side or the other can not be read.
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { folder, github, multipass, SCOPE, variables } from '../kit/one-runner.ts';
@@ -40,6 +40,23 @@ describe('status reads only', () => {
       findings: expect.arrayContaining([expect.objectContaining({ code: 'queue-unknown' })]),
     });
     expect(queue.queued).toBeNull();
+  });
+
+  test('a thousand queued runs are five requests at most from the second look on, stale ones are counted by it, and it says what is unread', async () => {
+    const [home, repository] = [join(folder, 'queued'), 'acme/queued'];
+    mkdirSync(home);
+    github.addRepository(repository);
+    for (let number = 0; number < 1_000; number += 1) {
+      github.queueRun(repository, { jobs: [{ labels: ['self-hosted'] }], agoMs: number * 60_000 });
+    }
+    const environment = variables({ RUNWARD_HOME: home, TEMPORAL_ADDRESS: '127.0.0.1:9', REPO: repository });
+    await run(['status', '--json'], environment);
+    const before = github.requests.length;
+    const { stdout } = await run(['status', '--json'], environment);
+    const asked = github.requests.slice(before).filter(({ path }) => path.includes(repository));
+    expect(JSON.parse(stdout).queue).toMatchObject({ queued: 1_000, stale: 760, runsNotRead: 970, parked: null });
+    expect(asked.length).toBeLessThanOrEqual(5);
+    expect((await run(['status'], environment)).stdout).toMatch(/760 stale; .*jobs of 970 runs are not read yet, the next look goes on/);
   });
 
   test("GitHub's limit is told, and kept by the next command of the same data folder", async () => {

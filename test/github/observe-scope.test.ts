@@ -1,5 +1,8 @@
 // A look at a scope against the make-believe GitHub.
 
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { QueueObservation, ScopeObservation } from '../../src/domain/pass.ts';
 import type { Reading } from '../../src/domain/reading.ts';
@@ -7,6 +10,7 @@ import { Secret } from '../../src/domain/secret.ts';
 import type { ClientOptions } from '../../src/github/client.ts';
 import { createGitHub } from '../../src/github/github.ts';
 import type { GitHubPort, ScopeLook } from '../../src/github/port.ts';
+import { createNotesShelf } from '../../src/github/scope-notes.ts';
 import { startGitHub, type SandboxGitHub, type TokenOptions } from '../../src/sandbox/github/server.ts';
 import { failureOf } from './failure-of.ts';
 
@@ -233,7 +237,7 @@ describe('jobs that wait', () => {
   test('beyond the thousand that GitHub lists are counted all the same', async () => {
     server.setRuns('octo/app', { queued: 1200 });
     expect(valueOf((await look({ runsRead: 3 })).queue)).toMatchObject({ queued: 1200, runsNotRead: 1197 });
-    expect(asked(/\/runs\?/).map(({ path }) => /page=(\d+)$/.exec(path)?.[1])).toEqual([undefined, '10', undefined]);
+    expect(asked(/\/runs\?/).map(({ path }) => /&page=(\d+)$/.exec(path)?.[1])).toEqual([undefined, '10', undefined]);
   });
 
   test('are not known where the list of runs fails, and the rest of the look is', async () => {
@@ -285,6 +289,106 @@ describe('jobs that wait', () => {
   });
 });
 
+describe('a queue that is longer than one look', () => {
+  const wanted = { runsRead: 10 };
+  let runs: number[];
+  beforeEach(() => {
+    server.addRunner('octo/app', { name: 'builder', labels: ['bpf'], shown: ONLINE });
+    runs = Array.from({ length: 25 }, (_, number) => server.queueRun('octo/app', { jobs: [{}], agoMs: (99 - number) * MINUTE_MS }));
+  });
+
+  test('is read on by the next look, oldest first, until all is read', async () => {
+    const looks: [number, number | undefined, number][] = [];
+    for (let number = 1; number <= 4; number += 1) {
+      const before = server.requests.length;
+      const { waiting, runsNotRead } = valueOf((await look(wanted)).queue);
+      looks.push([runsNotRead, waiting[0]?.count, jobsRead(before).filter((run) => run !== runs[0]).length]);
+    }
+    expect(looks).toEqual([
+      [15, 10, 9],
+      [5, 20, 10],
+      [0, 25, 5],
+      [0, 25, 0],
+    ]);
+  });
+
+  test('is read so also by another process of the same data folder, and not by another token, API or scope', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'runward-look-'));
+    const [one, other] = [server.token, server.addToken()].map((token) =>
+      createGitHub({ baseUrl: server.url, token: () => new Secret(token), notes: createNotesShelf(folder) }),
+    );
+    const again = createGitHub({ baseUrl: server.url, token: () => new Secret(server.token), notes: createNotesShelf(folder) });
+    expect(valueOf((await look(wanted, 'octo/app', one)).queue).runsNotRead).toBe(15);
+    expect(valueOf((await look(wanted, 'octo/app', again)).queue).runsNotRead).toBe(5);
+    expect(valueOf((await look(wanted, 'octo/app', other)).queue).runsNotRead).toBe(15);
+    const [file = '', ...others] = readdirSync(folder);
+    expect(others).toHaveLength(1);
+    expect(statSync(join(folder, file)).mode & 0o777).toBe(0o600);
+    expect(readFileSync(join(folder, file), 'utf8')).not.toContain(server.token);
+    rmSync(folder, { recursive: true });
+  });
+
+  test('is read anew where a run has changed or is re-run, and where a check decides by it', async () => {
+    await look({ runsRead: 30 });
+    server.startJob(server.run(runs[3] as number).jobs[0]?.id as number);
+    const before = server.requests.length;
+    const { waiting } = valueOf((await look({ runsRead: 30 })).queue);
+    expect(waiting).toMatchObject([{ count: 24, runId: runs[0] }]);
+    expect(new Set(jobsRead(before))).toEqual(new Set([runs[0], runs[3]]));
+  });
+
+  test('leaves the hour to health checks: a backlog is not read from the last fifth of it', async () => {
+    for (let number = 1; number <= 60; number += 1) server.queueRun('octo/app', { jobs: [{}] });
+    const port = portOf(server.addToken({ limit: 50 }));
+    const { runsNotRead } = valueOf((await look({ runsRead: 80 }, 'octo/app', port)).queue);
+    expect(85 - runsNotRead).toBeGreaterThanOrEqual(30);
+    expect(85 - runsNotRead).toBeLessThan(40);
+  });
+
+  function jobsRead(from: number): readonly number[] {
+    return server.requests.slice(from).flatMap(({ path }) => (path.includes('/jobs?') ? [Number(/runs\/(\d+)/.exec(path)?.[1])] : []));
+  }
+});
+
+describe('a look for people', () => {
+  const HOURS = 60 * MINUTE_MS;
+  const forPeople = { staleAfterMs: 4 * HOURS };
+
+  test('at a thousand queued runs sends five requests at most from the second on, with what was read before', async () => {
+    for (let number = 0; number < 1_000; number += 1) server.queueRun('octo/app', { jobs: [{}], agoMs: number * MINUTE_MS });
+    const first = await look({ forPeople });
+    expect(first.requests.sent).toBeLessThanOrEqual(37);
+    const second = await look({ forPeople });
+    expect(second.requests.sent).toBeLessThanOrEqual(5);
+    expect(valueOf(second.queue)).toMatchObject({ queued: 1_000, stale: 760, runsNotRead: 970, waiting: [{ count: 30 }] });
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + MINUTE_MS });
+    expect(valueOf((await look({ forPeople })).queue)).toMatchObject({ runsNotRead: 940, waiting: [{ count: 60 }] });
+    vi.useRealTimers();
+    for (let pass = 1; pass <= 4; pass += 1) await look({ runsRead: 300 });
+    const last = await look({ forPeople });
+    expect(last.requests.sent).toBeLessThanOrEqual(5);
+    expect(valueOf(last.queue)).toMatchObject({ queued: 1_000, stale: 760, runsNotRead: 0, waiting: [{ count: 1_000 }] });
+  });
+
+  test('counts as stale what has waited for too long in its current attempt, by one request at most', async () => {
+    for (let number = 0; number < 240; number += 1) server.queueRun('octo/app', { jobs: [{}], agoMs: 2 * number * MINUTE_MS });
+    const [rerun, aside] = [{ startedAgoMs: MINUTE_MS, attempt: 2 }, {}].map((more) =>
+      server.queueRun('octo/app', { jobs: [{}], agoMs: 30 * HOURS, ...more }),
+    );
+    const { stale, queued } = valueOf((await look({ forPeople, setAside: Promise.resolve([aside as number]) })).queue);
+    expect({ stale, queued }).toEqual({ stale: 120, queued: 241 });
+    expect(asked(/created=/)).toHaveLength(1);
+    server.completeRun(rerun as number, 'success');
+    expect(valueOf((await look({ forPeople, setAside: [aside as number] })).queue)).toMatchObject({ stale: 120, queued: 240 });
+  });
+
+  test('counts them without a request where one page lists the queue', async () => {
+    for (const agoMs of [5, 4.5, 3]) server.queueRun('octo/app', { jobs: [{}], agoMs: agoMs * HOURS });
+    expect(valueOf((await look({ forPeople })).queue)).toMatchObject({ stale: 2 });
+    expect(asked(/\/runs\?/)).toHaveLength(2);
+  });
+});
+
 describe('versions', () => {
   test('are the newest, and when those that run here are given up', async () => {
     server.addRunner('octo/app', { name: 'builder', shown: ONLINE });
@@ -321,25 +425,28 @@ describe('versions', () => {
 });
 
 describe('requests', () => {
-  test('of an idle pass are five, and from the second pass on none costs anything', async () => {
+  test('of an idle pass are three, and from the second pass on none costs anything; versions are asked for once in hours', async () => {
     server.addRunner('octo/app', { name: 'builder', shown: ONLINE });
     const first = await look();
     expect(first.requests).toEqual({ sent: 5, unchanged: 0 });
     const second = await look();
-    expect(second).toEqual({ ...first, observedAt: second.observedAt, requests: { sent: 5, unchanged: 5 } });
-    expect(server.requests.slice(5).map(({ status }) => status)).toEqual([304, 304, 304, 304, 304]);
+    expect(second).toEqual({ ...first, observedAt: second.observedAt, requests: { sent: 3, unchanged: 3 } });
+    expect(server.requests.slice(5).map(({ status }) => status)).toEqual([304, 304, 304]);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5 * 60 * MINUTE_MS });
+    expect(await look()).toMatchObject({ versions: first.versions, requests: { sent: 5, unchanged: 5 } });
+    vi.useRealTimers();
   });
 
-  test('of all pages and jobs are conditional, and what changed is read anew', async () => {
+  test('of all pages are conditional, and jobs of runs that have not changed are not asked for again, but for the one that waits longest', async () => {
     for (let number = 1; number <= 101; number += 1) server.addRunner('octo/app', { name: `runner-${number}`, shown: ONLINE });
     for (let number = 1; number <= 30; number += 1) server.queueRun('octo/app', { jobs: [{}] });
     const wanted = { runners: ['runner-101'] };
     expect((await look(wanted)).requests).toEqual({ sent: 36, unchanged: 0 });
-    expect((await look(wanted)).requests).toEqual({ sent: 36, unchanged: 36 });
+    expect((await look(wanted)).requests).toEqual({ sent: 5, unchanged: 5 });
     server.showRunner('octo/app', 'runner-101', { status: 'offline' });
     const third = await look(wanted);
     expect(third.runners).toMatchObject([{ status: 'offline' }]);
-    expect(third.requests).toEqual({ sent: 36, unchanged: 35 });
+    expect(third.requests).toEqual({ sent: 5, unchanged: 4 });
   });
 
   test('carry a time of GitHub that goes on, also when nothing has changed', async () => {
@@ -357,7 +464,7 @@ describe('requests', () => {
     await look({}, 'octo/app', port);
     token = server.addToken();
     const counts = [await look({}, 'octo/app', port), await look({}, 'octo/app', port)].map(({ requests }) => requests.unchanged);
-    expect(counts).toEqual([0, 5]);
+    expect(counts).toEqual([0, 3]);
   });
 
   test('that lack a permission do not make an App log in again and again', async () => {

@@ -487,6 +487,31 @@ describe('concurrency groups', () => {
   });
 });
 
+describe('listRunnersFor', () => {
+  test('tells runners whose group the repository may use from the others', async () => {
+    server.addRunner('octo', { name: 'shared', labels: ['bpf'], group: 'builders' });
+    server.addRunner('octo', { name: 'secret', group: 'vault' });
+    server.setGroup('octo', 'vault', { repositories: ['octo/other'] });
+    expect((await github.listRunnersFor('octo', REPO, signal)).value).toEqual({
+      alike: [{ labels: ['bpf', 'linux', 'self-hosted', 'x64'], runners: [{ name: 'shared', status: 'offline', busy: false }] }],
+      groups: [
+        { name: 'Default', isDefault: true },
+        { name: 'builders', isDefault: false },
+      ],
+      elsewhere: ['secret'],
+    });
+    const { value } = await github.listRunnersFor('octo', 'octo/other', signal);
+    expect(value.elsewhere).toEqual([]);
+  });
+
+  test('takes all pages of both lists', async () => {
+    for (let number = 0; number < 101; number += 1) server.addRunner('octo', { name: `r${number}`, group: `g${number}` });
+    const { value } = await github.listRunnersFor('octo', REPO, signal);
+    expect([value.groups.length, value.alike[0]?.runners.length]).toEqual([102, 101]);
+    expect(asked()).toHaveLength(4);
+  });
+});
+
 describe('findNewestRun', () => {
   const LIKE = { workflowId: 5, event: 'push', branch: 'feature/a+b' };
 

@@ -76,6 +76,7 @@ const CALLS: { readonly [Method in keyof GitHubPort]: (github: GitHubPort, told:
   listRuns: (github) => github.listRuns(REPO, WANTED, signal),
   countRunsOf: (github) => github.countRunsOf(REPO, 'queued', signal),
   listLabelSets: (github) => github.listLabelSets(REPO, signal),
+  listRunnersFor: (github) => github.listRunnersFor('octo', REPO, signal),
   readRun: (github) => github.readRun(REPO, run, signal),
   readRunJobs: (github) => github.readRunJobs(REPO, run, signal),
   areTags: async (github) => [...(await github.areTags(REPO, ['v1'], signal)).value],

@@ -94,7 +94,7 @@ export const QUICK_HEALTH: HealthPolicy = {
 /** The same for queue care. */
 export const QUICK_QUEUE: QueuePolicy = {
   ...DEFAULT_QUEUE_POLICY,
-  following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 2_000, giveUpAfterMs: 5_000, doubtMs: 500 },
+  following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 2_000, giveUpAfterMs: 5_000, doubtMs: 500, tellAfterMs: 1_000, marginMs: 5_000 },
   limits: {
     list: { ...DEFAULT_QUEUE_POLICY.limits.list, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },
     read: { ...DEFAULT_QUEUE_POLICY.limits.read, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },
@@ -280,6 +280,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     close: async () => {
       residents.delete(scope);
       await deleteSchedule(client, scope);
+      await deleteSchedule(client, scope, 'queue');
       await machine.close();
       await github.close();
       rmSync(home, { recursive: true });

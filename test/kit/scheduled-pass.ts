@@ -1,22 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type { HealthReport } from '../../src/domain/health-report.ts';
-import { healthScheduleId } from '../../src/domain/names.ts';
-import { applySchedule, readSchedule, type PassSchedule } from '../../src/worker/schedules.ts';
+import { healthScheduleId, queueScheduleId } from '../../src/domain/names.ts';
+import { applySchedule, readSchedule, type Care, type PassSchedule } from '../../src/worker/schedules.ts';
 
 /** Far longer than a test. */
 const NEVER_MS = 24 * 3_600_000;
 
 /** Lets the scope's schedule, which it makes where there is none, start a pass, and waits for its result. */
-export async function scheduledPass(client: Client, scope: string): Promise<HealthReport> {
-  if ((await readSchedule(client, scope)) === null) {
-    await applySchedule(client, scope, { everyMs: NEVER_MS });
+export async function scheduledPass<Report = HealthReport>(client: Client, scope: string, care: Care = 'health'): Promise<Report> {
+  if ((await readSchedule(client, scope, care)) === null) {
+    await applySchedule(client, scope, { everyMs: NEVER_MS }, care);
   }
-  const before = (await readSchedule(client, scope))?.lastPass?.runId;
-  await client.schedule.getHandle(healthScheduleId(scope)).trigger('SKIP');
+  const before = (await readSchedule(client, scope, care))?.lastPass?.runId;
+  await client.schedule.getHandle(care === 'health' ? healthScheduleId(scope) : queueScheduleId(scope)).trigger('SKIP');
   let pass: NonNullable<PassSchedule['lastPass']> | null | undefined;
   for (const deadline = Date.now() + 30_000; ; await sleep(100)) {
-    pass = (await readSchedule(client, scope))?.lastPass;
+    pass = (await readSchedule(client, scope, care))?.lastPass;
     if (pass !== null && pass !== undefined && pass.runId !== before) {
       break;
     }
@@ -25,5 +25,5 @@ export async function scheduledPass(client: Client, scope: string): Promise<Heal
     }
   }
   const { workflowId, runId } = pass;
-  return (await client.workflow.getHandle(workflowId, runId).result()) as HealthReport;
+  return (await client.workflow.getHandle(workflowId, runId).result()) as Report;
 }

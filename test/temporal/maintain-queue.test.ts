@@ -297,9 +297,18 @@ test.concurrent('the queue is cared for while no runner is there', async () => {
 
 test.concurrent('what is cancelled in the middle leaves no lock behind', async () => {
   await using world = await startWorld({ isListening: false });
-  const old = queue(world, { agoMs: 5 * HOUR, cancelTakesMs: Infinity });
+  for (const hours of [5, 6]) {
+    queue(world, { agoMs: hours * HOUR });
+  }
+  world.github.misbehave({ match: { method: 'POST', path: '/cancel' }, delayMs: 2_000 });
   const handle = await world.maintain();
-  await world.until(() => world.github.run(old).accepted.cancel === 1, 'it follows the run');
+  const acts = world.client.workflow.getHandle(`${handle.workflowId}/acts`);
+  const isActing = (): Promise<boolean> =>
+    acts.describe().then(
+      ({ raw }) => raw.pendingActivities?.length === 1,
+      () => false,
+    );
+  await world.until(isActing, 'it acts');
   await handle.cancel();
   await expect(handle.result()).rejects.toThrow('cancelled');
   await world.until(

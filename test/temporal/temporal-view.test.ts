@@ -47,7 +47,7 @@ test('a scope about which nothing was ever done has no schedule, no operation an
     ledgers: { [`${scope}/${runner}`]: [] },
     // Those of other test files, perhaps.
     otherScopes: expect.any(Array),
-    queueCare: { stale: null, parked: 0, setAside: 0, schedule: null },
+    queueCare: { parked: 0, setAside: 0 },
   });
 });
 

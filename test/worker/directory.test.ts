@@ -48,6 +48,13 @@ describe('the queue that is meant', () => {
     expect(resolveQueue('Acme/Tools', ['acme/kernel', 'acme/tools'])).toMatchObject({ scope: 'acme/tools' });
   });
 
+  test('has the runners of its organisation that are configured, in whatever case', () => {
+    expect(resolveQueue('acme/kernel', ['Acme', 'acme/kernel', 'other'])).toMatchObject({
+      organisation: { scope: 'Acme', configured: [{ name: 'r1', group: null }] },
+    });
+    expect(resolveQueue('acme/kernel', ['acme/kernel', 'other'])).toMatchObject({ organisation: null });
+  });
+
   test.each<readonly [wanted: unknown, scopes: readonly string[], problem: string]>([
     [null, ['acme/kernel', 'acme/tools', 'acme'], 'several scopes are configured; choose one of acme/kernel, acme/tools'],
     ['acme', ['acme/kernel', 'acme'], 'acme is an organisation, and only a repository has a queue of runs; choose one of acme/kernel'],

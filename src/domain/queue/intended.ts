@@ -1,4 +1,4 @@
-import { isSetAside, type QueueMemory } from './memory.ts';
+import { leftAlone, type QueueMemory } from './memory.ts';
 import type { ParkedRun } from './parked.ts';
 import type { QueuePlan } from './plan.ts';
 import type { ParkingPolicy } from './policy.ts';
@@ -22,7 +22,7 @@ export function lostRuns({ memory, parked, lost }: Remembered): { readonly runs:
 }
 
 /**
- * Of a plan's acts those that can be done, in their order, by what is remembered at this time: a run that is parked or set aside since is left
+ * Of a plan's acts those that can be done, in their order, by what is remembered at this time: a run that is parked, set aside or cancelled since is left
  * out. `homeless`: runs that would be parked if there were room.
  */
 export function intendedActs(
@@ -32,8 +32,8 @@ export function intendedActs(
   { most }: ParkingPolicy,
 ): { readonly acts: readonly PlannedAct[]; readonly homeless: readonly PlannedAct[] } {
   const known = new Set(parked.map(({ run }) => run.id));
-  const asides = new Map(memory.setAside.map((entry) => [entry.run, entry]));
-  const possible = acts.filter(({ run, attempt }) => !known.has(run) && !isSetAside(asides.get(run), attempt, at));
+  const alone = leftAlone(memory, at);
+  const possible = acts.filter(({ run, attempt }) => !known.has(run) && alone({ id: run, attempt }) === null);
   const homeless = possible.filter(({ does }) => does === 'park').slice(Math.max(0, most - parked.length));
   const without = new Set(homeless);
   return { acts: possible.filter((act) => !without.has(act)), homeless };

@@ -1,4 +1,4 @@
-import type { QueuePolicy } from './policy.ts';
+import type { FollowPolicy, QueuePolicy, RuleName } from './policy.ts';
 import type { Silence } from './silence.ts';
 
 // What queue care remembers of runs from pass to pass. Times are epoch milliseconds by GitHub's clock.
@@ -14,6 +14,16 @@ export interface SetAside {
   readonly retryAt: number;
 }
 
+/** A run whose cancellation GitHub has accepted: it is followed until it is over, left alone meanwhile, and does not count as queue. */
+export interface Ending {
+  readonly run: number;
+  readonly attempt: number;
+  readonly rule: RuleName;
+  readonly acceptedAt: number;
+  /** When nobody follows it any more, whatever became of that: then rules may act on it again. */
+  readonly until: number;
+}
+
 /** A run that Runward itself has re-run after it was parked. */
 export interface Rerun {
   readonly run: number;
@@ -25,6 +35,7 @@ export interface Rerun {
 export interface QueueMemory {
   readonly setAside: readonly SetAside[];
   readonly reruns: readonly Rerun[];
+  readonly ending?: readonly Ending[];
   /** Ids of runs that are parked: another place remembers the rest of them, and may be lost. */
   readonly parked?: readonly number[];
   /** Times in which no runner of a kind was online. */
@@ -36,9 +47,19 @@ export const NOTHING_REMEMBERED: QueueMemory = { setAside: [], reruns: [] };
 /** Entries of each kind: what is older is forgotten first. */
 const REMEMBERED = 1_000;
 
-/** Whether it is left alone at this time; a re-run of it is another matter. */
-export function isSetAside(entry: SetAside | undefined, attempt: number, at: number): boolean {
-  return entry !== undefined && entry.attempt === attempt && at < entry.retryAt;
+/** Of each run whether it is left alone at this time, and why; `null` if it is not. A re-run of it is another matter. */
+export function leftAlone(
+  { setAside: asides, ending = [] }: QueueMemory,
+  at: number,
+): (run: { readonly id: number; readonly attempt: number }) => 'set-aside' | 'ending' | null {
+  const [setAsides, endings] = [new Map(asides.map((entry) => [entry.run, entry])), new Map(ending.map((entry) => [entry.run, entry]))];
+  return ({ id, attempt }) => {
+    const [setAsideNow, endingNow] = [setAsides.get(id), endings.get(id)];
+    if (setAsideNow?.attempt === attempt && at < setAsideNow.retryAt) {
+      return 'set-aside';
+    }
+    return endingNow?.attempt === attempt && at < endingNow.until ? 'ending' : null;
+  };
 }
 
 /** Sets a run aside, for twice as long each time. */
@@ -64,10 +85,38 @@ export function noteRerun(memory: QueueMemory, { run, at, parked }: Rerun): Queu
   return { ...memory, reruns: [...memory.reruns.filter((known) => known.run !== run), { run, at, parked }].slice(-REMEMBERED) };
 }
 
+/** Notes runs whose cancellation was accepted. */
+export function noteEnding(
+  memory: QueueMemory,
+  runs: readonly Omit<Ending, 'until'>[],
+  { forceAfterMs, giveUpAfterMs, marginMs }: FollowPolicy,
+): QueueMemory {
+  const ids = new Set(runs.map(({ run }) => run));
+  const kept = (memory.ending ?? []).filter(({ run }) => !ids.has(run));
+  const noted = runs.map((run): Ending => ({ ...run, until: run.acceptedAt + forceAfterMs + giveUpAfterMs + marginMs }));
+  return withEnding(memory, [...kept, ...noted].slice(-REMEMBERED));
+}
+
+/** Notes that runs are not followed any more. */
+export function noteEnded(memory: QueueMemory, runs: readonly Pick<Ending, 'run' | 'attempt'>[]): QueueMemory {
+  const attempts = new Map(runs.map(({ run, attempt }) => [run, attempt]));
+  return withEnding(
+    memory,
+    (memory.ending ?? []).filter(({ run, attempt }) => attempts.get(run) !== attempt),
+  );
+}
+
+function withEnding({ ending: _, ...rest }: QueueMemory, ending: readonly Ending[]): QueueMemory {
+  return ending.length === 0 ? rest : { ...rest, ending };
+}
+
 /** Forgets runs that are not queued any more, and re-runs of runs that GitHub re-runs no more. `queued`: all that are, by id. */
 export function forgetOver(memory: QueueMemory, queued: ReadonlySet<number>, at: number, oldestMs: number): QueueMemory {
   return {
-    ...memory,
+    ...withEnding(
+      memory,
+      (memory.ending ?? []).filter(({ run, until }) => queued.has(run) && at < until),
+    ),
     setAside: memory.setAside.filter(({ run }) => queued.has(run)),
     reruns: memory.reruns.filter((rerun) => at - rerun.at < oldestMs),
   };

@@ -1,4 +1,4 @@
-import { isSetAside, type QueueMemory, type SetAside } from './memory.ts';
+import { leftAlone, type QueueMemory, type SetAside } from './memory.ts';
 import type { QueuePlan, RuleModes } from './plan.ts';
 import type { QueuePolicy } from './policy.ts';
 import { asksFor, countOf } from './pull-requests-first.ts';
@@ -12,13 +12,14 @@ import type { PlannedAct, QueueView } from './verdict.ts';
 /**
  * Why something would be done, or why nothing. `no-jobs`: GitHub calls it queued, and it has no job. `waits`: for a runner, and no rule would end
  * that. `held`: by an approval, a wait timer or a concurrency group. `out-of-reach`: no runner of the scope serves it (`queue.reach`).
- * `parking`: it is being parked. `unknown`: its jobs could not be read.
+ * `parking`: it is being parked. `cancelling`: GitHub has accepted its cancellation. `unknown`: its jobs could not be read.
  */
 export type OutlookCode =
   | PlannedAct['rule']
   | 'no-jobs'
   | 'quarantined'
   | 'parking'
+  | 'cancelling'
   | 'started'
   | 'held'
   | 'out-of-reach'
@@ -80,6 +81,7 @@ type Told = Partial<Outlook> & Pick<Outlook, 'code'>;
 /** Says of each run of one queue what would become of it. */
 export class Forecast {
   readonly #ground: OutlookGround;
+  readonly #alone: ReturnType<typeof leftAlone>;
   readonly #asides: ReadonlyMap<number, SetAside>;
   readonly #zombies: ReadonlyMap<number, string>;
   /** With its place in the order of what is done. */
@@ -91,6 +93,7 @@ export class Forecast {
   constructor(ground: OutlookGround) {
     const { view, plan, intended } = ground;
     this.#ground = ground;
+    this.#alone = leftAlone(view.memory, view.at);
     this.#asides = new Map(view.memory.setAside.map((entry) => [entry.run, entry]));
     this.#zombies = new Map(plan.zombies.map(({ run, why }) => [run, why]));
     this.#acts = new Map(intended.map((act, place) => [act.run, [act, place]]));
@@ -105,13 +108,17 @@ export class Forecast {
   }
 
   /** A run that no rule looks at: it is on its way out already, or does not end. */
-  #refusing({ id, attempt }: Run): Told | null {
+  #refusing(run: Run): Told | null {
+    const { id } = run;
     const { at } = this.#ground.view;
     if (this.#ground.parked.has(id)) {
       return { code: 'parking' };
     }
-    const aside = this.#asides.get(id);
-    if (aside !== undefined && isSetAside(aside, attempt, at)) {
+    const [alone, aside] = [this.#alone(run), this.#asides.get(id)];
+    if (alone === 'ending') {
+      return { code: 'cancelling' };
+    }
+    if (alone === 'set-aside' && aside !== undefined) {
       return { code: 'quarantined', at: isoOf(aside.retryAt), detail: aside.why };
     }
     const zombie = this.#zombies.get(id);
@@ -186,8 +193,8 @@ function obstacleOf(jobs: RunJobs, { offered }: QueueView, { reach }: QueuePolic
 
 /** By run. */
 function keptOf({ view, plan, policy, modes, homeless, intended }: OutlookGround): ReadonlyMap<number, Kept> {
-  const asides = new Map(view.memory.setAside.map((entry) => [entry.run, entry]));
-  const runs = queuedOf(view.runs).filter(({ id, attempt }) => !isSetAside(asides.get(id), attempt, view.at));
+  const alone = leftAlone(view.memory, view.at);
+  const runs = queuedOf(view.runs).filter((run) => alone(run) === null);
   const pushes = new Set(runs.filter((run) => run.event === 'push' && jobsOf(view, run)?.started === 0).map(({ id }) => id));
   const places = [
     ...plan.left.filter(({ run }) => pushes.has(run)),

@@ -1,4 +1,4 @@
-import { isSetAside } from './memory.ts';
+import { leftAlone } from './memory.ts';
 import { RULES, type QueuePolicy, type RuleMode, type RuleName } from './policy.ts';
 import { pullRequestsFirst } from './pull-requests-first.ts';
 import { queuedOf, type LabelSet, type Run } from './run.ts';
@@ -20,6 +20,8 @@ export interface QueuePlan extends RuleVerdict {
   readonly aging: readonly AgingRun[];
   /** Queued runs that are set aside. */
   readonly setAside: number;
+  /** Runs that lists call queued, and whose cancellation is on its way. */
+  readonly ending: number;
   /** Those of {@link wantsJobs} that tell who waits for our runners: that changes by the minute. */
   readonly wantsDemand: readonly number[];
   /** Whether there may be more to act on than was asked for. */
@@ -46,10 +48,11 @@ export function modesOf({ rules }: QueuePolicy, named: readonly RuleName[] | nul
  * @param most acts that are wanted: a rule that has found so many asks for nothing more
  */
 export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes, most = Infinity): QueuePlan {
-  const asides = new Map(view.memory.setAside.map((entry) => [entry.run, entry]));
+  const alone = leftAlone(view.memory, view.at);
   const reruns = new Map(view.memory.reruns.map((rerun) => [rerun.run, rerun.at]));
   const queued = queuedOf(view.runs);
-  const runs = queued.filter(({ id, attempt }) => !isSetAside(asides.get(id), attempt, view.at));
+  const runs = queued.filter((run) => alone(run) === null);
+  const ending = queued.filter((run) => alone(run) === 'ending').length;
   const zombies = runs.flatMap((run) => zombieOf(run, reruns.get(run.id) ?? null, view, policy));
   const odd = new Set(zombies.map(({ run }) => run));
   const real = runs.filter(({ id }) => !odd.has(id));
@@ -92,7 +95,8 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
     aging:
       modes.stale === 'on' ? (verdicts.find(({ aging }) => aging !== undefined)?.aging ?? []).filter(({ run }) => !taken.has(run)) : [],
     overdue: real.filter((run) => isOverdue(run, view.at, policy)).length,
-    setAside: queued.length - real.length,
+    setAside: queued.length - real.length - ending,
+    ending,
   };
 }
 

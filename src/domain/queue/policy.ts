@@ -89,10 +89,14 @@ export interface FollowPolicy {
    * (https://docs.github.com/actions/reference/workflows-and-actions/workflow-cancellation); then it is forced.
    */
   readonly forceAfterMs: number;
-  /** So long after it was forced it is told as not over, and left; so is one that can't be read for so long. */
+  /** So long after it was forced it is told as not over, and set aside. One that can't be read for so long is left to a later pass. */
   readonly giveUpAfterMs: number;
-  /** A cancellation that was not answered is sent once more where the run is not over after so long. */
+  /** A cancellation that was not answered is sent once more if the run is not over after so long. */
   readonly doubtMs: number;
+  /** A scheduled pass tells what is not over after so long as accepted, and ends: the next one is skipped while it is open. */
+  readonly tellAfterMs: number;
+  /** A run is left alone for so long beyond the time in which it is followed, so that what follows it may be late. */
+  readonly marginMs: number;
 }
 
 /** GitHub re-runs a run for 30 days after it was created, and 50 times. */
@@ -147,7 +151,15 @@ export const DEFAULT_QUEUE_POLICY: QueuePolicy = {
   demandReads: 1_000,
   demandHoldsMs: 10 * MINUTE,
   tries: 3,
-  following: { firstMs: 2_000, longestMs: 30_000, forceAfterMs: 6 * MINUTE, giveUpAfterMs: 6 * MINUTE, doubtMs: 15_000 },
+  following: {
+    firstMs: 2_000,
+    longestMs: 30_000,
+    forceAfterMs: 6 * MINUTE,
+    giveUpAfterMs: 6 * MINUTE,
+    doubtMs: 15_000,
+    tellAfterMs: 15_000,
+    marginMs: 10 * MINUTE,
+  },
   setAside: { firstMs: HOUR, longestMs: DAY },
   parking: {
     most: 500,

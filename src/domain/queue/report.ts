@@ -5,7 +5,7 @@ import type { AgingRun, LeftRun, PlannedAct } from './verdict.ts';
 
 /**
  * What came of an act. `would-cancel`, `would-park`, `would-re-run`: a dry run's. `only-planned`: by a rule that only plans. `ended-otherwise`: the run ended by itself before the cancellation reached it.
- * `not-over`: accepted, and not over all the same. `again`: GitHub failed at it; the next pass tries it once more.
+ * `accepted`: GitHub was asked and has accepted it, and it is not over yet. `not-over`: the same for so long that it is given up. `again`: GitHub failed at it; the next pass tries it once more.
  */
 export type ActEnd =
   | 'would-cancel'
@@ -18,6 +18,7 @@ export type ActEnd =
   | 'spared'
   | 'set-aside'
   | 'refused'
+  | 'accepted'
   | 'not-over'
   | 'again'
   | ParkedEnd;

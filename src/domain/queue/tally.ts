@@ -7,7 +7,7 @@ export interface Tally {
   /** The first ones. */
   readonly told: readonly ToldAct[];
   readonly refusals: readonly Refusal[];
-  /** Runs that are no queue any more, since they are over or set aside, and how many of them were stale. */
+  /** Runs that are no queue any more, since they are over, about to be or set aside, and how many of them were stale. */
   readonly ended: { readonly all: number; readonly stale: number };
   /** Runs that can't be ended. */
   readonly setAside: readonly { readonly run: number; readonly attempt: number; readonly why: string }[];
@@ -27,7 +27,8 @@ export const NOTHING_DONE: Tally = {
   unparked: [],
 };
 
-const ENDED: readonly ActEnd[] = ['cancelled', 'parked', 'ended-otherwise'];
+const SET_ASIDE: readonly ActEnd[] = ['set-aside', 'not-over'];
+const ENDED: readonly ActEnd[] = ['cancelled', 'parked', 'ended-otherwise', 'accepted', ...SET_ASIDE];
 
 /** What came of one act. */
 export interface Noted {
@@ -48,15 +49,31 @@ export function note(
   const { run, attempt, rule, does } = item;
   const isPark = does === 'park';
   const told: ToldAct = { run, attempt, rule, ...about, detail, end: isPark && end === 'cancelled' ? 'parked' : end };
-  const isEnded = ENDED.includes(told.end) || end === 'set-aside';
+  const isEnded = ENDED.includes(told.end);
   const { ended } = tally;
   return {
     ended: { all: ended.all + (isEnded ? 1 : 0), stale: ended.stale + (isEnded && rule === 'stale' ? 1 : 0) },
     counts: { ...tally.counts, [told.end]: (tally.counts[told.end] ?? 0) + 1 },
     told: tally.told.length < ACTS_TOLD ? [...tally.told, told] : tally.told,
     refusals: end === 'refused' ? withRefusal(tally.refusals, status, detail) : tally.refusals,
-    setAside: end === 'set-aside' ? [...tally.setAside, { run, attempt, why: detail }] : tally.setAside,
+    setAside: SET_ASIDE.includes(end) ? [...tally.setAside, { run, attempt, why: detail }] : tally.setAside,
     parked: told.end === 'parked' ? [...tally.parked, run] : tally.parked,
     unparked: isPark && isUntouched ? [...tally.unparked, { run, why: detail }] : tally.unparked,
+  };
+}
+
+/** Both. */
+export function addTally(one: Tally, other: Tally): Tally {
+  return {
+    counts: Object.entries(other.counts).reduce<ActCounts>(
+      (counts, [end, count]) => ({ ...counts, [end]: (counts[end as ActEnd] ?? 0) + count }),
+      one.counts,
+    ),
+    told: [...one.told, ...other.told].slice(0, ACTS_TOLD),
+    refusals: other.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), one.refusals),
+    ended: { all: one.ended.all + other.ended.all, stale: one.ended.stale + other.ended.stale },
+    setAside: [...one.setAside, ...other.setAside],
+    parked: [...one.parked, ...other.parked],
+    unparked: [...one.unparked, ...other.unparked],
   };
 }

@@ -42,7 +42,7 @@ export class JobQueue {
     const offered = new Set(allLabels(runner).map(lowerCase));
     let first: Job | undefined;
     for (const [scope, lines] of this.#lines) {
-      if (lines.size === 0 || !serves(runner.scope, scope)) continue;
+      if (lines.size === 0 || !serves(runner.scope, runner.group, scope)) continue;
       for (const { labels, jobs } of lines.values()) {
         const [job] = jobs;
         if (job && (!first || job.id < first.id) && labels.every((label) => offered.has(label))) first = job;

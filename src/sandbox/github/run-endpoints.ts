@@ -179,7 +179,7 @@ function write(
     return refused;
   }
   run.accepted[deed] += 1;
-  act(run);
+  if (run.zombie !== 'deaf') act(run);
   return { status, body: {} };
 }
 

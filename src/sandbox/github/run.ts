@@ -17,9 +17,9 @@ export type RunConclusion = JobConclusion | 'neutral' | 'timed_out' | 'action_re
 
 /**
  * Runs that nothing ends. `not-queued`: a cancel is refused since the run `has not been queued yet` (https://github.com/actions/runner/issues/3872).
- * `failing`: GitHub fails at it (https://github.com/actions/runner/issues/3329).
+ * `failing`: GitHub fails at it (https://github.com/actions/runner/issues/3329). `deaf`: GitHub accepts a cancel and a force-cancel, and nothing happens.
  */
-export type Zombie = 'not-queued' | 'failing';
+export type Zombie = 'not-queued' | 'failing' | 'deaf';
 
 export interface Workflow {
   readonly id: number;

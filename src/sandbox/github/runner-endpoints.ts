@@ -6,6 +6,7 @@ import type { Answer } from './answer.ts';
 import { BOTH, ORGANIZATION, urlById } from './endpoint.ts';
 import type { Asked, Endpoint } from './endpoint.ts';
 import type { Runner } from './runner.ts';
+import { serves } from './scope.ts';
 import type { Scope } from './scope.ts';
 import { downloadsJson, iso, labelsJson, runnerGroupJson, runnerJson } from './shapes.ts';
 import type { World } from './world.ts';
@@ -145,10 +146,14 @@ function compareVersions(one: string, other: string): number {
   return one.localeCompare(other, 'en', { numeric: true });
 }
 
-function listRunnerGroups({ request, scope, rest }: Asked): Answer {
-  const { page, headers } = paginate(scope.groups, request.query, urlById(request, scope, rest));
-  const groups = page.map((group) => runnerGroupJson(group, scope, request.base));
-  return { status: 200, headers, body: { total_count: scope.groups.length, runner_groups: groups } };
+/** `visible_to_repository` is its name without the owner. */
+function listRunnerGroups({ world, request, scope, rest }: Asked): Answer {
+  const wanted = request.query.get('visible_to_repository');
+  const repository = wanted === null ? null : world.findScope(`${scope.name}/${wanted}`);
+  const groups = scope.groups.filter((group) => repository === null || (repository !== undefined && serves(scope, group, repository)));
+  const { page, headers } = paginate(groups, request.query, urlById(request, scope, rest));
+  const body = { total_count: groups.length, runner_groups: page.map((group) => runnerGroupJson(group, scope, request.base)) };
+  return { status: 200, headers, body };
 }
 
 function toJson(world: World, runner: Runner): object {

@@ -19,6 +19,10 @@ export interface Scope {
 export interface RunnerGroup {
   readonly id: number;
   readonly name: string;
+  /** Full names of the repositories that may use it. */
+  repositories: readonly string[] | 'all';
+  /** Whether it is for some workflows of theirs alone; runs are not held to that here. */
+  isRestricted: boolean;
 }
 
 /** Every commit that nobody named otherwise. */
@@ -28,7 +32,9 @@ export function sameName(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
 }
 
-/** Whether runners of the one may work for the other: it is the same, or a repository of the organisation. */
-export function serves(home: Scope, scope: Scope): boolean {
-  return scope === home || (home.kind === 'organization' && sameName(scope.name.split('/')[0] ?? '', home.name));
+/** Whether runners of the group, of the one scope, may work for the other: it is the same, or a repository of the organisation. */
+export function serves(home: Scope, { repositories }: RunnerGroup, scope: Scope): boolean {
+  if (scope === home) return true;
+  if (home.kind !== 'organization' || !sameName(scope.name.split('/')[0] ?? '', home.name)) return false;
+  return repositories === 'all' || repositories.some((name) => sameName(name, scope.name));
 }

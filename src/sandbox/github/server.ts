@@ -15,7 +15,7 @@ import type { PackageRequest, Packages } from './packages.ts';
 import { isYetToBegin } from './run.ts';
 import type { HeldStatus, Job, Run, RunConclusion, RunOptions } from './run.ts';
 import type { Runner } from './runner.ts';
-import type { Scope } from './scope.ts';
+import type { RunnerGroup, Scope } from './scope.ts';
 import { World } from './world.ts';
 import type { Deprecation } from './world.ts';
 
@@ -154,6 +154,8 @@ export interface SandboxGitHub {
     readonly privateKey: string;
   };
   addRunner(scope: string, options: RunnerOptions): { readonly id: number; readonly credential: string };
+  /** Which of an organisation's repositories may use a group, by their full names; made where there is none. */
+  setGroup(organization: string, group: string, visible: Partial<Pick<RunnerGroup, 'repositories' | 'isRestricted'>>): void;
   /** Makes the API show something else than the truth; `{}` ends that. */
   showRunner(scope: string, runner: string, shown: Runner['shown']): void;
   /** The runner's present session polls and is given no job any more; a new one hears again. */
@@ -341,6 +343,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<SandboxG
       });
       return { id, credential };
     },
+    setGroup: (organization, group, visible) => void Object.assign(world.groupOf(scopeOf(organization), group), visible),
     showRunner(scope, runner, shown) {
       runnerOf(scope, runner).shown = shown;
     },

@@ -155,15 +155,17 @@ export function repositoryJson(scope: Scope, base: string): object {
   };
 }
 
-export function runnerGroupJson({ id, name }: RunnerGroup, scope: Scope, base: string): object {
+export function runnerGroupJson({ id, name, repositories, isRestricted }: RunnerGroup, scope: Scope, base: string): object {
   return {
     id,
     name,
-    visibility: 'all',
+    visibility: repositories === 'all' ? 'all' : 'selected',
     default: name === 'Default',
     runners_url: `${base}/orgs/${scope.name}/actions/runner-groups/${id}/runners`,
     inherited: false,
     allows_public_repositories: false,
+    restricted_to_workflows: isRestricted,
+    selected_workflows: isRestricted ? [`${scope.name}/app/.github/workflows/release.yml@main`] : [],
   };
 }
 

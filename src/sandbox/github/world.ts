@@ -47,7 +47,8 @@ export class World {
     now: () => this.now(),
     nextId: () => this.#nextId(),
     repositoryNamed: (name) => this.#repositoryNamed(name),
-    runnerNamed: (scope, name) => [...this.runners.values()].find((runner) => sameName(runner.name, name) && serves(runner.scope, scope)),
+    runnerNamed: (scope, name) =>
+      [...this.runners.values()].find((runner) => sameName(runner.name, name) && serves(runner.scope, runner.group, scope)),
     wakeRunners: () => this.#wakeRunners(),
   });
   readonly apps: App[] = [];
@@ -96,7 +97,7 @@ export class World {
       name,
       formerNames: [],
       createdAt: this.now(),
-      groups: [{ id: 1, name: 'Default' }],
+      groups: [{ id: 1, name: 'Default', repositories: 'all', isRestricted: false }],
       tags: [],
       branches: new Set(['main']),
       defaultBranch: 'main',
@@ -185,7 +186,7 @@ export class World {
   ): Runner {
     const runner: Runner = {
       id: this.#nextId(),
-      group: this.#groupOf(scope, group),
+      group: this.groupOf(scope, group),
       scope,
       credential: randomUUID(),
       session: null,
@@ -306,10 +307,10 @@ export class World {
     return fork;
   }
 
-  #groupOf(scope: Scope, name: string): RunnerGroup {
+  groupOf(scope: Scope, name: string): RunnerGroup {
     const found = scope.groups.find((group) => group.name === name);
     if (found) return found;
-    const group = { id: this.#nextId(), name };
+    const group: RunnerGroup = { id: this.#nextId(), name, repositories: 'all', isRestricted: false };
     scope.groups.push(group);
     return group;
   }

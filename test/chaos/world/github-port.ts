@@ -163,14 +163,22 @@ class SimulatedGitHub implements GitHubPort {
       observedAt: githubTime,
       runners,
       absent,
-      queue: !at.isRepository ? known(null) : isRead ? known(this.#queue(at, runners, wanted)) : unknown('GitHub did not answer in time'),
+      queue: !at.isRepository
+        ? known(null)
+        : isRead
+          ? known(this.#queue(at, runners, { ...wanted, setAside: await wanted.setAside }))
+          : unknown('GitHub did not answer in time'),
       versions: known({ latest: VERSION, retirements: [] }),
       tokenExpiresAt: null,
       requests: { sent: 4, unchanged: 2 },
     };
   }
 
-  #queue(scope: Scope, listed: readonly RegisteredRunner[], { runners, customLabels = [], runsRead, setAside }: ScopeLook) {
+  #queue(
+    scope: Scope,
+    listed: readonly RegisteredRunner[],
+    { runners, customLabels = [], runsRead, setAside }: ScopeLook & { readonly setAside: readonly number[] },
+  ) {
     const names = new Set(runners.map((name) => name.toLowerCase()));
     const offered = [...listed.map(({ labels }) => labels), ...customLabels.map((own) => [...own, ...ADDED])].map(labelSetOf);
     const open = scope.runs.filter(({ id, conclusion }) => conclusion === null && !setAside.includes(id));
@@ -239,6 +247,10 @@ class SimulatedGitHub implements GitHubPort {
           return { labels: labelSetOf(labels), runners: [{ name, status, busy }] };
         }),
     );
+  }
+
+  async listRunnersFor(organisation: string, _repository: string, signal: AbortSignal) {
+    return this.#ask(organisation, signal, null, () => ({ alike: [], groups: [], elsewhere: [] }));
   }
 
   async readRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<Run | null>> {

@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { forgetOver, isSetAside, noteRerun, NOTHING_REMEMBERED, setAside, type QueueMemory } from '../../../src/domain/queue/memory.ts';
+import {
+  forgetOver,
+  leftAlone,
+  noteEnded,
+  noteEnding,
+  noteRerun,
+  NOTHING_REMEMBERED,
+  setAside,
+  type QueueMemory,
+} from '../../../src/domain/queue/memory.ts';
 import { aPolicy, DAY, HOUR, NOW } from '../../kit/queue.ts';
 
 const policy = aPolicy();
@@ -30,11 +39,11 @@ describe('runs that are set aside', () => {
     { when: 'at its time', attempt: 1, at: NOW + HOUR, isLeft: false },
     { when: 'when it was re-run', attempt: 2, at: NOW + 1, isLeft: false },
   ])('$when: left alone $isLeft', ({ attempt, at, isLeft }) => {
-    expect(isSetAside(refusedAt(NOW).setAside[0], attempt, at)).toBe(isLeft);
+    expect(leftAlone(refusedAt(NOW), at)({ id: 7, attempt }) === 'set-aside').toBe(isLeft);
   });
 
   test('one that nobody set aside is not left alone', () => {
-    expect(isSetAside(undefined, 1, NOW)).toBe(false);
+    expect(leftAlone(refusedAt(NOW), NOW)({ id: 8, attempt: 1 })).toBeNull();
   });
 
   test('a re-run of it begins anew, and takes its place', () => {
@@ -57,6 +66,41 @@ describe('runs that are set aside', () => {
   test('are forgotten once they are not queued any more', () => {
     const memory = setAside(refusedAt(NOW), { ...refusal, run: 8 }, NOW, policy.setAside);
     expect(forgetOver(memory, new Set([8, 9]), NOW, DAY).setAside.map(({ run }) => run)).toEqual([8]);
+  });
+});
+
+describe('runs whose cancellation was accepted', () => {
+  const { following } = policy;
+  const accepted = (run: number, acceptedAt = NOW) => ({ run, attempt: 1, rule: 'stale' as const, acceptedAt });
+  const until = NOW + following.forceAfterMs + following.giveUpAfterMs + following.marginMs;
+  const memory = noteEnding(NOTHING_REMEMBERED, [accepted(7), accepted(8)], following);
+
+  test.each([
+    { when: 'while they are followed', id: 7, attempt: 1, at: until - 1, isLeft: true },
+    { when: 'once nobody can follow them any more', id: 7, attempt: 1, at: until, isLeft: false },
+    { when: 'when they were re-run', id: 7, attempt: 2, at: NOW, isLeft: false },
+    { when: 'others', id: 9, attempt: 1, at: NOW, isLeft: false },
+  ])('$when: left alone $isLeft', ({ id, attempt, at, isLeft }) => {
+    expect(leftAlone(memory, at)({ id, attempt }) === 'ending').toBe(isLeft);
+  });
+
+  test('are forgotten once they are over, not queued any more, or their time is', () => {
+    expect(noteEnded(memory, [{ run: 7, attempt: 1 }]).ending).toMatchObject([{ run: 8 }]);
+    expect(noteEnded(memory, [{ run: 7, attempt: 2 }]).ending).toHaveLength(2);
+    expect(noteEnded(memory, [accepted(7), accepted(8)])).toEqual(NOTHING_REMEMBERED);
+    expect(forgetOver(memory, new Set([8]), NOW, DAY).ending).toMatchObject([{ run: 8 }]);
+    expect(forgetOver(memory, new Set([7, 8]), until, DAY)).toEqual(NOTHING_REMEMBERED);
+  });
+
+  test('are followed anew where they are cancelled anew', () => {
+    expect(noteEnding(memory, [accepted(7, NOW + HOUR)], following).ending).toEqual([
+      { ...accepted(8), until },
+      { ...accepted(7, NOW + HOUR), until: until + HOUR },
+    ]);
+  });
+
+  test('that are set aside as well are told as that', () => {
+    expect(leftAlone(setAside(memory, refusal, NOW, policy.setAside), NOW)({ id: 7, attempt: 1 })).toBe('set-aside');
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { review, type FreshLook, type ReviewGround } from '../../../src/domain/queue/review.ts';
+import { labelSetOf } from '../../../src/domain/queue/run.ts';
 import type { WorkItem } from '../../../src/domain/queue/work.ts';
 import { aPolicy, aRun, asking, HOUR, jobsOf, jobsOfRun, MINUTE, NOW, OURS } from '../../kit/queue.ts';
 
@@ -83,5 +84,7 @@ test('a push is parked only where a runner of ours serves it, and while the plan
     kind: 'spare',
     why: expect.stringContaining('too old'),
   });
-  expect(review(item, elsewhere, GROUND)).toEqual({ kind: 'spare', why: 'our runners do not serve its jobs' });
+  const offered = [...GROUND.offered, labelSetOf(['self-hosted', 'gpu'])];
+  expect(review(item, elsewhere, { ...GROUND, offered })).toEqual({ kind: 'spare', why: 'our runners do not serve its jobs' });
+  expect(review(item, elsewhere, GROUND)).toEqual({ kind: 'spare', why: 'no runner of the scope serves its jobs' });
 });

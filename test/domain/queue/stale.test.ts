@@ -55,7 +55,6 @@ describe('cancelled as stale', () => {
       jobs: { oldestQueuedAt: FIVE_HOURS_AGO },
     },
     { when: 'run_started_at is five hours ago, and no job says when it was queued', jobs: { oldestQueuedAt: null } },
-    { when: 'no runner serves it, but it asks for self-hosted', jobs: { queued: [asking(['self-hosted', 'gpu'])] } },
     { when: 'labels differ in case', jobs: { queued: [asking(['Self-Hosted', 'BPF-LSM'])] } },
     { when: 'a hosted job waits with one of ours', jobs: { queued: [asking(['ubuntu-latest']), asking(['bpf-lsm'])] } },
     { when: 'the other half of its matrix was skipped', jobs: { total: 4 } },

@@ -42,7 +42,6 @@ describe('the older one is cancelled', () => {
     { when: 'a fork pushed two commits to its pull request', both: OF_FORK },
     { when: 'two commits of a head branch with two pull requests', both: { ...PULL_REQUEST, pullRequests: [7, 8] } },
     { when: 'the newer one is hosted', newerJobs: { queued: [asking(['ubuntu-latest'])] } },
-    { when: 'the older one asks for self-hosted, and nobody serves it', olderJobs: { queued: [asking(['self-hosted', 'gpu'])] } },
     { when: 'the newer one does more', newerJobs: { work: ['build', 'docs'] } },
     { when: 'both were re-run, the newer one later', older: { attempt: 2, startedAt: NOW - 2 }, newer: { attempt: 2, startedAt: NOW - 1 } },
     { when: 'the workflow got another name', newer: { workflow: 'Checks' } },

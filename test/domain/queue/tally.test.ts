@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { note, NOTHING_DONE, type Noted } from '../../../src/domain/queue/tally.ts';
+import { addTally, note, NOTHING_DONE, type Noted } from '../../../src/domain/queue/tally.ts';
 import { pack, unpack, type WorkItem } from '../../../src/domain/queue/work.ts';
 
 const ABOUT = { workflow: 'CI', event: 'push', branch: 'main', evidence: 'why' };
@@ -57,4 +57,36 @@ test('what was to be parked is parked once it is cancelled, and is not where tha
     parked: [1],
     unparked: [{ run: 2, why: 'it has started' }],
   });
+});
+
+test('a run that is given up is set aside, and neither it nor one that is about to end is queue any more', () => {
+  const ends: readonly Noted[] = [
+    { end: 'not-over', detail: 'still queued' },
+    { end: 'accepted', detail: 'GitHub has accepted it' },
+    { end: 'again', detail: '502' },
+  ];
+  const tally = ends.reduce((before, end, index) => note(before, anItem(index + 1), ABOUT, end), NOTHING_DONE);
+  expect(tally).toMatchObject({ setAside: [{ run: 1, attempt: 1, why: 'still queued' }], ended: { all: 2, stale: 2 } });
+});
+
+test('two tallies are one', () => {
+  const first = note(note(NOTHING_DONE, anItem(1), ABOUT, { end: 'cancelled', detail: '' }), anItem(2), ABOUT, {
+    end: 'refused',
+    status: 403,
+    detail: 'no',
+  });
+  const parked = anItem(3, { rule: 'prioritizePullRequests', does: 'park' });
+  const other = note(note(NOTHING_DONE, parked, ABOUT, { end: 'cancelled', detail: '' }), anItem(4), ABOUT, {
+    end: 'cancelled',
+    detail: '',
+  });
+  expect(addTally(first, other)).toEqual({
+    ...NOTHING_DONE,
+    counts: { cancelled: 2, refused: 1, parked: 1 },
+    told: [...first.told, ...other.told],
+    refusals: first.refusals,
+    ended: { all: 3, stale: 2 },
+    parked: [3],
+  });
+  expect(addTally(first, NOTHING_DONE)).toEqual(first);
 });

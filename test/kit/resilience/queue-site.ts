@@ -21,7 +21,15 @@ const QUICKLY = { heartbeat: '2s', retryInitial: '50ms', retryMaximum: '500ms' }
 /** The product's policy with the waits of a test, and no pace. */
 const POLICY: QueuePolicy = {
   ...DEFAULT_QUEUE_POLICY,
-  following: { firstMs: 100, longestMs: 1_000, forceAfterMs: 30_000, giveUpAfterMs: 60_000, doubtMs: 1_000 },
+  following: {
+    firstMs: 100,
+    longestMs: 1_000,
+    forceAfterMs: 30_000,
+    giveUpAfterMs: 60_000,
+    doubtMs: 1_000,
+    tellAfterMs: 1_000,
+    marginMs: 60_000,
+  },
   limits: {
     list: { ...DEFAULT_QUEUE_POLICY.limits.list, ...QUICKLY },
     read: { ...DEFAULT_QUEUE_POLICY.limits.read, ...QUICKLY },

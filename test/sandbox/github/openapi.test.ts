@@ -138,6 +138,7 @@ const CASES: readonly Case[] = [
   ['GET /orgs/{org}/actions/runners/{runner_id}', `GET /orgs/octo/actions/runners/${busyOfOrganization}`, 200],
   ['GET /orgs/{org}/actions/runners/downloads', 'GET /orgs/octo/actions/runners/downloads', 200],
   ['GET /orgs/{org}/actions/runner-groups', 'GET /orgs/octo/actions/runner-groups', 200],
+  ['GET /orgs/{org}/actions/runner-groups', 'GET /orgs/octo/actions/runner-groups?visible_to_repository=app', 200],
   ['DELETE /orgs/{org}/actions/runners/{runner_id}', `DELETE /orgs/octo/actions/runners/${busyOfOrganization}`, 422],
   ['DELETE /orgs/{org}/actions/runners/{runner_id}', `DELETE /orgs/octo/actions/runners/${idleOfOrganization}`, 204],
   ['POST /orgs/{org}/actions/runners/registration-token', 'POST /orgs/octo/actions/runners/registration-token', 201],

@@ -332,7 +332,8 @@ export interface QueueActivities {
   /** Whether each name is a tag's; `null` where GitHub does not say. */
   readTags(input: {
     readonly scope: string;
-    readonly names: readonly string[];
+    /** With the newest push of that name, by GitHub's clock, epoch milliseconds. */
+    readonly names: readonly { readonly name: string; readonly pushedAt: number }[];
   }): Promise<{ readonly kind: 'read'; readonly tags: readonly (readonly [name: string, isTag: boolean | null])[] } | Limited>;
   /** Reads each run again and cancels it where the plan still holds. Cut off anywhere and begun again, it goes on behind what is done. */
   cancelBatch(input: {
@@ -493,7 +494,7 @@ export interface MainActivities extends QueueActivities, FailureActivities {
   }): Promise<{ readonly entries: readonly LedgerEntry[]; readonly isHeld?: boolean }>;
   /** Looks the scope up in configuration, and what its last scheduled pass left. Fails for good, naming the choices, where the input names none or several. */
   resolveScope(input: { readonly scope: unknown }): Promise<ResolvedScope>;
-  /** GitHub's lists, read once for all these runners of the scope. */
+  /** GitHub's lists, read once for all these runners of the scope. `damaged`: of failed runs, if there is none to look into; `null` if there is, or may be. */
   observeScope(input: {
     readonly scope: string;
     /** Names of the configured runners. */
@@ -506,7 +507,11 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly runsRead: number;
     /** Queued runs that are no demand. */
     readonly setAside: readonly number[];
-  }): Promise<Answered<({ readonly kind: 'seen' } & ScopeObservation) | Limited>>;
+    /** Whether failed runs are glanced at as well. */
+    readonly failures?: FailurePolicy;
+  }): Promise<
+    Answered<{ readonly kind: 'seen'; readonly scope: ScopeObservation; readonly damaged: readonly DamagedRun[] | null } | Limited>
+  >;
   /** Tells each finding's workflow that a pass has seen it, starting the ones that are new, or that a pass has not. */
   reportFindings(input: FindingsReported): Promise<{ readonly opened: number }>;
   /** Names of the channels by which people are told. */

@@ -15,7 +15,15 @@ import { failureLedgerId } from '../domain/names.ts';
 import type { FailurePolicy } from '../domain/policy.ts';
 import type { Run } from '../domain/queue/run.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
-import { GitHubError, type FailedJob, type FailurePort, type PartFound, type QueuePort, type RunWritten } from '../github/port.ts';
+import {
+  GitHubError,
+  type FailedJob,
+  type FailedJobs,
+  type FailurePort,
+  type PartFound,
+  type QueuePort,
+  type RunWritten,
+} from '../github/port.ts';
 import { attempting, beating } from './attempting.ts';
 import type { FailureActivities, FailuresInspected, RerunDone } from './contract.ts';
 import { describeExecution } from './describe-execution.ts';
@@ -60,11 +68,35 @@ export function createFailureActivities(github: GitHub): FailureActivities {
   };
 }
 
+/** What is left of failed runs, if the list tells nothing new; `null` if it does, or can't be read: whoever looks into them tells why. */
+export async function glanceAtFailures(
+  github: GitHub,
+  client: Client,
+  scope: string,
+  policy: FailurePolicy,
+): Promise<readonly DamagedRun[] | null> {
+  // Only a repository has a list of runs.
+  if (!scope.includes('/')) {
+    return [];
+  }
+  try {
+    return await new Inspection(github, scope, [], { ...policy, provesByLog: false }).glance(await recallFailures(client, scope));
+  } catch (error) {
+    if (!(error instanceof GitHubError)) {
+      throw error;
+    }
+    return null;
+  }
+}
+
 /** Consistent, as visibility is not. */
 async function recallFailures(client: Client, scope: string): Promise<FailureMemory> {
   const ledger = await describeExecution(client, failureLedgerId(scope));
   return (ledger?.memo?.['memory'] as FailureMemory | undefined) ?? NO_FAILURES;
 }
+
+/** Runs whose jobs are read before any of them is judged. */
+const READ_AHEAD = 25;
 
 const TOO_SLOW = 'GitHub took long to answer: the rest is for the next look';
 
@@ -82,6 +114,10 @@ class Inspection {
   /** What GitHub said of parts of actions that were not found, by the part. */
   readonly #found = new Map<string, PartFound>();
   #logBytes = 0;
+  /** Failed jobs of runs, as far as they were asked for. */
+  readonly #jobs = new Map<number, Promise<FailedJobs | null>>();
+  /** Annotations that were read together, by check run. */
+  readonly #messages = new Map<number, readonly string[]>();
   /** Once GitHub has refused annotations, it refuses all: the token may not read checks. */
   #readsAnnotations = true;
 
@@ -92,6 +128,12 @@ class Inspection {
     this.#policy = policy;
   }
 
+  /** What is left of the runs in the list, if all of them were looked at; `null` if there is one to look at. */
+  async glance(memory: FailureMemory): Promise<readonly DamagedRun[] | null> {
+    const failed = await this.#list();
+    return failed.every(({ id, attempt }) => isInspected(memory, [id, attempt])) ? stillLeft(memory, failed) : null;
+  }
+
   async inspect(memory: FailureMemory, alsoKnown: readonly Attempt[]): Promise<FailuresInspected> {
     const { runsAtOnce } = this.#policy;
     const known: FailureMemory = { inspected: [...memory.inspected, ...alsoKnown] };
@@ -99,10 +141,13 @@ class Inspection {
     const fresh = failed.filter(({ id, attempt }) => !isInspected(known, [id, attempt]));
     const damaged = [...stillLeft(memory, failed)];
     const settled: Attempt[] = [];
-    for (const run of fresh.slice(0, runsAtOnce)) {
+    for (const [index, run] of fresh.slice(0, runsAtOnce).entries()) {
       if (this.#looked > 0 && this.#isOver()) {
         this.#notes.add(TOO_SLOW);
         break;
+      }
+      if (index % READ_AHEAD === 0) {
+        await this.#readAhead(fresh.slice(index, Math.min(index + READ_AHEAD, runsAtOnce)));
       }
       const seen = await attempting(() => this.#lookAt(run));
       if (seen.kind === 'limited') {
@@ -133,8 +178,48 @@ class Inspection {
     };
   }
 
-  #isOver(): boolean {
-    return performance.now() - this.#begunAt > this.#policy.lookMs;
+  #isOver(part = 1): boolean {
+    return performance.now() - this.#begunAt > part * this.#policy.lookMs;
+  }
+
+  /** The jobs of the next runs, and then the annotations of all of them together; whatever fails is asked for again where it matters. */
+  async #readAhead(runs: readonly Run[]): Promise<void> {
+    const jobs: FailedJob[] = [];
+    for (const run of runs) {
+      // The rest of the look is for judging what is read.
+      if (this.#isOver(1 / 2)) {
+        break;
+      }
+      const read = await attempting(() => this.#failedJobs(run));
+      if (read.kind === 'limited') {
+        return;
+      }
+      if (read.kind === 'done' && read.value?.attempt === run.attempt) {
+        jobs.push(...this.#ours(run, read.value).map(({ job }) => job));
+      }
+    }
+    if (jobs.length < 2) {
+      return;
+    }
+    const read = await attempting(() => this.#github.readFailureAnnotationsOf(this.#scope, jobs, cancellationSignal()));
+    for (const [checkRun, messages] of read.kind === 'done' ? read.value.value : []) {
+      this.#messages.set(checkRun, messages);
+    }
+  }
+
+  #failedJobs({ id }: Run): Promise<FailedJobs | null> {
+    const known = this.#jobs.get(id);
+    const read = known ?? this.#github.readFailedJobs(this.#scope, id, cancellationSignal()).then(({ value }) => value);
+    this.#jobs.set(id, read);
+    return read;
+  }
+
+  /** Jobs that a runner of ours had in this attempt. */
+  #ours({ startedAt }: Run, { jobs }: FailedJobs): readonly { readonly job: FailedJob; readonly runner: Installed }[] {
+    return jobs.flatMap((job) => {
+      const runner = this.#runners.get(job.runner?.toLowerCase() ?? '');
+      return runner === undefined || isCarriedOver(job, startedAt) ? [] : [{ job, runner }];
+    });
   }
 
   /** Failed runs whose attempt began lately. */
@@ -147,19 +232,16 @@ class Inspection {
   }
 
   /** What each runner's cache has to do with it; nothing of all for most runs. `unread`: it is for the next look. */
-  async #lookAt({ id, attempt, workflow, branch, startedAt }: Run): Promise<readonly DamagedRun[] | 'unread'> {
-    const { value: failed } = await this.#github.readFailedJobs(this.#scope, id, cancellationSignal());
+  async #lookAt(run: Run): Promise<readonly DamagedRun[] | 'unread'> {
+    const { id, attempt, workflow, branch } = run;
+    const failed = await this.#failedJobs(run);
     if (failed === null || failed.attempt !== attempt) {
       return [];
     }
     const byRunner = new Map<string, DamagedJob[]>();
     const isFirstWithLogs = this.#logBytes === 0;
     let judged = 0;
-    for (const job of failed.jobs) {
-      const runner = this.#runners.get(job.runner?.toLowerCase() ?? '');
-      if (runner === undefined || isCarriedOver(job, startedAt)) {
-        continue;
-      }
+    for (const { job, runner } of this.#ours(run, failed)) {
       const sign = judged > 0 && this.#isOver() ? 'unread' : await this.#signOf(job, runner.directory);
       judged += 1;
       if (sign === 'unread') {
@@ -238,6 +320,10 @@ class Inspection {
 
   /** `null` where the token may not read them, or GitHub names none. */
   async #annotationsOf({ checkRun }: FailedJob): Promise<readonly string[] | null> {
+    const read = this.#messages.get(checkRun ?? 0);
+    if (read !== undefined) {
+      return read;
+    }
     if (checkRun === null || !this.#readsAnnotations) {
       return null;
     }

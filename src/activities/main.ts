@@ -15,7 +15,7 @@ import { countPlainJobs } from './cordon.ts';
 import { describeExecution } from './describe-execution.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
 import { createFindingActivities, listOpenFindings, type Alerts } from './findings.ts';
-import { createFailureActivities } from './inspect-failures.ts';
+import { createFailureActivities, glanceAtFailures } from './inspect-failures.ts';
 import { inspectCures } from './inspect-cures.ts';
 import { observeGitHub } from './observe-github.ts';
 import { createQueueMemoryActivities, recallQueueMemory } from './queue-memory.ts';
@@ -153,13 +153,14 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
       );
     },
 
-    async observeScope({ scope, ...wanted }) {
+    async observeScope({ scope, failures, ...wanted }) {
       return attempted(() =>
         withGitHubFailures(async () => {
           const lastId = lastIdsIn(() => Context.current().client);
           const asked = { ...wanted, lastId: (runner: string) => lastId({ scope, runner }) };
           const seen = await github.observeScope(scope, asked, cancellationSignal());
-          return { kind: 'seen' as const, ...seen };
+          const damaged = failures === undefined ? null : await glanceAtFailures(github, Context.current().client, scope, failures);
+          return { kind: 'seen' as const, scope: seen, damaged };
         }),
       );
     },

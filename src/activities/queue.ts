@@ -8,6 +8,7 @@ import { labelSetOf, type LabelSet, type Run, type RunJobs } from '../domain/que
 import type { Silence } from '../domain/queue/silence.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
 import { labelSetsOf, silentSetsOf, type QueueRunner } from '../domain/queue/takers.ts';
+import { queueScheduleId } from '../domain/names.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
 import { GitHubError, type Dated, type QueuePort, type RunnersAlike, type RunWritten } from '../github/port.ts';
 import type {
@@ -25,10 +26,13 @@ import { attempting, beating, HEARTBEAT_MS } from './attempting.ts';
 import { withGitHubFailures } from './failures.ts';
 import { createJobsShelf } from './jobs-shelf.ts';
 import { Rivals } from './rivals.ts';
+import { createTagsShelf } from './tags-shelf.ts';
 
 // What queue care does at GitHub. One run that GitHub fails at is told, and never ends a batch.
 
 type GitHubQueueActivities = Omit<QueueActivities, 'resolveQueue' | 'recallQueue' | 'rememberParked' | 'settleParked'>;
+
+const READING_BELIEVED_MS = 2 * 60_000;
 
 /** Cancelled runs are looked for in a list where there are more of them than this. */
 const FOLLOWED_ONE_BY_ONE = 3;
@@ -37,11 +41,12 @@ const PAGES_FOLLOWED = 3;
 
 export function createQueueActivities(github: QueuePort): GitHubQueueActivities {
   const shelf = createJobsShelf();
+  const tagsShelf = createTagsShelf();
   return {
     async readQueuePart({ scope, from, pages }) {
       return beating(`reading the queue of ${scope}`, () =>
         withGitHubFailures(async () => {
-          const wanted = { status: 'queued', createdFrom: null, createdUntil: from, pages };
+          const wanted = { status: 'queued', createdFrom: null, createdUntil: from, pages, believedMs: believedMs(scope) };
           const { value, githubTime } = await github.listRuns(scope, wanted, cancellationSignal());
           return {
             kind: 'read' as const,
@@ -55,7 +60,7 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
 
     readQueueSurroundings: (asked) => beating(`counting the runs of ${asked.scope}`, () => lookAround(github, asked)),
 
-    readQueueRunners: (asked) => beating(`reading the runners of ${asked.scope}`, () => readRunners(github, asked)),
+    readQueueRunners: (asked) => beating(`reading the runners of ${asked.scope}`, () => readRunners(github, asked, 0)),
 
     async readJobsOfRuns({ scope, runs, freshnessMs }) {
       return beating(`reading the jobs of ${runs.length} runs of ${scope}`, async () => {
@@ -86,13 +91,20 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
 
     async readTags({ scope, names }) {
       return beating(`looking for tags of ${scope}`, async () => {
-        const read = await attempting(() => github.areTags(scope, names, cancellationSignal()));
-        if (read.kind === 'limited') {
-          return read;
+        const known = new Map(names.map(({ name, pushedAt }) => [name, tagsShelf.find(scope, name, pushedAt)]));
+        const unknown = names.map(({ name }) => name).filter((name) => known.get(name) === undefined);
+        if (unknown.length > 0) {
+          const read = await attempting(() => github.areTags(scope, unknown, cancellationSignal()));
+          if (read.kind === 'limited') {
+            return read;
+          }
+          const { value, githubTime } = read.kind === 'done' ? read.value : NO_TAGS;
+          for (const [name, isTag] of value) {
+            known.set(name, isTag);
+            tagsShelf.keep(scope, name, isTag, githubTime);
+          }
         }
-        const known = read.kind === 'done' ? read.value.value : new Map<string, boolean>();
-        const tags = names.map((name) => [name, known.get(name) ?? null] as const);
-        return { kind: 'read' as const, tags };
+        return { kind: 'read' as const, tags: names.map(({ name }) => [name, known.get(name) ?? null] as const) };
       });
     },
 
@@ -104,6 +116,18 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
     rerunBatch: ({ scope, runs, due, rules }) =>
       beating(`looking after ${runs.length} parked runs of ${scope}`, () => rerun(github, scope, { runs, due: new Set(due), rules })),
   };
+}
+
+/** What GitHub refuses of it is unknown. */
+const NO_TAGS: Dated<ReadonlyMap<string, boolean>> = { value: new Map(), githubTime: 0 };
+
+/**
+ * A schedule's pass only plans by its first look, so what a health check of this worker has read shortly before is good enough for it. A
+ * person's sees what is.
+ */
+function believedMs(scope: string): number {
+  const isScheduled = activityInfo().workflowExecution?.workflowId.startsWith(`${queueScheduleId(scope)}-`) === true;
+  return isScheduled ? READING_BELIEVED_MS : 0;
 }
 
 /** Runs of one second may be more than one part holds: then the rest of that second is left to the next pass. */
@@ -123,14 +147,14 @@ async function lookAround(github: QueuePort, homes: Homes): Promise<QueueSurroun
   const counts: (number | null)[] = [];
   const notes: string[] = [];
   for (const status of ['in_progress', 'waiting', 'pending', 'requested']) {
-    const count = await attempting(() => github.countRunsOf(homes.scope, status, cancellationSignal()));
+    const count = await attempting(() => github.countRunsOf(homes.scope, status, cancellationSignal(), believedMs(homes.scope)));
     if (count.kind === 'limited') {
       return count;
     }
     counts.push(count.kind === 'done' ? count.value.value : null);
     notes.push(...(count.kind === 'done' ? [] : [count.error.message]));
   }
-  const runners = await readRunners(github, homes);
+  const runners = await readRunners(github, homes, believedMs(homes.scope));
   if (runners.kind === 'limited') {
     return runners;
   }
@@ -152,12 +176,16 @@ async function lookAround(github: QueuePort, homes: Homes): Promise<QueueSurroun
 }
 
 /** What GitHub refuses of it is unknown; a limit is waited for. */
-async function readRunners(github: QueuePort, { scope, configured, organisation }: Homes): Promise<RunnersOfQueue | Limited> {
+async function readRunners(
+  github: QueuePort,
+  { scope, configured, organisation }: Homes,
+  mostMs: number,
+): Promise<RunnersOfQueue | Limited> {
   const branch = await attempting(() => github.readDefaultBranch(scope, cancellationSignal()));
   if (branch.kind === 'limited') {
     return branch;
   }
-  const own = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
+  const own = await attempting(() => github.listLabelSets(scope, cancellationSignal(), mostMs));
   if (own.kind === 'limited') {
     return own;
   }

@@ -211,6 +211,8 @@ export interface Job {
   readonly runner: string | null;
   /** Id of its check run. */
   readonly checkRun: number | null;
+  /** Name of its check run in GraphQL. */
+  readonly nodeId: string | null;
   /** Its page. */
   readonly url: string | null;
 }
@@ -232,6 +234,7 @@ export const Jobs: z.ZodType<{ readonly total: number; readonly jobs: readonly J
           name: Name,
           runner_name: Name.nullish(),
           check_run_url: Url.nullish(),
+          node_id: Name.nullish(),
           html_url: Url.nullish(),
         })
         .transform((job) => ({
@@ -245,6 +248,7 @@ export const Jobs: z.ZodType<{ readonly total: number; readonly jobs: readonly J
           name: job.name,
           runner: job.runner_name === '' ? null : (job.runner_name ?? null),
           checkRun: checkRunOf(job.check_run_url ?? ''),
+          nodeId: job.node_id ?? null,
           url: job.html_url ?? null,
         })),
     ),
@@ -259,6 +263,24 @@ export const Annotations: z.ZodType<readonly { readonly level: string | null; re
       level: annotation_level ?? null,
       message: lineOf(message ?? '', MESSAGE_LENGTH),
     })),
+  );
+
+/** Those of check runs in the order of asking, by GraphQL. https://docs.github.com/graphql/reference/objects#checkannotation */
+export const AnnotationsOfChecks: z.ZodType<readonly (readonly { readonly level: string | null; readonly message: string }[])[]> = z
+  .object({
+    nodes: z.array(
+      z.object({
+        annotations: z.object({ nodes: z.array(z.object({ annotationLevel: Word.nullish(), message: z.string().nullish() })) }),
+      }),
+    ),
+  })
+  .transform(({ nodes }) =>
+    nodes.map(({ annotations }) =>
+      annotations.nodes.map(({ annotationLevel, message }) => ({
+        level: annotationLevel?.toLowerCase() ?? null,
+        message: lineOf(message ?? '', MESSAGE_LENGTH),
+      })),
+    ),
   );
 
 /** Names in a folder; `null` for what is none: a file, a link, a submodule. https://docs.github.com/rest/repos/contents */

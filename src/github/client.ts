@@ -1,5 +1,6 @@
 // One request to GitHub: sent once, answered by a checked value or by one GitHubError.
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Octokit } from '@octokit/rest';
 import { z } from 'zod';
 import { nameOf } from '../domain/plain.ts';
@@ -8,6 +9,8 @@ import { createAnswerStore } from './answer-store.ts';
 import { createAuthorizedFetch, fingerprintOf, isUsableToken } from './authorized-fetch.ts';
 import { createBudget, keptForHealthChecks, rateOf, type Rate } from './budget.ts';
 import { createGate, type Gate } from './gate.ts';
+import { costOf, POINTS_OF_ACT } from './points.ts';
+import type { Points, Reservation } from './points.ts';
 import { GitHubError } from './port.ts';
 import type { Dated } from './port.ts';
 import { githubTimeOf, reasonOf, sortFailure, sortRefusal, stillLimited } from './refusals.ts';
@@ -27,6 +30,8 @@ export interface ClientOptions {
   readonly gate?: Gate;
   /** Whose limits the requests count against, where its tokens come and go by themselves. Default: the token's. */
   readonly account?: string;
+  /** The minute's points, for which what is frugal waits. Default: nothing waits. */
+  readonly points?: Points;
   /** Limit of each request, the answer's body included. Default 15,000: GitHub itself cuts off a request after 10 s. */
   readonly timeoutMs?: number;
 }
@@ -39,8 +44,16 @@ export interface Call<T> extends Omit<Asked, 'what'> {
   readonly signal: AbortSignal;
   /** A missing permission is borne, and no reason to ask for a new token: with it GitHub's ETags would be void each time. */
   readonly isOptional?: boolean;
-  /** Not sent while little of the hour's requests is left: rejected as limited until the hour's end. */
+  /**
+   * Not sent while little of the hour's requests is left: rejected as limited until the hour's end. If it reads and is none of a turn, it waits
+   * for the minute's points.
+   */
   readonly isFrugal?: boolean;
+  /**
+   * An answer that this process was given so long ago is good enough, with its own time, unless something was written since. In milliseconds;
+   * 0 without it.
+   */
+  readonly believedMs?: number;
   /** GitHub refers to a place that is none of its API, which is not asked: the answer is `{ location }`. */
   readonly isReferral?: boolean;
 }
@@ -69,6 +82,11 @@ export interface Client {
   account(): string;
 }
 
+export interface WritingClient extends Client {
+  /** Does what reads and then writes on what it read: it begins once the minute has points for all of it, and no request of it waits. */
+  together<T>(scope: string, work: () => Promise<T>, signal: AbortSignal): Promise<T>;
+}
+
 /** The one route of the GraphQL API, which GitHub counts by itself. */
 export const GRAPHQL = 'POST /graphql';
 
@@ -79,7 +97,7 @@ export const DEFAULT_TIMEOUT_MS = 15_000;
 /** Octokit's default prints every refusal to the console. */
 const SILENT = { debug: doNothing, info: doNothing, warn: doNothing, error: doNothing };
 
-export function createClient(options: ClientOptions): Client {
+export function createClient(options: ClientOptions): WritingClient {
   const { token: tokenSource, userAgent = 'runward', fetch = globalThis.fetch, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
   const { gate = createGate({ folder: null, warn: doNothing }) } = options;
@@ -87,12 +105,51 @@ export function createClient(options: ClientOptions): Client {
   const store = createAnswerStore();
   const budget = createBudget();
   const isOfApi = (address: string): boolean => `${address}/`.startsWith(`${new URL(baseUrl).href.replace(/\/$/, '')}/`);
+  const turns = new AsyncLocalStorage<Reservation>();
+  const { points } = options;
+  const accountOf = (fingerprint: string): string => `${baseUrl} ${options.account ?? fingerprint}`;
   let renew = false;
   let lastAccount = baseUrl;
+  let writtenAt = -Infinity;
+
+  function refuseWhileLimited(asked: Asked, accounts: readonly string[]): void {
+    const until = Math.max(...accounts.map((account) => gate.closedUntil(account) ?? 0));
+    if (until > 0) throw stillLimited(asked, until);
+  }
+
+  /** Of the minute: by its turn, after a wait, or at once. */
+  async function payPoints({ account, scope, method, isFrugal, signal }: Payment): Promise<void> {
+    const cost = costOf(method);
+    const turn = turns.getStore();
+    if (turn !== undefined) turn.spend(cost);
+    else if (!isFrugal || method !== 'GET') points?.charge(account, cost);
+    else (await points?.reserve({ account, scope, cost }, signal))?.spend(cost);
+  }
 
   return {
     account: () => lastAccount,
-    async request({ route, parameters = {}, answer, signal, isOptional = false, isFrugal = false, isReferral = false, ...call }) {
+    async together(scope, work, signal) {
+      if (points === undefined) return work();
+      const account = accountOf(fingerprintOf(await tokenOf(tokenSource, false)));
+      const reservation = await points.reserve({ account, scope, cost: POINTS_OF_ACT }, signal);
+      try {
+        return await turns.run(reservation, work);
+      } finally {
+        reservation.end();
+      }
+    },
+
+    async request({
+      route,
+      parameters = {},
+      answer,
+      signal,
+      isOptional = false,
+      isFrugal = false,
+      isReferral = false,
+      believedMs = 0,
+      ...call
+    }) {
       signal.throwIfAborted();
       const isGraphql = route === GRAPHQL;
       const endpoint = isGraphql ? `POST ${graphqlAddress(baseUrl)}` : route;
@@ -107,16 +164,22 @@ export function createClient(options: ClientOptions): Client {
         );
       }
       const fingerprint = fingerprintOf(token);
-      const account = `${baseUrl} ${options.account ?? fingerprint}`;
+      const account = accountOf(fingerprint);
       lastAccount = account;
       const ownAccount = isGraphql ? `${account} graphql` : account;
-      const closedUntil = gate.closedUntil(account) ?? gate.closedUntil(ownAccount);
-      if (closedUntil !== null) throw stillLimited(asked, closedUntil);
+      refuseWhileLimited(asked, [account, ownAccount]);
       const kept = isFrugal && !isGraphql ? budget.keptFor(account) : null;
       if (kept !== null) throw keptForHealthChecks(asked, kept);
       const key = `${fingerprint} ${headers.accept} ${url}`;
       const stored = method === 'GET' ? store.find(key) : undefined;
       const known = stored?.checkedBy === answer ? stored : null;
+      const askedAt = performance.now();
+      if (known !== null && askedAt - known.askedAt < believedMs && known.askedAt > writtenAt) {
+        // Kept under the schema that made it.
+        return { ...(known.answer as Answer<z.infer<typeof answer>>), isUnchanged: true };
+      }
+      if (!isGraphql) await payPoints({ account, scope: call.scope, method, isFrugal, signal });
+      refuseWhileLimited(asked, [account, ownAccount]);
       const deadline = AbortSignal.timeout(timeoutMs);
       const unanswered = (failure: unknown): GitHubError =>
         sortFailure(asked, deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : failure);
@@ -139,7 +202,9 @@ export function createClient(options: ClientOptions): Client {
           if (isGraphql) gate.answered(ownAccount);
           const { etag } = response.headers;
           const answered = { ...told, status: response.status, value: value.data, isUnchanged: false };
-          if (method === 'GET' && etag !== undefined && !isReferral) store.keep(key, { etag, checkedBy: answer, answer: answered });
+          if (method === 'GET' && etag !== undefined && !isReferral) {
+            store.keep(key, { etag, checkedBy: answer, answer: answered, askedAt });
+          }
           return answered;
         }
       } catch (error) {
@@ -152,7 +217,9 @@ export function createClient(options: ClientOptions): Client {
           gate.answered(account);
           // Kept under the schema that made it.
           const last = known.answer as Answer<z.infer<typeof answer>>;
-          return { ...last, githubTime: githubTimeOf(said['date'], Date.now()), rate, isUnchanged: true };
+          const githubTime = githubTimeOf(said['date'], Date.now());
+          store.confirm(key, { askedAt, githubTime });
+          return { ...last, githubTime, rate, isUnchanged: true };
         }
         if (status < 400) throw unanswered(error);
         const refused = sortRefusal(asked, error.response, Date.now(), gate.unnamedWaitMs(account));
@@ -160,6 +227,8 @@ export function createClient(options: ClientOptions): Client {
         else if (refused.kind === 'rejected') gate.answered(account);
         renew = refused.kind === 'rejected' && (refused.status === 401 || (refused.status === 403 && !isOptional));
         throw refused;
+      } finally {
+        if (method !== 'GET' && !isGraphql) writtenAt = performance.now();
       }
       signal.throwIfAborted();
       throw unanswered(`the answer is not the JSON that GitHub sends; is ${baseUrl} the address of its REST API?`);
@@ -189,8 +258,15 @@ function isHourUsedUp(headers: Refusal['headers']): boolean {
   return headers['retry-after'] === undefined && String(headers['x-ratelimit-remaining']) === '0';
 }
 
+/** What a request costs, and whom. */
+interface Payment extends Pick<Call<unknown>, 'scope' | 'signal'> {
+  readonly account: string;
+  readonly method: string;
+  readonly isFrugal: boolean;
+}
+
 /** Leaves health checks their part of the hour's requests; that GitHub refuses something is no reason to ask for a new token. */
-export function frugally(client: Client): Client {
+export function frugally<C extends Client>(client: C): C {
   return { ...client, request: (call) => client.request({ ...call, isFrugal: true, isOptional: true }) };
 }
 

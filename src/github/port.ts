@@ -68,6 +68,8 @@ export interface RunsWanted {
   readonly createdFrom: number | null;
   /** Pages of 100 that are read, 10 at most: GitHub gives no more. */
   readonly pages: number;
+  /** A first page that this process has read so long ago is good enough, unless something was written since; 0 milliseconds without it. */
+  readonly believedMs?: number;
 }
 
 /** A part of a list of runs, newest first; each run once. */
@@ -114,10 +116,10 @@ export interface Turn {
  */
 export interface QueuePort {
   listRuns(scope: string, wanted: RunsWanted, signal: AbortSignal): Promise<Dated<RunsListed>>;
-  /** How many runs have this status, by GitHub. */
-  countRunsOf(scope: string, status: string, signal: AbortSignal): Promise<Dated<number>>;
-  /** Runners that are registered at the scope, by the labels that they have. */
-  listLabelSets(scope: string, signal: AbortSignal): Promise<Dated<readonly RunnersAlike[]>>;
+  /** How many runs have this status, by GitHub; `believedMs` as of {@link RunsWanted}. */
+  countRunsOf(scope: string, status: string, signal: AbortSignal, believedMs?: number): Promise<Dated<number>>;
+  /** Runners that are registered at the scope, by the labels that they have; `believedMs` as of {@link RunsWanted}. */
+  listLabelSets(scope: string, signal: AbortSignal, believedMs?: number): Promise<Dated<readonly RunnersAlike[]>>;
   /** Who of an organisation's runners may work for one of its repositories. Needs `organization_self_hosted_runners=read`. */
   listRunnersFor(organisation: string, repository: string, signal: AbortSignal): Promise<Dated<RunnersForRepository>>;
   /** `null` where there is no such run any more. */
@@ -160,6 +162,8 @@ export interface FailedJob {
   readonly runner: string | null;
   /** Its check run, which has its annotations; `null` where GitHub names none. */
   readonly checkRun: number | null;
+  /** Name of that check run in GraphQL; `null` likewise. */
+  readonly nodeId: string | null;
   /**
    * Epoch milliseconds by GitHub's clock. Of a job that was not run again it is before the run's own `startedAt`: a re-run carries it
    * over, with the number of the new attempt.
@@ -193,6 +197,12 @@ export interface FailurePort {
   readFailedJobs(scope: string, run: number, signal: AbortSignal): Promise<Dated<FailedJobs | null>>;
   /** Messages of the check run's annotations of level `failure`, in their order, 100 at most. Needs the permission `checks=read`. */
   readFailureAnnotations(scope: string, checkRun: number, signal: AbortSignal): Promise<Dated<readonly string[]>>;
+  /** Those of many jobs, by check run, and by one request for fifty of them. What is not in the answer is to be asked for by itself. */
+  readFailureAnnotationsOf(
+    scope: string,
+    jobs: readonly Pick<FailedJob, 'checkRun' | 'nodeId'>[],
+    signal: AbortSignal,
+  ): Promise<Dated<ReadonlyMap<number, readonly string[]>>>;
   /**
    * Reads a job's log line by line without its time stamps, as a stream, until its end, `mostBytes`, or `onLine` answers `enough`. GitHub's
    * token goes to GitHub alone, and not to where its answer leads.

@@ -7,6 +7,7 @@ import { createGitHub } from '../github/github.ts';
 import { accountOf, createTokenSource } from '../github/credentials.ts';
 import { createGate } from '../github/gate.ts';
 import { createPace } from '../github/pace.ts';
+import { createPoints } from '../github/points.ts';
 import type { GitHubPort } from '../github/port.ts';
 import { createNotesShelf } from '../github/scope-notes.ts';
 import type { MachinePort } from '../machine/port.ts';
@@ -183,5 +184,6 @@ export function createGitHubOf({ github: { apiUrl, credentials }, queue, home }:
   const account = accountOf(credentials);
   const http = { baseUrl: apiUrl, gate: createGate({ folder: home, warn }), ...(account === undefined ? {} : { account }) };
   const pace = createPace({ writesPerMinute: queue.writesPerMinute });
-  return createGitHub({ ...http, token: createTokenSource(credentials, http), pace, notes: createNotesShelf(home) });
+  const notes = createNotesShelf(home);
+  return createGitHub({ ...http, token: createTokenSource(credentials, http), pace, points: createPoints(), notes });
 }

@@ -123,15 +123,29 @@ export async function planSeen(
     told.say(`${runs.length} runs are queued, jobs of ${jobs.size} of them are read: ${plan.acts.length} to act on so far`);
     const demand = new Set(plan.wantsDemand);
     limited =
-      (await readTags(resolved, names, tags)) ??
+      (await readTags(resolved, withPushes(names, runs), tags)) ??
       (await readJobs(resolved, { runs, wanted: wanted.filter((run) => !demand.has(run)), freshnessMs: JOBS_FRESH_MS }, jobs)) ??
       (await readJobs(resolved, { runs, wanted: wanted.filter((run) => demand.has(run)), freshnessMs: 0 }, jobs));
   }
 }
 
+/** Each with its newest push. */
+function withPushes(names: readonly string[], runs: readonly Run[]): readonly Push[] {
+  const pushedAt = new Map<string | null, number>();
+  for (const { event, branch, createdAt } of runs) {
+    pushedAt.set(branch, Math.max(pushedAt.get(branch) ?? 0, event === 'push' ? createdAt : 0));
+  }
+  return names.map((name) => ({ name, pushedAt: pushedAt.get(name) ?? Infinity }));
+}
+
+interface Push {
+  readonly name: string;
+  readonly pushedAt: number;
+}
+
 async function readTags(
   { scope, policy }: ResolvedQueue,
-  names: readonly string[],
+  names: readonly Push[],
   tags: Map<string, boolean | null>,
 ): Promise<Limited | null> {
   if (names.length === 0) {

@@ -78,7 +78,7 @@ function inputs(at: RunnerTarget): Inputs {
     readQueueSurroundings: { scope, configured, organisation },
     readQueueRunners: { scope, configured, organisation },
     readJobsOfRuns: { scope, runs: [[1, 1]], freshnessMs: 0 },
-    readTags: { scope, names: ['v1'] },
+    readTags: { scope, names: [{ name: 'v1', pushedAt: 0 }] },
     cancelBatch: { scope, items: [], offered: [], ours: [], silent: [], silences: [], plannedAt: 0, reruns: [], mayBeDone: false, policy },
     followBatch: { scope, runs: [], policy },
     rerunBatch: {

@@ -111,6 +111,20 @@ const contentsAsked = (): string[] => server.requests.map(({ path }) => path).fi
 /** Those that count against the hour's limit. */
 const paid = (): number => server.requests.filter(({ status }) => status !== 304).length;
 
+test('20 failed runs of our runner take 23 requests: the list, the jobs of each, annotations of all, and what the action holds', async () => {
+  const runs = Array.from({ length: 20 }, (_, n) => failed([{ annotations: [failure(n === 7 ? GONE : SCRIPT_FAILED)] }]));
+  const found = await inspect();
+  expect(found).toMatchObject({ damaged: [{ run: runs[7] }], left: 0, notes: [] });
+  expect(paid()).toBe(23);
+});
+
+test('20 failed runs of our runner take 43 requests without GraphQL, one of which finds that out', async () => {
+  server.hasGraphql = false;
+  const runs = Array.from({ length: 20 }, (_, n) => failed([{ annotations: [failure(n === 7 ? GONE : SCRIPT_FAILED)] }]));
+  expect(await inspect()).toMatchObject({ damaged: [{ run: runs[7] }], left: 0, notes: [] });
+  expect(paid()).toBe(43);
+});
+
 describe('the cache is to blame', () => {
   test('where the annotations say so, and then no log is read', async () => {
     const run = failed([{ name: 'build', ...damagedJob }], { branch: 'main', workflow: { id: 3, name: 'Kernel' } });
@@ -210,7 +224,7 @@ describe('the cache is to blame', () => {
 
   test('also where the token may not read annotations: then logs tell, and no annotation is asked for twice', async () => {
     server.misbehave({
-      match: { path: '/annotations' },
+      match: { path: /annotations|graphql/ },
       status: 403,
       body: { message: 'Resource not accessible by personal access token' },
     });
@@ -297,7 +311,7 @@ describe('the cache is to blame for all of which GitHub does not say clearly tha
   test('a limit, which ends the look after that', async () => {
     const fault = { kind: 'secondary-limit', lastsMs: 60_000, namesEnd: true } as const;
     server.misbehave({ match: { path: '/repos/acme/tool' }, fault });
-    failed([{ annotations: [failure(SCRIPT_FAILED)] }], { agoMs: HOUR });
+    failed([{ log: SCRIPT_FAILED, annotations: [] }], { agoMs: HOUR });
     const run = failed([{ annotations: [failure(words)] }]);
     expect(await inspect()).toMatchObject({ damaged: [{ run }], settled: [], left: 1, notes: [expect.stringMatching(/limit/)] });
   });
@@ -420,6 +434,7 @@ describe('a slow GitHub', () => {
   test('leaves a run whose jobs take too long to the next look', async () => {
     const big = failed([mistake, mistake, mistake, damagedJob], { agoMs: 1_000 });
     const small = failed([{ ...mistake, runner: 'GitHub Actions 7' }]);
+    server.hasGraphql = false;
     slowAt('/annotations', 150);
     const found = await inspect({ lookMs: 200 });
     expect(found).toMatchObject({ damaged: [], settled: [[small, 1]], left: 1, notes: [expect.stringMatching(/GitHub took long/)] });

@@ -44,9 +44,9 @@ describe('the failed jobs of a run', () => {
     expect(value).toEqual({
       attempt: 1,
       jobs: [
-        { id: one, name: 'build (1)', runner: 'builder-1', checkRun: one, startedAt },
-        { id: two, name: 'docs', runner: 'GitHub Actions 12', checkRun: two, startedAt },
-        { id: three, name: 'nobody had it', runner: null, checkRun: three, startedAt },
+        { id: one, name: 'build (1)', runner: 'builder-1', checkRun: one, nodeId: expect.stringMatching(/^CR_/), startedAt },
+        { id: two, name: 'docs', runner: 'GitHub Actions 12', checkRun: two, nodeId: expect.stringMatching(/^CR_/), startedAt },
+        { id: three, name: 'nobody had it', runner: null, checkRun: three, nodeId: expect.stringMatching(/^CR_/), startedAt },
       ],
     });
     expect((githubTime - (value?.jobs[0]?.startedAt ?? 0)) / HOUR_MS).toBeCloseTo(1, 2);
@@ -102,7 +102,7 @@ describe('the failed jobs of a run', () => {
     const port = answering(() => Response.json({ total_count: 1, jobs: [{ ...job, ...fields }] }));
     expect((await port.readFailedJobs(REPO, 1, signal)).value).toEqual({
       attempt: 1,
-      jobs: [{ id: 7, name: 'build', runner: null, checkRun: null, startedAt: null }],
+      jobs: [{ id: 7, name: 'build', runner: null, checkRun: null, nodeId: null, startedAt: null }],
     });
   });
 
@@ -162,6 +162,50 @@ describe('the annotations of a failure', () => {
       message: expect.stringContaining('the token lacks permission checks=read; give it "Checks: read" for octo/app'),
     });
     expect(await failureOf(github.readFailureAnnotations(REPO, 404, signal))).toMatchObject({ kind: 'rejected', status: 404 });
+  });
+});
+
+describe('the annotations of many failures', () => {
+  const broken = (message: string): JobOptions => ({
+    ...FAILED,
+    annotations: [
+      { level: 'warning', message: 'Slow.' },
+      { level: 'failure', message },
+    ],
+  });
+  const failedJobs = async (jobs: readonly JobOptions[]) =>
+    (await github.readFailedJobs(REPO, server.queueRun(REPO, { jobs }), signal)).value?.jobs ?? [];
+
+  test('are told by one request', async () => {
+    const jobs = await failedJobs([broken('one'), broken('two'), FAILED]);
+    const before = server.requests.length;
+    const { value } = await github.readFailureAnnotationsOf(REPO, jobs, signal);
+    expect(jobs.map(({ checkRun }) => value.get(checkRun ?? 0))).toEqual([['one'], ['two'], []]);
+    expect(asked().slice(before)).toEqual(['/graphql']);
+  });
+
+  test('are told by a request for each fifty', async () => {
+    const jobs = await failedJobs(Array.from({ length: 60 }, (_, index) => broken(`${index}`)));
+    const before = server.requests.length;
+    const { value } = await github.readFailureAnnotationsOf(REPO, jobs, signal);
+    expect(jobs.map(({ checkRun }) => value.get(checkRun ?? 0)?.[0])).toEqual(jobs.map((_, index) => `${index}`));
+    expect(asked().slice(before)).toHaveLength(2);
+  });
+
+  test.each([
+    ['a token that may not read them', () => portOf(server.addToken({ permissions: { actions: 'write' } }))],
+    ['a server without GraphQL', () => ((server.hasGraphql = false), github)],
+    ['an answer for fewer', () => answering(() => Response.json({ data: { nodes: [] } }))],
+    ['a node that is none', () => answering(() => Response.json({ data: { nodes: [{}, {}] } }))],
+  ])('are left to be asked for one by one: %s', async (_what, portTo) => {
+    const jobs = await failedJobs([broken('one'), broken('two')]);
+    expect((await portTo().readFailureAnnotationsOf(REPO, jobs, signal)).value).toEqual(new Map());
+  });
+
+  test('of jobs whose check run GitHub does not name are not asked for', async () => {
+    const before = server.requests.length;
+    expect((await github.readFailureAnnotationsOf(REPO, [{ checkRun: null, nodeId: null }], signal)).value).toEqual(new Map());
+    expect(server.requests).toHaveLength(before);
   });
 });
 

@@ -60,6 +60,6 @@ function count(jobs: readonly Job[]): ReturnType<typeof countJobs> {
 
 function job(fields: Partial<Job> = {}): Job {
   ids += 1;
-  const unused = { startedAt: null, name: 'build', runner: null, checkRun: null, url: null };
+  const unused = { startedAt: null, name: 'build', runner: null, checkRun: null, nodeId: null, url: null };
   return { id: ids, attempt: 1, status: 'queued', conclusion: null, labels: ['self-hosted'], createdAt: 0, ...unused, ...fields };
 }

@@ -89,6 +89,10 @@ const CALLS: { readonly [Method in keyof GitHubPort]: (github: GitHubPort, told:
   rerunRun: (github) => github.rerunRun(REPO, other, signal),
   readFailedJobs: (github) => github.readFailedJobs(REPO, run, signal),
   readFailureAnnotations: (github) => github.readFailureAnnotations(REPO, job, signal),
+  readFailureAnnotationsOf: async (github) => {
+    const { value } = await github.readFailedJobs(REPO, run, signal);
+    return [...(await github.readFailureAnnotationsOf(REPO, value?.jobs ?? [], signal)).value];
+  },
   readJobLog: (github, told) =>
     github.readJobLog(REPO, job, { mostBytes: 1_000_000, onLine: (line) => (told.push(line.slice(0, LONGEST)), 'more') }, signal),
   findPart: (github) => github.findPart(REPO, PART, signal),

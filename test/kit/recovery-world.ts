@@ -198,6 +198,17 @@ const residents = new Map<string, Resident>();
 let crew: Promise<Crew> | null = null;
 let worlds = 0;
 
+/** A world for its queue alone: GitHub shows its runner, and another one with the label `gpu`, as online and busy for as long as it lasts. */
+export async function startQueueWorld(options: WorldOptions = {}): Promise<World> {
+  const world = await startWorld({ ...options, isListening: false });
+  const { github, target } = world;
+  github.addRunner(target.scope, { name: 'gpu-1', labels: ['gpu'] });
+  for (const runner of [target.runner, 'gpu-1']) {
+    github.showRunner(target.scope, runner, { status: 'online', busy: true });
+  }
+  return world;
+}
+
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const number = ++worlds;
   let { client } = await (crew ??= startCrew());

@@ -6,7 +6,7 @@ import type { QueueMemory } from '../../src/domain/queue/memory.ts';
 import type { ParkedRun } from '../../src/domain/queue/parked.ts';
 import type { QueuePolicy } from '../../src/domain/queue/policy.ts';
 import type { QueueReport, ToldAct } from '../../src/domain/queue/report.ts';
-import { QUICK_QUEUE, startWorld, type World } from '../kit/recovery-world.ts';
+import { QUICK_QUEUE, startQueueWorld, type World } from '../kit/recovery-world.ts';
 import { scheduledPass } from '../kit/scheduled-pass.ts';
 
 const HOUR = 3_600_000;
@@ -160,7 +160,7 @@ test.concurrent('what follows waits for whoever has the queue, and writes then w
 });
 
 function aWorld(queue: Partial<QueuePolicy> = {}): Promise<World> {
-  return startWorld({ isListening: false, queue });
+  return startQueueWorld({ queue });
 }
 
 let branches = 0;

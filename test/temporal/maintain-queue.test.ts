@@ -5,16 +5,16 @@ import type { Alert } from '../../src/domain/alert.ts';
 import { MAIN_QUEUE, queueLockId } from '../../src/domain/names.ts';
 import type { QueueList } from '../../src/domain/queue/list.ts';
 import type { QueueReport, ToldAct } from '../../src/domain/queue/report.ts';
-import { QUICK_QUEUE, startWorld, type World } from '../kit/recovery-world.ts';
+import { QUICK_QUEUE, startQueueWorld, type World } from '../kit/recovery-world.ts';
 
 const HOUR = 3_600_000;
-/** Asks for a runner that nobody has, and for `self-hosted`, so it is in reach and waits. */
+/** Its runner is busy, so it waits. */
 const JOB = { labels: ['self-hosted', 'gpu'] };
 
 type RunOptions = Parameters<World['github']['queueRun']>[1];
 
 test.concurrent('a stale run is cancelled, and one that waits for less is not', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   const [old, young] = [queue(world, { agoMs: 5 * HOUR }), queue(world, { agoMs: 3 * HOUR, event: 'workflow_dispatch' })];
   const report = await care(world);
   expect(report).toMatchObject({ outcome: 'done', counts: { cancelled: 1 }, queue: { queued: 1, stale: 0 } });
@@ -24,7 +24,7 @@ test.concurrent('a stale run is cancelled, and one that waits for less is not', 
 });
 
 test.concurrent('a plan shows what would be done, and writes nothing', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   const old = queue(world, { agoMs: 5 * HOUR });
   const before = world.github.requests.length;
   const report = await care(world, { dryRun: true });
@@ -35,7 +35,7 @@ test.concurrent('a plan shows what would be done, and writes nothing', async () 
 
 describe.concurrent('a list', () => {
   test('tells each run with what would be done, by the jobs that a plan has read, and costs nothing of the hour where nothing has changed', async () => {
-    await using world = await startWorld({ isListening: false });
+    await using world = await startQueueWorld();
     const old = queue(world, { agoMs: 5 * HOUR, branch: 'old' });
     const young = queue(world, { agoMs: HOUR, branch: 'young' });
     await care(world, { dryRun: true });
@@ -59,7 +59,7 @@ describe.concurrent('a list', () => {
   });
 
   test('reads the jobs of no more runs than it tells, the oldest first', async () => {
-    await using world = await startWorld({ isListening: false });
+    await using world = await startQueueWorld();
     const [oldest] = [3, 2, 1].map((hours) => queue(world, { agoMs: hours * HOUR, branch: `b-${hours}` }));
     const asked = askedSince(world);
     expect(await list(world, { max: 1 })).toMatchObject({ queued: 3, runs: [{ run: oldest }] });
@@ -67,7 +67,7 @@ describe.concurrent('a list', () => {
   });
 
   test('tells what is remembered: runs that are quarantined, and runs that are parked', async () => {
-    await using world = await startWorld({ isListening: false });
+    await using world = await startQueueWorld();
     const job = { labels: ['self-hosted', ...world.target.labels] };
     for (let number = 1; number <= 6; number += 1) {
       queue(world, { event: 'pull_request', branch: `p${number}`, pullRequests: [number], jobs: [job] });
@@ -91,7 +91,7 @@ describe.concurrent('a list', () => {
   });
 
   test('knows of configured runners alone where GitHub does not list them', async () => {
-    await using world = await startWorld({ isListening: false });
+    await using world = await startQueueWorld();
     queue(world, {});
     world.github.misbehave({ match: { path: '/actions/runners' }, status: 403 });
     expect(await list(world)).toMatchObject({
@@ -102,20 +102,60 @@ describe.concurrent('a list', () => {
   });
 
   test('refuses bad input', async () => {
-    await using world = await startWorld({ isListening: false });
+    await using world = await startQueueWorld();
     await expect(list(world, { max: 0 })).rejects.toMatchObject({ cause: { message: expect.stringContaining('max must be') } });
   });
 });
 
 test.concurrent('the second pass has nothing to do', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   queue(world, { agoMs: 5 * HOUR });
   await care(world);
   expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', acts: [], queue: { queued: 0 } });
 });
 
+test.concurrent('a night without a runner ends nothing, and what comes after it counts as before', async () => {
+  await using world = await startQueueWorld();
+  const { github, target } = world;
+  const old = queue(world, { agoMs: 2.5 * HOUR });
+  github.showRunner(target.scope, 'gpu-1', { status: 'offline', busy: false });
+  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', aging: null });
+  github.advance(9 * HOUR);
+  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do' });
+  github.showRunner(target.scope, 'gpu-1', { status: 'online', busy: true });
+  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', notes: [], aging: null });
+  github.advance(HOUR);
+  expect(await care(world)).toMatchObject({
+    outcome: 'nothing-to-do',
+    aging: { runs: 1 },
+    notes: [expect.stringMatching(/^1 run will be ended as stale at /)],
+  });
+  github.advance(HOUR);
+  const report = await care(world);
+  expect(actOn(report, old)).toMatchObject({
+    end: 'cancelled',
+    evidence: expect.stringContaining('9 h of it while no runner for it was online'),
+  });
+});
+
+test.concurrent('what a person still wants is not ended: tags, releases, the default branch, a re-run', async () => {
+  await using world = await startQueueWorld();
+  const { github, target } = world;
+  github.addTag(target.scope, 'v1');
+  const agoMs = 5 * HOUR;
+  const kept = [
+    queue(world, { agoMs, branch: 'v1' }),
+    queue(world, { agoMs, branch: 'main' }),
+    queue(world, { agoMs, branch: 'release/1.x' }),
+    queue(world, { agoMs, event: 'release', branch: 'v1' }),
+    queue(world, { agoMs, event: 'deployment' }),
+    queue(world, { agoMs, attempt: 2, startedAgoMs: 60_000, event: 'workflow_dispatch' }),
+  ];
+  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', queue: { queued: kept.length } });
+});
+
 test.concurrent('the newest of a branch survives; a tag, and what another fork calls the same, are left alone', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   world.github.addTag(world.target.scope, 'nightly');
   const push = { event: 'push', branch: 'topic' };
   const [oldest, older, newest] = [3, 2, 1].map((minutes) => queue(world, { ...push, agoMs: minutes * 60_000 }));
@@ -135,7 +175,7 @@ test.concurrent('the newest of a branch survives; a tag, and what another fork c
 });
 
 test.concurrent('pushes make way for pull requests, and come back when the pressure is gone', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   const job = { labels: ['self-hosted', ...world.target.labels] };
   const pulls = Array.from({ length: 6 }, (_, index) =>
     queue(world, { event: 'pull_request', branch: `p${index}`, pullRequests: [index + 1], agoMs: 60_000, jobs: [job] }),
@@ -161,7 +201,7 @@ test.concurrent('pushes make way for pull requests, and come back when the press
 });
 
 test.concurrent('zombies are set aside, do not count, and end nothing', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   const refusing = queue(world, { agoMs: 9 * HOUR, zombie: 'not-queued' });
   const failing = queue(world, { agoMs: 8 * HOUR, zombie: 'failing' });
   const empty = queue(world, { agoMs: 7 * HOUR, jobs: [] });
@@ -176,7 +216,7 @@ test.concurrent('zombies are set aside, do not count, and end nothing', async ()
 });
 
 test.concurrent('a run that does not react is forced, and told', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   const stubborn = queue(world, { agoMs: 5 * HOUR, cancelTakesMs: Infinity });
   const report = await care(world);
   expect(actOn(report, stubborn)).toMatchObject({ end: 'cancelled', detail: 'cancelled, forced' });
@@ -184,7 +224,7 @@ test.concurrent('a run that does not react is forced, and told', async () => {
 });
 
 test.concurrent('a run that GitHub fails at once, a while after it was cancelled, is followed on', async () => {
-  await using world = await startWorld({ isListening: false, queue: { following: { ...QUICK_QUEUE.following, giveUpAfterMs: 600 } } });
+  await using world = await startQueueWorld({ queue: { following: { ...QUICK_QUEUE.following, giveUpAfterMs: 600 } } });
   const old = queue(world, { agoMs: 5 * HOUR });
   const looks = { from: { method: 'POST', path: '/cancel' }, match: { method: 'GET', path: new RegExp(`/runs/${old}$`) }, times: 1 };
   world.github.misbehave({ ...looks, fault: { kind: 'secondary-limit', lastsMs: 1_000, namesEnd: true } });
@@ -195,7 +235,7 @@ test.concurrent('a run that GitHub fails at once, a while after it was cancelled
 });
 
 test.concurrent('a run that begins between plan and act is spared', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   const old = queue(world, { agoMs: 5 * HOUR, jobs: [JOB, JOB] });
   const [job] = world.github.run(old).jobs;
   world.github.misbehave({ match: { path: `/runs/${old}/jobs` }, delayMs: 1_000, times: 1 });
@@ -212,8 +252,7 @@ test.concurrent('a run that begins between plan and act is spared', async () => 
 });
 
 test.concurrent('a token that may not cancel is told once', async () => {
-  await using world = await startWorld({
-    isListening: false,
+  await using world = await startQueueWorld({
     token: { permissions: { administration: 'write', actions: 'read', contents: 'read' } },
   });
   const runs = Array.from({ length: 6 }, (_, index) => queue(world, { agoMs: (5 + index) * HOUR }));
@@ -225,7 +264,7 @@ test.concurrent('a token that may not cancel is told once', async () => {
 });
 
 test.concurrent('a pass does no more than it may', async () => {
-  await using world = await startWorld({ isListening: false, queue: { maxPerPass: 2 } });
+  await using world = await startQueueWorld({ queue: { maxPerPass: 2 } });
   for (const hours of [5, 6, 7]) {
     queue(world, { agoMs: hours * HOUR });
   }
@@ -234,14 +273,14 @@ test.concurrent('a pass does no more than it may', async () => {
 });
 
 test.concurrent('whoever only watches writes nothing', async () => {
-  await using world = await startWorld({ isListening: false, mode: 'watch' });
+  await using world = await startQueueWorld({ mode: 'watch' });
   const old = queue(world, { agoMs: 5 * HOUR });
   expect(await care(world)).toMatchObject({ outcome: 'planned', mode: 'watch' });
   expect(world.github.run(old)).toMatchObject({ status: 'queued' });
 });
 
 test.concurrent('bad input lists what is allowed', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   const handle = await world.maintain({ scope: world.target.scope, rules: ['stail'] });
   await expect(handle.result()).rejects.toMatchObject({
     cause: { message: expect.stringContaining('stale, superseded, prioritizePullRequests') },
@@ -249,7 +288,7 @@ test.concurrent('bad input lists what is allowed', async () => {
 });
 
 test.concurrent('two at once are one after the other: the second says who has the queue', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   queue(world, { agoMs: 5 * HOUR });
   world.github.misbehave({ match: { method: 'POST', path: '/cancel' }, delayMs: 2_000 });
   const first = await world.maintain();
@@ -262,7 +301,7 @@ test.concurrent('two at once are one after the other: the second says who has th
 
 test.concurrent('people are told where a pass may not do all that it would', async () => {
   const alerts: Alert[] = [];
-  await using world = await startWorld({ isListening: false, queue: { maxPerPass: 1 }, tell: async (alert) => void alerts.push(alert) });
+  await using world = await startQueueWorld({ queue: { maxPerPass: 1 }, tell: async (alert) => void alerts.push(alert) });
   for (const hours of [5, 6]) {
     queue(world, { agoMs: hours * HOUR });
   }
@@ -274,7 +313,7 @@ test.concurrent('people are told where a pass may not do all that it would', asy
 });
 
 test.concurrent('a limit in the middle is waited for, and nothing is sent before it is over', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   const runs = [5, 6, 7].map((hours) => queue(world, { agoMs: hours * HOUR }));
   world.github.misbehave({
     from: { method: 'POST', path: '/cancel' },
@@ -288,7 +327,7 @@ test.concurrent('a limit in the middle is waited for, and nothing is sent before
 });
 
 test.concurrent('the queue is cared for while no runner is there', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   world.github.removeRunner(world.target.scope, world.target.runner);
   const old = queue(world, { agoMs: 5 * HOUR });
   expect(await care(world)).toMatchObject({ outcome: 'done', counts: { cancelled: 1 } });
@@ -296,7 +335,7 @@ test.concurrent('the queue is cared for while no runner is there', async () => {
 });
 
 test.concurrent('what is cancelled in the middle leaves no lock behind', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   for (const hours of [5, 6]) {
     queue(world, { agoMs: hours * HOUR });
   }
@@ -319,7 +358,7 @@ test.concurrent('what is cancelled in the middle leaves no lock behind', async (
 });
 
 function queue(world: World, options: Partial<RunOptions>): number {
-  return world.github.queueRun(world.target.scope, { jobs: [JOB], ...options });
+  return world.github.queueRun(world.target.scope, { jobs: [JOB], branch: 'topic', ...options });
 }
 
 async function care(world: World, input: object = {}): Promise<QueueReport> {

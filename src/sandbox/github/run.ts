@@ -133,7 +133,7 @@ export interface RunOptions {
   /** It stays so until it is told otherwise, and so do its jobs that say nothing else. */
   readonly status?: HeldStatus;
   readonly zombie?: Zombie;
-  /** Name of the concurrency group that it enters with each attempt. Default: none. */
+  /** Name of the concurrency group that it enters with each attempt, unless it has a `status` of its own at first. Default: none. */
   readonly concurrencyGroup?: string;
   /** How long after an accepted cancel it is over, by GitHub's clock; until then it keeps its status. `Infinity`: force-cancel alone ends it. Default 0. */
   readonly cancelTakesMs?: number;

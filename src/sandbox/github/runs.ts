@@ -74,6 +74,7 @@ export class Runs {
     for (const described of options.jobs) run.jobs.push(this.#addJob(run, { state: run.held ?? 'queued', ...described }));
     this.#insert(run);
     this.#follow(run);
+    if (options.status === undefined) this.#enterGroup(run);
     this.#surroundings.wakeRunners();
     return run;
   }
@@ -159,6 +160,7 @@ export class Runs {
     run.endsAt = null;
     run.earlierJobs = [...run.earlierJobs, ...jobs];
     run.jobs = jobs.map((job) => (isRepeated(job) ? this.#addJob(run, againOf(job)) : this.#carryOver(job)));
+    this.#enterGroup(run);
     this.#surroundings.wakeRunners();
   }
 
@@ -290,6 +292,7 @@ export class Runs {
     run.held = null;
     run.updatedAt = now;
     this.#ending.delete(run);
+    this.#leaveGroup(run);
   }
 
   #end(job: Job, result: JobResult, now: number): void {
@@ -307,6 +310,27 @@ export class Runs {
     if (run.status !== 'completed') return;
     run.conclusion = conclusionOfAll(run.jobs);
     this.#ending.delete(run);
+    this.#leaveGroup(run);
+  }
+
+  /** One run of a group goes on and one is pending: another one that enters takes the place of the pending one, which GitHub cancels. */
+  #enterGroup(run: Run): void {
+    const others = this.#groupOf(run).filter((other) => other !== run);
+    if (run.status === 'completed' || !others.some(holdsGroup)) return;
+    for (const other of others.filter(isPending)) this.complete(other, 'cancelled');
+    this.settle(run, 'pending');
+  }
+
+  #leaveGroup(run: Run): void {
+    const group = this.#groupOf(run);
+    const pending = group.find(isPending);
+    if (pending && !group.some(holdsGroup)) this.settle(pending, 'queued');
+  }
+
+  /** Oldest first; those that are over are in it no more. */
+  #groupOf({ scope, concurrencyGroup }: Run): readonly Run[] {
+    if (concurrencyGroup === null) return [];
+    return (this.#byScope.get(scope) ?? []).filter((run) => run.concurrencyGroup === concurrencyGroup && run.status !== 'completed');
   }
 
   #endCancelled(): void {
@@ -316,6 +340,15 @@ export class Runs {
     for (const run of due) this.#completeAt(run, 'cancelled', run.endsAt ?? now);
     this.#nextEnd = [...this.#ending].reduce((next, { endsAt }) => Math.min(next, endsAt ?? next), Infinity);
   }
+}
+
+function isPending({ held }: Run): boolean {
+  return held === 'pending';
+}
+
+/** Whether it has begun, or waits for nothing but a runner. */
+function holdsGroup(run: Run): boolean {
+  return !isPending(run);
 }
 
 /** The same job, to begin anew: nobody has it, and what it leaves behind is the same. */

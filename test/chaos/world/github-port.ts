@@ -342,6 +342,10 @@ class SimulatedGitHub implements GitHubPort {
     return this.#ask(scope, signal, null, () => null);
   }
 
+  async readFailureAnnotationsOf(scope: string, _jobs: readonly object[], signal: AbortSignal) {
+    return this.#ask(scope, signal, null, (): ReadonlyMap<number, readonly string[]> => new Map());
+  }
+
   async readFailureAnnotations(scope: string, _checkRun: number, signal: AbortSignal) {
     return this.#ask(scope, signal, null, () => []);
   }

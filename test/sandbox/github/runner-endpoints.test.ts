@@ -88,3 +88,16 @@ test('runners of an organisation are in groups', async () => {
   const { body } = await ask<{ runners: { runner_group_id: number }[] }>(github, 'GET /orgs/octo/actions/runners?name=special');
   expect(body.runners[0]?.runner_group_id).toBe(groups.body.runner_groups[1]?.id);
 });
+
+test('groups are for all repositories of the organisation, or for some of them', async () => {
+  github.addRepository('octo/other');
+  github.addRunner('octo', { name: 'grouped', group: 'builders' });
+  github.setGroup('octo', 'builders', { repositories: ['octo/other'], isRestricted: true });
+  const groupsOf = async (query: string): Promise<unknown> =>
+    (await ask<{ runner_groups: object[] }>(github, `GET /orgs/octo/actions/runner-groups${query}`)).body.runner_groups;
+  const builders = { name: 'builders', default: false, visibility: 'selected', restricted_to_workflows: true };
+  expect(await groupsOf('')).toMatchObject([{ name: 'Default', default: true, visibility: 'all' }, builders]);
+  expect(await groupsOf('?visible_to_repository=app')).toMatchObject([{ name: 'Default' }]);
+  expect(await groupsOf('?visible_to_repository=other')).toMatchObject([{ name: 'Default' }, builders]);
+  expect(await groupsOf('?visible_to_repository=none')).toEqual([]);
+});

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { JobOptions } from '../../../src/sandbox/github/run.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { JobOptions, RunOptions } from '../../../src/sandbox/github/run.ts';
 import { startGitHub, type SandboxGitHub } from '../../../src/sandbox/github/server.ts';
+import { ask } from './ask.ts';
 
 const SCOPE = 'octo/app';
 let github: SandboxGitHub;
@@ -112,4 +113,57 @@ test('what is unknown is said', () => {
   expect(() => github.run(1)).toThrow('the make-believe GitHub knows no run 1');
   expect(() => github.startJob(1)).toThrow('the make-believe GitHub knows no job 1');
   expect(() => github.runs('octo/none')).toThrow('the make-believe GitHub knows no scope octo/none');
+});
+
+describe('a concurrency group', () => {
+  let tests = 0;
+  let group: string;
+  beforeEach(() => {
+    tests += 1;
+    group = `deploy ${tests}`;
+  });
+  const grouped = (options: Partial<RunOptions> = {}): number =>
+    github.queueRun(SCOPE, { jobs: [{}], concurrencyGroup: group, ...options });
+  const states = (...ids: number[]): readonly string[] => ids.map((id) => github.run(id).conclusion ?? github.run(id).status);
+
+  test('has one run that goes on and one that is pending: GitHub cancels the pending one for the next', () => {
+    const [first, second, third] = [grouped(), grouped(), grouped()];
+    expect(states(first, second, third)).toEqual(['queued', 'cancelled', 'pending']);
+    expect(github.run(third).jobs.map(({ state }) => state)).toEqual(['pending']);
+    github.completeRun(first, 'success');
+    expect(states(first, second, third)).toEqual(['success', 'cancelled', 'queued']);
+  });
+
+  test('is entered anew by a re-run, which pushes the pending one out', async () => {
+    const parked = grouped();
+    github.completeRun(parked, 'cancelled');
+    const [going, pending] = [grouped(), grouped()];
+    await ask(github, `POST /repos/octo/app/actions/runs/${parked}/rerun`);
+    expect(states(parked, going, pending)).toEqual(['pending', 'queued', 'cancelled']);
+  });
+
+  test('is free again once the one that goes on is cancelled', async () => {
+    const [first, second] = [grouped(), grouped()];
+    await ask(github, `POST /repos/octo/app/actions/runs/${first}/cancel`);
+    expect(states(first, second)).toEqual(['cancelled', 'queued']);
+  });
+
+  test('is of its name and repository', () => {
+    expect(states(grouped(), grouped({ concurrencyGroup: 'docs' }), github.queueRun(SCOPE, { jobs: [{}] }))).toEqual(
+      Array(3).fill('queued'),
+    );
+  });
+
+  test('tells who holds it and who waits', async () => {
+    const [first, second] = [grouped(), grouped()];
+    const membersOf = async (id: number): Promise<unknown> =>
+      (await ask<{ concurrency_groups: object[] }>(github, `GET /repos/octo/app/actions/runs/${id}/concurrency_groups`)).body
+        .concurrency_groups;
+    expect(await membersOf(first)).toMatchObject([
+      { group_name: group, group_members: [{ run_id: first, position: 0, status: 'in_progress' }] },
+    ]);
+    expect(await membersOf(second)).toMatchObject([{ group_members: [{ run_id: second, position: 1, status: 'pending' }] }]);
+    github.completeRun(first, 'success');
+    expect(await membersOf(first)).toMatchObject([{ group_name: group, group_members: [] }]);
+  });
 });

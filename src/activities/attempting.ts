@@ -6,9 +6,8 @@ import { asLimit } from './failures.ts';
 /** Well below every heartbeat time-out. */
 export const HEARTBEAT_MS = 5_000;
 
-/** Does the work, and tells Temporal meanwhile that it is at it. */
+/** Does the work, and tells Temporal meanwhile that it is at it; of work that ends before the first heartbeat is due, none is sent: each is an action. */
 export async function beating<T>(what: string, work: () => Promise<T>): Promise<T> {
-  heartbeat(what);
   const timer = setInterval(() => heartbeat(what), HEARTBEAT_MS);
   try {
     return await work();

@@ -127,12 +127,15 @@ export type LockState =
   /** Nobody holds it, or its holder was gone and the lock was ended. */
   | { readonly kind: 'free' };
 
-export interface ResolvedQueue {
-  /** A repository. */
+/** A repository, and who may have runners for it. */
+export interface QueueHomes {
   readonly scope: string;
   /** Its configured runners, with the labels that each would have. */
   readonly configured: readonly ConfiguredRunner[];
   readonly organisation: OrganisationOfQueue | null;
+}
+
+export interface ResolvedQueue extends QueueHomes {
   readonly policy: QueuePolicy;
   /** Which search attributes the namespace has, as its worker knew at that time. */
   readonly searchAttributes: readonly SearchAttribute[];
@@ -143,6 +146,8 @@ export interface ResolvedQueue {
   readonly serverUrl?: string;
   /** Findings of the queue's care that are open. */
   readonly open: readonly OpenFinding[];
+  /** What earlier passes have left. */
+  readonly remembered: Remembered;
 }
 
 /** Runners of a repository, and why not all are known. */
@@ -176,9 +181,16 @@ export interface QueuePart {
   readonly next: number | null;
 }
 
-/** How many runs have each of the other statuses, and what runners there are; `null` where GitHub did not say. */
+/** The first part of the list, and what is around the queue. */
+export interface QueueSeen extends QueuePart {
+  readonly surroundings: QueueSurroundings;
+}
+
+/** Statuses of runs that are not queued, in GitHub's words. */
+export type OtherStatus = 'in_progress' | 'waiting' | 'pending' | 'requested';
+
+/** How many runs have each of the other statuses, and what runners there are; `null` if GitHub did not say, or was not asked. */
 export interface QueueSurroundings {
-  readonly kind: 'read';
   readonly inProgress: number | null;
   readonly waiting: number | null;
   readonly pending: number | null;
@@ -196,6 +208,9 @@ export interface QueueSurroundings {
   /** Why something is not known, in a sentence each. */
   readonly notes: readonly string[];
 }
+
+/** What rules know of runners and of the repository. */
+export type QueueGround = Pick<QueueSurroundings, 'offered' | 'ours' | 'silent' | 'defaultBranch'>;
 
 /** Of a batch of runs; what a limit left unread is missing. */
 export interface JobsOfRuns {
@@ -243,16 +258,15 @@ export interface FollowingRun {
 }
 
 /** Input of the workflow `carryOutQueuePlan`, handed from history to history. */
-export interface CarryOutInput {
+export interface CarryOutInput extends QueueHomes {
   readonly version: 1;
-  readonly scope: string;
   readonly policy: QueuePolicy;
-  readonly offered: readonly LabelSet[];
-  readonly ours: readonly LabelSet[];
-  readonly silent: readonly LabelSet[];
+  readonly ground: QueueGround;
   readonly silences: readonly Silence[];
-  /** When the plan was made, by GitHub's clock, epoch milliseconds. */
-  readonly plannedAt: number;
+  /** Labels for which pull requests press; `null` if that is not known. */
+  readonly pressed: readonly LabelSet[] | null;
+  /** When the runners were read, and who waits for them, by Temporal's clock, epoch milliseconds. */
+  readonly lookedAt: { readonly runners: number; readonly demand: number };
   /** When Runward re-ran some of the runs. */
   readonly reruns: readonly (readonly [run: number, at: number])[];
   readonly work: readonly PackedWork[];
@@ -311,23 +325,16 @@ export interface SettleSignal {
 export interface QueueActivities {
   /** Looks the repository up in configuration. Fails for good, naming the choices, where the input names none or several. */
   resolveQueue(input: { readonly scope: unknown }): Promise<ResolvedQueue>;
+  /** The list's first part, how many runs have these other statuses, and the runners. */
+  readQueue(input: QueueHomes & { readonly pages: number; readonly counted: readonly OtherStatus[] }): Promise<QueueSeen | Limited>;
+  /** A later part. */
   readQueuePart(input: { readonly scope: string; readonly from: number | null; readonly pages: number }): Promise<QueuePart | Limited>;
-  readQueueSurroundings(input: {
-    readonly scope: string;
-    readonly configured: readonly ConfiguredRunner[];
-    readonly organisation: OrganisationOfQueue | null;
-  }): Promise<QueueSurroundings | Limited>;
   /** One by one, with what each does. */
-  readQueueRunners(input: {
-    readonly scope: string;
-    readonly configured: readonly ConfiguredRunner[];
-    readonly organisation: OrganisationOfQueue | null;
-  }): Promise<RunnersOfQueue | Limited>;
-  /** `freshness`: jobs that were read so lately, in milliseconds, need no second request. */
+  readQueueRunners(input: QueueHomes): Promise<RunnersOfQueue | Limited>;
+  /** Those of runs that lists show unchanged since are not asked for again. `updatedAt`: by the list, epoch milliseconds. */
   readJobsOfRuns(input: {
     readonly scope: string;
-    readonly runs: readonly (readonly [run: number, attempt: number])[];
-    readonly freshnessMs: number;
+    readonly runs: readonly (readonly [run: number, attempt: number, updatedAt: number | null])[];
   }): Promise<JobsOfRuns>;
   /** Whether each name is a tag's; `null` where GitHub does not say. */
   readTags(input: {
@@ -340,11 +347,10 @@ export interface QueueActivities {
     readonly scope: string;
     readonly items: readonly WorkItem[];
     readonly offered: readonly LabelSet[];
-    readonly ours: readonly LabelSet[];
     readonly silent: readonly LabelSet[];
     readonly silences: readonly Silence[];
-    /** When the plan was made, by GitHub's clock, epoch milliseconds. */
-    readonly plannedAt: number;
+    /** Labels for which pull requests press; `null` if that is not known. */
+    readonly pressed: readonly LabelSet[] | null;
     /** When Runward re-ran some of them. */
     readonly reruns: readonly (readonly [run: number, at: number])[];
     /** An activity before this one may have cancelled some of them, and could not say so. */
@@ -494,7 +500,7 @@ export interface MainActivities extends QueueActivities, FailureActivities {
   }): Promise<{ readonly entries: readonly LedgerEntry[]; readonly isHeld?: boolean }>;
   /** Looks the scope up in configuration, and what its last scheduled pass left. Fails for good, naming the choices, where the input names none or several. */
   resolveScope(input: { readonly scope: unknown }): Promise<ResolvedScope>;
-  /** GitHub's lists, read once for all these runners of the scope. */
+  /** GitHub's lists, read once for all these runners of the scope. `damaged`: of failed runs, if there is none to look into; `null` if there is, or may be. */
   observeScope(input: {
     readonly scope: string;
     /** Names of the configured runners. */
@@ -507,7 +513,11 @@ export interface MainActivities extends QueueActivities, FailureActivities {
     readonly runsRead: number;
     /** Queued runs that are no demand. */
     readonly setAside: readonly number[];
-  }): Promise<Answered<({ readonly kind: 'seen' } & ScopeObservation) | Limited>>;
+    /** Whether failed runs are glanced at as well. */
+    readonly failures?: FailurePolicy;
+  }): Promise<
+    Answered<{ readonly kind: 'seen'; readonly scope: ScopeObservation; readonly damaged: readonly DamagedRun[] | null } | Limited>
+  >;
   /** Tells each finding's workflow that a pass has seen it, starting the ones that are new, or that a pass has not. */
   reportFindings(input: FindingsReported): Promise<{ readonly opened: number }>;
   /** Names of the channels by which people are told. */

@@ -68,6 +68,27 @@ export function createFailureActivities(github: GitHub): FailureActivities {
   };
 }
 
+/** What is left of failed runs, if the list tells nothing new; `null` if it does, or can't be read: whoever looks into them tells why. */
+export async function glanceAtFailures(
+  github: GitHub,
+  client: Client,
+  scope: string,
+  policy: FailurePolicy,
+): Promise<readonly DamagedRun[] | null> {
+  // Only a repository has a list of runs.
+  if (!scope.includes('/')) {
+    return [];
+  }
+  try {
+    return await new Inspection(github, scope, [], { ...policy, provesByLog: false }).glance(await recallFailures(client, scope));
+  } catch (error) {
+    if (!(error instanceof GitHubError)) {
+      throw error;
+    }
+    return null;
+  }
+}
+
 /** Consistent, as visibility is not. */
 async function recallFailures(client: Client, scope: string): Promise<FailureMemory> {
   const ledger = await describeExecution(client, failureLedgerId(scope));
@@ -105,6 +126,12 @@ class Inspection {
     this.#scope = scope;
     this.#runners = new Map(runners.map((runner) => [runner.runner.toLowerCase(), runner]));
     this.#policy = policy;
+  }
+
+  /** What is left of the runs in the list, if all of them were looked at; `null` if there is one to look at. */
+  async glance(memory: FailureMemory): Promise<readonly DamagedRun[] | null> {
+    const failed = await this.#list();
+    return failed.every(({ id, attempt }) => isInspected(memory, [id, attempt])) ? stillLeft(memory, failed) : null;
   }
 
   async inspect(memory: FailureMemory, alsoKnown: readonly Attempt[]): Promise<FailuresInspected> {

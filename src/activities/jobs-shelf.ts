@@ -1,37 +1,35 @@
-import type { RunJobs } from '../domain/queue/run.ts';
+import type { Run, RunJobs } from '../domain/queue/run.ts';
+import { createShelf } from './shelf.ts';
 
-/** Jobs of runs that were read before, by run and attempt: labels of an attempt do not change, and before an act they are read anew. */
+/** A run as a list names it. */
+export type ListedRun = Pick<Run, 'id' | 'attempt' | 'updatedAt'>;
+
+/** Jobs of runs that were read before: they hold while lists show a run unchanged. Before an act they are read anew. */
 export interface JobsShelf {
-  /** `null` where none were read within `freshnessMs`. */
-  find(scope: string, run: number, attempt: number, freshnessMs: number): RunJobs | null;
-  keep(scope: string, jobs: RunJobs): void;
+  /** `null` if none were read since the run last changed, or not lately; if GitHub does not say when it changed nobody can know. */
+  find(scope: string, run: ListedRun): RunJobs | null;
+  keep(scope: string, run: ListedRun, jobs: RunJobs): void;
 }
 
 /** Some 300 bytes each. */
 const KEPT = 20_000;
 
-/** In memory; the oldest are forgotten first. */
+/** A list may lag. */
+const FRESH_MS = 30 * 60_000;
+
 export function createJobsShelf(size = KEPT): JobsShelf {
-  const kept = new Map<string, { readonly at: number; readonly jobs: RunJobs }>();
+  const shelf = createShelf<RunJobs>(size);
   return {
-    find(scope, run, attempt, freshnessMs) {
-      const found = kept.get(`${scope} ${run} ${attempt}`);
-      return found !== undefined && performance.now() - found.at < freshnessMs ? found.jobs : null;
-    },
-    keep(scope, jobs) {
-      // They are made a moment after the run.
-      if (jobs.total === 0) {
-        return;
-      }
-      const key = `${scope} ${jobs.run} ${jobs.attempt}`;
-      kept.delete(key);
-      kept.set(key, { at: performance.now(), jobs });
-      for (const oldest of kept.keys()) {
-        if (kept.size <= size) {
-          break;
-        }
-        kept.delete(oldest);
+    find: (scope, run) => (run.updatedAt === null ? null : shelf.find(keyOf(scope, run), FRESH_MS)),
+    keep(scope, run, jobs) {
+      // They are made a moment after the run, and a list may be older than a re-run.
+      if (jobs.total > 0 && jobs.attempt === run.attempt) {
+        shelf.keep(keyOf(scope, run), jobs);
       }
     },
   };
+}
+
+function keyOf(scope: string, { id, attempt, updatedAt }: ListedRun): string {
+  return `${scope} ${id} ${attempt} ${updatedAt}`;
 }

@@ -15,10 +15,10 @@ import { countPlainJobs } from './cordon.ts';
 import { describeExecution } from './describe-execution.ts';
 import { invalidInput, withGitHubFailures } from './failures.ts';
 import { createFindingActivities, listOpenFindings, type Alerts } from './findings.ts';
-import { createFailureActivities } from './inspect-failures.ts';
+import { createFailureActivities, glanceAtFailures } from './inspect-failures.ts';
 import { inspectCures } from './inspect-cures.ts';
 import { observeGitHub } from './observe-github.ts';
-import { createQueueMemoryActivities, recallQueueMemory } from './queue-memory.ts';
+import { createQueueMemoryActivities, recallAll, recallQueueMemory } from './queue-memory.ts';
 import { createQueueActivities } from './queue.ts';
 import { lastIdsIn, recallPass } from './recall-pass.ts';
 import { tokenBinding, type Sealing } from './sealing.ts';
@@ -34,7 +34,9 @@ export interface MainDependencies {
     readonly resolveScope: (
       scope: unknown,
     ) => Omit<ResolvedScope, 'searchAttributes' | 'previous' | 'open' | 'setAside'> | { readonly problem: string };
-    readonly resolveQueue: (scope: unknown) => Omit<ResolvedQueue, 'searchAttributes' | 'open'> | { readonly problem: string };
+    readonly resolveQueue: (
+      scope: unknown,
+    ) => Omit<ResolvedQueue, 'searchAttributes' | 'open' | 'remembered'> | { readonly problem: string };
   };
   readonly alerts: Alerts;
   /** Where packages of the runner come from; GitHub's own place without it. */
@@ -68,12 +70,16 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
         throw invalidInput(resolved.problem);
       }
       const { client } = Context.current();
-      const [open, memory] = await Promise.all([listOpenFindings(client, resolved.scope), recallPass(client, resolved.scope)]);
+      const [open, memory, remembered] = await Promise.all([
+        listOpenFindings(client, resolved.scope),
+        recallPass(client, resolved.scope),
+        recallAll(client, resolved.scope),
+      ]);
       const configured = resolved.configured.map(({ name, labels }) => ({
         name,
         labels: labelSetOf([...labels, ...(memory?.runners[`${resolved.scope}/${name}`]?.cordoned ?? [])]),
       }));
-      return { ...resolved, configured, searchAttributes, open: open.filter(isOfQueue) };
+      return { ...resolved, configured, searchAttributes, open: open.filter(isOfQueue), remembered };
     },
 
     async resolveRunner({ runner }) {
@@ -153,13 +159,14 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
       );
     },
 
-    async observeScope({ scope, ...wanted }) {
+    async observeScope({ scope, failures, ...wanted }) {
       return attempted(() =>
         withGitHubFailures(async () => {
           const lastId = lastIdsIn(() => Context.current().client);
           const asked = { ...wanted, lastId: (runner: string) => lastId({ scope, runner }) };
           const seen = await github.observeScope(scope, asked, cancellationSignal());
-          return { kind: 'seen' as const, ...seen };
+          const damaged = failures === undefined ? null : await glanceAtFailures(github, Context.current().client, scope, failures);
+          return { kind: 'seen' as const, scope: seen, damaged };
         }),
       );
     },

@@ -25,11 +25,7 @@ export function createQueueMemoryActivities(
   searchAttributes: readonly SearchAttribute[],
 ): Pick<QueueActivities, 'recallQueue' | 'rememberParked' | 'settleParked'> {
   return {
-    async recallQueue({ scope }) {
-      const { client } = Context.current();
-      const memory = await recallQueueMemory(client, scope);
-      return { memory, ...(await recallParked(client, scope, memory)) };
-    },
+    recallQueue: ({ scope }) => recallAll(Context.current().client, scope),
 
     async rememberParked({ scope, runs, policy }) {
       const input: ParkedInput = { version: 1, scope, policy, parked: [], settled: [] };
@@ -57,6 +53,12 @@ export function createQueueMemoryActivities(
       }
     },
   };
+}
+
+/** What the last pass has left, and which runs are parked. */
+export async function recallAll(client: Client, scope: string): Promise<Remembered> {
+  const memory = await recallQueueMemory(client, scope);
+  return { memory, ...(await recallParked(client, scope, memory)) };
 }
 
 /** Of a keeper that a person ended the runs are read once more, to be parked anew. */

@@ -4,10 +4,11 @@ import { judgeParked, type ParkedFound, type ParkedRules, type ParkedRun, type S
 import type { FollowPolicy, QueuePolicy } from '../domain/queue/policy.ts';
 import { withRefusal, type Refusal } from '../domain/queue/report.ts';
 import { review, type FreshLook } from '../domain/queue/review.ts';
-import { labelSetOf, type LabelSet, type Run, type RunJobs } from '../domain/queue/run.ts';
+import { isUntouched, labelSetOf, type LabelSet, type Run, type RunJobs } from '../domain/queue/run.ts';
 import type { Silence } from '../domain/queue/silence.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
 import { labelSetsOf, silentSetsOf, type QueueRunner } from '../domain/queue/takers.ts';
+import { queueScheduleId } from '../domain/names.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
 import { GitHubError, type Dated, type QueuePort, type RunnersAlike, type RunWritten } from '../github/port.ts';
 import type {
@@ -19,17 +20,23 @@ import type {
   Limited,
   OrganisationOfQueue,
   QueueActivities,
+  QueueHomes,
+  QueuePart,
+  OtherStatus,
   RunnersOfQueue,
 } from './contract.ts';
 import { attempting, beating, HEARTBEAT_MS } from './attempting.ts';
 import { withGitHubFailures } from './failures.ts';
 import { createJobsShelf } from './jobs-shelf.ts';
 import { Rivals } from './rivals.ts';
+import { createRunsShelf, type RunsShelf } from './runs-shelf.ts';
 import { createTagsShelf } from './tags-shelf.ts';
 
 // What queue care does at GitHub. One run that GitHub fails at is told, and never ends a batch.
 
 type GitHubQueueActivities = Omit<QueueActivities, 'resolveQueue' | 'recallQueue' | 'rememberParked' | 'settleParked'>;
+
+const READING_BELIEVED_MS = 2 * 60_000;
 
 /** Cancelled runs are looked for in a list where there are more of them than this. */
 const FOLLOWED_ONE_BY_ONE = 3;
@@ -38,34 +45,30 @@ const PAGES_FOLLOWED = 3;
 
 export function createQueueActivities(github: QueuePort): GitHubQueueActivities {
   const shelf = createJobsShelf();
+  const listed = createRunsShelf();
   const tagsShelf = createTagsShelf();
   return {
-    async readQueuePart({ scope, from, pages }) {
-      return beating(`reading the queue of ${scope}`, () =>
-        withGitHubFailures(async () => {
-          const wanted = { status: 'queued', createdFrom: null, createdUntil: from, pages };
-          const { value, githubTime } = await github.listRuns(scope, wanted, cancellationSignal());
-          return {
-            kind: 'read' as const,
-            at: githubTime,
-            runs: value.runs,
-            next: value.isCut ? nextPart(value.runs, from) : null,
-          };
-        }),
-      );
-    },
+    readQueue: ({ pages, counted, ...homes }) =>
+      beating(`reading the queue of ${homes.scope}`, async () => {
+        const first = await readPart(github, listed, { scope: homes.scope, from: null, pages });
+        if (first.kind === 'limited') {
+          return first;
+        }
+        const around = await lookAround(github, homes, counted);
+        return around.kind === 'limited' ? around : { ...first, surroundings: around.surroundings };
+      }),
 
-    readQueueSurroundings: (asked) => beating(`counting the runs of ${asked.scope}`, () => lookAround(github, asked)),
+    readQueuePart: (asked) => beating(`reading the queue of ${asked.scope}`, () => readPart(github, listed, asked)),
 
-    readQueueRunners: (asked) => beating(`reading the runners of ${asked.scope}`, () => readRunners(github, asked)),
+    readQueueRunners: (asked) => beating(`reading the runners of ${asked.scope}`, () => readRunners(github, asked, 0)),
 
-    async readJobsOfRuns({ scope, runs, freshnessMs }) {
+    async readJobsOfRuns({ scope, runs }) {
       return beating(`reading the jobs of ${runs.length} runs of ${scope}`, async () => {
         const jobs: RunJobs[] = [];
         const unread: number[] = [];
         let requests = 0;
-        for (const [run, attempt] of runs) {
-          const known = shelf.find(scope, run, attempt, freshnessMs);
+        for (const [run, attempt, updatedAt] of runs) {
+          const known = shelf.find(scope, { id: run, attempt, updatedAt });
           if (known !== null) {
             jobs.push(known);
             continue;
@@ -78,7 +81,7 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
           if (read.kind === 'failed' || read.value.value === null) {
             unread.push(run);
           } else {
-            shelf.keep(scope, read.value.value);
+            shelf.keep(scope, { id: run, attempt, updatedAt }, read.value.value);
             jobs.push(read.value.value);
           }
         }
@@ -105,7 +108,7 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
       });
     },
 
-    cancelBatch: ({ items, reruns, ...settings }) => new Batch({ ...settings, github, reruns: new Map(reruns) }).cancel(items),
+    cancelBatch: ({ items, reruns, ...settings }) => new Batch({ ...settings, github, listed, reruns: new Map(reruns) }).cancel(items),
 
     followBatch: ({ scope, runs, policy }) =>
       beating(`following ${runs.length} runs of ${scope}`, () => follow(github, scope, runs, policy)),
@@ -115,8 +118,30 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
   };
 }
 
+function readPart(
+  github: QueuePort,
+  listed: RunsShelf,
+  { scope, from, pages }: { readonly scope: string; readonly from: number | null; readonly pages: number },
+): Promise<QueuePart | Limited> {
+  return withGitHubFailures(async () => {
+    const wanted = { status: 'queued', createdFrom: null, createdUntil: from, pages, believedMs: believedMs(scope) };
+    const { value, githubTime } = await github.listRuns(scope, wanted, cancellationSignal());
+    listed.keep(scope, value.runs);
+    return { kind: 'read', at: githubTime, runs: value.runs, next: value.isCut ? nextPart(value.runs, from) : null };
+  });
+}
+
 /** What GitHub refuses of it is unknown. */
 const NO_TAGS: Dated<ReadonlyMap<string, boolean>> = { value: new Map(), githubTime: 0 };
+
+/**
+ * A schedule's pass only plans by its first look, so what a health check of this worker has read shortly before is good enough for it. A
+ * person's sees what is.
+ */
+function believedMs(scope: string): number {
+  const isScheduled = activityInfo().workflowExecution?.workflowId.startsWith(`${queueScheduleId(scope)}-`) === true;
+  return isScheduled ? READING_BELIEVED_MS : 0;
+}
 
 /** Runs of one second may be more than one part holds: then the rest of that second is left to the next pass. */
 function nextPart(runs: readonly Run[], from: number | null): number | null {
@@ -127,33 +152,35 @@ function nextPart(runs: readonly Run[], from: number | null): number | null {
   return oldest === from ? oldest - 1_000 : oldest;
 }
 
-/** Who may have runners for a repository. */
-type Homes = Parameters<QueueActivities['readQueueRunners']>[0];
-
 /** What GitHub refuses of it is unknown; a limit is waited for. */
-async function lookAround(github: QueuePort, homes: Homes): Promise<QueueSurroundings | Limited> {
-  const counts: (number | null)[] = [];
+async function lookAround(
+  github: QueuePort,
+  homes: QueueHomes,
+  counted: readonly OtherStatus[],
+): Promise<{ readonly kind: 'read'; readonly surroundings: QueueSurroundings } | Limited> {
+  const counts = new Map<OtherStatus, number>();
   const notes: string[] = [];
-  for (const status of ['in_progress', 'waiting', 'pending', 'requested']) {
-    const count = await attempting(() => github.countRunsOf(homes.scope, status, cancellationSignal()));
+  for (const status of counted) {
+    const count = await attempting(() => github.countRunsOf(homes.scope, status, cancellationSignal(), believedMs(homes.scope)));
     if (count.kind === 'limited') {
       return count;
     }
-    counts.push(count.kind === 'done' ? count.value.value : null);
-    notes.push(...(count.kind === 'done' ? [] : [count.error.message]));
+    if (count.kind === 'done') {
+      counts.set(status, count.value.value);
+    } else {
+      notes.push(count.error.message);
+    }
   }
-  const runners = await readRunners(github, homes);
+  const runners = await readRunners(github, homes, believedMs(homes.scope));
   if (runners.kind === 'limited') {
     return runners;
   }
-  const [inProgress = null, waiting = null, pending = null, requested = null] = counts;
   const { areAll: areRunnersKnown, defaultBranch } = runners;
-  return {
-    kind: 'read',
-    inProgress,
-    waiting,
-    pending,
-    requested,
+  const surroundings = {
+    inProgress: counts.get('in_progress') ?? null,
+    waiting: counts.get('waiting') ?? null,
+    pending: counts.get('pending') ?? null,
+    requested: counts.get('requested') ?? null,
     offered: labelSetsOf(runners.runners),
     ours: labelSetsOf(runners.runners.filter(({ isOurs }) => isOurs)),
     silent: silentSetsOf(runners.runners),
@@ -161,15 +188,20 @@ async function lookAround(github: QueuePort, homes: Homes): Promise<QueueSurroun
     defaultBranch,
     notes: [...new Set([...notes, ...runners.notes])],
   };
+  return { kind: 'read', surroundings };
 }
 
 /** What GitHub refuses of it is unknown; a limit is waited for. */
-async function readRunners(github: QueuePort, { scope, configured, organisation }: Homes): Promise<RunnersOfQueue | Limited> {
+async function readRunners(
+  github: QueuePort,
+  { scope, configured, organisation }: QueueHomes,
+  mostMs: number,
+): Promise<RunnersOfQueue | Limited> {
   const branch = await attempting(() => github.readDefaultBranch(scope, cancellationSignal()));
   if (branch.kind === 'limited') {
     return branch;
   }
-  const own = await attempting(() => github.listLabelSets(scope, cancellationSignal()));
+  const own = await attempting(() => github.listLabelSets(scope, cancellationSignal(), mostMs));
   if (own.kind === 'limited') {
     return own;
   }
@@ -255,12 +287,12 @@ function unregistered(configured: readonly ConfiguredRunner[], alike: readonly R
 
 interface BatchSettings {
   readonly github: QueuePort;
+  readonly listed: RunsShelf;
   readonly scope: string;
   readonly offered: readonly LabelSet[];
-  readonly ours: readonly LabelSet[];
   readonly silent: readonly LabelSet[];
   readonly silences: readonly Silence[];
-  readonly plannedAt: number;
+  readonly pressed: readonly LabelSet[] | null;
   readonly policy: QueuePolicy;
   readonly reruns: ReadonlyMap<number, number>;
   readonly mayBeDone: boolean;
@@ -340,7 +372,7 @@ class Batch {
 
   /** What the cancellation rests on is read in its turn, right before it. */
   #attempt(item: WorkItem): Promise<CancelAttempt> {
-    const { github, scope, reruns, ...ground } = this.#settings;
+    const { github, listed: _, scope, reruns, ...ground } = this.#settings;
     return github.inTurn(
       scope,
       async (turn) => {
@@ -370,27 +402,45 @@ class Batch {
     return tries === 0 && !this.#mayBeDone;
   }
 
-  /** Jobs last: a run reads as queued while some of its jobs run. */
   async #look({ run, newer }: WorkItem): Promise<FreshLook & { readonly jobsTookMs: number }> {
-    const { github, scope } = this.#settings;
     const newerLook = newer === null ? null : await this.#lookAtNewer(newer);
-    const found = await github.readRun(scope, run, cancellationSignal());
-    const jobsAskedAt = performance.now();
-    const jobs = await github.readRunJobs(scope, run, cancellationSignal());
-    return { at: found.githubTime, run: found.value, jobs: jobs.value, newer: newerLook, jobsTookMs: performance.now() - jobsAskedAt };
+    return { ...(await this.#lookAt(run)), newer: newerLook };
+  }
+
+  /**
+   * While its jobs wait untouched, of the attempt that a list has shown, the run is as the list has it. Else it is read itself, and its jobs last:
+   * a run reads as queued while some of its jobs run.
+   */
+  async #lookAt(run: number): Promise<Omit<FreshLook, 'newer'> & { readonly jobsTookMs: number }> {
+    const { github, listed, scope } = this.#settings;
+    const known = listed.find(scope, run);
+    if (known?.status === 'queued') {
+      const look = await this.#readJobs(run);
+      if (look.jobs !== null && look.jobs.attempt === known.attempt && isUntouched(look.jobs)) {
+        return { run: known, ...look };
+      }
+    }
+    const { value } = await github.readRun(scope, run, cancellationSignal());
+    return { run: value, ...(await this.#readJobs(run)) };
+  }
+
+  /** By a conditional request, which costs nothing of the hour while they are as the plan has read them. */
+  async #readJobs(run: number): Promise<Pick<FreshLook, 'at' | 'jobs'> & { readonly jobsTookMs: number }> {
+    const { github, scope } = this.#settings;
+    const askedAt = performance.now();
+    const { value: jobs, githubTime: at } = await github.readRunJobs(scope, run, cancellationSignal());
+    return { at, jobs, jobsTookMs: performance.now() - askedAt };
   }
 
   /** One that replaces several is looked at once in a while. */
-  async #lookAtNewer(run: number): Promise<FreshLook['newer']> {
-    const known = this.#newer.get(run);
+  async #lookAtNewer(id: number): Promise<FreshLook['newer']> {
+    const known = this.#newer.get(id);
     if (known !== undefined && performance.now() - known.at < NEWER_BELIEVED_MS) {
       return known.look;
     }
-    const { github, scope } = this.#settings;
-    const jobs = await github.readRunJobs(scope, run, cancellationSignal());
-    const { value } = await github.readRun(scope, run, cancellationSignal());
-    const look = value === null || jobs.value === null ? null : { run: value, jobs: jobs.value };
-    this.#newer.set(run, { at: performance.now(), look });
+    const { run, jobs } = await this.#lookAt(id);
+    const look = run === null || jobs === null ? null : { run, jobs };
+    this.#newer.set(id, { at: performance.now(), look });
     return look;
   }
 

@@ -9,12 +9,16 @@ export interface StoredAnswer {
   /** Other calls read the same address otherwise. */
   readonly checkedBy: z.ZodType;
   readonly answer: Answer<unknown>;
+  /** When GitHub was last asked for it, by `performance.now()`. */
+  readonly askedAt: number;
 }
 
 /** @param key address, form of the answer and fingerprint of the token: GitHub's ETags hold for these three together. */
 export interface AnswerStore {
   find(key: string): StoredAnswer | undefined;
   keep(key: string, stored: StoredAnswer): void;
+  /** GitHub was asked again, and it still holds. `githubTime`: epoch milliseconds by GitHub's clock. */
+  confirm(key: string, asked: { readonly askedAt: number; readonly githubTime: number }): void;
 }
 
 /**
@@ -49,6 +53,10 @@ export function createAnswerStore(mostAnswers = MOST_ANSWERS, mostBytes = MOST_B
       const found = answers.get(key);
       if (found) put(key, found.stored, found.bytes);
       return found?.stored;
+    },
+    confirm(key, { askedAt, githubTime }) {
+      const found = answers.get(key);
+      if (found) answers.set(key, { ...found, stored: { ...found.stored, askedAt, answer: { ...found.stored.answer, githubTime } } });
     },
     keep(key, stored) {
       put(key, stored, bytesOf(stored));

@@ -49,6 +49,11 @@ export interface Call<T> extends Omit<Asked, 'what'> {
    * for the minute's points.
    */
   readonly isFrugal?: boolean;
+  /**
+   * An answer that this process was given so long ago is good enough, with its own time, unless something was written since. In milliseconds;
+   * 0 without it.
+   */
+  readonly believedMs?: number;
   /** GitHub refers to a place that is none of its API, which is not asked: the answer is `{ location }`. */
   readonly isReferral?: boolean;
 }
@@ -105,6 +110,7 @@ export function createClient(options: ClientOptions): WritingClient {
   const accountOf = (fingerprint: string): string => `${baseUrl} ${options.account ?? fingerprint}`;
   let renew = false;
   let lastAccount = baseUrl;
+  let writtenAt = -Infinity;
 
   function refuseWhileLimited(asked: Asked, accounts: readonly string[]): void {
     const until = Math.max(...accounts.map((account) => gate.closedUntil(account) ?? 0));
@@ -133,7 +139,17 @@ export function createClient(options: ClientOptions): WritingClient {
       }
     },
 
-    async request({ route, parameters = {}, answer, signal, isOptional = false, isFrugal = false, isReferral = false, ...call }) {
+    async request({
+      route,
+      parameters = {},
+      answer,
+      signal,
+      isOptional = false,
+      isFrugal = false,
+      isReferral = false,
+      believedMs = 0,
+      ...call
+    }) {
       signal.throwIfAborted();
       const isGraphql = route === GRAPHQL;
       const endpoint = isGraphql ? `POST ${graphqlAddress(baseUrl)}` : route;
@@ -157,6 +173,11 @@ export function createClient(options: ClientOptions): WritingClient {
       const key = `${fingerprint} ${headers.accept} ${url}`;
       const stored = method === 'GET' ? store.find(key) : undefined;
       const known = stored?.checkedBy === answer ? stored : null;
+      const askedAt = performance.now();
+      if (known !== null && askedAt - known.askedAt < believedMs && known.askedAt > writtenAt) {
+        // Kept under the schema that made it.
+        return { ...(known.answer as Answer<z.infer<typeof answer>>), isUnchanged: true };
+      }
       if (!isGraphql) await payPoints({ account, scope: call.scope, method, isFrugal, signal });
       refuseWhileLimited(asked, [account, ownAccount]);
       const deadline = AbortSignal.timeout(timeoutMs);
@@ -181,7 +202,9 @@ export function createClient(options: ClientOptions): WritingClient {
           if (isGraphql) gate.answered(ownAccount);
           const { etag } = response.headers;
           const answered = { ...told, status: response.status, value: value.data, isUnchanged: false };
-          if (method === 'GET' && etag !== undefined && !isReferral) store.keep(key, { etag, checkedBy: answer, answer: answered });
+          if (method === 'GET' && etag !== undefined && !isReferral) {
+            store.keep(key, { etag, checkedBy: answer, answer: answered, askedAt });
+          }
           return answered;
         }
       } catch (error) {
@@ -194,7 +217,9 @@ export function createClient(options: ClientOptions): WritingClient {
           gate.answered(account);
           // Kept under the schema that made it.
           const last = known.answer as Answer<z.infer<typeof answer>>;
-          return { ...last, githubTime: githubTimeOf(said['date'], Date.now()), rate, isUnchanged: true };
+          const githubTime = githubTimeOf(said['date'], Date.now());
+          store.confirm(key, { askedAt, githubTime });
+          return { ...last, githubTime, rate, isUnchanged: true };
         }
         if (status < 400) throw unanswered(error);
         const refused = sortRefusal(asked, error.response, Date.now(), gate.unnamedWaitMs(account));
@@ -202,6 +227,8 @@ export function createClient(options: ClientOptions): WritingClient {
         else if (refused.kind === 'rejected') gate.answered(account);
         renew = refused.kind === 'rejected' && (refused.status === 401 || (refused.status === 403 && !isOptional));
         throw refused;
+      } finally {
+        if (method !== 'GET' && !isGraphql) writtenAt = performance.now();
       }
       signal.throwIfAborted();
       throw unanswered(`the answer is not the JSON that GitHub sends; is ${baseUrl} the address of its REST API?`);

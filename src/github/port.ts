@@ -68,6 +68,8 @@ export interface RunsWanted {
   readonly createdFrom: number | null;
   /** Pages of 100 that are read, 10 at most: GitHub gives no more. */
   readonly pages: number;
+  /** A first page that this process has read so long ago is good enough, unless something was written since; 0 milliseconds without it. */
+  readonly believedMs?: number;
 }
 
 /** A part of a list of runs, newest first; each run once. */
@@ -114,10 +116,10 @@ export interface Turn {
  */
 export interface QueuePort {
   listRuns(scope: string, wanted: RunsWanted, signal: AbortSignal): Promise<Dated<RunsListed>>;
-  /** How many runs have this status, by GitHub. */
-  countRunsOf(scope: string, status: string, signal: AbortSignal): Promise<Dated<number>>;
-  /** Runners that are registered at the scope, by the labels that they have. */
-  listLabelSets(scope: string, signal: AbortSignal): Promise<Dated<readonly RunnersAlike[]>>;
+  /** How many runs have this status, by GitHub; `believedMs` as of {@link RunsWanted}. */
+  countRunsOf(scope: string, status: string, signal: AbortSignal, believedMs?: number): Promise<Dated<number>>;
+  /** Runners that are registered at the scope, by the labels that they have; `believedMs` as of {@link RunsWanted}. */
+  listLabelSets(scope: string, signal: AbortSignal, believedMs?: number): Promise<Dated<readonly RunnersAlike[]>>;
   /** Who of an organisation's runners may work for one of its repositories. Needs `organization_self_hosted_runners=read`. */
   listRunnersFor(organisation: string, repository: string, signal: AbortSignal): Promise<Dated<RunnersForRepository>>;
   /** `null` where there is no such run any more. */

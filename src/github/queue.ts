@@ -27,8 +27,8 @@ export function createQueue(github: WritingClient, pace: Pace | null): QueuePort
   const refs = createRefs(createGraphql(client));
   return {
     listRuns: (scope, wanted, signal) => listRuns({ client, scope, signal }, wanted),
-    countRunsOf: (scope, status, signal) => countRunsOf(client, scope, status, signal),
-    listLabelSets: (scope, signal) => listLabelSets({ client, scope, signal }),
+    countRunsOf: (scope, status, signal, believedMs) => countRunsOf(client, scope, status, signal, believedMs),
+    listLabelSets: (scope, signal, believedMs) => listLabelSets({ client, scope, signal }, believedMs),
     listRunnersFor: (organisation, repository, signal) => listRunnersFor({ client, scope: organisation, signal }, repository),
     readRun: (scope, run, signal) => readRun({ client, scope, signal }, run),
     readRunJobs: (scope, run, signal) => readRunJobs({ client, scope, signal }, run),
@@ -50,7 +50,7 @@ export function createQueue(github: WritingClient, pace: Pace | null): QueuePort
 const AT_ONCE: Turn = { skip: () => {} };
 
 async function listRuns({ client, scope, signal }: Asking, wanted: RunsWanted): Promise<Dated<RunsListed>> {
-  const call = runsCall({ scope, signal }, { status: wanted.status, ...createdWithin(wanted) });
+  const call = { ...runsCall({ scope, signal }, { status: wanted.status, ...createdWithin(wanted) }), believedMs: wanted.believedMs ?? 0 };
   const runs = new Map<number, Run>();
   let [total, pages, answeredAt, hasMore] = [0, 0, 0, false];
   for await (const { value, githubTime, nextPage } of pagesOf(client, call)) {
@@ -68,13 +68,19 @@ async function listRuns({ client, scope, signal }: Asking, wanted: RunsWanted): 
 }
 
 /** By GitHub's total. */
-export async function countRunsOf(client: Client, scope: string, status: string, signal: AbortSignal): Promise<Dated<number>> {
-  const { value, githubTime } = await client.request(runsCall({ scope, signal }, { status }));
+export async function countRunsOf(
+  client: Client,
+  scope: string,
+  status: string,
+  signal: AbortSignal,
+  believedMs = 0,
+): Promise<Dated<number>> {
+  const { value, githubTime } = await client.request({ ...runsCall({ scope, signal }, { status }), believedMs });
   return { value: value.total, githubTime };
 }
 
-async function listLabelSets(asking: Asking): Promise<Dated<readonly RunnersAlike[]>> {
-  const { value, githubTime } = await listRunners(asking);
+async function listLabelSets(asking: Asking, believedMs = 0): Promise<Dated<readonly RunnersAlike[]>> {
+  const { value, githubTime } = await listRunners(asking, believedMs);
   return { value: alikeOf(value.map(({ runner }) => runner)), githubTime };
 }
 
@@ -86,7 +92,7 @@ async function listRunnersFor(asking: Asking, repository: string): Promise<Dated
   for await (const { value } of pagesOf(client, { ...call, answer: UsableGroups, signal })) {
     for (const { id, ...group } of value) groups.set(id, group);
   }
-  const { value: listed, githubTime } = await listRunners(asking);
+  const { value: listed, githubTime } = await listRunners(asking, 0);
   const isUsable = ({ groupId }: ListedRunner): boolean => groupId !== null && groups.has(groupId);
   return {
     value: {
@@ -98,11 +104,11 @@ async function listRunnersFor(asking: Asking, repository: string): Promise<Dated
   };
 }
 
-async function listRunners({ client, scope, signal }: Asking): Promise<Dated<readonly ListedRunner[]>> {
+async function listRunners({ client, scope, signal }: Asking, believedMs: number): Promise<Dated<readonly ListedRunner[]>> {
   const call = below(scope, 'GET', '/actions/runners', runnersPermission(scope, 'read'), { per_page: PER_PAGE });
   const listed: ListedRunner[] = [];
   let answeredAt: number | null = null;
-  for await (const { value, githubTime } of pagesOf(client, { ...call, answer: RunnerList, signal })) {
+  for await (const { value, githubTime } of pagesOf(client, { ...call, answer: RunnerList, signal, believedMs })) {
     listed.push(...value.listed);
     answeredAt ??= githubTime;
   }

@@ -36,8 +36,8 @@ interface Kind {
   /** A pass that hangs blocks the next ones no longer than this. */
   readonly runTimeoutMs: number;
   readonly summaryOf: (scope: string) => string;
-  /** What its place within the interval comes from: another word for the same scope moves the schedules that exist. */
-  readonly seedOf: (scope: string) => string;
+  /** How long after the scope's place within the interval it begins: another number moves the schedules that exist. In seconds. */
+  readonly afterSeconds: number;
 }
 
 const KINDS: Readonly<Record<Care, Kind>> = {
@@ -47,7 +47,7 @@ const KINDS: Readonly<Record<Care, Kind>> = {
     workflowType: 'checkHealth',
     runTimeoutMs: 15 * 60_000,
     summaryOf: (scope) => `check the health of ${scope}`,
-    seedOf: (scope) => scope,
+    afterSeconds: 0,
   },
   queue: {
     // An organisation has no list of runs.
@@ -57,7 +57,8 @@ const KINDS: Readonly<Record<Care, Kind>> = {
     // GitHub's limits may have to be waited out.
     runTimeoutMs: 6 * 3_600_000,
     summaryOf: (scope) => `maintain the queue of ${scope}`,
-    seedOf: queueScheduleId,
+    // It plans by what the health check has just read, and so asks GitHub for less.
+    afterSeconds: 45,
   },
 };
 const CARES = Object.keys(KINDS) as Care[];
@@ -221,10 +222,10 @@ function desiredSchedule(
   { everyMs }: ScheduleSettings,
   there: readonly SearchAttribute[],
 ): DesiredSchedule {
-  const { workflowType, runTimeoutMs, summaryOf, seedOf } = KINDS[care];
+  const { workflowType, runTimeoutMs, summaryOf, afterSeconds } = KINDS[care];
   return {
     scheduleId,
-    spec: { intervals: [{ every: everyMs, offset: offsetOf(seedOf(scope), everyMs) }] },
+    spec: { intervals: [{ every: everyMs, offset: offsetOf(scope, afterSeconds, everyMs) }] },
     policies: { overlap: 'SKIP', catchupWindow: CATCHUP_WINDOW_MS, pauseOnFailure: false },
     action: {
       type: 'startWorkflow',
@@ -243,9 +244,9 @@ function desiredSchedule(
   };
 }
 
-/** Spreads schedules over the interval, in whole seconds, always the same for the same seed. */
-function offsetOf(seed: string, everyMs: number): number {
-  return (createHash('sha256').update(seed).digest().readUInt32BE() % Math.floor(everyMs / 1_000)) * 1_000;
+/** Spreads scopes over the interval, in whole seconds, each always at the same place. */
+function offsetOf(scope: string, afterSeconds: number, everyMs: number): number {
+  return ((createHash('sha256').update(scope).digest().readUInt32BE() + afterSeconds) % Math.floor(everyMs / 1_000)) * 1_000;
 }
 
 async function describeSchedule(client: Client, { scheduleId }: ScheduleName): Promise<ScheduleDescription | null> {

@@ -1,11 +1,14 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { continueAsNew, proxyActivities, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
+import { continueAsNew, isCancellation, log, proxyActivities, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
 import type { BatchCancelled, CarriedOut, CarryOutInput, FollowingRun, MainActivities } from '../activities/contract.ts';
 import { againOrNoted, outcomeOfAttempt, type CancelAttempt } from '../domain/queue/attempt.ts';
+import { modesOf } from '../domain/queue/plan.ts';
 import { countsText, runsText } from '../domain/queue/report.ts';
 import { pack, unpack, type WorkItem } from '../domain/queue/work.ts';
 import { Following, nextWaitMs } from './following.ts';
-import { queueWriteOptions } from './options.ts';
+import { queueWriteOptions, temporalOptions } from './options.ts';
+import { groundOf, groundOfRunners, lookAtQueue, planSeen, readRunners } from './queue-look.ts';
+import { reasonOf } from './site.ts';
 
 /**
  * Does what queue care has planned, a batch at a time, each in a history of its own; started by `maintainQueue`, which holds the queue's lock.
@@ -18,14 +21,23 @@ export async function carryOutQueuePlan(input: CarryOutInput): Promise<CarriedOu
   return new CarryingOut(input).run();
 }
 
+/** What acts rest on, and when it was read. */
+type Known = Pick<CarryOutInput, 'ground' | 'pressed' | 'lookedAt'>;
+
+function isPush({ rule }: WorkItem): boolean {
+  return rule === 'prioritizePullRequests';
+}
+
 class CarryingOut {
   readonly #input: CarryOutInput;
   readonly #following: Following;
   #work: WorkItem[];
+  #known: Known;
 
   constructor(input: CarryOutInput) {
     this.#input = input;
     this.#work = [...unpack(input.work)];
+    this.#known = { ground: input.ground, pressed: input.pressed, lookedAt: input.lookedAt };
     this.#following = new Following(input, input, (doing) => this.#say(doing));
   }
 
@@ -56,6 +68,7 @@ class CarryingOut {
   async #goOn(): Promise<never> {
     return continueAsNew<typeof carryOutQueuePlan>({
       ...this.#input,
+      ...this.#known,
       work: pack(this.#work),
       following: this.#following.runs,
       tally: this.#following.tally,
@@ -63,16 +76,19 @@ class CarryingOut {
   }
 
   async #cancelBatch(): Promise<void> {
-    const { scope, policy, offered, ours, silent, silences, plannedAt, reruns } = this.#input;
+    const { scope, policy, silences, reruns } = this.#input;
     let items: readonly WorkItem[] = this.#work.splice(0, policy.batchSize);
     let mayBeDone = false;
     while (items.length > 0) {
+      await this.#lookAnew(items);
       this.#say(`cancelling ${runsText(items.length)}, ${this.#work.length} are left after that`);
       const { cancelBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `cancel ${runsText(items.length)} of ${scope}`));
       const ids = new Set(items.map(({ run }) => run));
       const ofBatch = reruns.filter(([run]) => ids.has(run));
-      const ground = { offered, ours, silent, silences, plannedAt, reruns: ofBatch, policy };
-      const done: BatchCancelled = await cancelBatch({ scope, items, mayBeDone, ...ground });
+      const { ground, pressed } = this.#known;
+      const { offered, silent } = ground;
+      const restsOn = { offered, silent, silences, pressed, reruns: ofBatch, policy };
+      const done: BatchCancelled = await cancelBatch({ scope, items, mayBeDone, ...restsOn });
       for (const attempt of done.attempts) {
         this.#take(attempt);
       }
@@ -81,6 +97,56 @@ class CarryingOut {
       await this.#following.waitFor(done.limited);
     }
   }
+
+  // What acts rest on
+
+  /** A plan may take hours: who waits, and what runners there are, is read anew before a batch, unless that was a moment ago. */
+  async #lookAnew(items: readonly WorkItem[]): Promise<void> {
+    const { groundHoldsMs } = this.#input.policy;
+    const { runners, demand } = this.#known.lookedAt;
+    const now = Date.now();
+    try {
+      if (items.some(isPush) && now - demand >= groundHoldsMs) {
+        await this.#readDemand(items, now);
+      } else if (now - runners >= groundHoldsMs) {
+        await this.#readRunners(now);
+      }
+    } catch (error) {
+      if (isCancellation(error)) {
+        throw error;
+      }
+      log.warn(`the queue of ${this.#input.scope} could not be looked at anew: ${reasonOf(error, { host: 'local' })}`);
+      this.#known = { ...this.#known, pressed: null, lookedAt: { runners: now, demand } };
+    }
+  }
+
+  async #readRunners(now: number): Promise<void> {
+    const read = await readRunners(this.#input, this.#teller());
+    const { lookedAt, ground } = this.#known;
+    this.#known = { ...this.#known, ground: read.areAll ? groundOfRunners(read) : ground, lookedAt: { ...lookedAt, runners: now } };
+  }
+
+  /** As a plan sees it, without the runs that are cancelled or about to be. */
+  async #readDemand(items: readonly WorkItem[], now: number): Promise<void> {
+    const { scope, policy } = this.#input;
+    const { at, runs, surroundings } = await lookAtQueue(this.#input, [], this.#teller());
+    const { recallQueue } = proxyActivities<MainActivities>(temporalOptions('what is remembered of the queue?'));
+    const { memory } = await recallQueue({ scope });
+    const others = [...items, ...this.#work].filter((item) => !isPush(item));
+    const taken = new Set([...others, ...this.#following.runs.map(({ item }) => item)].map(({ run }) => run));
+    const ground = surroundings.areRunnersKnown ? groundOf(surroundings) : this.#known.ground;
+    const seen = { at, runs: runs.filter(({ id }) => !taken.has(id)), surroundings: ground };
+    const planning = { resolved: this.#input, modes: modesOf(policy, ['prioritizePullRequests']), most: Infinity };
+    const { pressed } = (await planSeen(seen, memory, planning, this.#teller())).plan;
+    const { demand } = this.#known.lookedAt;
+    this.#known = { ground, pressed, lookedAt: { runners: now, demand: pressed === null ? demand : now } };
+  }
+
+  #teller(): Parameters<typeof lookAtQueue>[2] {
+    return { say: (doing) => this.#say(doing), waitFor: (limited) => this.#following.waitFor(limited) };
+  }
+
+  // Noting
 
   #take(attempt: CancelAttempt): void {
     const { item, about, evidence, result } = attempt;

@@ -1,5 +1,5 @@
 import { ApplicationFailure, CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { CancellationScope, condition, isCancellation, proxyActivities, startChild, upsertMemo, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, proxyActivities, startChild, workflowInfo } from '@temporalio/workflow';
 import type { LookActivities, MainActivities, ResolvedScope } from '../activities/contract.ts';
 import { asSummary } from '../domain/alert.ts';
 import { readCheckRequest, type CheckRequest } from '../domain/check-request.ts';
@@ -23,7 +23,7 @@ import { drainWord, leftStoppedAt, notedAmong, type LedgerEntry } from '../domai
 import { cureId, machineLedgerId, machineLockId, qualifiedName } from '../domain/names.ts';
 import type { Work } from '../domain/next-step.ts';
 import { advance } from '../domain/open-findings.ts';
-import type { HostLook, HostObservation, PassObservation, RunnerLook, ScopeObservation } from '../domain/pass.ts';
+import type { HostLook, HostObservation, PassObservation, RunnerLook } from '../domain/pass.ts';
 import { prescribe, type Prescribed } from '../domain/prescribe.ts';
 import { known, unknown, type Reading } from '../domain/reading.ts';
 import { isLedgerDue } from '../domain/remember.ts';
@@ -48,13 +48,11 @@ const TOLD_AT_ONCE = 100;
  * saw and why. Ends with a {@link HealthReport}, also where a side could not be read; only bad input fails the execution itself.
  */
 export async function checkHealth(...given: unknown[]): Promise<HealthReport> {
-  const report = await operateOnScope(readCheckRequest(given), {
+  return operateOnScope(readCheckRequest(given), {
     kind: 'the scope',
     resolve: (configuration, scope) => configuration.resolveScope({ scope }),
     run: (resolved, request, told) => new Pass(told).run(resolved, request),
   });
-  upsertMemo({ figures: report.figures });
-  return report;
 }
 
 /** What the plan tells stands in the place of what the diagnosis says of the same. */
@@ -277,16 +275,19 @@ async function observe(scope: ResolvedScope, looking: Looking): Promise<Seen> {
   };
 }
 
-/** Failed runs are not asked for where GitHub has just failed to answer: a pass over a silent GitHub shall not take twice as long. */
+/** Failed runs are looked into where a glance at them says that there is something new, and not where GitHub has just failed to answer: a pass over a silent GitHub shall not take twice as long. */
 async function readGitHub(scope: ResolvedScope, { dryRun }: Looking): Promise<Pick<PassObservation, 'github' | 'damaged'>> {
   const github = await observeGitHub(scope);
   if (!github.known) {
     return { github, damaged: github };
   }
-  return { github, damaged: await inspectFailures(scope, dryRun) };
+  const { scope: seen, damaged } = github.value;
+  return { github: known(seen), damaged: damaged === null ? await inspectFailures(scope, dryRun) : known(damaged) };
 }
 
-async function observeGitHub({ scope, targets, policy, previous, setAside = [] }: ResolvedScope): Promise<Reading<ScopeObservation>> {
+type Glance = Extract<Awaited<ReturnType<MainActivities['observeScope']>>['value'], { readonly kind: 'seen' }>;
+
+async function observeGitHub({ scope, targets, policy, previous, setAside = [] }: ResolvedScope): Promise<Reading<Glance>> {
   const github = proxyActivities<MainActivities>(passGithubOptions(policy, `how does GitHub see ${scope}?`));
   try {
     const { value } = await github.observeScope({
@@ -296,6 +297,7 @@ async function observeGitHub({ scope, targets, policy, previous, setAside = [] }
       readsGroups: targets.some(({ group }) => group !== null),
       runsRead: policy.runsRead,
       setAside,
+      failures: policy.upkeep.failures,
     });
     return value.kind === 'seen'
       ? known(value)

@@ -1,12 +1,9 @@
-import { proxyActivities } from '@temporalio/workflow';
-import type { MainActivities, ResolvedQueue } from '../activities/contract.ts';
+import type { ResolvedQueue } from '../activities/contract.ts';
 import { intendedActs } from '../domain/queue/intended.ts';
 import { inListOrder, listedRun, readQueueListRequest, type QueueList, type QueueListRequest } from '../domain/queue/list.ts';
 import { Forecast } from '../domain/queue/outlook.ts';
 import { modesOf } from '../domain/queue/plan.ts';
-import { labelSetsOf, silentSetsOf } from '../domain/queue/takers.ts';
-import { temporalOptions } from './options.ts';
-import { planSeen, readRunners, readWholeQueue, withJobsOf } from './queue-look.ts';
+import { groundOfRunners, planSeen, readRunners, readWholeQueue, withJobsOf } from './queue-look.ts';
 import { operateOnScope } from './scope-operation.ts';
 import type { Told } from './told.ts';
 
@@ -20,18 +17,12 @@ export async function listQueue(...given: unknown[]): Promise<QueueList> {
 }
 
 async function list(resolved: ResolvedQueue, { max }: QueueListRequest, told: Told): Promise<QueueList> {
-  const { scope, policy, mode, serverUrl = '' } = resolved;
-  const { recallQueue } = proxyActivities<MainActivities>(temporalOptions('what is remembered of the queue?'));
-  const remembered = await recallQueue({ scope });
+  const { scope, policy, mode, remembered, serverUrl = '' } = resolved;
   const { memory, parked } = remembered;
   const { at, runs } = await readWholeQueue(resolved, told);
-  const { runners, areAll, defaultBranch, notes } = await readRunners(resolved, told);
-  const surroundings = {
-    offered: labelSetsOf(runners),
-    ours: labelSetsOf(runners.filter(({ isOurs }) => isOurs)),
-    silent: silentSetsOf(runners),
-    defaultBranch,
-  };
+  const read = await readRunners(resolved, told);
+  const { runners, areAll, notes } = read;
+  const surroundings = groundOfRunners(read);
   const modes = modesOf(policy, null);
   const planning = { resolved, modes, most: Infinity };
   const planned = await planSeen({ at, runs, surroundings }, memory, planning, told);

@@ -67,7 +67,7 @@ import { followRuns, onTheirWay } from './follow-runs.ts';
 import { lockQueue, type HeldLock } from './lock.ts';
 import { queueWriteOptions, temporalOptions } from './options.ts';
 import { writeQueueMemory } from './queue-ledger.ts';
-import { lookAtQueue, planSeen, type PlannedQueue, type SeenQueue } from './queue-look.ts';
+import { groundOf, lookAtQueue, planSeen, type PlannedQueue, type SeenQueue } from './queue-look.ts';
 import { label, trigger } from './search-attributes.ts';
 import { holderText, reasonOf } from './site.ts';
 import type { Told } from './told.ts';
@@ -77,6 +77,9 @@ import { operateOnScope } from './scope-operation.ts';
 const GOOD_PASSES = 3;
 
 const followed = defineSignal<[Tally]>(FOLLOWED_SIGNAL);
+
+/** What a person wants to know; a pass of the schedule asks for less. */
+const EVERY_STATUS = ['in_progress', 'waiting', 'pending', 'requested'] as const;
 
 const NOTHING_CARRIED_OUT: CarriedOut = { tally: NOTHING_DONE, following: [] };
 
@@ -166,8 +169,8 @@ class QueueCare {
   }
 
   async #care(): Promise<QueueReport> {
-    const remembered = await this.#recall();
-    const seen = await lookAtQueue(this.#resolved, this.#told);
+    const { remembered } = this.#resolved;
+    const seen = await lookAtQueue(this.#resolved, trigger() === 'schedule' ? ['in_progress'] : EVERY_STATUS, this.#told);
     const planning = { resolved: this.#resolved, modes: this.#modes, most: this.#most };
     const planned = await planSeen(seen, remembered.memory, planning, this.#told);
     const intended = this.#intend(seen, planned, remembered);
@@ -378,8 +381,8 @@ class QueueCare {
   }
 
   /** Remembers first what is to be parked, then cancels, then tells what need not be remembered. */
-  async #cancel(acts: readonly PlannedAct[], seen: SeenQueue, { jobs }: PlannedQueue, memory: QueueMemory): Promise<CarriedOut> {
-    const { scope, policy } = this.#resolved;
+  async #cancel(acts: readonly PlannedAct[], seen: SeenQueue, { plan, jobs }: PlannedQueue, memory: QueueMemory): Promise<CarriedOut> {
+    const { scope, configured, organisation, policy } = this.#resolved;
     const parks = acts.filter(({ does }) => does === 'park');
     const temporal = proxyActivities<MainActivities>(temporalOptions(`${parks.length} runs are to be re-run later`));
     if (parks.length > 0) {
@@ -395,12 +398,13 @@ class QueueCare {
         {
           version: 1,
           scope,
+          configured,
+          organisation,
           policy,
-          offered: seen.surroundings.offered,
-          ours: seen.surroundings.ours,
-          silent: seen.surroundings.silent,
+          ground: groundOf(seen.surroundings),
           silences: memory.silences ?? [],
-          plannedAt: seen.at,
+          pressed: plan.pressed,
+          lookedAt: { runners: this.#begunAt, demand: this.#begunAt },
           reruns: memory.reruns.filter(({ run }) => ids.has(run)).map(({ run, at }) => [run, at] as const),
           work: pack(workOf(acts)),
           following: [],

@@ -1,16 +1,24 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { Limited, MainActivities, QueueSurroundings, ResolvedQueue, RunnersOfQueue } from '../activities/contract.ts';
+import type {
+  Limited,
+  MainActivities,
+  OtherStatus,
+  QueueGround,
+  QueueHomes,
+  QueuePart,
+  QueueSurroundings,
+  ResolvedQueue,
+  RunnersOfQueue,
+} from '../activities/contract.ts';
 import type { QueueMemory } from '../domain/queue/memory.ts';
 import { planQueue, type QueuePlan, type RuleModes } from '../domain/queue/plan.ts';
 import type { Run, RunJobs } from '../domain/queue/run.ts';
+import { labelSetsOf, silentSetsOf } from '../domain/queue/takers.ts';
 import { queueListOptions, queueReadOptions } from './options.ts';
 import type { Told } from './told.ts';
 
 /** Parts of the list of queued runs: 500 runs each, so more than any queue has. */
 const MOST_PARTS = 200;
-
-/** Jobs of an attempt ask for the same labels for ever, and before an act they are read anew. */
-const JOBS_FRESH_MS = 30 * 60_000;
 
 /** Names of which one activity asks whether they are tags. */
 const TAGS_AT_ONCE = 100;
@@ -39,40 +47,67 @@ export interface PlannedQueue {
   readonly notes: readonly string[];
 }
 
-/** The queue and what is around it; limits are waited out. */
-export async function lookAtQueue(resolved: ResolvedQueue, told: Told): Promise<SeenQueue> {
-  const { scope, configured, organisation, policy } = resolved;
-  const listed = await readWholeQueue(resolved, told);
-  const { readQueueSurroundings } = proxyActivities<MainActivities>(queueListOptions(policy, `count the other runs of ${scope}`));
-  return { ...listed, surroundings: await withinLimits(told, () => readQueueSurroundings({ scope, configured, organisation })) };
+/** Whose queue is looked at. */
+type LookedAfter = QueueHomes & Pick<ResolvedQueue, 'policy'>;
+
+/** Hears how far it is, and waits out limits. */
+type Teller = Pick<Told, 'say' | 'waitFor'>;
+
+/** The queue to its last run, a part at a time, with what is around it; limits are waited out. */
+export async function lookAtQueue(of: LookedAfter, counted: readonly OtherStatus[], told: Teller): Promise<SeenQueue> {
+  const { scope, policy } = of;
+  told.say(`reading the queue of ${scope}`);
+  const { readQueue } = proxyActivities<MainActivities>(queueListOptions(policy, `read the queue of ${scope}`));
+  const first = await withinLimits(told, () => readQueue({ ...homesOf(of), pages: policy.pagesAtOnce, counted }));
+  return { ...(await readOn(of, first, told)), surroundings: first.surroundings };
 }
 
-/** To its last run, a part at a time; limits are waited out. */
-export async function readWholeQueue({ scope, policy }: ResolvedQueue, told: Told): Promise<ListedQueue> {
-  const runs = new Map<number, Run>();
-  let [at, from]: [number, number | null] = [0, null];
-  for (let part = 1; part <= MOST_PARTS; part += 1) {
-    told.say(runs.size === 0 ? `reading the queue of ${scope}` : `reading the queue of ${scope}: ${runs.size} runs so far`);
-    const { readQueuePart } = proxyActivities<MainActivities>(queueListOptions(policy, `read the queue of ${scope}, part ${part}`));
-    const read = await withinLimits(told, () => readQueuePart({ scope, from, pages: policy.pagesAtOnce }));
+/** The same without what is around it. */
+export async function readWholeQueue(of: LookedAfter, told: Teller): Promise<ListedQueue> {
+  told.say(`reading the queue of ${of.scope}`);
+  return readOn(of, await readPart(of, null, told), told);
+}
+
+async function readOn(of: LookedAfter, first: QueuePart, told: Teller): Promise<ListedQueue> {
+  const runs = new Map(first.runs.map((run) => [run.id, run]));
+  let { at, next } = first;
+  for (let part = 2; next !== null && part <= MOST_PARTS; part += 1) {
+    told.say(`reading the queue of ${of.scope}: ${runs.size} runs so far`);
+    const read = await readPart(of, next, told);
     for (const run of read.runs) {
       runs.set(run.id, run);
     }
-    ({ at, next: from } = read);
-    if (from === null) {
-      break;
-    }
+    ({ at, next } = read);
   }
   return { at, runs: [...runs.values()] };
 }
 
-/** The repository's runners, one by one. */
-export async function readRunners({ scope, configured, organisation, policy }: ResolvedQueue, told: Told): Promise<RunnersOfQueue> {
-  const { readQueueRunners } = proxyActivities<MainActivities>(queueListOptions(policy, `read the runners of ${scope}`));
-  return withinLimits(told, () => readQueueRunners({ scope, configured, organisation }));
+function readPart({ scope, policy }: LookedAfter, from: number | null, told: Teller): Promise<QueuePart> {
+  const { readQueuePart } = proxyActivities<MainActivities>(queueListOptions(policy, `read the queue of ${scope}`));
+  return withinLimits(told, () => readQueuePart({ scope, from, pages: policy.pagesAtOnce }));
 }
 
-async function withinLimits<T extends { readonly kind: 'read' }>(told: Told, ask: () => Promise<T | Limited>): Promise<T> {
+/** The repository's runners, one by one. */
+export async function readRunners(of: LookedAfter, told: Teller): Promise<RunnersOfQueue> {
+  const { readQueueRunners } = proxyActivities<MainActivities>(queueListOptions(of.policy, `read the runners of ${of.scope}`));
+  return withinLimits(told, () => readQueueRunners(homesOf(of)));
+}
+
+function homesOf({ scope, configured, organisation }: QueueHomes): QueueHomes {
+  return { scope, configured, organisation };
+}
+
+/** What rules know of these runners. */
+export function groundOfRunners({ runners, defaultBranch }: Pick<RunnersOfQueue, 'runners' | 'defaultBranch'>): QueueGround {
+  return {
+    offered: labelSetsOf(runners),
+    ours: labelSetsOf(runners.filter(({ isOurs }) => isOurs)),
+    silent: silentSetsOf(runners),
+    defaultBranch,
+  };
+}
+
+async function withinLimits<T extends { readonly kind: 'read' }>(told: Teller, ask: () => Promise<T | Limited>): Promise<T> {
   for (;;) {
     const answer = await ask();
     if (answer.kind === 'read') {
@@ -84,16 +119,13 @@ async function withinLimits<T extends { readonly kind: 'read' }>(told: Told, ask
 
 /** How a queue is planned. */
 export interface Planning {
-  readonly resolved: ResolvedQueue;
+  readonly resolved: LookedAfter;
   readonly modes: RuleModes;
   /** Acts that are wanted, at most. */
   readonly most: number;
 }
 
-/** What rules know of runners and of the repository. */
-export type Ground = Pick<QueueSurroundings, 'offered' | 'ours' | 'silent' | 'defaultBranch'>;
-
-export function groundOf({ offered, ours, silent, defaultBranch }: Ground): Ground {
+export function groundOf({ offered, ours, silent, defaultBranch }: QueueGround): QueueGround {
   return { offered, ours, silent, defaultBranch };
 }
 
@@ -102,10 +134,10 @@ export function groundOf({ offered, ours, silent, defaultBranch }: Ground): Grou
  * is not known leads to no act.
  */
 export async function planSeen(
-  seen: ListedQueue & { readonly surroundings: Ground },
+  seen: ListedQueue & { readonly surroundings: QueueGround },
   memory: QueueMemory,
   planning: Planning,
-  told: Told,
+  told: Pick<Told, 'say'>,
 ): Promise<PlannedQueue> {
   const { resolved, modes, most } = planning;
   const { at, runs, surroundings } = seen;
@@ -121,11 +153,7 @@ export async function planSeen(
       return { plan, jobs, tags, unread, notes: limited === null ? [] : [unreadJobs(limited)] };
     }
     told.say(`${runs.length} runs are queued, jobs of ${jobs.size} of them are read: ${plan.acts.length} to act on so far`);
-    const demand = new Set(plan.wantsDemand);
-    limited =
-      (await readTags(resolved, withPushes(names, runs), tags)) ??
-      (await readJobs(resolved, { runs, wanted: wanted.filter((run) => !demand.has(run)), freshnessMs: JOBS_FRESH_MS }, jobs)) ??
-      (await readJobs(resolved, { runs, wanted: wanted.filter((run) => demand.has(run)), freshnessMs: 0 }, jobs));
+    limited = (await readTags(resolved, withPushes(names, runs), tags)) ?? (await readJobs(resolved, { runs, wanted }, jobs));
   }
 }
 
@@ -144,7 +172,7 @@ interface Push {
 }
 
 async function readTags(
-  { scope, policy }: ResolvedQueue,
+  { scope, policy }: LookedAfter,
   names: readonly Push[],
   tags: Map<string, boolean | null>,
 ): Promise<Limited | null> {
@@ -170,7 +198,7 @@ export async function withJobsOf(shown: readonly Run[], planned: PlannedQueue, r
     if (wanted.length === 0) {
       return { ...planned, jobs };
     }
-    const batch = { runs: shown, wanted: wanted.slice(0, resolved.policy.batchSize), freshnessMs: JOBS_FRESH_MS };
+    const batch = { runs: shown, wanted: wanted.slice(0, resolved.policy.batchSize) };
     const limited = await readJobs(resolved, batch, jobs);
     if (limited !== null) {
       return { ...planned, jobs, notes: [...planned.notes, unreadJobs(limited)] };
@@ -183,16 +211,17 @@ function unreadJobs({ why }: Limited): string {
 }
 
 async function readJobs(
-  { scope, policy }: ResolvedQueue,
-  { runs, wanted, freshnessMs }: { readonly runs: readonly Run[]; readonly wanted: readonly number[]; readonly freshnessMs: number },
+  { scope, policy }: LookedAfter,
+  { runs, wanted }: { readonly runs: readonly Run[]; readonly wanted: readonly number[] },
   jobs: Map<number, RunJobs | null>,
 ): Promise<Limited | null> {
   if (wanted.length === 0) {
     return null;
   }
-  const attempts = new Map(runs.map(({ id, attempt }) => [id, attempt]));
+  const listed = new Map(runs.map((run) => [run.id, run]));
+  const asked = wanted.map((run) => [run, listed.get(run)?.attempt ?? 1, listed.get(run)?.updatedAt ?? null] as const);
   const { readJobsOfRuns } = proxyActivities<MainActivities>(queueReadOptions(policy, `read the jobs of ${wanted.length} runs`));
-  const read = await readJobsOfRuns({ scope, runs: wanted.map((run) => [run, attempts.get(run) ?? 1]), freshnessMs });
+  const read = await readJobsOfRuns({ scope, runs: asked });
   for (const each of read.jobs) {
     jobs.set(each.run, each);
   }

@@ -16,7 +16,10 @@ afterAll(() => server.close());
 
 test('a look tells what it saw, and the attempt that did', async () => {
   server.addRunner('octo/app', { name: 'builder', shown: { status: 'online' } });
-  expect(await observe()).toMatchObject({ attempt: 1, value: { kind: 'seen', runners: [{ name: 'builder' }], queue: { known: true } } });
+  expect(await observe()).toMatchObject({
+    attempt: 1,
+    value: { kind: 'seen', scope: { runners: [{ name: 'builder' }], queue: { known: true } }, damaged: null },
+  });
 });
 
 test('a long limit is a value, for the workflow to tell', async () => {

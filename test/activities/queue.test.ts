@@ -3,7 +3,15 @@
 import { DefaultLogger } from '@temporalio/worker';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { BatchCancelled, FollowedBatch, JobsOfRuns } from '../../src/activities/contract.ts';
+import type {
+  BatchCancelled,
+  FollowedBatch,
+  JobsOfRuns,
+  OtherStatus,
+  QueueHomes,
+  QueuePart,
+  QueueSurroundings,
+} from '../../src/activities/contract.ts';
 import { createQueueActivities } from '../../src/activities/queue.ts';
 import type { FollowedRun } from '../../src/domain/queue/attempt.ts';
 import { labelSetOf } from '../../src/domain/queue/run.ts';
@@ -16,6 +24,7 @@ import { aPolicy } from '../kit/queue.ts';
 
 const HOUR = 3_600_000;
 const SCOPE = 'octo/app';
+const JOB = { labels: ['self-hosted', 'bpf'] };
 const ORGANISATION = 'octo';
 const OFFERED = [labelSetOf(['self-hosted', 'linux', 'bpf'])];
 const POLICY = {
@@ -24,10 +33,9 @@ const POLICY = {
 };
 const GROUND = {
   offered: OFFERED,
-  ours: OFFERED,
   silent: [],
   silences: [],
-  plannedAt: Date.now(),
+  pressed: OFFERED,
   reruns: [],
   mayBeDone: false,
   policy: POLICY,
@@ -297,16 +305,35 @@ test('a run that a person re-runs while its turn to be forced is waited for is n
 });
 
 describe('jobs', () => {
-  test('that were read of late are not asked for again', async () => {
-    const runs = [stale(), stale()];
+  test('are not asked for again while the list shows the run unchanged', async () => {
+    const [first, second] = [stale(), stale()];
     const activities = create();
-    const read = () =>
-      run<JobsOfRuns>(() => activities.readJobsOfRuns({ scope: SCOPE, runs: runs.map((id) => [id, 1]), freshnessMs: 60_000 }));
+    const read = async (): Promise<JobsOfRuns> => {
+      const { runs } = await readPart(activities);
+      return run(() =>
+        activities.readJobsOfRuns({ scope: SCOPE, runs: runs.map(({ id, attempt, updatedAt }) => [id, attempt, updatedAt]) }),
+      );
+    };
     expect(await read()).toMatchObject({ requests: 2, unread: [] });
-    expect(await read()).toMatchObject({ requests: 0, jobs: [{ run: runs[0] }, { run: runs[1] }] });
-    server.startJob(server.run(runs[0]!).jobs[0]!.id);
-    const fresh = await run<JobsOfRuns>(() => activities.readJobsOfRuns({ scope: SCOPE, runs: [[runs[0]!, 1]], freshnessMs: 0 }));
-    expect(fresh).toMatchObject({ jobs: [{ started: 1 }] });
+    expect(await read()).toMatchObject({ requests: 0, jobs: expect.arrayContaining([expect.objectContaining({ run: first })]) });
+    server.advance(2_000);
+    server.completeRun(second, 'cancelled');
+    await createGitHub({ baseUrl: server.url, token: () => new Secret(server.token) }).rerunRun(
+      SCOPE,
+      second,
+      new AbortController().signal,
+    );
+    expect(await read()).toMatchObject({
+      requests: 1,
+      jobs: expect.arrayContaining([expect.objectContaining({ run: second, attempt: 2 })]),
+    });
+  });
+
+  test('are asked for again if GitHub does not say when the run last changed', async () => {
+    const id = stale();
+    const activities = create();
+    const read = () => run<JobsOfRuns>(() => activities.readJobsOfRuns({ scope: SCOPE, runs: [[id, 1, null]] }));
+    expect([await read(), await read()]).toMatchObject([{ requests: 1 }, { requests: 1 }]);
   });
 
   test('of a run that GitHub fails at are unread, and the others are read', async () => {
@@ -314,17 +341,92 @@ describe('jobs', () => {
     server.misbehave({ match: { path: `/runs/${bad}/jobs` }, status: 500 });
     const activities = create();
     const read = await run<JobsOfRuns>(() =>
-      activities.readJobsOfRuns({
-        scope: SCOPE,
-        runs: [
-          [bad!, 1],
-          [good!, 1],
-        ],
-        freshnessMs: 0,
-      }),
+      activities.readJobsOfRuns({ scope: SCOPE, runs: [bad, good].map((id) => [id, 1, 0] as const) }),
     );
     expect(read).toMatchObject({ unread: [bad], jobs: [{ run: good }], limited: null });
   });
+});
+
+describe('what a plan has read', () => {
+  const at = { branch: 'topic', event: 'push' };
+
+  test.each<{ readonly rule: WorkItem['rule']; readonly does: WorkItem['does']; readonly options: RunOptions }>([
+    { rule: 'stale', does: 'cancel', options: {} },
+    { rule: 'superseded', does: 'cancel', options: at },
+    { rule: 'prioritizePullRequests', does: 'park', options: {} },
+  ])('is not paid for again: an act by $rule costs two requests of the hour in all', async ({ rule, does, options }) => {
+    const runs = [7, 6, 5].map((hours) => stale({ agoMs: hours * HOUR, ...options }));
+    const newest = stale({ agoMs: 1_000, ...at });
+    const newer = rule === 'superseded' ? newest : null;
+    const activities = await planned();
+    const items = runs.map((id) => anItem(id, { rule, does, newer }));
+    const { attempts } = await run<BatchCancelled>(() => activities.cancelBatch({ scope: SCOPE, items, ...GROUND }));
+    expect(attempts.map(({ result }) => result.kind)).toEqual(['accepted', 'accepted', 'accepted']);
+    for (const id of runs) {
+      expect(answered(id)).toEqual(['GET /jobs 200', 'GET /jobs 304', 'POST /cancel 202']);
+    }
+    expect(answered(newest)).toEqual(['GET /jobs 200', ...(newer === null ? [] : ['GET /jobs 304'])]);
+  });
+
+  test('is not believed of a job that has begun, a re-run or a run that is over', async () => {
+    const [begun, rerun, over, gone, good] = [stale({ jobs: [JOB, JOB] }), stale(), stale(), stale(), stale()] as const;
+    const activities = await planned();
+    server.startJob(server.run(begun).jobs[0]!.id);
+    for (const id of [rerun, over]) {
+      server.completeRun(id, 'cancelled');
+    }
+    await createGitHub({ baseUrl: server.url, token: () => new Secret(server.token) }).rerunRun(SCOPE, rerun, new AbortController().signal);
+    server.misbehave({ match: { path: `/runs/${gone}` }, status: 404 });
+    const items = [begun, rerun, over, gone, good].map((id) => anItem(id));
+    const { attempts } = await run<BatchCancelled>(() => activities.cancelBatch({ scope: SCOPE, items, ...GROUND }));
+    expect(attempts.map(({ result }) => result)).toMatchObject([
+      { kind: 'spared', why: '1 of its jobs has started meanwhile' },
+      { kind: 'spared', why: 'it was re-run meanwhile' },
+      { kind: 'over', conclusion: 'cancelled', isOurs: false },
+      { kind: 'spared', why: 'it is gone' },
+      { kind: 'accepted' },
+    ]);
+    expect([begun, rerun, over, gone].map((id) => server.run(id).accepted.cancel)).toEqual([0, 0, 0, 0]);
+  });
+
+  test('is not believed of a newer run that has begun, or is over', async () => {
+    for (const end of ['begins', 'is over'] as const) {
+      const [older, newest] = [stale({ agoMs: 60_000, ...at, branch: end }), stale({ agoMs: 1_000, ...at, branch: end })];
+      const activities = await planned();
+      if (end === 'begins') {
+        server.startJob(server.run(newest).jobs[0]!.id);
+      } else {
+        server.completeRun(newest, 'success');
+      }
+      const items = [anItem(older, { rule: 'superseded', newer: newest })];
+      const { attempts } = await run<BatchCancelled>(() => activities.cancelBatch({ scope: SCOPE, items, ...GROUND }));
+      expect(attempts[0]?.result).toMatchObject({ kind: 'spared', why: 'the run that was to replace it does not wait any more' });
+    }
+  });
+
+  test('is read anew by a worker that has not read it', async () => {
+    const id = stale();
+    await planned();
+    const before = answered(id).length;
+    await cancel([id]);
+    expect(answered(id).slice(before)).toEqual(['GET  200', 'GET /jobs 200', 'POST /cancel 202']);
+  });
+
+  /** Activities of a worker that has read the queue and the jobs of its runs. */
+  async function planned(): Promise<ReturnType<typeof create>> {
+    const activities = create();
+    const { runs } = await readPart(activities);
+    const asked = runs.map(({ id, attempt, updatedAt }) => [id, attempt, updatedAt] as const);
+    await run(() => activities.readJobsOfRuns({ scope: SCOPE, runs: asked }));
+    return activities;
+  }
+
+  /** What was asked about a run, in order, and GitHub's status. */
+  function answered(id: number): readonly string[] {
+    return server.requests
+      .filter(({ path }) => path.includes(`/runs/${id}`))
+      .map(({ method, path, status }) => `${method} ${path.replace(/^.*\/runs\/\d+/, '').replace(/\?.*$/, '')} ${status}`);
+  }
 });
 
 describe('what surrounds the queue', () => {
@@ -338,16 +440,23 @@ describe('what surrounds the queue', () => {
     server.addRunner(SCOPE, { name: 'theirs', labels: ['gpu'] });
     stale({ status: 'waiting' });
     const activities = create();
-    const seen = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured, organisation: null }));
+    const seen = await run(() => readAround({ scope: SCOPE, configured, organisation: null }, activities));
     const ours = [labelSetOf(['self-hosted', 'linux', 'x64', 'bpf']), labelSetOf(['self-hosted', 'linux', 'kvm'])];
-    expect(seen).toMatchObject({ kind: 'read', waiting: 1, pending: 0, inProgress: 0, requested: 0, ours, notes: [] });
+    expect(seen).toMatchObject({ waiting: 1, pending: 0, inProgress: 0, requested: 0, ours, notes: [] });
     expect(seen).toMatchObject({ offered: expect.arrayContaining([...ours, labelSetOf(['self-hosted', 'linux', 'x64', 'gpu'])]) });
+  });
+
+  test('is asked for as far as it is wanted', async () => {
+    stale();
+    const seen = await run(() => readAround({ scope: SCOPE, configured, organisation: null }, create(), ['in_progress']));
+    expect(seen).toMatchObject({ inProgress: 0, waiting: null, pending: null, requested: null, notes: [] });
+    expect(server.requests.filter(({ path }) => path.includes('status='))).toHaveLength(2);
   });
 
   test('is unknown where GitHub refuses it, and the rest is not', async () => {
     server.misbehave({ match: { path: '/actions/runners' }, status: 403 });
     const activities = create();
-    const seen = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured, organisation: null }));
+    const seen = await run(() => readAround({ scope: SCOPE, configured, organisation: null }, activities));
     expect(seen).toMatchObject({ inProgress: 0, notes: [expect.stringContaining("the scope's runners are not known")] });
   });
 });
@@ -364,7 +473,7 @@ test('a runner that is cordoned counts by the labels that it has by configuratio
       { name: 'theirs', labels: labelSetOf(['self-hosted', 'linux', 'x64']) },
     ],
   });
-  const surroundings = await run(() => activities.readQueueSurroundings({ scope: SCOPE, configured, organisation: null }));
+  const surroundings = await run(() => readAround({ scope: SCOPE, configured, organisation: null }, activities));
   expect(surroundings).toMatchObject({ ours: [labels], offered: expect.arrayContaining([labels]) });
 });
 
@@ -388,7 +497,7 @@ describe("runners of the repository's organisation", () => {
 
   test('count if the repository may use their group', async () => {
     const activities = create();
-    const seen = await run(() => activities.readQueueSurroundings(asked));
+    const seen = await run(() => readAround(asked, activities));
     expect(seen).toMatchObject({ ours: [labels('bpf')], offered: [labels('bpf'), labels('kvm')], notes: [] });
     expect(await run(() => activities.readQueueRunners(asked))).toMatchObject({
       runners: [
@@ -401,12 +510,12 @@ describe("runners of the repository's organisation", () => {
 
   test('do not count if the group is for some workflows alone', async () => {
     server.setGroup(ORGANISATION, 'builders', { isRestricted: true });
-    expect(await run(() => create().readQueueSurroundings(asked))).toMatchObject({ ours: [], offered: [] });
+    expect(await run(() => readAround(asked))).toMatchObject({ ours: [], offered: [] });
   });
 
   test('count by configuration while they are not registered', async () => {
     const configured = [ours('gone', 'sgx', 'builders'), ours('gone too', 'tpm', 'secret'), ours('gone three', 'usb')];
-    const seen = await run(() => create().readQueueSurroundings({ ...asked, organisation: { ...organisation, configured } }));
+    const seen = await run(() => readAround({ ...asked, organisation: { ...organisation, configured } }));
     expect(seen).toMatchObject({ ours: [labels('sgx'), labels('usb')] });
   });
 
@@ -416,12 +525,12 @@ describe("runners of the repository's organisation", () => {
     const notes = [
       expect.stringContaining('which runners of octo may work for octo/app is not known, so what waits for them is left alone'),
     ];
-    expect(await run(() => activities.readQueueSurroundings(asked))).toMatchObject({ ours: [], offered: [], notes });
+    expect(await run(() => readAround(asked, activities))).toMatchObject({ ours: [], offered: [], notes });
     expect(await run(() => activities.readQueueRunners(asked))).toMatchObject({ runners: [], areAll: false, notes });
   });
 
   test('are not asked for if Runward looks after none of them', async () => {
-    await run(() => create().readQueueSurroundings({ ...asked, organisation: null }));
+    await run(() => readAround({ ...asked, organisation: null }));
     expect(server.requests.filter(({ path }) => path.startsWith('/orgs'))).toEqual([]);
   });
 });
@@ -487,6 +596,26 @@ test('a queue is read in parts, each from where the one before ended', async () 
   expect(seen).toEqual(new Set(runs));
   expect(parts).toBeLessThanOrEqual(4);
 });
+
+async function readPart(activities: ReturnType<typeof create>): Promise<QueuePart> {
+  const part = await run(() => activities.readQueuePart({ scope: SCOPE, from: null, pages: 1 }));
+  if (part.kind !== 'read') {
+    throw new Error(part.why);
+  }
+  return part;
+}
+
+async function readAround(
+  homes: QueueHomes,
+  activities = create(),
+  counted: readonly OtherStatus[] = ['in_progress', 'waiting', 'pending', 'requested'],
+): Promise<QueueSurroundings> {
+  const seen = await activities.readQueue({ ...homes, pages: 1, counted });
+  if (seen.kind !== 'read') {
+    throw new Error(seen.why);
+  }
+  return seen.surroundings;
+}
 
 type RunOptions = Partial<Parameters<SandboxGitHub['queueRun']>[1]>;
 

@@ -9,7 +9,7 @@ const ANY = z.unknown();
 
 test('the answers that were not asked for longest are forgotten first', () => {
   const store = createAnswerStore(2);
-  const answer = (etag: string): StoredAnswer => ({ etag, checkedBy: ANY, answer: {} as Answer<unknown> });
+  const answer = (etag: string): StoredAnswer => ({ etag, checkedBy: ANY, answer: {} as Answer<unknown>, askedAt: 0 });
   store.keep('a', answer('1'));
   store.keep('b', answer('2'));
   store.find('a');
@@ -29,7 +29,7 @@ test('a pass over a queue of 10,000 runs finds all of its answers again', () => 
     labels: ['self-hosted', 'Linux', 'X64'],
     createdAt: 1e12,
   };
-  const kept = (value: unknown): StoredAnswer => ({ etag: '1', checkedBy: ANY, answer: { value } as Answer<unknown> });
+  const kept = (value: unknown): StoredAnswer => ({ etag: '1', checkedBy: ANY, answer: { value } as Answer<unknown>, askedAt: 0 });
   const keys = Array.from({ length: 20_100 }, (_, index) => String(index));
   for (const key of keys) store.keep(key, kept({ total: 5, jobs: Array.from({ length: 5 }, () => job) }));
   expect(keys.every((key) => store.find(key) !== undefined)).toBe(true);
@@ -37,7 +37,7 @@ test('a pass over a queue of 10,000 runs finds all of its answers again', () => 
 
 test('large answers take the room of many small ones', () => {
   const store = createAnswerStore(100, 18_000);
-  const kept = (value: unknown): StoredAnswer => ({ etag: '1', checkedBy: ANY, answer: { value } as Answer<unknown> });
+  const kept = (value: unknown): StoredAnswer => ({ etag: '1', checkedBy: ANY, answer: { value } as Answer<unknown>, askedAt: 0 });
   for (const key of ['a', 'b', 'c']) store.keep(key, kept(key));
   store.keep('large', kept('x'.repeat(5_000)));
   expect(['a', 'b', 'c', 'large'].map((key) => store.find(key) !== undefined)).toEqual([false, true, true, true]);

@@ -554,6 +554,29 @@ describe('the requests of an hour', () => {
     expect(second.filter(({ status }) => status !== 304)).toEqual([]);
   });
 
+  test('nor any at all for what a health check has read shortly before, which keeps its time, until something is written', async () => {
+    const id = server.queueRun(REPO, { jobs: JOBS });
+    server.addRunner(REPO, { name: 'builder' });
+    const wanted = { runners: ['builder'], readsGroups: false, runsRead: 30, setAside: [] };
+    await github.observeScope(REPO, wanted, signal);
+    await github.observeScope(REPO, wanted, signal);
+    const { githubTime: readAt } = await list({ believedMs: 120_000 });
+    server.clockOffsetMs = 90_000;
+    const [before, { believedMs }] = [server.requests.length, { believedMs: 120_000 }];
+    expect(await list({ believedMs })).toMatchObject({ githubTime: readAt, value: { total: 1, runs: [{ id }], isCut: false } });
+    expect(await github.countRunsOf(REPO, 'in_progress', signal, believedMs)).toMatchObject({ value: 0 });
+    expect((await github.listLabelSets(REPO, signal, believedMs)).value).toHaveLength(1);
+    expect(server.requests.length).toBe(before);
+    expect((await list()).githubTime).toBeGreaterThan(readAt + 80_000);
+    vi.useFakeTimers({ toFake: ['performance'] });
+    vi.advanceTimersByTime(3 * 120_000);
+    await list({ believedMs });
+    expect(server.requests.length).toBe(before + 2);
+    await github.cancelRun(REPO, id, { force: false }, signal);
+    expect((await list({ believedMs })).value.runs).toEqual([]);
+    vi.useRealTimers();
+  });
+
   async function plan(): Promise<void> {
     const { value } = await list();
     await github.listLabelSets(REPO, signal);

@@ -21,6 +21,9 @@ export const NAMESPACES = 8;
 export const BARE_NAMESPACE = 'bare';
 export const HALF_NAMESPACE = 'half';
 
+/** One in which no other worker sends anything, so that what is sent can be counted. */
+export const COUNTED_NAMESPACE = 'counted';
+
 export function namespaceOf(process: number): string {
   return `test-${process}`;
 }
@@ -37,7 +40,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
 
 async function startServer(): Promise<TemporalProcess> {
   const prepared = Array.from({ length: NAMESPACES }, (_, index) => namespaceOf(index + 1));
-  const server = await startTemporalProcess(null, prepared, [BARE_NAMESPACE, HALF_NAMESPACE]);
+  const server = await startTemporalProcess(null, [...prepared, COUNTED_NAMESPACE], [BARE_NAMESPACE, HALF_NAMESPACE]);
   const connection = await Connection.connect({ address: server.address });
   const searchAttributes = { RunwardScope: KEYWORD, RunwardOutcome: KEYWORD };
   await connection.operatorService.addSearchAttributes({ namespace: HALF_NAMESPACE, searchAttributes });

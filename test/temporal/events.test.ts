@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { eventText } from '../../src/cli/event-text.ts';
 import type { RunwardEvent } from '../../src/domain/event.ts';
-import { breakRunner, startWorld, type World } from '../kit/recovery-world.ts';
+import { breakRunner, startQueueWorld, startWorld, type World } from '../kit/recovery-world.ts';
 
 function told({ events }: World): readonly string[] {
   return events.filter(({ kind }) => kind !== 'operation-began').map(({ kind }) => kind);
@@ -68,10 +68,10 @@ test.concurrent('what nothing is done about is a finding that opened', async () 
 });
 
 test.concurrent('queue maintenance is told where it did something', async () => {
-  await using world = await startWorld({ isListening: false });
+  await using world = await startQueueWorld();
   const care = async (input: object = {}): Promise<unknown> => (await world.maintain({ scope: world.target.scope, ...input })).result();
   await care();
-  world.github.queueRun(world.target.scope, { jobs: [{ labels: ['self-hosted', 'gpu'] }], agoMs: 5 * 3_600_000 });
+  world.github.queueRun(world.target.scope, { jobs: [{ labels: ['self-hosted', 'gpu'] }], branch: 'topic', agoMs: 5 * 3_600_000 });
   await care({ dryRun: true });
   expect(told(world)).toEqual([]);
   await care();

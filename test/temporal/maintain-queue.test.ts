@@ -114,6 +114,46 @@ test.concurrent('the second pass has nothing to do', async () => {
   expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', acts: [], queue: { queued: 0 } });
 });
 
+test.concurrent('a night without a runner ends nothing, and what comes after it counts as before', async () => {
+  await using world = await startQueueWorld();
+  const { github, target } = world;
+  const old = queue(world, { agoMs: 2.5 * HOUR });
+  github.showRunner(target.scope, 'gpu-1', { status: 'offline', busy: false });
+  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', aging: null });
+  github.advance(9 * HOUR);
+  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do' });
+  github.showRunner(target.scope, 'gpu-1', { status: 'online', busy: true });
+  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', notes: [], aging: null });
+  github.advance(HOUR);
+  expect(await care(world)).toMatchObject({
+    outcome: 'nothing-to-do',
+    aging: { runs: 1 },
+    notes: [expect.stringMatching(/^1 run will be ended as stale at /)],
+  });
+  github.advance(HOUR);
+  const report = await care(world);
+  expect(actOn(report, old)).toMatchObject({
+    end: 'cancelled',
+    evidence: expect.stringContaining('9 h of it while no runner for it was online'),
+  });
+});
+
+test.concurrent('what a person still wants is not ended: tags, releases, the default branch, a re-run', async () => {
+  await using world = await startQueueWorld();
+  const { github, target } = world;
+  github.addTag(target.scope, 'v1');
+  const agoMs = 5 * HOUR;
+  const kept = [
+    queue(world, { agoMs, branch: 'v1' }),
+    queue(world, { agoMs, branch: 'main' }),
+    queue(world, { agoMs, branch: 'release/1.x' }),
+    queue(world, { agoMs, event: 'release', branch: 'v1' }),
+    queue(world, { agoMs, event: 'deployment' }),
+    queue(world, { agoMs, attempt: 2, startedAgoMs: 60_000, event: 'workflow_dispatch' }),
+  ];
+  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', queue: { queued: kept.length } });
+});
+
 test.concurrent('the newest of a branch survives; a tag, and what another fork calls the same, are left alone', async () => {
   await using world = await startQueueWorld();
   world.github.addTag(world.target.scope, 'nightly');

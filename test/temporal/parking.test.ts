@@ -125,6 +125,84 @@ test.concurrent('where they are to be cancelled for good, nothing is parked, and
   expect(world.github.run(release)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
 });
 
+test.concurrent('a push to the default branch comes back after an hour, whatever presses and whatever is newer, and stays', async () => {
+  await using world = await aWorld();
+  const [older, other] = [push(world, { branch: 'main' }), push(world)];
+  press(world);
+  await care(world);
+  const newer = push(world, { branch: 'main', agoMs: 0 });
+  world.github.advance(HOUR + MINUTE);
+  const report = await care(world);
+  // The other one has its turn in the next pass, after which one of them waits among the pull requests already.
+  expect([older, other].map((run) => actOn(report, run)?.end)).toEqual(['re-run', 're-run']);
+  expect(actOn(report, newer)).toMatchObject({ end: 'parked' });
+  const next = await care(world);
+  expect(next.acts).toEqual([]);
+  expect(next.left.map(({ run }) => run).toSorted()).toEqual([older, other].toSorted());
+  world.github.advance(HOUR + MINUTE);
+  expect(actOn(await care(world), newer)).toMatchObject({ end: 're-run' });
+});
+
+test.concurrent('while pull requests press on, what is parked has its turn, the oldest first', async () => {
+  await using world = await aWorld();
+  const parked = [1, 2, 3].map((age) => push(world, { agoMs: age * MINUTE }));
+  press(world);
+  await care(world);
+  expect((await care(world)).acts).toEqual([]);
+  world.github.advance(HOUR + MINUTE);
+  for (const run of parked.toReversed()) {
+    expect((await care(world)).acts).toMatchObject([{ run, end: 're-run' }]);
+    // One waits among six pull requests.
+    expect((await care(world)).acts).toEqual([]);
+    world.github.completeRun(run, 'success');
+  }
+});
+
+test.concurrent('people are told what is parked for an hour', async () => {
+  await using world = await aWorld();
+  push(world);
+  push(world);
+  press(world);
+  await care(world);
+  const finding = world.client.workflow.getHandle(findingId(world.target.scope, 'parked'));
+  await expect(finding.query('state')).rejects.toThrow();
+  world.github.advance(HOUR + MINUTE);
+  const report = await care(world);
+  expect(report.queue).toMatchObject({ parked: 1 });
+  expect(await finding.query<FindingLife>('state')).toMatchObject({
+    finding: { severity: 'info', summary: expect.stringContaining('1 run of'), evidence: expect.stringContaining('6 pull requests wait') },
+  });
+});
+
+test.concurrent('a run whose branch is deleted is not re-run', async () => {
+  await using world = await aWorld();
+  const run = push(world, { branch: 'gone' });
+  const relieve = press(world);
+  await care(world);
+  world.github.deleteBranch(world.target.scope, 'gone');
+  relieve();
+  expect(actOn(await care(world), run)).toMatchObject({ end: 'branch-deleted', detail: 'gone is not there any more' });
+  expect(world.github.run(run)).toMatchObject({ attempt: 1, accepted: { rerun: 0 } });
+});
+
+test.concurrent('a run waits while its re-run would push a pending run out of its concurrency group', async () => {
+  await using world = await aWorld();
+  const concurrencyGroup = 'deploy';
+  const run = push(world, { concurrencyGroup });
+  const relieve = press(world);
+  await care(world);
+  const [running, pending] = [1, 2].map(() =>
+    queue(world, { event: 'workflow_dispatch', workflow: { id: 9, name: 'Deploy' }, agoMs: 0, concurrencyGroup }),
+  ) as [number, number];
+  expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
+  relieve();
+  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 } });
+  expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
+  world.github.completeRun(running, 'success');
+  expect(world.github.run(pending)).toMatchObject({ status: 'queued' });
+  expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
+});
+
 test.concurrent('a person who names other rules releases nothing', async () => {
   await using world = await aWorld();
   const run = push(world);

@@ -15,8 +15,11 @@ test('lists operations, health checks and queue maintenance, and hides their hel
   await using world = await startWorld();
   const { scope, runner } = world.target;
   await breakRunner(world, 'service');
+  // The runner of others is online, so that what waits for it may become stale.
+  world.github.addRunner(scope, { name: 'other', labels: world.target.labels });
+  world.github.showRunner(scope, 'other', { status: 'online', busy: true });
   const job = { jobs: [{ labels: ['self-hosted', ...world.target.labels] }] };
-  world.github.queueRun(scope, { ...job, agoMs: 6 * HOUR });
+  world.github.queueRun(scope, { ...job, branch: 'topic', agoMs: 6 * HOUR });
   world.github.queueRun(scope, { ...job, workflow: { id: 2, name: 'Nightly' } });
   for (let number = 1; number <= 6; number += 1) {
     world.github.queueRun(scope, { ...job, event: 'pull_request', branch: `change-${number}`, pullRequests: [number] });
@@ -33,7 +36,7 @@ test('lists operations, health checks and queue maintenance, and hides their hel
 
   // The list of executions lags.
   const shown = ['checkHealth', 'maintainQueue', ...OPERATIONS].toSorted(byAlphabet);
-  const hidden = ['carryOutQueuePlan', 'finding', 'holdMachine', 'holdQueue', 'machineLedger', 'parkedRuns', 'queueLedger'];
+  const hidden = ['carryOutQueuePlan', 'finding', 'followRuns', 'holdMachine', 'holdQueue', 'machineLedger', 'parkedRuns', 'queueLedger'];
   await expect.poll(() => typesOf(world), { timeout: 20_000 }).toEqual([...shown, ...hidden].toSorted(byAlphabet));
   await expect.poll(() => typesOf(world, query), { timeout: 20_000 }).toEqual(shown);
   expect((await cure.describe()).memo).toMatchObject({

@@ -22,8 +22,6 @@ export interface QueuePlan extends RuleVerdict {
   readonly setAside: number;
   /** Runs that lists call queued, and whose cancellation is on its way. */
   readonly ending: number;
-  /** Those of {@link wantsJobs} that tell who waits for our runners: that changes by the minute. */
-  readonly wantsDemand: readonly number[];
   /** Whether there may be more to act on than was asked for. */
   readonly isCut: boolean;
 }
@@ -86,7 +84,6 @@ export function planQueue(view: QueueView, policy: QueuePolicy, modes: RuleModes
     isCut: acts.length > most || (acts.length === most && verdicts.some(({ wantsJobs }) => wantsJobs.length > 0)),
     wouldBe: [...wouldBe.values()].filter(({ run }) => !taken.has(run)),
     wantsJobs: acts.length >= most ? [] : [...new Set(asking.flatMap(({ wantsJobs }) => wantsJobs))],
-    wantsDemand: verdicts.flatMap(({ pressed, wantsJobs }) => (pressed === undefined ? [] : wantsJobs)),
     wantsTags: [...new Set(verdicts.flatMap(({ wantsTags }) => wantsTags))],
     left: verdicts.flatMap(({ left }) => left),
     notes: [...new Set(verdicts.flatMap(({ notes }) => notes))],

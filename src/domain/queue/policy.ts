@@ -62,8 +62,8 @@ export interface QueuePolicy {
   readonly batchSize: number;
   /** Pull-request runs of which the jobs are read to know the demand. */
   readonly demandReads: number;
-  /** A plan that is older says nothing about the demand any more. */
-  readonly demandHoldsMs: number;
+  /** What is known of runners, and of who waits for them, is read anew before a batch once it is older. */
+  readonly groundHoldsMs: number;
   /** Times that a run is tried which GitHub fails at, or of which nobody knows whether it has heard. */
   readonly tries: number;
   readonly following: FollowPolicy;
@@ -149,7 +149,7 @@ export const DEFAULT_QUEUE_POLICY: QueuePolicy = {
   pagesAtOnce: 5,
   batchSize: 100,
   demandReads: 1_000,
-  demandHoldsMs: 10 * MINUTE,
+  groundHoldsMs: MINUTE,
   tries: 3,
   following: {
     firstMs: 2_000,

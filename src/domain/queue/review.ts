@@ -19,11 +19,10 @@ export interface FreshLook {
 export interface ReviewGround {
   readonly policy: QueuePolicy;
   readonly offered: readonly LabelSet[];
-  readonly ours: readonly LabelSet[];
   readonly silent: readonly LabelSet[];
   readonly silences: readonly Silence[];
-  /** When the plan was made. */
-  readonly plannedAt: number;
+  /** Labels of our runners for which more pull requests wait than the threshold, a moment ago; `null` if that could not be known. */
+  readonly pressed: readonly LabelSet[] | null;
   /** When Runward re-ran it; `null` where it did not. */
   readonly rerunAt: number | null;
 }
@@ -69,19 +68,19 @@ export function review({ rule, attempt }: WorkItem, look: FreshLook, ground: Rev
     case 'superseded':
       return reviewSuperseded({ run, jobs }, look.newer, policy);
     case 'prioritizePullRequests':
-      return reviewPush(jobs, look.at, ground);
+      return reviewPush(jobs, ground);
     case 'paths':
       return { kind: 'spare', why: 'the rule is off' };
   }
 }
 
-function reviewPush(jobs: RunJobs, at: number, { policy, ours, plannedAt }: ReviewGround): Review {
-  if (at - plannedAt > policy.demandHoldsMs) {
-    return { kind: 'spare', why: 'the plan is too old to tell whether pull requests still wait' };
+function reviewPush(jobs: RunJobs, { pressed }: ReviewGround): Review {
+  if (pressed === null) {
+    return { kind: 'spare', why: 'it is not known whether pull requests still wait for its runners' };
   }
-  return ours.some((set) => asksFor(jobs, set))
+  return pressed.some((set) => asksFor(jobs, set))
     ? { kind: 'go', evidence: `pull requests go first; ${queuedText(jobs)}` }
-    : { kind: 'spare', why: 'our runners do not serve its jobs' };
+    : { kind: 'spare', why: 'pull requests do not wait for its runners any more' };
 }
 
 /** If the newer one is gone, has started or does less by now, this one is the last that waits. */

@@ -1084,9 +1084,12 @@ export class SandboxMachine implements MachinePort {
   }
 
   async #pause(step: keyof typeof STEP_MS, { signal, heartbeat }: CallContext): Promise<void> {
-    heartbeat(step);
+    const lengthMs = this.#lengthOf(step);
+    if (lengthMs > 0) {
+      heartbeat(step);
+    }
     const ended = AbortSignal.any([signal, this.#closed.signal]);
-    await sleep(this.#lengthOf(step), undefined, { signal: ended }).catch(() => ended.throwIfAborted());
+    await sleep(lengthMs, undefined, { signal: ended }).catch(() => ended.throwIfAborted());
   }
 
   #lengthOf(step: keyof typeof STEP_MS): number {

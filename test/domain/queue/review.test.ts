@@ -15,7 +15,7 @@ function aLook(replaced: Partial<FreshLook> = {}): FreshLook {
   return { at: NOW, run: OLD, jobs: jobsOfRun(OLD), newer: null, ...replaced };
 }
 
-const GROUND: ReviewGround = { policy: aPolicy(), offered: [OURS], ours: [OURS], silent: [], silences: [], plannedAt: NOW, rerunAt: null };
+const GROUND: ReviewGround = { policy: aPolicy(), offered: [OURS], silent: [], silences: [], pressed: [OURS], rerunAt: null };
 
 describe('right before the act', () => {
   test('what still holds is done, with fresh evidence', () => {
@@ -76,15 +76,17 @@ describe('a superseded run', () => {
   });
 });
 
-test('a push is parked only where a runner of ours serves it, and while the plan is fresh', () => {
+test('a push is parked only while pull requests are known to press for its labels', () => {
   const item = anItem({ rule: 'prioritizePullRequests', does: 'park' });
   const elsewhere = aLook({ jobs: jobsOf({ queued: [asking(['self-hosted', 'gpu'])] }) });
   expect(review(item, aLook(), GROUND)).toMatchObject({ kind: 'go' });
-  expect(review(item, aLook(), { ...GROUND, plannedAt: NOW - 11 * MINUTE })).toMatchObject({
+  const pressesNoMore = { kind: 'spare', why: 'pull requests do not wait for its runners any more' };
+  expect(review(item, aLook(), { ...GROUND, pressed: [] })).toEqual(pressesNoMore);
+  expect(review(item, aLook(), { ...GROUND, pressed: null })).toEqual({
     kind: 'spare',
-    why: expect.stringContaining('too old'),
+    why: 'it is not known whether pull requests still wait for its runners',
   });
   const offered = [...GROUND.offered, labelSetOf(['self-hosted', 'gpu'])];
-  expect(review(item, elsewhere, { ...GROUND, offered })).toEqual({ kind: 'spare', why: 'our runners do not serve its jobs' });
+  expect(review(item, elsewhere, { ...GROUND, offered })).toEqual(pressesNoMore);
   expect(review(item, elsewhere, GROUND)).toEqual({ kind: 'spare', why: 'no runner of the scope serves its jobs' });
 });

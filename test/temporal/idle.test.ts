@@ -1,0 +1,87 @@
+// What an idle five minutes of one repository cost, counted against what docs/performance.md says.
+
+import { readFileSync } from 'node:fs';
+import type { Client } from '@temporalio/client';
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
+import { actionsOf, SCHEDULED_START } from '../../bench/history.ts';
+import type { Care } from '../../src/worker/schedules.ts';
+import { startLimitedCrew, startWorld, type Crew, type World } from '../kit/recovery-world.ts';
+import { startedBySchedule } from '../kit/scheduled-pass.ts';
+import { TemporalProxy } from '../kit/temporal-proxy.ts';
+import { COUNTED_NAMESPACE } from '../kit/temporal-setup.ts';
+
+const DOCUMENT = readFileSync(new URL('../../docs/performance.md', import.meta.url), 'utf8');
+
+interface Costs {
+  readonly requests: number;
+  readonly unchanged: number;
+  /** With heartbeats. */
+  readonly actions: number;
+}
+
+let proxy: TemporalProxy;
+let crew: Crew;
+let world: World;
+let client: Client;
+const costs: Partial<Record<Care, Costs>> = {};
+
+beforeAll(async () => {
+  proxy = await TemporalProxy.start(inject('temporalAddress'));
+  world = await startWorld();
+  crew = await startLimitedCrew(COUNTED_NAMESPACE, { address: proxy.address });
+  ({ client } = crew);
+  const { now } = performance;
+  let agoMs = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + agoMs);
+  // The first ones fill the store of GitHub's answers.
+  for (const care of ['health', 'queue', 'health', 'queue'] as const) {
+    agoMs += care === 'health' ? 300_000 : 45_000;
+    costs[care] = await pass(care);
+  }
+  vi.restoreAllMocks();
+});
+
+afterAll(async () => {
+  await crew.stop();
+  await world.close();
+  await proxy[Symbol.asyncDispose]();
+});
+
+test.each([
+  ['health', 'the health check'],
+  ['queue', 'the queue pass after it'],
+] as const)('a %s pass costs what the document says', (care, name) => {
+  expect(costs[care]).toEqual(documented(name));
+});
+
+test('both cost what the document says', () => {
+  const { health, queue } = costs as Record<Care, Costs>;
+  expect({
+    requests: health.requests + queue.requests,
+    unchanged: health.unchanged + queue.unchanged,
+    actions: health.actions + queue.actions,
+  }).toEqual(documented('both'));
+});
+
+async function pass(care: Care): Promise<Costs> {
+  const { scope } = world.target;
+  await proxy.cutAt(null);
+  const before = world.github.requests.length;
+  const handle = await startedBySchedule(client, scope, care);
+  await handle.result();
+  const requests = world.github.requests.slice(before).filter(({ path }) => path.startsWith(`/repos/${scope}/`) || path === '/graphql');
+  const { events = [] } = await handle.fetchHistory();
+  const heartbeats = proxy.calls.filter((method) => method === 'RecordActivityTaskHeartbeat').length;
+  return {
+    requests: requests.length,
+    unchanged: requests.filter(({ status }) => status === 304).length,
+    actions: actionsOf(events ?? [], SCHEDULED_START) + heartbeats,
+  };
+}
+
+/** The row of this name in the table of an idle five minutes. */
+function documented(name: string): Costs {
+  const row = DOCUMENT.split('\n').find((line) => line.startsWith(`| ${name} `));
+  const [requests = NaN, actions = NaN] = (row ?? '').split('|').slice(2).map(Number);
+  return { requests, unchanged: requests, actions };
+}

@@ -79,7 +79,7 @@ test('a run whose cancellation was accepted is told what came of it, also after 
   const follower = world.client.workflow.getHandle(`${pass.workflowId}/following`);
   await world.until(
     () =>
-      following.describe().then(
+      follower.describe().then(
         () => true,
         () => false,
       ),

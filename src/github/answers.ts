@@ -144,11 +144,6 @@ export const Deprecation: z.ZodType<Omit<Retirement, 'version'>> = z
     registersUntil: registration_deprecates_at ?? null,
   }));
 
-/** Newest first. */
-export const Runs: z.ZodType<{ readonly total: number; readonly ids: readonly number[] }> = z
-  .object({ total_count: z.int().min(0), workflow_runs: z.array(z.object({ id: z.int() })) })
-  .transform(({ total_count, workflow_runs }) => ({ total: total_count, ids: workflow_runs.map(({ id }) => id) }));
-
 /** https://docs.github.com/rest/actions/workflow-runs#get-a-workflow-run */
 export const WorkflowRun: z.ZodType<Run> = z
   .object({

@@ -1,4 +1,4 @@
-// The GitHub port, by its REST API.
+// The GitHub port, by its REST API, and by GraphQL if one question stands for many.
 
 import { ExpiringToken } from './answers.ts';
 import { createClient, DEFAULT_TIMEOUT_MS } from './client.ts';

@@ -9,6 +9,7 @@ import { createPace } from '../../src/github/pace.ts';
 import { createPoints, type Points } from '../../src/github/points.ts';
 import type { GitHubPort } from '../../src/github/port.ts';
 import { ApiTokens } from '../../src/sandbox/github/api-tokens.ts';
+import { failureOf } from './failure-of.ts';
 
 const { signal: never } = new AbortController();
 const MINUTE = 60_000;
@@ -224,6 +225,30 @@ describe('five repositories with one token and 1,250 stale runs', () => {
     }
     return most;
   }
+});
+
+test('a request that waited is not sent into a limit that was met meanwhile', async () => {
+  const points = createPoints({ now: () => clock, sleep });
+  const gate = createGate({ folder: null, warn: () => {} }, () => clock);
+  const sent: string[] = [];
+  const github = createGitHub({
+    baseUrl: 'https://api.test',
+    token: () => new Secret('ghp_x'),
+    account: 'one',
+    gate,
+    points,
+    async fetch(input, init) {
+      sent.push(new Request(input, init).url);
+      return Response.json({ total_count: 0, jobs: [] });
+    },
+  });
+  (await points.reserve({ account: 'https://api.test one', scope: 'octo/a', cost: 600 }, never)).spend(600);
+  const waiting = failureOf(github.readRunJobs('octo/a', 1, never));
+  await settled();
+  gate.close('https://api.test one', clock + 2 * MINUTE);
+  await untilDone(waiting);
+  expect(await waiting).toMatchObject({ kind: 'limited' });
+  expect(sent).toEqual([]);
 });
 
 function sleep(ms: number, signal?: AbortSignal): Promise<void> {

@@ -11,7 +11,7 @@ import {
   type RuleName,
   type RulePolicies,
 } from '../../src/domain/queue/policy.ts';
-import { labelSetOf, type JobGroup, type Run, type RunJobs } from '../../src/domain/queue/run.ts';
+import { labelSetOf, type JobGroup, type LabelSet, type Run, type RunJobs } from '../../src/domain/queue/run.ts';
 import type { QueueView } from '../../src/domain/queue/verdict.ts';
 import { NOW } from './observations.ts';
 
@@ -206,7 +206,7 @@ const anyRunAndJobs = fc.record({
     attempt: mostly(fc.constant(1), fc.constantFrom(2, 50, 51)),
   }),
   createdAgo: anyAge,
-  startedAgo: mostly<number | null>(anyAge, fc.constant(null)),
+  startedAgo: mostly<number | null | 'at once'>(fc.constant('at once'), mostly<number | null>(anyAge, fc.constant(null)), 1),
   jobs: fc.record({
     isOfOther: mostly(fc.constant(false), fc.constant(true), 15),
     started: mostly(fc.constant(0), fc.constant(1), 8),
@@ -222,7 +222,7 @@ const anyRunAndJobs = fc.record({
       10,
     ),
   }),
-  queuedAgo: mostly<number | null>(anyAge, fc.constant(null), 8),
+  queuedAgo: mostly<number | null | 'at once'>(fc.constant('at once'), mostly<number | null>(anyAge, fc.constant(null)), 2),
   knowledge: mostly<'known' | 'unread' | 'unknown'>(fc.constant('known'), fc.constantFrom('unread', 'unknown'), 5),
 });
 
@@ -235,6 +235,20 @@ export interface AnyQueue {
 }
 
 const anyMode = mostly<RuleMode>(fc.constant('on'), fc.constantFrom('plan', 'off'), 2);
+
+/** As passes note them: of one kind of runner, one silence begins after another is over. */
+function silencesOf(
+  labels: LabelSet,
+  each: readonly { readonly fromAgo: number; readonly forMs: number | null }[],
+): NonNullable<QueueMemory['silences']> {
+  const inOrder = each.toSorted((one, other) => other.fromAgo - one.fromAgo);
+  return inOrder.flatMap(({ fromAgo, forMs }, index) => {
+    const from = NOW - fromAgo;
+    const until = forMs === null ? null : Math.min(NOW, from + forMs);
+    const next = inOrder[index + 1];
+    return next === undefined || (until !== null && until <= NOW - next.fromAgo) ? [{ labels, from, until }] : [];
+  });
+}
 
 /** Queues in which runs collide: few workflows, repositories, branches, pull requests, labels, and times at the limits. */
 export function anyQueue({
@@ -249,7 +263,11 @@ export function anyQueue({
       }),
       idsFall: fc.boolean(),
       offered: fc.constantFrom([OURS], [OURS], [OURS, OURS_TOO], [OURS, OURS_TOO], [OURS_TOO], []),
-      tags: fc.record({ main: fc.constantFrom(false, false, null), 'patch-1': fc.constant(false), v1: fc.constantFrom(true, true, null) }),
+      tags: fc.record({
+        main: fc.constantFrom(false, false, false, true, null),
+        'patch-1': fc.constant(false),
+        v1: fc.constantFrom(true, true, null),
+      }),
       tagsAreRead: mostly(fc.constant(true), fc.constant(false), 3),
       setAside: fc.array(fc.record({ run: fc.nat(most), attempt: fc.constantFrom(1, 2), retryIn: fc.constantFrom(-HOUR, 0, 1, HOUR) }), {
         maxLength: 3,
@@ -276,11 +294,12 @@ export function anyQueue({
       sameWork: fc.constantFrom('on' as const, 'on' as const, 'off' as const),
       clock: fc.constantFrom('online' as const, 'wall' as const),
       count: fc.constantFrom('pullRequests' as const, 'runs' as const),
+      areAllOurs: mostly(fc.constant(true), fc.constant(false), 3),
       isSilent: mostly(fc.constant(false), fc.constant(true), 3),
       silences: fc.array(
-        fc.record({ isOfFirst: fc.boolean(), fromAgo: anyAge, forMs: fc.constantFrom<number | null>(MINUTE, HOUR, 5 * HOUR, null) }),
+        fc.record({ of: fc.nat(1), fromAgo: anyAge, forMs: fc.constantFrom<number | null>(MINUTE, HOUR, 5 * HOUR, null) }),
         {
-          maxLength: 3,
+          maxLength: 4,
         },
       ),
       defaultBranch: mostly<string | null>(fc.constantFrom('main', 'patch-1'), fc.constant(null)),
@@ -308,11 +327,15 @@ export function anyQueue({
         const ago = (ms: number, createdAt = 0): number => Math.max(NOW - ms, createdAt);
         const known = each.map(({ run: replaced, createdAgo, startedAgo, queuedAgo, jobs, knowledge }, index) => {
           const createdAt = ago(createdAgo);
-          const startedAt = startedAgo === null ? null : ago(startedAgo, createdAt);
-          const run = aRun({ ...replaced, id: idsFall ? each.length - index : index + 1, createdAt, startedAt });
+          const startedAt = startedAgo === null ? null : startedAgo === 'at once' ? createdAt : ago(startedAgo, createdAt);
+          const [only, ...others] = replaced.pullRequests;
+          // A pull request is of one branch.
+          const branch = only === undefined || others.length > 0 ? replaced.branch : only === 7 ? 'patch-1' : 'main';
+          const run = aRun({ ...replaced, branch, id: idsFall ? each.length - index : index + 1, createdAt, startedAt });
           const { isOfOther, skipped, ...counts } = jobs;
           const plain = jobsOf({ run: run.id, attempt: run.attempt + (isOfOther ? 1 : 0), ...counts });
-          const oldestQueuedAt = plain.oldestQueuedAt === null || queuedAgo === null ? null : ago(queuedAgo, createdAt);
+          const queuedAt = queuedAgo === 'at once' ? (startedAt ?? createdAt) : queuedAgo === null ? null : ago(queuedAgo, createdAt);
+          const oldestQueuedAt = plain.oldestQueuedAt === null ? null : queuedAt;
           return { run, knowledge: isAllKnown ? 'known' : knowledge, jobs: { ...plain, total: plain.total + skipped, oldestQueuedAt } };
         });
         const memory: QueueMemory = {
@@ -325,17 +348,19 @@ export function anyQueue({
             retryAt: NOW + retryIn,
           })),
           reruns: reruns.map(({ run, ago: rerunAgo, parked }) => ({ run, at: NOW - rerunAgo, parked })),
-          silences: more.silences.map(({ isOfFirst, fromAgo, forMs }) => ({
-            labels: isOfFirst ? OURS : OURS_TOO,
-            from: NOW - fromAgo,
-            until: forMs === null ? null : Math.min(NOW, NOW - fromAgo + forMs),
-          })),
+          silences: [OURS, OURS_TOO].flatMap((labels, kind) =>
+            silencesOf(
+              labels,
+              more.silences.filter(({ of }) => of === kind),
+            ),
+          ),
         };
         const allTags = new Map<string, boolean | null>(Object.entries(tags));
         return {
           view: aView({
             runs: known.map(({ run }) => run),
             offered,
+            ours: more.areAllOurs ? offered : offered.slice(0, 1),
             silent: more.isSilent ? offered.slice(0, 1) : [],
             defaultBranch: more.defaultBranch,
             jobs: new Map(

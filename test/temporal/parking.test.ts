@@ -138,7 +138,7 @@ test.concurrent('a push to the default branch comes back after an hour, whatever
   expect(actOn(report, newer)).toMatchObject({ end: 'parked' });
   const next = await care(world);
   expect(next.acts).toEqual([]);
-  expect(next.left.map(({ run }) => run).toSorted()).toEqual([older, other].toSorted());
+  expect(new Set(next.left.map(({ run }) => run))).toEqual(new Set([older, other]));
   world.github.advance(HOUR + MINUTE);
   expect(actOn(await care(world), newer)).toMatchObject({ end: 're-run' });
 });
@@ -165,7 +165,7 @@ test.concurrent('people are told what is parked for an hour', async () => {
   press(world);
   await care(world);
   const finding = world.client.workflow.getHandle(findingId(world.target.scope, 'parked'));
-  await expect(finding.query('state')).rejects.toThrow();
+  await expect(finding.query('state')).rejects.toThrow('not found');
   world.github.advance(HOUR + MINUTE);
   const report = await care(world);
   expect(report.queue).toMatchObject({ parked: 1 });

@@ -43,6 +43,7 @@ export interface Pressure {
   readonly waiting: (set: LabelSet) => number;
   /** Runs that were parked and wait again for such runners. */
   readonly inTurn: (set: LabelSet) => number;
+  /** Also if it is not known. */
   readonly isProtected: (run: Run) => boolean;
 }
 
@@ -61,7 +62,7 @@ export function pressureIn(
     pressed,
     waiting: (set) => asking(set, ({ event }) => PULL_REQUEST_EVENTS.includes(event)),
     inTurn: (set) => asking(set, ({ id }) => reruns.has(id)),
-    isProtected: (run) => protectionOf(run) === 'protected',
+    isProtected: (run) => protectionOf(run) !== 'free',
   };
 }
 

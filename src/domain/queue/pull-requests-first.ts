@@ -44,6 +44,8 @@ export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): P
       pressed: isKnown ? [] : null,
     };
   }
+  // A run that may be for a protected ref comes back to stay.
+  const timesOf = (run: Run): number => (protectionOf(run) === 'free' ? policy.parking.times : 1);
   const acts: PlannedAct[] = [];
   const left: LeftRun[] = [];
   const wantsTags = new Set<string>();
@@ -55,8 +57,8 @@ export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): P
     }
     const obstacle =
       then === 'park'
-        ? whyNotParked(run, view.memory.reruns, view.at, policy.parking)
-        : (obstacleOfRef(run, protectionOf) ?? obstacleOfTag(run, view.tags, wantsTags));
+        ? whyNotParked(run, view.memory.reruns, view.at, { ...policy.parking, times: timesOf(run) })
+        : whyNotCancelled(run, protectionOf(run), view.tags, wantsTags);
     if (obstacle !== null) {
       left.push({ run: run.id, why: obstacle });
     } else {
@@ -118,22 +120,27 @@ export function whyNotParked(
   return attempt > mostReruns ? `GitHub would not re-run it: it has been re-run ${attempt - 1} times` : null;
 }
 
-function obstacleOfRef(run: Run, protectionOf: (run: Run) => Protection): string | null {
-  switch (protectionOf(run)) {
-    case 'protected':
-      return `${run.branch} is protected`;
-    case 'unknown':
-      return 'GitHub does not say which is the default branch, which is protected';
-    case 'free':
-      return null;
-  }
-}
-
-/** What is cancelled for good must be no release. */
-function obstacleOfTag({ branch }: Run, tags: ReadonlyMap<string, boolean | null>, wanted: Set<string>): string | null {
+/** Why it can't be cancelled for good, or `null`: every commit of a protected ref is to get its verdict, and so is a release. */
+function whyNotCancelled(
+  { branch }: Run,
+  protection: Protection,
+  tags: ReadonlyMap<string, boolean | null>,
+  wanted: Set<string>,
+): string | null {
   if (branch === null) {
     return 'GitHub does not say for which ref it is';
   }
+  switch (protection) {
+    case 'protected':
+      return `${branch} is protected`;
+    case 'unknown':
+      return 'GitHub does not say which is the default branch, which is protected';
+    case 'free':
+      return obstacleOfTag(branch, tags, wanted);
+  }
+}
+
+function obstacleOfTag(branch: string, tags: ReadonlyMap<string, boolean | null>, wanted: Set<string>): string | null {
   const isTag = tags.get(branch);
   if (isTag === undefined) {
     wanted.add(branch);

@@ -8,7 +8,7 @@ export type Protection = 'protected' | 'free' | 'unknown';
 
 /**
  * Whether runs are for a ref whose every commit is to get its verdict. Globs are compared with the branch that the change is on, also in a fork;
- * the default branch is the repository's own.
+ * the default branch is the repository's own. A push of which GitHub does not say the branch may be for any of them.
  * @param defaultBranch `null` if GitHub does not say
  */
 export function protection(
@@ -16,9 +16,10 @@ export function protection(
   defaultBranch: string | null,
 ): (run: Run) => Protection {
   const globs = patterns.map(({ pattern }) => new RegExp(`^(?:${pattern})$`));
-  return ({ branch, isFromFork }) => {
+  return ({ event, branch, isFromFork }) => {
     if (branch === null) {
-      return 'free';
+      const mayBeOne = globs.length > 0 || (isDefaultMeant && !isFromFork);
+      return event === 'push' && mayBeOne ? 'protected' : 'free';
     }
     if (globs.some((glob) => glob.test(branch))) {
       return 'protected';

@@ -99,7 +99,7 @@ function begunAt({ startedAt, createdAt }: Run): number {
 }
 
 /** Whether each job of the older run that was not skipped has its counterpart in the newer one, by name: label events and conditions skip jobs. */
-export function doesSameWork(newer: Pick<RunJobs, 'work'>, older: Pick<RunJobs, 'work'>): boolean {
+function doesSameWork(newer: Pick<RunJobs, 'work'>, older: Pick<RunJobs, 'work'>): boolean {
   const work = new Set(newer.work);
   return older.work.every((job) => work.has(job));
 }

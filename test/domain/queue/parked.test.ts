@@ -114,6 +114,8 @@ describe('while pull requests press on, what is parked has its turn', () => {
     const seen = pressureIn({ at: NOW, runs, jobs, memory, defaultBranch: 'main' }, [OURS], aPolicy().rules.superseded);
     expect([seen.waiting(OURS), seen.inTurn(OURS), seen.waiting(OTHERS)]).toEqual([3, 1, 0]);
     expect([seen.isProtected(aRun({ branch: 'main' })), seen.isProtected(aRun())]).toEqual([true, false]);
+    const blind = pressureIn({ at: NOW, runs, jobs, memory, defaultBranch: null }, [OURS], aPolicy().rules.superseded);
+    expect(blind.isProtected(aRun())).toBe(true);
   });
 });
 

@@ -145,6 +145,17 @@ describe('the push keeps its place', () => {
 
   test.each<Case & { readonly why: string }>([
     { when: 'it was parked twice', view: reruns(2), why: 'it has been parked as often as a run may be, and keeps its place' },
+    {
+      when: 'it is for a protected ref and was parked before',
+      push: { branch: 'release/1' },
+      view: reruns(1),
+      why: 'it has been parked as often as a run may be, and keeps its place',
+    },
+    {
+      when: 'it may be for the default branch and was parked before',
+      view: { ...reruns(1), defaultBranch: null },
+      why: 'it has been parked as often as a run may be, and keeps its place',
+    },
     { when: 'it was parked more often', view: reruns(3), why: 'it has been parked as often as a run may be, and keeps its place' },
     {
       when: 'it is 29 days old',

@@ -268,6 +268,13 @@ describe('the default branch', () => {
     expect(planFor({ view: { defaultBranch: null } })).toMatchObject({ acts: [], notes: [expect.stringContaining('the default branch')] });
   });
 
+  test('may be what a push is for whose branch GitHub does not say', () => {
+    const all = { events: 'all' } as const;
+    expect(planFor({ run: { branch: null } }, aPolicy({ stale: all })).acts).toEqual([]);
+    const nothing = { protect: { defaultBranch: false, patterns: [] } };
+    expect(planFor({ run: { branch: null } }, aPolicy({ stale: all, superseded: nothing })).acts).toHaveLength(1);
+  });
+
   test('of a fork is none of ours', () => {
     expect(planFor({ run: { branch: 'main', headRepositoryId: 200 }, view: { tags: new Map([['main', false]]) } }).acts).toHaveLength(1);
   });

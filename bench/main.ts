@@ -5,6 +5,7 @@ import { demoSection } from './demo.ts';
 import { installSection } from './install.ts';
 import { failuresSection } from './failures.ts';
 import { guestSection } from './guest.ts';
+import { looksSection } from './looks.ts';
 import { passSection } from './pass.ts';
 import { queueSection } from './queue.ts';
 import { recoverySection } from './recovery.ts';
@@ -16,6 +17,7 @@ import { workerSection } from './worker.ts';
 const SECTIONS = {
   recovery: recoverySection,
   pass: passSection,
+  looks: looksSection,
   queue: queueSection,
   failures: failuresSection,
   worker: workerSection,

@@ -20,6 +20,7 @@ import { createDirectory } from '../src/worker/directory.ts';
 import { runParts } from '../src/worker/run.ts';
 import { connectClient } from '../src/worker/temporal-address.ts';
 import { actionsOf, measureChain, START, type MeasuredRun } from './history.ts';
+import { ofTheHour, sentAndCounted } from './requests.ts';
 import type { Series } from './statistics.ts';
 import { bundleWorkflows, peakMegabytes, residentMegabytes, startWorker } from './worker.ts';
 
@@ -88,17 +89,17 @@ async function caredFor(bench: Bench): Promise<readonly Series[]> {
       counted(`${of}: plan, jobs`, countOf(plan.requests).jobs),
       counted(`${of}: plan, other requests`, plan.requests.length - countOf(plan.requests).list - countOf(plan.requests).jobs),
       { name: `${of}: plan`, unit: 's', values: [plan.tookMs / 1_000] },
-      counted(`${of}: second plan, requests`, again.requests.length),
-      counted(`${of}: second plan, requests of the hour`, ofTheHour(again.requests)),
+      ...sentAndCounted(`${of}: plan`, plan.requests),
+      ...sentAndCounted(`${of}: second plan`, again.requests),
       { name: `${of}: second plan`, unit: 's', values: [again.tookMs / 1_000] },
       counted(`${of}: acts, lists`, list),
       counted(`${of}: acts, jobs`, jobs),
       counted(`${of}: acts, runs`, run),
       counted(`${of}: acts, cancels`, cancel),
       counted(`${of}: acts, other requests`, other),
-      counted(`${of}: acts, requests of the hour`, ofTheHour(care.requests)),
-      { name: `${of}: requests of an act, beyond list and jobs`, unit: 'each', values: [(run + cancel) / acts] },
-      { name: `${of}: requests of the hour of an act`, unit: 'each', values: [ofTheHour(care.requests) / acts] },
+      ...sentAndCounted(`${of}: acts`, care.requests),
+      { name: `${of}: requests sent for an act`, unit: 'each', values: [care.requests.length / acts] },
+      { name: `${of}: requests of the hour for an act`, unit: 'each', values: [ofTheHour(care.requests) / acts] },
       { name: `${of}: acts without pace`, unit: 's', values: [care.tookMs / 1_000] },
       { name: `${of}: worker before`, unit: 'MB', values: [idle] },
       { name: `${of}: worker after`, unit: 'MB', values: [residentMegabytes(worker.pid ?? 0)] },
@@ -247,11 +248,6 @@ function kindOf(path: string): keyof Counts {
   if (path.includes('/jobs')) return 'jobs';
   if (/\/actions\/runs\?.*status=queued&.*per_page=100/.test(path)) return 'list';
   return /\/actions\/runs\/\d+$/.test(path) || path.includes('status=cancelled') ? 'run' : 'other';
-}
-
-/** What counts against the hour's limit. */
-function ofTheHour(requests: readonly LoggedRequest[]): number {
-  return requests.filter(({ status }) => status !== 304).length;
 }
 
 function kilobytes(runs: readonly MeasuredRun[]): number {

@@ -139,8 +139,11 @@ const NO_TAGS: Dated<ReadonlyMap<string, boolean>> = { value: new Map(), githubT
  * person's sees what is.
  */
 function believedMs(scope: string): number {
-  const isScheduled = activityInfo().workflowExecution?.workflowId.startsWith(`${queueScheduleId(scope)}-`) === true;
-  return isScheduled ? READING_BELIEVED_MS : 0;
+  const { workflowType, workflowExecution } = activityInfo();
+  // What carries a plan out looks anew.
+  const isPass = workflowType === 'maintainQueue';
+  const isScheduled = workflowExecution?.workflowId.startsWith(`${queueScheduleId(scope)}-`) === true;
+  return isPass && isScheduled ? READING_BELIEVED_MS : 0;
 }
 
 /** Runs of one second may be more than one part holds: then the rest of that second is left to the next pass. */

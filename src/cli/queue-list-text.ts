@@ -151,7 +151,7 @@ function outlookText(outlook: QueuedRun['maintenance'], list: QueueListDocument,
     case 'out-of-reach':
       return 'nothing: no runner of the repository serves it';
     case 'waits':
-      return 'nothing: waits for a runner';
+      return `nothing: waits for a runner${detail === null ? '' : `; ${detail}`}`;
     case 'unknown':
       return 'nothing: its jobs could not be read';
   }

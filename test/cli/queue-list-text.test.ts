@@ -181,10 +181,14 @@ describe('the list', () => {
 test('the example in the documents is what a terminal of 80 columns shows', () => {
   const since = (minutes: number) => new Date(NOW - minutes * MINUTE).toISOString();
   const bpf = asking(['self-hosted', 'bpf-lsm']);
+  const waits = { action: 'none', code: 'waits', at: null } as const;
   const runs = [
     listed({ branch: 'topic', queuedSince: since(300), outlook: { at: '2026-11-24T02:02:00Z', inMaintenance: 1 } }),
-    listed({ run: 34_000_000_002, outlook: { kept: { code: 'protected', newer: 34_000_000_003 } } }),
-    listed({ run: 34_000_000_003, queuedSince: since(90), outlook: { at: '2026-11-24T05:32:00Z' } }),
+    listed({
+      run: 34_000_000_002,
+      outlook: { ...waits, detail: 'never stale, since main is protected', kept: { code: 'protected', newer: 34_000_000_003 } },
+    }),
+    listed({ run: 34_000_000_003, branch: 'patch', queuedSince: since(90), outlook: { at: '2026-11-24T05:32:00Z' } }),
     listed({
       run: 34_000_000_004,
       workflow: 'Bench',
@@ -192,7 +196,7 @@ test('the example in the documents is what a terminal of 80 columns shows', () =
       branch: 'topic-2',
       pullRequests: [12],
       queuedSince: since(5),
-      outlook: { at: '2026-11-24T06:57:00Z' },
+      outlook: { ...waits, code: 'out-of-reach' },
     }),
   ].map((run, index) => ({ ...run, jobs: [index < 3 ? bpf : asking(['self-hosted', 'gpu'], 2)] }));
   const runners = [aRunner('builder', { labels: labelSetOf(['self-hosted', 'bpf-lsm']), busy: true })];
@@ -240,6 +244,7 @@ describe('what would be done', () => {
     ['nothing: 1 of its 3 jobs is held', { code: 'held', detail: '1 of its 3 jobs is held' }],
     ['nothing: no runner of the repository serves it', { code: 'out-of-reach' }],
     ['nothing: waits for a runner', { code: 'waits' }],
+    ['nothing: waits for a runner; never stale, since v1 is a tag', { code: 'waits', detail: 'never stale, since v1 is a tag' }],
     ['nothing: waits for a runner; protected from newer run 9', { code: 'waits', kept: { code: 'protected', newer: 9 } }],
     ['nothing: waits for a runner; tag: protected from newer run 9', { code: 'waits', kept: { code: 'tag', newer: 9 } }],
     [

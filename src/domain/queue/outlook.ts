@@ -3,7 +3,7 @@ import type { QueuePlan, RuleModes } from './plan.ts';
 import type { QueuePolicy } from './policy.ts';
 import { asksFor, countOf } from './pull-requests-first.ts';
 import { isInReach, PULL_REQUEST_EVENTS, queuedOf, type LabelSet, type Run, type RunJobs } from './run.ts';
-import { isSilent, mayEnd, staleAt } from './stale.ts';
+import { isSilent, staleAt, whyNeverStale } from './stale.ts';
 import { keptDespiteNewer } from './superseded.ts';
 import type { PlannedAct, QueueView } from './verdict.ts';
 
@@ -160,11 +160,12 @@ export class Forecast {
       return { code: 'unknown' };
     }
     const obstacle = obstacleOf(jobs, view, policy);
-    if (obstacle !== null || modes.stale === 'off' || !mayEnd(run, view, policy)) {
-      return obstacle ?? { code: 'waits' };
+    const never = modes.stale === 'off' ? null : whyNeverStale(run, view, policy);
+    if (obstacle !== null || modes.stale === 'off' || never !== null) {
+      return obstacle ?? { code: 'waits', detail: never === null ? null : `never stale, since ${never}` };
     }
     if (isSilent(jobs, view, policy)) {
-      return { code: 'waits', detail: 'no runner that could take it is online, so its time stands still' };
+      return { code: 'waits', detail: 'its time stands still while no runner that could take it is online' };
     }
     return { action: 'cancel', code: 'stale', at: isoOf(this.#staleAt(run, jobs)), isOnlyPlanned: modes.stale === 'plan' };
   }

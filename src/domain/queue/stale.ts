@@ -106,10 +106,25 @@ class Stale {
   }
 }
 
-/** Whether the rule names a run once it has waited for too long, as far as is known. */
-export function mayEnd(run: Run, { defaultBranch, tags }: Pick<QueueView, 'defaultBranch' | 'tags'>, { rules }: QueuePolicy): boolean {
-  const isFree = run.event !== 'push' || protection(rules.superseded.protect, defaultBranch)(run) === 'free';
-  return isFree && ['named', 'unread'].includes(isNamed(rules.stale.events, run, tags));
+/** Why a run is never stale, however long it waits; `null` if it may become so. */
+export function whyNeverStale(
+  run: Run,
+  { defaultBranch, tags }: Pick<QueueView, 'defaultBranch' | 'tags'>,
+  { rules }: QueuePolicy,
+): string | null {
+  const ref = run.event === 'push' ? protection(rules.superseded.protect, defaultBranch)(run) : 'free';
+  if (ref !== 'free') {
+    return ref === 'protected' ? `${run.branch ?? 'its ref'} is protected` : 'the default branch, which is protected, is not known';
+  }
+  switch (isNamed(rules.stale.events, run, tags)) {
+    case 'named':
+    case 'unread':
+      return null;
+    case 'not-named':
+      return run.event === 'push' ? `${run.branch} is a tag` : `it is a ${run.event}`;
+    case 'unknown':
+      return `GitHub does not say whether ${run.branch} is a tag`;
+  }
 }
 
 /** When a run that waits is stale, if its clock does not stand still from now on; epoch milliseconds. */

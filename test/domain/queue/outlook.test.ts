@@ -7,7 +7,7 @@ import type { ParkedRun } from '../../../src/domain/queue/parked.ts';
 import type { QueuePolicy } from '../../../src/domain/queue/policy.ts';
 import { queuedOf, type Run, type RunJobs } from '../../../src/domain/queue/run.ts';
 import type { QueueView } from '../../../src/domain/queue/verdict.ts';
-import { anyQueue, aPolicy, aRun, asking, byRun, DAY, HOUR, jobsOf, jobsOfRun, knownView, MINUTE, NOW } from '../../kit/queue.ts';
+import { anyQueue, aPolicy, aRun, asking, byRun, DAY, HOUR, jobsOf, jobsOfRun, knownView, MINUTE, NOW, OURS } from '../../kit/queue.ts';
 
 /** What would be done with each run of the view, by its id. */
 function outlooks(view: QueueView, policy: QueuePolicy = aPolicy(), parked: readonly ParkedRun[] = []): Readonly<Record<number, Outlook>> {
@@ -148,7 +148,17 @@ describe('a run that a newer one would replace', () => {
 
   test('is kept where it is for a tag', () => {
     const told = outlooks(knownView(two({ branch: 'v1' }), { tags: new Map([['v1', true]]) }));
-    expect(told[1]).toMatchObject({ code: 'waits', kept: { code: 'tag', newer: 2 } });
+    expect(told[1]).toMatchObject({ code: 'waits', detail: 'never stale, since v1 is a tag', kept: { code: 'tag', newer: 2 } });
+  });
+
+  test('and one that never is stale says why', () => {
+    const detailOf = (run: Partial<Run>, view: Partial<QueueView> = {}) => outlooks(knownView([aRun(run)], view))[1]?.detail;
+    expect(detailOf({ branch: 'main' })).toBe('never stale, since main is protected');
+    expect(detailOf({ event: 'release' })).toBe('never stale, since it is a release');
+    expect(detailOf({}, { defaultBranch: null })).toBe('never stale, since the default branch, which is protected, is not known');
+    expect(detailOf({}, { tags: new Map([['topic', null]]) })).toBe('never stale, since GitHub does not say whether topic is a tag');
+    expect(detailOf({ event: 'schedule' })).toBeNull();
+    expect(detailOf({}, { silent: [OURS] })).toContain('stands still');
   });
 });
 

@@ -1,7 +1,7 @@
 import { fewOf } from '../domain/few-of.ts';
 import type { ParkedRun } from '../domain/queue/parked.ts';
 import type { RuleMode, RuleName } from '../domain/queue/policy.ts';
-import type { ActCounts, ActEnd, QueueOutcome, QueueReport, ToldAct } from '../domain/queue/report.ts';
+import type { ActCounts, ActEnd, QueueFigures, QueueOutcome, QueueReport, ToldAct } from '../domain/queue/report.ts';
 import type { LeftRun } from '../domain/queue/verdict.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { styled } from './invocation.ts';
@@ -244,12 +244,19 @@ export function queueDetails(report: QueueReport): string[] {
     ...leftLines(report.left, Infinity),
     ...refusalLines(report),
     ...unreadLines(report),
-    ...(queue === null
-      ? []
-      : [
-          `The queue: ${queue.queued} queued (${queue.stale} for too long, ${queue.setAside} more set aside), ${queue.inProgress} in progress, ${queue.waiting} waiting for an approval, ${queue.pending} for a concurrency group, ${queue.requested} just requested; ${queue.parked} parked`,
-        ]),
+    ...(queue === null ? [] : [figuresText(queue)]),
   ];
+}
+
+function figuresText({ queued, stale, setAside, inProgress, waiting, pending, requested, parked }: QueueFigures): string {
+  const others: readonly (readonly [count: number | null, words: string])[] = [
+    [inProgress, 'in progress'],
+    [waiting, 'waiting for an approval'],
+    [pending, 'for a concurrency group'],
+    [requested, 'just requested'],
+  ];
+  const known = others.filter(([count]) => count !== null).map(([count, words]) => `, ${count} ${words}`);
+  return `The queue: ${queued} queued (${stale} for too long, ${setAside} more set aside)${known.join('')}; ${parked} parked`;
 }
 
 const BROKE_WORDS = {

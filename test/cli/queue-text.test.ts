@@ -225,3 +225,24 @@ describe('parked runs', () => {
     expect(Math.max(...parkedLines('acme/kernel', [parked], NOW, 80).map(({ length }) => length))).toBeLessThanOrEqual(80);
   });
 });
+
+test('the details of a pass tell how many runs each other status has, as far as it asked', () => {
+  const { queue } = queueReport();
+  expect(queueDetails(queueReport()).at(-1)).toBe(
+    'The queue: 2 queued (0 for too long, 0 more set aside), 1 in progress, 0 waiting for an approval, 0 for a concurrency group, 0 just requested; 0 parked',
+  );
+  const scheduled = { ...queue!, waiting: null, pending: null, requested: null };
+  expect(queueDetails(queueReport({ queue: scheduled })).at(-1)).toBe(
+    'The queue: 2 queued (0 for too long, 0 more set aside), 1 in progress; 0 parked',
+  );
+});
+
+test('a run whose cancellation is on its way, and one that was given up, are told apart', () => {
+  const acts = [
+    toldAct({ run: 11, end: 'accepted', detail: 'GitHub has accepted it' }),
+    toldAct({ run: 12, end: 'not-over', detail: 'it was cancelled and forced, and is still queued' }),
+  ];
+  const text = textOf(queueReport({ outcome: 'partly', counts: { accepted: 1, 'not-over': 1 }, acts, planned: 2 }));
+  expect(text).toMatch(/^11 .* not over yet/m);
+  expect(text).toMatch(/^12 .* given up .* it was cancelled and forced, and is still queued/m);
+});

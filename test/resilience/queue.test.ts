@@ -10,7 +10,7 @@ import { randomFrom } from '../../src/sandbox/github/bad-days.ts';
 import type { SandboxGitHub } from '../../src/sandbox/github/server.ts';
 import { target as aTarget } from '../kit/observations.ts';
 import { queueMany, type LongQueue } from '../kit/resilience/long-queue.ts';
-import { atQueueSite, type QueueSite, type SiteOptions } from '../kit/resilience/queue-site.ts';
+import { atQueueSite, FOLLOWING, type QueueSite, type SiteOptions } from '../kit/resilience/queue-site.ts';
 import { until } from '../kit/resilience/crew.ts';
 import { seamAt } from '../kit/resilience/ordeal.ts';
 import { Pool } from '../kit/resilience/pool.ts';
@@ -110,6 +110,31 @@ describe.concurrent('queue care', { timeout: 240_000 }, () => {
     );
   });
 
+  const FOLLOWING_SEAMS = ['after cancelBatch', 'during followBatch', 'before settleParked 2', 'after settleParked 2'];
+  test.each(FOLLOWING_SEAMS)('follows each run to its end, and gives up one that has none, where the worker is killed %s', async (name) => {
+    const [phase = '', activity = '', count = '1'] = name.split(' ');
+    const seam = seamAt(`${activity} ${count}`, phase as Phase);
+    const policy = { following: { ...FOLLOWING, forceAfterMs: 3_000, giveUpAfterMs: 3_000 } };
+    await slots.with((slot) =>
+      atQueueSite({ ...on(slot), seam, policy }, async (site) => {
+        const { pushes, release } = press(site, { cancelTakesMs: 1_500 });
+        const deaf = site.github.queueRun(site.scope, { jobs: ourJobs(), branch: 'deaf', agoMs: 18_000_000, zombie: 'deaf' });
+        expect(await site.care()).toMatchObject({
+          counts: { parked: pushes.length, 'not-over': 1 },
+          queue: { parked: pushes.length, setAside: 1 },
+        });
+        release();
+        expect(await site.care()).toMatchObject({
+          counts: { 're-run': pushes.length - 1, replaced: 1 },
+          queue: { parked: 0, setAside: 1 },
+        });
+        expect(site.wasReached()).toBe(true);
+        expectRerun(site, pushes);
+        expect(site.github.run(deaf).accepted).toMatchObject({ cancel: 1, forceCancel: 1 });
+      }),
+    );
+  });
+
   test('re-runs each parked run whose cancel was not noted by a worker that was killed, also after a limit', async () => {
     await slots.with((slot) =>
       atQueueSite({ ...on(slot), seam: seamAt('cancelBatch 1', 'during') }, async (site) => {
@@ -126,20 +151,29 @@ describe.concurrent('queue care', { timeout: 240_000 }, () => {
   });
 });
 
+/** For the only runner. */
+function ourJobs(): { readonly labels: readonly string[] }[] {
+  return [{ labels: ['self-hosted', ...aTarget().labels] }];
+}
+
 /** Runs that are parked in these tests. */
 const PUSHES = 8;
 
 /** Pull requests press on the only runner's labels, and pushes are to make way. `release` ends the pressure, and replaces the first push. */
-function press({ github, scope }: QueueSite): { readonly pushes: readonly number[]; readonly release: () => void } {
+function press(
+  { github, scope }: QueueSite,
+  options: Partial<Parameters<SandboxGitHub['queueRun']>[1]> = {},
+): { readonly pushes: readonly number[]; readonly release: () => void } {
   const { runner: name, labels } = aTarget();
-  const jobs = [{ labels: ['self-hosted', ...labels] }];
+  const jobs = ourJobs();
   github.addRunner(scope, { name, labels });
+  github.showRunner(scope, name, { status: 'online', busy: true });
   // Each takes a moment, so that a kill in the middle of a batch is one in the middle of its writes.
   github.misbehave({ match: { method: 'POST' }, delayMs: 20 });
   const pulls = Array.from({ length: 6 }, (_, index) =>
     github.queueRun(scope, { jobs, event: 'pull_request', branch: `p${index}`, pullRequests: [index + 1], agoMs: 60_000 }),
   );
-  const push = (branch: string, agoMs: number): number => github.queueRun(scope, { jobs, event: 'push', branch, agoMs });
+  const push = (branch: string, agoMs: number): number => github.queueRun(scope, { jobs, event: 'push', branch, agoMs, ...options });
   const pushes = Array.from({ length: PUSHES }, (_, index) => push(`b${index}`, 30_000));
   return {
     pushes,

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { explainRun } from '../../src/cli/explain-run.ts';
 import { parkedId } from '../../src/domain/names.ts';
-import { startQueueWorld, startWorld, type World } from '../kit/recovery-world.ts';
+import { QUICK_QUEUE, startQueueWorld, startWorld, type World } from '../kit/recovery-world.ts';
 import { failedRun, failure, gone, run as carryOut } from '../kit/upkeep.ts';
 
 test('a run is told what health checks have said of it, and that nothing was done to it', async () => {
@@ -64,7 +64,8 @@ test('a run is told that its failed jobs were run again for a damaged cache, by 
 });
 
 test('a run whose cancellation was accepted is told what came of it, also after the pass has ended', async () => {
-  await using world = await startQueueWorld();
+  const following = { ...QUICK_QUEUE.following, forceAfterMs: 4_000, giveUpAfterMs: 1_000 };
+  await using world = await startQueueWorld({ queue: { following } });
   const { scope } = world.target;
   const run = world.github.queueRun(scope, {
     jobs: [{ labels: ['self-hosted', 'gpu'] }],
@@ -75,10 +76,10 @@ test('a run whose cancellation was accepted is told what came of it, also after 
   const pass = await world.maintain({ scope });
   await world.until(() => world.github.run(run).accepted.cancel === 1, 'it is cancelled');
   await told(world, run, 'came of it: not over yet, GitHub has accepted it');
-  const following = world.client.workflow.getHandle(`${pass.workflowId}/following`);
+  const follower = world.client.workflow.getHandle(`${pass.workflowId}/following`);
   await world.until(
     () =>
-      following.describe().then(
+      follower.describe().then(
         () => true,
         () => false,
       ),

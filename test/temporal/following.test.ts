@@ -10,6 +10,8 @@ import { QUICK_QUEUE, startQueueWorld, type World } from '../kit/recovery-world.
 import { scheduledPass } from '../kit/scheduled-pass.ts';
 
 const HOUR = 3_600_000;
+/** It is forced and given up at once, as GitHub's clock tells whole seconds. */
+const HASTY = { ...QUICK_QUEUE.following, forceAfterMs: 1_000, giveUpAfterMs: 1_000 };
 /** Nobody forces it nor gives it up within a test. */
 const PATIENT = { ...QUICK_QUEUE.following, forceAfterMs: 120_000, giveUpAfterMs: 120_000 };
 
@@ -31,7 +33,7 @@ test.concurrent('a run that never ends holds no lock: other passes act on other 
 });
 
 test.concurrent('a run that never ends is set aside once it is given up, and for longer the next time', async () => {
-  await using world = await aWorld();
+  await using world = await aWorld({ following: HASTY });
   const deaf = stale(world, { zombie: 'deaf' });
   const report = await care(world);
   expect(actOn(report, deaf)).toMatchObject({ end: 'not-over', detail: expect.stringContaining('still queued') });
@@ -60,7 +62,7 @@ test.concurrent('a scheduled pass tells what is over, and what is on its way, an
 });
 
 test.concurrent('following goes on where the pass is terminated or cancelled, and what it finds is remembered', async () => {
-  await using world = await aWorld();
+  await using world = await aWorld({ following: HASTY });
   for (const end of ['terminate', 'cancel'] as const) {
     const deaf = stale(world, { zombie: 'deaf' });
     const pass = await world.maintain();

@@ -52,7 +52,10 @@ export type ActCounts = Readonly<Partial<Record<ActEnd, number>>>;
  */
 export type QueueOutcome = 'nothing-to-do' | 'planned' | 'done' | 'partly' | 'cut' | 'refused-in-progress' | 'failed';
 
-/** Runs of the repository by GitHub's status, zombies apart; `null` where GitHub did not say. */
+/**
+ * Runs of the repository by GitHub's status, zombies and runs that are about to end apart; `null` if GitHub did not say, or was not asked: a
+ * scheduled pass does not ask who waits for an approval, for a concurrency group, or is just requested.
+ */
 export interface QueueFigures {
   readonly queued: number;
   readonly inProgress: number | null;

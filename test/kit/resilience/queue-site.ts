@@ -18,18 +18,21 @@ import type { TemporalProcess } from '../temporal-process.ts';
 
 const QUICKLY = { heartbeat: '2s', retryInitial: '50ms', retryMaximum: '500ms' } as const;
 
+/** Quickly, but for what the tests never wait for. */
+export const FOLLOWING: QueuePolicy['following'] = {
+  firstMs: 100,
+  longestMs: 1_000,
+  forceAfterMs: 30_000,
+  giveUpAfterMs: 60_000,
+  doubtMs: 1_000,
+  tellAfterMs: 1_000,
+  marginMs: 60_000,
+};
+
 /** The product's policy with the waits of a test, and no pace. */
 const POLICY: QueuePolicy = {
   ...DEFAULT_QUEUE_POLICY,
-  following: {
-    firstMs: 100,
-    longestMs: 1_000,
-    forceAfterMs: 30_000,
-    giveUpAfterMs: 60_000,
-    doubtMs: 1_000,
-    tellAfterMs: 1_000,
-    marginMs: 60_000,
-  },
+  following: FOLLOWING,
   limits: {
     list: { ...DEFAULT_QUEUE_POLICY.limits.list, ...QUICKLY },
     read: { ...DEFAULT_QUEUE_POLICY.limits.read, ...QUICKLY },

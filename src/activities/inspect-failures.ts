@@ -33,6 +33,8 @@ type GitHub = QueuePort & FailurePort;
 
 /** The list is asked for by whole days, so that GitHub knows the request again and answers `304` where nothing has changed. */
 const DAY_MS = 24 * 3_600_000;
+/** A glance holds up the look at a scope no longer. */
+const GLANCE_MS = 5_000;
 
 interface FoundSign extends CacheSign {
   /** Whether the log says so, and not annotations alone. */
@@ -79,10 +81,12 @@ export async function glanceAtFailures(
   if (!scope.includes('/')) {
     return [];
   }
+  const memory = await recallFailures(client, scope);
+  const tooLong = AbortSignal.timeout(GLANCE_MS);
   try {
-    return await new Inspection(github, scope, [], { ...policy, provesByLog: false }).glance(await recallFailures(client, scope));
+    return await new Inspection(github, scope, [], { ...policy, provesByLog: false }).glance(memory, tooLong);
   } catch (error) {
-    if (!(error instanceof GitHubError)) {
+    if (!(error instanceof GitHubError) && !tooLong.aborted) {
       throw error;
     }
     return null;
@@ -129,15 +133,15 @@ class Inspection {
   }
 
   /** What is left of the runs in the list, if all of them were looked at; `null` if there is one to look at. */
-  async glance(memory: FailureMemory): Promise<readonly DamagedRun[] | null> {
-    const failed = await this.#list();
+  async glance(memory: FailureMemory, tooLong: AbortSignal): Promise<readonly DamagedRun[] | null> {
+    const failed = await this.#list(AbortSignal.any([cancellationSignal(), tooLong]));
     return failed.every(({ id, attempt }) => isInspected(memory, [id, attempt])) ? stillLeft(memory, failed) : null;
   }
 
   async inspect(memory: FailureMemory, alsoKnown: readonly Attempt[]): Promise<FailuresInspected> {
     const { runsAtOnce } = this.#policy;
     const known: FailureMemory = { inspected: [...memory.inspected, ...alsoKnown] };
-    const failed = await this.#list();
+    const failed = await this.#list(cancellationSignal());
     const fresh = failed.filter(({ id, attempt }) => !isInspected(known, [id, attempt]));
     const damaged = [...stillLeft(memory, failed)];
     const settled: Attempt[] = [];
@@ -223,11 +227,11 @@ class Inspection {
   }
 
   /** Failed runs whose attempt began lately. */
-  async #list(): Promise<readonly Run[]> {
+  async #list(signal: AbortSignal): Promise<readonly Run[]> {
     const { listedMs, withinMs, pages } = this.#policy;
     const createdFrom = Math.floor((Date.now() - listedMs) / DAY_MS) * DAY_MS;
     const wanted = { status: 'failure', createdFrom, createdUntil: null, pages };
-    const { value, githubTime } = await this.#github.listRuns(this.#scope, wanted, cancellationSignal());
+    const { value, githubTime } = await this.#github.listRuns(this.#scope, wanted, signal);
     return value.runs.filter((run) => githubTime - (run.startedAt ?? run.createdAt) <= withinMs);
   }
 

@@ -133,7 +133,7 @@ class QueueReader {
     if (first.lastPage === null) return { total, runs: runs.toSorted(byAge), isWhole: true };
     const found = new Map(runs.map((run) => [run.id, run]));
     const isDue = (run: Run): boolean => !aside.includes(run.id) && !this.#isKnown(run, status === 'in_progress');
-    const pages = this.#pagesOf(status, first.lastPage, found);
+    const pages = this.#pagesOf(status, { lastPage: first.lastPage, onFirst: new Set(found.keys()), total: total - aside.length });
     let unread = 0;
     for (let page = pages.from; page > 1 && page >= pages.to && unread < this.#most; page -= 1) {
       const { value } = await this.#asking.client.request(pageAt(pageNumbered(first.lastPage, page), call));
@@ -143,17 +143,17 @@ class QueueReader {
     return { total, runs: [...found.values()].toSorted(byAge), isWhole: found.size >= total && total < MOST_LISTED };
   }
 
-  /** Which of a list's pages are read, beginning with the last of them. */
+  /** Which of a list's pages beyond the first are read, beginning with the last of them. */
   #pagesOf(
     status: 'queued' | 'in_progress',
-    lastPage: string,
-    onFirst: ReadonlyMap<number, Run>,
+    { lastPage, onFirst, total }: { readonly lastPage: string; readonly onFirst: ReadonlySet<number>; readonly total: number },
   ): { readonly from: number; readonly to: number } {
     const last = pageNumberOf(lastPage);
     if (this.#look.forPeople === undefined) return { from: last, to: 2 };
-    const read = [...this.#notes.runs.values()].filter((note) => this.#isListedLately(note) && note.isQueued === (status === 'queued'));
-    const skipped = Math.floor(read.filter(({ run }) => !onFirst.has(run)).length / PER_PAGE);
-    return { from: last - skipped, to: last - skipped - MOST_PAGES_FOR_PEOPLE + 1 };
+    const notes = [...this.#notes.runs.values()].filter((note) => this.#isListedLately(note) && note.isQueued === (status === 'queued'));
+    const known = notes.filter(({ run }) => !onFirst.has(run)).length;
+    const from = onFirst.size + known >= total ? 1 : last - Math.floor(known / PER_PAGE);
+    return { from, to: from - MOST_PAGES_FOR_PEOPLE + 1 };
   }
 
   /** Runs that an earlier look has found in a list, and that are on none of the pages read now; none where a check is to decide. */

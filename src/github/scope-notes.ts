@@ -83,6 +83,7 @@ export function createNotesShelf(folder: string | null, now: () => number = Date
     save(account, scope, kept) {
       const name = fileName(account, scope);
       const text = JSON.stringify({ ...kept, runs: worthKeeping(kept.runs, now()) });
+      if (folder !== null && text === readText(join(folder, name))) return;
       unsaved.set(name, text);
       if (folder === null) return;
       try {

@@ -364,10 +364,14 @@ describe('a look for people', () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + MINUTE_MS });
     expect(valueOf((await look({ forPeople })).queue)).toMatchObject({ runsNotRead: 940, waiting: [{ count: 60 }] });
     vi.useRealTimers();
-    for (let pass = 1; pass <= 4; pass += 1) await look({ runsRead: 300 });
-    const last = await look({ forPeople });
-    expect(last.requests.sent).toBeLessThanOrEqual(5);
-    expect(valueOf(last.queue)).toMatchObject({ queued: 1_000, stale: 760, runsNotRead: 0, waiting: [{ count: 1_000 }] });
+  });
+
+  test('takes up what health checks have read, also of pages that it does not read', async () => {
+    for (let number = 0; number < 330; number += 1) server.queueRun('octo/app', { jobs: [{}], agoMs: number * MINUTE_MS });
+    for (let pass = 1; pass <= 2; pass += 1) await look({ runsRead: 200 });
+    const { queue, requests } = await look({ forPeople });
+    expect(requests.sent).toBeLessThanOrEqual(5);
+    expect(valueOf(queue)).toMatchObject({ queued: 330, stale: 90, runsNotRead: 0, waiting: [{ count: 330 }] });
   });
 
   test('counts as stale what has waited for too long in its current attempt, by one request at most', async () => {

@@ -96,7 +96,7 @@ describe.concurrent('a pass', () => {
       },
     ]);
     const [read, logs] = [failuresRead(world), world.github.logRequests.length];
-    expect([read, logs]).toEqual([15, 5]);
+    expect([read, logs]).toEqual([10, 5]);
     await world.pass();
     expect([failuresRead(world), world.github.logRequests.length]).toEqual([read, logs]);
   });

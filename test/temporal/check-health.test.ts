@@ -146,6 +146,22 @@ describe.concurrent('a machine that somebody stopped', () => {
     expect(cure).toMatchObject({ outcome: 'recovered', rungs: [{ name: 'start-machine', status: 'done' }] });
     await world.until(() => world.github.run(runId).conclusion === 'success', 'the job has ended well');
   });
+
+  test('is started also for a job that waits behind more runs than one pass reads', async () => {
+    await using world = await startWorld({ health: { runsRead: 10 } });
+    await world.pass();
+    await breakRunner(world, 'vm');
+    for (let ahead = 0; ahead < 25; ahead += 1) {
+      world.github.queueRun(world.target.scope, { jobs: [{ labels: ['ubuntu-latest'] }], agoMs: (60 - ahead) * 60_000 });
+    }
+    world.github.queueRun(world.target.scope, { jobs: [{ labels: ['self-hosted', ...world.target.labels], seconds: 0.2 }] });
+    const started: number[] = [];
+    for (let pass = 0; pass < 3; pass += 1) {
+      started.push((await world.pass()).started.length);
+    }
+    expect(started).toEqual([0, 0, 1]);
+    expect((await cureOf(world)).outcome).toBe('recovered');
+  });
 });
 
 describe.concurrent('many runners', () => {

@@ -106,7 +106,7 @@ test('a list tells of each queued run how long it waits, for whom, and what woul
   const text = await run(['queue', 'list', '--max', '1'], environment());
   expect(text.stdout, text.stderr).toMatch(
     new RegExp(
-      `^4 runs queued in ${SCOPE}:\n\nRUN +QUEUED .*\n${stale} +6 h +.* \\[bpf, self-hosted\\]: assay-bpf-runner \\(offline\\) +stale since .*: would be cancelled\n… and 3 more: .*\n\nQueue maintenance has no schedule`,
+      `^4 runs queued in ${SCOPE}:\n\nRUN +QUEUED .*\n${stale} +6 h +.* \\[bpf, self-hosted\\]: assay-bpf-runner \\(busy\\) +stale since .*: would be cancelled\n… and 3 more: .*\n\nQueue maintenance has no schedule`,
     ),
   );
   expect((await run(['history', '--all', '--json'], environment())).stdout).not.toContain('queue/list/');

@@ -117,7 +117,7 @@ function referenceOf({ view, policy, modes }: AnyQueue, without: Feature | null 
     }
     return others.some((other) => {
       const isCreatedAfter = other.createdAt > run.createdAt || (other.createdAt === run.createdAt && other.id > run.id);
-      const began = ({ startedAt, createdAt }: Run) => startedAt ?? createdAt;
+      const began = ({ startedAt, createdAt, attempt }: Run) => startedAt ?? (attempt > 1 ? NaN : createdAt);
       const isNewer = isCreatedAfter && (began(other) >= began(run) || without === 'newer attempt');
       const isLike = other.workflowId === run.workflowId && other.headRepositoryId === run.headRepositoryId && other.event === run.event;
       const isSureOfPullRequest = isPullRequest(run) && run.pullRequests.length === 1;

@@ -103,7 +103,7 @@ export interface ResolvedScope {
   readonly watchReason?: string;
   /** GitHub's web address, against whose clock hosts compare theirs. */
   readonly serverUrl: string;
-  /** Queued runs that queue care has set aside; absent in histories that are older than queue care. */
+  /** Queued runs that queue care has set aside, or cancelled a moment ago; absent in histories that are older than queue care. */
   readonly setAside?: readonly number[];
   /** Of the newest scheduled pass that ended; `null` where there is none. */
   readonly previous: RunnersMemory | null;

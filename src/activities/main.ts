@@ -7,6 +7,7 @@ import { machineLockId, type SearchAttribute } from '../domain/names.ts';
 import type { PackageSource } from '../domain/package.ts';
 import type { PassMemory, RunnersMemory } from '../domain/pass.ts';
 import { isOfQueue } from '../domain/queue/findings.ts';
+import { runsLeftAlone } from '../domain/queue/memory.ts';
 import { labelSetOf } from '../domain/queue/run.ts';
 import type { RunnerTarget } from '../domain/runner.ts';
 import type { GitHubPort } from '../github/port.ts';
@@ -102,7 +103,7 @@ export function createMainActivities(dependencies: MainDependencies): MainActivi
         recallQueueMemory(client, resolved.scope),
       ]);
       const previous = memory === null ? null : withoutOpen(memory);
-      const setAside = queue.setAside.filter(({ retryAt }) => Date.now() < retryAt).map(({ run }) => run);
+      const setAside = runsLeftAlone(queue, Date.now());
       return {
         ...resolved,
         searchAttributes,

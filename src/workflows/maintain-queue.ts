@@ -11,6 +11,7 @@ import {
   Trigger,
   upsertMemo,
   workflowInfo,
+  type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import type { BatchRerun, CarriedOut, FollowingRun, MainActivities, ResolvedQueue } from '../activities/contract.ts';
 import { FOLLOWED_SIGNAL } from '../domain/names.ts';
@@ -77,6 +78,8 @@ import { operateOnScope } from './scope-operation.ts';
 const GOOD_PASSES = 3;
 
 const followed = defineSignal<[Tally]>(FOLLOWED_SIGNAL);
+
+type Follower = ChildWorkflowHandle<typeof followRuns>;
 
 /** What a person wants to know; a pass of the schedule asks for less. */
 const EVERY_STATUS = ['in_progress', 'waiting', 'pending', 'requested'] as const;
@@ -311,7 +314,8 @@ class QueueCare {
     let memory = planned.plan.zombies.reduce(aside, this.#forget(remembered.memory, seen));
     const rerun = await this.#rerun({ due, unsure }, seen, planned, memory);
     ({ memory } = rerun);
-    let [done, following]: [Omit<Done, 'ends'> | null, readonly FollowingRun[]] = [null, []];
+    let done: Omit<Done, 'ends'>;
+    let following: readonly FollowingRun[];
     try {
       const carriedOut = acts.length === 0 ? NOTHING_CARRIED_OUT : await this.#cancel(acts, seen, planned, memory);
       const { tally } = carriedOut;
@@ -327,56 +331,59 @@ class QueueCare {
     return { ...done, ends: await this.#follow(following, aheadMs) };
   }
 
-  /**
-   * By an execution of its own, which outlives this one. A pass of the schedule waits for its end a short while alone, a person's to the end. Ends
-   * with what asks for what came of it.
-   */
+  /** By an execution of its own, which outlives this one. Ends with what asks for what came of it, as far as this pass waits. */
   async #follow(following: readonly FollowingRun[], aheadMs: number): Promise<() => Promise<Tally>> {
     if (following.length === 0) {
       return async () => NOTHING_DONE;
     }
-    const { scope, policy } = this.#resolved;
-    const { workflowId, runId } = workflowInfo();
-    const start = () =>
-      startChild(followRuns, {
-        workflowId: `${workflowId}/following`,
-        parentClosePolicy: 'ABANDON',
-        cancellationType: 'ABANDON',
-        staticSummary: `follow ${runsText(following.length)} of ${scope} to their end`,
-        args: [
-          {
-            version: 1,
-            scope,
-            policy,
-            by: { workflowId, runId },
-            tellAfterMs: trigger() === 'schedule' ? policy.following.tellAfterMs : null,
-            aheadMs,
-            asked: following.map(({ item: { run, attempt } }) => ({ run, attempt })),
-            following,
-            tally: NOTHING_DONE,
-          },
-        ],
-      });
     const onTheWay = onTheirWay(following, NOTHING_DONE);
     try {
-      const follower = await CancellationScope.nonCancellable(start);
-      return async () => {
-        this.#told.say(`waiting for the end of ${runsText(following.length)} of ${scope}`);
-        try {
-          return await Promise.race([follower.result(), this.#followed, CancellationScope.current().cancelRequested]);
-        } catch (error) {
-          if (CancellationScope.current().consideredCancelled) {
-            throw error;
-          }
-          // A person ended it: the runs are left alone for as long as it would have worked.
-          return onTheWay;
-        }
-      };
+      const follower = await CancellationScope.nonCancellable(() => this.#startFollowing(following, aheadMs));
+      return () => this.#endsOf(follower, onTheWay);
     } catch (error) {
+      // In a run that a reset made they are followed already.
       if (error instanceof WorkflowExecutionAlreadyStartedError) {
         return async () => onTheWay;
       }
       throw error;
+    }
+  }
+
+  #startFollowing(following: readonly FollowingRun[], aheadMs: number): Promise<Follower> {
+    const { scope, policy } = this.#resolved;
+    const { workflowId, runId } = workflowInfo();
+    return startChild(followRuns, {
+      workflowId: `${workflowId}/following`,
+      parentClosePolicy: 'ABANDON',
+      staticSummary: `follow ${runsText(following.length)} of ${scope} to their end`,
+      args: [
+        {
+          version: 1,
+          scope,
+          policy,
+          by: { workflowId, runId },
+          tellAfterMs: trigger() === 'schedule' ? policy.following.tellAfterMs : null,
+          aheadMs,
+          asked: following.map(({ item: { run, attempt } }) => ({ run, attempt })),
+          following,
+          tally: NOTHING_DONE,
+        },
+      ],
+    });
+  }
+
+  /** The schedule's pass is told after a while what is over by then. */
+  async #endsOf(follower: Follower, onTheWay: Tally): Promise<Tally> {
+    const scope = CancellationScope.current();
+    this.#told.say(`waiting for the end of ${runsText(onTheWay.ended.all)} of ${this.#resolved.scope}`);
+    try {
+      return await Promise.race([follower.result(), this.#followed, scope.cancelRequested]);
+    } catch (error) {
+      if (scope.consideredCancelled) {
+        throw error;
+      }
+      // A person ended it: the runs are left alone for as long as it would have worked.
+      return onTheWay;
     }
   }
 

@@ -1,7 +1,7 @@
 // Runs whose cancellation GitHub accepts and that do not end, on a real Temporal server, against the make-believe GitHub.
 
 import { expect, test } from 'vitest';
-import { parkedId, queueLedgerId, queueLockId, PARKED_QUERY } from '../../src/domain/names.ts';
+import { MAIN_QUEUE, parkedId, queueLedgerId, queueLockId, PARKED_QUERY, RELEASE_SIGNAL } from '../../src/domain/names.ts';
 import type { QueueMemory } from '../../src/domain/queue/memory.ts';
 import type { ParkedRun } from '../../src/domain/queue/parked.ts';
 import type { QueuePolicy } from '../../src/domain/queue/policy.ts';
@@ -159,6 +159,28 @@ test.concurrent('what follows waits for whoever has the queue, and writes then w
   const memory = await memoryOf(world);
   expect(memory).toMatchObject({ setAside: [{ run: deaf }] });
   expect((memory.ending ?? []).map(({ run }) => run)).not.toContain(deaf);
+});
+
+test.concurrent.each([
+  { type: 'followRuns', outcome: 'done' },
+  { type: 'maintainQueue', outcome: 'refused-in-progress' },
+])('a pass that finds the queue locked by $type ends as $outcome', async ({ type, outcome }) => {
+  await using world = await aWorld();
+  stale(world);
+  const { client, target } = world;
+  const holder = await client.workflow.start('holdQueue', { workflowId: `holder-${target.scope}`, taskQueue: MAIN_QUEUE, args: [] });
+  const lock = await client.workflow.start('holdQueue', {
+    workflowId: queueLockId(target.scope),
+    taskQueue: MAIN_QUEUE,
+    args: [],
+    memo: { holder: { workflowId: holder.workflowId, runId: holder.firstExecutionRunId, type, reason: null, since: '' } },
+  });
+  const pass = await world.maintain();
+  const asked = (): Promise<boolean> => pass.fetchHistory().then(({ events }) => JSON.stringify(events).includes('"inspectLock"'));
+  await world.until(asked, 'it asks who has the lock');
+  await lock.signal(RELEASE_SIGNAL);
+  expect(await pass.result()).toMatchObject({ outcome });
+  await holder.terminate();
 });
 
 function aWorld(queue: Partial<QueuePolicy> = {}): Promise<World> {

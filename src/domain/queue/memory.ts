@@ -62,6 +62,11 @@ export function leftAlone(
   };
 }
 
+/** Runs that are left alone at this time, by id. */
+export function runsLeftAlone({ setAside: asides, ending = [] }: QueueMemory, at: number): readonly number[] {
+  return [...asides.filter(({ retryAt }) => at < retryAt), ...ending.filter(({ until }) => at < until)].map(({ run }) => run);
+}
+
 /** Sets a run aside, for twice as long each time. */
 export function setAside(
   memory: QueueMemory,

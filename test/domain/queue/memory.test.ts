@@ -6,6 +6,7 @@ import {
   noteEnding,
   noteRerun,
   NOTHING_REMEMBERED,
+  runsLeftAlone,
   setAside,
   type QueueMemory,
 } from '../../../src/domain/queue/memory.ts';
@@ -97,6 +98,12 @@ describe('runs whose cancellation was accepted', () => {
       { ...accepted(8), until },
       { ...accepted(7, NOW + HOUR), until: until + HOUR },
     ]);
+  });
+
+  test('are no demand while they are left alone, nor are those that are set aside', () => {
+    const both = setAside(memory, { ...refusal, run: 9 }, NOW, policy.setAside);
+    expect(runsLeftAlone(both, NOW)).toEqual([9, 7, 8]);
+    expect(runsLeftAlone(both, Math.max(until, NOW + HOUR))).toEqual([]);
   });
 
   test('that are set aside as well are told as that', () => {

@@ -127,8 +127,8 @@ export interface QueuePort {
   /** Jobs of the current attempt; `null` where there is no such run any more. */
   readRunJobs(scope: string, run: number, signal: AbortSignal): Promise<Dated<RunJobs | null>>;
   /**
-   * Which of these names are tags, by one request for a hundred of them if GitHub answers GraphQL, otherwise by one for each. A name that
-   * is not in the answer is unknown. Needs the permission `contents=read`.
+   * Which of these names are tags, and which are branches, by one request for a hundred of them if GitHub answers GraphQL, otherwise by two
+   * for each. A name that is not in the answer is unknown, such as one that is neither any more. Needs the permission `contents=read`.
    */
   areTags(scope: string, names: readonly string[], signal: AbortSignal): Promise<Dated<ReadonlyMap<string, boolean>>>;
   /** Whether a branch or a tag of exactly this name exists. Needs the permission `contents=read`. */

@@ -133,7 +133,7 @@ export interface QueuePort {
   areTags(scope: string, names: readonly string[], signal: AbortSignal): Promise<Dated<ReadonlyMap<string, boolean>>>;
   /** Whether a branch or a tag of exactly this name exists. Needs the permission `contents=read`. */
   hasRef(scope: string, name: string, signal: AbortSignal): Promise<Dated<boolean>>;
-  /** Remembered for an hour; `null` if GitHub names none. */
+  /** Up to four minutes old, unless something was written since; `null` if GitHub names none. */
   readDefaultBranch(scope: string, signal: AbortSignal): Promise<Dated<string | null>>;
   /** Names of the concurrency groups that a run, or a job of it, enters by its configuration; `null` if GitHub does not tell. */
   readConcurrencyGroups(scope: string, run: number, signal: AbortSignal): Promise<Dated<readonly string[] | null>>;

@@ -16,8 +16,8 @@ interface AboutRefs {
   readDefaultBranch(asking: Asking): Promise<Dated<string | null>>;
 }
 
-/** People change it once in years. */
-const DEFAULT_BRANCH_BELIEVED_MS = 3_600_000;
+/** With the minute for which an act's ground holds, no act rests on one that is older than five. */
+const DEFAULT_BRANCH_BELIEVED_MS = 4 * 60_000;
 /** GitHub answers so many at a time with ease. */
 const NAMES_AT_ONCE = 100;
 /** Failures in a row, after which the other names are not asked for. */
@@ -25,7 +25,6 @@ const FAILURES_BELIEVED = 3;
 
 /** @param now epoch milliseconds */
 export function createRefs(graphql: Graphql, now: () => number = Date.now): AboutRefs {
-  const defaultBranches = new Map<string, { readonly at: number; readonly read: Dated<string | null> }>();
   return {
     async areTags(asking, names) {
       const tags = new Map<string, boolean>();
@@ -41,15 +40,14 @@ export function createRefs(graphql: Graphql, now: () => number = Date.now): Abou
     },
 
     async readDefaultBranch({ client, scope, signal }) {
-      const known = defaultBranches.get(scope);
-      const age = known === undefined ? Infinity : now() - known.at;
-      if (known !== undefined && age < DEFAULT_BRANCH_BELIEVED_MS) {
-        return { value: known.read.value, githubTime: known.read.githubTime + age };
-      }
-      const { value, githubTime } = await client.request({ ...below(scope, 'GET', '', 'metadata=read'), answer: DefaultBranch, signal });
-      const read = { value, githubTime };
-      defaultBranches.set(scope, { at: now(), read });
-      return read;
+      const call = below(scope, 'GET', '', 'metadata=read');
+      const { value, githubTime } = await client.request({
+        ...call,
+        answer: DefaultBranch,
+        signal,
+        believedMs: DEFAULT_BRANCH_BELIEVED_MS,
+      });
+      return { value, githubTime };
     },
   };
 }

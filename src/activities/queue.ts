@@ -676,7 +676,7 @@ async function lookAtParked(
 ): Promise<ParkedFound> {
   const { id, branch, event } = parked.run;
   const { value: run, githubTime: at } = await github.readRun(scope, id, cancellationSignal());
-  const found = { run, at, isDue, newest: null, hasRef: null, isTag: null, isRivalPending: null };
+  const found = { run, at, isDue, newest: null, hasRef: null, isTag: null, isGroupTaken: null };
   if (!isDue || run === null || branch === null || judgeParked(parked, found, rules).kind !== 're-run') {
     return found;
   }
@@ -686,7 +686,10 @@ async function lookAtParked(
       ? null
       : ((await unlessRefused(github.areTags(scope, [branch], cancellationSignal())))?.get(branch) ?? null);
   const hasRef = run.isFromFork ? null : await unlessRefused(github.hasRef(scope, branch, cancellationSignal()));
-  return { ...found, newest, isTag, hasRef, isRivalPending: await rivals.hasOne(parked.run) };
+  const around = { ...found, newest, isTag, hasRef };
+  return judgeParked(parked, around, rules).kind === 're-run'
+    ? { ...around, isGroupTaken: await rivals.wouldMeet(parked.run, newest?.run ?? null) }
+    : around;
 }
 
 /** Newer than the parked one alone: of that one nothing need be asked. */

@@ -137,6 +137,8 @@ export interface QueuePort {
   readDefaultBranch(scope: string, signal: AbortSignal): Promise<Dated<string | null>>;
   /** Names of the concurrency groups that a run, or a job of it, enters by its configuration; `null` if GitHub does not tell. */
   readConcurrencyGroups(scope: string, run: number, signal: AbortSignal): Promise<Dated<readonly string[] | null>>;
+  /** Names of the concurrency groups that a run or a job holds or waits for at present; `null` if GitHub does not tell. */
+  listActiveGroups(scope: string, signal: AbortSignal): Promise<Dated<readonly string[] | null>>;
   /** The newest run of a workflow by event and branch; `null` where there is none. */
   findNewestRun(
     scope: string,

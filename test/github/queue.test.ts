@@ -502,9 +502,26 @@ describe('concurrency groups', () => {
     expect((await github.readConcurrencyGroups(REPO, server.queueRun(REPO, { jobs: JOBS }), signal)).value).toEqual([]);
   });
 
+  test('that are active are those that a run holds or waits for', async () => {
+    expect((await github.listActiveGroups(REPO, signal)).value).toEqual([]);
+    const [first] = ['deploy', 'deploy', 'CI-refs/heads/main'].map((concurrencyGroup) =>
+      server.queueRun(REPO, { jobs: JOBS, concurrencyGroup }),
+    ) as [number];
+    expect((await github.listActiveGroups(REPO, signal)).value).toEqual(['CI-refs/heads/main', 'deploy']);
+    server.completeRun(first, 'success');
+    expect((await github.listActiveGroups(REPO, signal)).value).toContain('deploy');
+  });
+
+  test('that are active may take several pages', async () => {
+    for (let index = 0; index < 101; index += 1) server.queueRun(REPO, { jobs: JOBS, concurrencyGroup: `group ${index}` });
+    expect((await github.listActiveGroups(REPO, signal)).value).toHaveLength(101);
+    expect(asked(/concurrency_groups/)).toHaveLength(2);
+  });
+
   test('are unknown where the server does not know them', async () => {
     const id = server.queueRun(REPO, { jobs: JOBS, concurrencyGroup: 'deploy' });
     server.knowsConcurrencyGroups = false;
+    expect((await github.listActiveGroups(REPO, signal)).value).toBeNull();
     expect((await github.readConcurrencyGroups(REPO, id, signal)).value).toBeNull();
   });
 });

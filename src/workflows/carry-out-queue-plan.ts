@@ -122,7 +122,7 @@ class CarryingOut {
   }
 
   async #readRunners(now: number): Promise<void> {
-    const read = await readRunners(this.#input, this.#teller());
+    const read = await readRunners(this.#lookedAfter(), this.#teller());
     const { lookedAt, ground } = this.#known;
     const { defaultBranch } = read;
     this.#known = {
@@ -135,7 +135,7 @@ class CarryingOut {
   /** As a plan sees it, without the runs that are cancelled or about to be. */
   async #readDemand(items: readonly WorkItem[], now: number): Promise<void> {
     const { scope, policy } = this.#input;
-    const { at, runs, surroundings } = await lookAtQueue(this.#input, [], this.#teller());
+    const { at, runs, surroundings } = await lookAtQueue(this.#lookedAfter(), [], this.#teller());
     const { recallQueue } = proxyActivities<MainActivities>(temporalOptions('what is remembered of the queue?'));
     const { memory } = await recallQueue({ scope });
     const others = [...items, ...this.#work].filter((item) => !isPush(item));
@@ -147,6 +147,13 @@ class CarryingOut {
     const { pressed } = (await planSeen(seen, memory, planning, this.#teller())).plan;
     const { demand } = this.#known.lookedAt;
     this.#known = { ground, pressed, lookedAt: { runners: now, demand: pressed === null ? demand : now } };
+  }
+
+  /** Others wait for the lock meanwhile. */
+  #lookedAfter(): CarryOutInput {
+    const { policy } = this.#input;
+    const { limits } = policy;
+    return { ...this.#input, policy: { ...policy, limits: { ...limits, list: limits.anew } } };
   }
 
   #teller(): Parameters<typeof lookAtQueue>[2] {

@@ -57,7 +57,7 @@ import {
   type ToldAct,
 } from '../domain/queue/report.ts';
 import { readQueueRequest, type QueueRequest } from '../domain/queue/request.ts';
-import { isSilenceNews, noteSilences } from '../domain/queue/silence.ts';
+import { isSilenceNews, noteSilences, silenceBegins } from '../domain/queue/silence.ts';
 import { addTally, NOTHING_DONE, type Tally } from '../domain/queue/tally.ts';
 import type { PlannedAct } from '../domain/queue/verdict.ts';
 import { pack, workOf } from '../domain/queue/work.ts';
@@ -289,8 +289,8 @@ class QueueCare {
   #forget(memory: QueueMemory, { runs, at, surroundings }: SeenQueue): QueueMemory {
     const next = forgetOver(memory, new Set(runs.map(({ id }) => id)), at, this.#resolved.policy.parking.oldestMs);
     const silences = memory.silences ?? [];
-    const since = Math.min(at, ...runs.map(({ createdAt }) => createdAt));
-    return { ...next, silences: surroundings.areRunnersKnown ? noteSilences(silences, surroundings, at, since) : silences };
+    const look = { at, since: oldestOf(runs, at), begins: silenceBeginsAt(at) };
+    return { ...next, silences: surroundings.areRunnersKnown ? noteSilences(silences, surroundings, look) : silences };
   }
 
   // Acting
@@ -583,6 +583,22 @@ class QueueCare {
       ...told,
     };
   }
+}
+
+/** When the oldest of them was created. */
+function oldestOf(runs: SeenQueue['runs'], at: number): number {
+  return runs.reduce((oldest, { createdAt }) => Math.min(oldest, createdAt), at);
+}
+
+/** A schedule's passes know when the last one looked, by its result; a person's does not, and so no silence begins by it. */
+function silenceBeginsAt(at: number): number | null {
+  if (trigger() !== 'schedule') {
+    return null;
+  }
+  const last = workflowInfo().lastResult as Partial<QueueReport> | undefined;
+  // One that could not look tells no time, but that somebody was awake.
+  const lookedBefore = last === undefined ? null : last.observedAt == null ? at : Date.parse(last.observedAt);
+  return silenceBegins(at, lookedBefore);
 }
 
 function rulesOf(acts: readonly PlannedAct[]): QueueReport['byRule'] {

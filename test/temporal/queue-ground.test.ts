@@ -58,6 +58,18 @@ describe.concurrent('a plan that takes long', () => {
     });
   });
 
+  test('goes on, and spares pushes, if the queue can not be read anew', async () => {
+    await using world = await aWorld({ batchSize: 2, groundHoldsMs: 0 });
+    press(world);
+    const pushes = [1, 2, 3].map(() => push(world));
+    const pass = await slowly(world);
+    await world.until(() => isCancelled(world, pushes[0]), 'it is at work');
+    world.github.misbehave({ match: { method: 'GET', path: /\/actions\/runs$/ }, status: 502 });
+    const report = await pass.result();
+    expect(report).toMatchObject({ counts: { parked: 2, spared: 1 } });
+    expect(world.github.run(pushes[2]!)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
+  });
+
   test('ends no stale run once the last runner that could take it is offline', async () => {
     await using world = await aWorld({ batchSize: 1, groundHoldsMs: 0 });
     const runs = [6, 5].map((hours) => queue(world, { agoMs: hours * HOUR, jobs: [{ labels: ['self-hosted', 'gpu'] }] }));

@@ -41,8 +41,8 @@ export interface Pressure {
   readonly pressed: readonly LabelSet[] | null;
   /** Pull-request runs that wait for runners with these labels. */
   readonly waiting: (set: LabelSet) => number;
-  /** Runs that were parked and wait again for such runners. */
-  readonly inTurn: (set: LabelSet) => number;
+  /** Runs that were parked and wait again for such runners, or for any. */
+  readonly inTurn: (set: LabelSet | null) => number;
   /** Also if it is not known. */
   readonly isProtected: (run: Run) => boolean;
 }
@@ -55,8 +55,8 @@ export function pressureIn(
 ): Pressure {
   const reruns = new Set(memory.reruns.map(({ run }) => run));
   const protectionOf = protection(protect, defaultBranch);
-  const asking = (set: LabelSet, isMeant: (run: Run) => boolean): number =>
-    queuedOf(runs).filter((run) => isMeant(run) && asksFor(jobs.get(run.id), set)).length;
+  const asking = (set: LabelSet | null, isMeant: (run: Run) => boolean): number =>
+    queuedOf(runs).filter((run) => isMeant(run) && (set === null || asksFor(jobs.get(run.id), set))).length;
   return {
     at,
     pressed,
@@ -79,13 +79,14 @@ export function dueRuns(
   const isUp = ({ run, parkedAt }: ParkedRun): boolean =>
     at - run.createdAt >= oldestMs || (isProtected(run) && at - parkedAt >= protectedMs);
   const due = new Set(parked.filter((each) => isUp(each) || (pressed !== null && pressOn(each) === undefined)));
-  const given = new Map<LabelSet, number>();
+  const given = new Map<LabelSet | null, number>();
   for (const each of parked.toSorted((one, other) => one.run.createdAt - other.run.createdAt || one.run.id - other.run.id)) {
-    const set = due.has(each) || at - each.parkedAt < turnAfterMs ? undefined : pressOn(each);
-    if (set === undefined) {
+    if (due.has(each) || at - each.parkedAt < turnAfterMs) {
       continue;
     }
-    const turns = Math.max(1, Math.floor(waiting(set) / pullRequestsPerTurn));
+    // While nobody knows who presses, one has its turn after the other.
+    const set = pressed === null ? null : (pressOn(each) ?? null);
+    const turns = set === null ? 1 : Math.max(1, Math.floor(waiting(set) / pullRequestsPerTurn));
     const taken = inTurn(set) + (given.get(set) ?? 0);
     if (taken < turns) {
       due.add(each);
@@ -189,9 +190,9 @@ function isReplacedBy(
   );
 }
 
-/** Whether it has given a verdict, or will: what was skipped, could not start, or was ended by somebody has tested nothing. */
+/** Whether it has given a verdict, or is about to: what was skipped, held back or ended by somebody has tested nothing, and may never. */
 function isWanted({ status, conclusion }: Run): boolean {
-  return status !== 'completed' || VERDICTS.includes(conclusion ?? '');
+  return status === 'completed' ? VERDICTS.includes(conclusion ?? '') : ['queued', 'in_progress'].includes(status);
 }
 
 const VERDICTS: readonly string[] = ['success', 'failure', 'neutral', 'timed_out'];

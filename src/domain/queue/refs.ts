@@ -18,13 +18,14 @@ export function protection(
   const globs = patterns.map(({ pattern }) => new RegExp(`^(?:${pattern})$`));
   return ({ event, branch, isFromFork }) => {
     if (branch === null) {
-      const mayBeOne = globs.length > 0 || (isDefaultMeant && !isFromFork);
+      const mayBeOne = globs.length > 0 || isDefaultMeant;
       return event === 'push' && mayBeOne ? 'protected' : 'free';
     }
     if (globs.some((glob) => glob.test(branch))) {
       return 'protected';
     }
-    if (!isDefaultMeant || isFromFork) {
+    // A push is never a fork's, also if GitHub names no head repository.
+    if (!isDefaultMeant || (isFromFork && event !== 'push')) {
       return 'free';
     }
     return defaultBranch === null ? 'unknown' : branch === defaultBranch ? 'protected' : 'free';

@@ -95,6 +95,11 @@ describe('while pull requests press on, what is parked has its turn', () => {
     expect(turns({}, [aParked({}, { parkedAt: NOW - HOUR })])).toEqual([1]);
   });
 
+  test('one after the other while nobody knows whether they press', () => {
+    const due = (inTurn: number) => dueRuns(many, pressure(null, { inTurn: () => inTurn }), parking).map(({ run }) => run.id);
+    expect([due(0), due(1)]).toEqual([[4], []]);
+  });
+
   test('so that each comes back however long they press', () => {
     let left = many;
     for (let pass = 0; pass < 4; pass += 1) {
@@ -154,6 +159,10 @@ describe('what is due', () => {
 
     test.each(['skipped', 'cancelled', 'startup_failure', 'action_required', 'stale'])('if that one ended as %s', (conclusion) => {
       expect(judge(cancelled(), over(conclusion))).toEqual({ kind: 're-run' });
+    });
+
+    test.each(['waiting', 'pending', 'requested', 'action_required'])('if that one is %s: it may never run', (status) => {
+      expect(judge(cancelled(), newer({ status }))).toEqual({ kind: 're-run' });
     });
 
     test.each(['success', 'failure', 'neutral', 'timed_out'])('but not if that one has its verdict: %s', (conclusion) => {

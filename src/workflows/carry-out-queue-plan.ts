@@ -86,8 +86,8 @@ class CarryingOut {
       const ids = new Set(items.map(({ run }) => run));
       const ofBatch = reruns.filter(([run]) => ids.has(run));
       const { ground, pressed } = this.#known;
-      const { offered, silent } = ground;
-      const restsOn = { offered, silent, silences, pressed, reruns: ofBatch, policy };
+      const { offered, silent, defaultBranch } = ground;
+      const restsOn = { offered, silent, defaultBranch, silences, pressed, reruns: ofBatch, policy };
       const done: BatchCancelled = await cancelBatch({ scope, items, mayBeDone, ...restsOn });
       for (const attempt of done.attempts) {
         this.#take(attempt);
@@ -116,14 +116,20 @@ class CarryingOut {
         throw error;
       }
       log.warn(`the queue of ${this.#input.scope} could not be looked at anew: ${reasonOf(error, { host: 'local' })}`);
-      this.#known = { ...this.#known, pressed: null, lookedAt: { runners: now, demand } };
+      const ground = { ...this.#known.ground, defaultBranch: null };
+      this.#known = { ground, pressed: null, lookedAt: { runners: now, demand } };
     }
   }
 
   async #readRunners(now: number): Promise<void> {
     const read = await readRunners(this.#lookedAfter(), this.#teller());
     const { lookedAt, ground } = this.#known;
-    this.#known = { ...this.#known, ground: read.areAll ? groundOfRunners(read) : ground, lookedAt: { ...lookedAt, runners: now } };
+    const { defaultBranch } = read;
+    this.#known = {
+      ...this.#known,
+      ground: { ...(read.areAll ? groundOfRunners(read) : ground), defaultBranch },
+      lookedAt: { ...lookedAt, runners: now },
+    };
   }
 
   /** As a plan sees it, without the runs that are cancelled or about to be. */
@@ -134,7 +140,8 @@ class CarryingOut {
     const { memory } = await recallQueue({ scope });
     const others = [...items, ...this.#work].filter((item) => !isPush(item));
     const taken = new Set([...others, ...this.#following.runs.map(({ item }) => item)].map(({ run }) => run));
-    const ground = surroundings.areRunnersKnown ? groundOf(surroundings) : this.#known.ground;
+    const { defaultBranch } = surroundings;
+    const ground = { ...(surroundings.areRunnersKnown ? groundOf(surroundings) : this.#known.ground), defaultBranch };
     const seen = { at, runs: runs.filter(({ id }) => !taken.has(id)), surroundings: ground };
     const planning = { resolved: this.#input, modes: modesOf(policy, ['prioritizePullRequests']), most: Infinity };
     const { pressed } = (await planSeen(seen, memory, planning, this.#teller())).plan;

@@ -312,7 +312,7 @@ class QueueCare {
     const now = (): number => Date.now() + aheadMs;
     const aside = (memory: QueueMemory, run: Tally['setAside'][number]): QueueMemory => setAside(memory, run, now(), policy.setAside);
     let memory = planned.plan.zombies.reduce(aside, this.#forget(remembered.memory, seen));
-    const rerun = await this.#rerun({ due, unsure }, seen, planned, memory);
+    const rerun = await this.#rerun({ due, unsure }, planned, memory);
     ({ memory } = rerun);
     let done: Omit<Done, 'ends'>;
     let following: readonly FollowingRun[];
@@ -428,14 +428,9 @@ class QueueCare {
   }
 
   /** Looks after parked runs, a batch at a time. What was re-run is remembered before it is forgotten as parked. */
-  async #rerun(
-    { due, unsure }: Pick<Intended, 'due' | 'unsure'>,
-    { surroundings }: SeenQueue,
-    { plan }: PlannedQueue,
-    before: QueueMemory,
-  ): Promise<Reran> {
+  async #rerun({ due, unsure }: Pick<Intended, 'due' | 'unsure'>, { plan }: PlannedQueue, before: QueueMemory): Promise<Reran> {
     const { scope, policy } = this.#resolved;
-    const rules = { parking: policy.parking, superseded: policy.rules.superseded, defaultBranch: surroundings.defaultBranch };
+    const rules = { parking: policy.parking, superseded: policy.rules.superseded };
     const ids = new Set(due.map(({ run }) => run.id));
     const settled: ToldAct[] = [];
     let memory = before;

@@ -299,7 +299,7 @@ class Care {
       newest: newest === null ? null : { run: newest, jobs: this.#world.jobsOf(this.#world.of(newest.id)) },
       hasRef: true,
       isTag: run.branch === TAG,
-      isRivalPending: false,
+      isGroupTaken: false,
       at,
       isDue,
     };

@@ -200,7 +200,40 @@ test.concurrent('a run waits while its re-run would push a pending run out of it
   expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
   world.github.completeRun(running, 'success');
   expect(world.github.run(pending)).toMatchObject({ status: 'queued' });
+  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 } });
+  world.github.completeRun(pending, 'success');
   expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
+});
+
+test.concurrent.each([
+  { which: 'its concurrency group', concurrencyGroup: 'CI-refs/heads/main', isKnown: true },
+  { which: 'groups that GitHub does not tell', isKnown: false },
+])('a run waits while a newer one works in $which, which its re-run might end', async ({ concurrencyGroup, isKnown }) => {
+  await using world = await aWorld();
+  world.github.knowsConcurrencyGroups = isKnown;
+  const options = { branch: 'main', ...(concurrencyGroup === undefined ? {} : { concurrencyGroup }) };
+  const run = push(world, options);
+  const relieve = press(world);
+  await care(world);
+  expect(world.github.run(run)).toMatchObject({ conclusion: 'cancelled' });
+  const newer = push(world, { ...options, agoMs: 0, jobs: [{ state: 'in_progress' }] });
+  relieve();
+  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 } });
+  expect(world.github.run(run)).toMatchObject({ attempt: 1, accepted: { rerun: 0 } });
+  world.github.completeRun(newer, 'success');
+  expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
+});
+
+test.concurrent('a run that is in no concurrency group waits for no other', async () => {
+  await using world = await aWorld();
+  const run = push(world, { branch: 'main' });
+  const relieve = press(world);
+  await care(world);
+  push(world, { branch: 'main', agoMs: 0, jobs: [{ state: 'in_progress' }], concurrencyGroup: 'other' });
+  relieve();
+  const before = world.github.requests.length;
+  expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
+  expect(world.github.requests.slice(before).filter(({ path }) => path.includes('/actions/concurrency_groups'))).toEqual([]);
 });
 
 test.concurrent('a person who names other rules releases nothing', async () => {

@@ -81,6 +81,18 @@ describe.concurrent('a plan that takes long', () => {
   });
 });
 
+test.concurrent('a push to what becomes the default branch while a plan is carried out is not ended', async () => {
+  await using world = await aWorld({ batchSize: 1, groundHoldsMs: 0 });
+  const [first, trunk] = [6, 5].map((hours) =>
+    queue(world, { agoMs: hours * HOUR, event: 'push', branch: hours === 5 ? 'trunk' : 'topic' }),
+  );
+  const pass = await slowly(world);
+  await world.until(() => isCancelled(world, first), 'it is at work');
+  world.github.setDefaultBranch(world.target.scope, 'trunk');
+  expect(actOn(await pass.result(), trunk)).toMatchObject({ end: 'spared', detail: 'trunk is protected' });
+  expect(world.github.run(trunk!)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
+});
+
 test.concurrent('what was read a moment ago is not read anew', async () => {
   await using world = await aWorld({ batchSize: 2 });
   press(world);

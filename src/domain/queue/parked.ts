@@ -121,8 +121,8 @@ export interface ParkedFound {
   readonly hasRef: boolean | null;
   /** Whether its ref is a tag, if that matters; `null` if GitHub does not say. */
   readonly isTag: boolean | null;
-  /** Whether a run of its workflow is pending in a concurrency group, which a re-run might push out; `null` if GitHub does not say. */
-  readonly isRivalPending: boolean | null;
+  /** Whether a concurrency group that it would enter has another run, which its re-run might end; `null` if that was not asked for. */
+  readonly isGroupTaken: boolean | null;
   readonly at: number;
   readonly isDue: boolean;
 }
@@ -137,7 +137,7 @@ export interface ParkedRules {
 
 /** By what GitHub says of it, and by the same rules as any other run. */
 export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: ParkedRules): ParkedVerdict {
-  const { run, newest, at, isDue, hasRef, isRivalPending } = found;
+  const { run, newest, at, isDue, hasRef, isGroupTaken } = found;
   const { mostReruns, doubtMs } = rules.parking;
   if (run === null) {
     return { kind: 'settled', end: 'forgotten', why: 'GitHub does not know it any more' };
@@ -167,7 +167,7 @@ export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: Parked
   if (run.attempt > mostReruns) {
     return { kind: 'settled', end: 'expired', why: `it has been re-run ${run.attempt - 1} times, and GitHub allows no more` };
   }
-  return isRivalPending === true && at - run.createdAt < rules.parking.oldestMs ? { kind: 'wait' } : { kind: 're-run' };
+  return isGroupTaken === true && at - run.createdAt < rules.parking.oldestMs ? { kind: 'wait' } : { kind: 're-run' };
 }
 
 /** By the rule for superseded runs, so that nothing is lost that the rule does not name, or that the newer run did not do. */

@@ -60,7 +60,7 @@ function holds(events: EventFilter, name: string): boolean {
 
 /** Why runs for a name are left alone, of which GitHub does not say whether it is a tag. */
 export function unknownTagNote(rule: string, name: string): string {
-  return `${rule}: runs for ${name} are left alone, since GitHub does not say whether it is a tag; give the token the permission "Contents: read"`;
+  return `${rule}: runs for ${name} are left alone, since GitHub does not say whether it is a tag: its ref is deleted, or the token lacks the permission "Contents: read"`;
 }
 
 export function unknownDefaultNote(rule: string): string {

@@ -33,7 +33,7 @@ function aParked(replaced: Partial<Run> = {}, flags: Partial<ParkedRun> = {}): P
 const RULES: ParkedRules = { parking, superseded: aPolicy().rules.superseded, defaultBranch: 'main' };
 
 /** What is known if nothing stands in the way. */
-const FOUND: Omit<ParkedFound, 'run' | 'isDue'> = { newest: null, hasRef: true, isTag: false, isRivalPending: false, at: NOW };
+const FOUND: Omit<ParkedFound, 'run' | 'isDue'> = { newest: null, hasRef: true, isTag: false, isGroupTaken: false, at: NOW };
 
 function newestOf(run: Run | null): ParkedFound['newest'] {
   return run === null ? null : { run, jobs: jobsOfRun(run) };
@@ -196,9 +196,9 @@ describe('what is due', () => {
     expect(judge(cancelled(), null, aParked(), { hasRef: null })).toEqual({ kind: 're-run' });
   });
 
-  test('waits while its re-run would push a pending run out of its concurrency group', () => {
-    expect(judge(cancelled(), null, aParked(), { isRivalPending: true })).toEqual({ kind: 'wait' });
-    expect(judge(cancelled(), null, aParked(), { isRivalPending: null })).toEqual({ kind: 're-run' });
+  test('waits while another run is in its concurrency group', () => {
+    expect(judge(cancelled(), null, aParked(), { isGroupTaken: true })).toEqual({ kind: 'wait' });
+    expect(judge(cancelled(), null, aParked(), { isGroupTaken: null })).toEqual({ kind: 're-run' });
   });
 
   test('is waited for while its cancellation is on its way', () => {

@@ -219,7 +219,7 @@ describe('tags', () => {
       acts: [],
       wantsTags: [],
       notes: [
-        'superseded: runs for topic are left alone, since GitHub does not say whether it is a tag; give the token the permission "Contents: read"',
+        'superseded: runs for topic are left alone, since GitHub does not say whether it is a tag: its ref is deleted, or the token lacks the permission "Contents: read"',
       ],
     });
   });

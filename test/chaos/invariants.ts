@@ -587,6 +587,10 @@ export class Watch {
     // Who has begun it sees how it goes, and needs only to hear of the cause, or to have heard.
     const isByHand = this.#world.byHand.has(workflowId);
     const heard = [...this.#told.filter(({ at }) => at >= since), ...(isByHand ? this.#findings.values() : [])];
+    // One operation on a runner at most is told as stuck at the same time: whoever sees to that one sees the others.
+    const isToldAsStuck = [...this.#findings.values()].some(
+      ({ code, subject }) => code === 'cure-stuck' && concerned.some(({ name }) => name === subject),
+    );
     const isTold = heard.some(({ at, subject, code, text }) =>
       concerned.some(
         ({ name, machine, scope }) =>
@@ -595,7 +599,7 @@ export class Watch {
           ((isByHand || at >= since + 20 * MINUTE) && (subject === name || text.includes(machine.name))),
       ),
     );
-    if (!isTold)
+    if (!isTold && !isToldAsStuck)
       this.#break(
         'stuck-in-silence',
         `${workflowId} of ${installation} has been at it for ${Math.round((now - since) / MINUTE)} minutes, no job runs, and nobody was told`,

@@ -28,6 +28,10 @@ function isPush({ rule }: WorkItem): boolean {
   return rule === 'prioritizePullRequests';
 }
 
+function isParkedForSure({ item, result }: CancelAttempt): boolean {
+  return item.does === 'park' && result.kind === 'accepted' && result.isSure;
+}
+
 class CarryingOut {
   readonly #input: CarryOutInput;
   readonly #following: Following;
@@ -92,9 +96,20 @@ class CarryingOut {
       for (const attempt of done.attempts) {
         this.#take(attempt);
       }
+      await this.#tellParked(done);
       items = done.rest;
       ({ mayBeDone } = done);
       await this.#following.waitFor(done.limited);
+    }
+  }
+
+  /** What GitHub has accepted comes to pass, whoever sees it, and whatever the jobs that always run make of it. */
+  async #tellParked({ attempts }: BatchCancelled): Promise<void> {
+    const { scope } = this.#input;
+    const cancelled = attempts.filter(isParkedForSure).map(({ item }) => item.run);
+    if (cancelled.length > 0) {
+      const temporal = proxyActivities<MainActivities>(temporalOptions(`${runsText(cancelled.length)} are parked for sure`));
+      await temporal.settleParked({ scope, cancelled, settled: [] });
     }
   }
 

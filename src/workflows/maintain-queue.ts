@@ -30,13 +30,13 @@ import {
 } from '../domain/queue/memory.ts';
 import {
   dueRuns,
+  forgottenAt,
   isPressedOn,
   parkedOf,
   pressureIn,
   unsureRuns,
   type ParkedRun,
   type Pressure,
-  type SettledRun,
 } from '../domain/queue/parked.ts';
 import type { RuleName } from '../domain/queue/policy.ts';
 import { modesOf, type RuleModes } from '../domain/queue/plan.ts';
@@ -255,7 +255,7 @@ class QueueCare {
           this.#resolved.policy.rules.superseded,
         ),
       ),
-      unsure: unsureRuns(parked),
+      unsure: unsureRuns(parked, remembered.memory.ending),
       notes:
         homeless.length === 0
           ? []
@@ -419,10 +419,9 @@ class QueueCare {
         },
       ],
     });
-    if (parks.length > 0) {
-      const { tally } = carriedOut;
-      const settled = tally.unparked.map(({ run, why }): SettledRun => ({ run, end: 'forgotten', detail: why, at: seen.at }));
-      await temporal.settleParked({ scope, cancelled: tally.parked, settled });
+    const { parked: cancelled, unparked } = carriedOut.tally;
+    if (cancelled.length + unparked.length > 0) {
+      await temporal.settleParked({ scope, cancelled, settled: forgottenAt(unparked, seen.at) });
     }
     return carriedOut;
   }

@@ -153,6 +153,8 @@ export interface ResolvedQueue extends QueueHomes {
 /** Runners of a repository, and why not all are known. */
 export interface RunnersOfQueue extends QueueRunners {
   readonly kind: 'read';
+  /** GitHub's clock when it listed the repository's own, epoch milliseconds; `null` if it did not. */
+  readonly at: number | null;
   /** `null` if GitHub does not say. */
   readonly defaultBranch: string | null;
   /** In a sentence each. */
@@ -279,6 +281,8 @@ export interface CarriedOut {
   readonly tally: Tally;
   /** What GitHub has accepted, and is not over yet. */
   readonly following: readonly FollowingRun[];
+  /** With those that its own looks at runners have seen begin or end. */
+  readonly silences: readonly Silence[];
 }
 
 /** Input of the workflow `followRuns`, handed from history to history. */

@@ -1,7 +1,7 @@
 import { activityInfo, cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
 import { judgeParked, type ParkedFound, type ParkedRules, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
-import type { FollowPolicy, QueuePolicy } from '../domain/queue/policy.ts';
+import { READING_BELIEVED_MS, type FollowPolicy, type QueuePolicy } from '../domain/queue/policy.ts';
 import { withRefusal, type Refusal } from '../domain/queue/report.ts';
 import { review, type FreshLook } from '../domain/queue/review.ts';
 import { isUntouched, labelSetOf, type LabelSet, type Run, type RunJobs } from '../domain/queue/run.ts';
@@ -35,8 +35,6 @@ import { createTagsShelf } from './tags-shelf.ts';
 // What queue care does at GitHub. One run that GitHub fails at is told, and never ends a batch.
 
 type GitHubQueueActivities = Omit<QueueActivities, 'resolveQueue' | 'recallQueue' | 'rememberParked' | 'settleParked'>;
-
-const READING_BELIEVED_MS = 2 * 60_000;
 
 /** Cancelled runs are looked for in a list where there are more of them than this. */
 const FOLLOWED_ONE_BY_ONE = 3;
@@ -221,6 +219,7 @@ async function readRunners(
     kind: 'read',
     runners: [...ofScope, ...(shared?.runners ?? [])],
     areAll: unread.length === 0,
+    at: own.kind === 'done' ? own.value.githubTime : null,
     defaultBranch: branch.kind === 'done' ? branch.value.value : null,
     notes: [...(branch.kind === 'done' ? [] : [`the default branch is not known: ${branch.error.message}`]), ...unread],
   };
@@ -231,7 +230,7 @@ async function readShared(
   github: QueuePort,
   scope: string,
   organisation: OrganisationOfQueue,
-): Promise<Omit<RunnersOfQueue, 'defaultBranch'> | Limited> {
+): Promise<Omit<RunnersOfQueue, 'at' | 'defaultBranch'> | Limited> {
   const read = await attempting(() => github.listRunnersFor(organisation.scope, scope, cancellationSignal()));
   switch (read.kind) {
     case 'limited':

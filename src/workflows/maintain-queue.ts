@@ -38,7 +38,7 @@ import {
   type ParkedRun,
   type Pressure,
 } from '../domain/queue/parked.ts';
-import type { RuleName } from '../domain/queue/policy.ts';
+import { READING_BELIEVED_MS, type RuleName } from '../domain/queue/policy.ts';
 import { modesOf, type RuleModes } from '../domain/queue/plan.ts';
 import {
   ACTS_TOLD,
@@ -83,8 +83,6 @@ type Follower = ChildWorkflowHandle<typeof followRuns>;
 
 /** What a person wants to know; a pass of the schedule asks for less. */
 const EVERY_STATUS = ['in_progress', 'waiting', 'pending', 'requested'] as const;
-
-const NOTHING_CARRIED_OUT: CarriedOut = { tally: NOTHING_DONE, following: [] };
 
 /**
  * Care for the queue of a repository: cancels what is stale or superseded, parks pushes that pull requests wait behind, and re-runs them later.
@@ -317,9 +315,10 @@ class QueueCare {
     let done: Omit<Done, 'ends'>;
     let following: readonly FollowingRun[];
     try {
-      const carriedOut = acts.length === 0 ? NOTHING_CARRIED_OUT : await this.#cancel(acts, seen, planned, memory);
+      const carriedOut = await this.#cancel(acts, seen, planned, memory);
       const { tally } = carriedOut;
       ({ following } = carriedOut);
+      memory = carriedOut.silences.length === 0 ? memory : { ...memory, silences: carriedOut.silences };
       memory = noteEnding(tally.setAside.reduce(aside, memory), following.map(endingOf), policy.following);
       const refusals = rerun.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), tally.refusals);
       const { parked } = await this.#recall();
@@ -389,7 +388,12 @@ class QueueCare {
 
   /** Remembers first what is to be parked, then cancels, then tells what need not be remembered. */
   async #cancel(acts: readonly PlannedAct[], seen: SeenQueue, { plan, jobs }: PlannedQueue, memory: QueueMemory): Promise<CarriedOut> {
+    if (acts.length === 0) {
+      return { tally: NOTHING_DONE, following: [], silences: memory.silences ?? [] };
+    }
     const { scope, configured, organisation, policy } = this.#resolved;
+    // A schedule's pass is content with what a health check has read shortly before.
+    const lookedAt = trigger() === 'schedule' ? this.#begunAt - READING_BELIEVED_MS : this.#begunAt;
     const parks = acts.filter(({ does }) => does === 'park');
     const temporal = proxyActivities<MainActivities>(temporalOptions(`${parks.length} runs are to be re-run later`));
     if (parks.length > 0) {
@@ -411,7 +415,7 @@ class QueueCare {
           ground: groundOf(seen.surroundings),
           silences: memory.silences ?? [],
           pressed: plan.pressed,
-          lookedAt: { runners: this.#begunAt, demand: this.#begunAt },
+          lookedAt: { runners: lookedAt, demand: lookedAt },
           reruns: memory.reruns.filter(({ run }) => ids.has(run)).map(({ run, at }) => [run, at] as const),
           work: pack(workOf(acts)),
           following: [],

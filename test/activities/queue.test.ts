@@ -546,6 +546,7 @@ describe('the runners of a repository', () => {
     const activities = create();
     expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured, organisation: null }))).toEqual({
       kind: 'read',
+      at: expect.any(Number),
       areAll: true,
       defaultBranch: 'main',
       notes: [],

@@ -294,7 +294,7 @@ class QueueCare {
   // Acting
 
   /** A person ended the execution that remembered them; it is none that shall end before they are re-run. */
-  async #parkAnew({ parked, isCutOff = false }: Remembered): Promise<void> {
+  async #parkAnew({ parked, isCutOff = false }: Pick<Remembered, 'parked' | 'isCutOff'>): Promise<void> {
     if (isCutOff) {
       const { scope, policy } = this.#resolved;
       const temporal = proxyActivities<MainActivities>(
@@ -302,6 +302,21 @@ class QueueCare {
       );
       await temporal.rememberParked({ scope, runs: parked, policy: policy.parking });
     }
+  }
+
+  /** What is remembered as parked, with those that a person has made it forget meanwhile. */
+  async #heldOf(expected: readonly ParkedRun[], settled: readonly { readonly run: number }[]): Promise<readonly ParkedRun[]> {
+    const { parked: held, isCutOff = false } = await this.#recall();
+    const known = new Set(idsOf(held));
+    const forgotten = withoutRuns(expected, settled).filter(({ run }) => !known.has(run.id));
+    const parked = [...withoutRuns(held, settled), ...forgotten];
+    await this.#parkAnew({ parked, isCutOff: isCutOff || forgotten.length > 0 });
+    return parked;
+  }
+
+  #toPark(acts: readonly PlannedAct[], seen: SeenQueue, { jobs }: PlannedQueue, memory: QueueMemory): readonly ParkedRun[] {
+    const parks = acts.filter(({ does }) => does === 'park');
+    return parkedFrom(parks, seen, jobs, memory);
   }
 
   async #act(seen: SeenQueue, planned: PlannedQueue, { acts, due, unsure }: Intended, remembered: Remembered): Promise<Done> {
@@ -312,18 +327,20 @@ class QueueCare {
     let memory = planned.plan.zombies.reduce(aside, this.#forget(remembered.memory, seen));
     const rerun = await this.#rerun({ due, unsure }, seen, planned, memory);
     ({ memory } = rerun);
+    const parked = withoutRuns(remembered.parked, rerun.settled);
+    const parking = this.#toPark(acts, seen, planned, memory);
     let done: Omit<Done, 'ends'>;
     let following: readonly FollowingRun[];
     try {
-      const carriedOut = await this.#cancel(acts, seen, planned, memory);
+      const carriedOut = await this.#cancel(acts, [...parked, ...parking], seen, planned, memory);
       const { tally } = carriedOut;
       ({ following } = carriedOut);
       memory = carriedOut.silences.length === 0 ? memory : { ...memory, silences: carriedOut.silences };
       memory = noteEnding(tally.setAside.reduce(aside, memory), following.map(endingOf), policy.following);
       const refusals = rerun.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), tally.refusals);
-      const { parked } = await this.#recall();
-      memory = noteParked(memory, idsOf(parked));
-      done = { tally, refusals, settled: rerun.settled, remembered: { memory, parked } };
+      const held = await this.#heldOf([...parked, ...parking], [...rerun.settled, ...tally.unparked]);
+      memory = noteParked(memory, idsOf(held));
+      done = { tally, refusals, settled: rerun.settled, remembered: { memory, parked: held } };
     } finally {
       await writeQueueMemory(scope, memory);
     }
@@ -386,8 +403,17 @@ class QueueCare {
     }
   }
 
-  /** Remembers first what is to be parked, then cancels, then tells what need not be remembered. */
-  async #cancel(acts: readonly PlannedAct[], seen: SeenQueue, { plan, jobs }: PlannedQueue, memory: QueueMemory): Promise<CarriedOut> {
+  /**
+   * Remembers first what is to be parked, then cancels, then tells what need not be remembered. `parked`: with those that are parked already, since
+   * a person may have ended what remembers them.
+   */
+  async #cancel(
+    acts: readonly PlannedAct[],
+    parked: readonly ParkedRun[],
+    seen: SeenQueue,
+    { plan }: PlannedQueue,
+    memory: QueueMemory,
+  ): Promise<CarriedOut> {
     if (acts.length === 0) {
       return { tally: NOTHING_DONE, following: [], silences: memory.silences ?? [] };
     }
@@ -397,7 +423,7 @@ class QueueCare {
     const parks = acts.filter(({ does }) => does === 'park');
     const temporal = proxyActivities<MainActivities>(temporalOptions(`${parks.length} runs are to be re-run later`));
     if (parks.length > 0) {
-      await temporal.rememberParked({ scope, runs: parkedFrom(parks, seen, jobs, memory), policy: policy.parking });
+      await temporal.rememberParked({ scope, runs: parked, policy: policy.parking });
     }
     this.#told.say(`cancelling ${runsText(acts.length)} of ${scope}`);
     const ids = new Set(acts.map(({ run }) => run));
@@ -620,6 +646,11 @@ function afterwards(figures: QueueFigures, { ended, setAside: aside }: Tally): Q
 function endingOf({ item, followed: { acceptedAt } }: FollowingRun): Omit<Ending, 'until'> {
   const { run, attempt, rule } = item;
   return { run, attempt, rule, acceptedAt };
+}
+
+function withoutRuns(parked: readonly ParkedRun[], others: readonly { readonly run: number }[]): readonly ParkedRun[] {
+  const ids = new Set(others.map(({ run }) => run));
+  return parked.filter(({ run }) => !ids.has(run.id));
 }
 
 function idsOf(parked: readonly ParkedRun[]): readonly number[] {

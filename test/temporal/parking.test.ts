@@ -253,6 +253,30 @@ test.concurrent('what is parked comes back although a person ends what remembers
   expect(world.github.run(run)).toMatchObject({ status: 'queued', attempt: 2, accepted: { cancel: 1, rerun: 1 } });
 });
 
+test.concurrent.each(['parks another', 'parks none'])(
+  'what is parked comes back although a person ends what remembers it while a pass %s',
+  async (does) => {
+    await using world = await aWorld();
+    const { client, target, github } = world;
+    const [older, other] = [push(world, { agoMs: 2 * MINUTE }), push(world)];
+    const relieve = press(world);
+    await care(world);
+    github.advance(HOUR + MINUTE);
+    const next = does === 'parks another' ? push(world, { agoMs: 0 }) : null;
+    github.misbehave({ match: { method: 'POST', path: `/runs/${older}/rerun` }, delayMs: 2_000, times: 1 });
+    const asked = requestsFor(world, `/runs/${older}`);
+    const pass = await world.maintain({ scope: target.scope });
+    await world.until(() => requestsFor(world, `/runs/${older}`) > asked, 'the pass has recalled what is parked');
+    const keeper = client.workflow.getHandle(parkedId(target.scope));
+    await keeper.terminate('what is this?');
+    expect(actOn(await pass.result(), older)).toMatchObject({ end: 're-run' });
+    const held = await client.workflow.getHandle(parkedId(target.scope)).query<readonly ParkedRun[]>(PARKED_QUERY);
+    expect(held.map(({ run }) => run.id)).toEqual(next === null ? [other] : [other, next]);
+    relieve();
+    expect(actOn(await care(world), other)).toMatchObject({ end: 're-run' });
+  },
+);
+
 test.concurrent('what is parked is told as lost once Temporal has forgotten what remembered it', async () => {
   await using world = await aWorld();
   const run = push(world);

@@ -505,7 +505,7 @@ function failedAttempt(item: WorkItem, isFirst: boolean, { kind, status, message
 
 // Following
 
-/** `202 Accepted` is not cancelled: only the run itself tells. */
+/** `202 Accepted` is not cancelled: only the run itself tells, or its jobs. */
 async function follow(github: QueuePort, scope: string, runs: readonly FollowedRun[], policy: QueuePolicy): Promise<FollowedBatch> {
   const ends: FollowedEnd[] = [];
   const listed = await attempting(() => listCancelled(github, scope, runs));
@@ -538,7 +538,25 @@ async function listCancelled(github: QueuePort, scope: string, runs: readonly Fo
   return new Map(value.runs.filter(({ status }) => status === 'completed').map(({ id, attempt }) => [id, attempt]));
 }
 
-async function lookAfter(github: QueuePort, scope: string, followed: FollowedRun, { following }: QueuePolicy): Promise<FollowedEnd> {
+/** By its jobs first: until one of them changes that costs nothing of the hour, and the run itself need not be asked. */
+async function lookAfter(github: QueuePort, scope: string, followed: FollowedRun, policy: QueuePolicy): Promise<FollowedEnd> {
+  const { run, attempt, forcedAt } = followed;
+  const { value: jobs, githubTime: at } = await github.readJobsEnd(scope, run, cancellationSignal());
+  if (jobs?.attempt === attempt && jobs.areOver && jobs.isOneCancelled) {
+    return { kind: 'over', conclusion: 'cancelled' };
+  }
+  return jobs?.attempt === attempt && !jobs.areOver && isTimeLeft(followed, at, policy)
+    ? { kind: 'pending', forcedAt }
+    : lookAtFollowed(github, scope, followed, policy);
+}
+
+function isTimeLeft({ acceptedAt, isSure, forcedAt }: FollowedRun, at: number, { following }: QueuePolicy): boolean {
+  return forcedAt === null
+    ? at - acceptedAt < (isSure ? following.forceAfterMs : following.doubtMs)
+    : at - forcedAt < following.giveUpAfterMs;
+}
+
+async function lookAtFollowed(github: QueuePort, scope: string, followed: FollowedRun, { following }: QueuePolicy): Promise<FollowedEnd> {
   const { run: id, attempt, acceptedAt, isSure, forcedAt } = followed;
   const { value: run, githubTime: at } = await github.readRun(scope, id, cancellationSignal());
   if (run === null || run.attempt !== attempt || run.status === 'completed') {

@@ -21,6 +21,7 @@ import type { Refusal, ToldAct } from '../domain/queue/report.ts';
 import type { Silence } from '../domain/queue/silence.ts';
 import type { QueueRunners } from '../domain/queue/takers.ts';
 import type { Tally } from '../domain/queue/tally.ts';
+import type { LeftRun } from '../domain/queue/verdict.ts';
 import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
 import type { PackageFound, PackageStored, PackageWanted } from '../domain/package.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
@@ -245,6 +246,8 @@ export interface BatchRerun {
   readonly settled: readonly SettledRun[];
   /** Runs that are cancelled, as nobody could say before. */
   readonly cancelled: readonly number[];
+  /** Runs that are due and wait on. */
+  readonly waiting: readonly LeftRun[];
   /** What GitHub refused for now. */
   readonly refusals: readonly Refusal[];
   readonly limited: Limited | null;

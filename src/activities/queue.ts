@@ -1,6 +1,13 @@
 import { activityInfo, cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
-import { judgeParked, type ParkedFound, type ParkedRules, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
+import {
+  judgeParked,
+  WOULD_PUSH_OUT,
+  type ParkedFound,
+  type ParkedRules,
+  type ParkedRun,
+  type SettledRun,
+} from '../domain/queue/parked.ts';
 import { READING_BELIEVED_MS, type FollowPolicy, type QueuePolicy } from '../domain/queue/policy.ts';
 import { withRefusal, type Refusal } from '../domain/queue/report.ts';
 import { review, type FreshLook } from '../domain/queue/review.ts';
@@ -9,6 +16,7 @@ import type { Silence } from '../domain/queue/silence.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
 import { labelSetsOf, silentSetsOf, type QueueRunner } from '../domain/queue/takers.ts';
 import { queueScheduleId } from '../domain/names.ts';
+import type { LeftRun } from '../domain/queue/verdict.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
 import { GitHubError, type Dated, type QueuePort, type RunnersAlike, type RunWritten } from '../github/port.ts';
 import type {
@@ -307,6 +315,7 @@ interface BatchProgress {
 
 class Batch {
   readonly #settings: BatchSettings;
+  readonly #rivals: Rivals;
   readonly #attempts: CancelAttempt[] = [];
   /** Whether runs may have been cancelled before by an attempt that could not say so. */
   #mayBeDone: boolean;
@@ -315,6 +324,7 @@ class Batch {
 
   constructor(settings: BatchSettings) {
     this.#settings = settings;
+    this.#rivals = new Rivals(settings.github, settings.scope);
     this.#mayBeDone = settings.mayBeDone;
   }
 
@@ -378,8 +388,10 @@ class Batch {
     return github.inTurn(
       scope,
       async (turn) => {
+        const wouldPushOut = await this.#wouldPushOut(item);
         const look = await this.#look(item);
-        const reviewed = review(item, look, { ...ground, rerunAt: reruns.get(item.run) ?? null });
+        const judged = review(item, look, { ...ground, rerunAt: reruns.get(item.run) ?? null });
+        const reviewed = judged.kind === 'go' && wouldPushOut ? { kind: 'spare' as const, why: WOULD_PUSH_OUT } : judged;
         const seen = { item, about: aboutOf(look.run), isFirst: this.#isFirst(item) };
         if (reviewed.kind !== 'go') {
           turn.skip();
@@ -402,6 +414,13 @@ class Batch {
   /** Whether nothing can have been sent about it before. */
   #isFirst({ tries }: WorkItem): boolean {
     return tries === 0 && !this.#mayBeDone;
+  }
+
+  /** Asked before the last look at the run: nothing is to come between that one and the cancellation. */
+  async #wouldPushOut({ run, does }: WorkItem): Promise<boolean> {
+    const { listed, scope } = this.#settings;
+    const known = does === 'park' ? listed.find(scope, run) : null;
+    return known !== null && this.#rivals.hasOne(known);
   }
 
   async #look({ run, newer }: WorkItem): Promise<FreshLook & { readonly jobsTookMs: number }> {
@@ -615,6 +634,7 @@ interface Reruns {
 async function rerun(github: QueuePort, scope: string, { runs, due, rules }: Reruns): Promise<BatchRerun> {
   const settled: SettledRun[] = [];
   const cancelled: number[] = [];
+  const waiting: LeftRun[] = [];
   const rivals = new Rivals(github, scope);
   let refusals: readonly Refusal[] = [];
   let inARow = 0;
@@ -625,25 +645,28 @@ async function rerun(github: QueuePort, scope: string, { runs, due, rules }: Rer
     }
     const done = await attempting(() => lookAfterParked(github, scope, parked, { isDue, rules, rivals }));
     if (done.kind === 'limited') {
-      return { settled, cancelled, refusals, limited: done };
+      return { settled, cancelled, waiting, refusals, limited: done };
     }
     // One that GitHub fails at is looked at again by the next pass.
-    const fate: ParkedFate = done.kind === 'done' ? done.value : { kind: 'wait' };
+    const fate: ParkedFate = done.kind === 'done' ? done.value : { kind: 'wait', why: done.error.message };
     inARow = fate.kind === 'refused-now' ? inARow + 1 : 0;
     if (fate.kind === 'settled') {
       settled.push(fate.settled);
     } else if (fate.kind === 'cancelled') {
       cancelled.push(parked.run.id);
+    } else if (fate.kind === 'wait' && isDue) {
+      waiting.push({ run: parked.run.id, why: fate.why });
     } else if (fate.kind === 'refused-now') {
       refusals = withRefusal(refusals, fate.status, fate.why);
     }
   }
-  return { settled, cancelled, refusals, limited: null };
+  return { settled, cancelled, waiting, refusals, limited: null };
 }
 
 type ParkedFate =
   | { readonly kind: 'settled'; readonly settled: SettledRun }
-  | { readonly kind: 'cancelled' | 'wait' }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'wait'; readonly why: string }
   /** It stays parked. */
   | { readonly kind: 'refused-now'; readonly status: number; readonly why: string };
 
@@ -667,7 +690,7 @@ function lookAfterParked(github: QueuePort, scope: string, parked: ParkedRun, ho
       turn.skip();
       return verdict.kind === 'settled'
         ? { kind: 'settled', settled: { run: id, end: verdict.end, detail: verdict.why, at: found.at } }
-        : { kind: verdict.kind };
+        : verdict;
     },
     cancellationSignal(),
   );
@@ -727,13 +750,13 @@ function fateOf({ run: { id, attempt } }: ParkedRun, written: RunWritten, at: nu
     case 'accepted':
       return { kind: 'settled', settled: { run: id, end: 're-run', detail: `attempt ${attempt + 1}`, at } };
     case 'unanswered':
-      return { kind: 'wait' };
+      return { kind: 'wait', why: "GitHub's answer to its re-run was lost" };
     case 'refused': {
       const { status, why } = written;
       if (NEVER_RERUN.test(why)) {
         return { kind: 'settled', settled: { run: id, end: 'refused', detail: why, at } };
       }
-      return status >= 500 || RUNS_ALREADY.test(why) ? { kind: 'wait' } : { kind: 'refused-now', status, why };
+      return status >= 500 || RUNS_ALREADY.test(why) ? { kind: 'wait', why } : { kind: 'refused-now', status, why };
     }
   }
 }

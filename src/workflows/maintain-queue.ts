@@ -9,7 +9,6 @@ import {
   setHandler,
   startChild,
   Trigger,
-  upsertMemo,
   workflowInfo,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
@@ -59,7 +58,7 @@ import {
 import { readQueueRequest, type QueueRequest } from '../domain/queue/request.ts';
 import { isSilenceNews, noteSilences } from '../domain/queue/silence.ts';
 import { addTally, NOTHING_DONE, type Tally } from '../domain/queue/tally.ts';
-import type { PlannedAct } from '../domain/queue/verdict.ts';
+import type { LeftRun, PlannedAct } from '../domain/queue/verdict.ts';
 import { pack, workOf } from '../domain/queue/work.ts';
 import { changedQueue } from '../domain/event.ts';
 import { carryOutQueuePlan } from './carry-out-queue-plan.ts';
@@ -94,7 +93,6 @@ export async function maintainQueue(...given: unknown[]): Promise<QueueReport> {
     resolve: (configuration, scope) => configuration.resolveQueue({ scope }),
     run: (resolved, request, told) => new QueueCare(resolved, request, told).run(),
   });
-  upsertMemo({ queue: { ...report.queue, observedAt: report.observedAt } });
   tellWhatHappened(report);
   return report;
 }
@@ -121,6 +119,7 @@ interface Intended {
 /** What has become of parked runs. */
 interface Reran {
   readonly settled: readonly ToldAct[];
+  readonly waiting: readonly LeftRun[];
   readonly memory: QueueMemory;
   readonly refusals: QueueReport['refusals'];
 }
@@ -131,6 +130,8 @@ interface Done {
   readonly refusals: QueueReport['refusals'];
   /** Parked runs that are parked no more. */
   readonly settled: readonly ToldAct[];
+  /** Parked runs that are due and wait on. */
+  readonly waiting: readonly LeftRun[];
   readonly remembered: Remembered;
   /** What comes of the rest. */
   readonly ends: () => Promise<Tally>;
@@ -340,7 +341,7 @@ class QueueCare {
       const refusals = rerun.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), tally.refusals);
       const held = await this.#heldOf([...parked, ...parking], [...rerun.settled, ...tally.unparked]);
       memory = noteParked(memory, idsOf(held));
-      done = { tally, refusals, settled: rerun.settled, remembered: { memory, parked: held } };
+      done = { tally, refusals, settled: rerun.settled, waiting: rerun.waiting, remembered: { memory, parked: held } };
     } finally {
       await writeQueueMemory(scope, memory);
     }
@@ -467,6 +468,7 @@ class QueueCare {
     const rules = { parking: policy.parking, superseded: policy.rules.superseded, defaultBranch: surroundings.defaultBranch };
     const ids = new Set(due.map(({ run }) => run.id));
     const settled: ToldAct[] = [];
+    const waiting: LeftRun[] = [];
     let memory = before;
     let refusals: QueueReport['refusals'] = [];
     let left = [...due, ...unsure.filter(({ run }) => !ids.has(run.id))];
@@ -485,6 +487,7 @@ class QueueCare {
         settled.push(...(parked === undefined ? [] : [toldAsParked(parked, end, detail)]));
       }
       refusals = done.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), refusals);
+      waiting.push(...done.waiting);
       if (done.settled.length + done.cancelled.length > 0) {
         await writeQueueMemory(scope, memory);
         const temporal = proxyActivities<MainActivities>(temporalOptions(`${done.settled.length} runs are parked no more`));
@@ -495,7 +498,7 @@ class QueueCare {
         await this.#told.waitFor(done.limited);
       }
     }
-    return { settled, memory, refusals };
+    return { settled, waiting, memory, refusals };
   }
 
   /** People are told by findings, each once. `unread`: codes of which this pass can say nothing. */
@@ -537,6 +540,7 @@ class QueueCare {
       counts: countOf(told),
       byRule: rulesOf([...acts, ...wouldBe]),
       isDry,
+      waiting: [],
       refusals: [],
       notes,
       tally: NOTHING_DONE,
@@ -547,7 +551,7 @@ class QueueCare {
     seen: SeenQueue,
     planned: PlannedQueue,
     { acts: intended, notes }: Intended,
-    { tally, refusals, settled, remembered }: Done,
+    { tally, refusals, settled, waiting, remembered }: Done,
   ): QueueReport {
     const onlyPlanned = planned.plan.wouldBe.map(toldAsOnlyPlanned);
     const counts = countOf([...settled, ...onlyPlanned], tally.counts);
@@ -557,6 +561,7 @@ class QueueCare {
       counts,
       byRule: rulesOf([...intended, ...planned.plan.wouldBe]),
       isDry: false,
+      waiting,
       refusals,
       notes,
       tally,
@@ -567,7 +572,11 @@ class QueueCare {
     seen: SeenQueue,
     planned: PlannedQueue,
     remembered: Remembered,
-    told: Pick<QueueReport, 'acts' | 'counts' | 'byRule' | 'refusals' | 'notes'> & { readonly isDry: boolean; readonly tally: Tally },
+    told: Pick<QueueReport, 'acts' | 'counts' | 'byRule' | 'refusals' | 'notes'> & {
+      readonly isDry: boolean;
+      readonly tally: Tally;
+      readonly waiting: readonly LeftRun[];
+    },
   ): QueueReport {
     const { scope } = this.#resolved;
     const { counts, isDry } = told;
@@ -583,7 +592,7 @@ class QueueCare {
       counts,
       byRule: told.byRule,
       acts: told.acts.slice(0, ACTS_TOLD),
-      left: planned.plan.left.slice(0, LEFT_TOLD),
+      left: [...told.waiting, ...planned.plan.left].slice(0, LEFT_TOLD),
       refusals: told.refusals,
       notes: [...seen.surroundings.notes, ...planned.plan.notes, ...planned.notes, ...told.notes, ...(aging === null ? [] : [aging])],
       aging: agingOf(planned.plan.aging),

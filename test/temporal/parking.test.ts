@@ -11,6 +11,7 @@ import { QUICK_QUEUE, startQueueWorld, type World } from '../kit/recovery-world.
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+const WOULD_PUSH_OUT = 'a run is pending in its concurrency group, which its re-run would push out';
 
 type RunOptions = Parameters<World['github']['queueRun']>[1];
 
@@ -196,11 +197,22 @@ test.concurrent('a run waits while its re-run would push a pending run out of it
   ) as [number, number];
   expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
   relieve();
-  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 } });
+  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 }, left: [{ run, why: WOULD_PUSH_OUT }] });
   expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
   world.github.completeRun(running, 'success');
   expect(world.github.run(pending)).toMatchObject({ status: 'queued' });
   expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
+});
+
+test.concurrent('a run is not parked while another one is pending in its concurrency group', async () => {
+  await using world = await aWorld();
+  const concurrencyGroup = 'deploy';
+  const run = push(world, { concurrencyGroup });
+  const pending = queue(world, { event: 'workflow_dispatch', workflow: { id: 9, name: 'Deploy' }, agoMs: 0, concurrencyGroup });
+  expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
+  press(world);
+  expect(actOn(await care(world), run)).toMatchObject({ end: 'spared', detail: WOULD_PUSH_OUT });
+  expect(world.github.run(run)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
 });
 
 test.concurrent('a person who names other rules releases nothing', async () => {

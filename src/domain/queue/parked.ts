@@ -111,9 +111,14 @@ export function unsureRuns(parked: readonly ParkedRun[], ending: QueueMemory['en
   return parked.filter(({ run, isCancelled }) => !isCancelled && !followed.has(run.id));
 }
 
+/** Why a run is not parked, or is not re-run yet. */
+export const WOULD_PUSH_OUT = 'a run is pending in its concurrency group, which its re-run would push out';
+
 /** What is to be done about a parked run. `cancelled`: it waits until it is due. `wait`: nobody knows yet. */
 export type ParkedVerdict =
-  | { readonly kind: 're-run' | 'cancelled' | 'wait' }
+  | { readonly kind: 're-run' }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'wait'; readonly why: string }
   | { readonly kind: 'settled'; readonly end: ParkedEnd; readonly why: string };
 
 /** What GitHub says of a parked run, and around it. */
@@ -153,7 +158,7 @@ export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: Parked
   if (run.status !== 'completed') {
     // A cancellation may take its time, and one that nobody heard of never comes.
     return at - parked.parkedAt < doubtMs || (parked.isCancelled && at - run.createdAt < oldestMs)
-      ? { kind: 'wait' }
+      ? { kind: 'wait', why: `its cancellation is on its way, and it is ${run.status}` }
       : { kind: 'settled', end: 'forgotten', why: `it ${parked.isCancelled ? 'does not end' : 'was not cancelled'}, and is ${run.status}` };
   }
   // A job that always runs may end the run as failed after all.
@@ -172,7 +177,7 @@ export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: Parked
   if (run.attempt > mostReruns) {
     return { kind: 'settled', end: 'expired', why: `it has been re-run ${run.attempt - 1} times, and GitHub allows no more` };
   }
-  return isRivalPending === true && at - run.createdAt < oldestMs ? { kind: 'wait' } : { kind: 're-run' };
+  return isRivalPending === true && at - run.createdAt < oldestMs ? { kind: 'wait', why: WOULD_PUSH_OUT } : { kind: 're-run' };
 }
 
 /** By the rule for superseded runs, so that nothing is lost that the rule does not name, or that the newer run did not do. */

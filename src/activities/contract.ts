@@ -21,6 +21,7 @@ import type { Refusal, ToldAct } from '../domain/queue/report.ts';
 import type { Silence } from '../domain/queue/silence.ts';
 import type { QueueRunners } from '../domain/queue/takers.ts';
 import type { Tally } from '../domain/queue/tally.ts';
+import type { LeftRun } from '../domain/queue/verdict.ts';
 import type { PackedWork, WorkItem } from '../domain/queue/work.ts';
 import type { PackageFound, PackageStored, PackageWanted } from '../domain/package.ts';
 import type { RoomMade, RoomWanted, Workspace } from '../domain/room.ts';
@@ -153,6 +154,8 @@ export interface ResolvedQueue extends QueueHomes {
 /** Runners of a repository, and why not all are known. */
 export interface RunnersOfQueue extends QueueRunners {
   readonly kind: 'read';
+  /** GitHub's clock when it listed the repository's own, epoch milliseconds; `null` if it did not. */
+  readonly at: number | null;
   /** `null` if GitHub does not say. */
   readonly defaultBranch: string | null;
   /** In a sentence each. */
@@ -243,6 +246,8 @@ export interface BatchRerun {
   readonly settled: readonly SettledRun[];
   /** Runs that are cancelled, as nobody could say before. */
   readonly cancelled: readonly number[];
+  /** Runs that are due and wait on. */
+  readonly waiting: readonly LeftRun[];
   /** What GitHub refused for now. */
   readonly refusals: readonly Refusal[];
   readonly limited: Limited | null;
@@ -279,6 +284,8 @@ export interface CarriedOut {
   readonly tally: Tally;
   /** What GitHub has accepted, and is not over yet. */
   readonly following: readonly FollowingRun[];
+  /** With those that its own looks at runners have seen begin or end. */
+  readonly silences: readonly Silence[];
 }
 
 /** Input of the workflow `followRuns`, handed from history to history. */

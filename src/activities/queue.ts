@@ -1,7 +1,14 @@
 import { activityInfo, cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
 import type { CancelAttempt, FollowedEnd, FollowedRun } from '../domain/queue/attempt.ts';
-import { judgeParked, type ParkedFound, type ParkedRules, type ParkedRun, type SettledRun } from '../domain/queue/parked.ts';
-import type { FollowPolicy, QueuePolicy } from '../domain/queue/policy.ts';
+import {
+  judgeParked,
+  WOULD_PUSH_OUT,
+  type ParkedFound,
+  type ParkedRules,
+  type ParkedRun,
+  type SettledRun,
+} from '../domain/queue/parked.ts';
+import { READING_BELIEVED_MS, type FollowPolicy, type QueuePolicy } from '../domain/queue/policy.ts';
 import { withRefusal, type Refusal } from '../domain/queue/report.ts';
 import { review, type FreshLook } from '../domain/queue/review.ts';
 import { isUntouched, labelSetOf, type LabelSet, type Run, type RunJobs } from '../domain/queue/run.ts';
@@ -9,6 +16,7 @@ import type { Silence } from '../domain/queue/silence.ts';
 import { ADDED_LABELS } from '../domain/situation.ts';
 import { labelSetsOf, silentSetsOf, type QueueRunner } from '../domain/queue/takers.ts';
 import { queueScheduleId } from '../domain/names.ts';
+import type { LeftRun } from '../domain/queue/verdict.ts';
 import type { WorkItem } from '../domain/queue/work.ts';
 import { GitHubError, type Dated, type QueuePort, type RunnersAlike, type RunWritten } from '../github/port.ts';
 import type {
@@ -35,8 +43,6 @@ import { createTagsShelf } from './tags-shelf.ts';
 // What queue care does at GitHub. One run that GitHub fails at is told, and never ends a batch.
 
 type GitHubQueueActivities = Omit<QueueActivities, 'resolveQueue' | 'recallQueue' | 'rememberParked' | 'settleParked'>;
-
-const READING_BELIEVED_MS = 2 * 60_000;
 
 /** Cancelled runs are looked for in a list where there are more of them than this. */
 const FOLLOWED_ONE_BY_ONE = 3;
@@ -224,6 +230,7 @@ async function readRunners(
     kind: 'read',
     runners: [...ofScope, ...(shared?.runners ?? [])],
     areAll: unread.length === 0,
+    at: own.kind === 'done' ? own.value.githubTime : null,
     defaultBranch: branch.kind === 'done' ? branch.value : null,
     notes: [...(branch.kind === 'done' ? [] : [`the default branch is not known: ${branch.error.message}`]), ...unread],
   };
@@ -234,7 +241,7 @@ async function readShared(
   github: QueuePort,
   scope: string,
   organisation: OrganisationOfQueue,
-): Promise<Omit<RunnersOfQueue, 'defaultBranch'> | Limited> {
+): Promise<Omit<RunnersOfQueue, 'at' | 'defaultBranch'> | Limited> {
   const read = await attempting(() => github.listRunnersFor(organisation.scope, scope, cancellationSignal()));
   switch (read.kind) {
     case 'limited':
@@ -312,6 +319,7 @@ interface BatchProgress {
 
 class Batch {
   readonly #settings: BatchSettings;
+  readonly #rivals: Rivals;
   readonly #attempts: CancelAttempt[] = [];
   /** Whether runs may have been cancelled before by an attempt that could not say so. */
   #mayBeDone: boolean;
@@ -320,6 +328,7 @@ class Batch {
 
   constructor(settings: BatchSettings) {
     this.#settings = settings;
+    this.#rivals = new Rivals(settings.github, settings.scope);
     this.#mayBeDone = settings.mayBeDone;
   }
 
@@ -383,8 +392,10 @@ class Batch {
     return github.inTurn(
       scope,
       async (turn) => {
+        const wouldPushOut = await this.#wouldPushOut(item);
         const look = await this.#look(item);
-        const reviewed = review(item, look, { ...ground, rerunAt: reruns.get(item.run) ?? null });
+        const judged = review(item, look, { ...ground, rerunAt: reruns.get(item.run) ?? null });
+        const reviewed = judged.kind === 'go' && wouldPushOut ? { kind: 'spare' as const, why: WOULD_PUSH_OUT } : judged;
         const seen = { item, about: aboutOf(look.run), isFirst: this.#isFirst(item) };
         if (reviewed.kind !== 'go') {
           turn.skip();
@@ -407,6 +418,13 @@ class Batch {
   /** Whether nothing can have been sent about it before. */
   #isFirst({ tries }: WorkItem): boolean {
     return tries === 0 && !this.#mayBeDone;
+  }
+
+  /** Asked before the last look at the run: nothing is to come between that one and the cancellation. */
+  async #wouldPushOut({ run, does }: WorkItem): Promise<boolean> {
+    const { listed, scope } = this.#settings;
+    const known = does === 'park' ? listed.find(scope, run) : null;
+    return known !== null && this.#rivals.hasOne(known);
   }
 
   async #look({ run, newer }: WorkItem): Promise<FreshLook & { readonly jobsTookMs: number }> {
@@ -510,7 +528,7 @@ function failedAttempt(item: WorkItem, isFirst: boolean, { kind, status, message
 
 // Following
 
-/** `202 Accepted` is not cancelled: only the run itself tells. */
+/** `202 Accepted` is not cancelled: only the run itself tells, or its jobs. */
 async function follow(github: QueuePort, scope: string, runs: readonly FollowedRun[], policy: QueuePolicy): Promise<FollowedBatch> {
   const ends: FollowedEnd[] = [];
   const listed = await attempting(() => listCancelled(github, scope, runs));
@@ -543,7 +561,25 @@ async function listCancelled(github: QueuePort, scope: string, runs: readonly Fo
   return new Map(value.runs.filter(({ status }) => status === 'completed').map(({ id, attempt }) => [id, attempt]));
 }
 
-async function lookAfter(github: QueuePort, scope: string, followed: FollowedRun, { following }: QueuePolicy): Promise<FollowedEnd> {
+/** By its jobs first: until one of them changes that costs nothing of the hour, and the run itself need not be asked. */
+async function lookAfter(github: QueuePort, scope: string, followed: FollowedRun, policy: QueuePolicy): Promise<FollowedEnd> {
+  const { run, attempt, forcedAt } = followed;
+  const { value: jobs, githubTime: at } = await github.readJobsEnd(scope, run, cancellationSignal());
+  if (jobs?.attempt === attempt && jobs.areOver && jobs.isOneCancelled) {
+    return { kind: 'over', conclusion: 'cancelled' };
+  }
+  return jobs?.attempt === attempt && !jobs.areOver && isTimeLeft(followed, at, policy)
+    ? { kind: 'pending', forcedAt }
+    : lookAtFollowed(github, scope, followed, policy);
+}
+
+function isTimeLeft({ acceptedAt, isSure, forcedAt }: FollowedRun, at: number, { following }: QueuePolicy): boolean {
+  return forcedAt === null
+    ? at - acceptedAt < (isSure ? following.forceAfterMs : following.doubtMs)
+    : at - forcedAt < following.giveUpAfterMs;
+}
+
+async function lookAtFollowed(github: QueuePort, scope: string, followed: FollowedRun, { following }: QueuePolicy): Promise<FollowedEnd> {
   const { run: id, attempt, acceptedAt, isSure, forcedAt } = followed;
   const { value: run, githubTime: at } = await github.readRun(scope, id, cancellationSignal());
   if (run === null || run.attempt !== attempt || run.status === 'completed') {
@@ -606,9 +642,10 @@ async function rerun(github: QueuePort, scope: string, { runs, due, rules: known
     due.size === 0 ? null : (await github.readDefaultBranch(scope, cancellationSignal())).value,
   );
   if (branch.kind === 'limited') {
-    return { settled, cancelled, refusals: [], limited: branch };
+    return { settled, cancelled, waiting: [], refusals: [], limited: branch };
   }
   const rules = { ...known, defaultBranch: branch.kind === 'done' ? branch.value : null };
+  const waiting: LeftRun[] = [];
   const rivals = new Rivals(github, scope);
   let refusals: readonly Refusal[] = [];
   let inARow = 0;
@@ -619,25 +656,28 @@ async function rerun(github: QueuePort, scope: string, { runs, due, rules: known
     }
     const done = await attempting(() => lookAfterParked(github, scope, parked, { isDue, rules, rivals }));
     if (done.kind === 'limited') {
-      return { settled, cancelled, refusals, limited: done };
+      return { settled, cancelled, waiting, refusals, limited: done };
     }
     // One that GitHub fails at is looked at again by the next pass.
-    const fate: ParkedFate = done.kind === 'done' ? done.value : { kind: 'wait' };
+    const fate: ParkedFate = done.kind === 'done' ? done.value : { kind: 'wait', why: done.error.message };
     inARow = fate.kind === 'refused-now' ? inARow + 1 : 0;
     if (fate.kind === 'settled') {
       settled.push(fate.settled);
     } else if (fate.kind === 'cancelled') {
       cancelled.push(parked.run.id);
+    } else if (fate.kind === 'wait' && isDue) {
+      waiting.push({ run: parked.run.id, why: fate.why });
     } else if (fate.kind === 'refused-now') {
       refusals = withRefusal(refusals, fate.status, fate.why);
     }
   }
-  return { settled, cancelled, refusals, limited: null };
+  return { settled, cancelled, waiting, refusals, limited: null };
 }
 
 type ParkedFate =
   | { readonly kind: 'settled'; readonly settled: SettledRun }
-  | { readonly kind: 'cancelled' | 'wait' }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'wait'; readonly why: string }
   /** It stays parked. */
   | { readonly kind: 'refused-now'; readonly status: number; readonly why: string };
 
@@ -661,7 +701,7 @@ function lookAfterParked(github: QueuePort, scope: string, parked: ParkedRun, ho
       turn.skip();
       return verdict.kind === 'settled'
         ? { kind: 'settled', settled: { run: id, end: verdict.end, detail: verdict.why, at: found.at } }
-        : { kind: verdict.kind };
+        : verdict;
     },
     cancellationSignal(),
   );
@@ -724,13 +764,13 @@ function fateOf({ run: { id, attempt } }: ParkedRun, written: RunWritten, at: nu
     case 'accepted':
       return { kind: 'settled', settled: { run: id, end: 're-run', detail: `attempt ${attempt + 1}`, at } };
     case 'unanswered':
-      return { kind: 'wait' };
+      return { kind: 'wait', why: "GitHub's answer to its re-run was lost" };
     case 'refused': {
       const { status, why } = written;
       if (NEVER_RERUN.test(why)) {
         return { kind: 'settled', settled: { run: id, end: 'refused', detail: why, at } };
       }
-      return status >= 500 || RUNS_ALREADY.test(why) ? { kind: 'wait' } : { kind: 'refused-now', status, why };
+      return status >= 500 || RUNS_ALREADY.test(why) ? { kind: 'wait', why } : { kind: 'refused-now', status, why };
     }
   }
 }

@@ -114,6 +114,14 @@ export interface Turn {
  * What queue care asks of GitHub, at repositories alone. While little of the hour's requests is left, reads and writes reject as `limited`,
  * so that health checks go on.
  */
+/** Whether the jobs of a run are over. */
+export interface JobsEnd {
+  readonly attempt: number;
+  /** None is left to begin or to end; GitHub may add some once those that they need are over. */
+  readonly areOver: boolean;
+  readonly isOneCancelled: boolean;
+}
+
 export interface QueuePort {
   listRuns(scope: string, wanted: RunsWanted, signal: AbortSignal): Promise<Dated<RunsListed>>;
   /** How many runs have this status, by GitHub; `believedMs` as of {@link RunsWanted}. */
@@ -126,6 +134,8 @@ export interface QueuePort {
   readRun(scope: string, run: number, signal: AbortSignal): Promise<Dated<Run | null>>;
   /** Jobs of the current attempt; `null` where there is no such run any more. */
   readRunJobs(scope: string, run: number, signal: AbortSignal): Promise<Dated<RunJobs | null>>;
+  /** How far these jobs are, by the same request. */
+  readJobsEnd(scope: string, run: number, signal: AbortSignal): Promise<Dated<JobsEnd | null>>;
   /**
    * Which of these names are tags, and which are branches, by one request for a hundred of them if GitHub answers GraphQL, otherwise by two
    * for each. A name that is not in the answer is unknown, such as one that is neither any more. Needs the permission `contents=read`.

@@ -11,9 +11,9 @@ import { below, pagesOf, runnersPermission } from './endpoints.ts';
 import { createGraphql } from './graphql.ts';
 import type { Pace } from './pace.ts';
 import { GitHubError } from './port.ts';
-import type { Dated, QueuePort, RunnersAlike, RunnersForRepository, RunsListed, RunsWanted, Turn } from './port.ts';
+import type { Dated, JobsEnd, QueuePort, RunnersAlike, RunnersForRepository, RunsListed, RunsWanted, Turn } from './port.ts';
 import { createRefs, hasRef } from './refs.ts';
-import { countJobs } from './run-jobs.ts';
+import { countJobs, ofLatestAttempt } from './run-jobs.ts';
 import { createdWithin, PER_PAGE, READS_RUNS, readJobs, runsCall, unlessGone } from './run-reads.ts';
 import type { Asking } from './run-reads.ts';
 import { writeRun } from './run-writes.ts';
@@ -32,6 +32,7 @@ export function createQueue(github: WritingClient, pace: Pace | null): QueuePort
     listRunnersFor: (organisation, repository, signal) => listRunnersFor({ client, scope: organisation, signal }, repository),
     readRun: (scope, run, signal) => readRun({ client, scope, signal }, run),
     readRunJobs: (scope, run, signal) => readRunJobs({ client, scope, signal }, run),
+    readJobsEnd: (scope, run, signal) => readJobsEnd({ client, scope, signal }, run),
     areTags: (scope, names, signal) => refs.areTags({ client, scope, signal }, names),
     hasRef: (scope, name, signal) => hasRef({ client, scope, signal }, name),
     readDefaultBranch: (scope, signal) => refs.readDefaultBranch({ client, scope, signal }),
@@ -138,6 +139,15 @@ function readRunJobs(asking: Asking, run: number): Promise<Dated<RunJobs | null>
   return unlessGone(asking, async () => {
     const { value, githubTime } = await readJobs(asking, run);
     return { value: countJobs(run, value.jobs, value.total), githubTime };
+  });
+}
+
+function readJobsEnd(asking: Asking, run: number): Promise<Dated<JobsEnd | null>> {
+  return unlessGone(asking, async () => {
+    const { value, githubTime } = await readJobs(asking, run);
+    const { attempt, jobs } = ofLatestAttempt(value.jobs);
+    const areOver = jobs.length >= value.total && jobs.every(({ status }) => status === 'completed');
+    return { value: { attempt, areOver, isOneCancelled: jobs.some(({ conclusion }) => conclusion === 'cancelled') }, githubTime };
   });
 }
 

@@ -1,9 +1,10 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { continueAsNew, isCancellation, log, proxyActivities, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
-import type { BatchCancelled, CarriedOut, CarryOutInput, FollowingRun, MainActivities } from '../activities/contract.ts';
+import type { BatchCancelled, CarriedOut, CarryOutInput, FollowingRun, MainActivities, QueueGround } from '../activities/contract.ts';
 import { againOrNoted, outcomeOfAttempt, type CancelAttempt } from '../domain/queue/attempt.ts';
 import { modesOf } from '../domain/queue/plan.ts';
 import { countsText, runsText } from '../domain/queue/report.ts';
+import { noteSilences } from '../domain/queue/silence.ts';
 import { pack, unpack, type WorkItem } from '../domain/queue/work.ts';
 import { Following, nextWaitMs } from './following.ts';
 import { queueWriteOptions, temporalOptions } from './options.ts';
@@ -22,10 +23,14 @@ export async function carryOutQueuePlan(input: CarryOutInput): Promise<CarriedOu
 }
 
 /** What acts rest on, and when it was read. */
-type Known = Pick<CarryOutInput, 'ground' | 'pressed' | 'lookedAt'>;
+type Known = Pick<CarryOutInput, 'ground' | 'silences' | 'pressed' | 'lookedAt'>;
 
 function isPush({ rule }: WorkItem): boolean {
   return rule === 'prioritizePullRequests';
+}
+
+function isParkedForSure({ item, result }: CancelAttempt): boolean {
+  return item.does === 'park' && result.kind === 'accepted' && result.isSure;
 }
 
 class CarryingOut {
@@ -37,7 +42,8 @@ class CarryingOut {
   constructor(input: CarryOutInput) {
     this.#input = input;
     this.#work = [...unpack(input.work)];
-    this.#known = { ground: input.ground, pressed: input.pressed, lookedAt: input.lookedAt };
+    const { ground, silences, pressed, lookedAt } = input;
+    this.#known = { ground, silences, pressed, lookedAt };
     this.#following = new Following(input, input, (doing) => this.#say(doing));
   }
 
@@ -57,7 +63,7 @@ class CarryingOut {
         await this.#goOn();
       }
     }
-    return { tally: this.#following.tally, following: this.#following.runs };
+    return { tally: this.#following.tally, following: this.#following.runs, silences: this.#known.silences };
   }
 
   /** Whether GitHub may not have heard of it; one that can't be read is left to whoever follows it. */
@@ -76,7 +82,7 @@ class CarryingOut {
   }
 
   async #cancelBatch(): Promise<void> {
-    const { scope, policy, silences, reruns } = this.#input;
+    const { scope, policy, reruns } = this.#input;
     let items: readonly WorkItem[] = this.#work.splice(0, policy.batchSize);
     let mayBeDone = false;
     while (items.length > 0) {
@@ -85,16 +91,27 @@ class CarryingOut {
       const { cancelBatch } = proxyActivities<MainActivities>(queueWriteOptions(policy, `cancel ${runsText(items.length)} of ${scope}`));
       const ids = new Set(items.map(({ run }) => run));
       const ofBatch = reruns.filter(([run]) => ids.has(run));
-      const { ground, pressed } = this.#known;
+      const { ground, silences, pressed } = this.#known;
       const { offered, silent, defaultBranch } = ground;
       const restsOn = { offered, silent, defaultBranch, silences, pressed, reruns: ofBatch, policy };
       const done: BatchCancelled = await cancelBatch({ scope, items, mayBeDone, ...restsOn });
       for (const attempt of done.attempts) {
         this.#take(attempt);
       }
+      await this.#tellParked(done);
       items = done.rest;
       ({ mayBeDone } = done);
       await this.#following.waitFor(done.limited);
+    }
+  }
+
+  /** What GitHub has accepted comes to pass, whoever sees it, and whatever the jobs that always run make of it. */
+  async #tellParked({ attempts }: BatchCancelled): Promise<void> {
+    const { scope } = this.#input;
+    const cancelled = attempts.filter(isParkedForSure).map(({ item }) => item.run);
+    if (cancelled.length > 0) {
+      const temporal = proxyActivities<MainActivities>(temporalOptions(`${runsText(cancelled.length)} are parked for sure`));
+      await temporal.settleParked({ scope, cancelled, settled: [] });
     }
   }
 
@@ -117,19 +134,22 @@ class CarryingOut {
       }
       log.warn(`the queue of ${this.#input.scope} could not be looked at anew: ${reasonOf(error, { host: 'local' })}`);
       const ground = { ...this.#known.ground, defaultBranch: null };
-      this.#known = { ground, pressed: null, lookedAt: { runners: now, demand } };
+      this.#known = { ...this.#known, ground, pressed: null, lookedAt: { runners: now, demand } };
     }
   }
 
   async #readRunners(now: number): Promise<void> {
     const read = await readRunners(this.#lookedAfter(), this.#teller());
+    if (read.areAll && read.at !== null) {
+      this.#noteGround(groundOfRunners(read), read.at);
+    }
     const { lookedAt, ground } = this.#known;
-    const { defaultBranch } = read;
-    this.#known = {
-      ...this.#known,
-      ground: { ...(read.areAll ? groundOfRunners(read) : ground), defaultBranch },
-      lookedAt: { ...lookedAt, runners: now },
-    };
+    this.#known = { ...this.#known, ground: { ...ground, defaultBranch: read.defaultBranch }, lookedAt: { ...lookedAt, runners: now } };
+  }
+
+  /** None of the silences is forgotten here: the pass knows since when runs wait. */
+  #noteGround(ground: QueueGround, at: number): void {
+    this.#known = { ...this.#known, ground, silences: noteSilences(this.#known.silences, ground, { at, since: 0, begins: at }) };
   }
 
   /** As a plan sees it, without the runs that are cancelled or about to be. */
@@ -140,13 +160,16 @@ class CarryingOut {
     const { memory } = await recallQueue({ scope });
     const others = [...items, ...this.#work].filter((item) => !isPush(item));
     const taken = new Set([...others, ...this.#following.runs.map(({ item }) => item)].map(({ run }) => run));
-    const { defaultBranch } = surroundings;
-    const ground = { ...(surroundings.areRunnersKnown ? groundOf(surroundings) : this.#known.ground), defaultBranch };
+    if (surroundings.areRunnersKnown) {
+      this.#noteGround(groundOf(surroundings), at);
+    }
+    const ground = { ...this.#known.ground, defaultBranch: surroundings.defaultBranch };
+    this.#known = { ...this.#known, ground };
     const seen = { at, runs: runs.filter(({ id }) => !taken.has(id)), surroundings: ground };
     const planning = { resolved: this.#input, modes: modesOf(policy, ['prioritizePullRequests']), most: Infinity };
     const { pressed } = (await planSeen(seen, memory, planning, this.#teller())).plan;
     const { demand } = this.#known.lookedAt;
-    this.#known = { ground, pressed, lookedAt: { runners: now, demand: pressed === null ? demand : now } };
+    this.#known = { ...this.#known, pressed, lookedAt: { runners: now, demand: pressed === null ? demand : now } };
   }
 
   /** Others wait for the lock meanwhile. */

@@ -12,6 +12,7 @@ import {
 import type { FollowInput, FollowingRun, MainActivities } from '../activities/contract.ts';
 import { FOLLOWED_SIGNAL } from '../domain/names.ts';
 import { noteEnded, setAside } from '../domain/queue/memory.ts';
+import { forgottenAt } from '../domain/queue/parked.ts';
 import { runsText } from '../domain/queue/report.ts';
 import { note, type Tally } from '../domain/queue/tally.ts';
 import { Following, nextWaitMs } from './following.ts';
@@ -97,8 +98,8 @@ class FollowingRuns {
   /** What is over needs no word: it is not queued any more. */
   async #remember(): Promise<void> {
     const { scope, policy, asked, aheadMs } = this.#input;
-    const { counts, parked, setAside: given } = this.#following.tally;
-    if (parked.length + given.length + (counts.again ?? 0) === 0) {
+    const { counts, parked, unparked, setAside: given } = this.#following.tally;
+    if (parked.length + unparked.length + given.length + (counts.again ?? 0) === 0) {
       return;
     }
     setCurrentDetails('waiting for the lock of the queue, to write what was found');
@@ -114,8 +115,9 @@ class FollowingRuns {
       // One that was re-run and is parked anew is another matter.
       const known = new Set(remembered.parked.filter(({ run }) => attempts.get(run.id) === run.attempt).map(({ run }) => run.id));
       const cancelled = parked.filter((run) => known.has(run));
-      if (cancelled.length > 0) {
-        await temporal.settleParked({ scope, cancelled, settled: [] });
+      const settled = forgottenAt(unparked, Date.now() + aheadMs).filter(({ run }) => known.has(run));
+      if (cancelled.length + settled.length > 0) {
+        await temporal.settleParked({ scope, cancelled, settled });
       }
       if (given.length + (counts.again ?? 0) > 0) {
         const memory = noteEnded(remembered.memory, asked);

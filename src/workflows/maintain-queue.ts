@@ -9,7 +9,6 @@ import {
   setHandler,
   startChild,
   Trigger,
-  upsertMemo,
   workflowInfo,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
@@ -30,15 +29,15 @@ import {
 } from '../domain/queue/memory.ts';
 import {
   dueRuns,
+  forgottenAt,
   isPressedOn,
   parkedOf,
   pressureIn,
   unsureRuns,
   type ParkedRun,
   type Pressure,
-  type SettledRun,
 } from '../domain/queue/parked.ts';
-import type { RuleName } from '../domain/queue/policy.ts';
+import { READING_BELIEVED_MS, type RuleName } from '../domain/queue/policy.ts';
 import { modesOf, type RuleModes } from '../domain/queue/plan.ts';
 import {
   ACTS_TOLD,
@@ -59,7 +58,7 @@ import {
 import { readQueueRequest, type QueueRequest } from '../domain/queue/request.ts';
 import { isSilenceNews, noteSilences, silenceBegins } from '../domain/queue/silence.ts';
 import { addTally, NOTHING_DONE, type Tally } from '../domain/queue/tally.ts';
-import type { PlannedAct } from '../domain/queue/verdict.ts';
+import type { LeftRun, PlannedAct } from '../domain/queue/verdict.ts';
 import { pack, workOf } from '../domain/queue/work.ts';
 import { changedQueue } from '../domain/event.ts';
 import { carryOutQueuePlan } from './carry-out-queue-plan.ts';
@@ -84,8 +83,6 @@ type Follower = ChildWorkflowHandle<typeof followRuns>;
 /** What a person wants to know; a pass of the schedule asks for less. */
 const EVERY_STATUS = ['in_progress', 'waiting', 'pending', 'requested'] as const;
 
-const NOTHING_CARRIED_OUT: CarriedOut = { tally: NOTHING_DONE, following: [] };
-
 /**
  * Care for the queue of a repository: cancels what is stale or superseded, parks pushes that pull requests wait behind, and re-runs them later.
  * Ends with a {@link QueueReport}, also where GitHub refuses; only bad input fails the execution itself.
@@ -96,7 +93,6 @@ export async function maintainQueue(...given: unknown[]): Promise<QueueReport> {
     resolve: (configuration, scope) => configuration.resolveQueue({ scope }),
     run: (resolved, request, told) => new QueueCare(resolved, request, told).run(),
   });
-  upsertMemo({ queue: { ...report.queue, observedAt: report.observedAt } });
   tellWhatHappened(report);
   return report;
 }
@@ -123,6 +119,7 @@ interface Intended {
 /** What has become of parked runs. */
 interface Reran {
   readonly settled: readonly ToldAct[];
+  readonly waiting: readonly LeftRun[];
   readonly memory: QueueMemory;
   readonly refusals: QueueReport['refusals'];
 }
@@ -133,6 +130,8 @@ interface Done {
   readonly refusals: QueueReport['refusals'];
   /** Parked runs that are parked no more. */
   readonly settled: readonly ToldAct[];
+  /** Parked runs that are due and wait on. */
+  readonly waiting: readonly LeftRun[];
   readonly remembered: Remembered;
   /** What comes of the rest. */
   readonly ends: () => Promise<Tally>;
@@ -255,7 +254,7 @@ class QueueCare {
           this.#resolved.policy.rules.superseded,
         ),
       ),
-      unsure: unsureRuns(parked),
+      unsure: unsureRuns(parked, remembered.memory.ending),
       notes:
         homeless.length === 0
           ? []
@@ -296,7 +295,7 @@ class QueueCare {
   // Acting
 
   /** A person ended the execution that remembered them; it is none that shall end before they are re-run. */
-  async #parkAnew({ parked, isCutOff = false }: Remembered): Promise<void> {
+  async #parkAnew({ parked, isCutOff = false }: Pick<Remembered, 'parked' | 'isCutOff'>): Promise<void> {
     if (isCutOff) {
       const { scope, policy } = this.#resolved;
       const temporal = proxyActivities<MainActivities>(
@@ -304,6 +303,21 @@ class QueueCare {
       );
       await temporal.rememberParked({ scope, runs: parked, policy: policy.parking });
     }
+  }
+
+  /** What is remembered as parked, with those that a person has made it forget meanwhile. */
+  async #heldOf(expected: readonly ParkedRun[], settled: readonly { readonly run: number }[]): Promise<readonly ParkedRun[]> {
+    const { parked: held, isCutOff = false } = await this.#recall();
+    const known = new Set(idsOf(held));
+    const forgotten = withoutRuns(expected, settled).filter(({ run }) => !known.has(run.id));
+    const parked = [...withoutRuns(held, settled), ...forgotten];
+    await this.#parkAnew({ parked, isCutOff: isCutOff || forgotten.length > 0 });
+    return parked;
+  }
+
+  #toPark(acts: readonly PlannedAct[], seen: SeenQueue, { jobs }: PlannedQueue, memory: QueueMemory): readonly ParkedRun[] {
+    const parks = acts.filter(({ does }) => does === 'park');
+    return parkedFrom(parks, seen, jobs, memory);
   }
 
   async #act(seen: SeenQueue, planned: PlannedQueue, { acts, due, unsure }: Intended, remembered: Remembered): Promise<Done> {
@@ -314,17 +328,20 @@ class QueueCare {
     let memory = planned.plan.zombies.reduce(aside, this.#forget(remembered.memory, seen));
     const rerun = await this.#rerun({ due, unsure }, planned, memory);
     ({ memory } = rerun);
+    const parked = withoutRuns(remembered.parked, rerun.settled);
+    const parking = this.#toPark(acts, seen, planned, memory);
     let done: Omit<Done, 'ends'>;
     let following: readonly FollowingRun[];
     try {
-      const carriedOut = acts.length === 0 ? NOTHING_CARRIED_OUT : await this.#cancel(acts, seen, planned, memory);
+      const carriedOut = await this.#cancel(acts, [...parked, ...parking], seen, planned, memory);
       const { tally } = carriedOut;
       ({ following } = carriedOut);
+      memory = carriedOut.silences.length === 0 ? memory : { ...memory, silences: carriedOut.silences };
       memory = noteEnding(tally.setAside.reduce(aside, memory), following.map(endingOf), policy.following);
       const refusals = rerun.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), tally.refusals);
-      const { parked } = await this.#recall();
-      memory = noteParked(memory, idsOf(parked));
-      done = { tally, refusals, settled: rerun.settled, remembered: { memory, parked } };
+      const held = await this.#heldOf([...parked, ...parking], [...rerun.settled, ...tally.unparked]);
+      memory = noteParked(memory, idsOf(held));
+      done = { tally, refusals, settled: rerun.settled, waiting: rerun.waiting, remembered: { memory, parked: held } };
     } finally {
       await writeQueueMemory(scope, memory);
     }
@@ -387,13 +404,27 @@ class QueueCare {
     }
   }
 
-  /** Remembers first what is to be parked, then cancels, then tells what need not be remembered. */
-  async #cancel(acts: readonly PlannedAct[], seen: SeenQueue, { plan, jobs }: PlannedQueue, memory: QueueMemory): Promise<CarriedOut> {
+  /**
+   * Remembers first what is to be parked, then cancels, then tells what need not be remembered. `parked`: with those that are parked already, since
+   * a person may have ended what remembers them.
+   */
+  async #cancel(
+    acts: readonly PlannedAct[],
+    parked: readonly ParkedRun[],
+    seen: SeenQueue,
+    { plan }: PlannedQueue,
+    memory: QueueMemory,
+  ): Promise<CarriedOut> {
+    if (acts.length === 0) {
+      return { tally: NOTHING_DONE, following: [], silences: memory.silences ?? [] };
+    }
     const { scope, configured, organisation, policy } = this.#resolved;
+    // A schedule's pass is content with what a health check has read shortly before.
+    const lookedAt = trigger() === 'schedule' ? this.#begunAt - READING_BELIEVED_MS : this.#begunAt;
     const parks = acts.filter(({ does }) => does === 'park');
     const temporal = proxyActivities<MainActivities>(temporalOptions(`${parks.length} runs are to be re-run later`));
     if (parks.length > 0) {
-      await temporal.rememberParked({ scope, runs: parkedFrom(parks, seen, jobs, memory), policy: policy.parking });
+      await temporal.rememberParked({ scope, runs: parked, policy: policy.parking });
     }
     this.#told.say(`cancelling ${runsText(acts.length)} of ${scope}`);
     const ids = new Set(acts.map(({ run }) => run));
@@ -411,7 +442,7 @@ class QueueCare {
           ground: groundOf(seen.surroundings),
           silences: memory.silences ?? [],
           pressed: plan.pressed,
-          lookedAt: { runners: this.#begunAt, demand: this.#begunAt },
+          lookedAt: { runners: lookedAt, demand: lookedAt },
           reruns: memory.reruns.filter(({ run }) => ids.has(run)).map(({ run, at }) => [run, at] as const),
           work: pack(workOf(acts)),
           following: [],
@@ -419,10 +450,9 @@ class QueueCare {
         },
       ],
     });
-    if (parks.length > 0) {
-      const { tally } = carriedOut;
-      const settled = tally.unparked.map(({ run, why }): SettledRun => ({ run, end: 'forgotten', detail: why, at: seen.at }));
-      await temporal.settleParked({ scope, cancelled: tally.parked, settled });
+    const { parked: cancelled, unparked } = carriedOut.tally;
+    if (cancelled.length + unparked.length > 0) {
+      await temporal.settleParked({ scope, cancelled, settled: forgottenAt(unparked, seen.at) });
     }
     return carriedOut;
   }
@@ -433,6 +463,7 @@ class QueueCare {
     const rules = { parking: policy.parking, superseded: policy.rules.superseded };
     const ids = new Set(due.map(({ run }) => run.id));
     const settled: ToldAct[] = [];
+    const waiting: LeftRun[] = [];
     let memory = before;
     let refusals: QueueReport['refusals'] = [];
     let left = [...due, ...unsure.filter(({ run }) => !ids.has(run.id))];
@@ -451,6 +482,7 @@ class QueueCare {
         settled.push(...(parked === undefined ? [] : [toldAsParked(parked, end, detail)]));
       }
       refusals = done.refusals.reduce((all, { status, why, count }) => withRefusal(all, status, why, count), refusals);
+      waiting.push(...done.waiting);
       if (done.settled.length + done.cancelled.length > 0) {
         await writeQueueMemory(scope, memory);
         const temporal = proxyActivities<MainActivities>(temporalOptions(`${done.settled.length} runs are parked no more`));
@@ -461,7 +493,7 @@ class QueueCare {
         await this.#told.waitFor(done.limited);
       }
     }
-    return { settled, memory, refusals };
+    return { settled, waiting, memory, refusals };
   }
 
   /** People are told by findings, each once. `unread`: codes of which this pass can say nothing. */
@@ -503,6 +535,7 @@ class QueueCare {
       counts: countOf(told),
       byRule: rulesOf([...acts, ...wouldBe]),
       isDry,
+      waiting: [],
       refusals: [],
       notes,
       tally: NOTHING_DONE,
@@ -513,7 +546,7 @@ class QueueCare {
     seen: SeenQueue,
     planned: PlannedQueue,
     { acts: intended, notes }: Intended,
-    { tally, refusals, settled, remembered }: Done,
+    { tally, refusals, settled, waiting, remembered }: Done,
   ): QueueReport {
     const onlyPlanned = planned.plan.wouldBe.map(toldAsOnlyPlanned);
     const counts = countOf([...settled, ...onlyPlanned], tally.counts);
@@ -523,6 +556,7 @@ class QueueCare {
       counts,
       byRule: rulesOf([...intended, ...planned.plan.wouldBe]),
       isDry: false,
+      waiting,
       refusals,
       notes,
       tally,
@@ -533,7 +567,11 @@ class QueueCare {
     seen: SeenQueue,
     planned: PlannedQueue,
     remembered: Remembered,
-    told: Pick<QueueReport, 'acts' | 'counts' | 'byRule' | 'refusals' | 'notes'> & { readonly isDry: boolean; readonly tally: Tally },
+    told: Pick<QueueReport, 'acts' | 'counts' | 'byRule' | 'refusals' | 'notes'> & {
+      readonly isDry: boolean;
+      readonly tally: Tally;
+      readonly waiting: readonly LeftRun[];
+    },
   ): QueueReport {
     const { scope } = this.#resolved;
     const { counts, isDry } = told;
@@ -549,7 +587,7 @@ class QueueCare {
       counts,
       byRule: told.byRule,
       acts: told.acts.slice(0, ACTS_TOLD),
-      left: planned.plan.left.slice(0, LEFT_TOLD),
+      left: [...told.waiting, ...planned.plan.left].slice(0, LEFT_TOLD),
       refusals: told.refusals,
       notes: [...seen.surroundings.notes, ...planned.plan.notes, ...planned.notes, ...told.notes, ...(aging === null ? [] : [aging])],
       aging: agingOf(planned.plan.aging),
@@ -628,6 +666,11 @@ function afterwards(figures: QueueFigures, { ended, setAside: aside }: Tally): Q
 function endingOf({ item, followed: { acceptedAt } }: FollowingRun): Omit<Ending, 'until'> {
   const { run, attempt, rule } = item;
   return { run, attempt, rule, acceptedAt };
+}
+
+function withoutRuns(parked: readonly ParkedRun[], others: readonly { readonly run: number }[]): readonly ParkedRun[] {
+  const ids = new Set(others.map(({ run }) => run));
+  return parked.filter(({ run }) => !ids.has(run.id));
 }
 
 function idsOf(parked: readonly ParkedRun[]): readonly number[] {

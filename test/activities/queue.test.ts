@@ -232,7 +232,7 @@ describe('runs that are followed', () => {
 
   test('that GitHub says nothing of are unread', async () => {
     const run = stale();
-    server.misbehave({ match: { path: `/runs/${run}` }, status: 502 });
+    server.misbehave({ match: { path: `/runs/${run}/jobs` }, status: 502 });
     expect((await follow([run])).ends).toEqual([{ kind: 'unread', why: expect.stringContaining('502') }]);
   });
 
@@ -367,6 +367,17 @@ describe('what a plan has read', () => {
       expect(answered(id)).toEqual(['GET /jobs 200', 'GET /jobs 304', 'POST /cancel 202']);
     }
     expect(answered(newest)).toEqual(['GET /jobs 200', ...(newer === null ? [] : ['GET /jobs 304'])]);
+  });
+
+  test('serves whoever follows as well: a run that takes a moment to end costs one request of the hour more', async () => {
+    const id = stale({ cancelTakesMs: 2_000 });
+    const activities = await planned();
+    await run(() => activities.cancelBatch({ scope: SCOPE, items: [anItem(id)], ...GROUND }));
+    const look = () => run<FollowedBatch>(() => activities.followBatch({ scope: SCOPE, runs: followedOf([id]), policy: POLICY }));
+    expect((await look()).ends).toEqual([{ kind: 'pending', forcedAt: null }]);
+    server.advance(2_000);
+    expect((await look()).ends).toEqual([{ kind: 'over', conclusion: 'cancelled' }]);
+    expect(answered(id).slice(3)).toEqual(['GET /jobs 304', 'GET /jobs 200']);
   });
 
   test('is not believed of a job that has begun, a re-run or a run that is over', async () => {
@@ -547,6 +558,7 @@ describe('the runners of a repository', () => {
     const activities = create();
     expect(await run(() => activities.readQueueRunners({ scope: SCOPE, configured, organisation: null }))).toEqual({
       kind: 'read',
+      at: expect.any(Number),
       areAll: true,
       defaultBranch: 'main',
       notes: [],

@@ -79,6 +79,7 @@ const CALLS: { readonly [Method in keyof GitHubPort]: (github: GitHubPort, told:
   listRunnersFor: (github) => github.listRunnersFor('octo', REPO, signal),
   readRun: (github) => github.readRun(REPO, run, signal),
   readRunJobs: (github) => github.readRunJobs(REPO, run, signal),
+  readJobsEnd: (github) => github.readJobsEnd(REPO, run, signal),
   areTags: async (github) => [...(await github.areTags(REPO, ['v1'], signal)).value],
   hasRef: (github) => github.hasRef(REPO, 'v1', signal),
   readDefaultBranch: (github) => github.readDefaultBranch(REPO, signal),

@@ -109,11 +109,7 @@ test.concurrent('a pass that is terminated while it acts leaves what it has done
 
 test.concurrent('what made way and does not end at once is remembered as parked, and is re-run once', async () => {
   await using world = await aWorld({ following: { ...PATIENT, tellAfterMs: 300 } });
-  const job = { labels: ['self-hosted', ...world.target.labels] };
-  const pulls = Array.from({ length: 6 }, (_, index) =>
-    stale(world, { event: 'pull_request', branch: `p${index}`, pullRequests: [index + 1], agoMs: 60_000, jobs: [job] }),
-  );
-  const push = stale(world, { agoMs: 30_000, branch: 'topic', jobs: [job], cancelTakesMs: 60_000 });
+  const { push, pulls } = parkable(world);
   const report = await scheduled(world);
   expect(actOn(report, push)).toMatchObject({ end: 'accepted', rule: 'prioritizePullRequests' });
   for (const pull of pulls) {
@@ -129,6 +125,28 @@ test.concurrent('what made way and does not end at once is remembered as parked,
   );
   expect(actOn(await care(world), push)).toMatchObject({ end: 're-run' });
   expect(world.github.run(push)).toMatchObject({ status: 'queued', attempt: 2, accepted: { cancel: 1, rerun: 1 } });
+});
+
+test.concurrent('what made way comes back although a job that always runs ends it as failed before anybody looks', async () => {
+  await using world = await aWorld({ following: { ...PATIENT, firstMs: 60_000, longestMs: 60_000, tellAfterMs: 300 } });
+  const { push, pulls } = parkable(world);
+  expect(actOn(await scheduled(world), push)).toMatchObject({ end: 'accepted' });
+  const keeper = world.client.workflow.getHandle(parkedId(world.target.scope));
+  expect(await keeper.query<readonly ParkedRun[]>(PARKED_QUERY)).toMatchObject([{ run: { id: push }, isCancelled: true }]);
+  world.github.completeRun(push, 'failure');
+  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 } });
+  for (const pull of pulls) {
+    world.github.completeRun(pull, 'success');
+  }
+  expect(actOn(await care(world), push)).toMatchObject({ end: 're-run' });
+  expect(world.github.run(push)).toMatchObject({ attempt: 2, accepted: { cancel: 1, rerun: 1 } });
+});
+
+test.concurrent('what made way and never ends is forgotten as parked once it is given up', async () => {
+  await using world = await aWorld({ following: HASTY });
+  const { push } = parkable(world, { zombie: 'deaf', cancelTakesMs: 0 });
+  expect(actOn(await care(world), push)).toMatchObject({ end: 'not-over' });
+  expect(await care(world)).toMatchObject({ queue: { parked: 0, setAside: 1 } });
 });
 
 test.concurrent('a cancellation that nobody answered is cleared up under the lock, and sent once more where it was not heard', async () => {
@@ -192,6 +210,15 @@ let branches = 0;
 function stale(world: World, options: Partial<RunOptions> = {}): number {
   const jobs = [{ labels: ['self-hosted', 'gpu'] }];
   return world.github.queueRun(world.target.scope, { jobs, agoMs: 5 * HOUR, branch: `b${(branches += 1)}`, ...options });
+}
+
+/** A push that takes a minute to end once it is cancelled, and pull requests that it makes way for. */
+function parkable(world: World, options: Partial<RunOptions> = {}): { readonly push: number; readonly pulls: readonly number[] } {
+  const jobs = [{ labels: ['self-hosted', ...world.target.labels] }];
+  const pulls = Array.from({ length: 6 }, (_, index) =>
+    stale(world, { event: 'pull_request', branch: `p${index}`, pullRequests: [index + 1], agoMs: 60_000, jobs }),
+  );
+  return { push: stale(world, { agoMs: 30_000, branch: 'topic', jobs, cancelTakesMs: 60_000, ...options }), pulls };
 }
 
 async function care(world: World, input: object = {}): Promise<QueueReport> {

@@ -244,7 +244,7 @@ test.concurrent('a run that does not react is forced, and told', async () => {
 test.concurrent('a run that GitHub fails at once, a while after it was cancelled, is followed on', async () => {
   await using world = await startQueueWorld({ queue: { following: { ...QUICK_QUEUE.following, giveUpAfterMs: 600 } } });
   const old = queue(world, { agoMs: 5 * HOUR });
-  const looks = { from: { method: 'POST', path: '/cancel' }, match: { method: 'GET', path: new RegExp(`/runs/${old}$`) }, times: 1 };
+  const looks = { from: { method: 'POST', path: '/cancel' }, match: { method: 'GET', path: new RegExp(`/runs/${old}/jobs$`) }, times: 1 };
   world.github.misbehave({ ...looks, fault: { kind: 'secondary-limit', lastsMs: 1_000, namesEnd: true } });
   world.github.misbehave({ ...looks, status: 502 });
   const report = await care(world);

@@ -11,6 +11,8 @@ import { QUICK_QUEUE, startQueueWorld, type World } from '../kit/recovery-world.
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+const GROUP_TAKEN = 'another run is in its concurrency group, or may be, which its re-run might end';
+const WOULD_PUSH_OUT = 'a run is pending in its concurrency group, which its re-run would push out';
 
 type RunOptions = Parameters<World['github']['queueRun']>[1];
 
@@ -196,7 +198,7 @@ test.concurrent('a run waits while its re-run would push a pending run out of it
   ) as [number, number];
   expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
   relieve();
-  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 } });
+  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 }, left: [{ run, why: GROUP_TAKEN }] });
   expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
   world.github.completeRun(running, 'success');
   expect(world.github.run(pending)).toMatchObject({ status: 'queued' });
@@ -234,6 +236,17 @@ test.concurrent('a run that is in no concurrency group waits for no other', asyn
   const before = world.github.requests.length;
   expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
   expect(world.github.requests.slice(before).filter(({ path }) => path.includes('/actions/concurrency_groups'))).toEqual([]);
+});
+
+test.concurrent('a run is not parked while another one is pending in its concurrency group', async () => {
+  await using world = await aWorld();
+  const concurrencyGroup = 'deploy';
+  const run = push(world, { concurrencyGroup });
+  const pending = queue(world, { event: 'workflow_dispatch', workflow: { id: 9, name: 'Deploy' }, agoMs: 0, concurrencyGroup });
+  expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
+  press(world);
+  expect(actOn(await care(world), run)).toMatchObject({ end: 'spared', detail: WOULD_PUSH_OUT });
+  expect(world.github.run(run)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
 });
 
 test.concurrent('a person who names other rules releases nothing', async () => {
@@ -285,6 +298,30 @@ test.concurrent('what is parked comes back although a person ends what remembers
   expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
   expect(world.github.run(run)).toMatchObject({ status: 'queued', attempt: 2, accepted: { cancel: 1, rerun: 1 } });
 });
+
+test.concurrent.each(['parks another', 'parks none'])(
+  'what is parked comes back although a person ends what remembers it while a pass %s',
+  async (does) => {
+    await using world = await aWorld();
+    const { client, target, github } = world;
+    const [older, other] = [push(world, { agoMs: 2 * MINUTE }), push(world)];
+    const relieve = press(world);
+    await care(world);
+    github.advance(HOUR + MINUTE);
+    const next = does === 'parks another' ? push(world, { agoMs: 0 }) : null;
+    github.misbehave({ match: { method: 'POST', path: `/runs/${older}/rerun` }, delayMs: 2_000, times: 1 });
+    const asked = requestsFor(world, `/runs/${older}`);
+    const pass = await world.maintain({ scope: target.scope });
+    await world.until(() => requestsFor(world, `/runs/${older}`) > asked, 'the pass has recalled what is parked');
+    const keeper = client.workflow.getHandle(parkedId(target.scope));
+    await keeper.terminate('what is this?');
+    expect(actOn(await pass.result(), older)).toMatchObject({ end: 're-run' });
+    const held = await client.workflow.getHandle(parkedId(target.scope)).query<readonly ParkedRun[]>(PARKED_QUERY);
+    expect(held.map(({ run }) => run.id)).toEqual(next === null ? [other] : [other, next]);
+    relieve();
+    expect(actOn(await care(world), other)).toMatchObject({ end: 're-run' });
+  },
+);
 
 test.concurrent('what is parked is told as lost once Temporal has forgotten what remembered it', async () => {
   await using world = await aWorld();

@@ -1,6 +1,8 @@
 // What a pass over a queue rests on, how often it is read, and what it costs, on a real Temporal server, against the make-believe GitHub.
 
 import { describe, expect, test } from 'vitest';
+import { queueLedgerId } from '../../src/domain/names.ts';
+import type { QueueMemory } from '../../src/domain/queue/memory.ts';
 import type { QueuePolicy } from '../../src/domain/queue/policy.ts';
 import type { QueueReport, ToldAct } from '../../src/domain/queue/report.ts';
 import { startQueueWorld, type World } from '../kit/recovery-world.ts';
@@ -93,6 +95,31 @@ test.concurrent('a push to what becomes the default branch while a plan is carri
   expect(world.github.run(trunk!)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
 });
 
+test.concurrent('what a pass sees of a dead runner while it acts is remembered', async () => {
+  await using world = await aWorld({ batchSize: 1, groundHoldsMs: 0 });
+  const { scope } = world.target;
+  const runs = [7, 6, 5].map((hours) => queue(world, { agoMs: hours * HOUR, jobs: [{ labels: ['self-hosted', 'gpu'] }] }));
+  world.github.misbehave({ match: { method: 'GET', path: `/runs/${runs[1]}/jobs` }, delayMs: 1_000 });
+  const pass = await slowly(world);
+  await world.until(() => isCancelled(world, runs[0]), 'it is at work');
+  world.github.showRunner(scope, 'gpu-1', { status: 'offline', busy: false });
+  const before = looksAtRunners(world);
+  await world.until(() => looksAtRunners(world) > before, 'it has seen that nobody is online');
+  world.github.advance(2 * MINUTE);
+  world.github.showRunner(scope, 'gpu-1', { status: 'online', busy: false });
+  await pass.result();
+  const { silences = [] } = await memoryOf(world);
+  const silence = silences.find(({ labels }) => labels.includes('gpu'));
+  expect(silence?.until).toBeGreaterThanOrEqual((silence?.from ?? Infinity) + MINUTE);
+});
+
+test.concurrent("a schedule's pass that acts looks anew at runners that an earlier look has shown", async () => {
+  await using world = await aWorld();
+  queue(world, { agoMs: 5 * HOUR, jobs: [{ labels: ['self-hosted', 'gpu'] }] });
+  await scheduledPass<QueueReport>(world.client, world.target.scope, 'queue');
+  expect(looksAtRunners(world)).toBe(2);
+});
+
 test.concurrent('what was read a moment ago is not read anew', async () => {
   await using world = await aWorld({ batchSize: 2 });
   press(world);
@@ -179,6 +206,15 @@ async function care(world: World, input: object = {}): Promise<QueueReport> {
 
 function isCancelled({ github }: World, run: number | undefined): boolean {
   return run !== undefined && github.run(run).accepted.cancel === 1;
+}
+
+function looksAtRunners({ github }: World): number {
+  return github.requests.filter(({ path }) => path.includes('/actions/runners?')).length;
+}
+
+async function memoryOf({ client, target }: World): Promise<QueueMemory> {
+  const { memo } = await client.workflow.getHandle(queueLedgerId(target.scope)).describe();
+  return memo?.['memory'] as QueueMemory;
 }
 
 function actOn(report: QueueReport, run: number | undefined): ToldAct | undefined {

@@ -82,12 +82,14 @@ export function outcomeOfFollowing(end: FollowedEnd, { forcedAt }: FollowedRun, 
         kind: 'noted',
         end: isCancelled ? 'cancelled' : 'ended-otherwise',
         detail: `${end.conclusion}${forcedAt === null ? '' : ', forced'}`,
+        isUntouched: !isCancelled,
       };
     }
     case 'again':
       return { kind: 'again', why: 'GitHub has not heard of the cancellation' };
     case 'not-over':
-      return { kind: 'noted', end: 'not-over', detail: end.why };
+      // One whose job runs after all ends once that job does.
+      return { kind: 'noted', end: 'not-over', detail: end.why, isUntouched: forcedAt !== null };
     case 'pending':
     case 'unread':
       return { kind: 'follow' };

@@ -1,8 +1,10 @@
+import type { QueueMemory } from './memory.ts';
 import { asksFor } from './pull-requests-first.ts';
 import type { ParkingPolicy, RulePolicies } from './policy.ts';
 import { isNamed, protection } from './refs.ts';
 import { PULL_REQUEST_EVENTS, queuedOf, type LabelSet, type Run, type RunJobs } from './run.ts';
 import { isEnough, replaces } from './superseded.ts';
+import type { Tally } from './tally.ts';
 import type { QueueView } from './verdict.ts';
 
 // Runs that made way for pull requests, and are re-run when the pressure is gone. Times are epoch milliseconds by GitHub's clock.
@@ -14,7 +16,7 @@ export interface ParkedRun {
   readonly parkedAt: number;
   /** Times that it has been parked, this one counted. */
   readonly times: number;
-  /** Whether its cancellation has come to pass. */
+  /** Whether GitHub has accepted its cancellation. */
   readonly isCancelled: boolean;
   readonly evidence: string;
   /** The operation that parked it. */
@@ -101,14 +103,25 @@ export function isPressedOn({ jobs }: ParkedRun, pressed: readonly LabelSet[] | 
   return pressed === null || pressed.some((set) => asksFor(jobs, set));
 }
 
-/** Parked runs of which nobody knows whether their cancellation has come to pass: each pass looks at them. */
-export function unsureRuns(parked: readonly ParkedRun[]): readonly ParkedRun[] {
-  return parked.filter(({ isCancelled }) => !isCancelled);
+/**
+ * Parked runs of which nobody knows whether their cancellation comes to pass: each pass looks at them. Those that are followed are left to whoever
+ * follows them.
+ */
+export function unsureRuns(parked: readonly ParkedRun[], ending: QueueMemory['ending'] = []): readonly ParkedRun[] {
+  const followed = new Set(ending.map(({ run }) => run));
+  return parked.filter(({ run, isCancelled }) => !isCancelled && !followed.has(run.id));
 }
+
+/** Why a run is not re-run yet. */
+export const GROUP_TAKEN = 'another run is in its concurrency group, or may be, which its re-run might end';
+/** Why a run is not parked. */
+export const WOULD_PUSH_OUT = 'a run is pending in its concurrency group, which its re-run would push out';
 
 /** What is to be done about a parked run. `cancelled`: it waits until it is due. `wait`: nobody knows yet. */
 export type ParkedVerdict =
-  | { readonly kind: 're-run' | 'cancelled' | 'wait' }
+  | { readonly kind: 're-run' }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'wait'; readonly why: string }
   | { readonly kind: 'settled'; readonly end: ParkedEnd; readonly why: string };
 
 /** What GitHub says of a parked run, and around it. */
@@ -138,7 +151,7 @@ export interface ParkedRules {
 /** By what GitHub says of it, and by the same rules as any other run. */
 export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: ParkedRules): ParkedVerdict {
   const { run, newest, at, isDue, hasRef, isGroupTaken } = found;
-  const { mostReruns, doubtMs } = rules.parking;
+  const { mostReruns, doubtMs, oldestMs } = rules.parking;
   if (run === null) {
     return { kind: 'settled', end: 'forgotten', why: 'GitHub does not know it any more' };
   }
@@ -147,9 +160,9 @@ export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: Parked
   }
   if (run.status !== 'completed') {
     // A cancellation may take its time, and one that nobody heard of never comes.
-    return parked.isCancelled || at - parked.parkedAt < doubtMs
-      ? { kind: 'wait' }
-      : { kind: 'settled', end: 'forgotten', why: `it was not cancelled, and is ${run.status}` };
+    return at - parked.parkedAt < doubtMs || (parked.isCancelled && at - run.createdAt < oldestMs)
+      ? { kind: 'wait', why: `its cancellation is on its way, and it is ${run.status}` }
+      : { kind: 'settled', end: 'forgotten', why: `it ${parked.isCancelled ? 'does not end' : 'was not cancelled'}, and is ${run.status}` };
   }
   // A job that always runs may end the run as failed after all.
   if (run.conclusion === 'success' || (!parked.isCancelled && run.conclusion !== 'cancelled')) {
@@ -167,7 +180,7 @@ export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: Parked
   if (run.attempt > mostReruns) {
     return { kind: 'settled', end: 'expired', why: `it has been re-run ${run.attempt - 1} times, and GitHub allows no more` };
   }
-  return isGroupTaken === true && at - run.createdAt < rules.parking.oldestMs ? { kind: 'wait' } : { kind: 're-run' };
+  return isGroupTaken === true && at - run.createdAt < oldestMs ? { kind: 'wait', why: GROUP_TAKEN } : { kind: 're-run' };
 }
 
 /** By the rule for superseded runs, so that nothing is lost that the rule does not name, or that the newer run did not do. */
@@ -219,6 +232,11 @@ export function settle(
       .map((each) => (cancelled.has(each.run.id) ? { ...each, isCancelled: true } : each)),
     settled: [...settled, ...told.settled].slice(-SETTLED_KEPT),
   };
+}
+
+/** What became of runs that were to be parked and are not. */
+export function forgottenAt(unparked: Tally['unparked'], at: number): readonly SettledRun[] {
+  return unparked.map(({ run, why }) => ({ run, end: 'forgotten', detail: why, at }));
 }
 
 /** A run that is to be parked, as it is remembered. */

@@ -128,6 +128,9 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+/** By its first look a schedule's pass only plans, so what its worker has read so long before is good enough for it. */
+export const READING_BELIEVED_MS = 2 * MINUTE;
+
 /** The operations document's; configuration replaces what it names. */
 export const DEFAULT_QUEUE_POLICY: QueuePolicy = {
   rules: {

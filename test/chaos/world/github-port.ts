@@ -10,6 +10,7 @@ import {
   GitHubError,
   type Dated,
   type GitHubPort,
+  type JobsEnd,
   type RunnersFound,
   type RunnersWanted,
   type RunWritten,
@@ -264,6 +265,16 @@ class SimulatedGitHub implements GitHubPort {
     return this.#ask(scope, signal, null, (at) => {
       const found = at.runs.find(({ id }) => id === run);
       return found === undefined ? null : jobsOf(found);
+    });
+  }
+
+  async readJobsEnd(scope: string, run: number, signal: AbortSignal): Promise<Dated<JobsEnd | null>> {
+    return this.#ask(scope, signal, null, (at) => {
+      const found = at.runs.find(({ id }) => id === run);
+      if (found === undefined) return null;
+      const { attempt, jobs } = found;
+      const isOneCancelled = jobs.some(({ conclusion }) => conclusion === 'cancelled');
+      return { attempt, areOver: jobs.every(({ conclusion }) => conclusion !== null), isOneCancelled };
     });
   }
 

@@ -8,6 +8,7 @@ import {
   pressureIn,
   settle,
   unsureRuns,
+  GROUP_TAKEN,
   type ParkedEnd,
   type ParkedFound,
   type ParkedRules,
@@ -197,12 +198,12 @@ describe('what is due', () => {
   });
 
   test('waits while another run is in its concurrency group', () => {
-    expect(judge(cancelled(), null, aParked(), { isGroupTaken: true })).toEqual({ kind: 'wait' });
+    expect(judge(cancelled(), null, aParked(), { isGroupTaken: true })).toEqual({ kind: 'wait', why: GROUP_TAKEN });
     expect(judge(cancelled(), null, aParked(), { isGroupTaken: null })).toEqual({ kind: 're-run' });
   });
 
   test('is waited for while its cancellation is on its way', () => {
-    expect(judge(aRun())).toEqual({ kind: 'wait' });
+    expect(judge(aRun())).toEqual({ kind: 'wait', why: 'its cancellation is on its way, and it is queued' });
   });
 });
 
@@ -214,8 +215,14 @@ describe('what was remembered, and of which nobody knows whether it was cancelle
     expect(judge(cancelled(), HOUR)).toEqual({ kind: 'cancelled' });
   });
 
+  test('is left to whoever follows it', () => {
+    const [followed, other] = [1, 2].map((id) => aParked({ id }, { isCancelled: false })) as [ParkedRun, ParkedRun];
+    const ending = [{ run: 1, attempt: 1, rule: 'prioritizePullRequests' as const, acceptedAt: NOW, until: NOW }];
+    expect(unsureRuns([followed, other, aParked({ id: 3 }, { isCancelled: true })], ending)).toEqual([other]);
+  });
+
   test('is waited for, and forgotten where the cancellation never came', () => {
-    expect(judge(aRun(), 10 * MINUTE)).toEqual({ kind: 'wait' });
+    expect(judge(aRun(), 10 * MINUTE)).toEqual({ kind: 'wait', why: 'its cancellation is on its way, and it is queued' });
     expect(judge(aRun(), HOUR)).toMatchObject({ kind: 'settled', end: 'forgotten' });
   });
 

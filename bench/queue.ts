@@ -79,10 +79,12 @@ async function caredFor(bench: Bench): Promise<readonly Series[]> {
       throw new Error(`${size} runs: ${care.report.outcome}: ${care.report.summary}`);
     }
     const { list, jobs, run, cancel, other } = countOf(care.requests);
-    const all = [...care.chain, ...care.own];
+    const all = [...care.chain, ...care.following, ...care.own];
     const actions =
       care.own.reduce((sum, { events }) => sum + actionsOf(events, START), 0) +
-      care.chain.reduce((sum, { events }, index) => sum + actionsOf(events, index === 0 ? 0 : START), 0);
+      [care.chain, care.following]
+        .flatMap((each) => each.map(({ events }, index) => actionsOf(events, index === 0 ? 0 : START)))
+        .reduce((sum, actions) => sum + actions, 0);
     const of = `${size} runs`;
     return [
       counted(`${of}: plan, lists`, countOf(plan.requests).list),
@@ -207,6 +209,8 @@ interface Passed {
   readonly own: readonly MeasuredRun[];
   /** Those of its acts. */
   readonly chain: readonly MeasuredRun[];
+  /** Those of what follows the last ones to their end. */
+  readonly following: readonly MeasuredRun[];
 }
 
 async function pass(client: Client, { gitHub, target: { scope } }: Repository, input: object): Promise<Passed> {
@@ -221,9 +225,12 @@ async function pass(client: Client, { gitHub, target: { scope } }: Repository, i
   const tookMs = performance.now() - begun;
   const own = await measureChain(client, handle.workflowId, handle.firstExecutionRunId);
   const children = own.flatMap(({ events }) => events).map((event) => event.childWorkflowExecutionStartedEventAttributes);
-  const acts = children.find((child) => child?.workflowType?.name === 'carryOutQueuePlan')?.workflowExecution;
-  const chain = acts == null ? [] : await measureChain(client, acts.workflowId ?? '', acts.runId ?? '');
-  return { report, tookMs, requests: gitHub.requests.slice(before), own, chain };
+  const chainOf = async (type: string): Promise<readonly MeasuredRun[]> => {
+    const child = children.find((each) => each?.workflowType?.name === type)?.workflowExecution;
+    return child == null ? [] : measureChain(client, child.workflowId ?? '', child.runId ?? '');
+  };
+  const [chain, following] = [await chainOf('carryOutQueuePlan'), await chainOf('followRuns')];
+  return { report, tookMs, requests: gitHub.requests.slice(before), own, chain, following };
 }
 
 interface Counts {

@@ -32,6 +32,7 @@ const ENDPOINTS = [
   'GET /repos/{owner}/{repo}/actions/runs/{run_id}',
   'GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs',
   'GET /repos/{owner}/{repo}/actions/runs/{run_id}/concurrency_groups',
+  'GET /repos/{owner}/{repo}/actions/concurrency_groups',
   'GET /repos/{owner}/{repo}/actions/jobs/{job_id}',
   'GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs',
   'POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel',

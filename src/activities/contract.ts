@@ -206,7 +206,7 @@ export interface QueueSurroundings {
   readonly silent: readonly LabelSet[];
   /** Whether GitHub listed the runners. */
   readonly areRunnersKnown: boolean;
-  /** `null` if GitHub does not say. */
+  /** `null` if GitHub does not say, or nothing is queued. */
   readonly defaultBranch: string | null;
   /** Why something is not known, in a sentence each. */
   readonly notes: readonly string[];
@@ -355,6 +355,8 @@ export interface QueueActivities {
     readonly items: readonly WorkItem[];
     readonly offered: readonly LabelSet[];
     readonly silent: readonly LabelSet[];
+    /** `null` if GitHub does not say. */
+    readonly defaultBranch: string | null;
     readonly silences: readonly Silence[];
     /** Labels for which pull requests press; `null` if that is not known. */
     readonly pressed: readonly LabelSet[] | null;
@@ -376,7 +378,7 @@ export interface QueueActivities {
     readonly runs: readonly ParkedRun[];
     /** Those whose time has come. */
     readonly due: readonly number[];
-    readonly rules: ParkedRules;
+    readonly rules: Omit<ParkedRules, 'defaultBranch'>;
   }): Promise<BatchRerun>;
   /** What the last pass has left, and which runs are parked. */
   recallQueue(input: { readonly scope: string }): Promise<Remembered>;

@@ -60,13 +60,14 @@ export function createQueueActivities(github: QueuePort): GitHubQueueActivities 
         if (first.kind === 'limited') {
           return first;
         }
-        const around = await lookAround(github, homes, counted);
+        const around = await lookAround(github, homes, { counted, isEmpty: first.runs.length === 0 });
         return around.kind === 'limited' ? around : { ...first, surroundings: around.surroundings };
       }),
 
     readQueuePart: (asked) => beating(`reading the queue of ${asked.scope}`, () => readPart(github, listed, asked)),
 
-    readQueueRunners: (asked) => beating(`reading the runners of ${asked.scope}`, () => readRunners(github, asked, 0)),
+    readQueueRunners: (asked) =>
+      beating(`reading the runners of ${asked.scope}`, () => readRunners(github, asked, { mostMs: 0, isBranchWanted: true })),
 
     async readJobsOfRuns({ scope, runs }) {
       return beating(`reading the jobs of ${runs.length} runs of ${scope}`, async () => {
@@ -165,7 +166,7 @@ function nextPart(runs: readonly Run[], from: number | null): number | null {
 async function lookAround(
   github: QueuePort,
   homes: QueueHomes,
-  counted: readonly OtherStatus[],
+  { counted, isEmpty }: { readonly counted: readonly OtherStatus[]; readonly isEmpty: boolean },
 ): Promise<{ readonly kind: 'read'; readonly surroundings: QueueSurroundings } | Limited> {
   const counts = new Map<OtherStatus, number>();
   const notes: string[] = [];
@@ -180,7 +181,7 @@ async function lookAround(
       notes.push(count.error.message);
     }
   }
-  const runners = await readRunners(github, homes, believedMs(homes.scope));
+  const runners = await readRunners(github, homes, { mostMs: believedMs(homes.scope), isBranchWanted: !isEmpty });
   if (runners.kind === 'limited') {
     return runners;
   }
@@ -204,9 +205,11 @@ async function lookAround(
 async function readRunners(
   github: QueuePort,
   { scope, configured, organisation }: QueueHomes,
-  mostMs: number,
+  { mostMs, isBranchWanted }: { readonly mostMs: number; readonly isBranchWanted: boolean },
 ): Promise<RunnersOfQueue | Limited> {
-  const branch = await attempting(() => github.readDefaultBranch(scope, cancellationSignal()));
+  const branch = await attempting(async () =>
+    isBranchWanted ? (await github.readDefaultBranch(scope, cancellationSignal())).value : null,
+  );
   if (branch.kind === 'limited') {
     return branch;
   }
@@ -228,7 +231,7 @@ async function readRunners(
     runners: [...ofScope, ...(shared?.runners ?? [])],
     areAll: unread.length === 0,
     at: own.kind === 'done' ? own.value.githubTime : null,
-    defaultBranch: branch.kind === 'done' ? branch.value.value : null,
+    defaultBranch: branch.kind === 'done' ? branch.value : null,
     notes: [...(branch.kind === 'done' ? [] : [`the default branch is not known: ${branch.error.message}`]), ...unread],
   };
 }
@@ -301,6 +304,7 @@ interface BatchSettings {
   readonly scope: string;
   readonly offered: readonly LabelSet[];
   readonly silent: readonly LabelSet[];
+  readonly defaultBranch: string | null;
   readonly silences: readonly Silence[];
   readonly pressed: readonly LabelSet[] | null;
   readonly policy: QueuePolicy;
@@ -391,7 +395,7 @@ class Batch {
         const wouldPushOut = await this.#wouldPushOut(item);
         const look = await this.#look(item);
         const judged = review(item, look, { ...ground, rerunAt: reruns.get(item.run) ?? null });
-        const reviewed = judged.kind === 'go' && wouldPushOut ? { kind: 'spare' as const, why: WOULD_PUSH_OUT } : judged;
+        const reviewed = judged.kind === 'go' && wouldPushOut !== null ? { kind: 'spare' as const, why: wouldPushOut } : judged;
         const seen = { item, about: aboutOf(look.run), isFirst: this.#isFirst(item) };
         if (reviewed.kind !== 'go') {
           turn.skip();
@@ -417,10 +421,17 @@ class Batch {
   }
 
   /** Asked before the last look at the run: nothing is to come between that one and the cancellation. */
-  async #wouldPushOut({ run, does }: WorkItem): Promise<boolean> {
+  async #wouldPushOut({ run, does }: WorkItem): Promise<string | null> {
     const { listed, scope } = this.#settings;
     const known = does === 'park' ? listed.find(scope, run) : null;
-    return known !== null && this.#rivals.hasOne(known);
+    try {
+      return known !== null && (await this.#rivals.hasOne(known)) ? WOULD_PUSH_OUT : null;
+    } catch (error) {
+      if (error instanceof GitHubError && error.kind !== 'limited') {
+        return `it is not known which runs are pending: ${error.message}`;
+      }
+      throw error;
+    }
   }
 
   async #look({ run, newer }: WorkItem): Promise<FreshLook & { readonly jobsTookMs: number }> {
@@ -628,13 +639,20 @@ const RUNS_ALREADY = /already running/i;
 interface Reruns {
   readonly runs: readonly ParkedRun[];
   readonly due: ReadonlySet<number>;
-  readonly rules: ParkedRules;
+  readonly rules: Omit<ParkedRules, 'defaultBranch'>;
 }
 
-async function rerun(github: QueuePort, scope: string, { runs, due, rules }: Reruns): Promise<BatchRerun> {
+async function rerun(github: QueuePort, scope: string, { runs, due, rules: known }: Reruns): Promise<BatchRerun> {
   const settled: SettledRun[] = [];
   const cancelled: number[] = [];
   const waiting: LeftRun[] = [];
+  const branch = await attempting(async () =>
+    due.size === 0 ? null : (await github.readDefaultBranch(scope, cancellationSignal())).value,
+  );
+  if (branch.kind === 'limited') {
+    return { settled, cancelled, waiting, refusals: [], limited: branch };
+  }
+  const rules = { ...known, defaultBranch: branch.kind === 'done' ? branch.value : null };
   const rivals = new Rivals(github, scope);
   let refusals: readonly Refusal[] = [];
   let inARow = 0;
@@ -705,7 +723,7 @@ async function lookAtParked(
 ): Promise<ParkedFound> {
   const { id, branch, event } = parked.run;
   const { value: run, githubTime: at } = await github.readRun(scope, id, cancellationSignal());
-  const found = { run, at, isDue, newest: null, hasRef: null, isTag: null, isRivalPending: null };
+  const found = { run, at, isDue, newest: null, hasRef: null, isTag: null, isGroupTaken: null };
   if (!isDue || run === null || branch === null || judgeParked(parked, found, rules).kind !== 're-run') {
     return found;
   }
@@ -715,7 +733,10 @@ async function lookAtParked(
       ? null
       : ((await unlessRefused(github.areTags(scope, [branch], cancellationSignal())))?.get(branch) ?? null);
   const hasRef = run.isFromFork ? null : await unlessRefused(github.hasRef(scope, branch, cancellationSignal()));
-  return { ...found, newest, isTag, hasRef, isRivalPending: await rivals.hasOne(parked.run) };
+  const around = { ...found, newest, isTag, hasRef };
+  return judgeParked(parked, around, rules).kind === 're-run'
+    ? { ...around, isGroupTaken: await rivals.wouldMeet(parked.run, newest?.run ?? null) }
+    : around;
 }
 
 /** Newer than the parked one alone: of that one nothing need be asked. */

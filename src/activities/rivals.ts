@@ -6,8 +6,8 @@ import type { QueuePort } from '../github/port.ts';
 const MOST_ASKED = 20;
 
 /**
- * Runs that a re-run would push out: a concurrency group has one run that works and one that is pending, and GitHub cancels the pending one
- * when another enters. Asks GitHub once for a batch. https://docs.github.com/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
+ * Runs that a re-run would push out: a concurrency group has one run that works and one that is pending. When another enters, GitHub cancels the
+ * pending one, and by `cancel-in-progress` the one that works. https://docs.github.com/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
  */
 export class Rivals {
   readonly #github: QueuePort;
@@ -20,7 +20,24 @@ export class Rivals {
     this.#scope = scope;
   }
 
-  /** Whether a run is pending in a group that this one would enter. */
+  /**
+   * Whether another run is in a group that this one, which is over, would enter.
+   * @param newest like it, which counts if GitHub does not tell groups; `null` if none is newer
+   */
+  async wouldMeet(run: Pick<Run, 'id' | 'workflowId'>, newest: Run | null): Promise<boolean> {
+    const own = await this.#groupsOf(run.id);
+    if (own?.length === 0) {
+      return false;
+    }
+    const active = own === null ? null : (await this.#github.listActiveGroups(this.#scope, cancellationSignal())).value;
+    if (own !== null && active !== null) {
+      const taken = new Set(active.map((group) => group.toLowerCase()));
+      return own.some((group) => taken.has(group));
+    }
+    return (newest !== null && newest.status !== 'completed') || this.hasOne(run);
+  }
+
+  /** Whether a run is pending in a group that this one would enter; pending runs are asked for once. */
   async hasOne(run: Pick<Run, 'id' | 'workflowId'>): Promise<boolean> {
     this.#pending ??= this.#listPending();
     const pending = await this.#pending;
@@ -50,10 +67,15 @@ export class Rivals {
     return value.isCut ? null : value.runs;
   }
 
+  /** Their names mean the same in any case. */
   #groupsOf(run: number): Promise<readonly string[] | null> {
     const known = this.#groups.get(run);
-    const read = known ?? this.#github.readConcurrencyGroups(this.#scope, run, cancellationSignal()).then(({ value }) => value);
+    const read = known ?? this.#github.readConcurrencyGroups(this.#scope, run, cancellationSignal()).then(({ value }) => lowerCased(value));
     this.#groups.set(run, read);
     return read;
   }
+}
+
+function lowerCased(names: readonly string[] | null): readonly string[] | null {
+  return names?.map((name) => name.toLowerCase()) ?? null;
 }

@@ -134,7 +134,7 @@ function outlookText(outlook: QueuedRun['maintenance'], list: QueueListDocument,
     case 'superseded':
       return `superseded by run ${newer}: ${would}`;
     case 'prioritizePullRequests':
-      return `behind ${countText(pullRequests ?? 0, 'pull-request run')}: ${would}`;
+      return `behind ${countText(pullRequests ?? 0, 'pull request')}: ${would}`;
     case 'paths':
       return `needless by its paths: ${would}`;
     case 'no-jobs':

@@ -290,7 +290,7 @@ export const Referral: z.ZodType<{ readonly location: string }> = z.object({ loc
 /** Full names, such as `refs/tags/v1`. https://docs.github.com/rest/git/refs#list-matching-references */
 export const Refs: z.ZodType<readonly string[]> = z.array(z.object({ ref: name(1_024) })).transform((refs) => refs.map(({ ref }) => ref));
 
-/** https://docs.github.com/rest/actions/concurrency-groups#list-concurrency-groups-for-a-workflow-run */
+/** Of a run, or of a repository. https://docs.github.com/rest/actions/concurrency-groups */
 export const ConcurrencyGroups: z.ZodType<readonly string[]> = z
   .object({ concurrency_groups: z.array(z.object({ group_name: name(1_024) })) })
   .transform(({ concurrency_groups }) => concurrency_groups.map(({ group_name }) => group_name));

@@ -137,16 +137,18 @@ export interface QueuePort {
   /** How far these jobs are, by the same request. */
   readJobsEnd(scope: string, run: number, signal: AbortSignal): Promise<Dated<JobsEnd | null>>;
   /**
-   * Which of these names are tags, by one request for a hundred of them if GitHub answers GraphQL, otherwise by one for each. A name that
-   * is not in the answer is unknown. Needs the permission `contents=read`.
+   * Which of these names are tags, and which are branches, by one request for a hundred of them if GitHub answers GraphQL, otherwise by two
+   * for each. A name that is not in the answer is unknown, such as one that is neither any more. Needs the permission `contents=read`.
    */
   areTags(scope: string, names: readonly string[], signal: AbortSignal): Promise<Dated<ReadonlyMap<string, boolean>>>;
   /** Whether a branch or a tag of exactly this name exists. Needs the permission `contents=read`. */
   hasRef(scope: string, name: string, signal: AbortSignal): Promise<Dated<boolean>>;
-  /** Remembered for an hour; `null` if GitHub names none. */
+  /** Up to four minutes old, unless something was written since; `null` if GitHub names none. */
   readDefaultBranch(scope: string, signal: AbortSignal): Promise<Dated<string | null>>;
   /** Names of the concurrency groups that a run, or a job of it, enters by its configuration; `null` if GitHub does not tell. */
   readConcurrencyGroups(scope: string, run: number, signal: AbortSignal): Promise<Dated<readonly string[] | null>>;
+  /** Names of the concurrency groups that a run or a job holds or waits for at present; `null` if GitHub does not tell. */
+  listActiveGroups(scope: string, signal: AbortSignal): Promise<Dated<readonly string[] | null>>;
   /** The newest run of a workflow by event and branch; `null` where there is none. */
   findNewestRun(
     scope: string,

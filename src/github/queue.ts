@@ -36,7 +36,8 @@ export function createQueue(github: WritingClient, pace: Pace | null): QueuePort
     areTags: (scope, names, signal) => refs.areTags({ client, scope, signal }, names),
     hasRef: (scope, name, signal) => hasRef({ client, scope, signal }, name),
     readDefaultBranch: (scope, signal) => refs.readDefaultBranch({ client, scope, signal }),
-    readConcurrencyGroups: (scope, run, signal) => readConcurrencyGroups({ client, scope, signal }, run),
+    readConcurrencyGroups: (scope, run, signal) => readGroups({ client, scope, signal }, `/actions/runs/${run}/concurrency_groups`),
+    listActiveGroups: (scope, signal) => readGroups({ client, scope, signal }, '/actions/concurrency_groups'),
     findNewestRun: (scope, like, signal) => findNewestRun({ client, scope, signal }, like),
     inTurn(scope, work, signal) {
       const act = (turn: Turn) => client.together(scope, () => work(turn), signal);
@@ -151,9 +152,8 @@ function readJobsEnd(asking: Asking, run: number): Promise<Dated<JobsEnd | null>
 }
 
 /** Servers that do not know the endpoint answer 404, as GitHub does for a run that is gone. */
-async function readConcurrencyGroups({ client, scope, signal }: Asking, run: number): Promise<Dated<readonly string[] | null>> {
-  const parameters = { run_id: run, per_page: PER_PAGE };
-  const call = below(scope, 'GET', '/actions/runs/{run_id}/concurrency_groups', READS_RUNS, parameters);
+async function readGroups({ client, scope, signal }: Asking, path: string): Promise<Dated<readonly string[] | null>> {
+  const call = below(scope, 'GET', path, READS_RUNS, { per_page: PER_PAGE });
   const groups: string[] = [];
   let answeredAt: number | null = null;
   try {

@@ -16,8 +16,8 @@ interface AboutRefs {
   readDefaultBranch(asking: Asking): Promise<Dated<string | null>>;
 }
 
-/** People change it once in years. */
-const DEFAULT_BRANCH_BELIEVED_MS = 3_600_000;
+/** With the minute for which an act's ground holds, no act rests on one that is older than five. */
+const DEFAULT_BRANCH_BELIEVED_MS = 4 * 60_000;
 /** GitHub answers so many at a time with ease. */
 const NAMES_AT_ONCE = 100;
 /** Failures in a row, after which the other names are not asked for. */
@@ -25,7 +25,6 @@ const FAILURES_BELIEVED = 3;
 
 /** @param now epoch milliseconds */
 export function createRefs(graphql: Graphql, now: () => number = Date.now): AboutRefs {
-  const defaultBranches = new Map<string, { readonly at: number; readonly read: Dated<string | null> }>();
   return {
     async areTags(asking, names) {
       const tags = new Map<string, boolean>();
@@ -41,15 +40,14 @@ export function createRefs(graphql: Graphql, now: () => number = Date.now): Abou
     },
 
     async readDefaultBranch({ client, scope, signal }) {
-      const known = defaultBranches.get(scope);
-      const age = known === undefined ? Infinity : now() - known.at;
-      if (known !== undefined && age < DEFAULT_BRANCH_BELIEVED_MS) {
-        return { value: known.read.value, githubTime: known.read.githubTime + age };
-      }
-      const { value, githubTime } = await client.request({ ...below(scope, 'GET', '', 'metadata=read'), answer: DefaultBranch, signal });
-      const read = { value, githubTime };
-      defaultBranches.set(scope, { at: now(), read });
-      return read;
+      const call = below(scope, 'GET', '', 'metadata=read');
+      const { value, githubTime } = await client.request({
+        ...call,
+        answer: DefaultBranch,
+        signal,
+        believedMs: DEFAULT_BRANCH_BELIEVED_MS,
+      });
+      return { value, githubTime };
     },
   };
 }
@@ -65,19 +63,37 @@ async function askTogether(
   graphql: Graphql,
   { scope, signal }: Asking,
   names: readonly string[],
-): Promise<Dated<readonly (readonly [name: string, isTag: boolean])[]> | null> {
+): Promise<Dated<ReadonlyMap<string, boolean>> | null> {
   const [owner = '', repository = ''] = scope.split('/');
-  const parameters = names.map((_, index) => `, $t${index}: String!`).join('');
-  const refs = names.map((_, index) => `t${index}: ref(qualifiedName: $t${index}) { id }`).join(' ');
+  const wanted = names.flatMap((name, index) => [
+    [`t${index}`, `refs/tags/${name}`],
+    [`h${index}`, `refs/heads/${name}`],
+  ]);
+  const parameters = wanted.map(([alias]) => `, $${alias}: String!`).join('');
+  const refs = wanted.map(([alias]) => `${alias}: ref(qualifiedName: $${alias}) { id }`).join(' ');
   // A token that sees no refs at all is told of none: it sees no default branch either.
   const query = `query ($owner: String!, $name: String!${parameters}) {
     repository(owner: $owner, name: $name) { defaultBranchRef { id } ${refs} }
   }`;
-  const variables = { owner, name: repository, ...Object.fromEntries(names.map((name, index) => [`t${index}`, `refs/tags/${name}`])) };
+  const variables = { owner, name: repository, ...Object.fromEntries(wanted) };
   const answer = await graphql.ask({ scope, needs: READS_REFS, signal, query, variables, data: RefsByAlias });
   if (answer === null) return null;
   const { repository: found } = answer.value;
-  return { value: names.map((name, index) => [name, found[`t${index}`] != null] as const), githubTime: answer.githubTime };
+  const isThere = (alias: string): boolean | null => {
+    const ref = found[alias];
+    return ref === undefined ? null : ref !== null;
+  };
+  const told = names.map((name, index) => [name, kindOf(isThere(`t${index}`), isThere(`h${index}`))] as const);
+  return { value: known(told), githubTime: answer.githubTime };
+}
+
+/** Whether it is a tag: only if one of both is there. A run of what is deleted may have been for either. */
+function kindOf(isTag: boolean | null, isBranch: boolean | null): boolean | null {
+  return isTag === null || isBranch === null || isTag === isBranch ? null : isTag;
+}
+
+function known(told: readonly (readonly [name: string, isTag: boolean | null])[]): ReadonlyMap<string, boolean> {
+  return new Map(told.flatMap(([name, isTag]) => (isTag === null ? [] : [[name, isTag] as const])));
 }
 
 const Ref = z.object({ id: z.string() });
@@ -85,13 +101,14 @@ const RefsByAlias = z.object({ repository: z.object({ defaultBranchRef: Ref }).c
 
 /** A name that GitHub fails at is left out, and so is whatever follows after a few of them; a limit rejects. */
 async function askOneByOne(asking: Asking, names: readonly string[]): Promise<Dated<ReadonlyMap<string, boolean>>> {
-  const tags = new Map<string, boolean>();
+  const told: (readonly [name: string, isTag: boolean | null])[] = [];
   let [answeredAt, failures]: [number | null, number] = [null, 0];
   for (const name of names) {
     if (failures === FAILURES_BELIEVED) break;
     try {
-      const { value, githubTime } = await isRef(asking, 'tags', name);
-      tags.set(name, value);
+      const { value: isTag, githubTime } = await isRef(asking, 'tags', name);
+      const { value: isBranch } = await isRef(asking, 'heads', name);
+      told.push([name, kindOf(isTag, isBranch)]);
       answeredAt ??= githubTime;
       failures = 0;
     } catch (error) {
@@ -99,7 +116,7 @@ async function askOneByOne(asking: Asking, names: readonly string[]): Promise<Da
       failures += 1;
     }
   }
-  return { value: tags, githubTime: answeredAt ?? Date.now() };
+  return { value: known(told), githubTime: answeredAt ?? Date.now() };
 }
 
 /** GitHub gives all refs that begin so, in the order of their names. */

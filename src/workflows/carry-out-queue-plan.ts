@@ -92,8 +92,8 @@ class CarryingOut {
       const ids = new Set(items.map(({ run }) => run));
       const ofBatch = reruns.filter(([run]) => ids.has(run));
       const { ground, silences, pressed } = this.#known;
-      const { offered, silent } = ground;
-      const restsOn = { offered, silent, silences, pressed, reruns: ofBatch, policy };
+      const { offered, silent, defaultBranch } = ground;
+      const restsOn = { offered, silent, defaultBranch, silences, pressed, reruns: ofBatch, policy };
       const done: BatchCancelled = await cancelBatch({ scope, items, mayBeDone, ...restsOn });
       for (const attempt of done.attempts) {
         this.#take(attempt);
@@ -133,39 +133,50 @@ class CarryingOut {
         throw error;
       }
       log.warn(`the queue of ${this.#input.scope} could not be looked at anew: ${reasonOf(error, { host: 'local' })}`);
-      this.#known = { ...this.#known, pressed: null, lookedAt: { runners: now, demand } };
+      const ground = { ...this.#known.ground, defaultBranch: null };
+      this.#known = { ...this.#known, ground, pressed: null, lookedAt: { runners: now, demand } };
     }
   }
 
   async #readRunners(now: number): Promise<void> {
-    const read = await readRunners(this.#input, this.#teller());
-    if (read.areAll && read.at !== null) {
-      this.#noteGround(groundOfRunners(read), read.at);
-    }
+    const read = await readRunners(this.#lookedAfter(), this.#teller());
+    const { at, areAll, defaultBranch } = read;
+    this.#noteGround(areAll ? groundOfRunners(read) : { ...this.#known.ground, defaultBranch }, areAll ? at : null);
     this.#known = { ...this.#known, lookedAt: { ...this.#known.lookedAt, runners: now } };
   }
 
   /** None of the silences is forgotten here: the pass knows since when runs wait. */
-  #noteGround(ground: QueueGround, at: number): void {
-    this.#known = { ...this.#known, ground, silences: noteSilences(this.#known.silences, ground, at, 0) };
+  #noteGround(ground: QueueGround, at: number | null): void {
+    const { silences } = this.#known;
+    this.#known = {
+      ...this.#known,
+      ground,
+      silences: at === null ? silences : noteSilences(silences, ground, { at, since: 0, begins: at }),
+    };
   }
 
   /** As a plan sees it, without the runs that are cancelled or about to be. */
   async #readDemand(items: readonly WorkItem[], now: number): Promise<void> {
     const { scope, policy } = this.#input;
-    const { at, runs, surroundings } = await lookAtQueue(this.#input, [], this.#teller());
+    const { at, runs, surroundings } = await lookAtQueue(this.#lookedAfter(), [], this.#teller());
     const { recallQueue } = proxyActivities<MainActivities>(temporalOptions('what is remembered of the queue?'));
     const { memory } = await recallQueue({ scope });
     const others = [...items, ...this.#work].filter((item) => !isPush(item));
     const taken = new Set([...others, ...this.#following.runs.map(({ item }) => item)].map(({ run }) => run));
-    if (surroundings.areRunnersKnown) {
-      this.#noteGround(groundOf(surroundings), at);
-    }
+    const { areRunnersKnown, defaultBranch } = surroundings;
+    this.#noteGround(areRunnersKnown ? groundOf(surroundings) : { ...this.#known.ground, defaultBranch }, areRunnersKnown ? at : null);
     const seen = { at, runs: runs.filter(({ id }) => !taken.has(id)), surroundings: this.#known.ground };
     const planning = { resolved: this.#input, modes: modesOf(policy, ['prioritizePullRequests']), most: Infinity };
     const { pressed } = (await planSeen(seen, memory, planning, this.#teller())).plan;
     const { demand } = this.#known.lookedAt;
     this.#known = { ...this.#known, pressed, lookedAt: { runners: now, demand: pressed === null ? demand : now } };
+  }
+
+  /** Others wait for the lock meanwhile. */
+  #lookedAfter(): CarryOutInput {
+    const { policy } = this.#input;
+    const { limits } = policy;
+    return { ...this.#input, policy: { ...policy, limits: { ...limits, list: limits.anew } } };
   }
 
   #teller(): Parameters<typeof lookAtQueue>[2] {

@@ -56,7 +56,7 @@ import {
   type ToldAct,
 } from '../domain/queue/report.ts';
 import { readQueueRequest, type QueueRequest } from '../domain/queue/request.ts';
-import { isSilenceNews, noteSilences } from '../domain/queue/silence.ts';
+import { isSilenceNews, noteSilences, silenceBegins } from '../domain/queue/silence.ts';
 import { addTally, NOTHING_DONE, type Tally } from '../domain/queue/tally.ts';
 import type { LeftRun, PlannedAct } from '../domain/queue/verdict.ts';
 import { pack, workOf } from '../domain/queue/work.ts';
@@ -288,8 +288,8 @@ class QueueCare {
   #forget(memory: QueueMemory, { runs, at, surroundings }: SeenQueue): QueueMemory {
     const next = forgetOver(memory, new Set(runs.map(({ id }) => id)), at, this.#resolved.policy.parking.oldestMs);
     const silences = memory.silences ?? [];
-    const since = Math.min(at, ...runs.map(({ createdAt }) => createdAt));
-    return { ...next, silences: surroundings.areRunnersKnown ? noteSilences(silences, surroundings, at, since) : silences };
+    const look = { at, since: oldestOf(runs, at), begins: silenceBeginsAt(at) };
+    return { ...next, silences: surroundings.areRunnersKnown ? noteSilences(silences, surroundings, look) : silences };
   }
 
   // Acting
@@ -326,7 +326,7 @@ class QueueCare {
     const now = (): number => Date.now() + aheadMs;
     const aside = (memory: QueueMemory, run: Tally['setAside'][number]): QueueMemory => setAside(memory, run, now(), policy.setAside);
     let memory = planned.plan.zombies.reduce(aside, this.#forget(remembered.memory, seen));
-    const rerun = await this.#rerun({ due, unsure }, seen, planned, memory);
+    const rerun = await this.#rerun({ due, unsure }, planned, memory);
     ({ memory } = rerun);
     const parked = withoutRuns(remembered.parked, rerun.settled);
     const parking = this.#toPark(acts, seen, planned, memory);
@@ -458,14 +458,9 @@ class QueueCare {
   }
 
   /** Looks after parked runs, a batch at a time. What was re-run is remembered before it is forgotten as parked. */
-  async #rerun(
-    { due, unsure }: Pick<Intended, 'due' | 'unsure'>,
-    { surroundings }: SeenQueue,
-    { plan }: PlannedQueue,
-    before: QueueMemory,
-  ): Promise<Reran> {
+  async #rerun({ due, unsure }: Pick<Intended, 'due' | 'unsure'>, { plan }: PlannedQueue, before: QueueMemory): Promise<Reran> {
     const { scope, policy } = this.#resolved;
-    const rules = { parking: policy.parking, superseded: policy.rules.superseded, defaultBranch: surroundings.defaultBranch };
+    const rules = { parking: policy.parking, superseded: policy.rules.superseded };
     const ids = new Set(due.map(({ run }) => run.id));
     const settled: ToldAct[] = [];
     const waiting: LeftRun[] = [];
@@ -626,6 +621,22 @@ class QueueCare {
       ...told,
     };
   }
+}
+
+/** When the oldest of them was created. */
+function oldestOf(runs: SeenQueue['runs'], at: number): number {
+  return runs.reduce((oldest, { createdAt }) => Math.min(oldest, createdAt), at);
+}
+
+/** A schedule's passes know when the last one looked, by its result; a person's does not, and so no silence begins by it. */
+function silenceBeginsAt(at: number): number | null {
+  if (trigger() !== 'schedule') {
+    return null;
+  }
+  const last = workflowInfo().lastResult as Partial<QueueReport> | undefined;
+  // One that could not look tells no time, but that somebody was awake.
+  const lookedBefore = last === undefined ? null : last.observedAt == null ? at : Date.parse(last.observedAt);
+  return silenceBegins(at, lookedBefore);
 }
 
 function rulesOf(acts: readonly PlannedAct[]): QueueReport['byRule'] {

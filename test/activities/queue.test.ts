@@ -34,6 +34,7 @@ const POLICY = {
 const GROUND = {
   offered: OFFERED,
   silent: [],
+  defaultBranch: 'trunk',
   silences: [],
   pressed: OFFERED,
   reruns: [],
@@ -567,7 +568,7 @@ describe('the runners of a repository', () => {
         { name: 'gone', labels, state: 'unregistered', busy: false, isOurs: true },
       ],
     });
-    // The default branch is asked for once an hour.
+    // The default branch is asked for once in four minutes.
     await run(() => activities.readQueueRunners({ scope: SCOPE, configured, organisation: null }));
     expect(server.requests.map(({ path }) => path)).toEqual([
       `/repos/${SCOPE}`,
@@ -584,6 +585,15 @@ describe('the runners of a repository', () => {
       notes: [expect.stringContaining("the scope's runners are not known")],
     });
   });
+});
+
+test('the default branch is asked for once something is queued', async () => {
+  const activities = create();
+  const asked = { scope: SCOPE, configured: [], organisation: null };
+  expect(await run(() => readAround(asked, activities))).toMatchObject({ defaultBranch: null, notes: [] });
+  expect(server.requests.map(({ path }) => path)).not.toContain(`/repos/${SCOPE}`);
+  stale();
+  expect(await run(() => readAround(asked, activities))).toMatchObject({ defaultBranch: 'main', notes: [] });
 });
 
 test('a queue is read in parts, each from where the one before ended', async () => {

@@ -121,6 +121,8 @@ export class Watch {
   /** What was told and is not cleared, by who told it, of what. */
   readonly #findings = new Map<string, Extract<Fact, { kind: 'told' }>>();
   readonly #drains = new Map<string, { readonly at: number; readonly by: string }>();
+  /** Drains that have changed nothing. */
+  readonly #voidDrains = new Set<string>();
   readonly #cordoned = new Set<string>();
   readonly #pressedAt = new Map<string, number>();
   readonly #offSince = new Map<string, number>();
@@ -390,15 +392,19 @@ export class Watch {
     const isOfOther =
       outcome === 'refused-in-progress' || (outcome === 'already-drained' && runner.drain?.installation !== runner.wish?.toldTo);
     const isMarked = runner.drain?.by === 'person' && outcome !== 'failed';
-    if ((!isMarked && !isOff) || isOfOther) runner.wish = wishWithout(runner.wish, workflowId);
+    if ((!isMarked && !isOff) || isOfOther) {
+      this.#voidDrains.add(workflowId);
+      runner.wish = wishWithout(runner.wish, workflowId);
+    }
   }
 
-  /** It is no word, if it has changed nothing. */
+  /** It is no word, if it has changed nothing; what it was to undo holds, but for drains that came to nothing meanwhile. */
   #resumeFailed(workflowId: string): void {
     const asked = this.#world.byHand.get(workflowId);
     if (asked?.undoes === undefined) return;
     const runner = this.#world.runnerNamed(asked.runner);
-    if (runner.lastWord === workflowId) runner.wish = asked.undoes;
+    if (runner.lastWord !== workflowId) return;
+    runner.wish = [...this.#voidDrains].reduce(wishWithout, asked.undoes);
   }
 
   // As things stand
@@ -581,6 +587,10 @@ export class Watch {
     // Who has begun it sees how it goes, and needs only to hear of the cause, or to have heard.
     const isByHand = this.#world.byHand.has(workflowId);
     const heard = [...this.#told.filter(({ at }) => at >= since), ...(isByHand ? this.#findings.values() : [])];
+    // One operation on a runner at most is told as stuck at the same time: whoever sees to that one sees the others.
+    const isToldAsStuck = [...this.#findings.values()].some(
+      ({ code, subject }) => code === 'cure-stuck' && concerned.some(({ name }) => name === subject),
+    );
     const isTold = heard.some(({ at, subject, code, text }) =>
       concerned.some(
         ({ name, machine, scope }) =>
@@ -589,7 +599,7 @@ export class Watch {
           ((isByHand || at >= since + 20 * MINUTE) && (subject === name || text.includes(machine.name))),
       ),
     );
-    if (!isTold)
+    if (!isTold && !isToldAsStuck)
       this.#break(
         'stuck-in-silence',
         `${workflowId} of ${installation} has been at it for ${Math.round((now - since) / MINUTE)} minutes, no job runs, and nobody was told`,

@@ -236,7 +236,7 @@ describe('what would be done', () => {
       { action: 'cancel', at: '2026-11-24T02:02:00Z', isOnlyPlanned: true },
     ],
     ['superseded by run 123: to be cancelled at 03:05', { ...due, code: 'superseded', newer: 123 }],
-    ['behind 6 pull-request runs: to be deferred at 03:05', { ...due, action: 'park', code: 'prioritizePullRequests', pullRequests: 6 }],
+    ['behind 6 pull requests: to be deferred at 03:05', { ...due, action: 'park', code: 'prioritizePullRequests', pullRequests: 6 }],
     ['has no job: to be quarantined at 03:05', { ...due, action: 'quarantine', code: 'no-jobs' }],
     ['quarantined until 03:40: it refuses', { code: 'quarantined', at: '2026-11-24T03:40:00Z', detail: 'it refuses' }],
     ['being deferred: its cancellation is on its way', { code: 'parking' }],

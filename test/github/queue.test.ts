@@ -313,7 +313,7 @@ describe('areTags', () => {
     'main',
     '") { id } x: ref(qualifiedName: "refs/tags/v1',
   ];
-  const TAGS = new Map(NAMES.map((name, index) => [name, index < 3]));
+  const TAGS = new Map([...NAMES.slice(0, 3).map((name) => [name, true] as const), ['main', false]]);
 
   beforeEach(() => {
     for (const name of ['v1', 'release/2026.1', 'odd {name}:%#?&+ä', 'v2.0']) server.addTag(REPO, name);
@@ -334,8 +334,27 @@ describe('areTags', () => {
     const names = Array.from({ length: 250 }, (_, index) => `n${index}`);
     server.addTag(REPO, 'n249');
     const { value } = await github.areTags(REPO, names, signal);
-    expect([value.size, value.get('n249'), value.get('n248')]).toEqual([250, true, false]);
+    expect(value).toEqual(new Map([['n249', true]]));
     expect(asked()).toHaveLength(3);
+  });
+
+  test.each([true, false])('are unknown once they are deleted, and of a branch of the same name; GraphQL: %s', async (hasGraphql) => {
+    server.hasGraphql = hasGraphql;
+    server.queueRun(REPO, { jobs: JOBS, branch: 'topic' });
+    server.queueRun(REPO, { jobs: JOBS, branch: 'both' });
+    server.addTag(REPO, 'both');
+    expect((await github.areTags(REPO, ['topic', 'both', 'gone'], signal)).value).toEqual(new Map([['topic', false]]));
+    server.deleteBranch(REPO, 'topic');
+    expect((await github.areTags(REPO, ['topic'], signal)).value).toEqual(new Map());
+  });
+
+  test.each([
+    ['h0', { t0: null }],
+    ['t0', { h0: { id: 'R' } }],
+    ['both', {}],
+  ])('are unknown where GitHub leaves out %s', async (_what, refs) => {
+    const port = answering(() => Response.json({ data: { repository: { defaultBranchRef: { id: 'R' }, ...refs } } }));
+    expect((await port.areTags(REPO, ['v1'], signal)).value).toEqual(new Map());
   });
 
   test('asks nothing for nothing', async () => {
@@ -349,13 +368,13 @@ describe('areTags', () => {
       expect((await github.areTags(REPO, NAMES, signal)).value).toEqual(TAGS);
       expect((await github.areTags(REPO, NAMES, signal)).value).toEqual(TAGS);
       expect(asked(/graphql/)).toHaveLength(1);
-      expect(asked(/matching-refs/)).toHaveLength(2 * NAMES.length);
+      expect(asked(/matching-refs/)).toHaveLength(2 * 2 * NAMES.length);
     });
 
     test.each([
-      ['errors', { data: { repository: { defaultBranchRef: { id: 'R' }, t0: null } }, errors: [{ message: 'no' }] }],
+      ['errors', { data: { repository: { defaultBranchRef: { id: 'R' }, t0: null, h0: null } }, errors: [{ message: 'no' }] }],
       ['no repository', { data: { repository: null } }],
-      ['no refs at all, which a token may not see', { data: { repository: { defaultBranchRef: null, t0: null } } }],
+      ['no refs at all, which a token may not see', { data: { repository: { defaultBranchRef: null, t0: null, h0: null } } }],
       ['something else', 'hello'],
     ])('after %s', async (_what, body) => {
       const port = answering((url) => Response.json(url.endsWith('/graphql') ? body : [{ ref: 'refs/tags/v1' }]));
@@ -367,7 +386,7 @@ describe('areTags', () => {
       const limited = { errors: [{ type: 'RATE_LIMITED', message: 'API rate limit exceeded for user ID 1.' }] };
       const headers = { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(Math.ceil(Date.now() / 1000) + 1800) };
       const port = answering((url) => {
-        if (!url.endsWith('/graphql')) return Response.json([]);
+        if (!url.endsWith('/graphql')) return Response.json(url.includes('/heads/') ? [{ ref: 'refs/heads/v1' }] : []);
         asks += 1;
         return Response.json(limited, { headers: { ...headers, 'x-ratelimit-resource': 'graphql' } });
       });
@@ -385,14 +404,16 @@ describe('areTags', () => {
     test('leaves slashes, and nothing else, as they are', async () => {
       server.hasGraphql = false;
       await github.areTags(REPO, ['release/a b?c'], signal);
-      expect(asked(/matching/)).toEqual(['/repos/octo/app/git/matching-refs/tags/release/a%20b%3Fc']);
+      expect(asked(/matching/)).toEqual(['tags', 'heads'].map((kind) => `/repos/octo/app/git/matching-refs/${kind}/release/a%20b%3Fc`));
     });
 
     test('finds the tag on a later page', async () => {
       const port = answering((url) =>
-        url.includes('page=2')
-          ? Response.json([{ ref: 'refs/tags/v1' }])
-          : Response.json([{ ref: 'refs/tags/v1-rc' }], { headers: { link: '<https://api.test/x?page=2>; rel="next"' } }),
+        url.includes('/heads/')
+          ? Response.json([])
+          : url.includes('page=2')
+            ? Response.json([{ ref: 'refs/tags/v1' }])
+            : Response.json([{ ref: 'refs/tags/v1-rc' }], { headers: { link: '<https://api.test/x?page=2>; rel="next"' } }),
       );
       expect((await port.areTags(REPO, ['v1'], signal)).value).toEqual(new Map([['v1', true]]));
     });
@@ -437,7 +458,7 @@ describe('hasRef', () => {
 });
 
 describe('readDefaultBranch', () => {
-  test('is asked for once', async () => {
+  test('is asked for once in a while', async () => {
     server.setDefaultBranch(REPO, 'trunk');
     const first = await github.readDefaultBranch(REPO, signal);
     const second = await github.readDefaultBranch(REPO, signal);
@@ -453,16 +474,17 @@ describe('readDefaultBranch', () => {
     expect((await github.readDefaultBranch(REPO, signal)).value).toBe('main');
   });
 
-  test('is asked for again after an hour', async () => {
-    vi.useFakeTimers({ toFake: ['Date'] });
+  test('is asked for again after four minutes, which costs nothing of the hour unless it has changed', async () => {
+    const now = vi.spyOn(performance, 'now').mockReturnValue(0);
     try {
-      const port = portOf(server.token);
-      await port.readDefaultBranch(REPO, signal);
-      server.setDefaultBranch(REPO, 'trunk');
-      vi.setSystemTime(Date.now() + HOUR_MS);
-      expect((await port.readDefaultBranch(REPO, signal)).value).toBe('trunk');
+      for (const minutes of [0, 4, 8]) {
+        now.mockReturnValue(minutes * 60_000);
+        if (minutes === 8) server.setDefaultBranch(REPO, 'trunk');
+        expect((await github.readDefaultBranch(REPO, signal)).value).toBe(minutes === 8 ? 'trunk' : 'main');
+      }
+      expect(server.requests.map(({ status }) => status)).toEqual([200, 304, 200]);
     } finally {
-      vi.useRealTimers();
+      now.mockRestore();
     }
   });
 
@@ -480,9 +502,26 @@ describe('concurrency groups', () => {
     expect((await github.readConcurrencyGroups(REPO, server.queueRun(REPO, { jobs: JOBS }), signal)).value).toEqual([]);
   });
 
+  test('that are active are those that a run holds or waits for', async () => {
+    expect((await github.listActiveGroups(REPO, signal)).value).toEqual([]);
+    const [first] = ['deploy', 'deploy', 'CI-refs/heads/main'].map((concurrencyGroup) =>
+      server.queueRun(REPO, { jobs: JOBS, concurrencyGroup }),
+    ) as [number];
+    expect((await github.listActiveGroups(REPO, signal)).value).toEqual(['CI-refs/heads/main', 'deploy']);
+    server.completeRun(first, 'success');
+    expect((await github.listActiveGroups(REPO, signal)).value).toContain('deploy');
+  });
+
+  test('that are active may take several pages', async () => {
+    for (let index = 0; index < 101; index += 1) server.queueRun(REPO, { jobs: JOBS, concurrencyGroup: `group ${index}` });
+    expect((await github.listActiveGroups(REPO, signal)).value).toHaveLength(101);
+    expect(asked(/concurrency_groups/)).toHaveLength(2);
+  });
+
   test('are unknown where the server does not know them', async () => {
     const id = server.queueRun(REPO, { jobs: JOBS, concurrencyGroup: 'deploy' });
     server.knowsConcurrencyGroups = false;
+    expect((await github.listActiveGroups(REPO, signal)).value).toBeNull();
     expect((await github.readConcurrencyGroups(REPO, id, signal)).value).toBeNull();
   });
 });

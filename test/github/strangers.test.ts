@@ -84,6 +84,7 @@ const CALLS: { readonly [Method in keyof GitHubPort]: (github: GitHubPort, told:
   hasRef: (github) => github.hasRef(REPO, 'v1', signal),
   readDefaultBranch: (github) => github.readDefaultBranch(REPO, signal),
   readConcurrencyGroups: (github) => github.readConcurrencyGroups(REPO, run, signal),
+  listActiveGroups: (github) => github.listActiveGroups(REPO, signal),
   findNewestRun: (github) => github.findNewestRun(REPO, LIKE, signal),
   inTurn: (github) => github.inTurn(REPO, async () => 'done', signal),
   cancelRun: (github) => github.cancelRun(REPO, other, { force: false }, signal),

@@ -287,7 +287,7 @@ class Care {
   #remember({ runs, at, offered, silent }: QueueView): void {
     const since = Math.min(at, ...runs.map(({ createdAt }) => createdAt));
     const kept = forgetOver(this.#memory, new Set(runs.map(({ id }) => id)), at, this.#policy.parking.oldestMs);
-    this.#memory = { ...kept, silences: noteSilences(kept.silences ?? [], { offered, silent }, at, since) };
+    this.#memory = { ...kept, silences: noteSilences(kept.silences ?? [], { offered, silent }, { at, since, begins: at }) };
   }
 
   #lookAfter(parked: ParkedRun, isDue: boolean, plan: QueuePlan, at: number): void {
@@ -299,7 +299,7 @@ class Care {
       newest: newest === null ? null : { run: newest, jobs: this.#world.jobsOf(this.#world.of(newest.id)) },
       hasRef: true,
       isTag: run.branch === TAG,
-      isRivalPending: false,
+      isGroupTaken: false,
       at,
       isDue,
     };

@@ -97,6 +97,7 @@ export const QUICK_QUEUE: QueuePolicy = {
   following: { firstMs: 0, longestMs: 1_000, forceAfterMs: 2_000, giveUpAfterMs: 5_000, doubtMs: 500, tellAfterMs: 1_000, marginMs: 5_000 },
   limits: {
     list: { ...DEFAULT_QUEUE_POLICY.limits.list, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },
+    anew: { ...DEFAULT_QUEUE_POLICY.limits.anew, heartbeat: '3s', scheduleToClose: '2s', retryInitial: '50ms', retryMaximum: '500ms' },
     read: { ...DEFAULT_QUEUE_POLICY.limits.read, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },
     write: { ...DEFAULT_QUEUE_POLICY.limits.write, heartbeat: '3s', retryInitial: '50ms', retryMaximum: '500ms' },
   },

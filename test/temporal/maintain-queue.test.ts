@@ -5,6 +5,7 @@ import type { Alert } from '../../src/domain/alert.ts';
 import { MAIN_QUEUE, queueLockId } from '../../src/domain/names.ts';
 import type { QueueList } from '../../src/domain/queue/list.ts';
 import type { QueueReport, ToldAct } from '../../src/domain/queue/report.ts';
+import { scheduledPass } from '../kit/scheduled-pass.ts';
 import { QUICK_QUEUE, startQueueWorld, type World } from '../kit/recovery-world.ts';
 
 const HOUR = 3_600_000;
@@ -114,27 +115,44 @@ test.concurrent('the second pass has nothing to do', async () => {
   expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', acts: [], queue: { queued: 0 } });
 });
 
-test.concurrent('a night without a runner ends nothing, and what comes after it counts as before', async () => {
-  await using world = await startQueueWorld();
-  const { github, target } = world;
-  const old = queue(world, { agoMs: 2.5 * HOUR });
-  github.showRunner(target.scope, 'gpu-1', { status: 'offline', busy: false });
-  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', aging: null });
-  github.advance(9 * HOUR);
-  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do' });
-  github.showRunner(target.scope, 'gpu-1', { status: 'online', busy: true });
-  expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do', notes: [], aging: null });
-  github.advance(HOUR);
-  expect(await care(world)).toMatchObject({
-    outcome: 'nothing-to-do',
-    aging: { runs: 1 },
-    notes: [expect.stringMatching(/^1 run will be ended as stale at /)],
+describe.concurrent('a night without a runner ends nothing', () => {
+  test('and what comes after it counts as before', async () => {
+    await using world = await startQueueWorld();
+    const { github, target } = world;
+    const pass = (): Promise<QueueReport> => scheduledCare(world);
+    const old = queue(world, { agoMs: 2.5 * HOUR });
+    await pass();
+    github.showRunner(target.scope, 'gpu-1', { status: 'offline', busy: false });
+    expect(await pass()).toMatchObject({ outcome: 'nothing-to-do', aging: null });
+    github.advance(9 * HOUR);
+    expect(await pass()).toMatchObject({ outcome: 'nothing-to-do' });
+    github.showRunner(target.scope, 'gpu-1', { status: 'online', busy: true });
+    expect(await pass()).toMatchObject({ outcome: 'nothing-to-do', notes: [], aging: null });
+    github.advance(HOUR);
+    expect(await pass()).toMatchObject({
+      outcome: 'nothing-to-do',
+      aging: { runs: 1 },
+      notes: [expect.stringMatching(/^1 run will be ended as stale at /)],
+    });
+    github.advance(HOUR);
+    const evidence = expect.stringContaining('9 h of it while no runner for it was online');
+    expect(actOn(await pass(), old)).toMatchObject({ rule: 'stale', evidence });
   });
-  github.advance(HOUR);
-  const report = await care(world);
-  expect(actOn(report, old)).toMatchObject({
-    end: 'cancelled',
-    evidence: expect.stringContaining('9 h of it while no runner for it was online'),
+
+  test('nor one in which nobody looked, whoever looks first', async () => {
+    await using world = await startQueueWorld();
+    const { github, target } = world;
+    const pass = (): Promise<QueueReport> => scheduledCare(world);
+    await pass();
+    queue(world, {});
+    github.advance(9 * HOUR);
+    // The computer wakes up, and its runner a moment after it.
+    github.showRunner(target.scope, 'gpu-1', { status: 'offline', busy: false });
+    expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do' });
+    expect(await pass()).toMatchObject({ outcome: 'nothing-to-do' });
+    github.showRunner(target.scope, 'gpu-1', { status: 'online', busy: true });
+    expect(await care(world)).toMatchObject({ outcome: 'nothing-to-do' });
+    expect(await pass()).toMatchObject({ outcome: 'nothing-to-do', queue: { queued: 1 } });
   });
 });
 
@@ -363,6 +381,12 @@ function queue(world: World, options: Partial<RunOptions>): number {
 
 async function care(world: World, input: object = {}): Promise<QueueReport> {
   return (await world.maintain({ scope: world.target.scope, ...input })).result();
+}
+
+/** A schedule's pass that believes nothing of before. */
+async function scheduledCare(world: World): Promise<QueueReport> {
+  await care(world, { dryRun: true });
+  return scheduledPass<QueueReport>(world.client, world.target.scope, 'queue');
 }
 
 async function list(world: World, input: object = {}): Promise<QueueList> {

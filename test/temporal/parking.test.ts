@@ -197,10 +197,16 @@ test.concurrent('a run waits while its re-run would push a pending run out of it
   ) as [number, number];
   expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
   relieve();
-  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 }, left: [{ run, why: WOULD_PUSH_OUT }] });
+  expect(await care(world)).toMatchObject({
+    acts: [],
+    queue: { parked: 1 },
+    left: [{ run, why: 'another run is in its concurrency group, which its re-run might end' }],
+  });
   expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
   world.github.completeRun(running, 'success');
   expect(world.github.run(pending)).toMatchObject({ status: 'queued' });
+  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 } });
+  world.github.completeRun(pending, 'success');
   expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
 });
 
@@ -213,6 +219,37 @@ test.concurrent('a run is not parked while another one is pending in its concurr
   press(world);
   expect(actOn(await care(world), run)).toMatchObject({ end: 'spared', detail: WOULD_PUSH_OUT });
   expect(world.github.run(run)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
+});
+
+test.concurrent.each([
+  { which: 'its concurrency group', concurrencyGroup: 'CI-refs/heads/main', isKnown: true },
+  { which: 'groups that GitHub does not tell', isKnown: false },
+])('a run waits while a newer one works in $which, which its re-run might end', async ({ concurrencyGroup, isKnown }) => {
+  await using world = await aWorld();
+  world.github.knowsConcurrencyGroups = isKnown;
+  const options = { branch: 'main', ...(concurrencyGroup === undefined ? {} : { concurrencyGroup }) };
+  const run = push(world, options);
+  const relieve = press(world);
+  await care(world);
+  expect(world.github.run(run)).toMatchObject({ conclusion: 'cancelled' });
+  const newer = push(world, { ...options, agoMs: 0, jobs: [{ state: 'in_progress' }] });
+  relieve();
+  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 } });
+  expect(world.github.run(run)).toMatchObject({ attempt: 1, accepted: { rerun: 0 } });
+  world.github.completeRun(newer, 'success');
+  expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
+});
+
+test.concurrent('a run that is in no concurrency group waits for no other', async () => {
+  await using world = await aWorld();
+  const run = push(world, { branch: 'main' });
+  const relieve = press(world);
+  await care(world);
+  push(world, { branch: 'main', agoMs: 0, jobs: [{ state: 'in_progress' }], concurrencyGroup: 'other' });
+  relieve();
+  const before = world.github.requests.length;
+  expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
+  expect(world.github.requests.slice(before).filter(({ path }) => path.includes('/actions/concurrency_groups'))).toEqual([]);
 });
 
 test.concurrent('a person who names other rules releases nothing', async () => {

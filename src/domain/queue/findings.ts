@@ -70,7 +70,7 @@ export function agingText(aging: readonly AgingRun[]): string | null {
 /** What they wait for, and what would help. */
 function agingEvidence(aging: readonly AgingRun[]): string {
   const sets = new Set(aging.flatMap(({ labels }) => labels.map((set) => `[${set.join(', ')}]`)));
-  return `they wait for runners with ${fewOf([...sets], 3)}, which are online and have not taken them`;
+  return `they wait for runners with ${fewOf([...sets], 3)}, which have not taken them`;
 }
 
 export function findingsOf(

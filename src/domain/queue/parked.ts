@@ -43,8 +43,8 @@ export interface Pressure {
   readonly pressed: readonly LabelSet[] | null;
   /** Pull-request runs that wait for runners with these labels. */
   readonly waiting: (set: LabelSet) => number;
-  /** Runs that were parked and wait again for such runners. */
-  readonly inTurn: (set: LabelSet) => number;
+  /** Runs that were parked and wait again for such runners, or for any. */
+  readonly inTurn: (set: LabelSet | null) => number;
   /** Also if it is not known. */
   readonly isProtected: (run: Run) => boolean;
 }
@@ -57,8 +57,8 @@ export function pressureIn(
 ): Pressure {
   const reruns = new Set(memory.reruns.map(({ run }) => run));
   const protectionOf = protection(protect, defaultBranch);
-  const asking = (set: LabelSet, isMeant: (run: Run) => boolean): number =>
-    queuedOf(runs).filter((run) => isMeant(run) && asksFor(jobs.get(run.id), set)).length;
+  const asking = (set: LabelSet | null, isMeant: (run: Run) => boolean): number =>
+    queuedOf(runs).filter((run) => isMeant(run) && (set === null || asksFor(jobs.get(run.id), set))).length;
   return {
     at,
     pressed,
@@ -81,13 +81,14 @@ export function dueRuns(
   const isUp = ({ run, parkedAt }: ParkedRun): boolean =>
     at - run.createdAt >= oldestMs || (isProtected(run) && at - parkedAt >= protectedMs);
   const due = new Set(parked.filter((each) => isUp(each) || (pressed !== null && pressOn(each) === undefined)));
-  const given = new Map<LabelSet, number>();
+  const given = new Map<LabelSet | null, number>();
   for (const each of parked.toSorted((one, other) => one.run.createdAt - other.run.createdAt || one.run.id - other.run.id)) {
-    const set = due.has(each) || at - each.parkedAt < turnAfterMs ? undefined : pressOn(each);
-    if (set === undefined) {
+    if (due.has(each) || at - each.parkedAt < turnAfterMs) {
       continue;
     }
-    const turns = Math.max(1, Math.floor(waiting(set) / pullRequestsPerTurn));
+    // While nobody knows who presses, one has its turn after the other.
+    const set = pressed === null ? null : (pressOn(each) ?? null);
+    const turns = set === null ? 1 : Math.max(1, Math.floor(waiting(set) / pullRequestsPerTurn));
     const taken = inTurn(set) + (given.get(set) ?? 0);
     if (taken < turns) {
       due.add(each);
@@ -111,7 +112,7 @@ export function unsureRuns(parked: readonly ParkedRun[], ending: QueueMemory['en
   return parked.filter(({ run, isCancelled }) => !isCancelled && !followed.has(run.id));
 }
 
-/** Why a run is not parked, or is not re-run yet. */
+/** Why a run is not parked. */
 export const WOULD_PUSH_OUT = 'a run is pending in its concurrency group, which its re-run would push out';
 
 /** What is to be done about a parked run. `cancelled`: it waits until it is due. `wait`: nobody knows yet. */
@@ -131,8 +132,8 @@ export interface ParkedFound {
   readonly hasRef: boolean | null;
   /** Whether its ref is a tag, if that matters; `null` if GitHub does not say. */
   readonly isTag: boolean | null;
-  /** Whether a run of its workflow is pending in a concurrency group, which a re-run might push out; `null` if GitHub does not say. */
-  readonly isRivalPending: boolean | null;
+  /** Whether a concurrency group that it would enter has another run, which its re-run might end; `null` if that was not asked for. */
+  readonly isGroupTaken: boolean | null;
   readonly at: number;
   readonly isDue: boolean;
 }
@@ -147,7 +148,7 @@ export interface ParkedRules {
 
 /** By what GitHub says of it, and by the same rules as any other run. */
 export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: ParkedRules): ParkedVerdict {
-  const { run, newest, at, isDue, hasRef, isRivalPending } = found;
+  const { run, newest, at, isDue, hasRef, isGroupTaken } = found;
   const { mostReruns, doubtMs, oldestMs } = rules.parking;
   if (run === null) {
     return { kind: 'settled', end: 'forgotten', why: 'GitHub does not know it any more' };
@@ -177,7 +178,9 @@ export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: Parked
   if (run.attempt > mostReruns) {
     return { kind: 'settled', end: 'expired', why: `it has been re-run ${run.attempt - 1} times, and GitHub allows no more` };
   }
-  return isRivalPending === true && at - run.createdAt < oldestMs ? { kind: 'wait', why: WOULD_PUSH_OUT } : { kind: 're-run' };
+  return isGroupTaken === true && at - run.createdAt < oldestMs
+    ? { kind: 'wait', why: 'another run is in its concurrency group, which its re-run might end' }
+    : { kind: 're-run' };
 }
 
 /** By the rule for superseded runs, so that nothing is lost that the rule does not name, or that the newer run did not do. */
@@ -200,9 +203,9 @@ function isReplacedBy(
   );
 }
 
-/** Whether it has given a verdict, or will: what was skipped, could not start, or was ended by somebody has tested nothing. */
+/** Whether it has given a verdict, or is about to: what was skipped, held back or ended by somebody has tested nothing, and may never. */
 function isWanted({ status, conclusion }: Run): boolean {
-  return status !== 'completed' || VERDICTS.includes(conclusion ?? '');
+  return status === 'completed' ? VERDICTS.includes(conclusion ?? '') : ['queued', 'in_progress'].includes(status);
 }
 
 const VERDICTS: readonly string[] = ['success', 'failure', 'neutral', 'timed_out'];

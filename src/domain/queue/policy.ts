@@ -72,6 +72,8 @@ export interface QueuePolicy {
   readonly limits: {
     /** Reading one part of a list. */
     readonly list: ActivityLimits;
+    /** The same between two batches of acts, while the queue's lock is held. */
+    readonly anew: ActivityLimits;
     /** Reading the jobs of a batch, or following it. */
     readonly read: ActivityLimits;
     /** Cancelling or re-running a batch. */
@@ -177,6 +179,7 @@ export const DEFAULT_QUEUE_POLICY: QueuePolicy = {
     continueAfterMs: 6 * HOUR,
   },
   limits: {
+    anew: { startToClose: '1m', heartbeat: '20s', scheduleToClose: '2m', retryInitial: '1s', retryMaximum: '10s' },
     list: { startToClose: '2m', heartbeat: '20s', scheduleToClose: '30m', retryInitial: '1s', retryMaximum: '30s' },
     read: { startToClose: '10m', heartbeat: '20s', scheduleToClose: '1h', retryInitial: '1s', retryMaximum: '30s' },
     // A batch of 100 at one write a minute.

@@ -37,11 +37,16 @@ export function pullRequestsFirst({ view, runs, policy, taken }: RuleContext): P
   const pressed = view.ours.filter((set) => (demand.get(set) ?? 0) > threshold);
   const isKnown = asked.length === pullRequests.length && asked.every((run) => jobsOf(run) !== null);
   if (pressed.length === 0) {
+    // Those of which nothing is known may all press.
+    const mayPress = (set: LabelSet): boolean => {
+      const perhaps = pullRequests.filter((run, index) => index >= asked.length || jobsOf(run) === null || asksFor(jobsOf(run), set));
+      return countOf(perhaps, count) > threshold;
+    };
     return {
       ...NO_VERDICT,
       wantsJobs: unread,
       notes: isKnown ? notesOf([...demand.values()], pushes.length) : [],
-      pressed: isKnown ? [] : null,
+      pressed: view.ours.some(mayPress) ? null : [],
     };
   }
   // A run that may be for a protected ref comes back to stay.

@@ -18,13 +18,14 @@ export function protection(
   const globs = patterns.map(({ pattern }) => new RegExp(`^(?:${pattern})$`));
   return ({ event, branch, isFromFork }) => {
     if (branch === null) {
-      const mayBeOne = globs.length > 0 || (isDefaultMeant && !isFromFork);
+      const mayBeOne = globs.length > 0 || isDefaultMeant;
       return event === 'push' && mayBeOne ? 'protected' : 'free';
     }
     if (globs.some((glob) => glob.test(branch))) {
       return 'protected';
     }
-    if (!isDefaultMeant || isFromFork) {
+    // A push is never a fork's, also if GitHub names no head repository.
+    if (!isDefaultMeant || (isFromFork && event !== 'push')) {
       return 'free';
     }
     return defaultBranch === null ? 'unknown' : branch === defaultBranch ? 'protected' : 'free';
@@ -59,7 +60,7 @@ function holds(events: EventFilter, name: string): boolean {
 
 /** Why runs for a name are left alone, of which GitHub does not say whether it is a tag. */
 export function unknownTagNote(rule: string, name: string): string {
-  return `${rule}: runs for ${name} are left alone, since GitHub does not say whether it is a tag; give the token the permission "Contents: read"`;
+  return `${rule}: runs for ${name} are left alone, since GitHub does not say whether it is a tag: its ref is deleted, or the token lacks the permission "Contents: read"`;
 }
 
 export function unknownDefaultNote(rule: string): string {

@@ -2,6 +2,7 @@ import type { QueuePolicy } from './policy.ts';
 import { asksFor } from './pull-requests-first.ts';
 import { isInReach, isUntouched, type LabelSet, type Run, type RunJobs } from './run.ts';
 import { judgeStale, queuedText } from './stale.ts';
+import { protection } from './refs.ts';
 import type { Silence } from './silence.ts';
 import { isEnough, replaces, supersededText } from './superseded.ts';
 import type { WorkItem } from './work.ts';
@@ -20,6 +21,8 @@ export interface ReviewGround {
   readonly policy: QueuePolicy;
   readonly offered: readonly LabelSet[];
   readonly silent: readonly LabelSet[];
+  /** `null` if GitHub does not say. */
+  readonly defaultBranch: string | null;
   readonly silences: readonly Silence[];
   /** Labels of our runners for which more pull requests wait than the threshold, a moment ago; `null` if that could not be known. */
   readonly pressed: readonly LabelSet[] | null;
@@ -33,7 +36,8 @@ export type Review =
   | { readonly kind: 'spare'; readonly why: string };
 
 /** Decides once more, from the run itself: lists lag, and a plan is a moment old. */
-export function review({ rule, attempt }: WorkItem, look: FreshLook, ground: ReviewGround): Review {
+export function review(item: WorkItem, look: FreshLook, ground: ReviewGround): Review {
+  const { rule, attempt } = item;
   const { policy, offered, rerunAt } = ground;
   const { run, jobs } = look;
   if (run === null || jobs === null) {
@@ -60,6 +64,10 @@ export function review({ rule, attempt }: WorkItem, look: FreshLook, ground: Rev
   if (!isInReach(jobs, offered, policy.reach)) {
     return { kind: 'spare', why: 'no runner of the scope serves its jobs' };
   }
+  const protectedBy = whyProtected(item, run, ground);
+  if (protectedBy !== null) {
+    return { kind: 'spare', why: protectedBy };
+  }
   switch (rule) {
     case 'stale': {
       const { isStale, evidence } = judgeStale({ run, jobs, rerunAt }, { ...ground, at: look.at }, policy);
@@ -71,6 +79,21 @@ export function review({ rule, attempt }: WorkItem, look: FreshLook, ground: Rev
       return reviewPush(jobs, ground);
     case 'paths':
       return { kind: 'spare', why: 'the rule is off' };
+  }
+}
+
+/** The default branch may be another one by now. What is parked comes back. */
+function whyProtected({ rule, does }: WorkItem, run: Run, { policy, defaultBranch }: ReviewGround): string | null {
+  if (does === 'park' || (rule === 'stale' && run.event !== 'push')) {
+    return null;
+  }
+  switch (protection(policy.rules.superseded.protect, defaultBranch)(run)) {
+    case 'free':
+      return null;
+    case 'protected':
+      return `${run.branch ?? 'its ref'} is protected`;
+    case 'unknown':
+      return 'it is not known which is the default branch, whose runs are protected';
   }
 }
 

@@ -88,14 +88,15 @@ export function replaces(newer: Run, older: Run): boolean {
 /** Of two runs of one identity. */
 function follows(newer: Run, older: Run): boolean {
   const isCreatedLater = newer.createdAt > older.createdAt || (newer.createdAt === older.createdAt && newer.id > older.id);
-  const isOrdered = isCreatedLater && begunAt(newer) >= begunAt(older);
+  const [newerAt, olderAt] = [begunAt(newer), begunAt(older)];
+  const isOrdered = isCreatedLater && newerAt !== null && olderAt !== null && newerAt >= olderAt;
   const isSure = !PULL_REQUEST_EVENTS.includes(older.event) || onlyPullRequest(older) !== null || newer.sha !== older.sha;
   return isOrdered && isSure;
 }
 
-/** Of its attempt. */
-function begunAt({ startedAt, createdAt }: Run): number {
-  return startedAt ?? createdAt;
+/** Of its attempt; `null` if GitHub does not say when a re-run began. */
+function begunAt({ startedAt, createdAt, attempt }: Run): number | null {
+  return startedAt ?? (attempt === 1 ? createdAt : null);
 }
 
 /** Whether each job of the older run that was not skipped has its counterpart in the newer one, by name: label events and conditions skip jobs. */

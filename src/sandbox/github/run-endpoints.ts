@@ -5,7 +5,7 @@ import type { Answer } from './answer.ts';
 import { REPOSITORY, urlById } from './endpoint.ts';
 import type { Asked, Endpoint } from './endpoint.ts';
 import { readFilter, statusListed } from './run-filters.ts';
-import { concurrencyGroupJson, jobJson, runJson } from './run-shapes.ts';
+import { activeGroupJson, concurrencyGroupJson, jobJson, runJson } from './run-shapes.ts';
 import type { Job, Run, Workflow } from './run.ts';
 
 /** Lists of runs with a filter end after so many. */
@@ -48,6 +48,13 @@ export const RUN_ENDPOINTS: readonly Endpoint[] = [
     kinds: REPOSITORY,
     needs: ['actions', 'read'],
     answer: listConcurrencyGroups,
+  },
+  {
+    method: 'GET',
+    path: /^\/actions\/concurrency_groups$/,
+    kinds: REPOSITORY,
+    needs: ['actions', 'read'],
+    answer: listActiveGroups,
   },
   {
     method: 'POST',
@@ -135,6 +142,15 @@ function listConcurrencyGroups(asked: Asked): Answer {
   if (!run || !world.knowsConcurrencyGroups) return notFound();
   const groups = run.concurrencyGroup === null ? [] : [concurrencyGroupJson(run.concurrencyGroup, run, scope, request.base)];
   return { status: 200, body: { total_count: groups.length, concurrency_groups: groups } };
+}
+
+function listActiveGroups({ world, request, scope, rest }: Asked): Answer {
+  if (!world.knowsConcurrencyGroups) return notFound();
+  const active = world.runs.of(scope).filter(({ status }) => status !== 'completed');
+  const names = [...new Set(active.flatMap(({ concurrencyGroup }) => concurrencyGroup ?? []))].toSorted();
+  const { page, headers } = paginate(names, request.query, urlById(request, scope, rest));
+  const groups = page.map((name) => activeGroupJson(name, scope.name, request.base));
+  return { status: 200, headers, body: { total_count: names.length, concurrency_groups: groups } };
 }
 
 function cancelRun(asked: Asked): Answer {

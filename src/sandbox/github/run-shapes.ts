@@ -93,9 +93,13 @@ export function jobJson(job: Job, run: Run, base: string): object {
   };
 }
 
+export function activeGroupJson(name: string, repository: string, base: string): object {
+  return { group_name: name, group_url: groupAddress(name, repository, base), last_acquired_at: null };
+}
+
 /** With the run itself, while it holds the group or waits for it. */
 export function concurrencyGroupJson(name: string, { id, title, status }: Run, { name: repository }: Run['scope'], base: string): object {
-  const url = `${base}/repos/${repository}/actions/concurrency_groups/${encodeURIComponent(name)}`;
+  const url = groupAddress(name, repository, base);
   const member = {
     run_id: id,
     run_name: title,
@@ -106,6 +110,10 @@ export function concurrencyGroupJson(name: string, { id, title, status }: Run, {
     status: status === 'pending' ? 'pending' : 'in_progress',
   };
   return { group_name: name, group_url: url, group_members: status === 'completed' ? [] : [member] };
+}
+
+function groupAddress(name: string, repository: string, base: string): string {
+  return `${base}/repos/${repository}/actions/concurrency_groups/${encodeURIComponent(name)}`;
 }
 
 /** As the runner makes them of `::error::` lines and of what goes wrong around a step. */

@@ -294,6 +294,10 @@ class SimulatedGitHub implements GitHubPort {
     return this.#ask(scope, signal, null, (): readonly string[] => []);
   }
 
+  async listActiveGroups(scope: string, signal: AbortSignal) {
+    return this.#ask(scope, signal, null, (): readonly string[] => []);
+  }
+
   async findNewestRun(
     scope: string,
     like: { readonly workflowId: number; readonly event: string; readonly branch: string },

@@ -305,6 +305,7 @@ const TO_THE_LETTER: readonly (Pick<Case, 'what' | 'runs'> & {
     runs: old({ branch: 'main' }),
     view: { tags: new Map([['main', false]]) },
   },
+  { rule: 'stale', by: 'reach: repository', what: 'a run that no runner of ours serves', runs: old({}, GPU) },
   { rule: 'superseded', by: 'superseded: { protect: [] }', what: 'a commit of main', runs: two({ branch: 'main' }) },
   { rule: 'superseded', by: 'superseded: { events: all }', what: 'a schedule', runs: two({ event: 'schedule' }) },
   { rule: 'superseded', by: 'superseded: { events: all }', what: 'a dispatch', runs: two({ event: 'workflow_dispatch' }) },
@@ -344,9 +345,11 @@ describe('to the letter of the operations document', () => {
 
   test('the example turns on nothing else', () => {
     const rules = [...new Set(TO_THE_LETTER.map(({ by }) => by)), 'prioritizePullRequests: { then: cancel }'];
-    const { queue } = parse(example) as { readonly queue: Readonly<Record<string, object>> };
+    const { queue } = parse(example) as { readonly queue: Readonly<Record<string, object | string>> };
     const named = Object.entries(queue).flatMap(([rule, keys]) =>
-      Object.entries(keys).map(([key, value]) => `${rule}: { ${key}: ${Array.isArray(value) ? '[]' : value} }`),
+      typeof keys === 'string'
+        ? [`${rule}: ${keys}`]
+        : Object.entries(keys).map(([key, value]) => `${rule}: { ${key}: ${Array.isArray(value) ? '[]' : value} }`),
     );
     expect(named.toSorted()).toEqual(rules.toSorted());
   });

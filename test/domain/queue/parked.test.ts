@@ -8,7 +8,6 @@ import {
   pressureIn,
   settle,
   unsureRuns,
-  WOULD_PUSH_OUT,
   type ParkedEnd,
   type ParkedFound,
   type ParkedRules,
@@ -34,7 +33,7 @@ function aParked(replaced: Partial<Run> = {}, flags: Partial<ParkedRun> = {}): P
 const RULES: ParkedRules = { parking, superseded: aPolicy().rules.superseded, defaultBranch: 'main' };
 
 /** What is known if nothing stands in the way. */
-const FOUND: Omit<ParkedFound, 'run' | 'isDue'> = { newest: null, hasRef: true, isTag: false, isRivalPending: false, at: NOW };
+const FOUND: Omit<ParkedFound, 'run' | 'isDue'> = { newest: null, hasRef: true, isTag: false, isGroupTaken: false, at: NOW };
 
 function newestOf(run: Run | null): ParkedFound['newest'] {
   return run === null ? null : { run, jobs: jobsOfRun(run) };
@@ -94,6 +93,11 @@ describe('while pull requests press on, what is parked has its turn', () => {
   test('an hour after it was parked, and not before', () => {
     expect(turns({}, [aParked({}, { parkedAt: NOW - HOUR + 1 })])).toEqual([]);
     expect(turns({}, [aParked({}, { parkedAt: NOW - HOUR })])).toEqual([1]);
+  });
+
+  test('one after the other while nobody knows whether they press', () => {
+    const due = (inTurn: number) => dueRuns(many, pressure(null, { inTurn: () => inTurn }), parking).map(({ run }) => run.id);
+    expect([due(0), due(1)]).toEqual([[4], []]);
   });
 
   test('so that each comes back however long they press', () => {
@@ -157,6 +161,10 @@ describe('what is due', () => {
       expect(judge(cancelled(), over(conclusion))).toEqual({ kind: 're-run' });
     });
 
+    test.each(['waiting', 'pending', 'requested', 'action_required'])('if that one is %s: it may never run', (status) => {
+      expect(judge(cancelled(), newer({ status }))).toEqual({ kind: 're-run' });
+    });
+
     test.each(['success', 'failure', 'neutral', 'timed_out'])('but not if that one has its verdict: %s', (conclusion) => {
       expect(judge(cancelled(), over(conclusion))).toMatchObject({ end: 'replaced' });
     });
@@ -188,9 +196,12 @@ describe('what is due', () => {
     expect(judge(cancelled(), null, aParked(), { hasRef: null })).toEqual({ kind: 're-run' });
   });
 
-  test('waits while its re-run would push a pending run out of its concurrency group', () => {
-    expect(judge(cancelled(), null, aParked(), { isRivalPending: true })).toEqual({ kind: 'wait', why: WOULD_PUSH_OUT });
-    expect(judge(cancelled(), null, aParked(), { isRivalPending: null })).toEqual({ kind: 're-run' });
+  test('waits while another run is in its concurrency group', () => {
+    expect(judge(cancelled(), null, aParked(), { isGroupTaken: true })).toEqual({
+      kind: 'wait',
+      why: expect.stringContaining('in its concurrency group'),
+    });
+    expect(judge(cancelled(), null, aParked(), { isGroupTaken: null })).toEqual({ kind: 're-run' });
   });
 
   test('is waited for while its cancellation is on its way', () => {

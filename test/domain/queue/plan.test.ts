@@ -215,9 +215,10 @@ describe('whatever is queued', () => {
   }
 
   /** By what the queues of {@link anyQueue} protect. */
-  function isProtected({ branch, isFromFork }: Run, { defaultBranch }: QueueView, { rules }: QueuePolicy): boolean {
+  function isProtected({ event, branch, isFromFork }: Run, { defaultBranch }: QueueView, { rules }: QueuePolicy): boolean {
     const { defaultBranch: isDefaultMeant, patterns } = rules.superseded.protect;
-    const mayBeDefault = isDefaultMeant && !isFromFork && branch !== null && (defaultBranch === null || branch === defaultBranch);
+    const mayBeDefault =
+      isDefaultMeant && (!isFromFork || event === 'push') && branch !== null && (defaultBranch === null || branch === defaultBranch);
     return mayBeDefault || (patterns.length > 0 && branch === 'main');
   }
 

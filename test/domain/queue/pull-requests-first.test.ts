@@ -111,6 +111,7 @@ describe('the push keeps its place', () => {
     { when: 'five pull-request runs wait', pullRequests: 5, pressed: [] },
     { when: 'six wait, one of them for hosted runners', firstJobs: HOSTED, pressed: [] },
     { when: 'six wait, and the jobs of one are unknown', firstJobs: null, pressed: null },
+    { when: 'six wait for hosted runners, and the jobs of one are unknown', pullRequestJobs: HOSTED, firstJobs: null, pressed: [] },
     { when: 'six wait, and the jobs of one are of the attempt before', firstJobs: { attempt: 2 }, pressed: null },
     { when: 'six wait, and the waiting jobs of one have started', firstJobs: { started: 1, queued: [] }, pressed: [] },
     { when: 'the pull-request runs await approval', pullRequest: { status: 'action_required' }, pressed: [] },
@@ -242,7 +243,10 @@ describe('where no pull-request job can use our labels', () => {
 
   test('only some of many were asked: it is not told either, and the pressure is not known', () => {
     const policy = aPolicy({ demandReads: 6 });
-    expect(planFor({ pullRequests: 7, pullRequestJobs: HOSTED }, policy)).toMatchObject({ notes: [], wantsJobs: [], pressed: null });
+    const twelve = planFor({ pullRequests: 12, pullRequestJobs: HOSTED }, policy);
+    expect(twelve).toMatchObject({ notes: [], wantsJobs: [], pressed: null });
+    // One that was not asked can't press by itself.
+    expect(planFor({ pullRequests: 7, pullRequestJobs: HOSTED }, policy)).toMatchObject({ notes: [], wantsJobs: [], pressed: [] });
     expect(planFor({ pullRequests: 6, pullRequestJobs: HOSTED }, policy)).toMatchObject({ notes: [note], wantsJobs: [], pressed: [] });
   });
 });

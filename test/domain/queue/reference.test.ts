@@ -65,9 +65,10 @@ function referenceOf({ view, policy, modes }: AnyQueue, without: Feature | null 
   };
 
   /** Also if it may be, for all that is known. */
-  const isProtected = ({ isFromFork, branch }: Run): boolean => {
+  const isProtected = ({ event, isFromFork, branch }: Run): boolean => {
     const { defaultBranch, patterns } = rules.superseded.protect;
-    const isDefault = defaultBranch && !isFromFork && (view.defaultBranch === null || branch === null || branch === view.defaultBranch);
+    const isOfFork = isFromFork && event !== 'push';
+    const isDefault = defaultBranch && !isOfFork && (view.defaultBranch === null || branch === null || branch === view.defaultBranch);
     // The only glob of these queues is `mai?`.
     const isOfGlob = patterns.length > 0 && (branch === null || (branch.length === 4 && branch.startsWith('mai')));
     return without !== 'protected refs' && (isDefault || isOfGlob);
@@ -116,7 +117,7 @@ function referenceOf({ view, policy, modes }: AnyQueue, without: Feature | null 
     }
     return others.some((other) => {
       const isCreatedAfter = other.createdAt > run.createdAt || (other.createdAt === run.createdAt && other.id > run.id);
-      const began = ({ startedAt, createdAt }: Run) => startedAt ?? createdAt;
+      const began = ({ startedAt, createdAt, attempt }: Run) => startedAt ?? (attempt > 1 ? NaN : createdAt);
       const isNewer = isCreatedAfter && (began(other) >= began(run) || without === 'newer attempt');
       const isLike = other.workflowId === run.workflowId && other.headRepositoryId === run.headRepositoryId && other.event === run.event;
       const isSureOfPullRequest = isPullRequest(run) && run.pullRequests.length === 1;

@@ -15,7 +15,15 @@ function aLook(replaced: Partial<FreshLook> = {}): FreshLook {
   return { at: NOW, run: OLD, jobs: jobsOfRun(OLD), newer: null, ...replaced };
 }
 
-const GROUND: ReviewGround = { policy: aPolicy(), offered: [OURS], silent: [], silences: [], pressed: [OURS], rerunAt: null };
+const GROUND: ReviewGround = {
+  policy: aPolicy(),
+  offered: [OURS],
+  silent: [],
+  silences: [],
+  pressed: [OURS],
+  rerunAt: null,
+  defaultBranch: 'main',
+};
 
 describe('right before the act', () => {
   test('what still holds is done, with fresh evidence', () => {
@@ -73,6 +81,32 @@ describe('a superseded run', () => {
     { when: 'is of another branch by now', newer: { ...waiting, run: { ...NEWER, branch: 'other' } } },
   ])('stays where the newer one $when', ({ newer }) => {
     expect(review(item, aLook({ newer }), GROUND)).toMatchObject({ kind: 'spare' });
+  });
+});
+
+describe('a run of what is the default branch by now', () => {
+  const run = aRun({ event: 'push', branch: 'trunk', createdAt: NOW - 5 * HOUR });
+  const newer = aRun({ id: 2, event: 'push', branch: 'trunk', createdAt: NOW - MINUTE });
+  const look = aLook({ run, jobs: jobsOfRun(run), newer: { run: newer, jobs: jobsOfRun(newer) } });
+
+  test.each([
+    ['stale', 'cancel'],
+    ['superseded', 'cancel'],
+    ['prioritizePullRequests', 'cancel'],
+  ] as const)('is not ended as %s', (rule, does) => {
+    const item = anItem({ rule, does, newer: 2 });
+    expect(review(item, look, GROUND)).toMatchObject({ kind: 'go' });
+    expect(review(item, look, { ...GROUND, defaultBranch: 'trunk' })).toEqual({ kind: 'spare', why: 'trunk is protected' });
+    expect(review(item, look, { ...GROUND, defaultBranch: null })).toEqual({
+      kind: 'spare',
+      why: 'it is not known which is the default branch, whose runs are protected',
+    });
+  });
+
+  test('may be parked, and a pull request from it ends as stale', () => {
+    const ground = { ...GROUND, defaultBranch: 'trunk' };
+    expect(review(anItem({ rule: 'prioritizePullRequests', does: 'park' }), look, ground)).toMatchObject({ kind: 'go' });
+    expect(review(anItem(), { ...look, run: { ...run, event: 'pull_request' } }, ground)).toMatchObject({ kind: 'go' });
   });
 });
 

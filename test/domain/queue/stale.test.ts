@@ -163,6 +163,7 @@ describe('left alone', () => {
     { when: 'it is a deployment', run: { event: 'deployment' } },
     { when: 'it is in the merge queue', run: { event: 'merge_group', branch: 'gh-readonly-queue/main/pr-7-a' } },
     { when: 'it is a push to the default branch', run: { branch: 'main' } },
+    { when: 'it is a push to the default branch, and GitHub names no head repository', run: { branch: 'main', headRepositoryId: null } },
     { when: 'it is a push to a release branch', run: { branch: 'release/1.x' }, view: { tags: new Map([['release/1.x', false]]) } },
     { when: 'nobody who could take it is online', view: { silent: [OURS] } },
     {
@@ -276,7 +277,7 @@ describe('the default branch', () => {
   });
 
   test('of a fork is none of ours', () => {
-    expect(planFor({ run: { branch: 'main', headRepositoryId: 200 }, view: { tags: new Map([['main', false]]) } }).acts).toHaveLength(1);
+    expect(planFor({ run: { event: 'pull_request', branch: 'main', headRepositoryId: 200 } }).acts).toHaveLength(1);
   });
 
   test('ends like all others if nothing is protected', () => {

@@ -109,6 +109,7 @@ describe('both are left alone', () => {
   test.each<Case>([
     { when: 'one entry of the merge queue, twice', both: { event: 'merge_group', branch: 'gh-readonly-queue/main/pr-7-a' } },
     { when: 'a person has just re-run the older one', older: { createdAt: NOW - 9 * DAY, startedAt: NOW - MINUTE, attempt: 2 } },
+    { when: 'the older one was re-run, and GitHub does not say when', older: { attempt: 2, startedAt: null } },
     { when: 'a job of the newer one was skipped', newerJobs: { total: 2, work: ['docs'] } },
     { when: 'the newer one does something else', newerJobs: { work: ['bench'] } },
     { when: 'two pushes to the default branch', both: { branch: 'main' }, view: { tags: new Map([['main', false]]) } },
@@ -218,7 +219,7 @@ describe('tags', () => {
       acts: [],
       wantsTags: [],
       notes: [
-        'superseded: runs for topic are left alone, since GitHub does not say whether it is a tag; give the token the permission "Contents: read"',
+        'superseded: runs for topic are left alone, since GitHub does not say whether it is a tag: its ref is deleted, or the token lacks the permission "Contents: read"',
       ],
     });
   });

@@ -17,10 +17,12 @@ describe('what the configuration does not name is never cancelled', () => {
   };
   const isMeant = (events: EventFilter, event: string): boolean =>
     events === 'all' || ('only' in events ? events.only.includes(event) : !events.except.includes(event));
-  const mayBeProtected = ({ branch, isFromFork }: Run, { defaultBranch }: QueueView, { rules }: QueuePolicy): boolean => {
+  const mayBeProtected = ({ event, branch, isFromFork }: Run, { defaultBranch }: QueueView, { rules }: QueuePolicy): boolean => {
     const { protect } = rules.superseded;
     const mayBe = (name: string | null) => branch === null || name === null || branch === name;
-    return (protect.defaultBranch && !isFromFork && mayBe(defaultBranch)) || protect.patterns.some(() => mayBe('main'));
+    return (
+      (protect.defaultBranch && (!isFromFork || event === 'push') && mayBe(defaultBranch)) || protect.patterns.some(() => mayBe('main'))
+    );
   };
 
   /** Why a run is none of the rule's business; `null` if it is. */

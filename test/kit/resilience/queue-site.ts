@@ -35,6 +35,7 @@ const POLICY: QueuePolicy = {
   following: FOLLOWING,
   limits: {
     list: { ...DEFAULT_QUEUE_POLICY.limits.list, ...QUICKLY },
+    anew: { ...DEFAULT_QUEUE_POLICY.limits.anew, ...QUICKLY },
     read: { ...DEFAULT_QUEUE_POLICY.limits.read, ...QUICKLY },
     write: { ...DEFAULT_QUEUE_POLICY.limits.write, ...QUICKLY },
   },

@@ -110,6 +110,7 @@ const CASES: readonly Case[] = [
     200,
   ],
   ['GET /repos/{owner}/{repo}/actions/runs/{run_id}/concurrency_groups', 'GET /repos/octo/app/actions/runs/1/concurrency_groups', 404],
+  ['GET /repos/{owner}/{repo}/actions/concurrency_groups', 'GET /repos/octo/app/actions/concurrency_groups', 200],
   ['GET /repos/{owner}/{repo}/actions/jobs/{job_id}', `GET /repos/octo/app/actions/jobs/${waitingJob}`, 200],
   ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel', `POST /repos/octo/app/actions/runs/${queued}/cancel`, 202],
   ['POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel', `POST /repos/octo/app/actions/runs/${completed}/cancel`, 409],

@@ -62,6 +62,7 @@ describe('permissions', () => {
     ['GET', '/orgs/octo/actions/runners', { organization_self_hosted_runners: 'read' }, 'organization_self_hosted_runners=read'],
     ['GET', '/repos/octo/app/actions/runs', { actions: 'read' }, 'actions=read'],
     ['GET', '/repos/octo/app/actions/workflows/1/runs', { actions: 'read' }, 'actions=read'],
+    ['GET', '/repos/octo/app/actions/concurrency_groups', { actions: 'read' }, 'actions=read'],
     ['GET', '/repos/octo/app/git/matching-refs/tags/v1', { contents: 'read' }, 'contents=read'],
     ['GET', '/repos/octo/app/contents', { contents: 'read' }, 'contents=read'],
     ['GET', '/repos/octo/app/actions/runners/downloads', { administration: 'read' }, 'administration=read'],

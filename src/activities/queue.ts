@@ -395,7 +395,7 @@ class Batch {
         const wouldPushOut = await this.#wouldPushOut(item);
         const look = await this.#look(item);
         const judged = review(item, look, { ...ground, rerunAt: reruns.get(item.run) ?? null });
-        const reviewed = judged.kind === 'go' && wouldPushOut ? { kind: 'spare' as const, why: WOULD_PUSH_OUT } : judged;
+        const reviewed = judged.kind === 'go' && wouldPushOut !== null ? { kind: 'spare' as const, why: wouldPushOut } : judged;
         const seen = { item, about: aboutOf(look.run), isFirst: this.#isFirst(item) };
         if (reviewed.kind !== 'go') {
           turn.skip();
@@ -421,10 +421,17 @@ class Batch {
   }
 
   /** Asked before the last look at the run: nothing is to come between that one and the cancellation. */
-  async #wouldPushOut({ run, does }: WorkItem): Promise<boolean> {
+  async #wouldPushOut({ run, does }: WorkItem): Promise<string | null> {
     const { listed, scope } = this.#settings;
     const known = does === 'park' ? listed.find(scope, run) : null;
-    return known !== null && this.#rivals.hasOne(known);
+    try {
+      return known !== null && (await this.#rivals.hasOne(known)) ? WOULD_PUSH_OUT : null;
+    } catch (error) {
+      if (error instanceof GitHubError && error.kind !== 'limited') {
+        return `it is not known which runs are pending: ${error.message}`;
+      }
+      throw error;
+    }
   }
 
   async #look({ run, newer }: WorkItem): Promise<FreshLook & { readonly jobsTookMs: number }> {
@@ -638,14 +645,24 @@ interface Reruns {
 async function rerun(github: QueuePort, scope: string, { runs, due, rules: known }: Reruns): Promise<BatchRerun> {
   const settled: SettledRun[] = [];
   const cancelled: number[] = [];
+<<<<<<< HEAD
+=======
+  const waiting: LeftRun[] = [];
+>>>>>>> acts2
   const branch = await attempting(async () =>
     due.size === 0 ? null : (await github.readDefaultBranch(scope, cancellationSignal())).value,
   );
   if (branch.kind === 'limited') {
+<<<<<<< HEAD
     return { settled, cancelled, waiting: [], refusals: [], limited: branch };
   }
   const rules = { ...known, defaultBranch: branch.kind === 'done' ? branch.value : null };
   const waiting: LeftRun[] = [];
+=======
+    return { settled, cancelled, waiting, refusals: [], limited: branch };
+  }
+  const rules = { ...known, defaultBranch: branch.kind === 'done' ? branch.value : null };
+>>>>>>> acts2
   const rivals = new Rivals(github, scope);
   let refusals: readonly Refusal[] = [];
   let inARow = 0;

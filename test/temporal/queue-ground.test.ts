@@ -83,18 +83,6 @@ describe.concurrent('a plan that takes long', () => {
   });
 });
 
-test.concurrent('a push to what becomes the default branch while a plan is carried out is not ended', async () => {
-  await using world = await aWorld({ batchSize: 1, groundHoldsMs: 0 });
-  const [first, trunk] = [6, 5].map((hours) =>
-    queue(world, { agoMs: hours * HOUR, event: 'push', branch: hours === 5 ? 'trunk' : 'topic' }),
-  );
-  const pass = await slowly(world);
-  await world.until(() => isCancelled(world, first), 'it is at work');
-  world.github.setDefaultBranch(world.target.scope, 'trunk');
-  expect(actOn(await pass.result(), trunk)).toMatchObject({ end: 'spared', detail: 'trunk is protected' });
-  expect(world.github.run(trunk!)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
-});
-
 test.concurrent('what a pass sees of a dead runner while it acts is remembered', async () => {
   await using world = await aWorld({ batchSize: 1, groundHoldsMs: 0 });
   const { scope } = world.target;
@@ -118,6 +106,18 @@ test.concurrent("a schedule's pass that acts looks anew at runners that an earli
   queue(world, { agoMs: 5 * HOUR, jobs: [{ labels: ['self-hosted', 'gpu'] }] });
   await scheduledPass<QueueReport>(world.client, world.target.scope, 'queue');
   expect(looksAtRunners(world)).toBe(2);
+});
+
+test.concurrent('a push to what becomes the default branch while a plan is carried out is not ended', async () => {
+  await using world = await aWorld({ batchSize: 1, groundHoldsMs: 0 });
+  const [first, trunk] = [6, 5].map((hours) =>
+    queue(world, { agoMs: hours * HOUR, event: 'push', branch: hours === 5 ? 'trunk' : 'topic' }),
+  );
+  const pass = await slowly(world);
+  await world.until(() => isCancelled(world, first), 'it is at work');
+  world.github.setDefaultBranch(world.target.scope, 'trunk');
+  expect(actOn(await pass.result(), trunk)).toMatchObject({ end: 'spared', detail: 'trunk is protected' });
+  expect(world.github.run(trunk!)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
 });
 
 test.concurrent('what was read a moment ago is not read anew', async () => {

@@ -8,7 +8,10 @@ import {
   pressureIn,
   settle,
   unsureRuns,
+<<<<<<< HEAD
   GROUP_TAKEN,
+=======
+>>>>>>> acts2
   type ParkedEnd,
   type ParkedFound,
   type ParkedRules,
@@ -198,7 +201,14 @@ describe('what is due', () => {
   });
 
   test('waits while another run is in its concurrency group', () => {
+<<<<<<< HEAD
     expect(judge(cancelled(), null, aParked(), { isGroupTaken: true })).toEqual({ kind: 'wait', why: GROUP_TAKEN });
+=======
+    expect(judge(cancelled(), null, aParked(), { isGroupTaken: true })).toEqual({
+      kind: 'wait',
+      why: expect.stringContaining('in its concurrency group'),
+    });
+>>>>>>> acts2
     expect(judge(cancelled(), null, aParked(), { isGroupTaken: null })).toEqual({ kind: 're-run' });
   });
 

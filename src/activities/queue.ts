@@ -645,24 +645,14 @@ interface Reruns {
 async function rerun(github: QueuePort, scope: string, { runs, due, rules: known }: Reruns): Promise<BatchRerun> {
   const settled: SettledRun[] = [];
   const cancelled: number[] = [];
-<<<<<<< HEAD
-=======
   const waiting: LeftRun[] = [];
->>>>>>> acts2
   const branch = await attempting(async () =>
     due.size === 0 ? null : (await github.readDefaultBranch(scope, cancellationSignal())).value,
   );
   if (branch.kind === 'limited') {
-<<<<<<< HEAD
-    return { settled, cancelled, waiting: [], refusals: [], limited: branch };
-  }
-  const rules = { ...known, defaultBranch: branch.kind === 'done' ? branch.value : null };
-  const waiting: LeftRun[] = [];
-=======
     return { settled, cancelled, waiting, refusals: [], limited: branch };
   }
   const rules = { ...known, defaultBranch: branch.kind === 'done' ? branch.value : null };
->>>>>>> acts2
   const rivals = new Rivals(github, scope);
   let refusals: readonly Refusal[] = [];
   let inARow = 0;

@@ -140,18 +140,6 @@ class CarryingOut {
 
   async #readRunners(now: number): Promise<void> {
     const read = await readRunners(this.#lookedAfter(), this.#teller());
-<<<<<<< HEAD
-    if (read.areAll && read.at !== null) {
-      this.#noteGround(groundOfRunners(read), read.at);
-    }
-    const { lookedAt, ground } = this.#known;
-    this.#known = { ...this.#known, ground: { ...ground, defaultBranch: read.defaultBranch }, lookedAt: { ...lookedAt, runners: now } };
-  }
-
-  /** None of the silences is forgotten here: the pass knows since when runs wait. */
-  #noteGround(ground: QueueGround, at: number): void {
-    this.#known = { ...this.#known, ground, silences: noteSilences(this.#known.silences, ground, { at, since: 0, begins: at }) };
-=======
     const { at, areAll, defaultBranch } = read;
     this.#noteGround(areAll ? groundOfRunners(read) : { ...this.#known.ground, defaultBranch }, areAll ? at : null);
     this.#known = { ...this.#known, lookedAt: { ...this.#known.lookedAt, runners: now } };
@@ -165,7 +153,6 @@ class CarryingOut {
       ground,
       silences: at === null ? silences : noteSilences(silences, ground, { at, since: 0, begins: at }),
     };
->>>>>>> acts2
   }
 
   /** As a plan sees it, without the runs that are cancelled or about to be. */
@@ -176,18 +163,9 @@ class CarryingOut {
     const { memory } = await recallQueue({ scope });
     const others = [...items, ...this.#work].filter((item) => !isPush(item));
     const taken = new Set([...others, ...this.#following.runs.map(({ item }) => item)].map(({ run }) => run));
-<<<<<<< HEAD
-    if (surroundings.areRunnersKnown) {
-      this.#noteGround(groundOf(surroundings), at);
-    }
-    const ground = { ...this.#known.ground, defaultBranch: surroundings.defaultBranch };
-    this.#known = { ...this.#known, ground };
-    const seen = { at, runs: runs.filter(({ id }) => !taken.has(id)), surroundings: ground };
-=======
     const { areRunnersKnown, defaultBranch } = surroundings;
     this.#noteGround(areRunnersKnown ? groundOf(surroundings) : { ...this.#known.ground, defaultBranch }, areRunnersKnown ? at : null);
     const seen = { at, runs: runs.filter(({ id }) => !taken.has(id)), surroundings: this.#known.ground };
->>>>>>> acts2
     const planning = { resolved: this.#input, modes: modesOf(policy, ['prioritizePullRequests']), most: Infinity };
     const { pressed } = (await planSeen(seen, memory, planning, this.#teller())).plan;
     const { demand } = this.#known.lookedAt;

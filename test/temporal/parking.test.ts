@@ -198,15 +198,11 @@ test.concurrent('a run waits while its re-run would push a pending run out of it
   ) as [number, number];
   expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
   relieve();
-<<<<<<< HEAD
-  expect(await care(world)).toMatchObject({ acts: [], queue: { parked: 1 }, left: [{ run, why: GROUP_TAKEN }] });
-=======
   expect(await care(world)).toMatchObject({
     acts: [],
     queue: { parked: 1 },
     left: [{ run, why: 'another run is in its concurrency group, which its re-run might end' }],
   });
->>>>>>> acts2
   expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
   world.github.completeRun(running, 'success');
   expect(world.github.run(pending)).toMatchObject({ status: 'queued' });
@@ -215,8 +211,6 @@ test.concurrent('a run waits while its re-run would push a pending run out of it
   expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
 });
 
-<<<<<<< HEAD
-=======
 test.concurrent('a run is not parked while another one is pending in its concurrency group', async () => {
   await using world = await aWorld();
   const concurrencyGroup = 'deploy';
@@ -228,7 +222,6 @@ test.concurrent('a run is not parked while another one is pending in its concurr
   expect(world.github.run(run)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
 });
 
->>>>>>> acts2
 test.concurrent.each([
   { which: 'its concurrency group', concurrencyGroup: 'CI-refs/heads/main', isKnown: true },
   { which: 'groups that GitHub does not tell', isKnown: false },
@@ -258,20 +251,6 @@ test.concurrent('a run that is in no concurrency group waits for no other', asyn
   const before = world.github.requests.length;
   expect(actOn(await care(world), run)).toMatchObject({ end: 're-run' });
   expect(world.github.requests.slice(before).filter(({ path }) => path.includes('/actions/concurrency_groups'))).toEqual([]);
-<<<<<<< HEAD
-});
-
-test.concurrent('a run is not parked while another one is pending in its concurrency group', async () => {
-  await using world = await aWorld();
-  const concurrencyGroup = 'deploy';
-  const run = push(world, { concurrencyGroup });
-  const pending = queue(world, { event: 'workflow_dispatch', workflow: { id: 9, name: 'Deploy' }, agoMs: 0, concurrencyGroup });
-  expect(world.github.run(pending)).toMatchObject({ status: 'pending' });
-  press(world);
-  expect(actOn(await care(world), run)).toMatchObject({ end: 'spared', detail: WOULD_PUSH_OUT });
-  expect(world.github.run(run)).toMatchObject({ status: 'queued', accepted: { cancel: 0 } });
-=======
->>>>>>> acts2
 });
 
 test.concurrent('a person who names other rules releases nothing', async () => {

@@ -112,11 +112,6 @@ export function unsureRuns(parked: readonly ParkedRun[], ending: QueueMemory['en
   return parked.filter(({ run, isCancelled }) => !isCancelled && !followed.has(run.id));
 }
 
-<<<<<<< HEAD
-/** Why a run is not re-run yet. */
-export const GROUP_TAKEN = 'another run is in its concurrency group, or may be, which its re-run might end';
-=======
->>>>>>> acts2
 /** Why a run is not parked. */
 export const WOULD_PUSH_OUT = 'a run is pending in its concurrency group, which its re-run would push out';
 
@@ -183,13 +178,9 @@ export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: Parked
   if (run.attempt > mostReruns) {
     return { kind: 'settled', end: 'expired', why: `it has been re-run ${run.attempt - 1} times, and GitHub allows no more` };
   }
-<<<<<<< HEAD
-  return isGroupTaken === true && at - run.createdAt < oldestMs ? { kind: 'wait', why: GROUP_TAKEN } : { kind: 're-run' };
-=======
   return isGroupTaken === true && at - run.createdAt < oldestMs
     ? { kind: 'wait', why: 'another run is in its concurrency group, which its re-run might end' }
     : { kind: 're-run' };
->>>>>>> acts2
 }
 
 /** By the rule for superseded runs, so that nothing is lost that the rule does not name, or that the newer run did not do. */

@@ -8,10 +8,6 @@ import {
   pressureIn,
   settle,
   unsureRuns,
-<<<<<<< HEAD
-  GROUP_TAKEN,
-=======
->>>>>>> acts2
   type ParkedEnd,
   type ParkedFound,
   type ParkedRules,
@@ -201,14 +197,10 @@ describe('what is due', () => {
   });
 
   test('waits while another run is in its concurrency group', () => {
-<<<<<<< HEAD
-    expect(judge(cancelled(), null, aParked(), { isGroupTaken: true })).toEqual({ kind: 'wait', why: GROUP_TAKEN });
-=======
     expect(judge(cancelled(), null, aParked(), { isGroupTaken: true })).toEqual({
       kind: 'wait',
       why: expect.stringContaining('in its concurrency group'),
     });
->>>>>>> acts2
     expect(judge(cancelled(), null, aParked(), { isGroupTaken: null })).toEqual({ kind: 're-run' });
   });
 

@@ -11,7 +11,6 @@ import { QUICK_QUEUE, startQueueWorld, type World } from '../kit/recovery-world.
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const GROUP_TAKEN = 'another run is in its concurrency group, or may be, which its re-run might end';
 const WOULD_PUSH_OUT = 'a run is pending in its concurrency group, which its re-run would push out';
 
 type RunOptions = Parameters<World['github']['queueRun']>[1];

@@ -130,7 +130,11 @@ describe.concurrent('queue care', { timeout: 240_000 }, () => {
         });
         expect(site.wasReached()).toBe(true);
         expectRerun(site, pushes);
-        expect(site.github.run(deaf).accepted).toMatchObject({ cancel: 1, forceCancel: 1 });
+        const { cancel, forceCancel } = site.github.run(deaf).accepted;
+        expect(cancel).toBe(1);
+        // On a slow machine it is time to force it in the first look already, which is killed after that and before it is noted: then it is forced once more.
+        expect(forceCancel).toBeGreaterThanOrEqual(1);
+        expect(forceCancel).toBeLessThanOrEqual(name === 'during followBatch' ? 2 : 1);
       }),
     );
   });

@@ -723,7 +723,16 @@ async function lookAtParked(
 ): Promise<ParkedFound> {
   const { id, branch, event } = parked.run;
   const { value: run, githubTime: at } = await github.readRun(scope, id, cancellationSignal());
-  const found = { run, at, isDue, newest: null, hasRef: null, isTag: null, isGroupTaken: null };
+  const found = {
+    run,
+    at,
+    isDue,
+    newest: null,
+    hasRef: null,
+    isTag: null,
+    isGroupTaken: null,
+    isOneJobCancelled: endedOtherwise(parked, run) && (await isOneJobCancelled(github, scope, id)),
+  };
   if (!isDue || run === null || branch === null || judgeParked(parked, found, rules).kind !== 're-run') {
     return found;
   }
@@ -737,6 +746,15 @@ async function lookAtParked(
   return judgeParked(parked, around, rules).kind === 're-run'
     ? { ...around, isGroupTaken: await rivals.wouldMeet(parked.run, newest?.run ?? null) }
     : around;
+}
+
+/** Nobody could tell that its cancellation has come to pass, and the run itself does not say so. */
+function endedOtherwise({ isCancelled }: ParkedRun, run: Run | null): boolean {
+  return !isCancelled && run?.status === 'completed' && run.conclusion !== 'success' && run.conclusion !== 'cancelled';
+}
+
+async function isOneJobCancelled(github: QueuePort, scope: string, run: number): Promise<boolean> {
+  return (await github.readJobsEnd(scope, run, cancellationSignal())).value?.isOneCancelled === true;
 }
 
 /** Newer than the parked one alone: of that one nothing need be asked. */

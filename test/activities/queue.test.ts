@@ -5,6 +5,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type {
   BatchCancelled,
+  BatchRerun,
   FollowedBatch,
   JobsOfRuns,
   OtherStatus,
@@ -15,12 +16,13 @@ import type {
 import { createQueueActivities } from '../../src/activities/queue.ts';
 import type { FollowedRun } from '../../src/domain/queue/attempt.ts';
 import { labelSetOf } from '../../src/domain/queue/run.ts';
+import { parkedOf } from '../../src/domain/queue/parked.ts';
 import type { WorkItem } from '../../src/domain/queue/work.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { createGitHub } from '../../src/github/github.ts';
 import { createPace } from '../../src/github/pace.ts';
 import { startGitHub, type SandboxGitHub } from '../../src/sandbox/github/server.ts';
-import { aPolicy } from '../kit/queue.ts';
+import { aPolicy, jobsOf } from '../kit/queue.ts';
 
 const HOUR = 3_600_000;
 const SCOPE = 'octo/app';
@@ -693,3 +695,30 @@ function sent(): readonly string[] {
     .filter(({ path }) => path.includes('/actions/runs'))
     .map(({ method, path }) => `${method} ${path.replace(/^.*\/actions/, '').replace(/\?.*$/, '')}`);
 }
+
+describe('a run that was to be parked, and of which nobody could say whether it was cancelled', () => {
+  const parkedOnly = async (jobs: Parameters<SandboxGitHub['queueRun']>[1]['jobs']): Promise<BatchRerun> => {
+    const id = server.queueRun(SCOPE, { jobs, branch: 'topic' });
+    const { value: seen } = await createGitHub({ baseUrl: server.url, token: () => new Secret(server.token) }).readRun(
+      SCOPE,
+      id,
+      new AbortController().signal,
+    );
+    const parked = { ...parkedOf({ run: seen!, jobs: jobsOf({ run: id }), evidence: '' }, 0, Date.now()), by: 'pass' };
+    const rules = { parking: POLICY.parking, superseded: POLICY.rules.superseded };
+    return run(() => create().rerunBatch({ scope: SCOPE, runs: [parked], due: [], rules }));
+  };
+
+  test('is parked if a job that always runs has ended it as failed', async () => {
+    const jobs = [
+      { state: 'completed', conclusion: 'cancelled' },
+      { state: 'completed', conclusion: 'failure' },
+    ] as const;
+    expect(await parkedOnly(jobs)).toMatchObject({ cancelled: [expect.any(Number)], settled: [] });
+  });
+
+  test('has ended by itself if no job of it was cancelled', async () => {
+    const jobs = [{ state: 'completed', conclusion: 'failure' }] as const;
+    expect(await parkedOnly(jobs)).toMatchObject({ cancelled: [], settled: [{ end: 'forgotten' }] });
+  });
+});

@@ -300,6 +300,7 @@ class Care {
       hasRef: true,
       isTag: run.branch === TAG,
       isGroupTaken: false,
+      isOneJobCancelled: false,
       at,
       isDue,
     };

@@ -134,6 +134,8 @@ export interface ParkedFound {
   readonly isTag: boolean | null;
   /** Whether a concurrency group that it would enter has another run, which its re-run might end; `null` if that was not asked for. */
   readonly isGroupTaken: boolean | null;
+  /** Whether a job of it was cancelled, if that matters: one that always runs may end the run otherwise. */
+  readonly isOneJobCancelled: boolean;
   readonly at: number;
   readonly isDue: boolean;
 }
@@ -162,8 +164,7 @@ export function judgeParked(parked: ParkedRun, found: ParkedFound, rules: Parked
       ? { kind: 'wait', why: `its cancellation is on its way, and it is ${run.status}` }
       : { kind: 'settled', end: 'forgotten', why: `it ${parked.isCancelled ? 'does not end' : 'was not cancelled'}, and is ${run.status}` };
   }
-  // A job that always runs may end the run as failed after all.
-  if (run.conclusion === 'success' || (!parked.isCancelled && run.conclusion !== 'cancelled')) {
+  if (run.conclusion === 'success' || (!parked.isCancelled && run.conclusion !== 'cancelled' && !found.isOneJobCancelled)) {
     return { kind: 'settled', end: 'forgotten', why: `it ended by itself: ${run.conclusion ?? 'completed'}` };
   }
   if (!isDue) {

@@ -33,7 +33,14 @@ function aParked(replaced: Partial<Run> = {}, flags: Partial<ParkedRun> = {}): P
 const RULES: ParkedRules = { parking, superseded: aPolicy().rules.superseded, defaultBranch: 'main' };
 
 /** What is known if nothing stands in the way. */
-const FOUND: Omit<ParkedFound, 'run' | 'isDue'> = { newest: null, hasRef: true, isTag: false, isGroupTaken: false, at: NOW };
+const FOUND: Omit<ParkedFound, 'run' | 'isDue'> = {
+  newest: null,
+  hasRef: true,
+  isTag: false,
+  isGroupTaken: false,
+  isOneJobCancelled: false,
+  at: NOW,
+};
 
 function newestOf(run: Run | null): ParkedFound['newest'] {
   return run === null ? null : { run, jobs: jobsOfRun(run) };
@@ -226,6 +233,13 @@ describe('what was remembered, and of which nobody knows whether it was cancelle
   test('is waited for, and forgotten where the cancellation never came', () => {
     expect(judge(aRun(), 10 * MINUTE)).toEqual({ kind: 'wait', why: 'its cancellation is on its way, and it is queued' });
     expect(judge(aRun(), HOUR)).toMatchObject({ kind: 'settled', end: 'forgotten' });
+  });
+
+  test('is parked also if a job that always runs has ended it otherwise', () => {
+    const run = cancelled({ conclusion: 'failure' });
+    const unsure = aParked({}, { isCancelled: false });
+    expect(judgeParked(unsure, { ...FOUND, run, isDue: false, isOneJobCancelled: true }, RULES)).toEqual({ kind: 'cancelled' });
+    expect(judgeParked(unsure, { ...FOUND, run, isDue: true, isOneJobCancelled: true }, RULES)).toEqual({ kind: 're-run' });
   });
 
   test('is forgotten where it ended by itself', () => {

@@ -124,13 +124,20 @@ async function startOnFreePort(options: TemporalServerOptions): Promise<StartedS
     try {
       return await startOnce(options, ports);
     } catch (error) {
-      // Somebody may have taken a port between the look at it and the start; then the next free ones are taken.
-      if (tries === START_TRIES || options.whereTaken === 'fail' || options.interrupted.aborted || (await areFree(ports))) {
+      if (tries === START_TRIES || options.whereTaken === 'fail' || options.interrupted.aborted) {
+        throw error;
+      }
+      // Somebody may have taken a port between the look at it and the start; then the next free ones are taken. It has others, of which nobody
+      // is told: one that ended at once is started once more also if these are free.
+      const mayBeInner = tries === 1 && error instanceof EndedAtOnce;
+      if (!mayBeInner && (await areFree(ports))) {
         throw error;
       }
     }
   }
 }
+
+class EndedAtOnce extends CommandFailure {}
 
 async function startOnce(options: TemporalServerOptions, { port, uiPort }: Ports): Promise<StartedServer> {
   const ui = await hiddenEndpoint();
@@ -291,7 +298,8 @@ async function untilReady(server: StartedServer, options: TemporalServerOptions,
   if (!exited) {
     await server.stop();
   }
-  throw new CommandFailure(
+  const Failure = exited ? EndedAtOnce : CommandFailure;
+  throw new Failure(
     EXIT.unreachable,
     `Temporal's server (${command}) ${exited ? 'ended at once' : `did not answer within ${startsWithinMs / 1_000} s`}: see ${logFile}.\nIn a checkout, \`./runward\` brings the right one; elsewhere install the Temporal CLI, or set RUNWARD_TEMPORAL_CLI to it.`,
   );

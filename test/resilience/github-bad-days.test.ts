@@ -238,7 +238,12 @@ test('a worker that is started anew keeps a limit that the last one met', async 
     await world.until(async () => /limit was reached before/.test((await handle.query<Progress>('progress')).doing), 'the limit is kept');
     const report = await handle.result();
     expect(report.outcome, report.summary).toBe('recovered');
-    expect(refused(world)).toHaveLength(1);
+    const [tokens, others] = [true, false].map((isToken) =>
+      refused(world).filter(({ path }) => path.endsWith('/registration-token') === isToken),
+    );
+    expect(tokens).toHaveLength(1);
+    // What is asked beside the token in the same moment may meet the limit as well.
+    expect(others?.length).toBeLessThanOrEqual(1);
     await isWhole(world);
   });
 });
@@ -261,7 +266,7 @@ function faults({ github }: World): readonly string[] {
 }
 
 /** Requests that met a limit. */
-function refused({ github }: World): readonly unknown[] {
+function refused({ github }: World): World['github']['requests'] {
   return github.requests.filter(({ status }) => status === 403 || status === 429);
 }
 

@@ -40,7 +40,8 @@ describe.concurrent('a host with a worker of its own', () => {
     await using world = await startWorld({ host: 'attic', policy: { hostSilentAfterMs: 1_000, busyAnswerMaxAgeMs: 3_000 } });
     await breakRunner(world, 'service');
     const leaving = await startHost('attic');
-    world.github.misbehave({ match: { path: 'registration-token' }, delayMs: 2_000 });
+    // Its worker is gone before the answer, so that it can't have begun anything.
+    world.github.misbehave({ match: { path: 'registration-token' }, delayMs: 10_000 });
     const handle = await world.recover();
     try {
       await world.until(() => world.github.requests.some(({ path }) => path.endsWith('registration-token')), 'a token is asked for');

@@ -41,7 +41,7 @@ describe.concurrent('a host with a worker of its own', () => {
     await breakRunner(world, 'service');
     const leaving = await startHost('attic');
     // Its worker is gone before the answer, so that it can't have begun anything.
-    world.github.misbehave({ match: { path: 'registration-token' }, delayMs: 10_000 });
+    world.github.misbehave({ match: { path: 'registration-token' }, delayMs: 4_000 });
     const handle = await world.recover();
     try {
       await world.until(() => world.github.requests.some(({ path }) => path.endsWith('registration-token')), 'a token is asked for');

@@ -111,11 +111,13 @@ test('keeps the machine from being started for its neighbour, which would let it
     outcome: 'refused-drained',
     summary: `${other.runner} was drained while ${one.machine} did not run, and would take jobs if ${one.machine} was started: run \`runward runner resume --runner ${other.runner}\` first, or recover ${one.runner} with \`--force\`, and the next check drains ${other.runner}`,
   });
-  queueJob(world);
+  const waiting = queueJob(world);
   expect((await world.pass()).started).toEqual([]);
   expect((await world.machine.observe(one, CALL)).state).toBe('stopped');
 
   expect(await run<ResumeReport>(world, 'resumeRunner', other)).toMatchObject({ outcome: 'resumed' });
+  // A runner that takes it before the recovery has looked would be busy.
+  world.github.completeRun(waiting, 'cancelled');
   expect(await (await world.recover({ runner: one.runner })).result()).toMatchObject({ outcome: 'recovered' });
 });
 

@@ -422,9 +422,12 @@ class Batch {
 
   /** Asked before the last look at the run: nothing is to come between that one and the cancellation. */
   async #wouldPushOut({ run, does }: WorkItem): Promise<string | null> {
-    const { listed, scope } = this.#settings;
-    const known = does === 'park' ? listed.find(scope, run) : null;
+    if (does !== 'park') {
+      return null;
+    }
+    const { github, listed, scope } = this.#settings;
     try {
+      const known = listed.find(scope, run) ?? (await github.readRun(scope, run, cancellationSignal())).value;
       return known !== null && (await this.#rivals.hasOne(known)) ? WOULD_PUSH_OUT : null;
     } catch (error) {
       if (error instanceof GitHubError && error.kind !== 'limited') {

@@ -5,6 +5,9 @@ import type { QueuePort } from '../github/port.ts';
 /** Pending runs whose groups are read; beyond them a run that shares a group may be pending. */
 const MOST_ASKED = 20;
 
+/** A batch may last for an hour; a pending run that is younger than this may be missed. */
+const PENDING_BELIEVED_MS = 60_000;
+
 /**
  * Runs that a re-run would push out: a concurrency group has one run that works and one that is pending. When another enters, GitHub cancels the
  * pending one, and by `cancel-in-progress` the one that works. https://docs.github.com/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
@@ -12,7 +15,7 @@ const MOST_ASKED = 20;
 export class Rivals {
   readonly #github: QueuePort;
   readonly #scope: string;
-  #pending: Promise<readonly Run[] | null> | null = null;
+  #pending: { readonly askedAt: number; readonly runs: Promise<readonly Run[] | null> } | null = null;
   readonly #groups = new Map<number, Promise<readonly string[] | null>>();
 
   constructor(github: QueuePort, scope: string) {
@@ -37,10 +40,13 @@ export class Rivals {
     return (newest !== null && newest.status !== 'completed') || this.hasOne(run);
   }
 
-  /** Whether a run is pending in a group that this one would enter; pending runs are asked for once. */
+  /** Whether a run is pending in a group that this one would enter; pending runs are asked for once a minute. */
   async hasOne(run: Pick<Run, 'id' | 'workflowId'>): Promise<boolean> {
-    this.#pending ??= this.#listPending();
-    const pending = await this.#pending;
+    const now = performance.now();
+    if (this.#pending === null || now - this.#pending.askedAt >= PENDING_BELIEVED_MS) {
+      this.#pending = { askedAt: now, runs: this.#listPending() };
+    }
+    const pending = await this.#pending.runs;
     if (pending?.length === 0) {
       return false;
     }

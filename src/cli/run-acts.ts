@@ -30,7 +30,7 @@ export interface RunAct {
   readonly rule: RuleName;
   readonly does: 'cancel' | 'park' | 're-run';
   readonly evidence: string;
-  /** `unknown`: it was begun, and nobody could say what came of it. */
+  /** `unknown`: it began, and its end is not known. */
   readonly end: ActEnd | 'unknown';
   readonly detail: string;
 }

@@ -348,7 +348,7 @@ class QueueCare {
     return { ...done, ends: await this.#follow(following, aheadMs) };
   }
 
-  /** By an execution of its own, which outlives this one. Ends with what asks for what came of it, as far as this pass waits. */
+  /** Starts an execution that follows the runs and outlives this pass. The function that it gives back waits for the ends, as long as this pass waits. */
   async #follow(following: readonly FollowingRun[], aheadMs: number): Promise<() => Promise<Tally>> {
     if (following.length === 0) {
       return async () => NOTHING_DONE;

@@ -16,7 +16,7 @@ import type {
 import { createQueueActivities } from '../../src/activities/queue.ts';
 import type { FollowedRun } from '../../src/domain/queue/attempt.ts';
 import { labelSetOf } from '../../src/domain/queue/run.ts';
-import { parkedOf } from '../../src/domain/queue/parked.ts';
+import { parkedOf, WOULD_PUSH_OUT } from '../../src/domain/queue/parked.ts';
 import type { WorkItem } from '../../src/domain/queue/work.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { createGitHub } from '../../src/github/github.ts';
@@ -721,4 +721,12 @@ describe('a run that was to be parked, and of which nobody could say whether it 
     const jobs = [{ state: 'completed', conclusion: 'failure' }] as const;
     expect(await parkedOnly(jobs)).toMatchObject({ cancelled: [], settled: [{ end: 'forgotten' }] });
   });
+});
+
+test('a run is not parked before one that is pending in its group, also by a worker that has not listed it', async () => {
+  const options = { jobs: [{ labels: ['self-hosted', 'bpf'] }], concurrencyGroup: 'deploy' };
+  const [id] = ['topic', 'next'].map((branch) => server.queueRun(SCOPE, { ...options, branch })) as [number, number];
+  const { attempts } = await cancelItems([anItem(id, { rule: 'prioritizePullRequests', does: 'park' })]);
+  expect(attempts[0]?.result).toEqual({ kind: 'spared', why: WOULD_PUSH_OUT });
+  expect(server.run(id).accepted.cancel).toBe(0);
 });

@@ -154,7 +154,7 @@ export interface SandboxGitHub {
     readonly privateKey: string;
   };
   addRunner(scope: string, options: RunnerOptions): { readonly id: number; readonly credential: string };
-  /** Which of an organisation's repositories may use a group, by their full names; made where there is none. */
+  /** Which of an organisation's repositories may use a group, by their full names. Makes the group if it is not there. */
   setGroup(organization: string, group: string, visible: Partial<Pick<RunnerGroup, 'repositories' | 'isRestricted'>>): void;
   /** Makes the API show something else than the truth; `{}` ends that. */
   showRunner(scope: string, runner: string, shown: Runner['shown']): void;
